@@ -1,0 +1,59 @@
+# make demo    see it work: a Server, clients, the list of sessions, one ended
+# make test    the tests
+# make check   format, lint, types and tests: what CI runs
+#
+# Each target sets up .venv by itself and does so once. Needs: python3 (3.11 or later) with venv, make, git.
+# Another interpreter: make test PYTHON=python3.12. More words for pytest: make test ARGS="tests/smb2 -k signing".
+
+PYTHON ?= python3
+VENV   ?= .venv
+JOBS   ?= 2
+ARGS   ?=
+
+python  := $(VENV)/bin/python
+runtime := $(VENV)/.runtime-installed
+dev     := $(VENV)/.dev-installed
+install := $(python) -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+demo: $(runtime)
+	@$(python) demo/demo.py $(ARGS)
+
+test: $(dev)
+	$(python) -m pytest -n $(JOBS) $(ARGS)
+
+check: lint test
+
+lint: $(dev)
+	$(python) -m ruff format --check
+	$(python) -m ruff check
+	$(python) -m mypy
+
+format: $(dev)
+	$(python) -m ruff format
+	$(python) -m ruff check --fix
+
+# A stamp is made last, so that an installation that broke off is done again.
+$(runtime): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "lanman needs Python 3.11 or later; say which: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(python) && $(python) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || \
+	    { echo "the venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(install) --editable .
+	@touch $@
+
+# The development tools stand once, in pyproject.toml [dependency-groups]; pip before 25.1 cannot read that itself.
+$(dev): $(runtime)
+	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
+	    > $(VENV)/dev-requirements.txt
+	$(install) --requirement $(VENV)/dev-requirements.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
