@@ -1,0 +1,104 @@
+"""The Windows Server service and the NET SESSION family, for every operating system.
+
+    async with lanman.open_manager("fs1", lanman.Credentials("ann", "secret")) as manager:
+        for session in (await manager.sessions(user="bob")).entries:
+            print(session.client_name, session.user_name, session.idle_time)
+
+    with lanman.connect("fs1", lanman.Credentials("ann", "secret")) as manager:     # the same without asyncio
+        print(manager.files(path="/srv/data/*.xlsx"))
+
+Every name below is loaded when it is first used, so that `import lanman` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lanman.errors import (
+        AccessDenied,
+        AuthenticationError,
+        ConnectionLost,
+        LanmanError,
+        LocalProtocolError,
+        MalformedMessage,
+        ProtocolError,
+        RemoteProtocolError,
+        StatusError,
+        Win32Error,
+    )
+    from lanman.manage.base import Ended, Manager, Sessions, open_manager
+    from lanman.manage.blocking import BlockingManager, connect
+    from lanman.net.logon import Credentials
+    from lanman.records import (
+        ConnectionInfo,
+        FileInfo,
+        ServerInfo,
+        SessionInfo,
+        ShareInfo,
+        Statistics,
+        TimeOfDay,
+        TransportInfo,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccessDenied",
+    "AuthenticationError",
+    "BlockingManager",
+    "ConnectionInfo",
+    "ConnectionLost",
+    "Credentials",
+    "Ended",
+    "FileInfo",
+    "LanmanError",
+    "LocalProtocolError",
+    "MalformedMessage",
+    "Manager",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "ServerInfo",
+    "SessionInfo",
+    "Sessions",
+    "ShareInfo",
+    "Statistics",
+    "StatusError",
+    "TimeOfDay",
+    "TransportInfo",
+    "Win32Error",
+    "connect",
+    "open_manager",
+]
+
+_HOMES = {
+    "BlockingManager": "lanman.manage.blocking",
+    "ConnectionInfo": "lanman.records",
+    "Credentials": "lanman.net.logon",
+    "Ended": "lanman.manage.base",
+    "FileInfo": "lanman.records",
+    "Manager": "lanman.manage.base",
+    "ServerInfo": "lanman.records",
+    "SessionInfo": "lanman.records",
+    "Sessions": "lanman.manage.base",
+    "ShareInfo": "lanman.records",
+    "Statistics": "lanman.records",
+    "TimeOfDay": "lanman.records",
+    "TransportInfo": "lanman.records",
+    "connect": "lanman.manage.blocking",
+    "open_manager": "lanman.manage.base",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from where it lives (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "lanman.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,7 @@
+"""What one can ask of a server: one `Manager` interface, and `open_manager` that chooses who answers."""
+
+from __future__ import annotations
+
+from lanman.manage.base import Ended, Manager, Sessions, open_manager
+
+__all__ = ["Ended", "Manager", "Sessions", "open_manager"]

@@ -1,0 +1,323 @@
+"""One interface to a Server service, wherever it is.
+
+Rules that hold for every Manager:
+
+  - An answer tells what the server really said. What it did not say, or is known to invent, is `None`, never 0.
+  - A filter holds whether or not the server understands it: it is applied again on this side.
+  - A client may be written `\\\\pc7`, `\\pc7`, `//pc7` or `pc7`; the server is sent the name as it listed it.
+  - Every method ends within the Manager's `timeout`, or before the `deadline` that it was opened with.
+  - What fails raises a `lanman.errors.LanmanError`, whose message names the thing and whose `hint` names the remedy.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lanman import codes
+from lanman.errors import LanmanError, Win32Error
+from lanman.records import FileInfo, SessionInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from lanman.net.logon import Credentials
+    from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TimeOfDay, TransportInfo
+
+DEFAULT_PORT = 445
+DEFAULT_TIMEOUT = 10.0
+AUTODISCONNECT_NEVER = -1
+
+# From the richest to the poorest: the order in which a level is asked for.
+SESSION_LEVELS = (502, 2, 1, 10, 0)
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The answer to `Manager.sessions`: the level that the server granted, and the entries in its own order.
+
+    Fields that the level lacks are `None` in every entry. The Server of this machine gives `SessionDetails`,
+    which carry what MS-SRVS has no field for.
+    """
+
+    server: str
+    level: int
+    entries: list[SessionInfo] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ended:
+    """What became of one session that was to end. `error` is None when the server no longer lists it.
+
+    `note` is a sentence about something the caller would not expect, such as other sessions that ended with it.
+    """
+
+    session: SessionInfo
+    error: LanmanError | None = None
+    note: str | None = None
+
+
+class Manager(ABC):
+    """A Server service that can be asked and told. Opened by `open_manager`; an async context manager.
+
+    Methods may run concurrently; each opens nothing that it does not close.
+    """
+
+    server: str
+    """The server's name as it was typed, without backslashes; this machine's name for the local Server."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Leave the server politely; never fails and never waits beyond the deadline. May be called twice."""
+
+    # --- sessions
+
+    @abstractmethod
+    async def sessions(
+        self, *, client: str | None = None, user: str | None = None, level: int | None = None
+    ) -> Sessions:
+        """The sessions of `client` and of `user`, where given (NetrSessionEnum, MS-SRVS 3.1.4.5).
+
+        Without `level`, the richest that the server grants. A client that is a name also means every address that it
+        resolves to. No match is an empty answer, not an error. Raises AccessDenied when every level is denied.
+        """
+
+    async def session(self, client: str, user: str) -> SessionInfo:
+        """The one session of this client and user (NetSessionGetInfo). Raises Win32Error 2312 where there is none."""
+        if not canonical_client(client) or not user:
+            raise Win32Error(codes.ERROR_INVALID_PARAMETER, "one session is named by both its client and its user")
+        if found := (await self.sessions(client=client, user=user)).entries:
+            return found[0]
+        raise no_such_session(client, user)
+
+    @abstractmethod
+    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+        """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6); one `Ended` for each, in order.
+
+        The call names a client and a user, so every session of that pair ends. A session that cannot be ended is an
+        `Ended` with its error; what concerns all of them (a lost connection at the start) is raised.
+        """
+
+    # --- connections
+
+    @abstractmethod
+    async def connections(self, qualifier: str) -> list[ConnectionInfo]:
+        """The tree connects to a share, or of a client written `\\\\client` (NetrConnectionEnum, MS-SRVS 3.1.4.1).
+
+        Without the backslashes the qualifier is a share's name.
+        """
+
+    # --- open files
+
+    @abstractmethod
+    async def files(
+        self, *, path: str | None = None, user: str | None = None, client: str | None = None
+    ) -> list[FileInfo]:
+        """The open files, pipes and devices (NetrFileEnum, MS-SRVS 3.1.4.2).
+
+        `path` is a glob over the whole path as `path_matcher` explains. Raises Win32Error 50 where the server cannot
+        tell which client opened a file.
+        """
+
+    @abstractmethod
+    async def file(self, id: int) -> FileInfo:
+        """One open file (NetrFileGetInfo, MS-SRVS 3.1.4.3). Raises Win32Error 2314 for an id that is not open."""
+
+    @abstractmethod
+    async def close_file(self, id: int) -> FileInfo:
+        """Close one open file, and say what it was (NetrFileClose, MS-SRVS 3.1.4.4). Raises Win32Error 2314."""
+
+    # --- shares
+
+    @abstractmethod
+    async def shares(self, level: int | None = None) -> list[ShareInfo]:
+        """The shares, hidden ones too (NetrShareEnum, MS-SRVS 3.1.4.8). Without `level`: 502, 2 or 1, as granted."""
+
+    @abstractmethod
+    async def share(self, name: str) -> ShareInfo:
+        """One share (NetrShareGetInfo, MS-SRVS 3.1.4.10). Raises Win32Error 2310 for one that does not exist."""
+
+    # --- the server itself
+
+    @abstractmethod
+    async def server_info(self, level: int | None = None) -> ServerInfo:
+        """The server's configuration (NetrServerGetInfo, MS-SRVS 3.1.4.17). Without `level`: 102, 101 or 100."""
+
+    @abstractmethod
+    async def set_autodisconnect(self, minutes: int) -> None:
+        """Set after how many idle minutes a session without opens ends; -1 is never (NetrServerSetInfo level 1010).
+
+        Raises Win32Error 3952 outside -1..65535, and 50 when the server says yes and does nothing.
+        """
+
+    @abstractmethod
+    async def set_comment(self, text: str) -> None:
+        """Set the server's comment (NetrServerSetInfo level 1005). Errors as `set_autodisconnect`."""
+
+    @abstractmethod
+    async def set_hidden(self, hidden: bool) -> None:
+        """Hide the server from browse lists, or show it (NetrServerSetInfo level 1016)."""
+
+    @abstractmethod
+    async def statistics(self) -> Statistics:
+        """The counters since `start` (NetrServerStatisticsGet, MS-SRVS 3.1.4.21)."""
+
+    @abstractmethod
+    async def time_of_day(self) -> TimeOfDay:
+        """The server's clock (NetrRemoteTOD, MS-SRVS 3.1.4.22)."""
+
+    @abstractmethod
+    async def transports(self) -> list[TransportInfo]:
+        """What the server listens on (NetrServerTransportEnum, MS-SRVS 3.1.4.25)."""
+
+
+def open_manager(
+    server: str | None = None,
+    credentials: Credentials | None = None,
+    *,
+    port: int = DEFAULT_PORT,
+    timeout: float = DEFAULT_TIMEOUT,
+    home: str | Path | None = None,
+    encrypt: bool = False,
+    deadline: float | None = None,
+) -> AbstractAsyncContextManager[Manager]:
+    """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
+
+    Entering connects and logs on. `timeout` is in seconds: one for all of entering, and one for each method.
+    `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
+    this machine is looked for first; `encrypt` refuses a server that cannot encrypt.
+
+    Raises LanmanError: ConnectionLost (53, 1225, 121), AuthenticationError (1326, 1330, ...), AccessDenied,
+    Win32Error 2114 when this machine has no Server.
+    """
+    if server is not None:
+        from lanman.manage.remote import open_remote
+
+        return open_remote(server, credentials, port=port, timeout=timeout, encrypt=encrypt, deadline=deadline)
+    from lanman.manage.local import open_local
+
+    return open_local(credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, deadline=deadline)
+
+
+# --- names of clients
+
+
+def canonical_client(name: str) -> str:
+    """A client's name in the one form in which names are compared: no backslashes or brackets, lower case.
+
+    >>> canonical_client("//PC7"), canonical_client(r"\\\\[0:0::1]"), canonical_client("::ffff:10.0.0.1")
+    ('pc7', '::1', '10.0.0.1')
+    """
+    bare = name.strip().lstrip("\\/")
+    if bare.startswith("[") and bare.endswith("]"):
+        bare = bare[1:-1]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return bare.casefold().removesuffix(".")
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def unc_client(name: str) -> str:
+    """A client's name as MS-SRVS wants it: `\\\\pc7`, `\\\\10.0.0.1`, `\\\\[::1]`."""
+    bare = name.strip().lstrip("\\/")
+    if ":" in bare and not bare.startswith("["):
+        bare = f"[{bare}]"
+    return "\\\\" + bare
+
+
+def is_address(name: str) -> bool:
+    """Whether a client or server is written as an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(canonical_client(name).partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def same_user(listed: str | None, wanted: str) -> bool:
+    """Whether a listed user is the wanted one; `DOMAIN\\user` and `user@domain` mean the user, as MS-SRVS lists it."""
+    if listed is None:
+        return False
+    bare = wanted.rpartition("\\")[2]
+    return listed.casefold() in (wanted.casefold(), bare.casefold(), bare.partition("@")[0].casefold())
+
+
+def select_sessions(
+    entries: Iterable[SessionInfo], clients: frozenset[str] | None, user: str | None
+) -> list[SessionInfo]:
+    """Those entries that a filter means. `clients` are canonical names; None is no filter."""
+    return [
+        entry
+        for entry in entries
+        if (clients is None or canonical_client(entry.client_name or "") in clients)
+        and (user is None or same_user(entry.user_name, user))
+    ]
+
+
+# --- paths
+
+
+def path_matcher(pattern: str) -> Callable[[str | None], bool]:
+    """Whether a path is meant by a glob: `*` and `?` match separators too, letter case does not count.
+
+    `/` and `\\` are the same; a pattern without a drive also means the path behind one, since servers on other systems
+    than Windows list `/srv/a.txt` as `C:\\srv\\a.txt`. A pattern without a wildcard means what lies below it as well.
+    """
+    text = pattern.replace("\\", "/").casefold()
+    if len(text) > 1:
+        text = text.rstrip("/")
+    expressions = [fnmatch.translate(text)]
+    if not re.search(r"[*?\[]", text):
+        expressions.append(fnmatch.translate(text.rstrip("/") + "/*"))
+    matches = re.compile("|".join(expressions)).match
+
+    def matcher(path: str | None) -> bool:
+        if path is None:
+            return False
+        candidate = path.replace("\\", "/").casefold()
+        without_drive = candidate[2:] if candidate[1:2] == ":" else candidate
+        return matches(candidate) is not None or matches(without_drive) is not None
+
+    return matcher
+
+
+# --- errors in everyone's words
+
+
+def no_such_session(client: str | None = None, user: str | None = None) -> Win32Error:
+    """NERR_ClientNameNotFound, naming what was asked for."""
+    who = " and ".join(part for part in (unc_client(client) if client else "", f"user {user}" if user else "") if part)
+    message = codes.win32_text(codes.NERR_ClientNameNotFound)
+    return Win32Error(
+        codes.NERR_ClientNameNotFound,
+        f"{who}: {message}" if who else message,
+        hint="`lanman session` lists the sessions and the names under which the server knows its clients",
+    )
+
+
+def no_such_file(id: int) -> Win32Error:
+    """NERR_FileIdNotFound, naming the id."""
+    return Win32Error(
+        codes.NERR_FileIdNotFound,
+        f"{id}: {codes.win32_text(codes.NERR_FileIdNotFound)}",
+        hint="`lanman file` lists the open files and their identification numbers",
+    )
