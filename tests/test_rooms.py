@@ -1,0 +1,213 @@
+"""Who may import whom: the picture in docs/design.md, held by a test.
+
+Every import counts, wherever it stands: at the top, inside a function, under TYPE_CHECKING, or as
+`importlib.import_module("lanman. ...")`. What is not in the tables below is not allowed; a new folder or a new
+dependency has to be placed here first, which is the moment to think about where it belongs.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "lanman"
+
+WORDS = frozenset({"wire", "records", "codes", "errors"})
+PROTOCOLS = frozenset({"smb2", "rpc", "auth"})
+
+
+@dataclass(frozen=True)
+class Room:
+    """A module or folder under lanman: its floor, the rooms it may import, and what it may use that others wrote."""
+
+    floor: int
+    rooms: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+
+ROOMS = {
+    # 0: words
+    "codes": Room(0),
+    "records": Room(0),
+    "errors": Room(0, frozenset({"codes"})),
+    "wire": Room(0, frozenset({"errors"})),
+    # 1: bytes <-> events, and nouns and rules; these four do not know each other
+    "smb2": Room(1, WORDS, frozenset({"cryptography"})),
+    "rpc": Room(1, WORDS),
+    "auth": Room(1, WORDS, frozenset({"cryptography"})),
+    "service": Room(1, frozenset({"records"})),  # sees no byte and no status code
+    # 2: protocol meets domain
+    "server": Room(2, WORDS | PROTOCOLS | {"service"}),
+    # 3: the only sockets, clocks and disks
+    "net": Room(3, WORDS | PROTOCOLS | {"service", "server"}, frozenset({"spnego", "gssapi", "krb5"})),
+    # 4, 5, 6: what one can ask of a server, of many, and what people touch
+    "manage": Room(4, WORDS | PROTOCOLS | {"net"}, frozenset({"spnego"})),
+    "fleet": Room(5, WORDS | {"manage"}),
+    "faces": Room(6, WORDS | {"service", "net", "manage", "fleet"}, frozenset({"click", "rich"})),
+    # the package itself: its public names, and `python -m lanman`
+    "lanman": Room(7, WORDS | {"manage", "fleet", "faces", "net", "service"}),
+}
+
+# Floors 0 to 2 do no I/O, read no clock and draw no random numbers: `now` and `random` are arguments.
+# So of the standard library they may use what computes, and nothing else.
+# fmt: off
+PURE = frozenset({
+    "__future__", "abc", "base64", "binascii", "bisect", "codecs", "collections", "contextlib", "copy",
+    "dataclasses", "datetime", "enum", "fnmatch", "functools", "hashlib", "heapq", "hmac", "inspect",
+    "ipaddress", "itertools", "keyword", "math", "operator", "re", "string", "struct", "sys", "textwrap",
+    "types", "typing", "unicodedata", "uuid", "weakref", "zlib",
+})
+# fmt: on
+IMPURE_NAMES = frozenset({"open", "input", "print", "breakpoint", "__import__"})
+IMPURE_METHODS = frozenset(
+    {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "uuid.uuid1", "uuid.uuid4", "sys.exit"}
+    | {f"sys.{stream}" for stream in ("stdin", "stdout", "stderr", "argv")}
+)
+
+
+def room_of(module: str) -> str:
+    """The room of a module's dotted name: `lanman.smb2.header` is in `smb2`, `lanman.__main__` in `lanman`."""
+    parts = module.split(".")
+    return "lanman" if len(parts) == 1 or parts[1].startswith("__") else parts[1]
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a source file: `.../smb2/__init__.py` is `lanman.smb2`."""
+    parts = ("lanman", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Every name that `tree` imports, absolute and as deep as it is written, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".") if is_package else module.split(".")[:-1]
+                package = package[: len(package) - node.level + 1]
+                base = ".".join([*package, base] if base else package)
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            name = node.args[0] if node.args else None
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                yield node.lineno, name.value
+
+
+def violations(source: str, module: str, *, is_package: bool = False) -> list[str]:
+    """What `source`, the text of `module`, may not do where it stands; one line each."""
+    home = room_of(module)
+    if home not in ROOMS:
+        return [f"{module}: the room {home!r} has no floor; place it in ROOMS and in docs/design.md"]
+    room = ROOMS[home]
+    tree = ast.parse(source)
+    found = []
+    for line, name in imports(tree, module, is_package):
+        top = name.split(".")[0]
+        if top == "lanman":
+            # `from lanman import codes` is an import of codes; a name that is no room is one of the package itself.
+            second = name.split(".")[1] if "." in name else ""
+            target = second if second in ROOMS else "lanman"
+            if target != home and target not in room.rooms:
+                found.append(f"{module}:{line}: {home} may not import {target} ({name})")
+        elif top in sys.stdlib_module_names:
+            if room.floor <= 2 and top not in PURE:
+                found.append(f"{module}:{line}: floor {room.floor} does no I/O and may not import {top}")
+        elif top not in room.others:
+            found.append(f"{module}:{line}: {home} may not use {top}")
+    if room.floor <= 2:
+        found += impurities(tree, module)
+    return found
+
+
+def impurities(tree: ast.AST, module: str) -> Iterator[str]:
+    """I/O, clocks and random numbers that need no import of their own, or come with a module that also computes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_NAMES:
+            yield f"{module}:{node.lineno}: floors 0 to 2 may not call {node.func.id}()"
+        elif isinstance(node, ast.Attribute) and ".".join(ast.unparse(node).split(".")[-2:]) in IMPURE_METHODS:
+            yield f"{module}:{node.lineno}: floors 0 to 2 may not use {ast.unparse(node)}"
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SOURCE)) for path in FILES])
+def test_module_keeps_to_its_room(path: Path) -> None:
+    assert violations(path.read_text(), module_name(path), is_package=path.name == "__init__.py") == []
+
+
+def test_table_goes_downwards_only() -> None:
+    for name, room in ROOMS.items():
+        for other in room.rooms:
+            below = ROOMS[other].floor < room.floor
+            assert below or (name, other) in {("errors", "codes"), ("wire", "errors")}, f"{name} -> {other}"
+
+
+def test_every_room_of_floor_one_stands_alone() -> None:
+    ground = {name for name, room in ROOMS.items() if room.floor == 1}
+    assert ground == {"smb2", "rpc", "auth", "service"}
+    assert all(not ROOMS[name].rooms & ground for name in ground)
+
+
+def test_there_is_something_to_test() -> None:
+    assert {room_of(module_name(path)) for path in FILES} >= {"errors", "records"}
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "complaint"),
+    [
+        ("lanman.smb2.client", "from lanman.rpc import pdu", "smb2 may not import rpc"),
+        ("lanman.smb2.client", "import lanman.auth.ntlm", "smb2 may not import auth"),
+        ("lanman.smb2.client", "from ..service import Session", "smb2 may not import service"),
+        ("lanman.rpc.pdu", "def f():\n    from lanman.net import client", "rpc may not import net"),
+        ("lanman.service.policy", "from lanman import codes", "service may not import codes"),
+        ("lanman.codes", "from lanman.errors import LanmanError", "codes may not import errors"),
+        (
+            "lanman.server.pipes",
+            "if TYPE_CHECKING:\n    from lanman.manage import base",
+            "server may not import manage",
+        ),
+        ("lanman.server.pipes", "import asyncio", "may not import asyncio"),
+        ("lanman.server.pipes", "from lanman import open_manager", "server may not import lanman"),
+        ("lanman.auth.ntlm", "import os.path", "may not import os"),
+        ("lanman.auth.ntlm", "from time import monotonic", "may not import time"),
+        ("lanman.wire", "import secrets", "may not import secrets"),
+        ("lanman.service.core", "import logging.handlers", "may not import logging"),
+        ("lanman.service.core", "datetime.datetime.now()", "may not use datetime.datetime.now"),
+        ("lanman.service.core", "print(1)", "may not call print"),
+        ("lanman.rpc.srvsvc", "uuid.uuid4()", "may not use uuid.uuid4"),
+        ("lanman.rpc.srvsvc", "importlib.import_module('lanman.smb2')", "rpc may not import smb2"),
+        ("lanman.net.client", "import impacket", "net may not use impacket"),
+        ("lanman.manage.remote", "from smbprotocol.connection import Connection", "manage may not use smbprotocol"),
+        ("lanman.manage.remote", "from lanman.faces import text", "manage may not import faces"),
+        ("lanman.fleet", "from lanman.net import client", "fleet may not import net"),
+        ("lanman.faces.cli", "from lanman.smb2 import messages", "faces may not import smb2"),
+        ("lanman.attic.things", "", "the room 'attic' has no floor"),
+    ],
+)
+def test_the_test_finds(module: str, source: str, complaint: str) -> None:
+    assert any(complaint in line for line in violations(source, module)), violations(source, module)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "is_package"),
+    [
+        ("lanman.smb2.client", "from .header import Header\nfrom lanman import codes\nimport struct", False),
+        ("lanman.smb2", "from .header import Header\nfrom .. import codes", True),
+        ("lanman.errors", "from lanman import codes", False),
+        ("lanman.net.client", "import asyncio, socket\nfrom lanman.smb2.client import ClientConnection", False),
+        ("lanman.service.core", "def f(now): return datetime.datetime.fromtimestamp(now)", False),
+        ("lanman.__main__", "from lanman.faces.cli import main", False),
+    ],
+)
+def test_the_test_allows(module: str, source: str, is_package: bool) -> None:
+    assert violations(source, module, is_package=is_package) == []
