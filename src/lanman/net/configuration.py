@@ -1,0 +1,268 @@
+"""The Server's configuration: server.toml read into typed values, every error naming its line and key.
+
+    [server]         listen port name comment hidden user autodisconnect max_sessions signing encryption
+                     session_rights guest share_roots
+    [limits]         opens_per_session sessions_per_connection unauthenticated unauthenticated_per_address
+    [null_sessions]  pipes shares linger
+    [shares.NAME]    path comment read write max_users hidden encryption
+
+A key that is not in this table is an error: a misspelt `encyption = "required"` must not pass unnoticed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lanman.errors import LanmanError
+
+
+class ConfigurationError(LanmanError):
+    """The configuration cannot be used; the message names the file, the line and the key."""
+
+    code = 87  # ERROR_INVALID_PARAMETER
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer may take. `unauthenticated` counts connections that have no session yet, in all and per address."""
+
+    opens_per_session: int = 16384
+    sessions_per_connection: int = 1024
+    unauthenticated: int = 1024
+    unauthenticated_per_address: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class NullSessions:
+    """What an anonymous session may open; `linger` is how many seconds it stays listed after its last use."""
+
+    pipes: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
+    linger: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ShareConfiguration:
+    """One shared folder. `read` and `write` name users and groups; None means every account. `max_users` 0: no limit."""
+
+    path: str
+    comment: str = ""
+    read: tuple[str, ...] | None = None
+    write: tuple[str, ...] | None = None
+    max_users: int = 0
+    hidden: bool = False
+    encryption: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The whole of server.toml. `autodisconnect` is in minutes, -1 never; `max_sessions` 0 is no limit; `name` "" is
+    this machine's own name; `user` "" is to stay who one is."""
+
+    listen: tuple[str, ...] = ("0.0.0.0", "::")
+    port: int = 445
+    name: str = ""
+    comment: str = ""
+    hidden: bool = False
+    user: str = ""
+    autodisconnect: int = 15
+    max_sessions: int = 0
+    signing: str = "required"
+    encryption: str = "offered"
+    session_rights: str = "hardened"
+    guest: bool = False
+    share_roots: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    null_sessions: NullSessions = field(default_factory=NullSessions)
+    shares: Mapping[str, ShareConfiguration] = field(default_factory=dict)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text in quotation marks")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _number(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"must be a number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError("must be " + " or ".join(f'"{choice}"' for choice in choices))
+        return str(value)
+
+    return check
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of texts, such as ["one", "two"]')
+    return tuple(value)
+
+
+# MS-SRVS 3.1.4.7: a remark is at most 48 characters; the Server's own comment is held to the same.
+def _comment(value: Any) -> str:
+    text = _text(value)
+    if len(text) > 48 or any(ord(character) < 32 for character in text):
+        raise ValueError("must be at most 48 characters without control characters")
+    return text
+
+
+_COUNT: Final = _number(1, 0x7FFFFFFF)
+
+_SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "listen": _list,
+    "port": _number(0, 65535),
+    "name": _text,
+    "comment": _comment,
+    "hidden": _flag,
+    "user": _text,
+    "autodisconnect": _number(-1, 65535),
+    "max_sessions": _number(0, 0x7FFFFFFF),
+    "signing": _one_of("required", "offered"),
+    "encryption": _one_of("offered", "required", "off"),
+    "session_rights": _one_of("hardened", "legacy"),
+    "guest": _flag,
+    "share_roots": _list,
+}
+_LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "opens_per_session": _COUNT,
+    "sessions_per_connection": _COUNT,
+    "unauthenticated": _COUNT,
+    "unauthenticated_per_address": _COUNT,
+}
+_NULL_SESSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "pipes": _list,
+    "shares": _list,
+    "linger": _number(0, 86400),
+}
+_SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "path": _text,
+    "comment": _comment,
+    "read": _list,
+    "write": _list,
+    "max_users": _number(0, 0x7FFFFFFF),
+    "hidden": _flag,
+    "encryption": _flag,
+}
+
+
+def parse_configuration(text: str, source: str = "server.toml") -> Configuration:
+    """The configuration that `text` describes. Raises ConfigurationError, whose message names `source`, line and key."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib ends its message with "(at line 3, column 7)".
+        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = f" line {where[1]}" if where else ""
+        raise ConfigurationError(f"{source}{line}: {re.sub(r' *\(at .*\)$', '', str(error))}") from None
+    reader = _Reader(text, source)
+    for name in document:
+        if name not in ("server", "limits", "null_sessions", "shares"):
+            raise reader.error((), name, "is not a section of this file")
+    shares = reader.table(document, "shares")
+    return Configuration(
+        **reader.section(document, "server", _SERVER),
+        limits=Limits(**reader.section(document, "limits", _LIMITS)),
+        null_sessions=NullSessions(**reader.section(document, "null_sessions", _NULL_SESSIONS)),
+        shares={name: reader.share(shares, name) for name in shares},
+    )
+
+
+def read_configuration(path: Path) -> Configuration:
+    """The configuration in a file; the defaults where there is none. Raises ConfigurationError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Configuration()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}", code=5 if error.errno == 13 else 2) from None
+    return parse_configuration(text, str(path))
+
+
+class _Reader:
+    """Checks tables against the key tables above and finds the line that an error is about."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._lines = text.splitlines()
+        self._source = source
+
+    def table(self, parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        value = parent.get(name, {})
+        if not isinstance(value, dict):
+            raise self.error((), name, f"must be a section, written [{name}]")
+        return value
+
+    def section(
+        self, parent: Mapping[str, Any], name: str, keys: Mapping[str, Callable[[Any], Any]], *path: str
+    ) -> dict[str, Any]:
+        checked = {}
+        for key, value in self.table(parent, name).items():
+            check = keys.get(key)
+            if check is None:
+                raise self.error((*path, name), key, "is not a key of this section")
+            try:
+                checked[key] = check(value)
+            except ValueError as error:
+                raise self.error((*path, name), key, str(error)) from None
+        return checked
+
+    def share(self, shares: Mapping[str, Any], name: str) -> ShareConfiguration:
+        # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
+        if not 1 <= len(name) <= 80 or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
+            raise self.error(("shares", name), None, "is not a share name (1 to 80 characters, none of \"\\/[]:|<>+=;,*?)")
+        values = self.section(shares, name, _SHARE, "shares")
+        if not values.get("path", "").startswith("/"):
+            raise self.error(("shares", name), "path", "must be the absolute path of a folder")
+        return ShareConfiguration(**values)
+
+    def error(self, section: tuple[str, ...], key: str | None, problem: str) -> ConfigurationError:
+        heading = ".".join(section)
+        line = self._line(section, key)
+        where = f"{self._source} line {line}" if line else self._source
+        return ConfigurationError(f"{where}: {f'[{heading}] ' if heading else ''}{key or ''} {problem}".replace("  ", " "))
+
+    def _line(self, section: tuple[str, ...], key: str | None) -> int | None:
+        """The first line that sets `key` in `section`; the section's heading if there is none; None if inline."""
+        current: tuple[str, ...] = ()
+        heading_line = None
+        for number, line in enumerate(self._lines, 1):
+            if heading := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$", line):
+                current = tuple(part.strip(" \"'") for part in heading[1].split("."))
+                if current == section or (not section and current == (key,)):
+                    heading_line = number
+            elif key and current == section and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+                return number
+        return heading_line
+
+
+def with_options(configuration: Configuration, **options: Any) -> Configuration:
+    """The configuration with what was given on the command line put over it; options that are None change nothing."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        try:
+            _SERVER[name](list(value) if isinstance(value, tuple) else value)
+        except ValueError as error:
+            raise ConfigurationError(f"{name.replace('_', '-')}: {error}") from None
+    return dataclasses.replace(configuration, **given)
