@@ -1,0 +1,151 @@
+"""Session, TreeConnect, Open and Share, as MS-SMB2 3.3.1 and MS-SRVS 3.1.1 name them.
+
+They are plain records. Only `ServerService` changes them; everybody else reads. Two of them are the same only when they
+are one object. Times are the seconds of whatever clock drives the service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+DIRECT_TCP: Final = "\\Device\\NetbiosSmb"  # the transport name that Windows gives SMB over TCP port 445
+
+# MS-SRVS 2.2.2.4: what a share is, and the bits that may be added to it.
+STYPE_DISKTREE: Final = 0
+STYPE_PRINTQ: Final = 1
+STYPE_DEVICE: Final = 2
+STYPE_IPC: Final = 3
+STYPE_TEMPORARY: Final = 0x40000000
+STYPE_SPECIAL: Final = 0x80000000
+
+ADMINISTRATORS: Final = "Administrators"
+
+
+def fold(name: str) -> str:
+    """A name as it is compared: case does not count. (Case folding would join names that differ: ß and ss.)"""
+    return name.lower()
+
+
+def fold_client(name: str) -> str:
+    r"""A client's name as it is compared: neither case, leading backslashes nor the brackets of `\\[::1]` count."""
+    return fold(name.lstrip("\\").removeprefix("[").removesuffix("]"))
+
+
+def unc_name(name: str) -> str:
+    r"""A client's name as it is listed: `\\PC7`, `\\192.0.2.7`, `\\[2001:db8::7]`."""
+    bare = name.lstrip("\\")
+    if ":" in bare and not bare.startswith("["):
+        bare = f"[{bare}]"
+    return "\\\\" + bare
+
+
+class State(Enum):
+    """Of a registered session (MS-SMB2 3.3.1.8). Those still logging on are not registered."""
+
+    VALID = auto()
+    EXPIRED = auto()
+    CLOSED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Share:
+    """One shared resource (MS-SMB2 3.3.1.6, MS-SRVS 3.1.1.7). `max_users` 0 means no limit; `path` is the real one."""
+
+    name: str
+    type: int = STYPE_DISKTREE
+    path: str = ""
+    remark: str = ""
+    max_users: int = 0
+    current_uses: int = 0
+    flags: int = 0
+    security_descriptor: bytes = b""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One security context of one client (MS-SMB2 3.3.1.8).
+
+    `connection_ids` are its channels, the first being the one it was set up on. `creation_time` is when its first
+    log-on message came, `idle_time` (the specification's name) when its last request did.
+    """
+
+    global_id: int
+    session_id: int
+    connection_ids: tuple[int, ...]
+    client_name: str
+    user_name: str
+    creation_time: float
+    idle_time: float
+    domain: str = ""
+    anonymous: bool = False
+    guest: bool = False
+    groups: frozenset[str] = frozenset()
+    state: State = State.VALID
+    expires_at: float | None = None
+    address: str = ""
+    transport: str = DIRECT_TCP
+    dialect: str = ""
+    signing: str = ""
+    encryption: str = ""
+    tree_connects: dict[int, TreeConnect] = field(default_factory=dict)
+    opens: dict[int, Open] = field(default_factory=dict)
+
+    @property
+    def connection_id(self) -> int:
+        """The connection that the session was set up on, or the oldest that is left of its channels."""
+        return self.connection_ids[0]
+
+    @property
+    def num_opens(self) -> int:
+        """Files, folders and pipes open on it, the caller's own pipe included."""
+        return len(self.opens)
+
+    @property
+    def administrator(self) -> bool:
+        """A member of Administrators by a log-on of its own."""
+        return not (self.anonymous or self.guest) and is_member(self.groups, ADMINISTRATORS)
+
+    def active_seconds(self, now: float) -> int:
+        """Whole seconds since it was set up (sesi502_time)."""
+        return max(0, int(now - self.creation_time))
+
+    def idle_seconds(self, now: float) -> int:
+        """Whole seconds since its last request (sesi502_idle_time); never more than `active_seconds`."""
+        return min(max(0, int(now - self.idle_time)), self.active_seconds(now))
+
+
+@dataclass(slots=True, eq=False)
+class TreeConnect:
+    """One session's use of one share (MS-SMB2 3.3.1.9). `tree_id` is unique in its session, `global_id` everywhere."""
+
+    global_id: int
+    tree_id: int
+    session: Session
+    share: Share
+    creation_time: float
+    open_count: int = 0
+
+    def active_seconds(self, now: float) -> int:
+        return max(0, int(now - self.creation_time))
+
+
+@dataclass(slots=True, eq=False)
+class Open:
+    r"""One open file, folder or pipe (MS-SMB2 3.3.1.10). `path` is the real one, or `\PIPE\name`."""
+
+    global_id: int
+    file_id: int
+    session: Session
+    tree_connect: TreeConnect
+    path: str
+    granted_access: int
+    creation_time: float
+    num_locks: int = 0
+
+
+def is_member(groups: frozenset[str], group: str) -> bool:
+    """Whether a set of group names has this one, in whatever case."""
+    wanted = fold(group)
+    return group in groups or any(fold(name) == wanted for name in groups)
