@@ -21,7 +21,6 @@ from enum import Enum
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from lanman.errors import LanmanError
 from lanman.service.events import (
     Event,
     FileClosed,
@@ -60,7 +59,7 @@ class Limit(Enum):
     STOPPED = "sessions on a server that has stopped"
 
 
-class LimitReached(LanmanError):
+class LimitReached(Exception):
     """A registration was refused; nothing changed. `limit` says which rule refused it."""
 
     def __init__(self, limit: Limit) -> None:

@@ -1,0 +1,82 @@
+"""The settings of a running Server that its management calls show and change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lanman.server.rights import SessionRights
+from lanman.service import NEVER, Policy
+
+MAX_AUTODISCONNECT: Final = 65535  # minutes; the command's and the domain policy's limit
+MAX_COMMENT: Final = 48
+
+
+@dataclass(slots=True)
+class ServerConfiguration:
+    """What is set now. `change` is the only way to set anything, and what it sets is in force at once.
+
+    `autodisconnect` is in minutes, -1 never; `max_sessions` 0 is no limit. `policy` is the domain's and follows them.
+    `save` writes what was changed to where it survives a restart, and raises OSError if it cannot.
+    """
+
+    name: str = "LANMAN"
+    comment: str = ""
+    hidden: bool = False
+    autodisconnect: int = 15
+    max_sessions: int = 0
+    sessions_per_connection: int = 2048
+    tree_connects_per_session: int = 2048
+    opens_per_session: int = 16384
+    session_rights: SessionRights = "hardened"
+    share_roots: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    save: Callable[[Mapping[str, Any]], None] | None = None
+
+    def __post_init__(self) -> None:
+        self._apply()
+
+    def change(self, **values: Any) -> None:
+        """Set these, after saving them. Raises ValueError for a bad value and OSError from `save`; then nothing changed.
+
+        The ValueError's first argument is the name of the bad one.
+        """
+        for name, value in values.items():
+            if name not in _CHECKS or not _CHECKS[name](value):
+                raise ValueError(name)
+        changed = {name: value for name, value in values.items() if getattr(self, name) != value}
+        if not changed:
+            return
+        if self.save is not None:
+            self.save(changed)
+        for name, value in changed.items():
+            setattr(self, name, value)
+        self._apply()
+
+    def _apply(self) -> None:
+        self.policy.autodisconnect = NEVER if self.autodisconnect < 0 else self.autodisconnect * 60
+        self.policy.max_sessions = self.max_sessions
+        self.policy.sessions_per_connection = self.sessions_per_connection
+        self.policy.tree_connects_per_session = self.tree_connects_per_session
+        self.policy.opens_per_session = self.opens_per_session
+
+
+def _within(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and low <= value <= high
+
+
+def _is_comment(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_COMMENT and value.isprintable()
+
+
+# MS-SRVS 3.1.4.18 has the maxima of sessopens, sessusers and sessconns.
+_CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "comment": _is_comment,
+    "hidden": lambda value: isinstance(value, bool),
+    "autodisconnect": _within(NEVER, MAX_AUTODISCONNECT),
+    "max_sessions": _within(0, 0x7FFFFFFF),
+    "opens_per_session": _within(1, 16384),
+    "sessions_per_connection": _within(1, 2048),
+    "tree_connects_per_session": _within(1, 2048),
+}
