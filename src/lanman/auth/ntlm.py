@@ -1,0 +1,566 @@
+"""NTLM (MS-NLMP): its messages, the server's half of NTLMv2, and the client's half of an anonymous log-on.
+
+What the server holds to:
+
+  - Only NTLMv2 is accepted. A 24-byte NT response is NTLMv1 and an LM response alone is LM; both are refused.
+  - An unknown user, and one without a password, costs the same computation as a wrong password and gets the same
+    answer. That an account is disabled is told only to who has just proven its password.
+  - The proof is computed over the domain name as the client sent it. It names no authority here: all accounts are
+    local, so ANY\\ann is ann, and ann@any.where too unless an account bears that name.
+  - Where MsvAvFlags promises a MIC it must be there and right; the flag itself is covered by the proof, so nobody on
+    the way can take it out. Channel bindings are for TLS and are not looked at.
+  - The client's timestamp is not compared with our clock: what makes a response fresh is the server challenge, which
+    is random and serves one log-on. (Newer Windows does not compare it either, MS-NLMP note on 3.2.5.1.2.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from lanman import codes
+from lanman.auth.accounts import Account, Accounts, fold
+from lanman.auth.md4 import nt_hash
+from lanman.auth.outcome import Accepted, Refused, Step
+from lanman.errors import MalformedMessage
+
+SIGNATURE: Final = b"NTLMSSP\x00"
+
+# 1.3.6.1.4.1.311.2.2.10
+NTLMSSP_OID: Final = bytes.fromhex("2b06010401823702020a")
+
+NEGOTIATE: Final = 1
+CHALLENGE: Final = 2
+AUTHENTICATE: Final = 3
+
+# 2.2.2.5
+NTLMSSP_NEGOTIATE_UNICODE: Final = 0x00000001
+NTLMSSP_NEGOTIATE_OEM: Final = 0x00000002
+NTLMSSP_REQUEST_TARGET: Final = 0x00000004
+NTLMSSP_NEGOTIATE_SIGN: Final = 0x00000010
+NTLMSSP_NEGOTIATE_SEAL: Final = 0x00000020
+NTLMSSP_NEGOTIATE_NTLM: Final = 0x00000200
+NTLMSSP_NEGOTIATE_ANONYMOUS: Final = 0x00000800
+NTLMSSP_NEGOTIATE_ALWAYS_SIGN: Final = 0x00008000
+NTLMSSP_TARGET_TYPE_SERVER: Final = 0x00020000
+NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY: Final = 0x00080000
+NTLMSSP_NEGOTIATE_TARGET_INFO: Final = 0x00800000
+NTLMSSP_NEGOTIATE_VERSION: Final = 0x02000000
+NTLMSSP_NEGOTIATE_128: Final = 0x20000000
+NTLMSSP_NEGOTIATE_KEY_EXCH: Final = 0x40000000
+NTLMSSP_NEGOTIATE_56: Final = 0x80000000
+
+# 2.2.2.1
+MsvAvEOL: Final = 0
+MsvAvNbComputerName: Final = 1
+MsvAvNbDomainName: Final = 2
+MsvAvDnsComputerName: Final = 3
+MsvAvDnsDomainName: Final = 4
+MsvAvFlags: Final = 6
+MsvAvTimestamp: Final = 7
+
+# MsvAvFlags: the AUTHENTICATE message carries a MIC.
+MIC_PROVIDED: Final = 0x00000002
+
+# 2.2.2.10: major 6, minor 1, build 7601, NTLMSSP_REVISION_W2K3. Only its last byte has a meaning.
+VERSION: Final = struct.pack("<BBH3xB", 6, 1, 7601, 0x0F)
+
+_MIC_LENGTH: Final = 16
+_FIELDS: Final = struct.Struct("<HHI")
+_AV: Final = struct.Struct("<HH")
+
+# What the server grants of what a client asks for; the rest of the CHALLENGE flags it sets itself (3.2.5.1.1).
+_GRANTED: Final = (
+    NTLMSSP_NEGOTIATE_UNICODE
+    | NTLMSSP_NEGOTIATE_OEM
+    | NTLMSSP_REQUEST_TARGET
+    | NTLMSSP_NEGOTIATE_SIGN
+    | NTLMSSP_NEGOTIATE_SEAL
+    | NTLMSSP_NEGOTIATE_ALWAYS_SIGN
+    | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
+    | NTLMSSP_NEGOTIATE_VERSION
+    | NTLMSSP_NEGOTIATE_128
+    | NTLMSSP_NEGOTIATE_KEY_EXCH
+    | NTLMSSP_NEGOTIATE_56
+)
+
+_BLANK_PASSWORD: Final = nt_hash("")
+
+
+def hmac_md5(key: bytes, data: bytes) -> bytes:
+    """HMAC_MD5 of MS-NLMP section 6; 16 bytes."""
+    return hmac.digest(key, data, "md5")
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+class RC4:
+    """The RC4 key stream (MS-NLMP section 6, RC4Init and RC4).
+
+    Our own, because OpenSSL offers RC4 only where its legacy provider is installed, and a log-on needs sixteen bytes.
+    """
+
+    __slots__ = ("_i", "_j", "_state")
+
+    def __init__(self, key: bytes) -> None:
+        state = list(range(256))
+        j = 0
+        size = len(key)
+        stretched = key * (256 // size + 1)
+        for i, byte in zip(range(256), stretched, strict=False):
+            value = state[i]
+            j = (j + value + byte) & 255
+            state[i] = state[j]
+            state[j] = value
+        self._state = state
+        self._i = self._j = 0
+
+    def __call__(self, data: bytes) -> bytes:
+        """`data` combined with the next bytes of the stream."""
+        state, i, j = self._state, self._i, self._j
+        out = bytearray(len(data))
+        for at, byte in enumerate(data):
+            i = (i + 1) & 255
+            value = state[i]
+            j = (j + value) & 255
+            state[i] = other = state[j]
+            state[j] = value
+            out[at] = byte ^ state[(value + other) & 255]
+        self._i, self._j = i, j
+        return bytes(out)
+
+
+# --- messages
+
+
+def message_type(token: bytes) -> int:
+    """NEGOTIATE, CHALLENGE or AUTHENTICATE. Raises MalformedMessage when `token` is no NTLM message."""
+    if len(token) < 12 or token[:8] != SIGNATURE:
+        raise MalformedMessage("not an NTLM message")
+    return int.from_bytes(token[8:12], "little")
+
+
+def _expect(token: bytes, kind: int, size: int) -> None:
+    if (found := message_type(token)) != kind:
+        raise MalformedMessage(f"NTLM message {found} where {kind} was due")
+    if len(token) < size:
+        raise MalformedMessage(f"NTLM message {kind} of only {len(token)} bytes")
+
+
+def _field(token: bytes, at: int) -> tuple[int, bytes]:
+    """Offset and content of the (length, maximum length, offset) triple at `at`; offset 0 when it is empty."""
+    length, _, offset = _FIELDS.unpack_from(token, at)
+    if not length:
+        return 0, b""
+    if offset + length > len(token):
+        raise MalformedMessage("NTLM field beyond the end of its message")
+    return offset, token[offset : offset + length]
+
+
+def _text(data: bytes, flags: int) -> str:
+    # 2.2.1: OEM strings are in a code page that nobody names; only pre-2000 systems lack Unicode.
+    if not flags & NTLMSSP_NEGOTIATE_UNICODE:
+        return data.decode("cp1252", "replace")
+    try:
+        return data.decode("utf-16-le")
+    except UnicodeDecodeError:
+        raise MalformedMessage("NTLM name that is not UTF-16") from None
+
+
+def pack_av_pairs(pairs: dict[int, bytes]) -> bytes:
+    """AV_PAIRs in the order given, closed by MsvAvEOL (2.2.2.1)."""
+    return b"".join(_AV.pack(id, len(value)) + value for id, value in pairs.items()) + bytes(4)
+
+
+def unpack_av_pairs(data: bytes) -> dict[int, bytes]:
+    """The AV_PAIRs up to MsvAvEOL, which must be there; what follows it is not looked at (2.2.2.1)."""
+    pairs: dict[int, bytes] = {}
+    at = 0
+    while at + 4 <= len(data):
+        id, length = _AV.unpack_from(data, at)
+        at += 4
+        if id == MsvAvEOL:
+            return pairs
+        if at + length > len(data):
+            raise MalformedMessage("AV_PAIR beyond the end of its list")
+        pairs[id] = data[at : at + length]
+        at += length
+    raise MalformedMessage("AV_PAIR list without its end")
+
+
+def filetime(now: float) -> bytes:
+    """A FILETIME (MS-DTYP 2.3.3) from seconds since 1970."""
+    return struct.pack("<Q", int(now * 10_000_000) + 116_444_736_000_000_000 & 0xFFFFFFFFFFFFFFFF)
+
+
+@dataclass(slots=True)
+class ChallengeMessage:
+    """CHALLENGE_MESSAGE (2.2.1.2)."""
+
+    flags: int
+    server_challenge: bytes
+    target_name: str = ""
+    target_info: dict[int, bytes] = field(default_factory=dict)
+
+    def pack(self) -> bytes:
+        """The message; its Version is there in any case, as Windows sends it."""
+        name = self.target_name.encode("utf-16-le" if self.flags & NTLMSSP_NEGOTIATE_UNICODE else "cp1252", "replace")
+        info = pack_av_pairs(self.target_info)
+        return b"".join(
+            (
+                SIGNATURE,
+                CHALLENGE.to_bytes(4, "little"),
+                _FIELDS.pack(len(name), len(name), 56),
+                self.flags.to_bytes(4, "little"),
+                self.server_challenge,
+                bytes(8),
+                _FIELDS.pack(len(info), len(info), 56 + len(name)),
+                VERSION,
+                name,
+                info,
+            )
+        )
+
+    @classmethod
+    def unpack(cls, token: bytes) -> ChallengeMessage:
+        """Raises MalformedMessage. Servers without NTLMSSP_NEGOTIATE_TARGET_INFO may stop after 32 bytes."""
+        _expect(token, CHALLENGE, 32)
+        flags = int.from_bytes(token[20:24], "little")
+        info: dict[int, bytes] = {}
+        if flags & NTLMSSP_NEGOTIATE_TARGET_INFO and len(token) >= 48:
+            raw = _field(token, 40)[1]
+            info = unpack_av_pairs(raw) if raw else {}
+        return cls(flags, token[24:32], _text(_field(token, 12)[1], flags), info)
+
+
+@dataclass(slots=True)
+class AuthenticateMessage:
+    """AUTHENTICATE_MESSAGE (2.2.1.3). `mic_offset` tells where the MIC stands, 0 where there is no room for one."""
+
+    flags: int
+    lm_response: bytes = field(default=b"", repr=False)
+    nt_response: bytes = field(default=b"", repr=False)
+    domain_name: str = ""
+    user_name: str = ""
+    workstation: str = ""
+    encrypted_session_key: bytes = field(default=b"", repr=False)
+    mic_offset: int = 0
+
+    @property
+    def is_anonymous(self) -> bool:
+        """3.2.5.1.2: no user name, no NT response, and an LM response that is empty or one zero byte."""
+        return not self.user_name and not self.nt_response and self.lm_response in (b"", b"\x00")
+
+    def pack(self) -> bytes:
+        """The message with its Version and 16 zero bytes of MIC, names in Unicode."""
+        fields = []
+        payload = b""
+        names = (name.encode("utf-16-le") for name in (self.domain_name, self.user_name, self.workstation))
+        for value in (self.lm_response, self.nt_response, *names, self.encrypted_session_key):
+            fields.append(_FIELDS.pack(len(value), len(value), 88 + len(payload)))
+            payload += value
+        head = SIGNATURE + AUTHENTICATE.to_bytes(4, "little") + b"".join(fields)
+        return head + self.flags.to_bytes(4, "little") + VERSION + bytes(_MIC_LENGTH) + payload
+
+    @classmethod
+    def unpack(cls, token: bytes) -> AuthenticateMessage:
+        """Raises MalformedMessage."""
+        _expect(token, AUTHENTICATE, 64)
+        flags = int.from_bytes(token[60:64], "little")
+        found = [_field(token, at) for at in range(12, 60, 8)]
+        payload = min((offset for offset, _ in found if offset), default=len(token))
+        lm, nt, domain, user, workstation, key = (content for _, content in found)
+        return cls(
+            flags,
+            lm,
+            nt,
+            _text(domain, flags),
+            _text(user, flags),
+            _text(workstation, flags),
+            key,
+            # Windows always sends Version and MIC; some clients leave the Version out when it was not negotiated.
+            72 if payload >= 88 else 64 if payload >= 80 else 0,
+        )
+
+
+# --- keys
+
+
+def ntowf_v2(hash: bytes, user_name: str, domain: str) -> bytes:
+    """ResponseKeyNT (3.3.2, NTOWFv2) from an NT hash; only the user name is upper-cased, and that by the caller."""
+    return hmac_md5(hash, (user_name + domain).encode("utf-16-le", "surrogatepass"))
+
+
+def rc4k(key: bytes, data: bytes) -> bytes:
+    """RC4K of MS-NLMP section 6: `data` under a fresh stream."""
+    return RC4(key)(data)
+
+
+class SessionSecurity:
+    """NTLM message signatures (3.4.4) by an exported session key, with the sequence numbers of both directions."""
+
+    __slots__ = ("_flags", "_in", "_in_key", "_in_number", "_out", "_out_key", "_out_number")
+
+    def __init__(self, flags: int, session_key: bytes, *, server: bool) -> None:
+        ours, theirs = (b"server-to-client", b"client-to-server")[:: 1 if server else -1]
+        self._flags = flags
+        self._out_key = _sign_key(session_key, ours)
+        self._in_key = _sign_key(session_key, theirs)
+        self._out = RC4(_seal_key(flags, session_key, ours))
+        self._in = RC4(_seal_key(flags, session_key, theirs))
+        self._out_number = self._in_number = 0
+
+    def sign(self, data: bytes) -> bytes:
+        """The 16-byte NTLMSSP_MESSAGE_SIGNATURE of our next message."""
+        self._out_number += 1
+        return self._mac(self._out_key, self._out, self._out_number - 1, data)
+
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether `signature` is right for the peer's next message."""
+        self._in_number += 1
+        return hmac.compare_digest(self._mac(self._in_key, self._in, self._in_number - 1, data), signature)
+
+    def seal(self, data: bytes) -> bytes:
+        """`data` encrypted for the peer; its signature is made over the plain text right after (3.4.3)."""
+        return self._out(data)
+
+    def _mac(self, key: bytes, stream: RC4, number: int, data: bytes) -> bytes:
+        # 3.4.4.2: with extended session security; the checksum is encrypted where a key was exchanged.
+        sequence = number.to_bytes(4, "little")
+        checksum = hmac_md5(key, sequence + data)[:8]
+        if self._flags & NTLMSSP_NEGOTIATE_KEY_EXCH:
+            checksum = stream(checksum)
+        return b"\x01\x00\x00\x00" + checksum + sequence
+
+
+def _sign_key(session_key: bytes, direction: bytes) -> bytes:
+    # 3.4.5.2; the constants include their terminating zero.
+    return _md5(session_key + b"session key to " + direction + b" signing key magic constant\x00")
+
+
+def _seal_key(flags: int, session_key: bytes, direction: bytes) -> bytes:
+    # 3.4.5.3
+    strength = 16 if flags & NTLMSSP_NEGOTIATE_128 else 7 if flags & NTLMSSP_NEGOTIATE_56 else 5
+    return _md5(session_key[:strength] + b"session key to " + direction + b" sealing key magic constant\x00")
+
+
+def security_context(flags: int, session_key: bytes, *, server: bool) -> SessionSecurity | None:
+    """What signs for these negotiated flags; None where signing, or its only sound form, was not negotiated."""
+    wanted = NTLMSSP_NEGOTIATE_SIGN | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
+    return SessionSecurity(flags, session_key, server=server) if flags & wanted == wanted else None
+
+
+# --- the server
+
+
+class NtlmAcceptor:
+    """The server's half of one NTLMv2 log-on: NEGOTIATE in, CHALLENGE out, AUTHENTICATE in, an outcome.
+
+    `random(n)` gives n unpredictable bytes. With `allow_guest` an unknown name is let in as Guest, as Windows and
+    Samba can be told to; a wrong password for a known name never is.
+    """
+
+    oids: Final = (NTLMSSP_OID,)
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        *,
+        server_name: str,
+        dns_name: str,
+        random: Callable[[int], bytes],
+        allow_anonymous: bool = True,
+        allow_guest: bool = False,
+    ) -> None:
+        self.security: SessionSecurity | None = None
+        self._accounts = accounts
+        self._server_name = server_name
+        self._dns_name = dns_name
+        self._random = random
+        self._allow_anonymous = allow_anonymous
+        self._allow_guest = allow_guest
+        self._negotiate = b""
+        self._challenge = b""
+        self._server_challenge = b""
+        self._flags = 0
+
+    def step(self, token: bytes, now: float) -> Step:
+        """Take the client's NEGOTIATE or AUTHENTICATE; `now` is in seconds since 1970. Raises MalformedMessage."""
+        if not self._challenge:
+            return Step(self._answer_negotiate(token, now))
+        return Step(outcome=self._answer_authenticate(token))
+
+    def _answer_negotiate(self, token: bytes, now: float) -> bytes:
+        # 3.2.5.1.1. Only the flags matter, and old clients send no more than those.
+        _expect(token, NEGOTIATE, 16)
+        flags = int.from_bytes(token[12:16], "little") & _GRANTED
+        if flags & NTLMSSP_NEGOTIATE_UNICODE:
+            flags &= ~NTLMSSP_NEGOTIATE_OEM
+        elif not flags & NTLMSSP_NEGOTIATE_OEM:
+            raise MalformedMessage("NTLM NEGOTIATE that offers no character set")
+        flags |= NTLMSSP_NEGOTIATE_NTLM | NTLMSSP_NEGOTIATE_TARGET_INFO | NTLMSSP_TARGET_TYPE_SERVER
+        computer = self._server_name.encode("utf-16-le")
+        dns = self._dns_name.encode("utf-16-le")
+        self._server_challenge = self._random(8)
+        self._flags = flags
+        self._negotiate = token
+        # A machine that is in no domain is its own.
+        self._challenge = ChallengeMessage(
+            flags,
+            self._server_challenge,
+            self._server_name,
+            {
+                MsvAvNbDomainName: computer,
+                MsvAvNbComputerName: computer,
+                MsvAvDnsDomainName: dns,
+                MsvAvDnsComputerName: dns,
+                MsvAvTimestamp: filetime(now),
+            },
+        ).pack()
+        return self._challenge
+
+    def _answer_authenticate(self, token: bytes) -> Accepted | Refused:
+        # 3.2.5.1.2
+        message = AuthenticateMessage.unpack(token)
+        if message.is_anonymous:
+            return self._answer_anonymous(message)
+        user_name = message.user_name
+        if len(message.nt_response) <= 24:
+            kind = "NTLMv1" if message.nt_response else "LM"
+            return Refused(codes.STATUS_LOGON_FAILURE, user_name, f"{kind} response, and only NTLMv2 is accepted")
+        # 2.2.2.7: sixteen bytes of proof, then the blob whose fixed part has 28 bytes.
+        if len(message.nt_response) < 44:
+            raise MalformedMessage("NTLMv2 response that is too short")
+        pairs = unpack_av_pairs(message.nt_response[44:])
+        account = self._find(user_name)
+        base_key = self._prove(account, message)
+        if base_key is None or account is None:
+            return self._answer_failure(account, message)
+        # 3.4.5.1: for NTLMv2 the key exchange key is the session base key.
+        session_key = _exchange_key(message, base_key, self._flags)
+        if session_key is None:
+            return Refused(codes.STATUS_INVALID_PARAMETER, user_name, "encrypted session key of a wrong length")
+        if not self._check_mic(token, message, pairs, session_key):
+            return Refused(codes.STATUS_INVALID_PARAMETER, user_name, "the MIC is missing or wrong")
+        if account.disabled:
+            return Refused(codes.STATUS_ACCOUNT_DISABLED, account.name, "the account is disabled")
+        if account.nt_hash == _BLANK_PASSWORD:
+            # As on Windows: a blank password serves at the console, never over the network.
+            return Refused(codes.STATUS_ACCOUNT_RESTRICTION, account.name, "the account has a blank password")
+        guest = self._accounts.is_guest(account)
+        if not guest:
+            self.security = security_context(message.flags & self._flags or self._flags, session_key, server=True)
+        return Accepted(
+            account.name,
+            self._server_name,
+            message.workstation,
+            account.groups,
+            session_key,
+            guest=guest,
+        )
+
+    def _answer_anonymous(self, message: AuthenticateMessage) -> Accepted | Refused:
+        if not self._allow_anonymous:
+            return Refused(codes.STATUS_ACCESS_DENIED, "", "anonymous log-on is not allowed")
+        # 3.3.2: the key of an anonymous log-on is 16 zero bytes, which then serve the key exchange like any other.
+        key = _exchange_key(message, bytes(16), self._flags) or bytes(16)
+        return Accepted("", "", message.workstation, session_key=key, anonymous=True)
+
+    def _answer_failure(self, account: Account | None, message: AuthenticateMessage) -> Accepted | Refused:
+        if account is not None:
+            reason = "wrong password" if account.nt_hash else "the account has no password"
+            return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, reason)
+        if self._allow_guest and message.user_name:
+            return Accepted("Guest", self._server_name, message.workstation, frozenset({"Guests"}), guest=True)
+        return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, "unknown user")
+
+    def _find(self, user_name: str) -> Account | None:
+        if (account := self._accounts.find(user_name)) is None and "@" in user_name:
+            account = self._accounts.find(user_name.partition("@")[0])
+        return account
+
+    def _prove(self, account: Account | None, message: AuthenticateMessage) -> bytes | None:
+        """The session base key when the client knows the password; else None, after the same amount of work."""
+        known = account.nt_hash if account is not None and account.nt_hash else self._random(16)
+        proof, blob = message.nt_response[:16], message.nt_response[16:]
+        base_key = None
+        # Windows upper-cases character by character, Python and many clients do not: ß. And 3.2.5.1.2: servers
+        # should bear with clients that leave the domain out of the computation.
+        for upper in {fold(message.user_name), message.user_name.upper()}:
+            for domain in {message.domain_name, ""}:
+                response_key = ntowf_v2(known, upper, domain)
+                expected = hmac_md5(response_key, self._server_challenge + blob)
+                if hmac.compare_digest(expected, proof):
+                    base_key = hmac_md5(response_key, expected)
+        return base_key if account is not None and account.nt_hash else None
+
+    def _check_mic(
+        self, token: bytes, message: AuthenticateMessage, pairs: dict[int, bytes], session_key: bytes
+    ) -> bool:
+        # 3.2.5.1.2: HMAC_MD5 over the three messages, the last with its MIC zeroed.
+        if not int.from_bytes(pairs.get(MsvAvFlags, b""), "little") & MIC_PROVIDED:
+            return True
+        at = message.mic_offset
+        if not at:
+            return False
+        end = at + _MIC_LENGTH
+        blanked = token[:at] + bytes(_MIC_LENGTH) + token[end:]
+        return hmac.compare_digest(hmac_md5(session_key, self._negotiate + self._challenge + blanked), token[at:end])
+
+
+def _exchange_key(message: AuthenticateMessage, key: bytes, granted: int) -> bytes | None:
+    """The exported session key; None when the client had to send 16 encrypted bytes and did not.
+
+    3.2.5.1.2 exchanges a key only together with signing or sealing. Samba always does, pyspnego then sends one
+    byte: so without either the length decides.
+    """
+    flags = message.flags & granted or granted
+    if not flags & NTLMSSP_NEGOTIATE_KEY_EXCH:
+        return key
+    if len(message.encrypted_session_key) == 16:
+        return rc4k(key, message.encrypted_session_key)
+    return None if flags & (NTLMSSP_NEGOTIATE_SIGN | NTLMSSP_NEGOTIATE_SEAL) else key
+
+
+# --- the anonymous client
+
+_ANONYMOUS_OFFER: Final = (
+    NTLMSSP_NEGOTIATE_UNICODE
+    | NTLMSSP_REQUEST_TARGET
+    | NTLMSSP_NEGOTIATE_SIGN
+    | NTLMSSP_NEGOTIATE_NTLM
+    | NTLMSSP_NEGOTIATE_ALWAYS_SIGN
+    | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
+    | NTLMSSP_NEGOTIATE_VERSION
+    | NTLMSSP_NEGOTIATE_128
+    | NTLMSSP_NEGOTIATE_KEY_EXCH
+    | NTLMSSP_NEGOTIATE_56
+)
+
+# RC4 under the anonymous key, 16 zero bytes, is no secret, so the exchanged key may as well be those zeros.
+ANONYMOUS_SESSION_KEY: Final = bytes(16)
+_ANONYMOUS_ENCRYPTED_KEY: Final = rc4k(bytes(16), ANONYMOUS_SESSION_KEY)
+
+
+def anonymous_negotiate() -> bytes:
+    """The NEGOTIATE_MESSAGE of a client that will log on as nobody (2.2.1.1)."""
+    empty = _FIELDS.pack(0, 0, 0)
+    return SIGNATURE + NEGOTIATE.to_bytes(4, "little") + _ANONYMOUS_OFFER.to_bytes(4, "little") + empty * 2 + VERSION
+
+
+def anonymous_authenticate(challenge: bytes) -> bytes:
+    """The AUTHENTICATE_MESSAGE of an anonymous log-on (3.1.5.1.2, 3.3.2). Raises MalformedMessage.
+
+    No names, no NT response, an LM response of one zero byte. Whether or not a key is exchanged, the session key is
+    ANONYMOUS_SESSION_KEY.
+    """
+    server = ChallengeMessage.unpack(challenge)
+    flags = _ANONYMOUS_OFFER & server.flags | NTLMSSP_NEGOTIATE_ANONYMOUS | NTLMSSP_NEGOTIATE_UNICODE
+    key = _ANONYMOUS_ENCRYPTED_KEY if flags & NTLMSSP_NEGOTIATE_KEY_EXCH else b""
+    return AuthenticateMessage(flags, lm_response=b"\x00", encrypted_session_key=key).pack()

@@ -1,0 +1,72 @@
+"""What comes of a log-on, and what a security mechanism must offer to take part in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(slots=True, frozen=True)
+class Accepted:
+    """A log-on that succeeded.
+
+    `user_name` is the account's name as the account file writes it, whatever case the client used; it is empty for
+    an anonymous log-on. `domain` is the authority that vouched for the name: this server's own name for its own
+    accounts. `session_key` has 16 bytes; for anonymous and guest log-ons it is known to everybody and protects
+    nothing (MS-NLMP 3.4).
+    """
+
+    user_name: str
+    domain: str = ""
+    workstation: str = ""
+    groups: frozenset[str] = frozenset()
+    session_key: bytes = field(default=bytes(16), repr=False)
+    anonymous: bool = False
+    guest: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Refused:
+    """A log-on that failed.
+
+    `status` is the NTSTATUS for the client, and never tells a wrong name from a wrong password. `user_name` is what
+    the client claimed; `reason` says what truly was wrong. Both are for the server's log and for nobody else.
+    """
+
+    status: int
+    user_name: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Step:
+    """One leg of a log-on: the `token` for the client, and the `outcome`, None while another leg must follow."""
+
+    token: bytes = b""
+    outcome: Accepted | Refused | None = None
+
+
+class SecurityContext(Protocol):
+    """What signs the list of mechanisms once a mechanism has finished (RFC 4178 section 5)."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over `data`, made by this side."""
+
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether the peer made `signature` over `data`."""
+
+
+class Mechanism(Protocol):
+    """The server's half of a security mechanism; NTLM is one, Kerberos can be another."""
+
+    @property
+    def oids(self) -> Sequence[bytes]:
+        """Content octets of the object identifiers it answers to, the preferred one first."""
+
+    @property
+    def security(self) -> SecurityContext | None:
+        """Set once the client is accepted, unless this log-on has no keys that could sign (anonymous, guest)."""
+
+    def step(self, token: bytes, now: float) -> Step:
+        """Take the client's token. Raises MalformedMessage; a refusal is an outcome, not an error."""
