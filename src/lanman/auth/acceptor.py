@@ -68,6 +68,10 @@ class Acceptor:
         self._mic_required = False
         self._accepted: Accepted | None = None
 
+    def use_accounts(self, accounts: Accounts) -> None:
+        """Decide by these from now on: the account file has been read again since the log-on began."""
+        self._ntlm.accounts = accounts
+
     def hint_token(self) -> bytes:
         """The NegTokenInit2 that lists the mechanisms, for the answer to SMB2 NEGOTIATE (MS-SMB2 3.3.5.4)."""
         return pack_init(NegTokenInit([oid for each in self._mechanisms for oid in each.oids]), hint=True)

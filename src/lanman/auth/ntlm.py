@@ -379,7 +379,7 @@ class NtlmAcceptor:
         allow_guest: bool = False,
     ) -> None:
         self.security: SessionSecurity | None = None
-        self._accounts = accounts
+        self.accounts = accounts
         self._server_name = server_name
         self._dns_name = dns_name
         self._random = random
@@ -453,7 +453,7 @@ class NtlmAcceptor:
         if account.nt_hash == _BLANK_PASSWORD:
             # As on Windows: a blank password serves at the console, never over the network.
             return Refused(codes.STATUS_ACCOUNT_RESTRICTION, account.name, "the account has a blank password")
-        guest = self._accounts.is_guest(account)
+        guest = self.accounts.is_guest(account)
         if not guest:
             self.security = security_context(message.flags & self._flags or self._flags, session_key, server=True)
         return Accepted(
@@ -481,8 +481,8 @@ class NtlmAcceptor:
         return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, "unknown user")
 
     def _find(self, user_name: str) -> Account | None:
-        if (account := self._accounts.find(user_name)) is None and "@" in user_name:
-            account = self._accounts.find(user_name.partition("@")[0])
+        if (account := self.accounts.find(user_name)) is None and "@" in user_name:
+            account = self.accounts.find(user_name.partition("@")[0])
         return account
 
     def _prove(self, account: Account | None, message: AuthenticateMessage) -> bytes | None:
