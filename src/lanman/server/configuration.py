@@ -38,7 +38,7 @@ class ServerConfiguration:
         self._apply()
 
     def change(self, **values: Any) -> None:
-        """Set these, after saving them. Raises ValueError for a bad value and OSError from `save`; then nothing changed.
+        """Set these, having saved them. Raises ValueError for a bad value, OSError from `save`; then nothing changed.
 
         The ValueError's first argument is the name of the bad one.
         """
