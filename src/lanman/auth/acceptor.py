@@ -14,7 +14,8 @@ from typing import Final
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
-from lanman.auth.ntlm import SIGNATURE, NtlmAcceptor
+from lanman.auth.ntlm import SIGNATURE
+from lanman.auth.ntlm_server import NtlmAcceptor
 from lanman.auth.outcome import Accepted, Mechanism, Refused, Step
 from lanman.auth.spnego import NegState, NegTokenInit, NegTokenResp, pack_init, pack_response, unpack
 from lanman.errors import LocalProtocolError, MalformedMessage

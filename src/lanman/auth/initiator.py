@@ -1,0 +1,160 @@
+"""The client's half of a log-on: SPNEGO around one mechanism, and the anonymous mechanism, which is NTLM's.
+
+A client here knows what it wants to be before it calls: one mechanism is offered, its first token goes along, and a
+server that answers with another mechanism is refused. Nothing is ever fallen back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from lanman.auth.ntlm import (
+    ANONYMOUS_SESSION_KEY,
+    NTLMSSP_OID,
+    SIGNATURE,
+    anonymous_authenticate,
+    anonymous_negotiate,
+)
+from lanman.auth.spnego import NegState, NegTokenInit, NegTokenResp, pack_init, pack_mech_types, pack_response, unpack
+from lanman.errors import AuthenticationError, LocalProtocolError, MalformedMessage
+
+
+class InitiatingMechanism(Protocol):
+    """The client's half of a security mechanism, without SPNEGO."""
+
+    @property
+    def oids(self) -> Sequence[bytes]:
+        """Content octets of the object identifiers to offer, the preferred one first."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether this side has nothing left to say."""
+
+    @property
+    def session_key(self) -> bytes:
+        """The key that both sides share once complete."""
+
+    @property
+    def signs(self) -> bool:
+        """Once complete: whether the server expects the list of mechanisms to be signed without being asked."""
+
+    def step(self, token: bytes | None) -> bytes | None:
+        """Take the server's token, None at the start, and give the next one, None when there is none."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over `data`."""
+
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether the server made `signature` over `data`."""
+
+
+class SpnegoInitiator:
+    """The client's half of SPNEGO around one mechanism (RFC 4178 4.2).
+
+    `step(None)` gives the first token; each further `step` takes what the server answered. `complete` is True once
+    this side is content: the mechanism has finished and, where the server signed the list of mechanisms, its
+    signature was right. A final answer may be empty, as servers that stopped early send it.
+    """
+
+    def __init__(self, mechanism: InitiatingMechanism) -> None:
+        self._mechanism = mechanism
+        self._mech_type_list = b""
+        self._started = self._signed = False
+        self.complete = False
+
+    @property
+    def session_key(self) -> bytes:
+        """The first 16 bytes of the mechanism's key, which is what SMB2 takes (MS-SMB2 3.2.5.3)."""
+        return self._mechanism.session_key[:16].ljust(16, b"\x00")
+
+    def step(self, token: bytes | None) -> bytes | None:
+        """Take the server's token and give the next one.
+
+        Raises MalformedMessage for a token that is none, and AuthenticationError when the server wants what was not
+        offered or its signature is wrong.
+        """
+        if not self._started:
+            self._started = True
+            oids = self._mechanism.oids
+            self._mech_type_list = pack_mech_types(oids)
+            return pack_init(NegTokenInit(oids, self._mechanism.step(None)))
+        if self.complete:
+            raise LocalProtocolError("this log-on has already ended")
+        if not token:
+            return self._finish(NegTokenResp(NegState.ACCEPT_COMPLETED))
+        if token[:8] == SIGNATURE:
+            raise MalformedMessage("NTLM token where SPNEGO was due")
+        message = unpack(token)
+        if not isinstance(message, NegTokenResp):
+            raise MalformedMessage("SPNEGO NegTokenInit where NegTokenResp was due")
+        return self._answer(message)
+
+    def _answer(self, message: NegTokenResp) -> bytes | None:
+        if message.neg_state is NegState.REJECT:
+            raise AuthenticationError("the server refused every way to log on that was offered")
+        if message.supported_mech is not None and message.supported_mech not in self._mechanism.oids:
+            raise AuthenticationError("the server wants another way to log on than the one that was offered")
+        if self._mechanism.complete:
+            return self._finish(message)
+        if message.response_token is None:
+            raise MalformedMessage("SPNEGO answer without the mechanism's token in it")
+        token = self._mechanism.step(message.response_token)
+        if self._mechanism.complete and message.neg_state is NegState.ACCEPT_COMPLETED:
+            return self._finish(message)
+        mic = None
+        if self._mechanism.complete and (self._mechanism.signs or message.neg_state is NegState.REQUEST_MIC):
+            mic = self._mechanism.sign(self._mech_type_list)
+            self._signed = True
+        return pack_response(NegTokenResp(NegState.ACCEPT_INCOMPLETE, None, token, mic))
+
+    def _finish(self, message: NegTokenResp) -> bytes | None:
+        """Take the server's last word, or the last but one when it wants our signature too (RFC 4178 section 5)."""
+        if not self._mechanism.complete:
+            raise MalformedMessage("the server ended the log-on before the mechanism had")
+        mic = message.mech_list_mic
+        if mic is not None and not self._mechanism.verify(self._mech_type_list, mic):
+            raise AuthenticationError("the server's signature of the list of mechanisms is wrong")
+        if message.neg_state is NegState.ACCEPT_COMPLETED or (mic is not None and self._signed):
+            self.complete = True
+            return None
+        if self._signed:
+            raise MalformedMessage("SPNEGO answer that neither ends the log-on nor signs the list of mechanisms")
+        self._signed = True
+        self.complete = mic is not None
+        signature = self._mechanism.sign(self._mech_type_list)
+        return pack_response(NegTokenResp(NegState.ACCEPT_COMPLETED, None, None, signature))
+
+
+class _AnonymousMechanism:
+    """NTLM without a user: two messages, no key that is worth signing with."""
+
+    oids = (NTLMSSP_OID,)
+    session_key = ANONYMOUS_SESSION_KEY
+    signs = False
+
+    def __init__(self) -> None:
+        self.complete = False
+
+    def step(self, token: bytes | None) -> bytes | None:
+        if token is None:
+            return anonymous_negotiate()
+        answer = anonymous_authenticate(token)
+        self.complete = True
+        return answer
+
+    def sign(self, data: bytes) -> bytes:
+        # MS-NLMP 3.4: for the anonymous user there is no session security.
+        raise AuthenticationError("the server wants an anonymous log-on to be signed")
+
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        return True
+
+
+class AnonymousInitiator(SpnegoInitiator):
+    """The null session: SPNEGO around an anonymous NTLM log-on. `session_key` is 16 zero bytes."""
+
+    may_block = False
+
+    def __init__(self) -> None:
+        super().__init__(_AnonymousMechanism())

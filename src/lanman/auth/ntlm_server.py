@@ -1,0 +1,248 @@
+"""The server's half of NTLMv2 (MS-NLMP 3.2.5.1).
+
+What it holds to:
+
+  - Only NTLMv2 is accepted. A 24-byte NT response is NTLMv1 and an LM response alone is LM; both are refused.
+  - An unknown user, and one without a password, costs the same computation as a wrong password and gets the same
+    answer. That an account is disabled is told only to who has just proven its password.
+  - The proof is computed over the domain name as the client sent it. It names no authority here: all accounts are
+    local, so ANY\\ann is ann, and ann@any.where too unless an account bears that name.
+  - Where MsvAvFlags promises a MIC it must be there and right; the flag itself is covered by the proof, so nobody on
+    the way can take it out. Channel bindings are for TLS and are not looked at.
+  - The client's timestamp is not compared with our clock, as Samba does not either: what makes a response fresh is
+    the server challenge, which is random and serves one log-on.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Final
+
+from lanman import codes
+from lanman.auth.accounts import Account, Accounts, fold
+from lanman.auth.md4 import nt_hash
+from lanman.auth.ntlm import (
+    MIC_LENGTH,
+    MIC_PROVIDED,
+    NEGOTIATE,
+    NTLMSSP_NEGOTIATE_56,
+    NTLMSSP_NEGOTIATE_128,
+    NTLMSSP_NEGOTIATE_ALWAYS_SIGN,
+    NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY,
+    NTLMSSP_NEGOTIATE_KEY_EXCH,
+    NTLMSSP_NEGOTIATE_NTLM,
+    NTLMSSP_NEGOTIATE_OEM,
+    NTLMSSP_NEGOTIATE_SEAL,
+    NTLMSSP_NEGOTIATE_SIGN,
+    NTLMSSP_NEGOTIATE_TARGET_INFO,
+    NTLMSSP_NEGOTIATE_UNICODE,
+    NTLMSSP_NEGOTIATE_VERSION,
+    NTLMSSP_OID,
+    NTLMSSP_REQUEST_TARGET,
+    NTLMSSP_TARGET_TYPE_SERVER,
+    AuthenticateMessage,
+    ChallengeMessage,
+    MsvAvDnsComputerName,
+    MsvAvDnsDomainName,
+    MsvAvFlags,
+    MsvAvNbComputerName,
+    MsvAvNbDomainName,
+    MsvAvTimestamp,
+    SessionSecurity,
+    expect,
+    filetime,
+    hmac_md5,
+    ntowf_v2,
+    rc4k,
+    security_context,
+    unpack_av_pairs,
+)
+from lanman.auth.outcome import Accepted, Refused, Step
+from lanman.errors import MalformedMessage
+
+# What the server grants of what a client asks for; the rest of the CHALLENGE flags it sets itself (3.2.5.1.1).
+_GRANTED: Final = (
+    NTLMSSP_NEGOTIATE_UNICODE
+    | NTLMSSP_NEGOTIATE_OEM
+    | NTLMSSP_REQUEST_TARGET
+    | NTLMSSP_NEGOTIATE_SIGN
+    | NTLMSSP_NEGOTIATE_SEAL
+    | NTLMSSP_NEGOTIATE_ALWAYS_SIGN
+    | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
+    | NTLMSSP_NEGOTIATE_VERSION
+    | NTLMSSP_NEGOTIATE_128
+    | NTLMSSP_NEGOTIATE_KEY_EXCH
+    | NTLMSSP_NEGOTIATE_56
+)
+
+_BLANK_PASSWORD: Final = nt_hash("")
+
+
+class NtlmAcceptor:
+    """The server's half of one NTLMv2 log-on: NEGOTIATE in, CHALLENGE out, AUTHENTICATE in, an outcome.
+
+    `random(n)` gives n unpredictable bytes. With `allow_guest` an unknown name is let in as Guest, as Windows and
+    Samba can be told to; a wrong password for a known name never is.
+    """
+
+    oids: Final = (NTLMSSP_OID,)
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        *,
+        server_name: str,
+        dns_name: str,
+        random: Callable[[int], bytes],
+        allow_anonymous: bool = True,
+        allow_guest: bool = False,
+    ) -> None:
+        self.security: SessionSecurity | None = None
+        self.accounts = accounts
+        self._server_name = server_name
+        self._dns_name = dns_name
+        self._random = random
+        self._allow_anonymous = allow_anonymous
+        self._allow_guest = allow_guest
+        self._negotiate = b""
+        self._challenge = b""
+        self._server_challenge = b""
+        self._flags = 0
+
+    def step(self, token: bytes, now: float) -> Step:
+        """Take the client's NEGOTIATE or AUTHENTICATE; `now` is in seconds since 1970. Raises MalformedMessage."""
+        if not self._challenge:
+            return Step(self._answer_negotiate(token, now))
+        return Step(outcome=self._answer_authenticate(token))
+
+    def _answer_negotiate(self, token: bytes, now: float) -> bytes:
+        # 3.2.5.1.1. Only the flags matter, and old clients send no more than those.
+        expect(token, NEGOTIATE, 16)
+        flags = int.from_bytes(token[12:16], "little") & _GRANTED
+        if flags & NTLMSSP_NEGOTIATE_UNICODE:
+            flags &= ~NTLMSSP_NEGOTIATE_OEM
+        elif not flags & NTLMSSP_NEGOTIATE_OEM:
+            raise MalformedMessage("NTLM NEGOTIATE that offers no character set")
+        flags |= NTLMSSP_NEGOTIATE_NTLM | NTLMSSP_NEGOTIATE_TARGET_INFO | NTLMSSP_TARGET_TYPE_SERVER
+        computer = self._server_name.encode("utf-16-le")
+        dns = self._dns_name.encode("utf-16-le")
+        self._server_challenge = self._random(8)
+        self._flags = flags
+        self._negotiate = token
+        # A machine that is in no domain is its own.
+        self._challenge = ChallengeMessage(
+            flags,
+            self._server_challenge,
+            self._server_name,
+            {
+                MsvAvNbDomainName: computer,
+                MsvAvNbComputerName: computer,
+                MsvAvDnsDomainName: dns,
+                MsvAvDnsComputerName: dns,
+                MsvAvTimestamp: filetime(now),
+            },
+        ).pack()
+        return self._challenge
+
+    def _answer_authenticate(self, token: bytes) -> Accepted | Refused:
+        # 3.2.5.1.2
+        message = AuthenticateMessage.unpack(token)
+        if message.is_anonymous:
+            return self._answer_anonymous(message)
+        user_name = message.user_name
+        if len(message.nt_response) <= 24:
+            kind = "NTLMv1" if message.nt_response else "LM"
+            return Refused(codes.STATUS_LOGON_FAILURE, user_name, f"{kind} response, and only NTLMv2 is accepted")
+        # 2.2.2.7: sixteen bytes of proof, then the blob whose fixed part has 28 bytes.
+        if len(message.nt_response) < 44:
+            raise MalformedMessage("NTLMv2 response that is too short")
+        pairs = unpack_av_pairs(message.nt_response[44:])
+        account = self._find(user_name)
+        base_key = self._prove(account, message)
+        if base_key is None or account is None:
+            return self._answer_failure(account, message)
+        # 3.4.5.1: for NTLMv2 the key exchange key is the session base key.
+        session_key = _exchange_key(message, base_key, self._flags)
+        if session_key is None:
+            return Refused(codes.STATUS_INVALID_PARAMETER, user_name, "encrypted session key of a wrong length")
+        if not self._check_mic(token, message, pairs, session_key):
+            return Refused(codes.STATUS_INVALID_PARAMETER, user_name, "the MIC is missing or wrong")
+        if account.disabled:
+            return Refused(codes.STATUS_ACCOUNT_DISABLED, account.name, "the account is disabled")
+        if account.nt_hash == _BLANK_PASSWORD:
+            # As on Windows: a blank password serves at the console, never over the network.
+            return Refused(codes.STATUS_ACCOUNT_RESTRICTION, account.name, "the account has a blank password")
+        guest = self.accounts.is_guest(account)
+        if not guest:
+            self.security = security_context(message.flags & self._flags or self._flags, session_key, server=True)
+        return Accepted(
+            account.name,
+            self._server_name,
+            message.workstation,
+            account.groups,
+            session_key,
+            guest=guest,
+        )
+
+    def _answer_anonymous(self, message: AuthenticateMessage) -> Accepted | Refused:
+        if not self._allow_anonymous:
+            return Refused(codes.STATUS_ACCESS_DENIED, "", "anonymous log-on is not allowed")
+        # 3.3.2: the key of an anonymous log-on is 16 zero bytes, which then serve the key exchange like any other.
+        key = _exchange_key(message, bytes(16), self._flags) or bytes(16)
+        return Accepted("", "", message.workstation, session_key=key, anonymous=True)
+
+    def _answer_failure(self, account: Account | None, message: AuthenticateMessage) -> Accepted | Refused:
+        if account is not None:
+            reason = "wrong password" if account.nt_hash else "the account has no password"
+            return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, reason)
+        if self._allow_guest and message.user_name:
+            return Accepted("Guest", self._server_name, message.workstation, frozenset({"Guests"}), guest=True)
+        return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, "unknown user")
+
+    def _find(self, user_name: str) -> Account | None:
+        if (account := self.accounts.find(user_name)) is None and "@" in user_name:
+            account = self.accounts.find(user_name.partition("@")[0])
+        return account
+
+    def _prove(self, account: Account | None, message: AuthenticateMessage) -> bytes | None:
+        """The session base key when the client knows the password; else None, after the same amount of work."""
+        known = account.nt_hash if account is not None and account.nt_hash else self._random(16)
+        proof, blob = message.nt_response[:16], message.nt_response[16:]
+        base_key = None
+        # Windows upper-cases character by character, Python and many clients do not: ß. And 3.2.5.1.2: servers
+        # should bear with clients that leave the domain out of the computation.
+        for upper in {fold(message.user_name), message.user_name.upper()}:
+            for domain in {message.domain_name, ""}:
+                response_key = ntowf_v2(known, upper, domain)
+                expected = hmac_md5(response_key, self._server_challenge + blob)
+                if hmac.compare_digest(expected, proof):
+                    base_key = hmac_md5(response_key, expected)
+        return base_key if account is not None and account.nt_hash else None
+
+    def _check_mic(
+        self, token: bytes, message: AuthenticateMessage, pairs: dict[int, bytes], session_key: bytes
+    ) -> bool:
+        # 3.2.5.1.2: HMAC_MD5 over the three messages, the last with its MIC zeroed.
+        if not int.from_bytes(pairs.get(MsvAvFlags, b""), "little") & MIC_PROVIDED:
+            return True
+        at = message.mic_offset
+        if not at:
+            return False
+        end = at + MIC_LENGTH
+        blanked = token[:at] + bytes(MIC_LENGTH) + token[end:]
+        return hmac.compare_digest(hmac_md5(session_key, self._negotiate + self._challenge + blanked), token[at:end])
+
+
+def _exchange_key(message: AuthenticateMessage, key: bytes, granted: int) -> bytes | None:
+    """The exported session key; None when the client had to send 16 encrypted bytes and did not.
+
+    3.2.5.1.2 exchanges a key only together with signing or sealing. Samba always does, pyspnego then sends one
+    byte: so without either the length decides.
+    """
+    flags = message.flags & granted or granted
+    if not flags & NTLMSSP_NEGOTIATE_KEY_EXCH:
+        return key
+    if len(message.encrypted_session_key) == 16:
+        return rc4k(key, message.encrypted_session_key)
+    return None if flags & (NTLMSSP_NEGOTIATE_SIGN | NTLMSSP_NEGOTIATE_SEAL) else key
