@@ -1,0 +1,85 @@
+"""Enumerations in pages: PreferedMaximumLength and ResumeHandle (MS-SRVS 3.1.4.1 to 3.1.4.5 and their like).
+
+A page holds whole entries only. The handle is the number of entries of the whole list, filtered out ones included, that
+the caller is done with; a list that changes between two calls may show an entry twice or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from lanman import codes
+
+ALL: Final = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
+
+Item = TypeVar("Item")
+Record = TypeVar("Record")
+
+
+@dataclass(slots=True)
+class Page(Generic[Record]):
+    """`total` counts what passed the filter from where the page begins. `resume_handle` is 0 when nothing is left."""
+
+    entries: list[Record]
+    total: int
+    resume_handle: int
+    status: int
+
+
+def page(
+    items: Sequence[Item],
+    describe: Callable[[Item], Record | None],
+    size_of: Callable[[Record], int],
+    *,
+    resume_handle: int,
+    length: int,
+    none_fits: int = codes.ERROR_MORE_DATA,
+) -> Page[Record]:
+    """The entries after the first `resume_handle` items, as many as `length` octets hold.
+
+    `describe` gives an item's entry, or None if the caller did not ask for it. `none_fits` is the status when not even
+    one entry fits.
+    """
+    entries: list[Record] = []
+    total = size = 0
+    resume = resume_handle
+    status = codes.ERROR_SUCCESS
+    for number, item in enumerate(items[resume_handle:], resume_handle + 1):
+        entry = describe(item)
+        if entry is None:
+            continue
+        total += 1
+        if status != codes.ERROR_SUCCESS:
+            continue
+        if length != ALL and (size := size + size_of(entry)) > length:
+            status = codes.ERROR_MORE_DATA if entries else none_fits
+            continue
+        entries.append(entry)
+        resume = number
+    return Page(entries, total, 0 if status == codes.ERROR_SUCCESS else resume, status)
+
+
+def sizer(names: str, strings: str) -> Callable[[Any], int]:
+    """How much of PreferedMaximumLength an entry takes: 4 octets a member, and each string with its terminator.
+
+    `names` are the members of the level, `strings` those of all levels that are strings.
+    """
+    fixed = 4 * len(names.split())
+    texts = [name for name in names.split() if name in strings.split()]
+
+    def size_of(entry: Any) -> int:
+        return fixed + sum(_text_size(getattr(entry, name)) for name in texts)
+
+    return size_of
+
+
+def sizers(levels: Mapping[int, str], strings: str) -> Mapping[int, Callable[[Any], int]]:
+    """`sizer` for each level."""
+    return {level: sizer(names, strings) for level, names in levels.items()}
+
+
+def _text_size(text: str | None) -> int:
+    # UTF-16: what lies beyond the basic plane takes two units.
+    return 0 if text is None else 2 * (len(text) + 1 + sum(character > "\uffff" for character in text))
