@@ -1,0 +1,173 @@
+"""The Manager for programs without asyncio: the same methods, each returning when it has its answer.
+
+    with lanman.connect("fs1", lanman.Credentials("ann", "secret")) as manager:
+        for session in manager.sessions().entries: ...
+
+The connection lives on an event loop in a thread of its own, so this works inside a running event loop, in notebooks
+and in any thread; several threads may use one BlockingManager. An interrupt (Ctrl-C) cancels the call it falls into.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lanman.errors import ConnectionLost
+from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT, Ended, Manager, Sessions, open_manager
+from lanman.records import (
+    ConnectionInfo,
+    FileInfo,
+    ServerInfo,
+    SessionInfo,
+    ShareInfo,
+    Statistics,
+    TimeOfDay,
+    TransportInfo,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from lanman.net.logon import Credentials
+
+T = TypeVar("T")
+
+
+def connect(
+    server: str | None = None,
+    credentials: Credentials | None = None,
+    *,
+    port: int = DEFAULT_PORT,
+    timeout: float = DEFAULT_TIMEOUT,
+    home: str | Path | None = None,
+    encrypt: bool = False,
+) -> BlockingManager:
+    """A BlockingManager of `server`, connected and logged on; arguments and errors as `lanman.open_manager`.
+
+    Close it, or use it in a `with` statement.
+    """
+    return BlockingManager(server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt)
+
+
+class BlockingManager:
+    """A Manager whose methods block. See `lanman.manage.base.Manager` for what each of them means and raises."""
+
+    def __init__(
+        self,
+        server: str | None,
+        credentials: Credentials | None,
+        *,
+        port: int,
+        timeout: float,
+        home: str | Path | None,
+        encrypt: bool,
+    ) -> None:
+        self._background = _Background()
+        self._stack = contextlib.AsyncExitStack()
+        try:
+            opening = open_manager(server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt)
+            self._manager: Manager = self._background.run(self._stack.enter_async_context(opening))
+        except BaseException:
+            self._background.stop()
+            raise
+
+    @property
+    def server(self) -> str:
+        return self._manager.server
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the server politely and end the thread. May be called twice."""
+        if self._background.running:
+            try:
+                self._background.run(self._stack.aclose())
+            finally:
+                self._background.stop()
+
+    def sessions(self, *, client: str | None = None, user: str | None = None, level: int | None = None) -> Sessions:
+        return self._background.run(self._manager.sessions(client=client, user=user, level=level))
+
+    def session(self, client: str, user: str) -> SessionInfo:
+        return self._background.run(self._manager.session(client, user))
+
+    def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+        return self._background.run(self._manager.close_sessions(sessions))
+
+    def connections(self, qualifier: str) -> list[ConnectionInfo]:
+        return self._background.run(self._manager.connections(qualifier))
+
+    def files(self, *, path: str | None = None, user: str | None = None, client: str | None = None) -> list[FileInfo]:
+        return self._background.run(self._manager.files(path=path, user=user, client=client))
+
+    def file(self, id: int) -> FileInfo:
+        return self._background.run(self._manager.file(id))
+
+    def close_file(self, id: int) -> FileInfo:
+        return self._background.run(self._manager.close_file(id))
+
+    def shares(self, level: int | None = None) -> list[ShareInfo]:
+        return self._background.run(self._manager.shares(level))
+
+    def share(self, name: str) -> ShareInfo:
+        return self._background.run(self._manager.share(name))
+
+    def server_info(self, level: int | None = None) -> ServerInfo:
+        return self._background.run(self._manager.server_info(level))
+
+    def set_autodisconnect(self, minutes: int) -> None:
+        self._background.run(self._manager.set_autodisconnect(minutes))
+
+    def set_comment(self, text: str) -> None:
+        self._background.run(self._manager.set_comment(text))
+
+    def set_hidden(self, hidden: bool) -> None:
+        self._background.run(self._manager.set_hidden(hidden))
+
+    def statistics(self) -> Statistics:
+        return self._background.run(self._manager.statistics())
+
+    def time_of_day(self) -> TimeOfDay:
+        return self._background.run(self._manager.time_of_day())
+
+    def transports(self) -> list[TransportInfo]:
+        return self._background.run(self._manager.transports())
+
+
+class _Background:
+    """An event loop in a daemon thread, for calls from any other thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="lanman", daemon=True)
+        self._thread.start()
+        self.running = True
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which is cancelled when the waiting is interrupted."""
+        if not self.running:
+            work.close()
+            raise ConnectionLost("this manager is closed")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        self.running = False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

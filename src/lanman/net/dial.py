@@ -1,0 +1,146 @@
+"""A TCP connection to whichever of a host's addresses answers first, and a bound on how long anything may take."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from lanman import codes
+from lanman.errors import ConnectionLost
+from lanman.net.resolve import Address
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# RFC 8305, 8: how long one address is tried alone before the next is tried beside it.
+ATTEMPT_DELAY: Final = 0.25
+
+
+class Within:
+    """`async with Within(10.0, describe)`: what is awaited inside ends in time, or raises ConnectionLost (121).
+
+    `seconds` count from entering; `deadline`, on the loop's clock, may end it sooner; None of both waits for ever.
+    `describe()` is asked, when it is too late, what was being waited for: `\\\\fs1: no answer while logging on`.
+    """
+
+    __slots__ = ("_deadline", "_describe", "_seconds", "_timeout")
+
+    def __init__(self, seconds: float | None, describe: Callable[[], str], *, deadline: float | None = None) -> None:
+        self._seconds = seconds
+        self._deadline = deadline
+        self._describe = describe
+
+    async def __aenter__(self) -> None:
+        at = self._deadline
+        if self._seconds is not None:
+            now = asyncio.get_running_loop().time()
+            at = now + self._seconds if at is None else min(at, now + self._seconds)
+        self._timeout = asyncio.timeout_at(at)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            limit = f" within {self._seconds:g} seconds" if self._seconds is not None else " in time"
+            raise ConnectionLost(
+                self._describe() + limit,
+                code=codes.ERROR_SEM_TIMEOUT,
+                hint="see whether it is the right server and port, or allow more time with --timeout",
+            ) from None
+
+
+async def dial(host: str, port: int, addresses: Sequence[Address]) -> socket.socket:
+    """A connected, non-blocking TCP socket to one of `addresses`; the others are let go.
+
+    Raises ConnectionLost: 1225 when every address refuses, 53 when none can be reached.
+    """
+    if len(addresses) == 1:
+        try:
+            return await _connect(addresses[0])
+        except OSError as error:
+            raise _unreachable(host, port, [error]) from error
+    return await _race(host, port, _alternate(addresses))
+
+
+async def _connect(address: Address) -> socket.socket:
+    family, where = address
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        # A request and its answer alternate: nothing is gained by waiting for more to send.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(connection, where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _alternate(addresses: Sequence[Address]) -> list[Address]:
+    """The same addresses, their families taking turns, the preferred family first (RFC 8305, 4)."""
+    first = [address for address in addresses if address[0] == addresses[0][0]]
+    other = [address for address in addresses if address[0] != addresses[0][0]]
+    return [address for pair in itertools.zip_longest(first, other) for address in pair if address is not None]
+
+
+async def _race(host: str, port: int, addresses: Sequence[Address]) -> socket.socket:
+    """Try each address, the next one as soon as the last has failed or kept us waiting; the first to connect wins."""
+    waiting = list(addresses)
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    failures: list[OSError] = []
+    winner: socket.socket | None = None
+    try:
+        while waiting or attempts:
+            if waiting:
+                attempts.add(asyncio.create_task(_connect(waiting.pop(0))))
+            done, attempts = await asyncio.wait(
+                attempts, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                error = attempt.exception()
+                if error is None and winner is None:
+                    winner = attempt.result()
+                elif error is None:
+                    attempt.result().close()
+                elif isinstance(error, OSError):
+                    failures.append(error)
+                else:
+                    raise error
+            if winner is not None:
+                return winner
+        raise _unreachable(host, port, failures)
+    finally:
+        await _let_go(attempts)
+
+
+async def _let_go(attempts: set[asyncio.Task[socket.socket]]) -> None:
+    for attempt in attempts:
+        attempt.cancel()
+    for late in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(late, socket.socket):
+            late.close()
+
+
+def _unreachable(host: str, port: int, failures: Sequence[OSError]) -> ConnectionLost:
+    """What to say when no address could be connected to."""
+    numbers = {failure.errno for failure in failures}
+    if numbers == {errno.ECONNREFUSED}:
+        return ConnectionLost(
+            f"\\\\{host}: nothing listens on port {port}",
+            code=codes.ERROR_CONNECTION_REFUSED,
+            hint="see whether its Server service runs, and whether it listens on another port (--port)",
+        )
+    reasons = ", ".join(dict.fromkeys(os.strerror(failure.errno or errno.EIO) for failure in failures))
+    return ConnectionLost(
+        f"\\\\{host}: port {port} cannot be reached ({reasons})",
+        code=codes.ERROR_BAD_NETPATH,
+        hint="see whether it is switched on, and whether a firewall stands between",
+    )

@@ -1,0 +1,122 @@
+"""Names to addresses and back, without ever holding the process.
+
+The system's resolver blocks for as long as it likes and cannot be interrupted. It runs in a daemon thread here: a
+caller that stops waiting leaves the thread behind, and the process still ends when it wants to. (The event loop's own
+`getaddrinfo` uses a pool whose threads are joined at exit.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from lanman import codes
+from lanman.errors import ConnectionLost
+
+T = TypeVar("T")
+
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+"""An address family, and what `socket.connect` takes for it."""
+
+
+async def in_daemon_thread(blocking: Callable[[], T]) -> T:
+    """The result of `blocking()`, run in a thread of its own that nobody ever waits for but the caller."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+
+    def deliver(result: T | None, error: BaseException | None) -> None:
+        if outcome.done():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)  # type: ignore[arg-type]  # None is then what blocking() returned
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = blocking()
+        except BaseException as caught:  # noqa: BLE001  # it is raised where the result is awaited
+            error = caught
+        # The loop may be closed by now: then nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(deliver, result, error)
+
+    threading.Thread(target=work, name="lanman-resolver", daemon=True).start()
+    return await outcome
+
+
+def numeric_address(host: str, port: int) -> Address | None:
+    """The address that `host` already is (`10.0.0.1`, `::1`, `[::1]`, `fe80::1%eth0`); None for a name."""
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    plain, _, scope = bare.partition("%")
+    try:
+        address = ipaddress.ip_address(plain)
+    except ValueError:
+        return None
+    if address.version == 4:
+        return None if scope else (socket.AF_INET, (plain, port))
+    if not scope:
+        return socket.AF_INET6, (plain, port, 0, 0)
+    try:
+        return socket.AF_INET6, (plain, port, 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope))
+    except OSError as error:
+        message = f"\\\\{host}: there is no network interface {scope!r}"
+        raise ConnectionLost(message, code=codes.ERROR_BAD_NETPATH) from error
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Every address of `host`, in the system's order of preference.
+
+    Raises ConnectionLost (53) for a name that is not known, or cannot be one.
+    """
+    if (known := numeric_address(host, port)) is not None:
+        return [known]
+    try:
+        found = await in_daemon_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:
+        raise unknown_host(host, error) from error
+    addresses: dict[Address, None] = {}
+    for family, _, _, _, where in found:
+        if family in (socket.AF_INET, socket.AF_INET6):
+            addresses[family, where] = None  # type: ignore[index]  # the stub's union also holds AF_NETLINK and so on
+    if not addresses:
+        raise unknown_host(host, None)
+    return list(addresses)
+
+
+def unknown_host(host: str, error: Exception | None) -> ConnectionLost:
+    """What to say of a name that no resolver knows."""
+    temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+    reason = "the name service does not answer" if temporary else "no host of that name is known"
+    return ConnectionLost(
+        f"\\\\{host}: {reason}",
+        code=codes.ERROR_BAD_NETPATH,
+        hint="check the spelling, or give the server's address",
+    )
+
+
+async def addresses_of(name: str) -> frozenset[str]:
+    """The addresses of a client's name as text, without scope; empty where nobody knows the name."""
+    try:
+        found = await resolve(name, 0)
+    except ConnectionLost:
+        return frozenset()
+    return frozenset(where[0].partition("%")[0] for _, where in found)
+
+
+async def name_of(address: str) -> str | None:
+    """The name that belongs to an address, for showing beside it; None where there is none."""
+    known = numeric_address(address, 0)
+    if known is None:
+        return None
+    try:
+        name, _ = await in_daemon_thread(lambda: socket.getnameinfo(known[1], socket.NI_NAMEREQD))
+    except OSError:
+        return None
+    return name
