@@ -100,7 +100,7 @@ class SpnegoInitiator:
         if message.response_token is None:
             raise MalformedMessage("SPNEGO answer without the mechanism's token in it")
         token = self._mechanism.step(message.response_token)
-        if self._mechanism.complete and message.neg_state is NegState.ACCEPT_COMPLETED:
+        if self._mechanism.complete and (token is None or message.neg_state is NegState.ACCEPT_COMPLETED):
             return self._finish(message)
         mic = None
         if self._mechanism.complete and (self._mechanism.signs or message.neg_state is NegState.REQUEST_MIC):

@@ -183,7 +183,7 @@ def _locked(target: Path) -> Iterator[None]:
         raise _failed("written", target, error) from error
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT
-        while not _try_lock(descriptor):
+        while not _lock(descriptor, target):
             if time.monotonic() >= deadline:
                 raise LanmanError(
                     f"{target}: another process has been changing the accounts for {LOCK_TIMEOUT:.0f} seconds",
@@ -195,6 +195,13 @@ def _locked(target: Path) -> Iterator[None]:
     finally:
         # Closing gives the lock up. The file stays: if it were removed, two writers could lock two different files.
         os.close(descriptor)
+
+
+def _lock(descriptor: int, target: Path) -> bool:
+    try:
+        return _try_lock(descriptor)
+    except OSError as error:  # a file system without locks
+        raise _failed("written", target, error) from error
 
 
 def _open_lock(target: Path) -> int:
