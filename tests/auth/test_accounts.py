@@ -90,7 +90,9 @@ def test_no_names(bad: str) -> None:
     refused(2202, lambda: check_name(bad))
 
 
-@pytest.mark.parametrize("good", ["a", "x" * 256, "Ann Other", "ann.other", "#1", "user", "\u0646\u0627\u0645\u200c\u06a9", "$ann%"])
+@pytest.mark.parametrize(
+    "good", ["a", "x" * 256, "Ann Other", "ann.other", "#1", "user", "\u0646\u0627\u0645\u200c\u06a9", "$ann%"]
+)
 def test_names(good: str) -> None:
     assert check_name(good) == good
 
