@@ -1,0 +1,69 @@
+"""The audit log: one line for each session opened, refused and ended, and why. A listener of the domain's stream of events.
+
+    session opened client="\\\\192.0.2.7" user="ann" id=3 dialect="3.1.1" signing="AES-128-GMAC" encryption=""
+    session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password"
+    session ended client="\\\\192.0.2.7" user="ann" id=3 reason="ended by an administrator" seconds=61
+
+Values in quotation marks are JSON strings in ASCII: what a peer sends can neither end a line nor colour a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from lanman.service import Event, LogonRefused, Reason, SessionClosed, SessionExpired, SessionOpened
+
+audit_log: Final = logging.getLogger("lanman.audit")
+
+# Ends that the client or the rules bring about are everyday; these are worth a second look.
+_NOTABLE: Final = frozenset({Reason.DELETED, Reason.CREDENTIALS})
+
+
+def quoted(text: str) -> str:
+    """Text from a peer, fit for one field of one line."""
+    return json.dumps(text)
+
+
+def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
+    """What writes the audit log; `clock` is the one that the service's times are of."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, SessionOpened):
+            session = event.session
+            audit_log.info(
+                "session opened client=%s user=%s id=%d domain=%s anonymous=%s guest=%s dialect=%s signing=%s encryption=%s",
+                quoted(session.client_name),
+                quoted(session.user_name),
+                session.global_id,
+                quoted(session.domain),
+                "yes" if session.anonymous else "no",
+                "yes" if session.guest else "no",
+                quoted(session.dialect),
+                quoted(session.signing),
+                quoted(session.encryption),
+            )
+        elif isinstance(event, LogonRefused):
+            audit_log.warning(
+                "session refused client=%s user=%s reason=%s",
+                quoted(event.client_name),
+                quoted(event.user_name),
+                quoted(event.reason.value),
+            )
+        elif isinstance(event, SessionExpired):
+            audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)
+        elif isinstance(event, SessionClosed):
+            session = event.session
+            audit_log.log(
+                logging.WARNING if event.reason in _NOTABLE else logging.INFO,
+                "session ended client=%s user=%s id=%d reason=%s seconds=%d",
+                quoted(session.client_name),
+                quoted(session.user_name),
+                session.global_id,
+                quoted(event.reason.value),
+                session.active_seconds(clock()),
+            )
+
+    return hear

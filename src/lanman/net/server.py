@@ -1,0 +1,431 @@
+r"""The Server: sockets, one timer, and everything that decides plugged together.
+
+    home = Home("/var/lib/lanman")
+    async with SmbServer(Configuration(listen=("127.0.0.1",), port=0), home) as server:
+        print(server.port)
+        await server.wait_stopped()
+
+Starting takes the home's lock before anything else is touched, binds every address, then opens the control socket. Leaving the
+context ends every session, sends what is still to be sent and closes all sockets. A peer that talks nonsense loses its own
+connection and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import time
+import uuid
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Final, Self
+
+from lanman import codes
+from lanman.errors import AccessDenied, LanmanError, RemoteProtocolError
+from lanman.net import audit
+from lanman.net.accounts import AccountFile
+from lanman.net.audit import quoted
+from lanman.net.configuration import Configuration, ConfigurationError, read_configuration
+from lanman.net.control import ControlServer
+from lanman.net.disk import Disk
+from lanman.net.home import Home
+from lanman.rpc.srvsvc import SRVSVC
+from lanman.server.configuration import ServerConfiguration
+from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, Settings
+from lanman.server.pipes import Pipes
+from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.service import STYPE_IPC, STYPE_SPECIAL, Policy, ServerService, Share, fold
+from lanman.smb2.server import ServerConnection
+
+log: Final = logging.getLogger("lanman.server")
+
+BACKLOG: Final = 512
+
+# Octets that may wait to be sent to a peer before its next requests are left in the kernel.
+WRITE_BUFFER: Final = 1024 * 1024
+
+# How long a connection that is to end has for what is still to be sent, in seconds.
+FAREWELL: Final = 5.0
+
+# 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3).
+_FILETIME_EPOCH: Final = 116444736000000000
+
+
+def filetime_now() -> int:
+    """The time of day as a FILETIME."""
+    return time.time_ns() // 100 + _FILETIME_EPOCH
+
+
+class ServerError(LanmanError):
+    """The Server cannot start: an address that is taken or not ours, a user that does not exist."""
+
+    code = codes.NERR_InternalError
+
+
+class SmbServer:
+    """A Server service with its home. Use it as an async context manager, or start() and stop() it.
+
+    `port` and `addresses` are known once it has started; `service` is the domain, for those who embed it.
+    """
+
+    def __init__(self, configuration: Configuration, home: Home) -> None:
+        self.configuration = configuration
+        self.home = home
+        self.accounts = AccountFile(home.accounts)
+        self.settings = ServerConfiguration(
+            name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
+            **_changeable(configuration),
+            policy=Policy(null_session_linger=configuration.null_sessions.linger),
+        )
+        self.service = ServerService(self.settings.policy, start=int(time.time()))
+        self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
+        self.port = 0
+        self.addresses: list[tuple[str, int]] = []
+        self.endpoint = ServerServiceEndpoint(self.service, self.settings)
+        self._guid = uuid.uuid4().bytes_le
+        self._exit = ExitStack()
+        self._stopped = asyncio.Event()
+        self._protocols: dict[int, SmbProtocol] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._running = False
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Take the home, bind, listen. Raises LanmanError with a sentence that names what is in the way."""
+        self._loop = asyncio.get_running_loop()
+        self._exit.enter_context(self.home.locked())
+        try:
+            listeners = self._bind()
+            for listener in listeners:
+                self._exit.callback(listener.close)
+            self.service.listen(audit.listener(self._loop.time))
+            self._dispatch = ServerDispatch(
+                self.service,
+                Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
+                _wire_settings(self.configuration, self.settings.name),
+                core=self._core,
+                random=os.urandom,
+                wall_clock=lambda now: time.time() + now - self._loop.time(),
+            )
+            self._disk = Disk(self.accounts, self._completed, self._failed)
+            self._exit.callback(self._disk.close)
+            self._running = True
+            control = ControlServer(self.home.control, self)
+            await control.start()
+            self._exit.callback(control.close)
+            for listener in listeners:
+                server = await self._loop.create_server(lambda: SmbProtocol(self), sock=listener, backlog=BACKLOG)
+                self._exit.callback(server.close)
+        except BaseException:
+            self._running = False
+            self._exit.close()
+            raise
+        log.info("listening on %s", ", ".join(f"{host} port {port}" for host, port in self.addresses))
+
+    async def stop(self) -> None:
+        """End every session, send what is still to be sent, close all. May be called twice."""
+        if not self._running:
+            return
+        self._running = False
+        self.service.stop()
+        self.flush()
+        if self._timer is not None:
+            self._timer.cancel()
+        protocols = list(self._protocols.values())
+        for protocol in protocols:
+            protocol.close()
+        self._exit.close()
+        if protocols:
+            await asyncio.wait([protocol.gone for protocol in protocols], timeout=FAREWELL)
+            for protocol in protocols:
+                protocol.abort()
+            await asyncio.wait([protocol.gone for protocol in protocols], timeout=FAREWELL)
+        self._stopped.set()
+        log.info("stopped")
+
+    def request_stop(self) -> None:
+        """Make wait_stopped() return; whoever waits there stops the Server."""
+        self._stopped.set()
+
+    async def wait_stopped(self) -> None:
+        """Until somebody asks the Server to stop."""
+        await self._stopped.wait()
+
+    def reload(self) -> None:
+        """Read the home's configuration again and apply what can be changed while running.
+
+        Raises ConfigurationError; then nothing has changed. Addresses, the name and the user stay until a new start.
+        """
+        configuration = read_configuration(self.home.configuration)
+        self.settings.change(**_changeable(configuration))
+        self.settings.policy.null_session_linger = configuration.null_sessions.linger
+        self._dispatch.settings = _wire_settings(configuration, self.settings.name)
+        self.configuration = configuration
+        log.info("configuration read again")
+
+    # --- sockets ---
+
+    def _bind(self) -> list[socket.socket]:
+        """A bound socket for every address. All have one port; 0 becomes whatever the first one is given."""
+        listeners: list[socket.socket] = []
+        port = self.configuration.port
+        skipped: LanmanError | None = None
+        try:
+            for host in self.configuration.listen:
+                try:
+                    listener = _bind_one(host, port)
+                except LanmanError as error:
+                    # A machine without IPv6 is no reason not to serve IPv4.
+                    if host != "::" or error.code != codes.ERROR_NOT_SUPPORTED:
+                        raise
+                    skipped = error
+                    continue
+                listeners.append(listener)
+                port = listener.getsockname()[1]
+                self.addresses.append((host, port))
+            if not listeners:
+                raise skipped or ConfigurationError("there is no address to listen on")
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            self.addresses.clear()
+            raise
+        self.port = port
+        return listeners
+
+    def _core(self, security_blob: bytes) -> ServerConnection:
+        return ServerConnection(
+            server_guid=self._guid,
+            random=os.urandom,
+            now_filetime=filetime_now,
+            signing_required=self.configuration.signing == "required",
+            encryption=self.configuration.encryption,
+            security_blob=security_blob,
+        )
+
+    def admit(self, protocol: SmbProtocol, address: str) -> ConnectionDispatch | None:
+        """A new connection; None if there is no room for it."""
+        connection = self._dispatch.connect(address, self._loop.time()) if self._running else None
+        if connection is not None:
+            self._protocols[connection.connection_id] = protocol
+            self._arm()
+        return connection
+
+    def gone(self, connection: ConnectionDispatch) -> None:
+        """A connection's transport is no more."""
+        self._protocols.pop(connection.connection_id, None)
+        connection.connection_lost(self._loop.time())
+        self.flush()
+
+    # --- the loop's side of dispatch ---
+
+    def tick(self) -> float:
+        """What time it is; dispatch is told."""
+        self._dispatch.now = now = self._loop.time()
+        return now
+
+    def flush(self) -> None:
+        """Send, end, perform and set the timer: what whatever just happened has led to."""
+        for connection in self._dispatch.ready():
+            if (protocol := self._protocols.get(connection.connection_id)) is not None:
+                protocol.flush()
+        for ticket, effect in self._dispatch.effects():
+            self._disk.perform(ticket, effect)
+        self._arm()
+
+    def _completed(self, ticket: int, result: Any) -> None:
+        self._dispatch.completed(ticket, result, self._loop.time())
+        self.flush()
+
+    def _failed(self, ticket: int, status: int, error: Exception) -> None:
+        log.error("%s", quoted(str(error)))
+        self._dispatch.failed(ticket, status, self._loop.time())
+        self.flush()
+
+    def _arm(self) -> None:
+        """One timer, for the earliest of all deadlines. One that rings too early does no harm."""
+        deadline = self._dispatch.next_deadline() if self._running else None
+        if deadline is None:
+            return
+        if self._timer is not None:
+            if not self._timer.cancelled() and self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        try:
+            self._dispatch.expire(self._loop.time())
+        finally:
+            self.flush()
+
+
+class SmbProtocol(asyncio.Protocol):
+    """One connection's socket. It decides nothing."""
+
+    def __init__(self, server: SmbServer) -> None:
+        self._server = server
+        self._connection: ConnectionDispatch | None = None
+        self._transport: asyncio.Transport
+        self._closing = False
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        address = peer_address(transport.get_extra_info("peername"))
+        self._connection = self._server.admit(self, address)
+        if self._connection is None:
+            log.warning("connection from %s refused: too many that nobody has logged on to", address)
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None or self._closing:
+            return
+        try:
+            connection.receive_data(data, self._server.tick())
+        except RemoteProtocolError as error:
+            log.warning("connection from %s ended: %s", connection.address, quoted(str(error)))
+            self.close()
+        except Exception:
+            # An error of ours costs this connection, and no other.
+            log.exception("connection from %s ended by an error in the server", connection.address)
+            self.abort()
+        self._server.flush()
+
+    def flush(self) -> None:
+        """Send what there is; end the connection if it is to end."""
+        connection = self._connection
+        if connection is None or self._transport.is_closing():
+            return
+        if data := connection.data_to_send():
+            self._transport.writelines(data)
+        if connection.finished is not None and not self._closing:
+            log.info("connection from %s ended: %s", connection.address, quoted(connection.finished))
+            self.close()
+
+    def close(self) -> None:
+        """End it once all is sent, or when that takes too long."""
+        if self._closing:
+            return
+        self._closing = True
+        if (connection := self._connection) is not None and not self._transport.is_closing():
+            if data := connection.data_to_send():
+                self._transport.writelines(data)
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
+
+    def abort(self) -> None:
+        """End it now."""
+        self._closing = True
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        # The peer does not read its answers. It gets no more of them until it does.
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self._closing:
+            self._transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._connection is not None:
+            self._server.gone(self._connection)
+            self._connection = None
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+
+def peer_address(peer: Any) -> str:
+    """The address of a peer as text: IPv4 as such even if it came in through an IPv6 socket."""
+    host = str(peer[0]) if peer else "0.0.0.0"
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+def _bind_one(host: str, port: int) -> socket.socket:
+    """A bound, not yet listening socket. Raises LanmanError; code 50 is for an address family that is not there."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, OverflowError, UnicodeError):
+        raise ConfigurationError(f"{host}: is not an IPv4 or IPv6 address to listen on") from None
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ServerError(f"{host}: {error.strerror}", code=codes.ERROR_NOT_SUPPORTED) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _bind_error(host, port, error) from None
+    return listener
+
+
+def _bind_error(host: str, port: int, error: OSError) -> LanmanError:
+    where = f"port {port} of {host}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return AccessDenied(
+            f"{where}: permission denied",
+            hint="Ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --port.",
+        )
+    if error.errno == errno.EADDRINUSE:
+        return ServerError(
+            f"{where}: another program listens there already",
+            code=codes.ERROR_DUP_NAME,
+            hint="If it is Samba, stop smbd or choose another port with --port.",
+        )
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return ServerError(f"{where}: this machine has no such address", code=codes.ERROR_NOT_SUPPORTED)
+    return ServerError(f"{where}: {error.strerror}")
+
+
+def _changeable(configuration: Configuration) -> dict[str, Any]:
+    """What of the configuration management may see and change, and a reload too."""
+    return {
+        "comment": configuration.comment,
+        "hidden": configuration.hidden,
+        "autodisconnect": configuration.autodisconnect,
+        "max_sessions": configuration.max_sessions,
+        "sessions_per_connection": configuration.limits.sessions_per_connection,
+        "opens_per_session": configuration.limits.opens_per_session,
+    }
+
+
+def _wire_settings(configuration: Configuration, name: str) -> Settings:
+    return Settings(
+        server_name=name,
+        dns_name=socket.gethostname().lower(),
+        signing_required=configuration.signing == "required",
+        encryption=configuration.encryption,
+        guest=configuration.guest,
+        null_pipes=frozenset(pipe.lower() for pipe in configuration.null_sessions.pipes),
+        null_shares=frozenset(fold(share) for share in configuration.null_sessions.shares),
+        limits=Limits(
+            unauthenticated=configuration.limits.unauthenticated,
+            unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
+        ),
+    )

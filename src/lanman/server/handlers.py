@@ -1,0 +1,270 @@
+"""One handler for each SMB2 command, and the table that says what each of them needs before it is asked.
+
+A handler gets the context of its request, whose session, tree connect and rights to speak have been checked, and its message;
+it returns an Outcome. It does no I/O, knows no clock and sends nothing. What a READ does to a pipe or to a file is the business
+of the open, not of the handler.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from lanman import codes
+from lanman.server.effects import Outcome, Perform, Reply
+from lanman.server.logon import handle_logoff, handle_session_setup
+from lanman.server.pipes import canonical_pipe_name, ioctl_response
+from lanman.server.state import CHAINED_FILE_ID, Context, WireOpen, WireTree
+from lanman.service import LimitReached
+from lanman.smb2.constants import (
+    FSCTL_DFS_GET_REFERRALS,
+    FSCTL_DFS_GET_REFERRALS_EX,
+    FSCTL_PIPE_WAIT,
+    FSCTL_QUERY_NETWORK_INTERFACE_INFO,
+    FSCTL_VALIDATE_NEGOTIATE_INFO,
+    SMB2_0_IOCTL_IS_FSCTL,
+    SMB2_CLOSE,
+    SMB2_CREATE,
+    SMB2_ECHO,
+    SMB2_FLUSH,
+    SMB2_IOCTL,
+    SMB2_LOGOFF,
+    SMB2_QUERY_INFO,
+    SMB2_READ,
+    SMB2_SESSION_SETUP,
+    SMB2_SET_INFO,
+    SMB2_SHARE_TYPE_PIPE,
+    SMB2_TREE_CONNECT,
+    SMB2_TREE_DISCONNECT,
+    SMB2_WRITE,
+)
+from lanman.smb2.messages import (
+    CloseRequest,
+    CreateRequest,
+    EchoRequest,
+    EchoResponse,
+    FlushRequest,
+    IoctlRequest,
+    QueryInfoRequest,
+    ReadRequest,
+    SetInfoRequest,
+    TreeConnectRequest,
+    TreeConnectResponse,
+    TreeDisconnectRequest,
+    TreeDisconnectResponse,
+    WriteRequest,
+)
+
+
+class Needs(IntEnum):
+    """What a command is nothing without; each includes the one before it."""
+
+    NOTHING = 0
+    SESSION = 1
+    TREE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`expired`: 3.3.5.2.9 lets it through on a session whose credentials have run out."""
+
+    handler: Callable[[Context, Any], Outcome]
+    needs: Needs
+    expired: bool = False
+
+
+def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcome:
+    r"""SMB2 TREE_CONNECT (MS-SMB2 3.3.5.7): `\\server\share`."""
+    connection, session = context.connection, context.wire_session.session
+    request = context.request
+    if connection.is_smb311 and not (request.signed or request.encrypted or session.anonymous or session.guest):
+        # 3.3.5.7: on 3.1.1 this request is protected, or somebody has been at the negotiation.
+        connection.finish("TREE_CONNECT neither signed nor encrypted")
+        return Reply(codes.STATUS_ACCESS_DENIED)
+    _, _, path = message.path.partition("\\\\")
+    _, _, name = path.partition("\\")
+    share = connection.server.service.share_by_name(name)
+    if share is None or not name:
+        return Reply(codes.STATUS_BAD_NETWORK_NAME)
+    target = connection.server.target_of(share)
+    if session.anonymous and target.share_type != SMB2_SHARE_TYPE_PIPE and not connection.server.is_null_share(name):
+        connection.server.service.statistics.permerrors += 1
+        return Reply(codes.STATUS_ACCESS_DENIED)
+    wire_session = context.wire_session
+    wire_session.last_tree_id += 1
+    try:
+        tree_connect = connection.server.service.register_tree_connect(
+            session, wire_session.last_tree_id, share, context.now
+        )
+    except LimitReached:
+        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED)
+    wire_session.trees[tree_connect.tree_id] = WireTree(tree_connect, target)
+    return Reply(
+        message=TreeConnectResponse(
+            share_type=target.share_type,
+            share_flags=target.share_flags,
+            capabilities=target.capabilities,
+            maximal_access=target.maximal_access,
+        ),
+        tree_id=tree_connect.tree_id,
+    )
+
+
+def handle_tree_disconnect(context: Context, message: TreeDisconnectRequest) -> Outcome:
+    """SMB2 TREE_DISCONNECT (MS-SMB2 3.3.5.8)."""
+    context.connection.server.service.close_tree_connect(context.wire_tree.tree_connect)
+    return Reply(message=TreeDisconnectResponse())
+
+
+def handle_create(context: Context, message: CreateRequest) -> Outcome:
+    """SMB2 CREATE (MS-SMB2 3.3.5.9)."""
+    return context.wire_tree.target.create(context, message)
+
+
+def handle_close(context: Context, message: CloseRequest) -> Outcome:
+    """SMB2 CLOSE (MS-SMB2 3.3.5.10). The domain is told when the open has said that it is closed."""
+    opened = context.find_open(message.file_id)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    outcome = opened.close(context, message)
+    service = context.connection.server.service
+    if isinstance(outcome, Perform):
+        proceed = outcome.then
+
+        def then(result: Any, now: float) -> Outcome:
+            service.close_open(opened.opened)
+            return proceed(result, now)
+
+        return Perform(outcome.effect, then, outcome.failed)
+    service.close_open(opened.opened)
+    return outcome
+
+
+def handle_read(context: Context, message: ReadRequest) -> Outcome:
+    """SMB2 READ (MS-SMB2 3.3.5.12)."""
+    opened = context.find_open(message.file_id)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    if message.length > context.connection.max_read_size:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    return opened.read(context, message)
+
+
+def handle_write(context: Context, message: WriteRequest) -> Outcome:
+    """SMB2 WRITE (MS-SMB2 3.3.5.13)."""
+    opened = context.find_open(message.file_id)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    if len(message.data) > context.connection.max_write_size:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    return opened.write(context, message)
+
+
+def handle_flush(context: Context, message: FlushRequest) -> Outcome:
+    """SMB2 FLUSH (MS-SMB2 3.3.5.11)."""
+    opened = context.find_open(message.file_id)
+    return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.flush(context, message)
+
+
+def handle_query_info(context: Context, message: QueryInfoRequest) -> Outcome:
+    """SMB2 QUERY_INFO (MS-SMB2 3.3.5.20)."""
+    opened = context.find_open(message.file_id)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    if message.output_buffer_length > context.connection.max_transact_size:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    return opened.query_info(context, message)
+
+
+def handle_set_info(context: Context, message: SetInfoRequest) -> Outcome:
+    """SMB2 SET_INFO (MS-SMB2 3.3.5.21)."""
+    opened = context.find_open(message.file_id)
+    return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.set_info(context, message)
+
+
+def handle_echo(context: Context, message: EchoRequest) -> Outcome:
+    """SMB2 ECHO (MS-SMB2 3.3.5.17): it needs no session, and renews none."""
+    return Reply(message=EchoResponse())
+
+
+def handle_ioctl(context: Context, message: IoctlRequest) -> Outcome:
+    """SMB2 IOCTL (MS-SMB2 3.3.5.15)."""
+    if not message.flags & SMB2_0_IOCTL_IS_FSCTL:
+        return Reply(codes.STATUS_NOT_SUPPORTED)
+    limit = context.connection.max_transact_size
+    if max(len(message.input), message.max_input_response, message.max_output_response) > limit:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    if handler := _CONTROLS.get(message.ctl_code):
+        return handler(context, message)
+    opened = context.find_open(message.file_id)
+    return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.ioctl(context, message)
+
+
+def _pipe_wait(context: Context, message: IoctlRequest) -> Outcome:
+    """FSCTL_PIPE_WAIT (MS-FSCC 2.3.49): our pipes always have room for one more instance."""
+    data = bytes(message.input)
+    if len(data) < 14:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    length = struct.unpack_from("<I", data, 8)[0]
+    name = data[14 : 14 + length]
+    if len(name) != length or length % 2:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    canonical = canonical_pipe_name(name.decode("utf-16-le", "replace"))
+    session = context.wire_session.session
+    if session.anonymous and canonical not in context.connection.server.settings.null_pipes:
+        return Reply(codes.STATUS_ACCESS_DENIED)
+    if context.connection.server.pipes.find(canonical) is None:
+        return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+    return Reply(message=ioctl_response(message))
+
+
+def _validate_negotiate(context: Context, message: IoctlRequest) -> Outcome:
+    """FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.3.5.15.12): whoever meddled with NEGOTIATE is found out here."""
+    connection = context.connection
+    answer = connection.core.validate_negotiate_info(bytes(message.input))
+    if answer is None:
+        connection.finish("the client negotiated something else than arrived here")
+        return Reply(codes.STATUS_ACCESS_DENIED)
+    if len(answer) > message.max_output_response:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    return Reply(message=ioctl_response(message, answer))
+
+
+def _no_dfs(context: Context, message: IoctlRequest) -> Outcome:
+    # 3.3.5.15.2: no DFS here. Samba without "host msdfs" says NOT_FOUND; Windows FS_DRIVER_REQUIRED, which the text has.
+    return Reply(codes.STATUS_FS_DRIVER_REQUIRED)
+
+
+def _not_supported(context: Context, message: IoctlRequest) -> Outcome:
+    # 3.3.5.15.11: a server without multichannel has no interfaces to tell of.
+    return Reply(codes.STATUS_NOT_SUPPORTED)
+
+
+# The control codes that are for the server and not for an open; their FileId is all ones.
+_CONTROLS: Final[Mapping[int, Callable[[Context, IoctlRequest], Outcome]]] = {
+    FSCTL_PIPE_WAIT: _pipe_wait,
+    FSCTL_VALIDATE_NEGOTIATE_INFO: _validate_negotiate,
+    FSCTL_DFS_GET_REFERRALS: _no_dfs,
+    FSCTL_DFS_GET_REFERRALS_EX: _no_dfs,
+    FSCTL_QUERY_NETWORK_INTERFACE_INFO: _not_supported,
+}
+
+# What is not here is answered with STATUS_NOT_SUPPORTED, once its session and tree connect have been checked.
+COMMANDS: Final[Mapping[int, Command]] = {
+    SMB2_SESSION_SETUP: Command(handle_session_setup, Needs.NOTHING),
+    SMB2_LOGOFF: Command(handle_logoff, Needs.SESSION, expired=True),
+    SMB2_TREE_CONNECT: Command(handle_tree_connect, Needs.SESSION),
+    SMB2_TREE_DISCONNECT: Command(handle_tree_disconnect, Needs.TREE),
+    SMB2_CREATE: Command(handle_create, Needs.TREE),
+    SMB2_CLOSE: Command(handle_close, Needs.TREE, expired=True),
+    SMB2_FLUSH: Command(handle_flush, Needs.TREE),
+    SMB2_READ: Command(handle_read, Needs.TREE),
+    SMB2_WRITE: Command(handle_write, Needs.TREE),
+    SMB2_IOCTL: Command(handle_ioctl, Needs.TREE),
+    SMB2_ECHO: Command(handle_echo, Needs.NOTHING),
+    SMB2_QUERY_INFO: Command(handle_query_info, Needs.TREE),
+    SMB2_SET_INFO: Command(handle_set_info, Needs.TREE),
+}

@@ -1,0 +1,229 @@
+"""SESSION_SETUP and LOGOFF (MS-SMB2 3.3.5.5, 3.3.5.6): log-ons of several legs, renewed ones, refused ones.
+
+A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a half-finished log-on
+is neither listed nor counted. The accounts are read from their file before every leg that could decide, so a password changed
+a moment ago counts. A refusal is told late, and later with every further one: nobody is ever locked out, and nobody else waits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from lanman import codes
+from lanman.auth.acceptor import Acceptor
+from lanman.auth.accounts import Accounts
+from lanman.auth.outcome import Accepted, Refused
+from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply
+from lanman.server.state import Context, WireSession
+from lanman.service import LimitReached, Reason, State, fold
+from lanman.smb2.constants import (
+    SMB2_SESSION_FLAG_BINDING,
+    SMB2_SESSION_FLAG_ENCRYPT_DATA,
+    SMB2_SESSION_FLAG_IS_GUEST,
+    SMB2_SESSION_FLAG_IS_NULL,
+)
+from lanman.smb2.messages import LogoffRequest, LogoffResponse, SessionSetupRequest, SessionSetupResponse
+
+
+@dataclass(slots=True, eq=False)
+class Logon:
+    """A log-on under way. `existing` is the session that is to be renewed; `busy` while a leg is being looked at."""
+
+    session_id: int
+    acceptor: Acceptor
+    started: float
+    existing: WireSession | None = None
+    busy: bool = False
+
+
+class Throttle:
+    """How long a refusal is held back: nothing for a slip, then ever longer for one address and for one user name.
+
+    It forgets a key that has been quiet for FORGET seconds, and the oldest when there are too many.
+    """
+
+    FORGET: Final = 300.0
+    FIRST: Final = 0.1
+    LONGEST: Final = 4.0
+    KEYS: Final = 8192
+
+    def __init__(self) -> None:
+        self._refusals: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def refused(self, address: str, user_name: str, now: float) -> float:
+        """Count a refusal; the seconds for which its answer is to be held back."""
+        counts = [self._count(f"address {address}", now)]
+        if user_name:
+            counts.append(self._count(f"user {fold(user_name)}", now))
+        worst = max(counts)
+        return 0.0 if worst == 1 else min(self.LONGEST, self.FIRST * 2.0 ** min(worst - 2, 10))
+
+    def _count(self, key: str, now: float) -> int:
+        count, at = self._refusals.pop(key, (0, now))
+        count = 1 if now - at > self.FORGET else count + 1
+        self._refusals[key] = (count, now)
+        if len(self._refusals) > self.KEYS:
+            self._refusals.popitem(last=False)
+        return count
+
+
+def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outcome:
+    """SMB2 SESSION_SETUP (MS-SMB2 3.3.5.5)."""
+    connection, request = context.connection, context.request
+    if connection.server.settings.encryption == "required" and not connection.can_encrypt:
+        return Reply(codes.STATUS_ACCESS_DENIED)
+    if message.flags & SMB2_SESSION_FLAG_BINDING:
+        # 3.3.5.5: this Server has no multichannel (IsMultiChannelCapable is FALSE), so there is nothing to bind.
+        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if request.session_id else codes.STATUS_INVALID_PARAMETER)
+    logon = _find_logon(context)
+    if isinstance(logon, Reply):
+        return logon
+    if logon.busy:
+        # The client does not wait for its answers; a GSS exchange has one message under way at a time.
+        return Reply(codes.STATUS_REQUEST_OUT_OF_SEQUENCE)
+    logon.busy = True
+    return Perform(
+        ReadAccounts(),
+        lambda accounts, now: _step(context, message, logon, accounts, now),
+        lambda status, now: _abandon(context, logon, status),
+    )
+
+
+def _find_logon(context: Context) -> Logon | Reply:
+    """The log-on that a request begins or goes on with."""
+    connection = context.connection
+    session_id = context.request.session_id
+    if logon := connection.logons.get(session_id):
+        return logon
+    existing = connection.sessions.get(session_id)
+    if session_id and (existing is None or existing.closing):
+        return Reply(codes.STATUS_USER_SESSION_DELETED)
+    if len(connection.logons) >= connection.server.settings.limits.logons_per_connection:
+        return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
+    logon = Logon(
+        session_id or connection.server.new_session_id(),
+        connection.server.new_acceptor(),
+        context.now,
+        existing,
+    )
+    connection.logons[logon.session_id] = logon
+    return logon
+
+
+def _step(context: Context, message: SessionSetupRequest, logon: Logon, accounts: Accounts, now: float) -> Outcome:
+    logon.busy = False
+    connection = context.connection
+    logon.acceptor.use_accounts(accounts)
+    step = logon.acceptor.step(bytes(message.security_buffer), connection.server.wall_clock(now))
+    outcome = step.outcome
+    if isinstance(outcome, Accepted):
+        connection.logons.pop(logon.session_id, None)
+        return _accepted(context, message, logon, outcome, step.token, now)
+    if isinstance(outcome, Refused):
+        connection.logons.pop(logon.session_id, None)
+        return _refused(context, logon, outcome, now)
+    # 3.3.5.5.2: a session that is being renewed keeps its id; a new one learns it here.
+    return Reply(
+        codes.STATUS_MORE_PROCESSING_REQUIRED,
+        SessionSetupResponse(0, step.token),
+        session_id=logon.session_id,
+    )
+
+
+def _abandon(context: Context, logon: Logon, status: int) -> Reply:
+    """The log-on cannot go on, through nobody's wrong password."""
+    context.connection.logons.pop(logon.session_id, None)
+    return Reply(status)
+
+
+def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Outcome:
+    """3.3.5.5.3: the session goes, with all it has open if it was one already."""
+    connection = context.connection
+    service = connection.server.service
+    service.refuse_logon(connection.client_name, refusal.user_name)
+    delay = connection.server.throttle.refused(connection.address, refusal.user_name, now)
+    connection.held_until = max(connection.held_until, now + delay)
+
+    def answer(now: float) -> Outcome:
+        if logon.existing is not None:
+            service.close_session(logon.existing.session, Reason.CREDENTIALS)
+        return Reply(refusal.status)
+
+    return Later(now + delay, answer) if delay else answer(now)
+
+
+def _accepted(
+    context: Context, message: SessionSetupRequest, logon: Logon, who: Accepted, token: bytes, now: float
+) -> Outcome:
+    connection = context.connection
+    service = connection.server.service
+    encrypt = connection.server.settings.encryption == "required"
+    if encrypt and (who.anonymous or who.guest):
+        # A null or guest session has no key that anybody could keep secret.
+        return Reply(codes.STATUS_ACCESS_DENIED)
+    if logon.existing is not None:
+        # 3.3.5.5.3: the keys stay those of the first log-on, and so does what is open.
+        session = logon.existing.session
+        service.reauthenticate(
+            session,
+            who.user_name,
+            domain=who.domain,
+            groups=who.groups,
+            anonymous=who.anonymous,
+            guest=who.guest,
+        )
+    else:
+        _replace_previous(context, message, who)
+        try:
+            session = service.register_session(
+                connection.connection_id,
+                logon.session_id,
+                connection.client_name,
+                who.user_name,
+                now=now,
+                domain=who.domain,
+                anonymous=who.anonymous,
+                guest=who.guest,
+                groups=who.groups,
+                address=connection.address,
+                dialect=connection.dialect_name,
+                signing=connection.signing_name if not (who.anonymous or who.guest) else "",
+                encryption=connection.encryption_name if encrypt else "",
+                created=logon.started,
+            )
+        except LimitReached:
+            return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED)
+        if session.state is State.CLOSED:  # whoever heard of it ended it at once
+            return Reply(codes.STATUS_USER_SESSION_DELETED)
+        connection.established(WireSession(session, encrypt=encrypt))
+        connection.core.establish_session(
+            logon.session_id,
+            who.session_key,
+            request=context.request,
+            sign=not (who.anonymous or who.guest),
+            encrypt=encrypt,
+        )
+    flags = (
+        (SMB2_SESSION_FLAG_IS_GUEST if who.guest else 0)
+        | (SMB2_SESSION_FLAG_IS_NULL if who.anonymous else 0)
+        | (SMB2_SESSION_FLAG_ENCRYPT_DATA if encrypt else 0)
+    )
+    return Reply(message=SessionSetupResponse(flags, token), session_id=logon.session_id)
+
+
+def _replace_previous(context: Context, message: SessionSetupRequest, who: Accepted) -> None:
+    """3.3.5.5.3: the same user's session of before a reconnect goes, as if its connection had been lost."""
+    service = context.connection.server.service
+    previous = service.session_by_session_id(message.previous_session_id)
+    if previous is None or who.anonymous or previous.anonymous:
+        return
+    if (fold(previous.user_name), fold(previous.domain)) == (fold(who.user_name), fold(who.domain)):
+        service.close_session(previous, Reason.REPLACED)
+
+
+def handle_logoff(context: Context, message: LogoffRequest) -> Outcome:
+    """SMB2 LOGOFF (MS-SMB2 3.3.5.6). No open here is durable, so all of them go."""
+    context.connection.server.service.close_session(context.wire_session.session, Reason.LOGOFF)
+    return Reply(message=LogoffResponse())

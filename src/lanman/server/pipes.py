@@ -1,0 +1,275 @@
+r"""Named pipes: what stands behind `\PIPE\srvsvc`, and how SMB2 requests read and write it.
+
+A pipe is read message by message, a PDU being one: a read that is too short for it gets its beginning with
+STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3.48). A read that finds nothing said yet waits.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lanman import codes
+from lanman.errors import RemoteProtocolError
+from lanman.rpc.server import Interface
+from lanman.server.association import Association, Endpoint
+from lanman.server.effects import Outcome, Park, Reply
+from lanman.server.rights import Caller
+from lanman.server.state import Context, WireOpen, WireTree
+from lanman.service import Open
+from lanman.smb2.constants import (
+    FILE_READ_DATA,
+    FILE_WRITE_DATA,
+    FSCTL_PIPE_PEEK,
+    FSCTL_PIPE_TRANSCEIVE,
+    SMB2_0_INFO_FILE,
+)
+from lanman.smb2.messages import (
+    CloseRequest,
+    CloseResponse,
+    FlushRequest,
+    FlushResponse,
+    IoctlRequest,
+    IoctlResponse,
+    QueryInfoRequest,
+    QueryInfoResponse,
+    ReadRequest,
+    ReadResponse,
+    SetInfoRequest,
+    SetInfoResponse,
+    WriteRequest,
+    WriteResponse,
+)
+
+if TYPE_CHECKING:
+    from lanman.server.dispatch import ConnectionDispatch
+
+# Octets of answers that nobody has read yet. A client that asks and never reads is stopped here.
+MAX_UNREAD: Final = 64 * 1024 * 1024
+
+PIPE_QUOTA: Final = 4096  # what Windows gives as the size of its RPC pipes
+FILE_ATTRIBUTE_NORMAL: Final = 0x80
+
+# MS-FSCC 2.4: the classes that clients ask of a pipe.
+FILE_BASIC_INFORMATION: Final = 4
+FILE_STANDARD_INFORMATION: Final = 5
+FILE_INTERNAL_INFORMATION: Final = 6
+FILE_PIPE_INFORMATION: Final = 23
+FILE_PIPE_LOCAL_INFORMATION: Final = 24
+FILE_NETWORK_OPEN_INFORMATION: Final = 34
+
+
+class PipeBroken(RemoteProtocolError):
+    """What was written to the pipe is not DCE/RPC; there is nobody at its other end any more."""
+
+
+class NamedPipe:
+    """One instance of a pipe in message mode, its client's end."""
+
+    def __init__(self, association: Association) -> None:
+        self._association = association
+        self._unread: deque[memoryview] = deque()
+        self._unread_size = 0
+        self.broken = False
+
+    @property
+    def unread(self) -> int:
+        """Octets waiting to be read (FILE_STANDARD_INFORMATION's EndOfFile of a pipe)."""
+        return self._unread_size
+
+    def write(self, data: bytes, now: float) -> None:
+        """Say something to the endpoint; its answers can be read when this returns. Raises PipeBroken."""
+        if self.broken:
+            raise PipeBroken("the pipe is broken")
+        try:
+            answers = self._association.receive_data(data, now)
+        except RemoteProtocolError as error:
+            self.broken = True
+            raise PipeBroken(str(error)) from error
+        for answer in answers:
+            self._unread.append(memoryview(answer))
+            self._unread_size += len(answer)
+        if self._unread_size > MAX_UNREAD:
+            self.broken = True
+            raise PipeBroken("the client does not read its answers")
+
+    def read(self, length: int) -> tuple[memoryview, bool] | None:
+        """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""
+        if not self._unread:
+            return None
+        message = self._unread.popleft()
+        data, rest = message[:length], message[length:]
+        if rest:
+            self._unread.appendleft(rest)
+        self._unread_size -= len(data)
+        return data, bool(rest)
+
+
+class Pipes:
+    """The pipes that this Server has, by name."""
+
+    def __init__(self, endpoints: Mapping[str, tuple[Interface, Endpoint]]) -> None:
+        self._endpoints = {name.lower(): endpoint for name, endpoint in endpoints.items()}
+
+    def find(self, name: str) -> Callable[[Caller], NamedPipe] | None:
+        """What opens the pipe of that (canonical) name for a caller."""
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            return None
+        return lambda caller: NamedPipe(Association([endpoint], caller))
+
+
+def canonical_pipe_name(name: str) -> str:
+    r"""`srvsvc` for `srvsvc`, `\srvsvc`, `\PIPE\srvsvc`, `pipe\SRVSVC`: clients write all of them."""
+    bare = name.lower().lstrip("\\")
+    return bare.removeprefix("pipe\\").lstrip("\\")
+
+
+Resume = Callable[[Reply, float], None]
+
+
+def _nobody(reply: Reply, now: float) -> None:
+    """What a reader that has not been parked yet resumes."""
+
+
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """A request that waits for something to be said: a READ, or the reading half of a transaction."""
+
+    length: int
+    transaction: IoctlRequest | None = None
+    resume: Resume = _nobody
+
+    def reply(self, data: memoryview, more: bool) -> Reply:
+        # 3.3.5.12: the part of a message that fits is data and no error; the client reads on.
+        status = codes.STATUS_BUFFER_OVERFLOW if more else codes.STATUS_SUCCESS
+        if self.transaction is None:
+            return Reply(status, ReadResponse(data=data))
+        return Reply(status, ioctl_response(self.transaction, data))
+
+
+def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> IoctlResponse:
+    """The answer to a control code, which repeats it and the FileId (MS-SMB2 2.2.32)."""
+    return IoctlResponse(ctl_code=request.ctl_code, file_id=request.file_id, output=output)
+
+
+class PipeOpen(WireOpen):
+    """An open pipe. Reads that find nothing said yet wait (MS-SMB2 3.3.5.12), and are answered in turn."""
+
+    def __init__(self, opened: Open, tree: WireTree, pipe: NamedPipe) -> None:
+        super().__init__(opened, tree)
+        self._pipe = pipe
+        self._readers: deque[_Reader] = deque()
+
+    def read(self, context: Context, message: ReadRequest) -> Outcome:
+        if not self.opened.granted_access & FILE_READ_DATA:
+            return Reply(codes.STATUS_ACCESS_DENIED)
+        reader = _Reader(message.length)
+        if self._readers or (found := self._pipe.read(message.length)) is None:
+            return Reply(codes.STATUS_PIPE_BROKEN) if self._pipe.broken else self._park(reader)
+        if self.closing and not self._pipe.unread:
+            # The last words have been heard, when they have been sent.
+            context.connection.soon(lambda now: context.connection.release(self))
+        return reader.reply(*found)
+
+    def _park(self, reader: _Reader) -> Park:
+        def start(resume: Resume) -> None:
+            reader.resume = resume
+            self._readers.append(reader)
+
+        return Park(start, lambda: self._readers.remove(reader))
+
+    def write(self, context: Context, message: WriteRequest) -> Outcome:
+        if not self.opened.granted_access & FILE_WRITE_DATA:
+            return Reply(codes.STATUS_ACCESS_DENIED)
+        # A call may end the very session that makes it. Its answer is still to be read then.
+        context.connection.speaking = self
+        try:
+            self._pipe.write(bytes(message.data), context.now)
+        except PipeBroken:
+            return Reply(codes.STATUS_PIPE_BROKEN)
+        finally:
+            context.connection.speaking = None
+            # Those who wait for the answer get it after the writer got its own.
+            context.connection.soon(lambda now: self._wake(context.connection, now))
+        return Reply(message=WriteResponse(count=len(message.data)))
+
+    def _wake(self, connection: ConnectionDispatch, now: float) -> None:
+        while self._readers:
+            reader = self._readers[0]
+            found = self._pipe.read(reader.length)
+            if found is None and not self._pipe.broken:
+                return
+            self._readers.popleft()
+            reader.resume(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found), now)
+            if self.closing and not self._pipe.unread:
+                connection.release(self)
+
+    def ioctl(self, context: Context, message: IoctlRequest) -> Outcome:
+        if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
+            return self._transceive(context, message)
+        if message.ctl_code == FSCTL_PIPE_PEEK:
+            # MS-FSCC 2.3.46: connected (3), octets that can be read, number and length of messages left open.
+            return Reply(message=ioctl_response(message, struct.pack("<IIII", 3, self._pipe.unread, 0, 0)))
+        return Reply(codes.STATUS_NOT_SUPPORTED)
+
+    def _transceive(self, context: Context, message: IoctlRequest) -> Outcome:
+        """FSCTL_PIPE_TRANSCEIVE (MS-SMB2 3.3.5.15.3): write, then read."""
+        both = FILE_READ_DATA | FILE_WRITE_DATA
+        if self.opened.granted_access & both != both:
+            return Reply(codes.STATUS_ACCESS_DENIED)
+        if self._pipe.unread or self._readers:
+            return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3.48
+        try:
+            self._pipe.write(bytes(message.input), context.now)
+        except PipeBroken:
+            return Reply(codes.STATUS_PIPE_BROKEN)
+        reader = _Reader(message.max_output_response, message)
+        found = self._pipe.read(reader.length)
+        # The first fragments of a long request have no answer yet: then the reading half waits.
+        return self._park(reader) if found is None else reader.reply(*found)
+
+    def flush(self, context: Context, message: FlushRequest) -> Outcome:
+        return Reply(message=FlushResponse())
+
+    def query_info(self, context: Context, message: QueryInfoRequest) -> Outcome:
+        """3.3.5.20.1 for a pipe."""
+        information = self._information(message.file_info_class) if message.info_type == SMB2_0_INFO_FILE else None
+        if information is None:
+            return Reply(codes.STATUS_NOT_SUPPORTED)
+        if len(information) > message.output_buffer_length:
+            return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
+        return Reply(message=QueryInfoResponse(information))
+
+    def _information(self, information_class: int) -> bytes | None:
+        """MS-FSCC 2.4, of a connected pipe in message mode that counts as one link, to be deleted when closed."""
+        unread = self._pipe.unread
+        if information_class == FILE_BASIC_INFORMATION:
+            return struct.pack("<QQQQII", 0, 0, 0, 0, FILE_ATTRIBUTE_NORMAL, 0)
+        if information_class == FILE_STANDARD_INFORMATION:
+            return struct.pack("<QQIBBH", PIPE_QUOTA, unread, 1, 1, 0, 0)
+        if information_class == FILE_INTERNAL_INFORMATION:
+            return struct.pack("<Q", self.opened.file_id)
+        if information_class == FILE_PIPE_INFORMATION:
+            return struct.pack("<II", 1, 0)
+        if information_class == FILE_PIPE_LOCAL_INFORMATION:
+            sizes = (PIPE_QUOTA, unread, PIPE_QUOTA, PIPE_QUOTA)
+            return struct.pack("<IIIIIIIIII", 1, 2, 0xFFFFFFFF, 1, *sizes, 3, 0)
+        if information_class == FILE_NETWORK_OPEN_INFORMATION:
+            return struct.pack("<QQQQQQII", 0, 0, 0, 0, PIPE_QUOTA, unread, FILE_ATTRIBUTE_NORMAL, 0)
+        return None
+
+    def set_info(self, context: Context, message: SetInfoRequest) -> Outcome:
+        # Windows clients set message read mode after opening a pipe. It is in no other.
+        if (message.info_type, message.file_info_class) == (SMB2_0_INFO_FILE, FILE_PIPE_INFORMATION):
+            return Reply(message=SetInfoResponse())
+        return Reply(codes.STATUS_NOT_SUPPORTED)
+
+    def close(self, context: Context, message: CloseRequest) -> Outcome:
+        return Reply(message=CloseResponse())
+
+    def released(self) -> None:
+        self._readers.clear()

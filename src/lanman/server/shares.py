@@ -1,0 +1,73 @@
+"""What tree connects lead to: IPC$ with its pipes. (Folders come in here beside it.)"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lanman import codes
+from lanman.server.effects import Outcome, Reply
+from lanman.server.pipes import FILE_ATTRIBUTE_NORMAL, PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
+from lanman.server.rights import Caller
+from lanman.server.state import Context, Target
+from lanman.service import LimitReached
+from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
+from lanman.smb2.messages import CreateRequest, CreateResponse
+
+# What MAXIMUM_ALLOWED and the generic rights come to on a pipe: read, write, append, the attributes, READ_CONTROL and
+# SYNCHRONIZE; Windows clients ask for exactly this (MS-SMB2 4.4).
+PIPE_ACCESS: Final = 0x0012019F
+GENERIC: Final = 0xF2000000  # GENERIC_READ, _WRITE, _EXECUTE, _ALL and MAXIMUM_ALLOWED
+
+FILE_OPENED: Final = 1
+
+
+class PipeShare(Target):
+    """IPC$: what is created on it is a pipe."""
+
+    share_type = SMB2_SHARE_TYPE_PIPE
+    share_flags = SMB2_SHAREFLAG_NO_CACHING
+    capabilities = 0
+    maximal_access = 0x001F00A9  # as Samba 4.17 and Windows 2019 have it
+
+    def __init__(self, pipes: Pipes, null_pipes: frozenset[str]) -> None:
+        self._pipes = pipes
+        self._null_pipes = null_pipes
+
+    def create(self, context: Context, message: CreateRequest) -> Outcome:
+        """3.3.5.9 for a pipe."""
+        name = canonical_pipe_name(message.name)
+        session = context.wire_session.session
+        # MS-SRVS 3.1.6.17: a null session may open the pipes that were named for it. Asked first, so that it does not
+        # learn which others there are.
+        if session.anonymous and name not in self._null_pipes:
+            context.connection.server.service.statistics.permerrors += 1
+            return Reply(codes.STATUS_ACCESS_DENIED)
+        open_pipe = self._pipes.find(name)
+        if open_pipe is None:
+            return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+        access = message.desired_access & ~GENERIC
+        if message.desired_access & GENERIC:
+            access |= PIPE_ACCESS
+        caller = Caller(session.user_name, session.groups, session)
+        try:
+            opened = context.connection.register_open(context, f"\\PIPE\\{name}", access)
+        except LimitReached:
+            return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
+        pipe = PipeOpen(opened, context.wire_tree, open_pipe(caller))
+        context.wire_session.opens[opened.file_id] = pipe
+        context.file_id = opened.file_id
+        return Reply(
+            message=CreateResponse(
+                oplock_level=0,
+                flags=0,
+                create_action=FILE_OPENED,
+                creation_time=0,
+                last_access_time=0,
+                last_write_time=0,
+                change_time=0,
+                allocation_size=PIPE_QUOTA,
+                end_of_file=0,
+                file_attributes=FILE_ATTRIBUTE_NORMAL,
+                file_id=pipe.file_id,
+            )
+        )
