@@ -1,0 +1,1 @@
+"""The command line: `lanman VERB ...`, in the NET dialect and in the GNU one."""
