@@ -1,0 +1,30 @@
+"""`lanman` and `python -m lanman`: what must happen before the rest is loaded."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """The command. Its exit status: 0, 1 wrong syntax, 2 any other error, 5 access denied, 130 interrupted."""
+    arguments = sys.argv[1:]
+    if arguments in (["--version"], ["-V"]):
+        # The parser alone would take longer than all of the rest.
+        from lanman import __version__
+
+        print(f"lanman {__version__}")
+        return
+    try:
+        from lanman.faces.cli.secrets import cover_secrets
+
+        cover_secrets(arguments)
+        from lanman.faces.cli.main import run
+
+        status = run(arguments)
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,398 @@
+"""The options that every verb has, and what they come to: whom to ask, as whom, for how long, and in which form.
+
+Each option is declared once, here or at its verb, as one of click's; the grammar of the NET dialect is read off that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lanman import codes
+from lanman.errors import AuthenticationError, LanmanError
+from lanman.faces.cli.output import Format, warn
+from lanman.faces.dialect import DialectError, Grammar, Switch, computer_name
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from lanman.manage.base import Manager
+    from lanman.net.logon import Credentials
+
+
+class NetOption(click.Option):
+    """An option that NET has too, so that its short form comes before those of other options."""
+
+
+class Verb(click.Command):
+    """One verb. Its function is called with a `Call` and the verb's own options; it gives the exit status or None."""
+
+    def __init__(
+        self, name: str, *, syntax: str, about: str, examples: str = "", takes_paths: bool = False, **attributes: Any
+    ) -> None:
+        # --help is the dialect's, which knows /? too.
+        super().__init__(name, add_help_option=False, **attributes)
+        self.syntax = syntax
+        self.about = about
+        self.examples = examples
+        self.takes_paths = takes_paths
+        self.params.extend(common_options())
+
+    @property
+    def grammar(self) -> Grammar:
+        return Grammar([*switches(self.params), HELP_SWITCH], self.takes_paths)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        assert self.callback is not None
+        call = Call.from_options({name: ctx.params.pop(name) for name in _COMMON})
+        return self.callback(call, **ctx.params)
+
+
+HELP_SWITCH = Switch(("help", "?"), ("h", "?"), net=True)
+VERSION_SWITCH = Switch(("version",), ("V",))
+
+
+def verb(
+    name: str, *, syntax: str, about: str, examples: str = "", takes_paths: bool = False
+) -> Callable[[Callable[..., int | None]], Verb]:
+    """Make a function the verb `name`; click's own decorators below it add what it takes."""
+
+    def decorate(function: Callable[..., int | None]) -> Verb:
+        params = list(reversed(getattr(function, "__click_params__", [])))
+        return Verb(
+            name,
+            syntax=syntax,
+            about=about,
+            examples=examples,
+            takes_paths=takes_paths,
+            params=params,
+            callback=function,
+        )
+
+    return decorate
+
+
+def net_option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A switch that NET has too."""
+    return click.option(*names, cls=NetOption, **attributes)
+
+
+def switches(parameters: list[click.Parameter]) -> list[Switch]:
+    """The dialect's words for click's options."""
+    return [
+        Switch(
+            tuple(name[2:] for name in option.opts if name.startswith("--")),
+            tuple(name[1:] for name in option.opts if not name.startswith("--")),
+            takes_value=not option.is_flag,
+            net=isinstance(option, NetOption),
+        )
+        for option in parameters
+        if isinstance(option, click.Option)
+    ]
+
+
+# --- values
+
+
+Check = Callable[[click.Context, click.Parameter, str | None], Any]
+"""What click calls with the text that was typed, or None; it gives the value."""
+
+
+def number(low: int, high: int, hint: str) -> Check:
+    """A whole number in a range. What is none is NET's message 3952, which names the option."""
+
+    def check(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+        if text is None:
+            return None
+        digits = text.strip().removeprefix("-")
+        if digits.isascii() and digits.isdigit() and len(digits) < 12 and low <= int(text) <= high:
+            return int(text)
+        raise bad_value(parameter, hint)
+
+    return check
+
+
+def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """A time in seconds, more than none."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86400 * 365:
+        raise bad_value(parameter, "It is a time in seconds, such as 10 or 0.5.")
+    return value
+
+
+def yes_or_no(context: click.Context, parameter: click.Parameter, text: str | None) -> bool | None:
+    """YES or NO, or what they begin with."""
+    if text is None:
+        return None
+    answer = text.casefold()
+    if not answer or not ("yes".startswith(answer) or "no".startswith(answer)):
+        raise bad_value(parameter, "It is YES or NO.")
+    return answer.startswith("y")
+
+
+def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
+    """NET's message 3952 about an option, written as people type it: `/AUTODISCONNECT`, `--port`."""
+    name = next((option for option in parameter.opts if option.startswith("--")), f"--{parameter.name}")
+    return DialectError(3952, name[1:].upper().replace("-", "/", 1) if isinstance(parameter, NetOption) else name, hint)
+
+
+DEFAULT_PORT = 445
+DEFAULT_TIMEOUT = 10.0
+PORT_HINT = "A port is a number from 1 to 65535."
+
+_COMMON = (
+    "server",
+    "port",
+    "login",
+    "authentication_file",
+    "nt_hash",
+    "kerberos",
+    "no_pass",
+    "json",
+    "csv",
+    "timeout",
+    "home",
+    "yes",
+    "no",
+)
+
+
+def common_options() -> list[click.Parameter]:
+    """The options of every verb, as shared by all of them."""
+    return [
+        click.Option(
+            ["-S", "--server"], metavar="HOST[:PORT]", help="the server to ask; without it, this machine's own"
+        ),
+        click.Option(["-p", "--port"], metavar="N", callback=number(0, 65535, PORT_HINT), help="its port (445)"),
+        click.Option(
+            ["-U", "--login"],
+            metavar=r"[DOMAIN\]USER",
+            help="who to be; without a password in LANMAN_PASSWORD or -A, it is asked for",
+        ),
+        click.Option(
+            ["-A", "--authentication-file"],
+            metavar="FILE",
+            help="lines `username =`, `password =`, `domain =`, `nt_hash =`",
+        ),
+        click.Option(["--nt-hash"], metavar="HEX", help="the NT hash in place of the password"),
+        click.Option(
+            ["-k", "--kerberos"], is_flag=True, help="log on with the ticket cache or a keytab, and no other way"
+        ),
+        click.Option(["-N", "--no-pass"], is_flag=True, help="log on as nobody (a null session)"),
+        click.Option(["--json"], is_flag=True, help="answer with one JSON object"),
+        click.Option(["--csv"], is_flag=True, help="answer with comma-separated values"),
+        click.Option(["--timeout"], metavar="S", callback=seconds, help="seconds for the whole call (10)"),
+        click.Option(["--home"], metavar="DIR", help="where this user's Server keeps its accounts (LANMAN_HOME)"),
+        NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
+        NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),
+    ]
+
+
+@dataclass(slots=True)
+class Call:
+    """What the options of every verb come to. `server` None is this machine."""
+
+    server: str | None = None
+    port: int = DEFAULT_PORT
+    credentials: Credentials | None = field(default=None, repr=False)
+    timeout: float = DEFAULT_TIMEOUT
+    home: str | None = None
+    format: Format = Format.TABLE
+    answer: bool | None = None
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Call:
+        """Check the options against each other, read the authentication file, and ask for the password if need be."""
+        if (options["json"] and options["csv"]) or (options["yes"] and options["no"]):
+            pair = "--json and --csv" if options["json"] and options["csv"] else "/YES and /NO"
+            raise DialectError(3510, hint=f"Give one of {pair}.")
+        server, port = None, options["port"]
+        if options["server"] is not None:
+            server, attached = split_host(options["server"])
+            port = attached if attached is not None else port
+        return cls(
+            server,
+            DEFAULT_PORT if port is None else port,
+            credentials_from(options, server),
+            DEFAULT_TIMEOUT if options["timeout"] is None else options["timeout"],
+            options["home"] or os.environ.get("LANMAN_HOME") or None,
+            Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
+            True if options["yes"] else False if options["no"] else None,
+        )
+
+    def manager(self) -> AbstractAsyncContextManager[Manager]:
+        """The Manager to ask; every wait of it ends `timeout` seconds from now."""
+        import asyncio
+
+        from lanman.manage import base
+
+        if not 1 <= self.port <= 65535:
+            # `serve --port 0` is any free port; there is no server to be asked there.
+            raise DialectError(3952, "--port", PORT_HINT)
+        deadline = asyncio.get_running_loop().time() + self.timeout
+        return base.open_manager(
+            self.server, self.credentials, port=self.port, timeout=self.timeout, home=self.home, deadline=deadline
+        )
+
+    def confirm(self, question: str, *, default: bool) -> bool:
+        """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes."""
+        if self.answer is not None:
+            return self.answer
+        # Standard output belongs to the data where a program reads it.
+        stream = sys.stdout if self.format is Format.TABLE else sys.stderr
+        prompt = f"{question} (Y/N) [{'Y' if default else 'N'}]: "
+        while True:
+            if stream is not None:
+                stream.write(prompt)
+                stream.flush()
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+            if not line:
+                raise LanmanError(
+                    codes.message_text(3757), code=3757, hint="Give /Y to go on, or /N not to, without being asked."
+                )
+            answer = line.strip().casefold()
+            if not answer:
+                return default
+            if "yes".startswith(answer) or "no".startswith(answer):
+                return answer.startswith("y")
+            if stream is not None:
+                stream.write(f"{codes.message_text(3756)}\n")
+
+
+def split_host(text: str) -> tuple[str, int | None]:
+    """`\\\\HOST`, `HOST`, `HOST:PORT`, `[::1]:PORT` as name and port. Raises DialectError 3870 or 3952."""
+    # Only the colon behind a bracket, or one that stands alone, is not part of an IPv6 address.
+    if text.endswith("]") or not ("]:" in text or text.count(":") == 1):
+        return computer_name(text), None
+    name, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise DialectError(3952, "--server", f"{text}: {PORT_HINT}")
+    return computer_name(name), int(port)
+
+
+# --- who to be
+
+
+def credentials_from(options: dict[str, Any], server: str | None) -> Credentials | None:
+    """Who the options say to be; None for this machine's own Server, which asks the kernel who we are."""
+    login, file, nt_hash = options["login"], options["authentication_file"], options["nt_hash"]
+    if options["no_pass"] and (options["kerberos"] or login or file or nt_hash):
+        raise DialectError(3510, hint="-N is a log-on as nobody: it goes with none of -U, -A, -k and --nt-hash.")
+    if server is None and not (login or login == "" or file or nt_hash or options["kerberos"] or options["no_pass"]):
+        return None
+
+    from lanman.net.logon import Credentials
+
+    if options["no_pass"] or login == "%":
+        return Credentials(anonymous=True)
+    credentials = read_authentication_file(file) if file is not None else Credentials()
+    if login is not None:
+        typed = Credentials.parse(login)
+        if not typed.user_name:
+            raise DialectError(3952, "--login", "The user's name is empty. -N is a log-on as nobody.")
+        credentials.user_name, credentials.domain = typed.user_name, typed.domain or credentials.domain
+        if typed.password is not None:
+            credentials.password, credentials.nt_hash = typed.password, None
+            return _with_hash(credentials, nt_hash, options["kerberos"])
+    if (password := os.environ.get("LANMAN_PASSWORD")) is not None and nt_hash is None:
+        credentials.password, credentials.nt_hash = password, None
+    credentials = _with_hash(credentials, nt_hash, options["kerberos"])
+    if credentials.kerberos or credentials.password is not None or credentials.nt_hash is not None:
+        if not credentials.user_name and not credentials.kerberos:
+            credentials.user_name = _own_name()
+        return credentials
+    credentials.user_name = credentials.user_name or _own_name()
+    credentials.password = ask_password(credentials.logon_name, server)
+    return credentials
+
+
+def _with_hash(credentials: Credentials, nt_hash: str | None, kerberos: bool) -> Credentials:
+    from lanman.net.logon import parse_nt_hash
+
+    if nt_hash is not None:
+        try:
+            credentials.password, credentials.nt_hash = None, parse_nt_hash(nt_hash)
+        except ValueError as error:
+            raise DialectError(
+                3952, "--nt-hash", f"{error}.".capitalize().replace("an nt hash", "An NT hash")
+            ) from None
+    credentials.kerberos = kerberos
+    return credentials
+
+
+def _own_name() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise DialectError(3952, "--login", "This process has no user's name: give one with -U.") from None
+
+
+def ask_password(user: str, server: str | None) -> str:
+    """Ask for a password on a terminal. Raises AuthenticationError where there is none."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise AuthenticationError(
+            f"there is no password for {user}, and no terminal to ask for it on",
+            hint="Give it in LANMAN_PASSWORD or in a file with -A, or log on as nobody with -N.",
+        )
+    import getpass
+
+    try:
+        return getpass.getpass(f"Password for {user}{f' on {server}' if server else ''}: ")
+    except EOFError:
+        raise AuthenticationError(f"no password was given for {user}") from None
+
+
+def read_authentication_file(path: str) -> Credentials:
+    """smbclient's format: `username = `, `password = `, `domain = `; `nt_hash = ` as well.
+
+    Raises LanmanError, which names the file and the line and repeats nothing of it.
+    """
+    from lanman.net.logon import Credentials, parse_nt_hash
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            lines = file.read().splitlines()
+    except UnicodeDecodeError:
+        raise LanmanError(f"{path}: is not UTF-8 text", code=codes.ERROR_INVALID_DATA) from None
+    except OSError as error:
+        code = codes.ERROR_ACCESS_DENIED if isinstance(error, PermissionError) else codes.ERROR_FILE_NOT_FOUND
+        hint = "Name a file that holds `username = ` and `password = `."
+        raise LanmanError(
+            f"{path}: the authentication file cannot be read: {error.strerror}", code=code, hint=hint
+        ) from None
+    if mode & 0o044:
+        warn(f"{path} can be read by others; `chmod 600 {path}` keeps it to you.")
+    credentials = Credentials()
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith(("#", ";")):
+            continue
+        name, equals, value = line.partition("=")
+        name, value = name.strip().casefold(), value.strip()
+        if not equals or name not in ("username", "password", "domain", "nt_hash"):
+            expected = "it is none of username, password, domain and nt_hash with `=` behind it"
+            raise LanmanError(f"{path} line {number}: {expected}", code=codes.ERROR_INVALID_DATA)
+        if name == "username":
+            credentials.user_name = value
+        elif name == "password":
+            credentials.password = value
+        elif name == "domain":
+            credentials.domain = value
+        else:
+            try:
+                credentials.nt_hash = parse_nt_hash(value)
+            except ValueError as error:
+                raise LanmanError(f"{path} line {number}: {error}", code=codes.ERROR_INVALID_DATA) from None
+    return credentials

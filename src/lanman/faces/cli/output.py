@@ -1,0 +1,157 @@
+"""What leaves the command: tables or data on standard output, errors and questions on standard error.
+
+JSON is the exact form: what the server gave, unknown values as null, every character beyond ASCII escaped, so that it
+is the same in every locale and cannot drive a terminal. CSV is meant for spreadsheets: control characters are escaped
+as in the tables, an unknown value is an empty cell, and a text that a spreadsheet would take for a formula (it begins
+with `=`, `+`, `-`, `@`) gets an apostrophe before it, since users choose names and paths.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final
+
+from lanman import codes
+from lanman.errors import LanmanError
+from lanman.faces.text import escape
+
+SCHEMA: Final = 1
+
+EXIT_SUCCESS: Final = 0
+EXIT_SYNTAX: Final = 1
+EXIT_ERROR: Final = 2
+EXIT_ACCESS_DENIED: Final = 5
+EXIT_INTERRUPTED: Final = 130
+
+_FORMULA: Final = ("=", "+", "-", "@")
+
+
+class Format(Enum):
+    """How the answer is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def emit(lines: Iterable[str]) -> None:
+    """Write lines to standard output. Raises OSError when nobody can take them."""
+    stream = sys.stdout
+    if stream is None:
+        # Python starts with sys.stdout None when the descriptor is closed; print() would then say nothing at all.
+        raise OSError(9, "standard output is closed")
+    stream.write("".join(f"{line}\n" for line in lines))
+    stream.flush()
+
+
+def complain(lines: Iterable[str]) -> None:
+    """Write lines to standard error; there is nobody left to tell if that fails."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write("".join(f"{line}\n" for line in lines))
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def success() -> None:
+    """NET's success line, and the blank line behind it."""
+    emit([codes.message_text(3500), ""])
+
+
+def no_entries() -> None:
+    emit([codes.message_text(3683), ""])
+
+
+# --- data
+
+
+def fields(record: Any, first: str = "") -> dict[str, Any]:
+    """A record as a mapping for JSON: the names in `first` first, then all others in the record's own order."""
+    names = [*first.split(), *(field.name for field in dataclasses.fields(record))]
+    return {name: _plain(getattr(record, name)) for name in dict.fromkeys(names)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def emit_json(server: str | None, **parts: Any) -> None:
+    """One object: the schema's number, the server's name, and `parts`."""
+    import json
+
+    document = {"schema": SCHEMA, **({} if server is None else {"server": server}), **parts}
+    emit([json.dumps(document, indent=2)])
+
+
+def emit_csv(records: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
+    """A header line, which stands even where nothing follows, and one line for each record (RFC 4180)."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
+    writer.writerow(columns)
+    for record in records:
+        writer.writerow([_cell(record.get(name)) for name in columns])
+    emit(text.getvalue().splitlines())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return _cell(" ".join(str(item) for item in value))
+    if not isinstance(value, str):
+        return str(value)
+    shown = escape(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+# --- errors
+
+
+def report(error: LanmanError) -> int:
+    """Say on standard error what went wrong, in NET's words, and what to do about it; gives the exit status."""
+    complain([*error_lines(error.code), *_more(error)])
+    return EXIT_ACCESS_DENIED if error.code == codes.ERROR_ACCESS_DENIED else EXIT_ERROR
+
+
+def error_lines(code: int, text: str | None = None) -> list[str]:
+    """NET's report of a code. Codes from 2100 on are its own and need no number; HELPMSG explains them."""
+    if codes.has_message_text(code) or 2100 <= code < 6000:
+        own = text or (codes.message_text(code) if codes.has_message_text(code) else codes.win32_text(code))
+        return [own, "", codes.message_text(3514, code), ""]
+    return [codes.message_text(3502, code), "", text or codes.win32_text(code), ""]
+
+
+def _more(error: LanmanError) -> list[str]:
+    """The line that names the thing and the remedy; none when the error has nothing to add to NET's words."""
+    general = codes.win32_text(error.code) if codes.has_win32_text(error.code) else ""
+    thing = error.message.removesuffix(general).rstrip(": ") if general else error.message
+    sentences = [_sentence(part) for part in (thing, error.hint) if part]
+    return [escape(" ".join(sentences))] if sentences else []
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def warn(text: str) -> None:
+    complain([f"Warning: {escape(text)}"])
