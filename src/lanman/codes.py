@@ -1234,6 +1234,11 @@ _MESSAGES: Final = {
     3952: "You entered an invalid value for the %1 option.",
     3953: "The syntax is incorrect.",
     3960: "You specified an invalid file number.",
+    4378: "The following running services can be controlled:",
+    4379: "Statistics are available for the following running services:",
+    4381: "The syntax of this command is:",
+    4650: "%1 was deleted successfully.",
+    4656: "%1 was shared successfully.",
 }
 
 

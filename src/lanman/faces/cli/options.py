@@ -15,7 +15,7 @@ import click
 
 from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError
-from lanman.faces.cli.output import Format, warn
+from lanman.faces.cli.output import Format, complain, warn, write
 from lanman.faces.dialect import DialectError, Grammar, Switch, computer_name
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 class NetOption(click.Option):
     """An option that NET has too, so that its short form comes before those of other options."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        names = [f"/{name[2:].upper()}" for name in self.opts if name.startswith("--")]
+        value = "" if self.is_flag else f":{self.metavar}"
+        return f"{', '.join(names)}{value}", self.help or ""
 
 
 class Verb(click.Command):
@@ -248,15 +253,12 @@ class Call:
         """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes."""
         if self.answer is not None:
             return self.answer
-        # Standard output belongs to the data where a program reads it.
-        stream = sys.stdout if self.format is Format.TABLE else sys.stderr
         prompt = f"{question} (Y/N) [{'Y' if default else 'N'}]: "
         while True:
-            if stream is not None:
-                stream.write(prompt)
-                stream.flush()
+            self._say(prompt)
             line = sys.stdin.readline() if sys.stdin is not None else ""
             if not line:
+                self._say("\n")
                 raise LanmanError(
                     codes.message_text(3757), code=3757, hint="Give /Y to go on, or /N not to, without being asked."
                 )
@@ -265,8 +267,14 @@ class Call:
                 return default
             if "yes".startswith(answer) or "no".startswith(answer):
                 return answer.startswith("y")
-            if stream is not None:
-                stream.write(f"{codes.message_text(3756)}\n")
+            self._say(f"{codes.message_text(3756)}\n")
+
+    def _say(self, text: str) -> None:
+        # Standard output belongs to the data where a program reads it.
+        if self.format is Format.TABLE:
+            write(text)
+        else:
+            complain([text.rstrip("\n")])
 
 
 def split_host(text: str) -> tuple[str, int | None]:

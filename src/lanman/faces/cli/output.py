@@ -29,6 +29,10 @@ EXIT_INTERRUPTED: Final = 130
 _FORMULA: Final = ("=", "+", "-", "@")
 
 
+class StandardOutputError(Exception):
+    """Nobody takes what is written: the reader has gone, the disk is full, the descriptor is closed."""
+
+
 class Format(Enum):
     """How the answer is written."""
 
@@ -38,13 +42,21 @@ class Format(Enum):
 
 
 def emit(lines: Iterable[str]) -> None:
-    """Write lines to standard output. Raises OSError when nobody can take them."""
+    """Write lines to standard output. Raises StandardOutputError."""
+    write("".join(f"{line}\n" for line in lines))
+
+
+def write(text: str) -> None:
+    """Write to standard output at once. Raises StandardOutputError."""
     stream = sys.stdout
     if stream is None:
-        # Python starts with sys.stdout None when the descriptor is closed; print() would then say nothing at all.
-        raise OSError(9, "standard output is closed")
-    stream.write("".join(f"{line}\n" for line in lines))
-    stream.flush()
+        # Python starts so when the descriptor is closed; print() would then say nothing at all.
+        raise StandardOutputError("it is closed")
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError) as error:
+        raise StandardOutputError(getattr(error, "strerror", None) or str(error)) from error
 
 
 def complain(lines: Iterable[str]) -> None:

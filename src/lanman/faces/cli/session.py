@@ -1,0 +1,348 @@
+"""`lanman session`: the sessions of a Server service, one client's in detail, and their end.
+
+The layout is that of NET SESSION. A list that was not filtered by the server is filtered by the Manager; what is shown,
+ended and asked about is always the same selection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import click
+
+from lanman import codes
+from lanman.errors import LanmanError
+from lanman.faces.cli import output
+from lanman.faces.cli.options import Call, net_option, verb
+from lanman.faces.cli.output import Format
+from lanman.faces.dialect import computer_name
+from lanman.faces.text import Column, block, duration, escape, number, row, table, yes_no
+from lanman.manage.base import (
+    Ended,
+    Manager,
+    Sessions,
+    canonical_client,
+    is_address,
+    no_such_session,
+    unc_client,
+)
+from lanman.records import ConnectionInfo, SessionInfo
+
+HEADER: Final = "Computer               User name            Client Type       Opens Idle time"
+COLUMNS: Final = (
+    Column(0, 22),
+    Column(23, 20),
+    Column(44, 17),
+    Column(62, 5, right=True),
+    Column(68, 12),
+    Column(81, None),
+)
+CONNECTIONS_HEADER: Final = "Share name     Type     # Opens"
+CONNECTION_COLUMNS: Final = (Column(0, 14), Column(15, 8), Column(24, 5, right=True))
+LABEL_WIDTH: Final = 16
+FIELDS: Final = "client_name user_name num_opens active_time idle_time user_flags client_type transport"
+
+SESS_GUEST: Final = 0x1
+# MS-SRVS 2.2.2.4; the special bits stand above.
+SHARE_TYPES: Final = {0: "Disk", 1: "Print", 2: "Comm", 3: "IPC"}
+
+# Looking up the names of addresses may take no longer than this, however many there are.
+RESOLVE_SECONDS: Final = 2.0
+
+
+@verb(
+    "session",
+    syntax=r"lanman session [\\CLIENT] [/LIST] [/DELETE [/Y]] [--client NAME] [--user NAME] [--resolve]",
+    about=r"""
+Lists the sessions between a Server service and its clients: who is connected, from where, with how many
+open files, and for how long idle. With \\CLIENT, shows the sessions of that client and the shares they use.
+/LIST shows blocks in place of the table. /DELETE ends what is selected, and closes all files that are open there.
+""",
+    examples=r"""
+lanman session                      the sessions of this machine
+lanman session -S fs1 -U ann        those of \\fs1, as ann
+lanman session \\pc7                one client, and the shares it uses
+lanman session \\pc7 /delete        end the sessions of one client
+lanman session --user bob /delete   end those of one user
+""",
+)
+@click.argument("computer", required=False)
+@net_option("--delete", is_flag=True, help="end the sessions; without /Y it asks where files are open")
+@net_option("--list", "as_list", is_flag=True, help="blocks in place of a table")
+@click.option("--client", metavar="NAME", help="only the sessions of this client: a name or an address")
+@click.option("--user", metavar="NAME", help="only the sessions of this user")
+@click.option("--resolve", is_flag=True, help="look up the names of addresses, and show them beside")
+def session(
+    call: Call, computer: str | None, delete: bool, as_list: bool, client: str | None, user: str | None, resolve: bool
+) -> int | None:
+    named = None if computer is None else computer_name(computer)
+    filter_client = None if client is None else computer_name(client)
+    selection = Selection(named, filter_client, user)
+    if delete:
+        return end_sessions(call, selection)
+    show_sessions(call, selection, as_list=as_list, resolve=resolve)
+    return None
+
+
+class Selection:
+    """Which sessions are meant: those of the client named as an argument, and of both filters."""
+
+    def __init__(self, named: str | None, client: str | None, user: str | None) -> None:
+        self.named, self.client, self.user = named, client, user
+
+    @property
+    def filtered(self) -> bool:
+        return any(part is not None for part in (self.named, self.client, self.user))
+
+    async def of(self, manager: Manager) -> Sessions:
+        """The sessions that are meant."""
+        found = await manager.sessions(client=self.named or self.client, user=self.user)
+        if self.named is None or self.client is None:
+            return found
+        others = await manager.sessions(client=self.client, user=self.user)
+        return Sessions(found.server, found.level, [entry for entry in found.entries if entry in others.entries])
+
+    def missing(self) -> LanmanError:
+        return no_such_session(self.named or self.client, self.user)
+
+
+# --- showing
+
+
+def show_sessions(call: Call, selection: Selection, *, as_list: bool, resolve: bool) -> None:
+    found, connections, names = asyncio.run(_ask(call, selection, detail=not as_list, resolve=resolve))
+    if call.format is Format.JSON:
+        parts: dict[str, Any] = {"level": found.level, "sessions": _records(found, names)}
+        if connections is not None:
+            parts["connections"] = [output.fields(entry) for entry in connections]
+        output.emit_json(found.server, **parts)
+    elif call.format is Format.CSV:
+        output.emit_csv(_records(found, names), FIELDS.split())
+    elif not found.entries:
+        output.no_entries()
+    else:
+        if selection.named is not None or as_list:
+            output.emit(blocks(found.entries, names))
+            if connections:
+                output.emit(connection_table(connections))
+        else:
+            output.emit(session_table(found.entries, names))
+        output.success()
+
+
+async def _ask(
+    call: Call, selection: Selection, *, detail: bool, resolve: bool
+) -> tuple[Sessions, list[ConnectionInfo] | None, dict[str, str] | None]:
+    connections = None
+    async with call.manager() as manager:
+        found = await selection.of(manager)
+        if selection.named is not None and not found.entries:
+            raise selection.missing()
+        if selection.named is not None and detail:
+            connections = await _connections(manager, found.entries)
+    names = await resolve_names([entry.client_name or "" for entry in found.entries]) if resolve else None
+    return found, connections, names
+
+
+async def _connections(manager: Manager, entries: Sequence[SessionInfo]) -> list[ConnectionInfo]:
+    """The tree connects of the clients shown, under the names by which the server lists them."""
+    connections = []
+    users = {entry.user_name for entry in entries}
+    for client in dict.fromkeys(entry.client_name for entry in entries if entry.client_name):
+        try:
+            listed = await manager.connections(unc_client(client))
+        except LanmanError as error:
+            # The sessions are known and worth showing. Not every server tells of connections.
+            output.warn(f"the shares in use cannot be listed: {error.message}")
+            break
+        # A client's other users are not asked for.
+        connections += [one for one in listed if one.user_name is None or one.user_name in users]
+    return connections
+
+
+async def resolve_names(clients: Sequence[str]) -> dict[str, str]:
+    """The names that belong to the addresses among `clients`, by canonical client name."""
+    from lanman.net.resolve import name_of
+
+    names: dict[str, str] = {}
+
+    async def look_up(address: str) -> None:
+        if (name := await name_of(address)) is not None:
+            names[address] = name
+
+    addresses = {canonical_client(client) for client in clients if is_address(client)}
+    try:
+        async with asyncio.timeout(RESOLVE_SECONDS), asyncio.TaskGroup() as group:
+            for address in addresses:
+                group.create_task(look_up(address))
+    except TimeoutError:
+        # What is known by now is shown.
+        pass
+    return names
+
+
+def _records(found: Sessions, names: dict[str, str] | None) -> list[dict[str, Any]]:
+    records = [output.fields(entry, FIELDS) for entry in found.entries]
+    if names is not None:
+        for record in records:
+            record["resolved_name"] = names.get(canonical_client(record["client_name"] or ""))
+    return records
+
+
+def session_table(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) -> Iterator[str]:
+    """The table of NET SESSION; with `names`, one more column behind it."""
+    yield from table(HEADER if names is None else f"{HEADER:<81}Name", (_row(entry, names) for entry in entries))
+
+
+def _row(entry: SessionInfo, names: dict[str, str] | None) -> str:
+    cells = [
+        unc_client(entry.client_name or ""),
+        "-" if entry.user_name is None else entry.user_name,
+        entry.client_type or "",
+        number(entry.num_opens),
+        duration(entry.idle_time),
+        (names or {}).get(canonical_client(entry.client_name or ""), ""),
+    ]
+    return row(COLUMNS, cells)
+
+
+def blocks(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) -> Iterator[str]:
+    """One block of labels and values for each session, a blank line behind each."""
+    for entry in entries:
+        computer = (entry.client_name or "").lstrip("\\")
+        if name := (names or {}).get(canonical_client(computer)):
+            computer = f"{computer} ({name})"
+        guest = None if entry.user_flags is None else bool(entry.user_flags & SESS_GUEST)
+        pairs = [
+            ("User name", "-" if entry.user_name is None else entry.user_name),
+            ("Computer", computer),
+            ("Guest logon", yes_no(guest)),
+            ("Client type", entry.client_type or ""),
+            ("Sess time", duration(entry.active_time)),
+            ("Idle time", duration(entry.idle_time)),
+        ]
+        yield from block([*pairs, *_details(entry)], LABEL_WIDTH)
+        yield ""
+
+
+def _details(entry: SessionInfo) -> Iterator[tuple[str, str]]:
+    """What the Server of this machine says beyond MS-SRVS."""
+    for label, name in (
+        ("Address", "address"),
+        ("Dialect", "dialect"),
+        ("Signing", "signing"),
+        ("Encryption", "encryption"),
+    ):
+        value = getattr(entry, name, None)
+        if value is not None:
+            yield label, str(value)
+
+
+def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
+    yield CONNECTIONS_HEADER
+    yield "-" * 79
+    for entry in connections:
+        kind = "-" if entry.type is None else SHARE_TYPES.get(entry.type & 0x0FFFFFFF, "")
+        yield row(CONNECTION_COLUMNS, [entry.net_name or "", kind, number(entry.num_opens)])
+
+
+# --- ending
+
+
+def end_sessions(call: Call, selection: Selection) -> int | None:
+    found, ended = asyncio.run(_end_unasked(call, selection))
+    if not found.entries:
+        if selection.filtered:
+            return output.report(selection.missing())
+        if call.format is Format.TABLE:
+            output.no_entries()
+        else:
+            _emit_ended(call, found, [])
+        return None
+    if ended is None:
+        if not ask_about(call, found.entries, named=selection.named):
+            return output.EXIT_ERROR
+        ended = asyncio.run(_end(call, found.entries))
+    return report_ended(call, found, ended)
+
+
+async def _end_unasked(call: Call, selection: Selection) -> tuple[Sessions, list[Ended] | None]:
+    """What is selected; and what became of it, where nothing has to be asked first."""
+    async with call.manager() as manager:
+        found = await selection.of(manager)
+        quiet = selection.named is not None and not any(_may_be_open(entry) for entry in found.entries)
+        if found.entries and (call.answer is True or (quiet and call.answer is None)):
+            return found, await manager.close_sessions(found.entries)
+        return found, None
+
+
+async def _end(call: Call, entries: Sequence[SessionInfo]) -> list[Ended]:
+    # A person has been thinking since the list was made: a new connection, with all of its time.
+    async with call.manager() as manager:
+        return await manager.close_sessions(entries)
+
+
+def _may_be_open(entry: SessionInfo) -> bool:
+    # A server that does not say may well have open files there.
+    return entry.num_opens is None or entry.num_opens > 0
+
+
+def ask_about(call: Call, entries: Sequence[SessionInfo], *, named: str | None) -> bool:
+    """NET's questions: for a client with open files, and for all clients after naming them."""
+    lines = []
+    open_files = [entry for entry in entries if _may_be_open(entry)]
+    if named is not None:
+        if any(entry.num_opens for entry in open_files):
+            lines = [codes.message_text(3675, named), ""]
+    else:
+        names = dict.fromkeys(unc_client(entry.client_name or "") for entry in open_files or entries)
+        lines = [
+            codes.message_text(3661 if open_files else 3660),
+            "",
+            *(row((Column(4, None),), [n]) for n in names),
+            "",
+        ]
+    if call.answer is None and call.format is Format.TABLE:
+        output.emit(lines)
+    elif call.answer is None:
+        output.complain(lines)
+    return call.confirm("Do you want to continue this operation?", default=not open_files)
+
+
+def report_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> int | None:
+    """Say what became of each; the first failure gives the exit status."""
+    for one in ended:
+        if one.note:
+            output.warn(one.note)
+    failed = [one for one in ended if one.error is not None]
+    if call.format is not Format.TABLE:
+        _emit_ended(call, found, ended)
+    elif not failed:
+        output.success()
+    status = None
+    for one in failed:
+        assert one.error is not None
+        if len(ended) > 1:
+            whose = f"{unc_client(one.session.client_name or '')}, {one.session.user_name or 'nobody'}:"
+            output.complain([escape(whose)])
+        reported = output.report(one.error)
+        status = status or reported
+    if len(ended) > len(failed) > 0:
+        output.complain([codes.message_text(3504), ""])
+    return status
+
+
+def _emit_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> None:
+    records = []
+    for one in ended:
+        record = output.fields(one.session, FIELDS)
+        record["error"] = None if one.error is None else one.error.code
+        record["message"] = None if one.error is None else one.error.message
+        record["note"] = one.note
+        records.append(record)
+    if call.format is Format.JSON:
+        output.emit_json(found.server, ended=records)
+    else:
+        output.emit_csv(records, [*FIELDS.split(), "error", "message", "note"])
