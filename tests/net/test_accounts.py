@@ -19,7 +19,7 @@ from lanman.errors import AccessDenied, LanmanError, Win32Error
 from lanman.net import accounts as module
 from lanman.net.accounts import AccountFile
 
-posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals are POSIX")
+posix = pytest.mark.skipif(os.name != "posix", reason="only on POSIX are there modes and signals")
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_symbolic_link_stays_one(path: Path, tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_root_leaves_the_file_to_its_owner(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -187,13 +187,22 @@ def test_root_leaves_the_file_to_its_owner(tmp_path: Path) -> None:
     assert (home / "accounts").stat().st_uid == 23456
 
 
-@posix
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may read everything")
-def test_not_permitted(path: Path) -> None:
+def test_not_permitted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(AccountFile(path), "ann")
-    path.chmod(0)
-    with pytest.raises(AccessDenied):
-        AccountFile(path).read()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refuse)
+        with pytest.raises(AccessDenied, match="cannot be written: Permission denied"):
+            add(AccountFile(path), "bob")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "open", refuse, raising=False)
+        with pytest.raises(AccessDenied, match="cannot be read"):
+            AccountFile(path).read()
+    assert names(path) == ["ann"]
+    assert not (path.parent / "accounts.new").exists()
 
 
 def test_writer_that_waits_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,13 +115,12 @@ class SpnegoInitiator:
         mic = message.mech_list_mic
         if mic is not None and not self._mechanism.verify(self._mech_type_list, mic):
             raise AuthenticationError("the server's signature of the list of mechanisms is wrong")
-        if message.neg_state is NegState.ACCEPT_COMPLETED or (mic is not None and self._signed):
+        if message.neg_state is NegState.ACCEPT_COMPLETED:
             self.complete = True
             return None
         if self._signed:
             raise MalformedMessage("SPNEGO answer that neither ends the log-on nor signs the list of mechanisms")
         self._signed = True
-        self.complete = mic is not None
         signature = self._mechanism.sign(self._mech_type_list)
         return pack_response(NegTokenResp(NegState.ACCEPT_COMPLETED, None, None, signature))
 
