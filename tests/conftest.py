@@ -1,0 +1,97 @@
+"""What every test may use, and what to do where a peer is missing.
+
+`samba` and `root` are markers: without Samba's programs, or without root, such a test is skipped and says why.
+Where LANMAN_REQUIRE_PEERS is set, as CI sets it, a skip is a failure, unless its reason begins with "only on" (another
+operating system).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from samba import Samba, Tools, missing_tools
+
+REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.samba` wants smbd and its clients; `@pytest.mark.samba("smbtorture")` wants just those named."""
+    for marker in item.iter_markers("samba"):
+        missing = missing_tools(marker.args) if marker.args else missing_tools()
+        if missing:
+            pytest.skip(f"not installed: {', '.join(missing)} (see system-packages.txt)")
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs to run as root")
+
+
+def skip_is_failure(reason: str, *, required: bool = REQUIRE_PEERS) -> bool:
+    return required and not reason.startswith("only on")
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail") or not isinstance(report.longrepr, tuple):
+        return
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    if skip_is_failure(reason):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although LANMAN_REQUIRE_PEERS is set: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _need_smbd() -> None:
+    if missing := missing_tools():
+        pytest.skip(f"not installed: {', '.join(missing)} (see system-packages.txt)")
+    if os.geteuid() != 0:
+        pytest.skip("smbd starts as root only")
+
+
+@pytest.fixture(scope="module")
+def samba() -> Iterator[Samba]:
+    """An smbd with its own accounts and one share, for the tests of a module; see tests/samba.py."""
+    _need_smbd()
+    with Samba() as server:
+        yield server
+
+
+@pytest.fixture
+def start_samba() -> Iterator[Callable[..., Samba]]:
+    """A function that starts an smbd: start_samba({"smb encrypt": "required"}). It is stopped when the test ends."""
+    _need_smbd()
+    started: list[Samba] = []
+
+    def start(options: Mapping[str, str] | None = None, *, mapped: bool = True, log_level: int = 0) -> Samba:
+        started.append(Samba(options, mapped=mapped, log_level=log_level))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def samba_tools(tmp_path: Path) -> Callable[..., Tools]:
+    """A function that aims Samba's clients at any server: samba_tools(port).rpcclient(account, "netsessenum")."""
+    if missing := missing_tools(("smbclient", "rpcclient")):
+        pytest.skip(f"not installed: {', '.join(missing)} (see system-packages.txt)")
+
+    def aim(port: int, host: str = "127.0.0.1") -> Tools:
+        return Tools(tmp_path, port, host)
+
+    return aim
