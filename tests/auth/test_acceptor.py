@@ -149,7 +149,8 @@ def test_guest_accounts_are_guests(accounts: Accounts) -> None:
 def test_unknown_users_are_guests_where_that_is_allowed(accounts: Accounts, protocol: str) -> None:
     outcome = talk(pyspnego("bob", "anything", protocol), acceptor(accounts, allow_guest=True))
     assert isinstance(outcome, Accepted)
-    assert (outcome.user_name, outcome.guest, outcome.groups) == ("Guest", True, {GUESTS})
+    assert (outcome.user_name, outcome.guest) == ("Guest", True)
+    assert outcome.groups == {GUESTS}
     wrong = talk(pyspnego("ann", "wrong", protocol), acceptor(accounts, allow_guest=True))
     assert isinstance(wrong, Refused)
 
@@ -322,10 +323,10 @@ def test_clients_that_ask_for_less(accounts: Accounts, flags: int) -> None:
         message = AuthenticateMessage.unpack(token)
         message.user_name = message.workstation = ""
         name = b"ann"
-        token = bytearray(message.pack())
-        struct.pack_into("<HHI", token, 36, len(name), len(name), len(token))
-        struct.pack_into("<I", token, 60, challenge.flags)
-        token = bytes(token) + name
+        packed = bytearray(message.pack())
+        struct.pack_into("<HHI", packed, 36, len(name), len(name), len(packed))
+        struct.pack_into("<I", packed, 60, challenge.flags)
+        token = bytes(packed) + name
     outcome = server.step(token, NOW).outcome
     assert isinstance(outcome, Accepted)
     assert outcome.user_name == "Ann"
