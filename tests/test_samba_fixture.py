@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,11 +105,12 @@ def test_nothing_is_left_over() -> None:
         socket.create_connection(("127.0.0.1", server.port), 5)
 
 
-def test_smbd_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(RuntimeError, match="smbd did not start"):
-        Samba({"smb ports": "none"})
-    assert list(tmp_path.iterdir()) == []
+def test_smbd_that_cannot_start_says_why() -> None:
+    with tempfile.TemporaryDirectory(prefix="t") as temporary, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", temporary)
+        with pytest.raises(RuntimeError, match="smbd did not start"):
+            Samba({"smb ports": "none"})
+        assert list(Path(temporary).iterdir()) == []
 
 
 def test_tools_reach_any_server(samba: Samba, samba_tools: Callable[..., Tools]) -> None:
