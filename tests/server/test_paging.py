@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 
 from lanman import codes
 from lanman.records import SessionInfo
+from lanman.rpc.levels import levels
 from lanman.server.paging import ALL, page, sizer
 
-SIZE_10 = sizer("client_name user_name active_time idle_time", "client_name user_name")
+SIZE_10 = sizer(
+    levels(
+        SessionInfo, {10: "client_name user_name active_time idle_time"}, strings="client_name user_name client_type"
+    ),
+    10,
+)
 
 
 def test_sizes_count_members_and_strings_with_their_terminators() -> None:

@@ -70,13 +70,12 @@ def _is_comment(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= MAX_COMMENT and value.isprintable()
 
 
-# MS-SRVS 3.1.4.18 has the maxima of sessopens, sessusers and sessconns.
 _CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "comment": _is_comment,
     "hidden": lambda value: isinstance(value, bool),
     "autodisconnect": _within(NEVER, MAX_AUTODISCONNECT),
     "max_sessions": _within(0, 0x7FFFFFFF),
-    "opens_per_session": _within(1, 16384),
-    "sessions_per_connection": _within(1, 2048),
-    "tree_connects_per_session": _within(1, 2048),
+    "opens_per_session": _within(1, 0x7FFFFFFF),
+    "sessions_per_connection": _within(1, 0x7FFFFFFF),
+    "tree_connects_per_session": _within(1, 0x7FFFFFFF),
 }

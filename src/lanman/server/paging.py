@@ -6,11 +6,12 @@ the caller is done with; a list that changes between two calls may show an entry
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from lanman import codes
+from lanman.rpc.levels import Levels
 
 ALL: Final = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 
@@ -61,23 +62,24 @@ def page(
     return Page(entries, total, 0 if status == codes.ERROR_SUCCESS else resume, status)
 
 
-def sizer(names: str, strings: str) -> Callable[[Any], int]:
-    """How much of PreferedMaximumLength an entry takes: 4 octets a member, and each string with its terminator.
+def sizer(levels: Levels[Any], level: int) -> Callable[[Any], int]:
+    """How much of PreferedMaximumLength an entry of a level takes.
 
-    `names` are the members of the level, `strings` those of all levels that are strings.
+    The specification does not say. Here it is four octets a member, and each string with its terminator.
     """
-    fixed = 4 * len(names.split())
-    texts = [name for name in names.split() if name in strings.split()]
+    members = levels.members(level)
+    fixed = sum(8 if kind.data else 4 for _, kind in members)
+    texts = [name for name, kind in members if kind.text]
+    octets = [name for name, kind in members if kind.data]
 
     def size_of(entry: Any) -> int:
-        return fixed + sum(_text_size(getattr(entry, name)) for name in texts)
+        return (
+            fixed
+            + sum(_text_size(getattr(entry, name)) for name in texts)
+            + sum(len(getattr(entry, name) or b"") for name in octets)
+        )
 
     return size_of
-
-
-def sizers(levels: Mapping[int, str], strings: str) -> Mapping[int, Callable[[Any], int]]:
-    """`sizer` for each level."""
-    return {level: sizer(names, strings) for level, names in levels.items()}
 
 
 def _text_size(text: str | None) -> int:

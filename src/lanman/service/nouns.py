@@ -51,7 +51,10 @@ class State(Enum):
 
 @dataclass(slots=True, eq=False)
 class Share:
-    """One shared resource (MS-SMB2 3.3.1.6, MS-SRVS 3.1.1.7). `max_users` 0 means no limit; `path` is the real one."""
+    """One shared resource (MS-SMB2 3.3.1.6, MS-SRVS 3.1.1.7).
+
+    `path` is the real one; `max_users` 0 means no limit; `hidden` ones are listed for those who manage shares alone.
+    """
 
     name: str
     type: int = STYPE_DISKTREE
@@ -60,6 +63,7 @@ class Share:
     max_users: int = 0
     current_uses: int = 0
     flags: int = 0
+    hidden: bool = False
     security_descriptor: bytes = b""
 
 
