@@ -156,9 +156,12 @@ def error_lines(code: int, text: str | None = None) -> list[str]:
 def _more(error: LanmanError) -> list[str]:
     """The line that names the thing and the remedy; none when the error has nothing to add to NET's words."""
     general = codes.win32_text(error.code) if codes.has_win32_text(error.code) else ""
-    thing = error.message.removesuffix(general).rstrip(": ") if general else error.message
-    sentences = [_sentence(part) for part in (thing, error.hint) if part]
-    return [escape(" ".join(sentences))] if sentences else []
+    if error.message == general:
+        return [escape(_sentence(error.hint))] if error.hint else []
+    if error.hint and general and error.message.endswith(f": {general}"):
+        # NET's words stand above already: `\\\\pc9: ...` is what they are about.
+        return [escape(f"{error.message.removesuffix(general)}{_sentence(error.hint)}")]
+    return [escape(" ".join(_sentence(part) for part in (error.message, error.hint) if part))]
 
 
 def _sentence(text: str) -> str:

@@ -1,0 +1,196 @@
+"""`lanman file`: what is open through a Server service, one open file in detail, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import click
+
+from lanman import codes
+from lanman.errors import LanmanError
+from lanman.faces.cli import output
+from lanman.faces.cli.options import Call, net_option, verb
+from lanman.faces.cli.output import Format
+from lanman.faces.dialect import DialectError, computer_name
+from lanman.faces.text import Column, block, number, row, shorten_path, table
+from lanman.records import FileInfo
+
+HEADER: Final = "ID         Path                                    User name            # Locks"
+COLUMNS: Final = (Column(0, 10), Column(11, 39), Column(51, 20), Column(72, None))
+LABEL_WIDTH: Final = 17
+FIELDS: Final = "id path user_name num_locks permissions"
+
+# MS-SRVS 2.2.4.7 has the first three; the others are the ACCESS_ bits of lmaccess.h, which servers send as well.
+PERMISSIONS: Final = (
+    (0x1, "READ"),
+    (0x2, "WRITE"),
+    (0x4, "CREATE"),
+    (0x8, "EXECUTE"),
+    (0x10, "DELETE"),
+    (0x20, "ATTRIBUTES"),
+    (0x40, "PERMISSIONS"),
+)
+
+
+@verb(
+    "file",
+    syntax="lanman file [ID [/CLOSE]] [/CLOSE [/Y]] [--path GLOB] [--user NAME] [--client NAME]",
+    about=r"""
+Lists the files, pipes and devices that are open through a Server service. With an ID, shows one; /CLOSE closes
+it and removes its locks. The filters choose what is listed; with /CLOSE and no ID, all that they choose is closed.
+In a GLOB, * and ? match slashes as well, letter case does not count, and / means \ too.
+""",
+    examples=r"""
+lanman file -S fs1 --path '*.xlsx'  who has a workbook open
+lanman file 1140850707 /close       close one file
+lanman file --user bob /close       close what bob has open, after asking
+""",
+)
+@click.argument("id", required=False)
+@net_option("--close", is_flag=True, help="close it, or all that the filters choose")
+@click.option("--path", metavar="GLOB", help="only what has such a path")
+@click.option("--user", metavar="NAME", help="only what this user has opened")
+@click.option("--client", metavar="NAME", help="only what was opened from this client")
+def file(call: Call, id: str | None, close: bool, path: str | None, user: str | None, client: str | None) -> int | None:
+    filters = {"path": path, "user": user, "client": None if client is None else computer_name(client)}
+    filtered = any(value is not None for value in filters.values())
+    if id is not None:
+        if filtered:
+            raise DialectError(3510, hint="An ID names one file: give it without --path, --user and --client.")
+        (close_one if close else show_one)(call, file_id(id))
+        return None
+    if close:
+        if not filtered:
+            raise DialectError(3503, hint="Say what to close: an ID, --path, --user or --client.")
+        return close_many(call, filters)
+    show_files(call, filters)
+    return None
+
+
+def file_id(text: str) -> int:
+    """A file's identification number. Raises DialectError 3960."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= 0xFFFFFFFF):
+        raise DialectError(3960, hint=f"{text} is not a number as `lanman file` shows it in its first column.")
+    return int(text)
+
+
+def show_files(call: Call, filters: dict[str, Any]) -> None:
+    server, entries = asyncio.run(_files(call, filters))
+    records = [output.fields(entry, FIELDS) for entry in entries]
+    if call.format is Format.JSON:
+        output.emit_json(server, files=records)
+    elif call.format is Format.CSV:
+        output.emit_csv(records, FIELDS.split())
+    elif not entries:
+        output.no_entries()
+    else:
+        output.emit(file_table(entries))
+        output.success()
+
+
+async def _files(call: Call, filters: dict[str, Any]) -> tuple[str, list[FileInfo]]:
+    async with call.manager() as manager:
+        return manager.server, await manager.files(**filters)
+
+
+def file_table(entries: Sequence[FileInfo]) -> Iterator[str]:
+    yield from table(HEADER, (_row(entry) for entry in entries))
+
+
+def _row(entry: FileInfo) -> str:
+    user = "-" if entry.user_name is None else entry.user_name
+    return row(COLUMNS, [number(entry.id), shorten_path(entry.path or "", 39), user, number(entry.num_locks)])
+
+
+def show_one(call: Call, id: int) -> None:
+    async def ask() -> tuple[str, FileInfo]:
+        async with call.manager() as manager:
+            return manager.server, await manager.file(id)
+
+    server, entry = asyncio.run(ask())
+    _show(call, server, entry)
+
+
+def _show(call: Call, server: str, entry: FileInfo, **more: Any) -> None:
+    record = {**output.fields(entry, FIELDS), **more}
+    if call.format is Format.JSON:
+        output.emit_json(server, files=[record])
+    elif call.format is Format.CSV:
+        output.emit_csv([record], FIELDS.split())
+    else:
+        output.emit(file_block(entry))
+        output.success()
+
+
+def file_block(entry: FileInfo) -> Iterator[str]:
+    pairs = [
+        ("File ID", number(entry.id)),
+        ("User name", "-" if entry.user_name is None else entry.user_name),
+        ("Locks", number(entry.num_locks)),
+        ("Path", entry.path or ""),
+        ("Permissions", permissions(entry.permissions)),
+    ]
+    return block(pairs, LABEL_WIDTH)
+
+
+def permissions(mask: int | None) -> str:
+    """The words for an access mask."""
+    if mask is None:
+        return "-"
+    return " ".join(word for bit, word in PERMISSIONS if mask & bit)
+
+
+def close_one(call: Call, id: int) -> None:
+    async def close() -> tuple[str, FileInfo]:
+        async with call.manager() as manager:
+            return manager.server, await manager.close_file(id)
+
+    server, entry = asyncio.run(close())
+    if call.format is Format.TABLE:
+        output.success()
+    else:
+        _show(call, server, entry, error=None)
+
+
+def close_many(call: Call, filters: dict[str, Any]) -> int | None:
+    server, entries = asyncio.run(_files(call, filters))
+    if not entries:
+        what = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
+        message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
+        hint = "`lanman file` lists what is open."
+        return output.report(LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint))
+    if call.answer is None:
+        (output.emit if call.format is Format.TABLE else output.complain)([*file_table(entries), ""])
+    if not call.confirm("Do you want to continue this operation?", default=False):
+        return output.EXIT_ERROR
+    errors = asyncio.run(_close(call, entries))
+    if call.format is not Format.TABLE:
+        records = [
+            {**output.fields(entry, FIELDS), "error": None if error is None else error.code}
+            for entry, error in zip(entries, errors, strict=True)
+        ]
+        if call.format is Format.JSON:
+            output.emit_json(server, closed=records)
+        else:
+            output.emit_csv(records, [*FIELDS.split(), "error"])
+    failed = [error for error in errors if error is not None]
+    if not failed and call.format is Format.TABLE:
+        output.success()
+    statuses = [output.report(error) for error in failed]
+    return statuses[0] if statuses else None
+
+
+async def _close(call: Call, entries: Sequence[FileInfo]) -> list[LanmanError | None]:
+    """Close each, and go on when one fails."""
+    errors: list[LanmanError | None] = []
+    async with call.manager() as manager:
+        for entry in entries:
+            try:
+                await manager.close_file(entry.id or 0)
+            except LanmanError as error:
+                errors.append(error)
+            else:
+                errors.append(None)
+    return errors
