@@ -333,6 +333,18 @@ def test_clients_that_ask_for_less(accounts: Accounts, flags: int) -> None:
     assert len(outcome.session_key) == 16
 
 
+def test_names_without_end(accounts: Accounts) -> None:
+    server, _, _, challenge = challenged(accounts)
+    token = authenticate(challenge, "x" * 20_000, "Secret1", mic=False)
+    outcome = server.step(token, NOW).outcome
+    assert isinstance(outcome, Refused)
+    assert len(outcome.user_name) == 256
+    server, _, _, challenge = challenged(accounts)
+    outcome = server.step(authenticate(challenge, "ann", "Secret1", mic=False, workstation="w" * 20_000), NOW).outcome
+    assert isinstance(outcome, Accepted)
+    assert len(outcome.workstation) == 256
+
+
 @pytest.mark.parametrize(
     "nt_response", [bytes(24), bytes(25), bytes(43), bytes(44), bytes(60), b"\x01" * 200, b"\x00" * 65535]
 )
@@ -631,3 +643,30 @@ def test_server_whose_signature_is_wrong() -> None:
     with pytest.raises(LanmanError, match="signature"):
         client.step(pack_response(NegTokenResp(NegState.ACCEPT_COMPLETED, KERBEROS_OID, b"welcome", b"wrong")))
     assert not client.complete
+
+
+def test_answer_that_neither_ends_nor_signs() -> None:
+    client = SpnegoInitiator(_Signing())
+    client.step(None)
+    assert client.step(pack_response(NegTokenResp(NegState.REQUEST_MIC, KERBEROS_OID, b"welcome"))) is not None
+    with pytest.raises(LanmanError, match="neither ends"):
+        client.step(pack_response(NegTokenResp(NegState.ACCEPT_INCOMPLETE)))
+
+
+def test_null_session_cannot_be_signed(accounts: Accounts) -> None:
+    client, server = AnonymousInitiator(), acceptor(accounts)
+    challenge = unpack(server.step(client.step(None) or b"", NOW).token)
+    assert isinstance(challenge, NegTokenResp)
+    challenge.neg_state = NegState.REQUEST_MIC
+    with pytest.raises(LanmanError, match="anonymous"):
+        client.step(pack_response(challenge))
+
+
+def test_list_that_is_never_signed(accounts: Accounts) -> None:
+    client, server = _KerberosFirst(mic="late"), acceptor(accounts)
+    token = client.step(None)
+    for _ in range(3):
+        token = client.step(server.step(token or b"", NOW).token)
+    outcome = server.step(pack_response(NegTokenResp(NegState.ACCEPT_COMPLETED)), NOW).outcome
+    assert isinstance(outcome, Refused)
+    assert outcome.status == INVALID

@@ -9,7 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
@@ -142,12 +142,23 @@ def test_signed_list_goes_along() -> None:
 
 @pytest.mark.parametrize(
     ("credentials", "says"),
-    [(Credentials("ann"), "no password for ann"), (Credentials(password="x"), "needs a user name")],
+    [
+        (Credentials("ann"), "no password for ann"),
+        (Credentials(password="x"), "needs a user name"),
+        (Credentials("ann", nt_hash=b"short"), "16 bytes"),
+        (Credentials("\udcff", "x"), "'.udcff' is not a user name"),
+    ],
 )
 def test_credentials_that_cannot_serve(credentials: Credentials, says: str) -> None:
-    with pytest.raises(AuthenticationError, match=says) as caught:
+    with pytest.raises(AuthenticationError, match=says):
         initiator_for(credentials, "srv")
-    assert caught.value.hint
+
+
+@pytest.mark.parametrize("level", ["0", "2", "9", "x"])
+def test_environment_that_asks_for_less(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    monkeypatch.setenv("LM_COMPAT_LEVEL", level)
+    with pytest.raises(AuthenticationError):
+        talk(initiator_for(Credentials("ann", "Secret1"), "srv"), acceptor())
 
 
 def test_server_with_a_wrong_signature_is_found_out() -> None:
@@ -381,3 +392,14 @@ def test_smbd_null_session(client: RawClient) -> None:
     assert initiator.complete
     assert not client.flags & 1  # nobody, which is not the guest; smbd 4.17 does not set IS_NULL either
     assert client.tree_connect() == 0
+
+
+@pytest.mark.samba
+@pytest.mark.root
+def test_smbd_that_makes_strangers_guests(start_samba: Callable[..., Samba]) -> None:
+    client = RawClient(start_samba({"map to guest": "bad user"}).port)
+    with client.socket:
+        initiator = initiator_for(Credentials("nosuchuser", "x"), "127.0.0.1")
+        assert client.log_on(initiator) == 0
+        assert initiator.complete  # it is for the flags to tell that this was no log-on of ours
+        assert client.flags & 1

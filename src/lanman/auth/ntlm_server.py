@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lanman import codes
-from lanman.auth.accounts import Account, Accounts, fold
+from lanman.auth.accounts import GUESTS, MAX_NAME, Account, Accounts, fold
 from lanman.auth.md4 import nt_hash
 from lanman.auth.ntlm import (
     MIC_LENGTH,
@@ -150,7 +150,7 @@ class NtlmAcceptor:
         message = AuthenticateMessage.unpack(token)
         if message.is_anonymous:
             return self._answer_anonymous(message)
-        user_name = message.user_name
+        user_name = message.user_name[:MAX_NAME]
         if len(message.nt_response) <= 24:
             kind = "NTLMv1" if message.nt_response else "LM"
             return Refused(codes.STATUS_LOGON_FAILURE, user_name, f"{kind} response, and only NTLMv2 is accepted")
@@ -179,7 +179,7 @@ class NtlmAcceptor:
         return Accepted(
             account.name,
             self._server_name,
-            message.workstation,
+            message.workstation[:MAX_NAME],
             account.groups,
             session_key,
             guest=guest,
@@ -190,15 +190,16 @@ class NtlmAcceptor:
             return Refused(codes.STATUS_ACCESS_DENIED, "", "anonymous log-on is not allowed")
         # 3.3.2: the key of an anonymous log-on is 16 zero bytes, which then serve the key exchange like any other.
         key = _exchange_key(message, bytes(16), self._flags) or bytes(16)
-        return Accepted("", "", message.workstation, session_key=key, anonymous=True)
+        return Accepted("", "", message.workstation[:MAX_NAME], session_key=key, anonymous=True)
 
     def _answer_failure(self, account: Account | None, message: AuthenticateMessage) -> Accepted | Refused:
         if account is not None:
             reason = "wrong password" if account.nt_hash else "the account has no password"
-            return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, reason)
+            return Refused(codes.STATUS_LOGON_FAILURE, message.user_name[:MAX_NAME], reason)
         if self._allow_guest and message.user_name:
-            return Accepted("Guest", self._server_name, message.workstation, frozenset({"Guests"}), guest=True)
-        return Refused(codes.STATUS_LOGON_FAILURE, message.user_name, "unknown user")
+            workstation = message.workstation[:MAX_NAME]
+            return Accepted("Guest", self._server_name, workstation, frozenset({GUESTS}), guest=True)
+        return Refused(codes.STATUS_LOGON_FAILURE, message.user_name[:MAX_NAME], "unknown user")
 
     def _find(self, user_name: str) -> Account | None:
         if (account := self.accounts.find(user_name)) is None and "@" in user_name:

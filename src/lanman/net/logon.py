@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lanman import codes
 from lanman.auth.initiator import AnonymousInitiator, SpnegoInitiator
 from lanman.auth.md4 import nt_hash, parse_nt_hash
-from lanman.auth.ntlm import NTLMSSP_OID, ChallengeMessage, MsvAvFlags, MsvAvTimestamp
+from lanman.auth.ntlm import NTLMSSP_OID, AuthenticateMessage, ChallengeMessage, MsvAvFlags, MsvAvTimestamp
 from lanman.auth.spnego import KERBEROS_OID, MS_KERBEROS_OID
 from lanman.errors import AuthenticationError
 
@@ -182,17 +182,16 @@ class _NtlmMechanism(_PyspnegoMechanism):
     oids = (NTLMSSP_OID,)
 
     def __init__(self, credentials: Credentials, host: str) -> None:
+        name, hash = _ntlm_identity(credentials)
         import spnego
+        from spnego.exceptions import SpnegoError
 
-        if not credentials.user_name:
-            raise AuthenticationError("a log-on needs a user name", hint="-U USER, or -N for a null session")
-        hash = credentials.nt_hash
-        if hash is None:
-            if credentials.password is None:
-                raise AuthenticationError(f"no password for {credentials.logon_name}", hint="give one, or an NT hash")
-            hash = nt_hash(credentials.password)
-        who = spnego.NTLMHash(credentials.logon_name, nt_hash=hash.hex())
-        super().__init__(spnego.client(who, hostname=host, service="cifs", protocol="ntlm"))
+        try:
+            who = spnego.NTLMHash(name, nt_hash=hash.hex())
+            context = spnego.client(who, hostname=host, service="cifs", protocol="ntlm")
+        except (SpnegoError, ValueError) as error:  # it obeys some variables of the environment
+            raise _failed(error) from error
+        super().__init__(context)
 
     def step(self, token: bytes | None) -> bytes | None:
         if token is not None:
@@ -202,7 +201,30 @@ class _NtlmMechanism(_PyspnegoMechanism):
                     raise AuthenticationError("the server's NTLM challenge makes no sense")
             # Servers that send a timestamp know a signed list of mechanisms, and Samba spends another leg without.
             self.signs = MsvAvTimestamp in challenge.target_info
-        return super().step(token)
+        answer = super().step(token)
+        if token is not None and answer and len(AuthenticateMessage.unpack(answer).nt_response) <= 24:
+            raise AuthenticationError(
+                "LM_COMPAT_LEVEL asks for NTLMv1, which gives the password away", hint="unset LM_COMPAT_LEVEL"
+            )
+        return answer
+
+
+def _ntlm_identity(credentials: Credentials) -> tuple[str, bytes]:
+    """The name as pyspnego takes it, and the NT hash; AuthenticationError when one of them cannot be had."""
+    name, hash = credentials.logon_name, credentials.nt_hash
+    if not credentials.user_name:
+        raise AuthenticationError("a log-on needs a user name", hint="-U USER, or -N for a null session")
+    try:
+        name.encode("utf-16-le")
+    except UnicodeEncodeError:
+        raise AuthenticationError(f"{name!a} is not a user name: it has bytes that are no characters") from None
+    if hash is None:
+        if credentials.password is None:
+            raise AuthenticationError(f"no password for {name}", hint="give one, or an NT hash")
+        hash = nt_hash(credentials.password)
+    if len(hash) != 16:
+        raise AuthenticationError("an NT hash has 16 bytes", code=codes.ERROR_INVALID_PARAMETER)
+    return name, hash
 
 
 class _KerberosMechanism(_PyspnegoMechanism):
