@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lanman.auth.acceptor import Accepted, Acceptor, Refused, Step
-from lanman.auth.accounts import Accounts
+from lanman.auth.accounts import GUESTS, Accounts
 
 NOW = 1_700_000_000.0
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -95,6 +95,15 @@ def test_samba_null_session(accounts: Accounts, mechanism: str) -> None:
     step, said = gensec(acceptor(accounts), "", "", "FEATURE_SIGN", mechanism)
     assert isinstance(step.outcome, Accepted)
     assert step.outcome.anonymous
+    assert said == f"key {step.outcome.session_key.hex()}"
+
+
+@pytest.mark.parametrize("mechanism", ["spnego", "ntlmssp"])
+def test_samba_as_an_account_that_is_a_guest(accounts: Accounts, mechanism: str) -> None:
+    accounts.add_member(GUESTS, "ann")
+    step, said = gensec(acceptor(accounts), "ann", "Secret1", "FEATURE_SIGN", mechanism)
+    assert isinstance(step.outcome, Accepted)
+    assert step.outcome.guest
     assert said == f"key {step.outcome.session_key.hex()}"
 
 

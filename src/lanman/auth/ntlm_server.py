@@ -158,7 +158,7 @@ class NtlmAcceptor:
         if len(message.nt_response) < 44:
             raise MalformedMessage("NTLMv2 response that is too short")
         pairs = unpack_av_pairs(message.nt_response[44:])
-        account = self._find(user_name)
+        account = self._find(message.user_name)
         base_key = self._prove(account, message)
         if base_key is None or account is None:
             return self._answer_failure(account, message)
@@ -173,16 +173,15 @@ class NtlmAcceptor:
         if account.nt_hash == _BLANK_PASSWORD:
             # As on Windows: a blank password serves at the console, never over the network.
             return Refused(codes.STATUS_ACCOUNT_RESTRICTION, account.name, "the account has a blank password")
-        guest = self.accounts.is_guest(account)
-        if not guest:
-            self.security = security_context(message.flags & self._flags or self._flags, session_key, server=True)
+        # An account that is in Guests has a key as good as any; that SMB2 signs no guest's session is SMB2's affair.
+        self.security = security_context(message.flags & self._flags or self._flags, session_key, server=True)
         return Accepted(
             account.name,
             self._server_name,
             message.workstation[:MAX_NAME],
             account.groups,
             session_key,
-            guest=guest,
+            guest=self.accounts.is_guest(account),
         )
 
     def _answer_anonymous(self, message: AuthenticateMessage) -> Accepted | Refused:

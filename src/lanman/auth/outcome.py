@@ -13,8 +13,8 @@ class Accepted:
 
     `user_name` is the account's name as the account file writes it, whatever case the client used; it is empty for
     an anonymous log-on. `domain` is the authority that vouched for the name: this server's own name for its own
-    accounts. `session_key` has 16 bytes; for anonymous and guest log-ons it is known to everybody and protects
-    nothing (MS-NLMP 3.4).
+    accounts. `session_key` has 16 bytes; that of an anonymous log-on, and of a stranger let in as guest, is known to
+    everybody and protects nothing (MS-NLMP 3.4).
     """
 
     user_name: str
@@ -66,7 +66,7 @@ class Mechanism(Protocol):
 
     @property
     def security(self) -> SecurityContext | None:
-        """Set once the client is accepted, unless this log-on has no keys that could sign (anonymous, guest)."""
+        """Set once the client is accepted, unless there is no key that could sign: nobody, or a stranger as guest."""
 
     def step(self, token: bytes, now: float) -> Step:
         """Take the client's token. Raises MalformedMessage; a refusal is an outcome, not an error."""
