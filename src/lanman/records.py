@@ -52,3 +52,243 @@ class ConnectionInfo:
     active_time: int | None = None
     user_name: str | None = None
     net_name: str | None = None
+
+
+@dataclass(slots=True)
+class ShareInfo:
+    """One share (SHARE_INFO_0, 1, 2, 501, 502, 503, 1004, 1005, 1006, 1501: MS-SRVS 2.2.4.22 to 2.2.4.31).
+
+    `type` is STYPE_DISKTREE 0, PRINTQ 1, DEVICE 2 or IPC 3, with TEMPORARY 0x40000000 and SPECIAL 0x80000000 added.
+    `max_uses` is 0xFFFFFFFF for no limit. `flags` are those of SHARE_INFO_1005: DFS, caching, encryption and the like.
+    `security_descriptor` is in self-relative form (MS-DTYP 2.4.6). `server_name` is the scope, "*" for the default.
+    """
+
+    netname: str | None = None
+    type: int | None = None
+    remark: str | None = None
+    permissions: int | None = None
+    max_uses: int | None = None
+    current_uses: int | None = None
+    path: str | None = None
+    passwd: str | None = None
+    flags: int | None = None
+    server_name: str | None = None
+    security_descriptor: bytes | None = None
+
+
+@dataclass(slots=True)
+class ServerInfo:
+    """A server and its configuration (SERVER_INFO_100 to 103, 502, 503, 599 and 1005 to 1556: MS-SRVS 2.2.4.40 on).
+
+    `platform_id` is 500 for Windows NT and all its successors. `type` has the SV_TYPE_ bits. `disc` is in minutes, -1
+    for never. `announce` is in seconds, `anndelta` in milliseconds. `users` is 0xFFFFFFFF for no limit. `capabilities`
+    are of level 103. The members from `sessopens` on are named as in SERVER_INFO_599, which has them all; those that
+    begin with "enable", and `timesource`, `acceptdownlevelapis` and `lmannounce`, are 0 or 1.
+    """
+
+    platform_id: int | None = None
+    name: str | None = None
+    version_major: int | None = None
+    version_minor: int | None = None
+    type: int | None = None
+    comment: str | None = None
+    users: int | None = None
+    disc: int | None = None
+    hidden: bool | None = None
+    announce: int | None = None
+    anndelta: int | None = None
+    licenses: int | None = None
+    userpath: str | None = None
+    capabilities: int | None = None
+    sessopens: int | None = None
+    sessvcs: int | None = None
+    opensearch: int | None = None
+    sizreqbuf: int | None = None
+    initworkitems: int | None = None
+    maxworkitems: int | None = None
+    rawworkitems: int | None = None
+    irpstacksize: int | None = None
+    maxrawbuflen: int | None = None
+    sessusers: int | None = None
+    sessconns: int | None = None
+    maxpagedmemoryusage: int | None = None
+    maxnonpagedmemoryusage: int | None = None
+    enablesoftcompat: int | None = None
+    enableforcedlogoff: int | None = None
+    timesource: int | None = None
+    acceptdownlevelapis: int | None = None
+    lmannounce: int | None = None
+    domain: str | None = None
+    maxcopyreadlen: int | None = None
+    maxcopywritelen: int | None = None
+    minkeepsearch: int | None = None
+    maxkeepsearch: int | None = None
+    minkeepcomplsearch: int | None = None
+    maxkeepcomplsearch: int | None = None
+    threadcountadd: int | None = None
+    numblockthreads: int | None = None
+    scavtimeout: int | None = None
+    minrcvqueue: int | None = None
+    minfreeworkitems: int | None = None
+    xactmemsize: int | None = None
+    threadpriority: int | None = None
+    maxmpxct: int | None = None
+    oplockbreakwait: int | None = None
+    oplockbreakresponsewait: int | None = None
+    enableoplocks: int | None = None
+    enableoplockforceclose: int | None = None
+    enablefcbopens: int | None = None
+    enableraw: int | None = None
+    enablesharednetdrives: int | None = None
+    minfreeconnections: int | None = None
+    maxfreeconnections: int | None = None
+    initsesstable: int | None = None
+    initconntable: int | None = None
+    initfiletable: int | None = None
+    initsearchtable: int | None = None
+    alertschedule: int | None = None
+    errorthreshold: int | None = None
+    networkerrorthreshold: int | None = None
+    diskspacethreshold: int | None = None
+    reserved: int | None = None
+    maxlinkdelay: int | None = None
+    minlinkthroughput: int | None = None
+    linkinfovalidtime: int | None = None
+    scavqosinfoupdatetime: int | None = None
+    maxworkitemidletime: int | None = None
+
+
+@dataclass(slots=True)
+class TransportInfo:
+    """What a server listens on (SERVER_TRANSPORT_INFO_0 to 3: MS-SRVS 2.2.4.93 to 2.2.4.96).
+
+    `address` is the NetBIOS name, padded with blanks to 16 octets; `network_address` the adapter's in hexadecimal.
+    `flags`: SVTI2_REMAP_PIPE_NAMES 2, SVTI2_SCOPED_NAME 4. `password` has 256 octets, `password_length` of them used.
+    """
+
+    number_of_vcs: int | None = None
+    name: str | None = None
+    address: bytes | None = None
+    network_address: str | None = None
+    domain: str | None = None
+    flags: int | None = None
+    password_length: int | None = None
+    password: bytes | None = None
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What a server counted since `start`, in seconds since 1970 (STAT_SERVER_0: MS-SRVS 2.2.4.39).
+
+    `fopens` files opened, `sopens` sessions, `stimedout` sessions ended for idleness, `pwerrors` wrong passwords,
+    `permerrors` accesses denied. The octet counts come in two halves: see `bytes_sent` and `bytes_received`.
+    """
+
+    start: int = 0
+    fopens: int = 0
+    devopens: int = 0
+    jobsqueued: int = 0
+    sopens: int = 0
+    stimedout: int = 0
+    serrorout: int = 0
+    pwerrors: int = 0
+    permerrors: int = 0
+    syserrors: int = 0
+    bytessent_low: int = 0
+    bytessent_high: int = 0
+    bytesrcvd_low: int = 0
+    bytesrcvd_high: int = 0
+    avresponse: int = 0
+    reqbufneed: int = 0
+    bigbufneed: int = 0
+
+    @property
+    def bytes_sent(self) -> int:
+        """The octets sent to clients."""
+        return self.bytessent_high << 32 | self.bytessent_low
+
+    @property
+    def bytes_received(self) -> int:
+        """The octets received from clients."""
+        return self.bytesrcvd_high << 32 | self.bytesrcvd_low
+
+
+@dataclass(slots=True)
+class TimeOfDay:
+    """A server's clock (TIME_OF_DAY_INFO: MS-SRVS 2.2.4.105). All but `timezone` are of UTC.
+
+    `elapsedt` is in seconds since 1970, `msecs` since an arbitrary time, `timezone` in minutes west of Greenwich (-1:
+    unknown), `tinterval` in ten-thousandths of a second; `hunds` hundredths of a second, `weekday` 0 for Sunday.
+    """
+
+    elapsedt: int = 0
+    msecs: int = 0
+    hours: int = 0
+    mins: int = 0
+    secs: int = 0
+    hunds: int = 0
+    timezone: int = 0
+    tinterval: int = 0
+    day: int = 0
+    month: int = 0
+    year: int = 0
+    weekday: int = 0
+
+
+@dataclass(slots=True)
+class DiskInfo:
+    """One disk drive, "C:" (DISK_INFO: MS-SRVS 2.2.4.91). An empty one ends the list on the wire."""
+
+    disk: str = ""
+
+
+@dataclass(slots=True)
+class AliasInfo:
+    """Another name of a server (SERVER_ALIAS_INFO_0: MS-SRVS 2.2.4.102)."""
+
+    alias: str | None = None
+    target: str | None = None
+    default: bool | None = None
+    reserved: int | None = None
+
+
+@dataclass(slots=True)
+class CharDevInfo:
+    """One serial device, of LAN Manager's days (CHARDEV_INFO_0 and 1). No server of today has any."""
+
+    device: str | None = None
+    status: int | None = None
+    user: str | None = None
+    time: int | None = None
+
+
+@dataclass(slots=True)
+class CharDevQueueInfo:
+    """One queue of serial devices, of LAN Manager's days (CHARDEVQ_INFO_0 and 1)."""
+
+    device: str | None = None
+    priority: int | None = None
+    devices: str | None = None
+    users: int | None = None
+    num_ahead: int | None = None
+
+
+@dataclass(slots=True)
+class SessionDetails:
+    """What lanman's own Server knows of a session and MS-SRVS cannot say. Told on its control socket only.
+
+    `global_id` names the session among all of the Server's. `address` is the peer's, with its port. `dialect` is as
+    "3.1.1"; `signing` and `encryption` name the algorithms in use, empty for none. `groups` are parted by commas.
+    """
+
+    global_id: int = 0
+    client_name: str | None = None
+    user_name: str | None = None
+    domain: str | None = None
+    address: str | None = None
+    dialect: str | None = None
+    signing: str | None = None
+    encryption: str | None = None
+    groups: str | None = None
+    anonymous: bool = False
+    guest: bool = False

@@ -1,0 +1,427 @@
+r"""Information levels: one record, several wire structures, and arrays of them (MS-SRVS 2.2.3, 2.2.4).
+
+A level is a list of the record's fields in wire order, and becomes two functions, compiled when first used: one reads
+an array of such structures, one writes it. A lone structure is an array of one.
+
+An array in NDR is its fixed parts side by side, and behind them what their pointers refer to, in the order of the
+pointers (C706 14.3.12.3). Where all of that is strings, the rest of the message is decoded as UTF-16 in one go, and
+each string is a slice of that text: its length is in the six code units before it. Characters are then counted as code
+units, which holds only while there is no surrogate pair: a pair is two units and one character. If the text came out
+shorter than its units, the array is read again, string by string. Writing is the same backwards.
+
+UTF-16 that is not well-formed is not refused: a lone surrogate becomes a code point of its own (U+D800 to U+DFFF, as
+Python's "surrogatepass" has it), and goes back to the wire as it came. File names on Windows may hold them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from codecs import utf_16_le_decode, utf_16_le_encode
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from lanman.errors import MalformedMessage
+
+Record = TypeVar("Record")
+
+FIRST_REFERENT: Final = 0x00020000  # where Windows and Samba begin to number the pointers of a message; then by fours
+
+
+class Text:
+    """How the strings of one transfer syntax look: `word` is the size of a count and of a pointer, 4 octets or 8."""
+
+    def __init__(self, word: int) -> None:
+        self.word = word
+        self.header = struct.Struct("<III" if word == 4 else "<QQQ")  # C706 14.3.4.2: maximum, offset, actual count
+        self.count = struct.Struct("<I" if word == 4 else "<Q")
+
+    def read(self, stub: bytes, at: int) -> tuple[str, int]:
+        """A conformant varying string that ends with NUL, at `at` or the next aligned place; and where it ends."""
+        at = at + self.word - 1 & -self.word
+        try:
+            maximum, offset, actual = self.header.unpack_from(stub, at)
+        except struct.error:
+            raise MalformedMessage("a string lies outside its message") from None
+        at += self.header.size
+        end = at + 2 * actual
+        if offset or actual > maximum or not actual or end > len(stub):
+            raise MalformedMessage(
+                f"a string of {actual} units, {maximum} at most from {offset}, in {len(stub)} octets"
+            )
+        if stub[end - 2 : end] != b"\0\0":
+            raise MalformedMessage("a string without its terminator")
+        return str(stub[at : end - 2], "utf-16-le", "surrogatepass"), end
+
+    def write(self, out: bytearray, value: str) -> None:
+        """Append a string, aligned."""
+        data = value.encode("utf-16-le", "surrogatepass") + b"\0\0"
+        out += bytes(-len(out) % self.word)
+        out += self.header.pack(len(data) // 2, 0, len(data) // 2)
+        out += data
+
+    def read_bytes(self, stub: bytes, at: int, size: int | None = None) -> tuple[bytes, int]:
+        """A conformant array of octets; `size` is what its size_is member says. And where it ends."""
+        at = at + self.word - 1 & -self.word
+        try:
+            (count,) = self.count.unpack_from(stub, at)
+        except struct.error:
+            raise MalformedMessage("an array lies outside its message") from None
+        at += self.word
+        if count > len(stub) - at or (size is not None and count != size):
+            raise MalformedMessage(f"an array of {count} octets, {size} announced, in {len(stub)}")
+        return stub[at : at + count], at + count
+
+    def write_bytes(self, out: bytearray, value: bytes) -> None:
+        """Append a conformant array of octets, aligned."""
+        out += bytes(-len(out) % self.word)
+        out += self.count.pack(len(value))
+        out += value
+
+
+TEXT: Final = {4: Text(4), 8: Text(8)}
+
+
+class _Lengths(dict[str, int]):
+    """The header of a string, as text: how many code units it and its string have. Checks what it has not yet seen."""
+
+    def __init__(self, word: int) -> None:
+        self._header = TEXT[word].header
+
+    def __missing__(self, header: str) -> int:
+        octets = utf_16_le_encode(header, "surrogatepass")[0]
+        if len(octets) != self._header.size:
+            raise MalformedMessage("a string lies outside its message")
+        maximum, offset, actual = self._header.unpack(octets)
+        if offset or actual > maximum or not actual:
+            raise MalformedMessage(f"a string of {actual} units, {maximum} at most from {offset}")
+        length = self._header.size // 2 + int(actual)
+        if len(self) < 4096:  # a hostile peer may send a new one each time
+            self[header] = length
+        return length
+
+
+class _Headers(dict[int, str]):
+    """The header, as text, of a string that has so many code units."""
+
+    def __init__(self, word: int) -> None:
+        self._header = TEXT[word].header
+
+    def __missing__(self, units: int) -> str:
+        # 16 bits each become one character, even those that would pair: they never stand side by side in what is sent.
+        words = struct.unpack(f"<{self._header.size // 2}H", self._header.pack(units, 0, units))
+        header = "".join(map(chr, words))
+        if units < 4096:
+            self[units] = header
+        return header
+
+
+def _short(count: int, size: int) -> MalformedMessage:
+    return MalformedMessage(f"an array of {count} structures of {size} octets is longer than its message")
+
+
+def _unterminated() -> MalformedMessage:
+    return MalformedMessage("a string without its terminator")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kind:
+    """What a member is on the wire. `codes` are struct's; P is a pointer, whose size is that of the transfer syntax."""
+
+    codes: str
+    text: bool = False  # a string
+    data: bool = False  # octets behind a pointer, with their count in the structure
+    truth: bool = False  # a number of which only zero is False
+
+
+U32: Final = Kind("I")
+I32: Final = Kind("i")
+BOOL: Final = Kind("I", truth=True)
+BOOLEAN: Final = Kind("B", truth=True)
+STRING: Final = Kind("P", text=True)
+COUNTED: Final = Kind("IP", data=True)  # the count, then the pointer
+COUNTED_BEHIND: Final = Kind("PI", data=True)
+OCTETS_256: Final = Kind("256s")
+
+_SIZES: Final = {"I": 4, "i": 4, "B": 1, "256s": 256}
+
+
+class Levels(Generic[Record]):
+    """The wire structures of a record, by information level. See `levels`."""
+
+    def __init__(self, record: type[Record], table: Mapping[int, str], kinds: Mapping[str, Kind]) -> None:
+        self.record = record
+        self.table = table
+        self.kinds = kinds
+        self.fields = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
+        self._codecs: dict[tuple[int, int], Codec[Record]] = {}
+        unknown = {name for names in table.values() for name in names.split()} - set(self.fields)
+        if unknown or set(kinds) - set(self.fields):
+            raise TypeError(f"{record.__name__} has no {sorted(unknown | (set(kinds) - set(self.fields)))}")
+
+    def members(self, level: int) -> list[tuple[str, Kind]]:
+        """The fields of a level with what they are on the wire, in order."""
+        return [(name, self.kinds.get(name, U32)) for name in self.table[level].split()]
+
+    def codec(self, level: int, word: int) -> Codec[Record] | None:
+        """What reads and writes a level, or None if there is no such level."""
+        found = self._codecs.get((level, word))
+        if found is None and level in self.table:
+            found = self._codecs[level, word] = Codec(self, level, word)
+        return found
+
+
+def levels(
+    record: type[Record],
+    table: Mapping[int, str],
+    *,
+    strings: str = "",
+    signed: str = "",
+    bools: str = "",
+    kinds: Mapping[str, Kind] | None = None,
+) -> Levels[Record]:
+    """Declare the information levels of `record`: for each the names of its fields, in wire order.
+
+    A field is an unsigned 32-bit number unless named in `strings`, `signed` or `bools`, or `kinds` says otherwise.
+    """
+    every = dict.fromkeys(strings.split(), STRING)
+    every |= dict.fromkeys(signed.split(), I32)
+    every |= dict.fromkeys(bools.split(), BOOL)
+    return Levels(record, table, every | dict(kinds or {}))
+
+
+class Codec(Generic[Record]):
+    """The compiled form of one level in one transfer syntax.
+
+    `read(stub, at, count)` gives `count` records from `at`, and where they end. `write(records, referent)` gives their
+    octets and the next free referent; they must come to lie at a multiple of `alignment`.
+    """
+
+    read: Callable[[bytes, int, int], tuple[list[Record], int]]
+    write: Callable[[Sequence[Record], int], tuple[bytes, int]]
+
+    def __init__(self, owner: Levels[Record], level: int, word: int) -> None:
+        self.owner = owner
+        self.members = owner.members(level)
+        self.word = word
+        self.alignment = 4
+        self.format = self._format()
+        # The fast way needs everything behind the fixed parts to be text.
+        texts = [kind.text for _, kind in self.members]
+        fast = any(texts) and not any(kind.data for _, kind in self.members)
+        sources = [self._read_slowly(), self._write_slowly()]
+        if fast:
+            sources += [self._read_fast(), self._write_fast()]
+        names: dict[str, Any] = {
+            "Record": owner.record,
+            "iter_fixed": struct.Struct(self.format).iter_unpack,
+            "pack_into": struct.Struct(self.format).pack_into,
+            "text": TEXT[word],
+            "Lengths": _Lengths,
+            "headers": _Headers(word),
+            "decode": utf_16_le_decode,
+            "encode": utf_16_le_encode,
+            "short": _short,
+            "unterminated": _unterminated,
+        }
+        exec(compile("\n".join(sources), f"<{owner.record.__name__} level {level}, {8 * word} bit>", "exec"), names)
+        self.source = "\n".join(sources)
+        self.read = names["read_fast" if fast else "read"]
+        self.write = names["write_fast" if fast else "write"]
+        # Both ways, for tests and measurements.
+        self.read_slowly = names["read"]
+        self.write_slowly = names["write"]
+
+    def _format(self) -> str:
+        """The fixed part of one structure as struct has it, padded as an array wants it."""
+        codes, at = ["<"], 0
+        for code in (code for _, kind in self.members for code in _codes(kind)):
+            if code == "P":
+                size = alignment = self.word
+                code = "I" if size == 4 else "Q"
+            else:
+                size = _SIZES[code]
+                alignment = 1 if code.endswith("s") else size
+            self.alignment = max(self.alignment, alignment)
+            codes.append("x" * (-at % alignment) + code)
+            at += -at % alignment + size
+        self.size = at + -at % self.alignment
+        return "".join(codes) + "x" * (self.size - at)
+
+    def _constructor(self) -> str:
+        """The record made from local variables of its fields' names."""
+        present = {name for name, _ in self.members}
+        last = max(self.owner.fields.index(name) for name in present)
+        return f"Record({', '.join(name if name in present else 'None' for name in self.owner.fields[: last + 1])})"
+
+    def _targets(self) -> str:
+        """The variables that the fixed part is unpacked to: f_ for what is not yet the value, n_ for a count."""
+        targets = []
+        for name, kind in self.members:
+            if kind.data:
+                targets += [f"n_{name}", f"f_{name}"] if kind is COUNTED else [f"f_{name}", f"n_{name}"]
+            else:
+                targets.append(f"f_{name}" if kind.text or kind.truth else name)
+        return ", ".join(targets) + ","
+
+    def _read_slowly(self) -> str:
+        lines = [
+            "def read(stub, at, count):",
+            f"    end = at + {self.size} * count",
+            "    if end > len(stub):",
+            f"        raise short(count, {self.size})",
+            "    entries = []",
+            "    add = entries.append",
+            "    fixed = memoryview(stub)[at:end]",
+            "    at = end",
+            f"    for {self._targets()} in iter_fixed(fixed):",
+        ]
+        for name, kind in self.members:
+            if kind.text:
+                lines += [
+                    f"        if f_{name}:",
+                    f"            {name}, at = text.read(stub, at)",
+                    "        else:",
+                    f"            {name} = None",
+                ]
+            elif kind.data:
+                lines += [
+                    f"        if f_{name}:",
+                    f"            {name}, at = text.read_bytes(stub, at, n_{name})",
+                    "        else:",
+                    f"            {name} = None",
+                ]
+            elif kind.truth:
+                lines.append(f"        {name} = f_{name} != 0")
+        return "\n".join([*lines, f"        add({self._constructor()})", "    return entries, at", ""])
+
+    def _read_fast(self) -> str:
+        header = self.word * 3 // 2  # in code units, as everything here but `at` and `end`
+        step = self.word // 2
+        lines = [
+            "def read_fast(stub, at, count):",
+            f"    end = at + {self.size} * count",
+            "    if end > len(stub):",
+            f"        raise short(count, {self.size})",
+            "    units = len(stub) - end >> 1",
+            "    text = decode(memoryview(stub)[end : end + 2 * units], 'surrogatepass', True)[0]",
+            "    if len(text) != units:",
+            "        return read(stub, at, count)",
+            f"    lengths = Lengths({self.word})",
+            "    entries = []",
+            "    add = entries.append",
+            "    stop = 0",
+            "    try:",
+            f"        for {self._targets()} in iter_fixed(memoryview(stub)[at:end]):",
+        ]
+        for name, kind in self.members:
+            if kind.text:
+                lines += [
+                    f"            if f_{name}:",
+                    f"                start = stop + {step - 1} & -{step}",
+                    f"                stop = start + lengths[text[start : start + {header}]]",
+                    "                if text[stop - 1] != '\\0':",
+                    "                    raise unterminated()",
+                    f"                {name} = text[start + {header} : stop - 1]",
+                    "            else:",
+                    f"                {name} = None",
+                ]
+            elif kind.truth:
+                lines.append(f"            {name} = f_{name} != 0")
+        return "\n".join(
+            [
+                *lines,
+                f"            add({self._constructor()})",
+                "    except IndexError:",  # the string's end is behind the text's
+                "        raise unterminated() from None",
+                "    return entries, end + 2 * stop",
+                "",
+            ]
+        )
+
+    def _values(self) -> str:
+        values = []
+        for name, kind in self.members:
+            if kind.data:
+                values += [f"n_{name}", f"f_{name}"] if kind is COUNTED else [f"f_{name}", f"n_{name}"]
+            elif kind.text:
+                values.append(f"f_{name}")
+            else:
+                values.append(f"record.{name}")
+        return ", ".join(values)
+
+    def _write_slowly(self) -> str:
+        lines = [
+            "def write(records, referent):",
+            f"    fixed = bytearray({self.size} * len(records))",
+            "    deferred = bytearray()",
+            "    at = 0",
+            "    for record in records:",
+        ]
+        for name, kind in self.members:
+            if kind.text or kind.data:
+                lines += [
+                    f"        value = record.{name}",
+                    "        if value is None:",
+                    f"            f_{name} = n_{name} = 0",
+                    "        else:",
+                    f"            f_{name} = referent",
+                    "            referent += 4",
+                    f"            n_{name} = len(value)",
+                    f"            text.{'write' if kind.text else 'write_bytes'}(deferred, value)",
+                ]
+        return "\n".join(
+            [
+                *lines,
+                f"        pack_into(fixed, at, {self._values()})",
+                f"        at += {self.size}",
+                "    fixed += deferred",
+                "    return fixed, referent",
+                "",
+            ]
+        )
+
+    def _write_fast(self) -> str:
+        step = self.word // 2
+        lines = [
+            "def write_fast(records, first):",
+            "    referent = first",
+            f"    fixed = bytearray({self.size} * len(records))",
+            "    parts = []",
+            "    add = parts.append",
+            "    pad = ''",
+            "    at = 0",
+            "    for record in records:",
+        ]
+        for name, kind in self.members:
+            if kind.text:
+                lines += [
+                    f"        value = record.{name}",
+                    "        if value is None:",
+                    f"            f_{name} = 0",
+                    "        else:",
+                    f"            f_{name} = referent",
+                    "            referent += 4",
+                    "            units = len(value) + 1",
+                    "            add(f'{pad}{headers[units]}{value}\\0')",
+                    f"            pad = {tuple(chr(0) * (-n % step) for n in range(step))!r}[units & {step - 1}]",
+                ]
+        return "\n".join(
+            [
+                *lines,
+                f"        pack_into(fixed, at, {self._values()})",
+                f"        at += {self.size}",
+                "    text = ''.join(parts)",
+                "    deferred = encode(text, 'surrogatepass')[0]",
+                "    if len(deferred) != 2 * len(text):",
+                "        return write(records, first)",
+                "    fixed += deferred",
+                "    return fixed, referent",
+                "",
+            ]
+        )
+
+
+def _codes(kind: Kind) -> list[str]:
+    """The single codes of a kind: "IP" is two, "256s" is one."""
+    return [kind.codes] if kind.codes.endswith("s") else list(kind.codes)

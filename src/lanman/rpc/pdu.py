@@ -1,0 +1,319 @@
+"""The PDUs of connection-oriented DCE/RPC 5.0 (C706 12.6, MS-RPCE 2.2.2).
+
+A PDU begins with 16 octets: version 5.0 or 5.1, type, flags, data representation, length of the whole, length of the
+authentication value, and the call's id. What leaves here is little-endian. What comes may be big-endian in all that is
+read here: then only the stub, whose reading is another's, cannot be understood, and the association refuses it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from lanman.errors import MalformedMessage, RemoteProtocolError
+
+# PTYPE (C706 12.6.4.1 to 12.6.4.12, MS-RPCE 2.2.2.13)
+REQUEST: Final = 0
+RESPONSE: Final = 2
+FAULT: Final = 3
+BIND: Final = 11
+BIND_ACK: Final = 12
+BIND_NAK: Final = 13
+ALTER_CONTEXT: Final = 14
+ALTER_CONTEXT_RESP: Final = 15
+RPC_AUTH_3: Final = 16
+SHUTDOWN: Final = 17
+CO_CANCEL: Final = 18
+ORPHANED: Final = 19
+
+# pfc_flags (C706 12.6.3.1)
+PFC_FIRST_FRAG: Final = 0x01
+PFC_LAST_FRAG: Final = 0x02
+PFC_PENDING_CANCEL: Final = 0x04
+PFC_CONC_MPX: Final = 0x10
+PFC_DID_NOT_EXECUTE: Final = 0x20
+PFC_MAYBE: Final = 0x40
+PFC_OBJECT_UUID: Final = 0x80
+PFC_WHOLE: Final = PFC_FIRST_FRAG | PFC_LAST_FRAG
+
+# p_cont_def_result_t and p_provider_reason_t (C706 12.6.3.1); negotiate_ack is MS-RPCE 2.2.2.4
+ACCEPTANCE: Final = 0
+PROVIDER_REJECTION: Final = 2
+NEGOTIATE_ACK: Final = 3
+ABSTRACT_SYNTAX_NOT_SUPPORTED: Final = 1
+TRANSFER_SYNTAXES_NOT_SUPPORTED: Final = 2
+
+# p_reject_reason_t (C706 12.6.3.1, MS-RPCE 2.2.2.5)
+REASON_NOT_SPECIFIED: Final = 0
+LOCAL_LIMIT_EXCEEDED: Final = 2
+PROTOCOL_VERSION_NOT_SUPPORTED: Final = 4
+AUTHENTICATION_TYPE_NOT_RECOGNIZED: Final = 8
+INVALID_CHECKSUM: Final = 9
+
+# Fault status (C706 appendix E, MS-RPCE 2.2.1.1.1)
+NCA_OP_RNG_ERROR: Final = 0x1C010002
+NCA_UNK_IF: Final = 0x1C010003
+NCA_PROTO_ERROR: Final = 0x1C01000B
+NCA_UNSUPPORTED_TYPE: Final = 0x1C010017
+RPC_X_BAD_STUB_DATA: Final = 0x000006F7
+RPC_S_ACCESS_DENIED: Final = 0x00000005
+
+RPC_C_AUTHN_LEVEL_NONE: Final = 1  # MS-RPCE 2.2.1.1.8
+
+# Bind time features (MS-RPCE 2.2.2.14)
+SECURITY_CONTEXT_MULTIPLEXING: Final = 0x1
+KEEP_CONNECTION_ON_ORPHAN: Final = 0x2
+
+HEADER_SIZE: Final = 16
+MUST_RECEIVE_FRAG_SIZE: Final = 1432  # C706 12.6.3.1: every implementation takes fragments of this size
+MAX_FRAG_SIZE: Final = 0xFFFF
+DEFAULT_FRAG_SIZE: Final = 4280  # what Windows offers
+
+_LITTLE: Final = b"\x10\0\0\0"  # little-endian, ASCII, IEEE
+
+
+@dataclass(slots=True, frozen=True)
+class Syntax:
+    """The name of an interface or of a transfer syntax (p_syntax_id_t)."""
+
+    uuid: UUID
+    major: int
+    minor: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.uuid} {self.major}.{self.minor}"
+
+
+NDR32: Final = Syntax(UUID("8a885d04-1ceb-11c9-9fe8-08002b104860"), 2)
+NDR64: Final = Syntax(UUID("71710533-beba-4937-8319-b5dbef9ccc36"), 1)
+_FEATURES_PREFIX: Final = UUID("6cb71c2c-9812-4540-0000-000000000000").bytes[:8]
+
+
+def bind_time_features(features: int) -> Syntax:
+    """The transfer syntax that stands for a set of features (MS-RPCE 3.3.1.5.3)."""
+    return Syntax(UUID(bytes=_FEATURES_PREFIX + features.to_bytes(8, "little")), 1)
+
+
+def offered_features(syntax: Syntax) -> int | None:
+    """The features that a transfer syntax stands for, or None if it is a transfer syntax."""
+    raw = syntax.uuid.bytes
+    return int.from_bytes(raw[8:], "little") if raw[:8] == _FEATURES_PREFIX and syntax.major == 1 else None
+
+
+@dataclass(slots=True)
+class Pdu:
+    """A PDU taken apart as far as all have in common; `body` is what follows the header, without authentication."""
+
+    type: int
+    flags: int
+    call_id: int
+    body: bytes
+    big_endian: bool = False
+    auth_level: int = 0
+    auth_type: int = 0
+    auth_value: bytes = b""
+    minor_version: int = 0
+
+    def number(self, at: int, size: int) -> int:
+        """An unsigned number of `size` octets in the body. Raises MalformedMessage if it is not all there."""
+        if at + size > len(self.body):
+            raise MalformedMessage(f"a PDU of type {self.type} ends within its fields")
+        return int.from_bytes(self.body[at : at + size], "big" if self.big_endian else "little")
+
+    def syntax(self, at: int) -> Syntax:
+        """A syntax id of 20 octets in the body."""
+        raw = self.body[at : at + 16]
+        if len(raw) != 16:
+            raise MalformedMessage(f"a PDU of type {self.type} ends within its fields")
+        uuid = UUID(bytes=raw) if self.big_endian else UUID(bytes_le=raw)
+        # The version is one number, of which the upper half is the minor one.
+        version = self.number(at + 16, 4)
+        return Syntax(uuid, version & 0xFFFF, version >> 16)
+
+
+class Splitter:
+    """Cuts a stream of octets into PDUs. They may come in any pieces, several at once too."""
+
+    def __init__(self, max_frag: int) -> None:
+        self.max_frag = max_frag
+        self._buffer = bytearray()
+
+    def receive_data(self, data: bytes) -> Iterator[Pdu]:
+        """The PDUs that are complete. Raises RemoteProtocolError for what is no PDU: the stream is lost."""
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        try:
+            while len(buffer) - at >= HEADER_SIZE:
+                size = self._size(buffer, at)
+                if len(buffer) - at < size:
+                    break
+                pdu = parse(bytes(memoryview(buffer)[at : at + size]))
+                at += size
+                yield pdu
+        finally:
+            del buffer[:at]
+
+    def _size(self, buffer: bytearray, at: int) -> int:
+        if buffer[at] != 5 or buffer[at + 1] > 1:
+            raise RemoteProtocolError(f"DCE/RPC version {buffer[at]}.{buffer[at + 1]}, not 5.0")
+        size = int.from_bytes(buffer[at + 8 : at + 10], "little" if buffer[at + 4] & 0x10 else "big")
+        if not HEADER_SIZE <= size <= self.max_frag:
+            raise RemoteProtocolError(f"a PDU of {size} octets; {self.max_frag} at most were agreed")
+        return size
+
+
+def parse(raw: bytes) -> Pdu:
+    """Take one whole PDU apart. Raises MalformedMessage."""
+    if len(raw) < HEADER_SIZE:
+        raise MalformedMessage(f"a PDU of {len(raw)} octets")
+    big = not raw[4] & 0x10
+    size, auth_size, call_id = struct.unpack_from(">HHI" if big else "<HHI", raw, 8)
+    if size != len(raw):
+        raise MalformedMessage(f"a PDU of {len(raw)} octets says that it has {size}")
+    pdu = Pdu(raw[2], raw[3], call_id, raw[HEADER_SIZE:], big, minor_version=raw[1])
+    if auth_size:
+        # sec_trailer (MS-RPCE 2.2.2.11): type, level, length of the padding before it, reserved, context id.
+        at = size - auth_size - 8
+        if at < HEADER_SIZE or at - raw[at + 2] < HEADER_SIZE:
+            raise MalformedMessage(f"an authentication value of {auth_size} octets in a PDU of {size}")
+        pdu.auth_type, pdu.auth_level = raw[at], raw[at + 1]
+        pdu.auth_value = raw[at + 8 :]
+        pdu.body = raw[HEADER_SIZE : at - raw[at + 2]]
+    return pdu
+
+
+def build(type: int, flags: int, call_id: int, body: bytes) -> bytes:
+    """One PDU, without authentication."""
+    return struct.pack("<BBBB4sHHI", 5, 0, type, flags, _LITTLE, HEADER_SIZE + len(body), 0, call_id) + body
+
+
+def _pack_syntax(syntax: Syntax) -> bytes:
+    return syntax.uuid.bytes_le + struct.pack("<HH", syntax.major, syntax.minor)
+
+
+@dataclass(slots=True)
+class Context:
+    """A presentation context as a client offers it (p_cont_elem_t)."""
+
+    id: int
+    abstract: Syntax
+    transfers: list[Syntax]
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one (p_result_t). For NEGOTIATE_ACK, `reason` is the set of features."""
+
+    result: int
+    reason: int
+    transfer: Syntax | None
+
+
+@dataclass(slots=True)
+class Bind:
+    """The body of bind and alter_context (C706 12.6.4.3, 12.6.4.1)."""
+
+    max_xmit_frag: int
+    max_recv_frag: int
+    assoc_group_id: int
+    contexts: list[Context]
+
+    def pack(self) -> bytes:
+        parts = [
+            struct.pack("<HHIB3x", self.max_xmit_frag, self.max_recv_frag, self.assoc_group_id, len(self.contexts))
+        ]
+        for context in self.contexts:
+            parts.append(struct.pack("<HBx", context.id, len(context.transfers)))
+            parts += map(_pack_syntax, [context.abstract, *context.transfers])
+        return b"".join(parts)
+
+    @classmethod
+    def unpack(cls, pdu: Pdu) -> Bind:
+        contexts, at = [], 12
+        for _ in range(pdu.number(8, 1)):
+            count = pdu.number(at + 2, 1)
+            syntaxes = [pdu.syntax(at + 4 + 20 * number) for number in range(count + 1)]
+            contexts.append(Context(pdu.number(at, 2), syntaxes[0], syntaxes[1:]))
+            at += 24 + 20 * count
+        return cls(pdu.number(0, 2), pdu.number(2, 2), pdu.number(4, 4), contexts)
+
+
+@dataclass(slots=True)
+class BindAck:
+    """The body of bind_ack and alter_context_resp (C706 12.6.4.4, 12.6.4.2)."""
+
+    max_xmit_frag: int
+    max_recv_frag: int
+    assoc_group_id: int
+    secondary_address: str
+    results: list[Result]
+
+    def pack(self) -> bytes:
+        # The address is a C string, or nothing at all; then the results lie at a multiple of four.
+        address = self.secondary_address.encode() + b"\0" if self.secondary_address else b""
+        body = struct.pack("<HHIH", self.max_xmit_frag, self.max_recv_frag, self.assoc_group_id, len(address)) + address
+        parts = [body, bytes(-len(body) % 4), struct.pack("<B3x", len(self.results))]
+        for result in self.results:
+            syntax = bytes(20) if result.transfer is None else _pack_syntax(result.transfer)
+            parts += [struct.pack("<HH", result.result, result.reason), syntax]
+        return b"".join(parts)
+
+    @classmethod
+    def unpack(cls, pdu: Pdu) -> BindAck:
+        length = pdu.number(8, 2)
+        address = pdu.body[10 : 10 + length].split(b"\0")[0].decode("ascii", "replace")
+        at = 10 + length + (-(10 + length) % 4)
+        results = []
+        for number in range(pdu.number(at, 1)):
+            place = at + 4 + 24 * number
+            results.append(Result(pdu.number(place, 2), pdu.number(place + 2, 2), pdu.syntax(place + 4)))
+        return cls(pdu.number(0, 2), pdu.number(2, 2), pdu.number(4, 4), address, results)
+
+
+def bind_nak(call_id: int, reason: int) -> bytes:
+    """A bind_nak, with the one protocol version that there is (C706 12.6.4.5)."""
+    return build(BIND_NAK, PFC_WHOLE, call_id, struct.pack("<HBBB", reason, 1, 5, 0))
+
+
+def fault(call_id: int, context_id: int, status: int, *, executed: bool = False) -> bytes:
+    """A fault; a call that was not executed may be made again (C706 12.6.4.7)."""
+    flags = PFC_WHOLE if executed else PFC_WHOLE | PFC_DID_NOT_EXECUTE
+    return build(FAULT, flags, call_id, struct.pack("<IHBxI4x", 0, context_id, 0, status))
+
+
+def fragments(type: int, call_id: int, context_id: int, opnum: int, stub: bytes, max_frag: int) -> list[bytes]:
+    """A request or response in as many PDUs as it takes (C706 12.6.4.9, 12.6.4.10). `opnum` is 0 for a response."""
+    # A multiple of eight octets in each, so that no receiver is left with a number cut in two.
+    room = (max_frag - HEADER_SIZE - 8) & ~7
+    pdus = []
+    for at in range(0, len(stub) or 1, room):
+        piece = stub[at : at + room]
+        flags = (PFC_FIRST_FRAG if at == 0 else 0) | (PFC_LAST_FRAG if at + room >= len(stub) else 0)
+        # alloc_hint is how much of the stub is still to come, this piece included.
+        pdus.append(build(type, flags, call_id, struct.pack("<IHH", len(stub) - at, context_id, opnum) + piece))
+    return pdus
+
+
+class Reassembly:
+    """The stub of one call on its way in, piece by piece, and never more than `limit` octets of it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, pdu: Pdu, header: int) -> None:
+        """Take what a fragment has behind `header` octets. Raises RemoteProtocolError above the limit."""
+        piece = pdu.body[header:]
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise RemoteProtocolError(f"a call of more than {self._limit} octets")
+        self._pieces.append(piece)
+
+    def stub(self) -> bytes:
+        """All of it."""
+        return b"".join(self._pieces)

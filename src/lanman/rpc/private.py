@@ -1,0 +1,65 @@
+"""The private interface between the command and the running Server, spoken on its control socket only.
+
+It has what MS-SRVS has no call for: to stop, to read the configuration again, and to say of the sessions what no level
+of NetrSessionEnum holds. It is never offered on a named pipe: nobody meets it over SMB. All calls need the rights of an
+administrator of the machine, which the socket's peer credentials decide.
+
+The encoding is that of any interface, NDR or NDR64; so the control socket needs no protocol of its own, and carries
+srvsvc beside this. The version goes up when a call changes; an unknown one is refused when binding.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from lanman.records import SessionDetails
+from lanman.rpc.levels import BOOL, levels
+from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
+from lanman.rpc.srvsvc import StatusResponse
+
+LANMAN: Final = Interface("lanman", "6b1d0f52-3c1e-4d0a-9a51-7e2f4c8d9b63", 1)
+
+SESSION_DETAILS: Final = levels(
+    SessionDetails,
+    {0: "global_id client_name user_name domain address dialect signing encryption groups anonymous guest"},
+    strings="client_name user_name domain address dialect signing encryption groups",
+    kinds={"anonymous": BOOL, "guest": BOOL},
+)
+
+DetailEntries = Annotated[list[SessionDetails] | None, Entries(SESSION_DETAILS)]
+
+
+class StopResponse(StatusResponse):
+    pass
+
+
+@LANMAN.call(0)
+class Stop(Call[StopResponse]):
+    """Stop the Server: no more connections, the sessions end after `grace` seconds. The answer leaves first."""
+
+    grace: u32 = 0
+
+
+class ReloadResponse(StatusResponse):
+    pass
+
+
+@LANMAN.call(1)
+class Reload(Call[ReloadResponse]):
+    """Read the configuration and the accounts again. A mistake in them is ERROR_INVALID_DATA, and changes nothing."""
+
+
+class SessionDetailsResponse(Response):
+    """`entries` are in the order of NetrSessionEnum's."""
+
+    level: struct_level
+    entries: DetailEntries = None
+    status: u32 = 0
+
+
+@LANMAN.call(2)
+class GetSessionDetails(Call[SessionDetailsResponse]):
+    """All sessions, with what MS-SRVS cannot say of them. The only level is 0."""
+
+    level: struct_level = 0
+    entries: DetailEntries = None
