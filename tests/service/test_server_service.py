@@ -475,7 +475,10 @@ def test_selecting_opens(service: ServerService) -> None:
     assert service.select_opens() == [a, b, pipe]
     assert service.select_opens(path="/srv/data/a") == [a]
     assert service.select_opens(path="/SRV/data/") == [a, b]
+    assert service.select_opens(path="/") == [a, b]
+    assert service.select_opens(path="/srv/data\\A\\") == [a]
     assert service.select_opens(path="\\pipe") == [pipe]
+    assert service.select_opens(path="/pipe") == service.select_opens(path="srv") == []
     assert service.select_opens(user="BOB", path="/srv") == [b]
     assert service.select_opens(client=r"\\pc1") == [a]
     assert service.open_by_global_id(b.global_id) is b

@@ -171,7 +171,7 @@ def share_info(share: Share) -> ShareInfo:
         passwd="",
         flags=share.flags,
         server_name="*",
-        security_descriptor=share.security_descriptor,
+        security_descriptor=share.security_descriptor or None,
     )
 
 

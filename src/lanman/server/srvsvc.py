@@ -61,7 +61,7 @@ class ServerServiceEndpoint:
         service: ServerService,
         configuration: ServerConfiguration,
         *,
-        wall_clock: Callable[[float], float],
+        wall_clock: Callable[[float], float] = lambda now: now,
         minutes_west: Callable[[], int] = lambda: 0,
     ) -> None:
         self._service = service

@@ -566,5 +566,7 @@ def _due(order: IdleOrder, period: float | None) -> tuple[float | None, Session 
 
 
 def _components(path: str) -> list[str]:
-    r"""A path as it is compared: `/srv/data` and `\SRV\Data\` are the same three components."""
-    return fold(path).replace("\\", "/").rstrip("/").split("/") if path else []
+    r"""A path as it is compared: `/srv/data` is `/SRV\Data\`. What begins with `\` is a pipe, not a file."""
+    if not path:
+        return []
+    return [path[0], *(part for part in fold(path).replace("\\", "/").split("/") if part)]
