@@ -13,7 +13,6 @@ from lanman import codes
 from lanman.records import DiskInfo, ServerInfo, SessionInfo, ShareInfo, TimeOfDay, TransportInfo
 from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import (
-    SERVER_INFO,
     SHARE_INFO,
     SRVSVC,
     NetrConnectionEnum,
