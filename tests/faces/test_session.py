@@ -1,0 +1,369 @@
+"""`lanman session` against a fake server: NET's layout to the letter, its questions, and its exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from fake_manager import Command
+from lanman.errors import AccessDenied, ConnectionLost, Win32Error
+from lanman.records import ConnectionInfo, SessionInfo
+
+NO_SUCH_SESSION = (
+    "A session does not exist with that computer name.\n\nMore help is available by typing NET HELPMSG 2312.\n"
+)
+
+
+def some_sessions() -> list[SessionInfo]:
+    return [
+        SessionInfo(r"\\10.20.0.14", "mira.holt", 3, 2890, 41, 0, "", r"\Device\NetbiosSmb"),
+        SessionInfo("10.20.0.15", "", 0, 100, 65, 1, "", ""),
+        SessionInfo("fe80::9c1a:2", "KIOSK07$", 0, 200000, 86400 + 3 * 3600 + 12 * 60, 0, "", ""),
+        SessionInfo(r"\\OLDBOX", "jonas", 1, 5000, 1042, 0, "Windows 2002 Service Pack 2", ""),
+    ]
+
+
+TABLE = r"""
+Computer               User name            Client Type       Opens Idle time
+
+-------------------------------------------------------------------------------
+\\10.20.0.14           mira.holt                                  3 00:00:41
+\\10.20.0.15                                                      0 00:01:05
+\\[fe80::9c1a:2]       KIOSK07$                                   0 01D 03H 12M
+\\OLDBOX               jonas                Windows 2002 Serv     1 00:17:22
+The command completed successfully.
+
+"""
+
+
+def test_table(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session")
+    assert (result.status, result.out, result.err) == (0, TABLE, "")
+
+
+@pytest.mark.parametrize("words", ["SESSION", "sess", "sessions", "Session", "-S fs1 -N session"])
+def test_verb_in_any_case_and_under_its_other_names(command: Command, words: str) -> None:
+    command.manager.entries = some_sessions()
+    assert command(words).out == TABLE
+
+
+def test_what_the_server_did_not_say_is_no_zero(command: Command) -> None:
+    command.manager.level = 0
+    command.manager.entries = [SessionInfo(r"\\pc7")]
+    result = command("session")
+    assert r"\\pc7                  -                                          - -" in result.out.splitlines()
+    assert command("session /list").out.startswith(
+        "User name       -\nComputer        pc7\nGuest logon     -\nClient type\n"
+        "Sess time       -\nIdle time       -\n\n"
+    )
+
+
+def test_empty_list(command: Command) -> None:
+    for words in ("session", "session /list", "session --user nobody", "session --client pc9"):
+        result = command(words)
+        assert (result.status, result.out, result.err) == (0, "There are no entries in the list.\n\n", "")
+
+
+DETAIL = """User name       mira.holt
+Computer        10.20.0.14
+Guest logon     No
+Client type
+Sess time       00:48:10
+Idle time       00:00:41
+
+Share name     Type     # Opens
+-------------------------------------------------------------------------------
+projects       Disk          2
+IPC$           IPC           1
+The command completed successfully.
+
+"""
+
+
+@pytest.mark.parametrize("client", [r"\\10.20.0.14", r"\10.20.0.14", "//10.20.0.14", "10.20.0.14"])
+def test_detail(command: Command, client: str) -> None:
+    command.manager.entries = some_sessions()
+    command.manager.tree_connects = [
+        ConnectionInfo(1, 0, 2, 1, 10, "mira.holt", "projects"),
+        ConnectionInfo(2, 0x80000003, 1, 1, 10, "mira.holt", "IPC$"),
+        ConnectionInfo(3, 0, 1, 1, 10, "somebody.else", "secret"),
+    ]
+    result = command(["session", client])
+    assert (result.status, result.out) == (0, DETAIL)
+    assert ("connections", r"\\10.20.0.14") in command.manager.told
+
+
+def test_detail_without_connections_still_shows_the_session(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    command.manager.refuses["connections"] = AccessDenied()
+    result = command(r"session \\oldbox")
+    assert result.status == 0
+    assert "User name       jonas" in result.out
+    assert "Share name" not in result.out
+    assert "the shares in use cannot be listed" in result.err
+
+
+def test_list_has_a_block_for_each_session(command: Command) -> None:
+    command.manager.entries = some_sessions()[:2]
+    assert command("session /l").out == (
+        "User name       mira.holt\nComputer        10.20.0.14\nGuest logon     No\nClient type\n"
+        "Sess time       00:48:10\nIdle time       00:00:41\n\n"
+        "User name\nComputer        10.20.0.15\nGuest logon     Yes\nClient type\n"
+        "Sess time       00:01:40\nIdle time       00:01:05\n\n"
+        "The command completed successfully.\n\n"
+    )
+
+
+def test_filters_choose_what_is_shown(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    shown = command("session --user JONAS").out
+    assert "jonas" in shown
+    assert "mira" not in shown
+    assert "KIOSK07$" in command("session /client:[FE80:0::9c1a:2]").out
+    assert command("session --client oldbox --user mira.holt").out == "There are no entries in the list.\n\n"
+
+
+def test_unknown_client(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    for words in (
+        r"session \\pc9",
+        r"session \\pc9 /delete",
+        r"session \\pc9 /delete /y",
+        r"session \\oldbox --user mira.holt",
+    ):
+        result = command(words)
+        assert (result.status, result.out) == (2, "")
+        assert result.err.startswith(NO_SUCH_SESSION)
+        assert r"\\pc9" in result.err or r"\\oldbox" in result.err
+    assert len(command.manager.entries) == 4
+
+
+@pytest.mark.parametrize(
+    "words", ["session /frobnicate", "session /c", r"session \\", "session a b", r"session \\pc7\share"]
+)
+def test_wrong_syntax(command: Command, words: str) -> None:
+    result = command(words)
+    assert (result.status, result.out) == (1, "")
+    assert "lanman session [" in result.err
+    assert command.manager.opened_with == []
+
+
+def test_access_denied_is_five(command: Command) -> None:
+    command.manager.fails = AccessDenied(r"\\fs1: access denied to srvsvc", hint="ann is no member of Administrators")
+    result = command("session")
+    assert result.status == 5
+    assert result.out == ""
+    assert result.err == (
+        "System error 5 has occurred.\n\nAccess is denied.\n\n"
+        "\\\\fs1: access denied to srvsvc. ann is no member of Administrators.\n"
+    )
+
+
+def test_a_server_that_cannot_be_reached_is_two(command: Command) -> None:
+    command.manager.fails = ConnectionLost(r"\\fs1: no host of that name is known", code=53, hint="check the spelling")
+    result = command("session -S fs1 -N")
+    assert result.status == 2
+    assert result.err == (
+        "System error 53 has occurred.\n\nThe network path was not found.\n\n"
+        "\\\\fs1: no host of that name is known. check the spelling.\n"
+    )
+
+
+# --- data for programs
+
+
+def test_json(command: Command) -> None:
+    command.manager.entries = [SessionInfo(r"\\pc7", "ann", 1), SessionInfo("pc8")]
+    command.manager.level = 1
+    result = command("session --json")
+    document = json.loads(result.out)
+    assert document == {
+        "schema": 1,
+        "server": "FILER01",
+        "level": 1,
+        "sessions": [
+            {
+                "client_name": client,
+                "user_name": user,
+                "num_opens": opens,
+                "active_time": None,
+                "idle_time": None,
+                "user_flags": None,
+                "client_type": None,
+                "transport": None,
+            }
+            for client, user, opens in ((r"\\pc7", "ann", 1), ("pc8", None, None))
+        ],
+    }
+    assert list(document["sessions"][0])[:3] == ["client_name", "user_name", "num_opens"]
+    assert json.loads(command("session --json --user nobody").out)["sessions"] == []
+    assert json.loads(command("session pc7 --json").out)["connections"] == []
+
+
+def test_json_is_harmless_on_a_terminal(command: Command) -> None:
+    command.manager.entries = [SessionInfo("pc\u202e\x1b]0;x\x07\x9b", "bü\ud83d")]
+    result = command("session --json")
+    assert result.out.isascii()
+    assert "\x1b" not in result.out
+    assert json.loads(result.out)["sessions"][0]["client_name"] == "pc\u202e\x1b]0;x\x07\x9b"
+
+
+def test_csv(command: Command) -> None:
+    command.manager.entries = [SessionInfo(r"\\pc7", "ann, of\nIT", 1), SessionInfo("pc8", "=cmd|'/c calc'!A1", 0, 7)]
+    rows = list(csv.reader(io.StringIO(command("session --csv").out)))
+    assert rows == [
+        ["client_name", "user_name", "num_opens", "active_time", "idle_time", "user_flags", "client_type", "transport"],
+        [r"\\pc7", r"ann, of\x0aIT", "1", "", "", "", "", ""],
+        ["pc8", "'=cmd|'/c calc'!A1", "0", "7", "", "", "", ""],
+    ]
+    command.manager.entries = []
+    assert command("session --csv").out.startswith("client_name,user_name")
+
+
+def test_names_from_a_peer_are_escaped(command: Command) -> None:
+    command.manager.entries = [SessionInfo("pc\x1b[31m", "exe\u202egpj", 1, 1, 1, 0, "\x07", "")]
+    for words in ("session", "session /list", "session --csv"):
+        shown = command(words).out
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "pc\\x1b[31m" in shown
+
+
+def test_resolve(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def name_of(address: str) -> str | None:
+        return {"10.20.0.14": "mira-pc.example"}.get(address)
+
+    monkeypatch.setattr("lanman.net.resolve.name_of", name_of)
+    command.manager.entries = some_sessions()
+    lines = command("session --resolve").out.splitlines()
+    assert lines[1].endswith("Idle time    Name")
+    assert lines[4].endswith("00:00:41     mira-pc.example")
+    assert lines[5].endswith("00:01:05")
+    assert "Computer        10.20.0.14 (mira-pc.example)\n" in command("session /list --resolve").out
+    resolved = [entry["resolved_name"] for entry in json.loads(command("session --json --resolve").out)["sessions"]]
+    assert resolved == ["mira-pc.example", None, None, None]
+
+
+# --- ending
+
+
+def test_a_client_without_open_files_is_ended_without_a_question(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command(r"session \\10.20.0.15 /delete")
+    assert (result.status, result.out, result.err) == (0, "The command completed successfully.\n\n", "")
+    assert len(command.manager.entries) == 3
+
+
+QUESTION = "The session from 10.20.0.14 has open files.\n\nDo you want to continue this operation? (Y/N) [N]: "
+
+
+@pytest.mark.parametrize(("answers", "status"), [("y\n", 0), ("YES\n", 0), ("n\n", 2), ("\n", 2), ("No\n", 2)])
+def test_a_client_with_open_files_is_asked_about(command: Command, answers: str, status: int) -> None:
+    command.manager.entries = some_sessions()
+    result = command(r"session \\10.20.0.14 /delete", answers)
+    assert result.status == status
+    assert result.out == QUESTION + ("The command completed successfully.\n\n" if status == 0 else "")
+    assert len(command.manager.entries) == (3 if status == 0 else 4)
+
+
+def test_an_invalid_answer_is_asked_for_again(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command(r"session \\10.20.0.14 /delete", "perhaps\ny\n")
+    assert result.status == 0
+    assert "This is an invalid response.\n" in result.out
+    assert len(command.manager.entries) == 3
+
+
+def test_no_answer_at_all_ends_nothing(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session /delete", "")
+    assert result.status == 2
+    assert "No valid response was provided.\n\nMore help is available by typing NET HELPMSG 3757.\n" in result.err
+    assert len(command.manager.entries) == 4
+
+
+@pytest.mark.parametrize(
+    "words", ["session /delete /y", "session /d /YES", "session --delete --yes", "/y session /del"]
+)
+def test_all_without_a_question(command: Command, words: str) -> None:
+    command.manager.entries = some_sessions()
+    result = command(words)
+    assert (result.status, result.out, result.err) == (0, "The command completed successfully.\n\n", "")
+    assert command.manager.entries == []
+
+
+def test_all_after_naming_them(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session /delete", "y\n")
+    assert result.out == (
+        "These workstations have sessions with open files on this server:\n\n"
+        "    \\\\10.20.0.14\n    \\\\OLDBOX\n\n"
+        "Do you want to continue this operation? (Y/N) [N]: The command completed successfully.\n\n"
+    )
+    assert command.manager.entries == []
+
+
+def test_all_without_open_files_is_yes_unless_told_otherwise(command: Command) -> None:
+    command.manager.entries = some_sessions()[1:3]
+    result = command("session /delete", "\n")
+    assert result.out.startswith("These workstations have sessions on this server:\n\n    \\\\10.20.0.15\n")
+    assert "(Y/N) [Y]: " in result.out
+    assert command.manager.entries == []
+
+
+def test_answered_no_beforehand(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session /delete /n")
+    assert (result.status, result.out) == (2, "")
+    assert len(command.manager.entries) == 4
+    assert command("session /delete /y /n").status == 1
+
+
+def test_deleting_where_nobody_is_connected(command: Command) -> None:
+    result = command("session /delete")
+    assert (result.status, result.out, result.err) == (0, "There are no entries in the list.\n\n", "")
+
+
+def test_deleting_what_a_filter_does_not_match(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session --user nobody /delete /y")
+    assert result.status == 2
+    assert "NET HELPMSG 2312" in result.err
+    assert "nobody" in result.err
+
+
+def test_filters_choose_what_is_ended(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    assert command("session --user jonas /delete /y").status == 0
+    assert [entry.user_name for entry in command.manager.entries] == ["mira.holt", "", "KIOSK07$"]
+
+
+def test_a_failure_is_reported_and_the_others_go_on(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    command.manager.refuses["jonas"] = AccessDenied("\\\\OLDBOX: access denied", hint="ann is no administrator")
+    result = command("session /delete /y")
+    assert result.status == 5
+    assert "\\\\OLDBOX, jonas:\nSystem error 5 has occurred.\n" in result.err
+    assert result.err.endswith("The command completed with one or more errors.\n\n")
+    assert result.out == ""
+    assert [entry.user_name for entry in command.manager.entries] == ["jonas"]
+
+
+def test_what_was_ended_as_json(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    command.manager.refuses["jonas"] = Win32Error(2312)
+    result = command("session /delete --json /y")
+    ended = json.loads(result.out)["ended"]
+    assert [(one["user_name"], one["error"]) for one in ended][2:] == [("KIOSK07$", None), ("jonas", 2312)]
+    assert result.status == 2
+
+
+def test_questions_stay_out_of_the_data(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session /delete --json", "y\n")
+    assert len(json.loads(result.out)["ended"]) == 4
+    assert "Do you want to continue this operation?" in result.err

@@ -1,0 +1,162 @@
+"""A Manager that answers from lists, in place of a server, and the command run against it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lanman import codes
+from lanman.errors import LanmanError, Win32Error
+from lanman.faces.cli.main import run
+from lanman.manage import base
+from lanman.manage.base import Ended, Manager, Sessions, canonical_client, no_such_file, path_matcher, select_sessions
+from lanman.records import (
+    ConnectionInfo,
+    FileInfo,
+    ServerInfo,
+    SessionInfo,
+    ShareInfo,
+    Statistics,
+    TimeOfDay,
+    TransportInfo,
+)
+
+
+@dataclass
+class FakeManager(Manager):
+    """What it is asked to end or change, it does to its own lists. `fails` is raised by every question."""
+
+    server: str = "FILER01"
+    level: int = 502
+    entries: list[SessionInfo] = field(default_factory=list)
+    opened: list[FileInfo] = field(default_factory=list)
+    tree_connects: list[ConnectionInfo] = field(default_factory=list)
+    shared: list[ShareInfo] = field(default_factory=list)
+    info: ServerInfo = field(default_factory=ServerInfo)
+    listening: list[TransportInfo] | None = None
+    counted: Statistics = field(default_factory=Statistics)
+    fails: LanmanError | None = None
+    refuses: dict[str, LanmanError] = field(default_factory=dict)
+    told: list[Any] = field(default_factory=list)
+    opened_with: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def close(self) -> None:
+        self.told.append("left")
+
+    async def sessions(
+        self, *, client: str | None = None, user: str | None = None, level: int | None = None
+    ) -> Sessions:
+        if self.fails:
+            raise self.fails
+        clients = None if client is None else frozenset({canonical_client(client)})
+        return Sessions(self.server, self.level, select_sessions(self.entries, clients, user))
+
+    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+        ended = []
+        for session in sessions:
+            error = self.refuses.get(session.user_name or "")
+            if error is None:
+                self.entries.remove(session)
+            ended.append(Ended(session, error))
+        return ended
+
+    async def connections(self, qualifier: str) -> list[ConnectionInfo]:
+        if "connections" in self.refuses:
+            raise self.refuses["connections"]
+        self.told.append(("connections", qualifier))
+        return self.tree_connects
+
+    async def files(
+        self, *, path: str | None = None, user: str | None = None, client: str | None = None
+    ) -> list[FileInfo]:
+        if self.fails:
+            raise self.fails
+        matches = path_matcher(path) if path is not None else None
+        return [
+            entry
+            for entry in self.opened
+            if (matches is None or matches(entry.path)) and (user is None or entry.user_name == user)
+        ]
+
+    async def file(self, id: int) -> FileInfo:
+        if (found := next((entry for entry in self.opened if entry.id == id), None)) is None:
+            raise no_such_file(id)
+        return found
+
+    async def close_file(self, id: int) -> FileInfo:
+        found = await self.file(id)
+        if found.path in self.refuses:
+            raise self.refuses[found.path]
+        self.opened.remove(found)
+        return found
+
+    async def shares(self, level: int | None = None) -> list[ShareInfo]:
+        return self.shared
+
+    async def share(self, name: str) -> ShareInfo:
+        found = next((entry for entry in self.shared if entry.netname == name), None)
+        if found is None:
+            raise Win32Error(codes.NERR_NetNameNotFound)
+        return found
+
+    async def server_info(self, level: int | None = None) -> ServerInfo:
+        return self.info
+
+    async def set_autodisconnect(self, minutes: int) -> None:
+        self.told.append(("autodisconnect", minutes))
+
+    async def set_comment(self, text: str) -> None:
+        self.told.append(("comment", text))
+
+    async def set_hidden(self, hidden: bool) -> None:
+        self.told.append(("hidden", hidden))
+
+    async def statistics(self) -> Statistics:
+        return self.counted
+
+    async def time_of_day(self) -> TimeOfDay:
+        return TimeOfDay()
+
+    async def transports(self) -> list[TransportInfo]:
+        if self.listening is None:
+            raise LanmanError("no such call", code=1745)
+        return self.listening
+
+
+@dataclass
+class Result:
+    status: int
+    out: str
+    err: str
+
+
+class Command:
+    """The command with a fake server behind it: `command("session /delete", answers="y")`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.manager = FakeManager()
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        for name in ("LANMAN_PASSWORD", "LANMAN_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(base, "open_manager", self._open)
+
+    @asynccontextmanager
+    async def _open(self, *arguments: Any, **options: Any) -> AsyncIterator[FakeManager]:
+        self.manager.opened_with.append((*arguments, options))
+        try:
+            yield self.manager
+        finally:
+            await self.manager.close()
+
+    def __call__(self, words: str | Sequence[str], answers: str = "") -> Result:
+        self._monkeypatch.setattr("sys.stdin", io.StringIO(answers))
+        self._capsys.readouterr()
+        status = run(words.split() if isinstance(words, str) else words)
+        captured = self._capsys.readouterr()
+        return Result(status, captured.out, captured.err)
