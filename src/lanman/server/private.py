@@ -19,8 +19,8 @@ R = TypeVar("R", bound=Message)
 class PrivateEndpoint:
     """Stop, read the configuration again, and all that is known of the sessions. Offer it on the control socket only.
 
-    `stop` takes the seconds of grace and returns at once; `reload` raises LanmanError for a configuration that cannot be
-    used, with nothing changed.
+    `stop` takes the seconds of grace and returns at once; `reload` raises LanmanError for a configuration that cannot
+    be used, with nothing changed.
     """
 
     def __init__(self, service: ServerService, *, stop: Callable[[int], None], reload: Callable[[], None]) -> None:
