@@ -1,4 +1,6 @@
-"""The audit log: one line for each session opened, refused and ended, and why. A listener of the domain's stream of events.
+"""The audit log: one line for each session opened, refused and ended, and why.
+
+A listener of the domain's stream of events.
 
     session opened client="\\\\192.0.2.7" user="ann" id=3 dialect="3.1.1" signing="AES-128-GMAC" encryption=""
     session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password"
@@ -34,7 +36,8 @@ def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
         if isinstance(event, SessionOpened):
             session = event.session
             audit_log.info(
-                "session opened client=%s user=%s id=%d domain=%s anonymous=%s guest=%s dialect=%s signing=%s encryption=%s",
+                "session opened client=%s user=%s id=%d domain=%s anonymous=%s guest=%s "
+                "dialect=%s signing=%s encryption=%s",
                 quoted(session.client_name),
                 quoted(session.user_name),
                 session.global_id,

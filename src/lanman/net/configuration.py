@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lanman.errors import LanmanError
 
@@ -33,7 +33,7 @@ class Limits:
     """What one peer may take. `unauthenticated` counts connections that have no session yet, in all and per address."""
 
     opens_per_session: int = 16384
-    sessions_per_connection: int = 1024
+    sessions_per_connection: int = 2048
     unauthenticated: int = 1024
     unauthenticated_per_address: int = 64
 
@@ -49,7 +49,7 @@ class NullSessions:
 
 @dataclass(frozen=True, slots=True)
 class ShareConfiguration:
-    """One shared folder. `read` and `write` name users and groups; None means every account. `max_users` 0: no limit."""
+    """One shared folder. `read` and `write` name users and groups, None every account. `max_users` 0: no limit."""
 
     path: str
     comment: str = ""
@@ -73,9 +73,9 @@ class Configuration:
     user: str = ""
     autodisconnect: int = 15
     max_sessions: int = 0
-    signing: str = "required"
-    encryption: str = "offered"
-    session_rights: str = "hardened"
+    signing: Literal["required", "offered"] = "required"
+    encryption: Literal["off", "offered", "required"] = "offered"
+    session_rights: Literal["hardened", "legacy"] = "hardened"
     guest: bool = False
     share_roots: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -145,8 +145,8 @@ _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
     "share_roots": _list,
 }
 _LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "opens_per_session": _COUNT,
-    "sessions_per_connection": _COUNT,
+    "opens_per_session": _number(1, 16384),  # the maxima of MS-SRVS 3.1.4.18
+    "sessions_per_connection": _number(1, 2048),
     "unauthenticated": _COUNT,
     "unauthenticated_per_address": _COUNT,
 }
@@ -167,14 +167,15 @@ _SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 
 def parse_configuration(text: str, source: str = "server.toml") -> Configuration:
-    """The configuration that `text` describes. Raises ConfigurationError, whose message names `source`, line and key."""
+    """The configuration that `text` describes. Raises ConfigurationError, which names `source`, line and key."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         # tomllib ends its message with "(at line 3, column 7)".
         where = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = f" line {where[1]}" if where else ""
-        raise ConfigurationError(f"{source}{line}: {re.sub(r' *\(at .*\)$', '', str(error))}") from None
+        line = f" line {where[1] if where else len(text.splitlines())}"
+        problem = re.sub(r" *\(at .*\)$", "", str(error))
+        raise ConfigurationError(f"{source}{line}: {problem}") from None
     reader = _Reader(text, source)
     for name in document:
         if name not in ("server", "limits", "null_sessions", "shares"):
@@ -197,7 +198,9 @@ def read_configuration(path: Path) -> Configuration:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}", code=5 if error.errno == 13 else 2) from None
+        raise ConfigurationError(
+            f"{path}: cannot be read: {error.strerror}", code=5 if error.errno == 13 else 2
+        ) from None
     return parse_configuration(text, str(path))
 
 
@@ -231,7 +234,9 @@ class _Reader:
     def share(self, shares: Mapping[str, Any], name: str) -> ShareConfiguration:
         # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
         if not 1 <= len(name) <= 80 or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
-            raise self.error(("shares", name), None, "is not a share name (1 to 80 characters, none of \"\\/[]:|<>+=;,*?)")
+            raise self.error(
+                ("shares", name), None, 'is not a share name (1 to 80 characters, none of "\\/[]:|<>+=;,*?)'
+            )
         values = self.section(shares, name, _SHARE, "shares")
         if not values.get("path", "").startswith("/"):
             raise self.error(("shares", name), "path", "must be the absolute path of a folder")
@@ -241,7 +246,9 @@ class _Reader:
         heading = ".".join(section)
         line = self._line(section, key)
         where = f"{self._source} line {line}" if line else self._source
-        return ConfigurationError(f"{where}: {f'[{heading}] ' if heading else ''}{key or ''} {problem}".replace("  ", " "))
+        return ConfigurationError(
+            f"{where}: {f'[{heading}] ' if heading else ''}{key or ''} {problem}".replace("  ", " ")
+        )
 
     def _line(self, section: tuple[str, ...], key: str | None) -> int | None:
         """The first line that sets `key` in `section`; the section's heading if there is none; None if inline."""

@@ -1,4 +1,4 @@
-"""The only place where the Server's effects touch a disk: a few threads that perform them and hand back what came of it."""
+"""The only place where the Server's effects touch a disk: a few threads perform them and hand back what came of it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class Disk:
         elif isinstance(error, OSError):
             self._failed(ticket, status_of(error), error)
         elif isinstance(error, LanmanError):
-            # The account file is damaged, say: the administrator is told in the log, the client that it is not its fault.
+            # The account file is damaged, say: the administrator is told in the log, the client that it is not its
+            # fault.
             self._failed(ticket, codes.STATUS_INTERNAL_ERROR, error)
         else:
             raise error

@@ -5,9 +5,9 @@ r"""The Server: sockets, one timer, and everything that decides plugged together
         print(server.port)
         await server.wait_stopped()
 
-Starting takes the home's lock before anything else is touched, binds every address, then opens the control socket. Leaving the
-context ends every session, sends what is still to be sent and closes all sockets. A peer that talks nonsense loses its own
-connection and nothing else.
+Starting takes the home's lock before anything else is touched, binds every address, then opens the control socket.
+Leaving the context ends every session, sends what is still to be sent and closes all sockets. A peer that talks
+nonsense loses its own connection and nothing else.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from lanman.net.configuration import Configuration, ConfigurationError, read_con
 from lanman.net.control import ControlServer
 from lanman.net.disk import Disk
 from lanman.net.home import Home
+from lanman.net.privileges import become
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, Settings
@@ -77,6 +78,8 @@ class SmbServer:
         self.accounts = AccountFile(home.accounts)
         self.settings = ServerConfiguration(
             name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
+            session_rights=configuration.session_rights,
+            share_roots=configuration.share_roots,
             **_changeable(configuration),
             policy=Policy(null_session_linger=configuration.null_sessions.linger),
         )
@@ -84,7 +87,12 @@ class SmbServer:
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
         self.port = 0
         self.addresses: list[tuple[str, int]] = []
-        self.endpoint = ServerServiceEndpoint(self.service, self.settings)
+        self.endpoint = ServerServiceEndpoint(
+            self.service,
+            self.settings,
+            wall_clock=lambda now: time.time() + now - self._loop.time(),
+            minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
+        )
         self._guid = uuid.uuid4().bytes_le
         self._exit = ExitStack()
         self._stopped = asyncio.Event()
@@ -111,6 +119,7 @@ class SmbServer:
             listeners = self._bind()
             for listener in listeners:
                 self._exit.callback(listener.close)
+            become(self.configuration.user, self.home)
             self.service.listen(audit.listener(self._loop.time))
             self._dispatch = ServerDispatch(
                 self.service,
@@ -171,6 +180,8 @@ class SmbServer:
         """
         configuration = read_configuration(self.home.configuration)
         self.settings.change(**_changeable(configuration))
+        self.settings.session_rights = configuration.session_rights
+        self.settings.share_roots = configuration.share_roots
         self.settings.policy.null_session_linger = configuration.null_sessions.linger
         self._dispatch.settings = _wire_settings(configuration, self.settings.name)
         self.configuration = configuration
@@ -328,9 +339,8 @@ class SmbProtocol(asyncio.Protocol):
         if self._closing:
             return
         self._closing = True
-        if (connection := self._connection) is not None and not self._transport.is_closing():
-            if data := connection.data_to_send():
-                self._transport.writelines(data)
+        if self._connection is not None and not self._transport.is_closing():
+            self._transport.writelines(self._connection.data_to_send())
         self._transport.close()
         if self._transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)

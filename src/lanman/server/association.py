@@ -6,21 +6,19 @@ The same for a named pipe and for the control socket; who the caller is, is all 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from lanman.errors import MalformedMessage
-from lanman.rpc.server import CallReceived, Interface, RpcServer
+from lanman.rpc.ndr import Interface
+from lanman.rpc.server import RPC_X_BAD_STUB_DATA, CallReceived, RpcServer
 from lanman.server.rights import Caller
-
-NCA_OP_RANGE_ERROR: Final = 0x1C010002  # C706 appendix E: the interface has no such operation
-RPC_X_BAD_STUB_DATA: Final = 0x000006F7  # MS-RPCE 2.2.1.1.1: the stub is not what the operation takes
 
 
 class Endpoint(Protocol):
     """What answers the calls of an interface."""
 
     def call(self, caller: Caller, request: Any, now: float) -> Any:
-        """The response of the request's own response type; a refusal is a code in it, not an error."""
+        """The response to the request, of the class that it has; a refusal is a code in it, not an error."""
 
 
 class Association:
@@ -38,12 +36,8 @@ class Association:
         return self._rpc.data_to_send()
 
     def _answer(self, call: CallReceived, now: float) -> None:
-        request_type = call.interface.requests.get(call.opnum)
-        if request_type is None:
-            self._rpc.fault(call, NCA_OP_RANGE_ERROR)
-            return
         try:
-            request = request_type.unpack(call.stub, call.ndr64)
+            request = call.request()
         except MalformedMessage:
             self._rpc.fault(call, RPC_X_BAD_STUB_DATA)
             return

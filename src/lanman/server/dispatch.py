@@ -1,25 +1,25 @@
 """A request on its way to its handler and an answer on its way back, for every connection of the Server.
 
-One compound chain is answered as one frame, its requests one after the other. When one of them has to wait for I/O, for a moment
-or for somebody else, its chain waits with it and all other chains go on. If it waits for long, the answers before it leave, and
-it gets its STATUS_PENDING.
+One compound chain is answered as one frame, its requests one after the other. When one of them has to wait for I/O,
+for a moment or for somebody else, its chain waits with it and all other chains go on. If it waits for long, the
+answers before it leave, and it gets its STATUS_PENDING.
 
-What the domain ends, whoever asked for it, comes back here as an event of its one stream: the connection then cancels the
-requests that wait on it, lets go of what is open and forgets the session, and nothing else (MS-SMB2 3.3.4.12, 3.3.4.17). An
-answer that is being made meanwhile still leaves, signed.
+What the domain ends, whoever asked for it, comes back here as an event of its one stream: the connection then cancels
+the requests that wait on it, lets go of what is open and forgets the session, and nothing else (MS-SMB2 3.3.4.12,
+3.3.4.17). An answer that is being made meanwhile still leaves, signed.
 
-The shell gives bytes, results of effects and the time; it takes `ready()` connections with bytes to send, `effects()` to perform
-and the `next_deadline()`. Times are the seconds of one clock that only goes forward.
+The shell gives bytes, results of effects and the time; it takes `ready()` connections with bytes to send, `effects()`
+to perform and the `next_deadline()`. Times are the seconds of one clock that only goes forward.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor
@@ -49,6 +49,7 @@ from lanman.service import (
 from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import SMB2_NEGOTIATE, SMB2_READ, SMB2_SESSION_SETUP
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
+from lanman.wire import Data
 
 # A request that waits is told so after this many seconds; at once if nobody can say how long it will be.
 PENDING_AFTER: Final = 0.5
@@ -67,6 +68,9 @@ _CIPHERS: Final = {1: "AES-128-CCM", 2: "AES-128-GCM", 3: "AES-256-CCM", 4: "AES
 _NO_HANDLER: Final = Command(lambda context, message: Reply(codes.STATUS_NOT_SUPPORTED), Needs.TREE)
 
 
+Encryption = Literal["off", "offered", "required"]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What peers may take before they have said who they are: connections in all and from one address, and log-ons
@@ -79,12 +83,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the shell has decided about the wire. `encryption` is "off", "offered" or "required"."""
+    """What the shell has decided about the wire. "required" encryption refuses whoever cannot."""
 
     server_name: str = "LANMAN"
     dns_name: str = ""
     signing_required: bool = True
-    encryption: str = "offered"
+    encryption: Encryption = "offered"
     guest: bool = False
     null_pipes: frozenset[str] = frozenset()
     null_shares: frozenset[str] = frozenset()
@@ -177,7 +181,7 @@ class ConnectionDispatch:
         self.server.service.statistics.bytes_received += len(data)
         self._enter(lambda: self._receive(data, now), now)
 
-    def data_to_send(self) -> list[bytes]:
+    def data_to_send(self) -> list[Data]:
         """What there is to send, ready for the transport."""
         data = self.core.data_to_send()
         self.server.service.statistics.bytes_sent += sum(map(len, data))
@@ -252,15 +256,14 @@ class ConnectionDispatch:
         if not request.related:
             chain.session_id, chain.tree_id = request.session_id, request.tree_id
             chain.file_id = context.file_id = chain.failure = 0
-        elif chain.index == 0:
-            return Reply(codes.STATUS_INVALID_PARAMETER)
         elif chain.failure and not chain.file_id:
             # 3.3.5.2.7.2: what wants the FileId of a CREATE that failed fails like it.
             return Reply(chain.failure)
         command = COMMANDS.get(request.command, _NO_HANDLER)
         session = self.sessions.get(chain.session_id)
         if session is not None and not session.closing:
-            # 3.3.5.2.8: idle time begins anew with every request whose signature held, an ECHO without session excepted.
+            # 3.3.5.2.8: idle time begins anew with every request whose signature held, an ECHO without session
+            # excepted.
             self.server.service.touch(session.session, context.now)
         if command.needs >= Needs.SESSION:
             if session is None:
@@ -407,9 +410,9 @@ class ConnectionDispatch:
 
     def tree_disconnected(self, tree: TreeConnect) -> None:
         session = self.sessions.get(tree.session.session_id)
-        if session is not None and (found := session.trees.get(tree.tree_id)) is not None:
-            if found.tree_connect is tree:
-                del session.trees[tree.tree_id]
+        found = session.trees.get(tree.tree_id) if session is not None else None
+        if session is not None and found is not None and found.tree_connect is tree:
+            del session.trees[tree.tree_id]
 
     def session_closed(self, session: Session, reason: Reason, now: float) -> None:
         """3.3.4.12, the wire's part. Its opens and tree connects have been told of before."""
@@ -419,8 +422,9 @@ class ConnectionDispatch:
         self.logons.pop(session.session_id, None)
         speaking = self.speaking
         self._cancel(
-            lambda waiting: waiting.context.session is wire_session
-            and (speaking is None or waiting.context.opened is not speaking),
+            lambda waiting: (
+                waiting.context.session is wire_session and (speaking is None or waiting.context.opened is not speaking)
+            ),
             now,
         )
         if wire_session.opens:
@@ -465,10 +469,6 @@ class ConnectionDispatch:
         self.finish("nobody has logged on")
 
     # --- what handlers ask ---
-
-    @property
-    def is_smb311(self) -> bool:
-        return self.core.negotiated is not None and self.core.negotiated.dialect == 0x0311
 
     @property
     def dialect_name(self) -> str:

@@ -5,9 +5,9 @@
     Later       a moment first, then go on
     Park        somebody else will have the answer: a pipe that has yet to speak, a lock that is held
 
-Handlers touch no disk and no clock, and never wait. An effect names the I/O with all that it needs; floor 3 performs it in a
-bounded pool and feeds the result back, and dispatch goes on where the handler left off. The order of replies in a compound,
-cancellation and STATUS_PENDING are dispatch's business alone.
+Handlers touch no disk and no clock, and never wait. An effect names the I/O with all that it needs; floor 3 performs
+it in a bounded pool and feeds the result back, and dispatch goes on where the handler left off. The order of replies
+in a compound, cancellation and STATUS_PENDING are dispatch's business alone.
 
     def handle_read(context: Context, message: ReadRequest) -> Outcome:
         ...
@@ -40,12 +40,12 @@ class ReadAccounts(Effect[Accounts]):
 
 @dataclass(slots=True)
 class Reply:
-    """The answer. Without a message, an ERROR response with that status; an id that is given replaces the request's."""
+    """The answer. Without a message, an ERROR response with that status; an id that is not 0 replaces the request's."""
 
     status: int = codes.STATUS_SUCCESS
     message: Message | None = None
-    session_id: int | None = None
-    tree_id: int | None = None
+    session_id: int = 0
+    tree_id: int = 0
 
 
 @dataclass(slots=True)

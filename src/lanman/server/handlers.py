@@ -1,8 +1,8 @@
 """One handler for each SMB2 command, and the table that says what each of them needs before it is asked.
 
-A handler gets the context of its request, whose session, tree connect and rights to speak have been checked, and its message;
-it returns an Outcome. It does no I/O, knows no clock and sends nothing. What a READ does to a pipe or to a file is the business
-of the open, not of the handler.
+A handler gets the context of its request, whose session, tree connect and rights to speak have been checked, and its
+message; it returns an Outcome. It does no I/O, knows no clock and sends nothing. What a READ does to a pipe or to a
+file is the business of the open, not of the handler.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lanman import codes
 from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
-from lanman.server.state import CHAINED_FILE_ID, Context, WireOpen, WireTree
+from lanman.server.state import Context, WireTree
 from lanman.service import LimitReached
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
@@ -79,11 +79,6 @@ class Command:
 def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcome:
     r"""SMB2 TREE_CONNECT (MS-SMB2 3.3.5.7): `\\server\share`."""
     connection, session = context.connection, context.wire_session.session
-    request = context.request
-    if connection.is_smb311 and not (request.signed or request.encrypted or session.anonymous or session.guest):
-        # 3.3.5.7: on 3.1.1 this request is protected, or somebody has been at the negotiation.
-        connection.finish("TREE_CONNECT neither signed nor encrypted")
-        return Reply(codes.STATUS_ACCESS_DENIED)
     _, _, path = message.path.partition("\\\\")
     _, _, name = path.partition("\\")
     share = connection.server.service.share_by_name(name)
@@ -234,7 +229,8 @@ def _validate_negotiate(context: Context, message: IoctlRequest) -> Outcome:
 
 
 def _no_dfs(context: Context, message: IoctlRequest) -> Outcome:
-    # 3.3.5.15.2: no DFS here. Samba without "host msdfs" says NOT_FOUND; Windows FS_DRIVER_REQUIRED, which the text has.
+    # 3.3.5.15.2: no DFS here. Samba without "host msdfs" says NOT_FOUND; Windows FS_DRIVER_REQUIRED, which the text
+    # has.
     return Reply(codes.STATUS_FS_DRIVER_REQUIRED)
 
 

@@ -1,8 +1,9 @@
 """SESSION_SETUP and LOGOFF (MS-SMB2 3.3.5.5, 3.3.5.6): log-ons of several legs, renewed ones, refused ones.
 
-A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a half-finished log-on
-is neither listed nor counted. The accounts are read from their file before every leg that could decide, so a password changed
-a moment ago counts. A refusal is told late, and later with every further one: nobody is ever locked out, and nobody else waits.
+A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a
+half-finished log-on is neither listed nor counted. The accounts are read from their file before every leg that could
+decide, so a password changed a moment ago counts. A refusal is told late, and later with every further one: nobody is
+ever locked out, and nobody else waits.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.errors import RemoteProtocolError
-from lanman.rpc.server import Interface
+from lanman.rpc.ndr import Interface
 from lanman.server.association import Association, Endpoint
 from lanman.server.effects import Outcome, Park, Reply
 from lanman.server.rights import Caller

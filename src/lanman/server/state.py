@@ -1,7 +1,8 @@
 """What one connection keeps of its sessions, tree connects and opens, beside what the domain knows of them.
 
-The domain's Session, TreeConnect and Open say who is connected to what and are what management sees. These say how to go on
-with a request: which share answers on a tree, which pipe or file stands behind a FileId. Each holds its domain object.
+The domain's Session, TreeConnect and Open say who is connected to what and are what management sees. These say how to
+go on with a request: which share answers on a tree, which pipe or file stands behind a FileId. Each holds its domain
+object.
 """
 
 from __future__ import annotations

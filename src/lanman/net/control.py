@@ -1,0 +1,315 @@
+"""The control socket: how the machine's own people talk to their Server without a password.
+
+A Unix-domain stream socket in the Server's home. It carries DCE/RPC PDUs one after the other, the same calls to the
+same endpoint as `\\PIPE\\srvsvc`, and one small interface of our own for what MS-SRVS has no call for: stop, and read
+the configuration again.
+
+Who may: root, and the user that the Server runs as. They own what the Server owns, so there is nothing to protect
+from them; the kernel says who they are. The socket lets nobody else in (mode 0600 in a folder of 0700); if that was
+loosened, everybody else is somebody without rights: the endpoint refuses what needs them, and the interface of our
+own answers fault 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from lanman import codes
+from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
+from lanman.net.audit import quoted
+from lanman.net.home import bind_unix, connect_unix
+from lanman.records import SessionDetails
+from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
+from lanman.rpc.ndr import Call, Response
+from lanman.rpc.private import LANMAN, GetSessionDetails, Reload, Stop
+from lanman.rpc.srvsvc import SRVSVC
+from lanman.server.association import Association
+from lanman.server.rights import Caller
+from lanman.service import Session
+
+if TYPE_CHECKING:
+    from lanman.net.server import SmbServer
+
+log: Final = logging.getLogger("lanman.control")
+
+R = TypeVar("R", bound=Response)
+
+READ_SIZE: Final = 256 * 1024
+
+
+class ServerNotStarted(LanmanError):
+    """No Server listens on that control socket."""
+
+    code = codes.NERR_ServerNotStarted
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            "The Server service is not started.",
+            hint=f"Nobody listens at {path}. Start it with `lanman start server`.",
+        )
+
+
+def peer_of(sock: socket.socket) -> int:
+    """The user id of the process at the other end of a Unix-domain socket, by the kernel's word."""
+    if sys.platform == "darwin":
+        # struct xucred (sys/ucred.h) is what getpeereid() reads: version, uid, number of groups, 16 groups.
+        SOL_LOCAL, LOCAL_PEERCRED = 0, 0x001
+        version, uid = struct.unpack_from("=II", sock.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, 76))
+        if version != 0:
+            raise OSError("the kernel's peer credentials are of a version that is not known")
+        return int(uid)
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def user_name_of(uid: int) -> str:
+    """The name of a user of this machine; its number where it has none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+class ControlServer:
+    """The Server's end of the socket."""
+
+    def __init__(self, path: Path, server: SmbServer) -> None:
+        self._path = path
+        self._server = server
+        self._listening: asyncio.Server | None = None
+        self._connections: set[ControlProtocol] = set()
+
+    async def start(self) -> None:
+        """Listen. What an earlier Server left there is removed: the home's lock says that it is gone."""
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            bind_unix(listener, self._path)
+            loop = asyncio.get_running_loop()
+            self._listening = await loop.create_unix_server(lambda: ControlProtocol(self._server, self), sock=listener)
+        except OSError as error:
+            listener.close()
+            raise LanmanError(f"{self._path}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Listen no more, and end what is connected once it has its answers."""
+        if self._listening is not None:
+            self._listening.close()
+            self._path.unlink(missing_ok=True)
+        for connection in list(self._connections):
+            connection.close()
+
+    def opened(self, connection: ControlProtocol) -> None:
+        self._connections.add(connection)
+
+    def closed(self, connection: ControlProtocol) -> None:
+        self._connections.discard(connection)
+
+
+class ControlProtocol(asyncio.Protocol):
+    """One conversation on the control socket."""
+
+    def __init__(self, server: SmbServer, owner: ControlServer) -> None:
+        self._server = server
+        self._owner = owner
+        self._transport: asyncio.Transport
+        self._association: Association
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._owner.opened(self)
+        uid = peer_of(transport.get_extra_info("socket"))
+        caller = Caller(user_name_of(uid), local_admin=uid in (0, os.geteuid()))
+        if not caller.local_admin:
+            log.warning("user %s has reached the control socket and has no rights there", quoted(caller.user_name))
+        self._association = Association(
+            [(SRVSVC, self._server.endpoint), (LANMAN, PrivateEndpoint(self._server))], caller
+        )
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._transport.writelines(self._association.receive_data(data, self._server.tick()))
+        except RemoteProtocolError as error:
+            log.warning("control connection ended: %s", quoted(str(error)))
+            self._transport.abort()
+        except Exception:
+            log.exception("control connection ended by an error in the server")
+            self._transport.abort()
+        self._server.flush()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._owner.closed(self)
+
+
+class PrivateEndpoint:
+    """What answers the private interface."""
+
+    def __init__(self, server: SmbServer) -> None:
+        self._server = server
+
+    def call(self, caller: Caller, request: Any, now: float) -> Any:
+        if not caller.local_admin:
+            return request.failed(codes.ERROR_ACCESS_DENIED)
+        if isinstance(request, Stop):
+            # The answer leaves before anything is taken down.
+            asyncio.get_running_loop().call_later(request.grace, self._server.request_stop)
+            return request.failed(codes.ERROR_SUCCESS)
+        if isinstance(request, Reload):
+            return request.failed(self._reload())
+        assert isinstance(request, GetSessionDetails)
+        if request.level != 0:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        return request.response(0, [_details(session) for session in self._server.service.sessions()], 0)
+
+    def _reload(self) -> int:
+        try:
+            self._server.reload()
+        except LanmanError as error:
+            log.error("the configuration is not read again: %s", quoted(error.message))
+            return codes.ERROR_INVALID_DATA
+        return codes.ERROR_SUCCESS
+
+
+def _details(session: Session) -> SessionDetails:
+    return SessionDetails(
+        global_id=session.global_id,
+        client_name=session.client_name,
+        user_name=session.user_name,
+        domain=session.domain,
+        address=session.address,
+        dialect=session.dialect,
+        signing=session.signing,
+        encryption=session.encryption,
+        groups=", ".join(sorted(session.groups)),
+        anonymous=session.anonymous,
+        guest=session.guest,
+    )
+
+
+# --- the other end
+
+
+class ControlClient:
+    """A connection to the control socket of the Server of a home.
+
+        async with ControlClient(home.control) as client:
+            answer = await client.call(NetrSessionEnum(None, None, None, 502))
+
+    One call is under way at a time. Entering raises ServerNotStarted where nobody listens and AccessDenied where the
+    socket may not be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sock: socket.socket | None = None
+        self._busy = asyncio.Lock()
+        self._rpc = RpcClient()
+
+    async def __aenter__(self) -> Self:
+        self._sock = self._connect()
+        try:
+            await self._bind()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection. May be called twice."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    def _connect(self) -> socket.socket:
+        # A connect() on a Unix-domain socket does not wait for the other side.
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connect_unix(sock, self._path)
+            sock.setblocking(False)
+        except PermissionError:
+            sock.close()
+            raise AccessDenied(
+                f"{self._path}: access denied",
+                hint="Only root and the user that the Server runs as may use its control socket.",
+            ) from None
+        except OSError:
+            sock.close()
+            raise ServerNotStarted(self._path) from None
+        return sock
+
+    async def _bind(self) -> None:
+        for interface in (SRVSVC, LANMAN):
+            (event,) = await self._exchange([self._rpc.bind(interface)])
+            if not isinstance(event, BindAccepted):
+                raise RemoteProtocolError(f"{self._path}: what listens there is not a Server of this version")
+
+    async def call(self, request: Call[R]) -> R:
+        """Make a call of srvsvc or of the private interface. Raises ConnectionLost, and Win32Error for a fault."""
+        async with self._busy:
+            (event,) = await self._exchange(self._rpc.call(request))
+        if isinstance(event, FaultReceived):
+            raise Win32Error(codes.fault_to_win32(event.status))
+        assert isinstance(event, ResponseReceived)
+        return request.answer(event.stub, event.ndr64)
+
+    async def _exchange(self, pdus: list[bytes]) -> list[Any]:
+        if self._sock is None:
+            raise ConnectionLost(f"{self._path}: the connection is closed")
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._sock, b"".join(pdus))
+            while True:
+                data = await loop.sock_recv(self._sock, READ_SIZE)
+                if not data:
+                    raise ConnectionLost(f"{self._path}: the Server has closed the connection")
+                if events := self._rpc.receive_data(data):
+                    return events
+        except OSError as error:
+            self.close()
+            raise ConnectionLost(f"{self._path}: {error.strerror}") from None
+        except BaseException:
+            # Half an answer may be on its way: the connection is of no more use.
+            self.close()
+            raise
+
+    async def stop(self, grace: int = 0) -> None:
+        """Have the Server stop in so many seconds. Returns when it has been told. Raises AccessDenied."""
+        _check((await self.call(Stop(grace))).status)
+
+    async def reload(self) -> None:
+        """Have the Server read its configuration again. Raises AccessDenied, and Win32Error for a mistake in it."""
+        _check((await self.call(Reload())).status)
+
+    async def session_details(self) -> list[SessionDetails]:
+        """What the Server knows of its sessions beyond MS-SRVS, in the order of NetrSessionEnum. Raises AccessDenied."""
+        answer = await self.call(GetSessionDetails())
+        _check(answer.status)
+        return answer.entries or []
+
+
+def _check(status: int) -> None:
+    if status == codes.ERROR_ACCESS_DENIED:
+        raise AccessDenied(hint="Only root and the user that the Server runs as may do that.")
+    if status == codes.ERROR_INVALID_DATA:
+        raise Win32Error(status, hint="The Server goes on as before; its log names the line of server.toml.")
+    if status:
+        raise Win32Error(status)

@@ -1,0 +1,26 @@
+"""Our Server in the loop of a test, on a free port of the loopback interface, for clients that others wrote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from lanman.net.configuration import Configuration
+from lanman.net.home import Home
+from lanman.net.server import SmbServer
+
+PASSWORDS = {"admin": "Adm1n-secret", "ann": "ann's secret", "bob": "b0b"}
+
+
+@asynccontextmanager
+async def running_server(path: Path, configuration: Configuration | None = None) -> AsyncIterator[SmbServer]:
+    """A Server with the users of PASSWORDS, of whom admin is an administrator."""
+    configuration = replace(configuration or Configuration(name="LANTEST"), listen=("127.0.0.1",), port=0)
+    server = SmbServer(configuration, Home(path))
+    for name, password in PASSWORDS.items():
+        server.accounts.update(lambda accounts, name=name, password=password: accounts.add(name, password))  # type: ignore[misc]
+    server.accounts.update(lambda accounts: accounts.add_member("Administrators", "admin"))
+    async with server:
+        yield server

@@ -1,0 +1,141 @@
+"""server.toml: what it may say, and what is said about what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lanman.net.configuration import (
+    Configuration,
+    ConfigurationError,
+    Limits,
+    NullSessions,
+    ShareConfiguration,
+    parse_configuration,
+    read_configuration,
+    with_options,
+)
+
+WHOLE = """
+# A comment
+[server]
+listen = ["127.0.0.1", "::1"]
+port = 1445
+name = "FS1"
+comment = "second floor"
+hidden = true
+user = "lanman"
+autodisconnect = -1
+max_sessions = 20
+signing = "required"
+encryption = "required"
+session_rights = "legacy"
+guest = false
+share_roots = ["/srv"]
+
+[limits]
+opens_per_session = 100
+sessions_per_connection = 7
+unauthenticated = 50
+unauthenticated_per_address = 5
+
+[null_sessions]
+pipes = ["srvsvc"]
+shares = ["public"]
+linger = 90
+
+[shares.data]
+path = "/srv/data"
+comment = "what we work on"
+read = ["Users"]
+write = ["ann"]
+max_users = 3
+hidden = false
+encryption = true
+
+[shares."old data"]
+path = "/srv/old"
+"""
+
+
+def test_everything_can_be_said() -> None:
+    assert parse_configuration(WHOLE) == Configuration(
+        listen=("127.0.0.1", "::1"),
+        port=1445,
+        name="FS1",
+        comment="second floor",
+        hidden=True,
+        user="lanman",
+        autodisconnect=-1,
+        max_sessions=20,
+        signing="required",
+        encryption="required",
+        session_rights="legacy",
+        guest=False,
+        share_roots=("/srv",),
+        limits=Limits(
+            opens_per_session=100, sessions_per_connection=7, unauthenticated=50, unauthenticated_per_address=5
+        ),
+        null_sessions=NullSessions(pipes=("srvsvc",), shares=("public",), linger=90),
+        shares={
+            "data": ShareConfiguration(
+                "/srv/data", "what we work on", read=("Users",), write=("ann",), max_users=3, encryption=True
+            ),
+            "old data": ShareConfiguration("/srv/old"),
+        },
+    )
+
+
+def test_nothing_need_be_said(tmp_path: Path) -> None:
+    assert parse_configuration("") == Configuration() == read_configuration(tmp_path / "server.toml")
+    assert Configuration().port == 445
+    assert Configuration().autodisconnect == 15
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[server]\nport = 70000", "server.toml line 2: [server] port must be a number from 0 to 65535"),
+        ("[server]\n\nport = true", "line 3: [server] port must be a number"),
+        ('[server]\nname = "x"\nautodisconnect = "abc"', "line 3: [server] autodisconnect must be a number from -1"),
+        ("[server]\nautodisconnect = 65536", "line 2: [server] autodisconnect"),
+        ("[server]\nmax_sessions = -5", "line 2: [server] max_sessions"),
+        ('[server]\nencyption = "required"', "line 2: [server] encyption is not a key of this section"),
+        ('[server]\nencryption = "sure"', 'must be "offered" or "required" or "off"'),
+        ('[server]\nlisten = "0.0.0.0"', "line 2: [server] listen must be a list"),
+        ("[server]\nhidden = 1", "line 2: [server] hidden must be true or false"),
+        ("[server]\ncomment = '" + "x" * 49 + "'", "line 2: [server] comment must be at most 48"),
+        ("[limits]\nunauthenticated = 0", "line 2: [limits] unauthenticated"),
+        ("[sever]\nport = 1", "line 1: sever is not a section of this file"),
+        ("server = 3", "server must be a section, written [server]"),
+        ("[server]\nport = ", "server.toml line 2: Invalid value"),
+        ('[shares.data]\ncomment = "no path"', "[shares.data] path must be the absolute path of a folder"),
+        ('[shares.data]\n\npath = "data"', "line 3: [shares.data] path must be the absolute path"),
+        ('[shares."a/b"]\npath = "/srv"', "is not a share name"),
+        (f'[shares.{"x" * 81}]\npath = "/srv"', "is not a share name"),
+        ("[null_sessions]\nlinger = -1", "line 2: [null_sessions] linger"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_configuration(text)
+    assert complaint in caught.value.message
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "server.toml"
+    path.write_bytes(b'[server]\nname = "\xff"')
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        read_configuration(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_configuration(path)
+
+
+def test_options_go_over_the_file() -> None:
+    configuration = with_options(Configuration(port=1445), listen=("127.0.0.1",), port=None, max_sessions=3)
+    assert (configuration.listen, configuration.port, configuration.max_sessions) == (("127.0.0.1",), 1445, 3)
+    with pytest.raises(ConfigurationError, match="max-sessions: must be a number"):
+        with_options(Configuration(), max_sessions=-1)

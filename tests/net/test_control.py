@@ -1,0 +1,129 @@
+"""The control socket: the machine's own administrator needs no password, and nobody else gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lanman import codes
+from lanman.errors import AccessDenied, ConnectionLost, Win32Error
+from lanman.net import control
+from lanman.net.configuration import Configuration
+from lanman.net.control import ControlClient, ServerNotStarted
+from lanman.net.home import Home
+from lanman.net.server import SmbServer
+from lanman.rpc.srvsvc import NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
+
+
+@pytest.fixture(params=["home", "h" * 160])
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SmbServer]:
+    configuration = Configuration(listen=("127.0.0.1",), port=0, name="HERE")
+    async with SmbServer(configuration, Home(tmp_path / request.param)) as server:
+        yield server
+
+
+async def test_calls_are_answered_without_a_password(server: SmbServer) -> None:
+    assert stat.S_IMODE(server.home.control.stat().st_mode) == 0o600
+    server.service.register_session(99, 7, "192.0.2.1", "ann", now=0)
+    async with ControlClient(server.home.control) as client:
+        for level in (0, 1, 2, 10, 502):
+            answer = await client.call(NetrSessionEnum(None, None, None, level))
+            assert answer.status == 0
+            assert answer.entries is not None
+            assert [entry.client_name for entry in answer.entries] == [r"\\192.0.2.1"]
+        assert (await client.call(NetrServerGetInfo(None, 101))).info.name == "HERE"
+        assert (await client.call(NetrSessionDel(None, None, "ann"))).status == 0
+        assert (await client.call(NetrSessionDel(None, None, "ann"))).status == codes.NERR_ClientNameNotFound
+    assert server.service.sessions() == []
+
+
+async def test_many_at_once(server: SmbServer) -> None:
+    async def ask() -> int:
+        async with ControlClient(server.home.control) as client:
+            answers = await asyncio.gather(*(client.call(NetrSessionEnum(None, None, None, 0)) for _ in range(5)))
+            return sum(answer.status for answer in answers)
+
+    assert await asyncio.gather(*(ask() for _ in range(20))) == [0] * 20
+
+
+async def test_a_long_list(server: SmbServer) -> None:
+    server.settings.policy.sessions_per_connection = 0
+    for number in range(3000):
+        server.service.register_session(1, number + 1, "192.0.2.1", f"user{number}", now=0)
+    async with ControlClient(server.home.control) as client:
+        answer = await client.call(NetrSessionEnum(None, None, None, 502))
+    assert answer.entries is not None
+    assert len(answer.entries) == 3000
+    assert answer.entries[-1].user_name == "user2999"
+
+
+async def test_stop(server: SmbServer) -> None:
+    stopped = asyncio.create_task(server.wait_stopped())
+    async with ControlClient(server.home.control) as client:
+        await client.stop()
+    async with asyncio.timeout(10):
+        await stopped
+
+
+async def test_reload(server: SmbServer) -> None:
+    server.home.configuration.write_text('[server]\ncomment = "again"\n')
+    async with ControlClient(server.home.control) as client:
+        await client.reload()
+        assert server.settings.comment == "again"
+        server.home.configuration.write_text("[server]\nport = 99999\n")
+        with pytest.raises(Win32Error) as caught:
+            await client.reload()
+    assert caught.value.code == codes.ERROR_INVALID_DATA
+
+
+async def test_somebody_else_has_no_rights(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the socket's mode had been loosened, and an ordinary user had come in.
+    monkeypatch.setattr(control, "peer_of", lambda sock: os.geteuid() + 12345)
+    async with ControlClient(server.home.control) as client:
+        assert (await client.call(NetrSessionEnum(None, None, None, 0))).status == codes.ERROR_ACCESS_DENIED
+        assert (await client.call(NetrServerGetInfo(None, 101))).status == 0
+    async with ControlClient(server.home.control) as commands:
+        with pytest.raises(AccessDenied):
+            await commands.stop()
+
+
+async def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(ServerNotStarted) as caught:
+        await ControlClient(tmp_path / "control").__aenter__()
+    assert caught.value.code == 2114
+    (tmp_path / "control").write_text("")
+    with pytest.raises(ServerNotStarted):
+        await ControlClient(tmp_path / "control").__aenter__()
+
+
+async def test_a_socket_left_behind_is_no_obstacle(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.control.write_text("")
+    async with SmbServer(Configuration(listen=("127.0.0.1",), port=0), home), ControlClient(home.control):
+        pass
+
+
+async def test_nonsense_ends_the_conversation(server: SmbServer) -> None:
+    if len(os.fsencode(server.home.control)) > 100:
+        return
+    reader, writer = await asyncio.open_unix_connection(server.home.control)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n" * 10)
+    try:
+        assert await reader.read() == b""
+    except ConnectionResetError:
+        pass
+    writer.close()
+
+
+async def test_a_server_that_goes_away(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    async with SmbServer(Configuration(listen=("127.0.0.1",), port=0), home):
+        client = await ControlClient(home.control).__aenter__()
+    with pytest.raises(ConnectionLost):
+        await client.call(NetrSessionEnum(None, None, None, 0))
+    client.close()

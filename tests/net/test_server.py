@@ -1,0 +1,198 @@
+"""The Server with real sockets: what asyncio, the kernel and a real file add to what the tests in memory show."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lanman import codes
+from lanman.errors import LanmanError
+from lanman.net.client import SmbClient
+from lanman.net.configuration import Configuration, Limits
+from lanman.net.home import Home, HomeError
+from lanman.net.logon import Credentials
+from lanman.net.server import SmbServer, peer_address
+from lanman.rpc.srvsvc import NetrSessionEnum
+from lanman.smb2.client import ClientConnection
+
+LOOPBACK = Configuration(listen=("127.0.0.1",), port=0)
+
+
+def with_users(server: SmbServer) -> SmbServer:
+    server.accounts.update(lambda accounts: accounts.add("admin", "secret"))
+    server.accounts.update(lambda accounts: accounts.add("ann", "secret"))
+    server.accounts.update(lambda accounts: accounts.add_member("Administrators", "admin"))
+    return server
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[SmbServer]:
+    async with with_users(SmbServer(LOOPBACK, Home(tmp_path / "home"))) as server:
+        yield server
+
+
+def logged_on(server: SmbServer, user: str, *, host: str = "127.0.0.1") -> SmbClient:
+    return SmbClient(host, server.port, Credentials(user, "secret"))
+
+
+async def until(condition: object) -> None:
+    """Let the loop run until something holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.001)
+
+
+async def test_start_and_stop(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    for _ in range(2):
+        async with SmbServer(LOOPBACK, home) as server:
+            assert server.port
+            assert home.control.is_socket()
+            with pytest.raises(HomeError):
+                await SmbServer(LOOPBACK, home).start()
+        assert not home.control.exists()
+        with pytest.raises(OSError, match=""), socket.create_connection(("127.0.0.1", server.port)):
+            pass
+
+
+async def test_a_port_in_use_is_named(server: SmbServer, tmp_path: Path) -> None:
+    with pytest.raises(LanmanError, match=f"port {server.port} of 127.0.0.1: another program"):
+        await SmbServer(replace(LOOPBACK, port=server.port), Home(tmp_path / "other")).start()
+    async with SmbServer(LOOPBACK, Home(tmp_path / "other")):
+        pass
+
+
+@pytest.mark.parametrize("address", ["not an address", "127.0.0.1.2", "[::1]"])
+async def test_an_address_that_is_none(address: str, tmp_path: Path) -> None:
+    with pytest.raises(LanmanError, match="not an IPv4 or IPv6 address"):
+        await SmbServer(replace(LOOPBACK, listen=(address,)), Home(tmp_path)).start()
+
+
+async def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    with pytest.raises(LanmanError, match=r"192\.0\.2\.1: this machine has no such address"):
+        await SmbServer(replace(LOOPBACK, listen=("192.0.2.1",)), Home(tmp_path)).start()
+
+
+@pytest.mark.parametrize(
+    ("peer", "name"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1, 0, 0), "192.0.2.7"),
+        (("2001:db8::7", 1, 0, 0), "2001:db8::7"),
+        (None, "0.0.0.0"),
+    ],
+)
+def test_addresses(peer: object, name: str) -> None:
+    assert peer_address(peer) == name
+
+
+async def test_both_families(tmp_path: Path) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    configuration = replace(LOOPBACK, listen=("127.0.0.1", "::1"))
+    async with with_users(SmbServer(configuration, Home(tmp_path))) as server:
+        assert server.addresses == [("127.0.0.1", server.port), ("::1", server.port)]
+        for host in ("127.0.0.1", "::1"):
+            async with logged_on(server, "ann", host=host):
+                (session,) = server.service.sessions()
+                assert session.client_name == (r"\\127.0.0.1" if host == "127.0.0.1" else r"\\[::1]")
+            await until(lambda: not server.service.sessions())
+
+
+async def test_nonsense_ends_one_connection(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with logged_on(server, "admin") as client:
+        for nonsense in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\0\0\0\4abcd",
+            b"\0\xff\xff\xff",
+            b"\0\0\0\x44\xfeSMB" + bytes(64),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(nonsense)
+            assert await reader.read() == b""
+            writer.close()
+            await writer.wait_closed()
+        pipe = await client.open_pipe()
+        answer = await pipe.call(NetrSessionEnum(None, None, None, 0))
+        assert answer.status == 0
+    assert "ended" in caplog.text
+
+
+async def test_a_peer_that_does_not_read_its_answers_is_read_no_more(server: SmbServer) -> None:
+    core = ClientConnection(client_guid=bytes(16), random=os.urandom)
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", server.port))
+        sock.setblocking(False)
+        core.negotiate()
+        await loop.sock_sendall(sock, b"".join(core.data_to_send()))
+        core.receive_data(await loop.sock_recv(sock, 65536))
+        (protocol,) = server._protocols.values()
+        paused = []
+        protocol._transport.pause_reading = lambda: paused.append(True)  # type: ignore[method-assign]
+        protocol._transport.write(bytes(8 * 1024 * 1024))
+        assert paused == [True]
+
+
+async def test_unauthenticated_connections_are_limited(tmp_path: Path) -> None:
+    configuration = replace(LOOPBACK, limits=Limits(unauthenticated_per_address=2))
+    async with with_users(SmbServer(configuration, Home(tmp_path))) as server:
+        held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        with pytest.raises(ConnectionError):  # noqa: PT012
+            if not await reader.read():
+                raise ConnectionResetError
+        writer.close()
+        for _, other in held:
+            other.close()
+        await until(lambda: not server._protocols)
+        async with logged_on(server, "ann"):
+            assert len(server.service.sessions()) == 1
+
+
+async def test_stopping_ends_sessions(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lanman.audit")
+    async with with_users(SmbServer(LOOPBACK, Home(tmp_path))) as server:
+        client = await logged_on(server, "ann").__aenter__()
+    assert server.service.sessions() == []
+    await client.abort()
+    opened, ended = caplog.messages
+    assert opened.startswith(r'session opened client="\\\\127.0.0.1" user="ann" id=1')
+    assert ended.startswith(r'session ended client="\\\\127.0.0.1" user="ann" id=1 reason="server stopped"')
+
+
+async def test_refusals_are_audited_with_escapes(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lanman.audit")
+    with pytest.raises(LanmanError) as caught:
+        await logged_on(server, "e\nv\x1bil").__aenter__()
+    assert caught.value.code == codes.ERROR_LOGON_FAILURE
+    assert caplog.messages == [
+        r'session refused client="\\\\127.0.0.1" user="e\nv\u001bil" reason="wrong user name or password"'
+    ]
+
+
+async def test_configuration_is_read_again(server: SmbServer) -> None:
+    server.home.configuration.write_text('[server]\ncomment = "hello"\nautodisconnect = 3\nsession_rights = "legacy"\n')
+    server.reload()
+    assert server.settings.comment == "hello"
+    assert server.service.policy.autodisconnect == 180
+    server.home.configuration.write_text("[server]\nautodisconnect = 99999\n")
+    with pytest.raises(LanmanError, match="line 2"):
+        server.reload()
+    assert server.settings.autodisconnect == 3
+
+
+async def test_an_account_file_that_is_damaged(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:
+    server.home.accounts.write_text("what is this")
+    with pytest.raises(LanmanError):
+        await logged_on(server, "ann").__aenter__()
+    assert "line 1" in caplog.text

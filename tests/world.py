@@ -1,0 +1,308 @@
+"""A Server and its clients in memory: cores, dispatch, endpoint and service joined, without a socket, a file or a clock.
+
+    world = World()
+    ann = world.connect().log_on("ann")
+    ann.call(NetrSessionEnum(...))
+
+`World.pump` carries bytes and performs effects until nothing moves any more. `World.advance` lets time pass. A client's wire may be
+cut after a number of writes, to see what is left behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+from lanman import codes
+from lanman.auth.accounts import Accounts
+from lanman.errors import StatusError
+from lanman.net.logon import Credentials, initiator_for
+from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
+from lanman.rpc.client import ResponseReceived as CallAnswered
+from lanman.rpc.srvsvc import SRVSVC
+from lanman.server.configuration import ServerConfiguration
+from lanman.server.dispatch import ServerDispatch, Settings
+from lanman.server.effects import ReadAccounts
+from lanman.server.pipes import Pipes
+from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.service import STYPE_IPC, STYPE_SPECIAL, Event, Policy, ServerService, Share
+from lanman.smb2.client import ClientConnection, ResponseReceived
+from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE
+from lanman.smb2.messages import (
+    CreateRequest,
+    IoctlRequest,
+    LogoffRequest,
+    Message,
+    ReadRequest,
+    SessionSetupRequest,
+    TreeConnectRequest,
+    WriteRequest,
+)
+from lanman.smb2.server import ServerConnection
+
+PASSWORD = "correct horse"
+START = 1000.0
+
+
+class Cut(Exception):
+    """The wire was cut."""
+
+
+class World:
+    """The Server. `admin` is an administrator; `ann` and `bob` are users. All have PASSWORD."""
+
+    def __init__(self, *, policy: Policy | None = None, settings: Settings | None = None, **configuration: Any) -> None:
+        self.now = START
+        self.events: list[Event] = []
+        self.accounts = Accounts()
+        for name in ("admin", "ann", "bob"):
+            self.accounts.add(name, PASSWORD)
+        self.accounts.add_member("Administrators", "admin")
+        self.configuration = ServerConfiguration(policy=policy or Policy(), **configuration)
+        self.service = ServerService(self.configuration.policy)
+        self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL))
+        self.service.listen(self.events.append)
+        self.random = random.Random(1).randbytes
+        self.dispatch = ServerDispatch(
+            self.service,
+            Pipes({"srvsvc": (SRVSVC, ServerServiceEndpoint(self.service, self.configuration))}),
+            settings or Settings(),
+            core=self._core,
+            random=self.random,
+            wall_clock=lambda now: 1.7e9 + now,
+        )
+        self.clients: dict[int, Client] = {}
+        self.hold_effects = False
+        self.fail_effects = 0
+        self.writes = itertools.count(1)
+        self.cut_after: int | None = None
+        self._addresses = itertools.count(1)
+
+    def _core(self, security_blob: bytes) -> ServerConnection:
+        return ServerConnection(
+            server_guid=b"\x11" * 16,
+            random=self.random,
+            now_filetime=lambda: 133_000_000_000_000_000,
+            security_blob=security_blob,
+            encryption=self.dispatch.settings.encryption,
+        )
+
+    def connect(self, *, address: str = "", dialects: Any = ALL_DIALECTS) -> Client:
+        """A client that has negotiated."""
+        client = Client(self, address or f"192.0.2.{next(self._addresses)}", dialects)
+        client.negotiate()
+        return client
+
+    def pump(self) -> None:
+        """Carry everything everywhere until nothing moves."""
+        moving = True
+        while moving:
+            moving = False
+            for connection in self.dispatch.ready():
+                client = self.clients.get(connection.connection_id)
+                if client is None:
+                    continue
+                for data in connection.data_to_send():
+                    moving = True
+                    client.deliver(self._written(data))
+                if connection.finished is not None:
+                    client.finished = connection.finished
+                    self.disconnect(client)
+            for client in list(self.clients.values()):
+                for data in client.core.data_to_send():
+                    moving = True
+                    client.connection.receive_data(bytes(self._written(data)), self.now)
+            if not self.hold_effects:
+                for ticket, effect in self.dispatch.effects():
+                    moving = True
+                    assert isinstance(effect, ReadAccounts)
+                    if self.fail_effects:
+                        self.dispatch.failed(ticket, self.fail_effects, self.now)
+                    else:
+                        self.dispatch.completed(ticket, self.accounts, self.now)
+
+    def _written(self, data: Any) -> bytes:
+        if self.cut_after is not None and next(self.writes) > self.cut_after:
+            raise Cut
+        return bytes(data)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, deadline by deadline."""
+        end = self.now + seconds
+        while (deadline := self.dispatch.next_deadline()) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            self.dispatch.expire(self.now)
+            self.pump()
+        self.now = end
+        self.pump()
+
+    def disconnect(self, client: Client) -> None:
+        """The wire is cut."""
+        self.clients.pop(client.connection.connection_id, None)
+        client.connection.connection_lost(self.now)
+
+    def users(self) -> list[str]:
+        """Who has a session, in order."""
+        return [session.user_name for session in self.service.sessions()]
+
+
+class Client:
+    """One connection, with one current session on it (`session_id`), tree connect and pipe."""
+
+    def __init__(self, world: World, address: str, dialects: Any) -> None:
+        self.world = world
+        connection = world.dispatch.connect(address, world.now)
+        if connection is None:
+            raise ConnectionRefusedError(address)
+        self.connection = connection
+        self.core = ClientConnection(client_guid=b"\x22" * 16, random=world.random, dialects=dialects)
+        self.answers: dict[int, ResponseReceived] = {}
+        self.pendings: list[int] = []
+        self.order: list[int] = []
+        self.finished = ""
+        self.session_id = self.tree_id = 0
+        self.file_id = b""
+        self.rpc = RpcClient()
+        world.clients[connection.connection_id] = self
+
+    def deliver(self, data: bytes) -> None:
+        for event in self.core.receive_data(data):
+            if isinstance(event, ResponseReceived):
+                self.answers[event.message_id] = event
+                self.order.append(event.message_id)
+            else:
+                self.pendings.append(event.message_id)
+
+    # --- requests ---
+
+    def send(self, message: Message, *, session_id: int | None = None, tree_id: int | None = None) -> int:
+        """Send a request, and carry it as far as it goes."""
+        number = self.core.send(
+            message,
+            session_id=self.session_id if session_id is None else session_id,
+            tree_id=self.tree_id if tree_id is None else tree_id,
+        )
+        self.world.pump()
+        return number
+
+    def ask(self, message: Message, **ids: int) -> ResponseReceived:
+        """Send a request and have its answer, whatever it says."""
+        return self.answers.pop(self.send(message, **ids))
+
+    def want(self, message: Message, **ids: int) -> Any:
+        """Send a request and have the message of its answer, which must be a success."""
+        answer = self.ask(message, **ids)
+        if answer.status != codes.STATUS_SUCCESS:
+            raise StatusError(answer.status)
+        return answer.message
+
+    # --- a log-on and what follows it ---
+
+    def negotiate(self) -> None:
+        number = self.core.negotiate()
+        self.world.pump()
+        del self.answers[number]
+
+    def log_on(
+        self, user_name: str = "", password: str = PASSWORD, *, previous: int = 0, again: bool = False
+    ) -> Client:
+        """Log on, anonymously if there is no name. Raises StatusError. `again` renews the current session."""
+        answer = self.log_on_leg_by_leg(user_name, password, previous=previous, again=again)()
+        if answer.status != codes.STATUS_SUCCESS:
+            raise StatusError(answer.status)
+        return self
+
+    def log_on_leg_by_leg(
+        self, user_name: str = "", password: str = PASSWORD, *, previous: int = 0, again: bool = False
+    ) -> Callable[[], ResponseReceived]:
+        """Send the first legs of a log-on. What is returned sends the last and has its answer."""
+        credentials = Credentials(user_name, password) if user_name else Credentials(anonymous=True)
+        initiator = initiator_for(credentials, "server")
+        session_id = self.session_id if again else 0
+        answer = self.ask(_setup(initiator.step(None), previous), session_id=session_id, tree_id=0)
+        assert answer.status == codes.STATUS_MORE_PROCESSING_REQUIRED, codes.ntstatus_name(answer.status)
+        session_id = answer.header.session_id
+        token: Any = initiator.step(bytes(answer.message.security_buffer))
+
+        def finish() -> ResponseReceived:
+            number = self.send(_setup(token, previous), session_id=session_id, tree_id=0)
+            while number not in self.answers:
+                deadline = self.world.dispatch.next_deadline()
+                assert deadline is not None
+                self.world.advance(deadline - self.world.now)
+            answer = self.answers.pop(number)
+            if answer.status == codes.STATUS_SUCCESS and not again:
+                self.core.establish_session(
+                    session_id, initiator.session_key, final=number, anonymous_or_guest=not user_name
+                )
+                self.session_id = session_id
+            return answer
+
+        return finish
+
+    def tree_connect(self, path: str = r"\\server\IPC$") -> int:
+        answer = self.ask(TreeConnectRequest(0, path), tree_id=0)
+        if answer.status != codes.STATUS_SUCCESS:
+            raise StatusError(answer.status)
+        self.tree_id = answer.header.tree_id
+        return self.tree_id
+
+    def open_pipe(self, name: str = "srvsvc") -> bytes:
+        self.file_id = bytes(self.want(CreateRequest(desired_access=0x0012019F, share_access=3, name=name)).file_id)
+        return self.file_id
+
+    def bind(self) -> Client:
+        """Connect to IPC$, open the pipe, bind to srvsvc."""
+        self.tree_connect()
+        self.open_pipe()
+        (event,) = self.rpc.receive_data(self.transceive(self.rpc.bind()))
+        assert isinstance(event, BindAccepted), event
+        return self
+
+    def transceive(self, data: bytes, size: int = 65536) -> bytes:
+        answer = self.ask(IoctlRequest(FSCTL_PIPE_TRANSCEIVE, self.file_id, data, max_output_response=size))
+        if answer.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
+            raise StatusError(answer.status)
+        whole = bytes(answer.message.output)  # type: ignore[union-attr]
+        while answer.status == codes.STATUS_BUFFER_OVERFLOW:
+            answer = self.ask(ReadRequest(length=size, file_id=self.file_id))
+            whole += bytes(answer.message.data)  # type: ignore[union-attr]
+        return whole
+
+    def write(self, data: bytes) -> None:
+        self.want(WriteRequest(data, file_id=self.file_id))
+
+    def read(self, size: int = 65536) -> ResponseReceived:
+        return self.ask(ReadRequest(length=size, file_id=self.file_id))
+
+    def call(self, request: Any, *, by_writing: bool = False) -> Any:
+        """Make a call, as Samba does in one transaction, or as impacket does by writing and then reading."""
+        pdus = self.rpc.call(request)
+        answer: list[Any] = []
+        if by_writing:
+            for pdu in pdus:
+                self.write(pdu)
+        else:
+            for pdu in pdus[:-1]:
+                self.write(pdu)
+            answer = self.rpc.receive_data(self.transceive(pdus[-1]))
+        while not answer:
+            read = self.read()
+            if read.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
+                raise StatusError(read.status)
+            answer = self.rpc.receive_data(bytes(read.message.data))  # type: ignore[union-attr]
+        (event,) = answer
+        if isinstance(event, FaultReceived):
+            raise RuntimeError(f"fault {event.status:#x}")
+        assert isinstance(event, CallAnswered)
+        return request.answer(event.stub, event.ndr64)
+
+    def log_off(self) -> None:
+        self.want(LogoffRequest(), tree_id=0)
+        self.core.forget_session(self.session_id)
+
+
+def _setup(token: bytes | None, previous: int) -> SessionSetupRequest:
+    return SessionSetupRequest(0, 1, 0, 0, token or b"", previous)
