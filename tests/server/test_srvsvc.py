@@ -15,6 +15,7 @@ from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import (
     SHARE_INFO,
     SRVSVC,
+    NetprNameValidate,
     NetrConnectionEnum,
     NetrFileClose,
     NetrFileEnum,
@@ -619,6 +620,31 @@ def test_time_of_day(server: Server) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "name_type", "flags", "status"),
+    [
+        ("data", 9, 0, 0),
+        ("x" * 80, 9, 0, 0),
+        ("x" * 81, 9, 0, codes.ERROR_INVALID_NAME),
+        ("x" * 13, 9, 0x80000000, codes.ERROR_INVALID_NAME),
+        ("a/b", 9, 0, codes.ERROR_INVALID_NAME),
+        ("a\nb", 9, 0, codes.ERROR_INVALID_NAME),
+        ("", 9, 0, codes.ERROR_INVALID_NAME),
+        ("", 2, 0, 0),
+        (" pc", 4, 0, codes.ERROR_INVALID_NAME),
+        ("p*", 4, 0, codes.ERROR_INVALID_NAME),
+        ("a b", 6, 0, codes.ERROR_INVALID_NAME),
+        ("ann*", 11, 0, 0),
+        ("a*n", 11, 0, codes.ERROR_INVALID_NAME),
+        ("data", 0, 0, codes.ERROR_INVALID_PARAMETER),
+        ("data", 14, 0, codes.ERROR_INVALID_PARAMETER),
+        ("data", 9, 1, codes.ERROR_INVALID_PARAMETER),
+    ],
+)
+def test_names(server: Server, name: str, name_type: int, flags: int, status: int) -> None:
+    assert server.ask(NetprNameValidate(None, name, name_type, flags)).status == status
+
+
 # --- rights, and what there is not ---
 
 
@@ -669,6 +695,7 @@ CALLS: list[tuple[Call[Any], str]] = [
     (NetrServerStatisticsGet(None), "sar"),
     *((NetrServerTransportEnum(None, level), "wsar") for level in (0, 1, 2)),
     (NetrRemoteTOD(None), ALL),
+    (NetprNameValidate(None, "data", 9), ALL),
 ]
 
 

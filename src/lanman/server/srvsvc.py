@@ -20,6 +20,7 @@ from lanman.rpc.levels import Levels
 from lanman.rpc.ndr import Call, Message
 from lanman.server import describe
 from lanman.server.configuration import ServerConfiguration
+from lanman.server.names import LM2X_COMPATIBLE, NAME_TYPES, is_valid
 from lanman.server.paging import Page, page, sizer
 from lanman.server.rights import Caller, may
 from lanman.server.settings import BadMember, change_settings
@@ -85,6 +86,7 @@ class ServerServiceEndpoint:
             rpc.NetrServerStatisticsGet: self.server_statistics_get,
             rpc.NetrServerTransportEnum: self.server_transport_enum,
             rpc.NetrRemoteTOD: self.remote_tod,
+            rpc.NetprNameValidate: self.name_validate,
         }
 
     def call(self, caller: Caller, request: Call[R], now: float) -> R:
@@ -335,6 +337,19 @@ class ServerServiceEndpoint:
         return rpc.NetrRemoteTODResponse(
             describe.time_of_day(self._wall_clock(now), self._minutes_west()), codes.NERR_Success
         )
+
+    # --- names ---
+
+    def name_validate(
+        self, caller: Caller, request: rpc.NetprNameValidate, now: float
+    ) -> rpc.NetprNameValidateResponse:
+        """NetprNameValidate (MS-SRVS 3.1.4.32)."""
+        self._require(caller, request)
+        if request.flags not in (0, LM2X_COMPATIBLE) or request.name_type not in NAME_TYPES:
+            raise Refused(codes.ERROR_INVALID_PARAMETER)
+        if not is_valid(request.name, request.name_type, lm2x=bool(request.flags)):
+            raise Refused(codes.ERROR_INVALID_NAME)
+        return rpc.NetprNameValidateResponse(codes.NERR_Success)
 
     # --- what is asked of every request ---
 
