@@ -55,6 +55,11 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         assert self.callback is not None
         call = Call.from_options({name: ctx.params.pop(name) for name in _COMMON})
+        try:
+            return self.callback(call, **ctx.params)
+        except LanmanError as error:
+            if error.code != codes.NERR_ServerNotStarted or call.server is not None or not _may_start(call):
+                raise
         return self.callback(call, **ctx.params)
 
 
@@ -214,6 +219,7 @@ class Call:
     home: str | None = None
     format: Format = Format.TABLE
     answer: bool | None = None
+    given_port: int | None = None
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Call:
@@ -233,6 +239,7 @@ class Call:
             options["home"] or os.environ.get("LANMAN_HOME") or None,
             Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
             True if options["yes"] else False if options["no"] else None,
+            options["port"],
         )
 
     def manager(self) -> AbstractAsyncContextManager[Manager]:
@@ -275,6 +282,22 @@ class Call:
             write(text)
         else:
             complain([text.rstrip("\n")])
+
+
+def _may_start(call: Call) -> bool:
+    """Where there is a person and a configured Server, ask whether to start it as NET does, and start it."""
+    from lanman.net.home import default_home
+
+    home = default_home(call.home)
+    if sys.stdin is None or not sys.stdin.isatty() or not home.configuration.exists():
+        return False
+    complain([codes.win32_text(codes.NERR_ServerNotStarted), ""])
+    if not call.confirm("Is it OK to start it?", default=True):
+        return False
+    from lanman.faces.cli.service import start_service
+
+    start_service(home, [], call.timeout)
+    return True
 
 
 def split_host(text: str) -> tuple[str, int | None]:

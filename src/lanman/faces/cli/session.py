@@ -40,7 +40,7 @@ COLUMNS: Final = (
     Column(81, None),
 )
 CONNECTIONS_HEADER: Final = "Share name     Type     # Opens"
-CONNECTION_COLUMNS: Final = (Column(0, 14), Column(15, 8), Column(24, 5, right=True))
+CONNECTION_COLUMNS: Final = (Column(0, 14), Column(15, 8), Column(25, 5, right=True))
 LABEL_WIDTH: Final = 16
 FIELDS: Final = "client_name user_name num_opens active_time idle_time user_flags client_type transport"
 

@@ -1,0 +1,307 @@
+"""`lanman serve`, `lanman start server`, `lanman stop server`: the life of this user's Server service."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lanman import codes
+from lanman.errors import AccessDenied, LanmanError
+from lanman.faces.cli import output
+from lanman.faces.cli.options import Call, number, verb
+from lanman.faces.dialect import DialectError
+from lanman.faces.text import escape
+
+if TYPE_CHECKING:
+    from lanman.net.configuration import Configuration
+    from lanman.net.home import Home
+    from lanman.net.server import SmbServer
+
+SERVICE: Final = "Server"
+LOG_NAME: Final = "server.log"
+
+# How often a Server that is starting or stopping is looked at, in seconds.
+POLL: Final = 0.05
+
+
+def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `serve`, which `start server` hands on."""
+    for option in (
+        click.option(
+            "--listen", metavar="ADDR", multiple=True, help="an address to listen on, repeatable; without it, all"
+        ),
+        click.option(
+            "--config", "config_file", metavar="FILE", help="the configuration; without it, server.toml in the home"
+        ),
+        click.option(
+            "--max-sessions",
+            metavar="N",
+            callback=number(0, 0x7FFFFFFF, "It is a number; 0 is no limit."),
+            help="how many sessions may exist at once",
+        ),
+        click.option("--require-encryption", is_flag=True, help="refuse clients that cannot encrypt"),
+    ):
+        function = option(function)
+    return function
+
+
+@verb(
+    "serve",
+    syntax="lanman serve [[NAME=]DIR ...] [--listen ADDR ...] [--port N] [--config FILE] [--max-sessions N] "
+    "[--require-encryption]",
+    about="""
+Is the Server service, until it is stopped with Ctrl-C, `lanman stop server` or a SIGTERM; SIGHUP reads the
+configuration again. Accounts, configuration and the control socket are kept in the home (--home).
+Each folder is shared under the name given, or its own. Port 0 is any port that is free.
+""",
+    examples="""
+lanman serve /srv/projects --port 4450
+lanman serve pub=/srv/data --listen 127.0.0.1
+""",
+    takes_paths=True,
+)
+@click.argument("folders", nargs=-1)
+@server_options
+def serve(
+    call: Call,
+    folders: tuple[str, ...],
+    listen: tuple[str, ...],
+    config_file: str | None,
+    max_sessions: int | None,
+    require_encryption: bool,
+) -> int | None:
+    home = own_home(call)
+    configuration = configured(call, home, listen, config_file, max_sessions, require_encryption)
+    shares = dict(configuration.shares) | shares_of(folders)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    return asyncio.run(_serve(dataclasses.replace(configuration, shares=shares), home))
+
+
+def own_home(call: Call) -> Home:
+    """The home of this user's Server. Raises LanmanError where another machine was named."""
+    from lanman.net.home import default_home
+
+    if call.server is not None:
+        message = f"{call.server}: a Server service is started and stopped on the machine itself"
+        raise LanmanError(message, code=codes.ERROR_NOT_SUPPORTED, hint="Leave out -S.")
+    return default_home(call.home)
+
+
+def configured(
+    call: Call,
+    home: Home,
+    listen: tuple[str, ...],
+    config_file: str | None,
+    max_sessions: int | None,
+    require_encryption: bool,
+) -> Configuration:
+    """The configuration file, and what was given on the command line put over it."""
+    from lanman.net.configuration import read_configuration, with_options
+
+    path = Path(config_file) if config_file is not None else home.configuration
+    if config_file is not None and not path.exists():
+        raise LanmanError(f"{path}: there is no such configuration file", code=codes.ERROR_FILE_NOT_FOUND)
+    return with_options(
+        read_configuration(path),
+        listen=listen or None,
+        port=call.given_port,
+        max_sessions=max_sessions,
+        encryption="required" if require_encryption else None,
+    )
+
+
+def shares_of(folders: Sequence[str]) -> dict[str, Any]:
+    """`[NAME=]DIR` as shares. Raises LanmanError for what is no folder."""
+    from lanman.net.configuration import ShareConfiguration
+
+    shares = {}
+    for word in folders:
+        name, equals, folder = word.partition("=")
+        if not equals or "/" in name:
+            name, folder = "", word
+        path = Path(folder).absolute()
+        if not path.is_dir():
+            raise LanmanError(f"{folder}: there is no such folder", code=codes.ERROR_PATH_NOT_FOUND)
+        name = name or path.name
+        if not name:
+            raise DialectError(3953, hint=f"{folder} has no name of its own: write NAME={folder}.")
+        shares[name] = ShareConfiguration(str(path))
+    return shares
+
+
+async def _serve(configuration: Configuration, home: Home) -> int | None:
+    from lanman.net.server import SmbServer
+
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        server.request_stop()
+
+    server = SmbServer(configuration, home)
+    loop = asyncio.get_running_loop()
+    async with server:
+        _check_shares(server, configuration)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        loop.add_signal_handler(signal.SIGTERM, server.request_stop)
+        loop.add_signal_handler(signal.SIGHUP, _reload, server)
+        where = [f"  {host} port {port}" for host, port in server.addresses]
+        output.emit([codes.message_text(3524, SERVICE), "", "Listening on", *map(escape, where), ""])
+        await server.wait_stopped()
+    return output.EXIT_INTERRUPTED if interrupted else None
+
+
+def _check_shares(server: SmbServer, configuration: Configuration) -> None:
+    """Raise LanmanError for a folder that the Server was to share and does not."""
+    shared = {share.name.casefold() for share in server.service.shares()}
+    for name, share in configuration.shares.items():
+        if name.casefold() not in shared:
+            raise LanmanError(f"{share.path}: this Server cannot share folders", code=codes.ERROR_NOT_SUPPORTED)
+
+
+def _reload(server: SmbServer) -> None:
+    try:
+        server.reload()
+    except LanmanError as error:
+        output.report(error)
+
+
+# --- in the background
+
+
+@verb(
+    "start",
+    syntax="lanman start server [--listen ADDR ...] [--port N] [--config FILE] [--max-sessions N] "
+    "[--require-encryption]",
+    about=f"Starts this user's Server service in the background. What it has to say goes to {LOG_NAME} in its home.",
+)
+@click.argument("service")
+@server_options
+def start(
+    call: Call,
+    service: str,
+    listen: tuple[str, ...],
+    config_file: str | None,
+    max_sessions: int | None,
+    require_encryption: bool,
+) -> None:
+    _must_be_server(service)
+    home = own_home(call)
+    configured(call, home, listen, config_file, max_sessions, require_encryption)
+    words = [f"--listen={address}" for address in listen]
+    words += [] if call.given_port is None else [f"--port={call.given_port}"]
+    words += [] if config_file is None else [f"--config={Path(config_file).absolute()}"]
+    words += [] if max_sessions is None else [f"--max-sessions={max_sessions}"]
+    words += ["--require-encryption"] if require_encryption else []
+    start_service(home, words, call.timeout)
+
+
+def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
+    """Start the Server of `home` in the background, and wait until it answers. Raises LanmanError."""
+    home.prepare()
+    if is_running(home):
+        raise LanmanError(
+            f"{home.path}: {codes.win32_text(codes.NERR_ServiceInstalled)}",
+            code=codes.NERR_ServiceInstalled,
+            hint="`lanman stop server` stops it.",
+        )
+    output.emit([codes.message_text(3522, SERVICE)])
+    environment = {name: value for name, value in os.environ.items() if name != "LANMAN_PASSWORD"}
+    with open(home.path / LOG_NAME, "ab", opener=_private) as log:
+        said_before = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lanman", "serve", f"--home={home.path}", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+            env=environment,
+        )
+    deadline = time.monotonic() + timeout
+    while not is_running(home):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            raise _not_started(home, said_before)
+        time.sleep(POLL)
+    output.emit([codes.message_text(3524, SERVICE), ""])
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _not_started(home: Home, said_before: int) -> LanmanError:
+    """3523, and what the Server itself said about it."""
+    log = home.path / LOG_NAME
+    said = log.read_bytes()[said_before:].decode("utf-8", "replace")
+    lines = [line for line in said.splitlines() if line and not line.startswith("More help is available")]
+    return LanmanError(
+        codes.message_text(3523, SERVICE),
+        code=3523,
+        hint=f"It said: {' '.join(lines[-3:])}" if lines else f"See {log}.",
+    )
+
+
+def is_running(home: Home) -> bool:
+    """Whether a Server answers on the home's control socket. Raises AccessDenied for one that is not ours to ask."""
+    from lanman.net.home import connect_unix
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            connect_unix(client, home.control)
+        except PermissionError:
+            hint = "Only root and the user that the Server runs as may use its control socket."
+            raise AccessDenied(f"{home.control}: access denied", hint=hint) from None
+        except OSError:
+            return False
+        return True
+
+
+@verb("stop", syntax="lanman stop server", about="Stops this user's Server service; all of its sessions end.")
+@click.argument("service")
+def stop(call: Call, service: str) -> None:
+    _must_be_server(service)
+    home = own_home(call)
+    if not is_running(home):
+        raise LanmanError(codes.message_text(3521, SERVICE), code=3521, hint=f"Nobody listens at {home.control}.")
+    output.emit([codes.message_text(3527, SERVICE)])
+    asyncio.run(_request_stop(home, call.timeout))
+    deadline = time.monotonic() + call.timeout
+    while is_running(home):
+        if time.monotonic() > deadline:
+            raise LanmanError(codes.message_text(3528, SERVICE), code=3528, hint=f"See {home.path / LOG_NAME}.")
+        time.sleep(POLL)
+    output.emit([codes.message_text(3529, SERVICE), ""])
+
+
+async def _request_stop(home: Home, timeout: float) -> None:
+    from lanman.net.control import ControlClient
+
+    try:
+        async with asyncio.timeout(timeout), ControlClient(home.control) as client:
+            await client.stop()
+    except TimeoutError:
+        message = f"{home.control}: the Server does not answer"
+        raise LanmanError(message, code=codes.ERROR_SERVICE_REQUEST_TIMEOUT) from None
+
+
+def _must_be_server(name: str) -> None:
+    if name.casefold() not in ("server", "lanmanserver"):
+        raise LanmanError(
+            f"{name}: {codes.win32_text(codes.NERR_BadServiceName)}",
+            code=codes.NERR_BadServiceName,
+            hint="lanman has the Server service: `server`.",
+        )
