@@ -12,7 +12,7 @@ _INVALID: Final = re.compile(r'["/\\\[\]:|<>+=;,?\x01-\x1f]')
 
 
 class NameType(NamedTuple):
-    """How long a name may be, in LAN Manager 2.x too, and which characters no name of this type has beside the usual."""
+    """How long a name may be, in LAN Manager 2.x too, and which characters it may not have beside the usual."""
 
     shortest: int
     longest: int
