@@ -1,0 +1,563 @@
+"""The client's half of an SMB 2/3 connection (MS-SMB2 3.2): message ids, credits, and what a server may answer.
+
+    connection = ClientConnection(client_guid=..., random=os.urandom)
+    connection.negotiate()                                   # then send data_to_send(), feed receive_data()
+    message_id = connection.send(SessionSetupRequest(...))   # until its answer is STATUS_SUCCESS
+    connection.establish_session(session_id, session_key, final=message_id)
+    connection.send(TreeConnectRequest(0, path), session_id=session_id)
+
+Rules:
+
+* Every request of an established session is signed, or encrypted; so is every answer, or the connection is dead.
+  Excepted are STATUS_PENDING (3.2.5.1.3), and the two statuses of a server that has no keys any more (the session is
+  gone or expired).
+* An answer must be one to a request that is waiting, of its command and of its session.
+* The final SESSION_SETUP answer proves, on 3.1.1, that nobody touched what led to it; below 3.1.1 that is what
+  `build_validate_negotiate` and `check_validate_negotiate` are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lanman.codes import (
+    STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_NETWORK_SESSION_EXPIRED,
+    STATUS_PENDING,
+    STATUS_SUCCESS,
+    STATUS_USER_SESSION_DELETED,
+)
+from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
+from lanman.smb2 import crypto
+from lanman.smb2.connection import Connection, Event, Negotiated, Session, credits_for
+from lanman.smb2.constants import (
+    AES_128_CCM,
+    AES_128_GCM,
+    AES_256_CCM,
+    AES_256_GCM,
+    AES_CMAC,
+    AES_GMAC,
+    ALL_DIALECTS,
+    ANY_FILE_ID,
+    FSCTL_VALIDATE_NEGOTIATE_INFO,
+    HMAC_SHA256,
+    RELATED_SESSION_ID,
+    RELATED_TREE_ID,
+    SHA_512,
+    SMB1_PROTOCOL_ID,
+    SMB2_CANCEL,
+    SMB2_ENCRYPTION_CAPABILITIES,
+    SMB2_FLAGS_ASYNC_COMMAND,
+    SMB2_FLAGS_RELATED_OPERATIONS,
+    SMB2_FLAGS_SERVER_TO_REDIR,
+    SMB2_FLAGS_SIGNED,
+    SMB2_GLOBAL_CAP_ENCRYPTION,
+    SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_LOGOFF,
+    SMB2_NEGOTIATE,
+    SMB2_NEGOTIATE_SIGNING_REQUIRED,
+    SMB2_OPLOCK_BREAK,
+    SMB2_PREAUTH_INTEGRITY_CAPABILITIES,
+    SMB2_SESSION_SETUP,
+    SMB2_SIGNING_CAPABILITIES,
+    UNSOLICITED,
+    Dialect,
+)
+from lanman.smb2.header import Header
+from lanman.smb2.messages import (
+    CancelRequest,
+    EncryptionCapabilities,
+    ErrorResponse,
+    IoctlRequest,
+    IoctlResponse,
+    Message,
+    NegotiateContext,
+    NegotiateRequest,
+    NegotiateResponse,
+    NetnameNegotiateContextId,
+    PreauthIntegrityCapabilities,
+    SigningCapabilities,
+    ValidateNegotiateInfoRequest,
+    ValidateNegotiateInfoResponse,
+    command_name,
+    unpack_response,
+)
+from lanman.wire import Data
+
+ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
+ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
+CREDITS_WANTED: Final = 128
+# What a server that has lost a session's keys may answer unsigned. Faking it gains no more than cutting the wire.
+_KEYLESS: Final = frozenset({STATUS_USER_SESSION_DELETED, STATUS_NETWORK_SESSION_EXPIRED})
+# 3.2.5.2: sizes below this would make no sense to anybody.
+_LEAST_SIZE: Final = 4096
+
+
+@dataclass(slots=True)
+class ResponseReceived(Event):
+    """A request was answered. `message` is the command's response, or an ErrorResponse where `status` calls for one."""
+
+    message_id: int
+    status: int
+    header: Header
+    message: Message
+    size: int
+
+
+@dataclass(slots=True)
+class PendingReceived(Event):
+    """The server says that an answer will take its time (STATUS_PENDING)."""
+
+    message_id: int
+    async_id: int
+
+
+@dataclass(slots=True)
+class OplockBreakReceived(Event):
+    """The server breaks an oplock or a lease: OplockBreak or LeaseBreakNotification."""
+
+    header: Header
+    message: Message
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request that waits for its answer. `preauth` is the hash with the request in it, of a log-on's leg."""
+
+    command: int
+    session_id: int
+    session: Session | None
+    encrypted: bool
+    preauth: bytes = b""
+    async_id: int = 0
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class _Final:
+    """The answer that ended a log-on, kept until the keys are there that prove it."""
+
+    header: Header
+    pdu: bytes
+    preauth: bytes
+
+
+class ClientConnection(Connection):
+    """A client's end. `random(n)` gives n unpredictable bytes.
+
+    `dialects`, `signing_algorithms` and `ciphers` are what is offered, algorithms best first; `encrypt` encrypts every
+    session, and refuses one that cannot be. `server_name` is told to the server on 3.1.1 where it is not empty.
+    """
+
+    _is_server = False
+
+    def __init__(
+        self,
+        *,
+        client_guid: bytes,
+        random: Callable[[int], bytes],
+        dialects: Sequence[int] = ALL_DIALECTS,
+        signing_algorithms: Sequence[int] = ALL_SIGNING_ALGORITHMS,
+        ciphers: Sequence[int] = ALL_CIPHERS,
+        encrypt: bool = False,
+        server_name: str = "",
+    ) -> None:
+        super().__init__(random)
+        if not dialects:
+            raise LocalProtocolError("no dialect to offer")
+        self._client_guid = client_guid
+        self._dialects = sorted(int(dialect) for dialect in dialects)
+        self._signing_algorithms = list(signing_algorithms)
+        self._ciphers = list(ciphers)
+        self._encrypt = encrypt
+        self._server_name = server_name
+        self._offer: NegotiateRequest | None = None
+        self._offer_pdu = b""
+        self._next_id = 0
+        self._credits = 1
+        self._pending: dict[int, _Pending] = {}
+        self._logons: dict[int, bytes] = {}
+        self._finals: dict[int, _Final] = {}
+
+    # --- asking ---
+
+    @property
+    def credits(self) -> int:
+        """Credits in hand."""
+        return self._credits
+
+    def negotiate(self) -> int:
+        """Send the NEGOTIATE (3.2.4.2.2); its message id. `negotiated` is set when its answer has come."""
+        if self._offer is not None:
+            raise LocalProtocolError("NEGOTIATE was sent before")
+        capabilities = 0
+        if self._dialects[-1] >= Dialect.SMB_3_0:
+            capabilities = SMB2_GLOBAL_CAP_LARGE_MTU | (SMB2_GLOBAL_CAP_ENCRYPTION if self._ciphers else 0)
+        contexts: list[NegotiateContext] = []
+        if Dialect.SMB_3_1_1 in self._dialects:
+            contexts = self._contexts()
+        # 2.2.3: a client that knows 2.0.2 only has no GUID.
+        client_guid = self._client_guid if self._dialects[-1] > Dialect.SMB_2_0_2 else bytes(16)
+        self._offer = NegotiateRequest(
+            self._dialects, SMB2_NEGOTIATE_SIGNING_REQUIRED, capabilities, client_guid, contexts
+        )
+        header, body = self._request(self._offer, 0, 0, 0)
+        pdu = header.pack() + b"".join(body)
+        self._offer_pdu = pdu
+        self._send_frame([pdu])
+        return header.message_id
+
+    def _contexts(self) -> list[NegotiateContext]:
+        offered: list[
+            PreauthIntegrityCapabilities | EncryptionCapabilities | SigningCapabilities | NetnameNegotiateContextId
+        ] = [PreauthIntegrityCapabilities([SHA_512], self._random(32))]
+        if self._ciphers:
+            offered.append(EncryptionCapabilities(self._ciphers))
+        if self._signing_algorithms:
+            offered.append(SigningCapabilities(self._signing_algorithms))
+        if self._server_name:
+            offered.append(NetnameNegotiateContextId(self._server_name))
+        return [NegotiateContext(each.type, each.pack()) for each in offered]
+
+    def charge(self, message: Message) -> int:
+        """The credits that a request would cost."""
+        return credits_for(message) if self.negotiated is not None and self.negotiated.multi_credit else 1
+
+    def can_send(self, message: Message) -> bool:
+        """Whether there are credits for it."""
+        return self.charge(message) <= self._credits
+
+    def send(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> int:
+        """Send a request; its message id. Raises LocalProtocolError where credits are missing or it is too early."""
+        session = self._ready(session_id)
+        header, body = self._request(message, session_id, tree_id, 0)
+        pending = self._pending[header.message_id]
+        if message.command == SMB2_SESSION_SETUP and session is None:
+            self._send_logon_leg(header, body, pending)
+        elif session is None or not session.protected:
+            self._send_frame([header.pack(), *body])
+        elif session.encrypt:
+            self._send_sealed(session, [header.pack(), *body])
+        else:
+            self._send_frame([self._sign(session, header, body), *body])
+        return header.message_id
+
+    def send_compound(
+        self, messages: Sequence[Message], *, session_id: int, tree_id: int = 0, related: bool = True
+    ) -> list[int]:
+        """Send requests in one frame (3.2.4.1.4); their message ids. Where related, ANY_FILE_ID is the CREATE's."""
+        session = self._ready(session_id)
+        if not messages or sum(map(self.charge, messages)) > self._credits:
+            raise LocalProtocolError("a compound wants messages, and credits for all of them")
+        protected = session if session is not None and session.protected else None
+        frame: list[Data] = []
+        message_ids: list[int] = []
+        for number, message in enumerate(messages):
+            flags = SMB2_FLAGS_RELATED_OPERATIONS if related and number else 0
+            header, body = self._request(message, session_id, tree_id, flags)
+            message_ids.append(header.message_id)
+            if flags:
+                header.session_id, header.tree_id = RELATED_SESSION_ID, RELATED_TREE_ID
+            size = 64 + sum(map(len, body))
+            if number < len(messages) - 1:
+                body.append(bytes(-size % 8))
+                header.next_command = size + -size % 8
+            signed = protected is not None and not protected.encrypt
+            frame.append(self._sign(protected, header, body) if protected and signed else header.pack())
+            frame += body
+        if protected is not None and protected.encrypt:
+            self._send_sealed(protected, frame)
+        else:
+            self._send_frame(frame)
+        return message_ids
+
+    def cancel(self, message_id: int) -> None:
+        """Ask the server to give a request up (3.2.4.24); its answer still comes. No error if it is not waiting."""
+        pending = self._pending.get(message_id)
+        if pending is None or pending.cancelled or self._dead:
+            return
+        pending.cancelled = True
+        header = Header(SMB2_CANCEL, message_id, pending.session_id)
+        if pending.async_id:
+            header.flags, header.async_id = SMB2_FLAGS_ASYNC_COMMAND, pending.async_id
+        body = CancelRequest().parts()
+        session = pending.session
+        if session is None or not session.protected:
+            self._send_frame([header.pack(), *body])
+        elif session.encrypt:
+            self._send_sealed(session, [header.pack(), *body])
+        else:
+            self._send_frame([self._sign(session, header, body), *body])
+
+    def _ready(self, session_id: int) -> Session | None:
+        if self._dead:
+            raise LocalProtocolError("the connection is over")
+        if self.negotiated is None:
+            raise LocalProtocolError("nothing has been negotiated yet")
+        return self._sessions.get(session_id)
+
+    def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
+        """Header and body of a request, which waits from now on."""
+        charge = self.charge(message)
+        if charge > self._credits:
+            raise LocalProtocolError(
+                f"{command_name(message.command)} costs {charge} credits, {self._credits} are there"
+            )
+        body = message.parts()
+        multi_credit = self.negotiated is not None and self.negotiated.multi_credit
+        self._credits -= charge
+        header = Header(
+            message.command,
+            self._next_id,
+            session_id,
+            tree_id,
+            flags,
+            0,
+            max(charge, CREDITS_WANTED - self._credits),
+            charge if multi_credit else 0,
+        )
+        self._next_id += charge
+        session = self._sessions.get(session_id)
+        encrypted = session is not None and session.encrypt
+        self._pending[header.message_id] = _Pending(message.command, session_id, session, encrypted)
+        return header, body
+
+    def _send_logon_leg(self, header: Header, body: list[Data], pending: _Pending) -> None:
+        """A leg of a new session's log-on: all of them are part of the hash that the keys come from (3.2.5.3)."""
+        pdu = header.pack() + b"".join(body)
+        if self.negotiated is not None and self.negotiated.dialect == Dialect.SMB_3_1_1:
+            pending.preauth = crypto.preauth_hash(self._logons.get(header.session_id, self._preauth), pdu)
+        self._send_frame([pdu])
+
+    # --- sessions ---
+
+    def establish_session(
+        self,
+        session_id: int,
+        session_key: bytes,
+        *,
+        final: int,
+        encrypt: bool = False,
+        anonymous_or_guest: bool = False,
+    ) -> None:
+        """The log-on that the answer to `final` ended is a session now (3.2.5.3.1).
+
+        `final` is the message id of the SESSION_SETUP that was answered with STATUS_SUCCESS, which is verified now.
+        After a renewed log-on (3.2.5.3.2) nothing changes: the keys stay those of the first.
+        Raises RemoteProtocolError where the answer is not the server's, or where it cannot encrypt and should.
+        """
+        kept = self._finals.pop(final, None)
+        self._logons.pop(session_id, None)
+        if session_id in self._sessions:
+            return
+        if kept is None or kept.header.session_id != session_id or self.negotiated is None:
+            raise LocalProtocolError(f"message {final} ended no log-on of session {session_id:#x}")
+        encrypt = encrypt or self._encrypt
+        if encrypt and not self.negotiated.cipher:
+            raise self._failed("the session is to be encrypted, and the server cannot")
+        if encrypt and anonymous_or_guest:
+            raise self._failed("an anonymous or guest session has no key to encrypt with")
+        session = self._new_session(
+            session_id, session_key, kept.preauth, protected=not anonymous_or_guest, encrypt=encrypt
+        )
+        if session.protected:
+            if kept.header.flags & SMB2_FLAGS_SIGNED:
+                if not self._verify(session, kept.header, memoryview(kept.pdu)):
+                    raise self._failed(
+                        "the log-on's last answer is signed wrongly: somebody has been at the negotiation"
+                    )
+            elif self.negotiated.dialect == Dialect.SMB_3_1_1:
+                # 3.2.5.3.1: on 3.1.1 that signature is what protects everything before it.
+                raise self._failed("the log-on's last answer is not signed")
+        self._sessions[session_id] = session
+        self._allow_large_frames()
+
+    def encrypt_session(self, session_id: int) -> None:
+        """Encrypt from now on, because a share wants it (3.2.5.5). RemoteProtocolError where that is impossible."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise LocalProtocolError(f"there is no session {session_id:#x}")
+        if session.sealer is None:
+            raise self._failed("the server wants encryption without having negotiated it")
+        session.encrypt = True
+
+    def _failed(self, why: str) -> RemoteProtocolError:
+        self._dead = True
+        return RemoteProtocolError(why)
+
+    def _send_sealed(self, session: Session, frame: list[Data]) -> None:
+        assert session.sealer is not None
+        self._send_frame(session.sealer.seal(b"".join(frame)))
+
+    # --- was it really the server? (dialects below 3.1.1) ---
+
+    def build_validate_negotiate(self) -> IoctlRequest:
+        """The request that has the server repeat, signed, what was negotiated (3.2.5.5). For any tree connect."""
+        offer = self._offer
+        if offer is None:
+            raise LocalProtocolError("nothing has been negotiated yet")
+        said = ValidateNegotiateInfoRequest(offer.capabilities, offer.client_guid, offer.security_mode, offer.dialects)
+        return IoctlRequest(
+            ctl_code=FSCTL_VALIDATE_NEGOTIATE_INFO, file_id=ANY_FILE_ID, input=said.pack(), max_output_response=24
+        )
+
+    def check_validate_negotiate(self, response: IoctlResponse) -> None:
+        """Raise RemoteProtocolError if the server said something else in its NEGOTIATE (3.2.5.14.12).
+
+        An answer with an error status proves as much, since it is signed, by a server that does not know the request;
+        STATUS_ACCESS_DENIED alone means that the NEGOTIATE was changed. That is the caller's to see.
+        """
+        if self.negotiated is None:
+            raise LocalProtocolError("nothing has been negotiated yet")
+        said = ValidateNegotiateInfoResponse.unpack(memoryview(response.output))
+        heard = self.negotiated
+        if (said.capabilities, said.guid, said.security_mode, said.dialect) != (
+            heard.capabilities,
+            heard.server_guid,
+            heard.security_mode,
+            heard.dialect,
+        ):
+            raise self._failed("the NEGOTIATE was changed on its way: the connection has been weakened")
+
+    # --- answers ---
+
+    def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
+        if bytes(frame[:4]) == SMB1_PROTOCOL_ID:
+            raise MalformedMessage("the server speaks SMB 1")
+        messages, sealed_for = self._open(frame)
+        for header, pdu in self._split(messages):
+            if not header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
+                raise RemoteProtocolError("the server sends a request")
+            if header.message_id == UNSOLICITED:
+                self._receive_break(header, pdu, events)
+            else:
+                self._receive_response(header, pdu, sealed_for, events)
+
+    def _receive_break(self, header: Header, pdu: memoryview, events: list[Event]) -> None:
+        # 3.2.5.19: the one thing that a server says unasked. It is not signed.
+        if header.command != SMB2_OPLOCK_BREAK or not self._sessions:
+            raise RemoteProtocolError(f"the server says {command_name(header.command)} unasked")
+        events.append(OplockBreakReceived(header, unpack_response(header.command, STATUS_SUCCESS, pdu)))
+
+    def _receive_response(
+        self, header: Header, pdu: memoryview, sealed_for: Session | None, events: list[Event]
+    ) -> None:
+        pending = self._pending.get(header.message_id)
+        if pending is None or pending.command != header.command:
+            raise RemoteProtocolError(f"an answer to no request: {command_name(header.command)} {header.message_id}")
+        if header.session_id != pending.session_id and pending.session_id:
+            raise RemoteProtocolError(f"{command_name(header.command)} is answered for another session")
+        if sealed_for is not None and sealed_for is not pending.session:
+            raise RemoteProtocolError(f"{command_name(header.command)} is answered under another session's key")
+        if header.status == STATUS_PENDING:
+            self._receive_interim(header, pending, events)
+            return
+        if header.flags & SMB2_FLAGS_ASYNC_COMMAND and header.async_id != pending.async_id:
+            raise RemoteProtocolError(f"{command_name(header.command)} is answered under another AsyncId")
+        session = pending.session
+        if session is not None and session.protected and sealed_for is None:
+            self._check_signature(session, header, pdu, pending)
+        message = unpack_response(header.command, header.status, pdu)
+        del self._pending[header.message_id]
+        self._credits += header.credits
+        if header.command == SMB2_NEGOTIATE:
+            self._receive_negotiate(header, message, pdu)
+        elif header.command == SMB2_SESSION_SETUP and session is None:
+            self._receive_logon_leg(header, pdu, pending)
+        elif header.command == SMB2_LOGOFF and header.status == STATUS_SUCCESS:
+            self._sessions.pop(pending.session_id, None)
+        events.append(ResponseReceived(header.message_id, header.status, header, message, len(pdu)))
+
+    def _receive_interim(self, header: Header, pending: _Pending, events: list[Event]) -> None:
+        """3.2.5.1.5. It is not signed, so it changes nothing but how a CANCEL names the request."""
+        if not header.flags & SMB2_FLAGS_ASYNC_COMMAND or not header.async_id or pending.async_id:
+            raise RemoteProtocolError(f"{command_name(header.command)}: an interim answer without its own AsyncId")
+        if header.command in (SMB2_NEGOTIATE, SMB2_SESSION_SETUP):
+            raise RemoteProtocolError(f"{command_name(header.command)} cannot be answered later")
+        pending.async_id = header.async_id
+        self._credits += header.credits
+        events.append(PendingReceived(header.message_id, header.async_id))
+
+    def _check_signature(self, session: Session, header: Header, pdu: memoryview, pending: _Pending) -> None:
+        """3.2.5.1.3, for an answer that was not encrypted."""
+        if header.flags & SMB2_FLAGS_SIGNED:
+            if not self._verify(session, header, pdu):
+                raise RemoteProtocolError(f"the answer to {command_name(header.command)} is signed wrongly")
+        elif header.status not in _KEYLESS:
+            raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not signed")
+        if pending.encrypted and header.status not in _KEYLESS:
+            raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not encrypted")
+
+    def _receive_logon_leg(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
+        if header.status == STATUS_MORE_PROCESSING_REQUIRED:
+            if not header.session_id or header.session_id in self._sessions:
+                raise RemoteProtocolError("SESSION_SETUP: the new session's id is taken")
+            if pending.preauth:
+                self._logons[header.session_id] = crypto.preauth_hash(pending.preauth, pdu)
+            return
+        self._logons.pop(pending.session_id, None)
+        if header.status == STATUS_SUCCESS:
+            if not header.session_id or header.session_id in self._sessions:
+                raise RemoteProtocolError("SESSION_SETUP: the new session's id is taken")
+            self._finals[header.message_id] = _Final(header, bytes(pdu), pending.preauth)
+
+    # --- NEGOTIATE ---
+
+    def _receive_negotiate(self, header: Header, message: Message, pdu: memoryview) -> None:
+        """3.2.5.2."""
+        if isinstance(message, ErrorResponse):
+            return
+        assert isinstance(message, NegotiateResponse)
+        dialect = message.dialect_revision
+        if dialect not in self._dialects:
+            raise RemoteProtocolError(f"the server chose dialect {dialect:#06x}, which was not offered")
+        if min(message.max_transact_size, message.max_read_size, message.max_write_size) < _LEAST_SIZE:
+            raise RemoteProtocolError("the server takes no payload worth mentioning")
+        cipher, signing = 0, HMAC_SHA256
+        if dialect >= Dialect.SMB_3_0:
+            signing = AES_CMAC
+            if message.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
+                cipher = AES_128_CCM
+        if dialect == Dialect.SMB_3_1_1:
+            cipher, signing = self._chosen(message)
+            self._preauth = crypto.preauth_hash(crypto.preauth_hash(self._preauth, self._offer_pdu), pdu)
+        self.negotiated = Negotiated(
+            dialect=dialect,
+            max_transact_size=message.max_transact_size,
+            max_read_size=message.max_read_size,
+            max_write_size=message.max_write_size,
+            server_guid=message.server_guid,
+            client_guid=self._client_guid,
+            security_mode=message.security_mode,
+            capabilities=message.capabilities,
+            security_blob=message.security_buffer,
+            cipher=cipher,
+            signing_algorithm=signing,
+            signing_required=bool(message.security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
+        )
+        self._offer_pdu = b""
+
+    def _chosen(self, message: NegotiateResponse) -> tuple[int, int]:
+        """Cipher and signing algorithm out of the contexts of 3.1.1."""
+        contexts: dict[int, bytes] = {}
+        for context in message.contexts:
+            if contexts.setdefault(context.type, context.data) is not context.data:
+                raise RemoteProtocolError(f"the server sent negotiate context {context.type} twice")
+        hashes = contexts.get(SMB2_PREAUTH_INTEGRITY_CAPABILITIES)
+        if hashes is None or PreauthIntegrityCapabilities.unpack(hashes).hash_algorithms != [SHA_512]:
+            raise RemoteProtocolError("the server chose no hash for pre-authentication integrity")
+        cipher, signing = 0, AES_CMAC
+        if (data := contexts.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None:
+            cipher = _only(EncryptionCapabilities.unpack(data).algorithms, [*self._ciphers, 0], "cipher")
+        if (data := contexts.get(SMB2_SIGNING_CAPABILITIES)) is not None:
+            offered = self._signing_algorithms
+            signing = _only(SigningCapabilities.unpack(data).algorithms, offered, "signing algorithm")
+        return cipher, signing
+
+
+def _only(chosen: Sequence[int], offered: Sequence[int], what: str) -> int:
+    if len(chosen) != 1 or chosen[0] not in offered:
+        raise RemoteProtocolError(f"the server chose a {what} that was not offered")
+    return chosen[0]

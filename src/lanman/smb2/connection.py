@@ -1,0 +1,279 @@
+"""The role-neutral half of an SMB 2/3 connection: frames, compounds, signatures, encryption, pre-authentication hash.
+
+Rules that hold for both ends:
+
+* Bytes go in by `receive_data` and come out of `data_to_send`, in frames of the direct TCP transport (MS-SMB2 2.1).
+  Nothing here waits, reads a clock or draws random numbers.
+* A frame holds one message or a compound of several, or a TRANSFORM_HEADER and the same, encrypted.
+* After a RemoteProtocolError (MalformedMessage is one) the connection is dead: close the transport. Answers made before
+  that may still be sent.
+* Before anybody has logged on a frame is at most `FIRST_FRAME_LIMIT` long, afterwards as long as NEGOTIATE allowed.
+* A session here is its keys and what must be done with them. Who the user is, is nobody's business in this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lanman.errors import MalformedMessage, ProtocolError, RemoteProtocolError
+from lanman.smb2 import crypto
+from lanman.smb2.constants import (
+    AES_CMAC,
+    HMAC_SHA256,
+    SMB2_CANCEL,
+    SMB2_COMPRESSION_PROTOCOL_ID,
+    SMB2_FLAGS_SIGNED,
+    SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_TRANSFORM_PROTOCOL_ID,
+    Dialect,
+)
+from lanman.smb2.header import HEADER_SIZE, TRANSFORM_SIZE, Header, TransformHeader
+from lanman.smb2.messages import Message
+from lanman.wire import Data
+
+# A security buffer's length is 16 bits wide; headers, contexts and a compound's small change come on top.
+FIRST_FRAME_LIMIT: Final = 0x10000 + 0x1000
+# What a frame may be longer than the largest payload: headers, and the other messages of a compound.
+_FRAME_EXTRA: Final = 0x10000
+# The direct TCP transport has 24 bits for a length (2.1).
+_LARGEST_FRAME: Final = 0xFFFFFF
+NO_PREAUTH: Final = bytes(64)
+
+
+@dataclass(slots=True)
+class Negotiated:
+    """What NEGOTIATE settled. `cipher` is 0 where nothing can be encrypted; sizes are octets.
+
+    `signing_required` tells what the *peer* demands of us on top of what this side demands anyway.
+    """
+
+    dialect: int
+    max_transact_size: int
+    max_read_size: int
+    max_write_size: int
+    server_guid: bytes
+    client_guid: bytes
+    security_mode: int  # the peer's
+    capabilities: int  # the server's, as it told them
+    security_blob: bytes
+    cipher: int
+    signing_algorithm: int
+    signing_required: bool
+
+    @property
+    def multi_credit(self) -> bool:
+        """Whether a request may cost more than one credit (Connection.SupportsMultiCredit)."""
+        return self.dialect > Dialect.SMB_2_0_2 and bool(self.capabilities & SMB2_GLOBAL_CAP_LARGE_MTU)
+
+    @property
+    def default_signing_algorithm(self) -> int:
+        """What signs in a dialect that does not negotiate it."""
+        return AES_CMAC if self.dialect >= Dialect.SMB_3_0 else HMAC_SHA256
+
+
+class Event:
+    """Something that the peer did. The classes are beside the role that can see them."""
+
+    __slots__ = ()
+
+
+class Session:
+    """The keys of a session that has been established. No keys: an anonymous or guest one, which is unprotected."""
+
+    __slots__ = ("encrypt", "peer_key", "protected", "sealer", "session_id", "signing_key", "signing_required")
+
+    def __init__(self, session_id: int) -> None:
+        self.session_id = session_id
+        self.protected = False
+        self.encrypt = False
+        self.signing_key = b""
+        self.peer_key = b""
+        self.sealer: crypto.Sealer | None = None
+        self.signing_required = True  # the server may let a client off; this client never lets a server
+
+
+class Connection:
+    """One end of an SMB 2/3 connection. ClientConnection and ServerConnection add what differs."""
+
+    _is_server: bool
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        self.negotiated: Negotiated | None = None
+        self._random = random
+        self._sessions: dict[int, Session] = {}
+        self._preauth = NO_PREAUTH
+        self._outgoing: list[Data] = []
+        self._buffer = bytearray()
+        self._missing = 0  # octets that must come before the buffer is worth another look
+        self._frame_limit = FIRST_FRAME_LIMIT
+        self._dead = False
+
+    # --- bytes in, bytes out ---
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """What the peer did by saying `data`, in order. Raises RemoteProtocolError: the connection is dead then."""
+        if self._dead:
+            raise RemoteProtocolError("the connection is over")
+        events: list[Event] = []
+        try:
+            for frame in self._frames(data):
+                self._receive_frame(frame, events)
+        except ProtocolError:
+            self._dead = True
+            raise
+        return events
+
+    def data_to_send(self) -> list[Data]:
+        """Buffers for `transport.writelines()`; asking takes them."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def has_session(self, session_id: int) -> bool:
+        """Whether that session is established here."""
+        return session_id in self._sessions
+
+    def forget_session(self, session_id: int) -> None:
+        """Drop a session's keys. A session that is not there is no error."""
+        self._sessions.pop(session_id, None)
+        if not self._sessions:
+            self._frame_limit = FIRST_FRAME_LIMIT if self._is_server else self._frame_limit
+
+    # --- frames ---
+
+    def _frames(self, data: bytes) -> Iterator[memoryview]:
+        """The frames that are complete with `data`, without their 4 octets of length."""
+        received: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+            received, self._buffer = self._buffer, bytearray()
+        at, size = 0, len(received)
+        view = memoryview(received)
+        while size - at >= 4:
+            length = int.from_bytes(view[at : at + 4], "big")
+            if length > self._frame_limit:
+                raise MalformedMessage(self._too_long(bytes(view[at : at + 8]), length))
+            end = at + 4 + length
+            if end > size:
+                break
+            yield view[at + 4 : end]
+            at = end
+        if at < size:
+            self._buffer = bytearray(view[at:])
+            wanted = 4 + int.from_bytes(view[at : at + 4], "big") if size - at >= 4 else 4
+            self._missing = wanted - (size - at)
+
+    def _too_long(self, start: bytes, length: int) -> str:
+        if start[0]:
+            return "what comes is no SMB over TCP"
+        return f"a frame of {length} octets, where {self._frame_limit} are allowed"
+
+    def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
+        raise NotImplementedError
+
+    def _allow_large_frames(self) -> None:
+        """A session exists: frames may be as long as the largest payload and its headers."""
+        if self.negotiated is not None:
+            largest = max(
+                self.negotiated.max_transact_size, self.negotiated.max_read_size, self.negotiated.max_write_size
+            )
+            self._frame_limit = min(max(largest, FIRST_FRAME_LIMIT) + _FRAME_EXTRA, _LARGEST_FRAME)
+
+    def _send_frame(self, parts: Sequence[Data]) -> None:
+        size = sum(map(len, parts))
+        if size <= 4096:
+            self._outgoing.append(b"".join((size.to_bytes(4, "big"), *parts)))
+        else:
+            self._outgoing.append(size.to_bytes(4, "big") + parts[0])
+            self._outgoing += parts[1:]
+
+    # --- messages of a frame ---
+
+    @staticmethod
+    def _split(frame: memoryview) -> Iterator[tuple[Header, memoryview]]:
+        """The messages of a compound (3.2.5.1.9, 3.3.5.2.7), each with its header."""
+        while True:
+            header = Header.unpack(frame)
+            following = header.next_command
+            if not following:
+                yield header, frame
+                return
+            if following % 8 or following < HEADER_SIZE or following + HEADER_SIZE > len(frame):
+                raise MalformedMessage(f"NextCommand {following} leads nowhere")
+            yield header, frame[:following]
+            frame = frame[following:]
+
+    def _open(self, frame: memoryview) -> tuple[memoryview, Session | None]:
+        """A frame's messages, decrypted if they were encrypted, and then the session whose keys did it."""
+        magic = bytes(frame[:4])
+        if magic == SMB2_TRANSFORM_PROTOCOL_ID:
+            return self._decrypt(frame)
+        if magic == SMB2_COMPRESSION_PROTOCOL_ID:
+            raise RemoteProtocolError("a compressed message, and compression was not negotiated")
+        return frame, None
+
+    def _decrypt(self, frame: memoryview) -> tuple[memoryview, Session]:
+        """3.2.5.1.1, 3.3.5.2.1.1: whatever is wrong with an encrypted message ends the connection."""
+        header = TransformHeader.unpack(frame)
+        session = self._sessions.get(header.session_id)
+        if session is None or not session.peer_key or self.negotiated is None:
+            raise RemoteProtocolError("an encrypted message for a session that has no keys here")
+        # In 3.1.1 the field is Flags and says Encrypted; in 3.0 and 3.0.2 it is the cipher, AES-128-CCM. Both are 1.
+        if header.flags != 1 or header.original_message_size != len(frame) - TRANSFORM_SIZE:
+            raise RemoteProtocolError("TRANSFORM_HEADER: flags or size are wrong")
+        message = memoryview(crypto.unseal(self.negotiated.cipher, session.peer_key, header, frame))
+        if bytes(message[:4]) == SMB2_COMPRESSION_PROTOCOL_ID:
+            raise RemoteProtocolError("a compressed message, and compression was not negotiated")
+        return message, session
+
+    # --- signatures ---
+
+    def _verify(self, session: Session, header: Header, pdu: memoryview) -> bool:
+        """Whether the peer signed this message with the session's key (3.1.5.1)."""
+        assert self.negotiated is not None
+        nonce = crypto.signing_nonce(
+            header.message_id, response=not self._is_server, cancel=header.command == SMB2_CANCEL
+        )
+        return crypto.verify(self.negotiated.signing_algorithm, session.signing_key, pdu, nonce)
+
+    def _sign(self, session: Session, header: Header, body: list[Data]) -> bytes:
+        """The header of a message of ours, signed (3.1.4.1)."""
+        assert self.negotiated is not None
+        header.flags |= SMB2_FLAGS_SIGNED
+        bare = header.pack()
+        nonce = crypto.signing_nonce(header.message_id, response=self._is_server, cancel=header.command == SMB2_CANCEL)
+        signature = crypto.sign(self.negotiated.signing_algorithm, session.signing_key, [bare, *body], nonce)
+        return bare[:48] + signature
+
+    # --- sessions ---
+
+    def _new_session(
+        self, session_id: int, session_key: bytes, preauth: bytes, *, protected: bool, encrypt: bool
+    ) -> Session:
+        """A session's keys, derived for this side."""
+        assert self.negotiated is not None
+        session = Session(session_id)
+        if not protected:
+            return session
+        cipher = self.negotiated.cipher
+        keys = crypto.session_keys(self.negotiated.dialect, session_key, preauth, cipher)
+        session.protected = True
+        session.signing_key = keys.signing
+        if cipher:
+            own, peer = keys.client_to_server, keys.server_to_client
+            if self._is_server:
+                own, peer = peer, own
+            session.peer_key = peer
+            session.sealer = crypto.Sealer(cipher, own, session_id, self._random)
+            session.encrypt = encrypt
+        return session
+
+
+def credits_for(message: Message) -> int:
+    """What a request costs where multi-credit requests are possible (3.1.5.2)."""
+    size = message.payload_size()
+    return (size - 1) // 65536 + 1 if size else 1

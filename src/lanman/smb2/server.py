@@ -1,0 +1,629 @@
+"""The server's half of an SMB 2/3 connection (MS-SMB2 3.3): it negotiates, watches message ids, and answers.
+
+    connection = ServerConnection(server_guid=..., random=os.urandom, now_filetime=..., security_blob=hint)
+    for event in connection.receive_data(data):
+        if isinstance(event, RequestsReceived):
+            connection.respond([Response(request, status, message) for request in event.requests])
+
+Rules:
+
+* NEGOTIATE is answered here, SMB 1's multi-protocol one too. Everything else comes out as RequestsReceived, one event
+  for each frame, and waits for `respond`.
+* A request that must be refused whatever it wants says so in `status`: its signature is wrong or missing, its body is
+  malformed. What ends the connection raises RemoteProtocolError: message ids outside the window, encryption that does
+  not hold, an unprotected TREE_CONNECT on 3.1.1.
+* A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
+  sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
+* Credits: few before the log-on, then twice as many with every answer, up to MOST_CREDITS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from lanman.codes import (
+    STATUS_ACCESS_DENIED,
+    STATUS_INVALID_PARAMETER,
+    STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_NOT_SUPPORTED,
+    STATUS_PENDING,
+    STATUS_SMB_NO_PREAUTH_INTEGRITY_HASH_OVERLAP,
+    STATUS_SUCCESS,
+)
+from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
+from lanman.smb2 import crypto
+from lanman.smb2.connection import Connection, Event, Negotiated, Session, credits_for
+from lanman.smb2.constants import (
+    AES_128_CCM,
+    AES_128_GCM,
+    AES_256_CCM,
+    AES_256_GCM,
+    AES_CMAC,
+    AES_GMAC,
+    ALL_DIALECTS,
+    HMAC_SHA256,
+    SHA_512,
+    SMB1_PROTOCOL_ID,
+    SMB2_CANCEL,
+    SMB2_ENCRYPTION_CAPABILITIES,
+    SMB2_FLAGS_ASYNC_COMMAND,
+    SMB2_FLAGS_RELATED_OPERATIONS,
+    SMB2_FLAGS_SERVER_TO_REDIR,
+    SMB2_FLAGS_SIGNED,
+    SMB2_GLOBAL_CAP_ENCRYPTION,
+    SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_NEGOTIATE,
+    SMB2_NEGOTIATE_SIGNING_ENABLED,
+    SMB2_NEGOTIATE_SIGNING_REQUIRED,
+    SMB2_OPLOCK_BREAK,
+    SMB2_PREAUTH_INTEGRITY_CAPABILITIES,
+    SMB2_SESSION_SETUP,
+    SMB2_SIGNING_CAPABILITIES,
+    SMB2_TREE_CONNECT,
+    SMB2_WILDCARD,
+    UNSOLICITED,
+    Dialect,
+)
+from lanman.smb2.header import Header
+from lanman.smb2.messages import (
+    EncryptionCapabilities,
+    ErrorResponse,
+    Message,
+    NegotiateContext,
+    NegotiateRequest,
+    NegotiateResponse,
+    PreauthIntegrityCapabilities,
+    SessionSetupRequest,
+    SigningCapabilities,
+    ValidateNegotiateInfoRequest,
+    ValidateNegotiateInfoResponse,
+    unpack_request,
+)
+from lanman.wire import Data
+
+ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
+ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
+FIRST_CREDITS: Final = 32
+MOST_CREDITS: Final = 512
+_SMB1_NEGOTIATE: Final = 0x72
+_SMB1_HEADER_SIZE: Final = 32
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A request. `session_id` and `tree_id` of a related one are those of the request before it in its compound.
+
+    `status`, if it is not zero, is what it must be refused with, and then `message` is None. `size` is octets on the
+    wire, header included. `async_id` is set once `pending` has been told.
+    """
+
+    message_id: int
+    command: int
+    session_id: int
+    tree_id: int
+    credit_charge: int
+    flags: int
+    message: Message | None
+    related: bool
+    signed: bool
+    encrypted: bool
+    size: int
+    status: int = 0
+    async_id: int = 0
+    credits_requested: int = 0
+    session: Session | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
+    preauth: bytes = field(default=b"", repr=False)
+    establishes: bool = field(default=False, repr=False)
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer. A `message` of None is an ErrorResponse; `session_id` and `tree_id` of 0 are the request's."""
+
+    request: Request
+    status: int = STATUS_SUCCESS
+    message: Message | None = None
+    session_id: int = 0
+    tree_id: int = 0
+
+
+@dataclass(slots=True)
+class RequestsReceived(Event):
+    """The requests of one frame, in order: one, or a compound of several."""
+
+    requests: list[Request]
+
+
+@dataclass(slots=True)
+class CancelReceived(Event):
+    """The client gives up a request that is not answered yet; `async_id` is 0 if it was never told to wait."""
+
+    message_id: int
+    async_id: int
+
+
+class CommandWindow:
+    """The message ids that may come (3.3.1.1): from `low` up to `high`, without those that came."""
+
+    __slots__ = ("_came", "_high", "_low")
+
+    def __init__(self) -> None:
+        self._low = 0
+        self._high = 1
+        self._came: set[int] = set()
+
+    @property
+    def available(self) -> int:
+        """How many ids may still come: the client's credits."""
+        return self._high - self._low - len(self._came)
+
+    def take(self, first: int, count: int) -> bool:
+        """Use `count` ids from `first` on; False if one of them may not come (any more)."""
+        if first < self._low or first + count > self._high:
+            return False
+        ids = range(first, first + count)
+        if not self._came.isdisjoint(ids):
+            return False
+        self._came.update(ids)
+        while self._low in self._came:
+            self._came.remove(self._low)
+            self._low += 1
+        return True
+
+    def grant(self, wanted: int, most: int) -> int:
+        """Credits for an answer: what the client wants, up to `most` in its hands, and never so few that it has none.
+
+        3.3.1.1: a client that leaves an early id unused gets no more when the window has grown to four times `most`.
+        """
+        available = self.available
+        room = most - available if self._high - self._low < 4 * most else 0
+        granted = max(min(wanted, room), 0)
+        if not granted and not available:
+            granted = 1
+        self._high += granted
+        return granted
+
+
+class ServerConnection(Connection):
+    """A server's end. `random(n)` gives n unpredictable bytes, `now_filetime()` the time for NEGOTIATE as a FILETIME.
+
+    `signing_algorithms` and `ciphers` are best first. `encryption` "off" negotiates none; "offered" and "required" are
+    the same here: `establish_session` says which session is encrypted. `security_blob` is the NEGOTIATE's hint for GSS.
+    """
+
+    _is_server = True
+
+    def __init__(
+        self,
+        *,
+        server_guid: bytes,
+        random: Callable[[int], bytes],
+        now_filetime: Callable[[], int] = lambda: 0,
+        dialects: Sequence[int] = ALL_DIALECTS,
+        signing_algorithms: Sequence[int] = ALL_SIGNING_ALGORITHMS,
+        ciphers: Sequence[int] = ALL_CIPHERS,
+        max_transact_size: int = 8 * 1024 * 1024,
+        max_read_size: int = 8 * 1024 * 1024,
+        max_write_size: int = 8 * 1024 * 1024,
+        signing_required: bool = True,
+        encryption: Literal["offered", "required", "off"] = "offered",
+        security_blob: bytes = b"",
+    ) -> None:
+        super().__init__(random)
+        self._server_guid = server_guid
+        self._now_filetime = now_filetime
+        self._dialects = dialects
+        self._signing_algorithms = signing_algorithms
+        self._ciphers = ciphers if encryption != "off" else ()
+        self._sizes = max_transact_size, max_read_size, max_write_size
+        self._signing_required = signing_required
+        self._security_blob = security_blob
+        self._offer: NegotiateRequest | None = None
+        self._window = CommandWindow()
+        self._most_credits = FIRST_CREDITS
+        self._multi_protocol = False
+        self._requests: dict[int, Request] = {}
+        self._logons: dict[int, bytes] = {}
+        self._last_async_id = 0
+
+    # --- requests ---
+
+    def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
+        if bytes(frame[:4]) == SMB1_PROTOCOL_ID:
+            self._receive_smb1(frame)
+            return
+        messages, sealed_for = self._open(frame)
+        requests: list[Request] = []
+        for header, pdu in self._split(messages):
+            # 3.3.5.2: what only servers say ends the connection.
+            if header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
+                raise RemoteProtocolError("the client sends an answer")
+            if header.command == SMB2_CANCEL:
+                self._receive_cancel(header, pdu, sealed_for, events)
+                continue
+            if not self._window.take(header.message_id, self._cost(header)):
+                raise RemoteProtocolError(f"message id {header.message_id} is not one that may come")
+            if self.negotiated is None or header.command == SMB2_NEGOTIATE:
+                self._receive_negotiate(header, pdu)
+                return
+            request = self._request(header, pdu, requests[-1] if requests else None, sealed_for)
+            self._requests[request.message_id] = request
+            requests.append(request)
+        if requests:
+            events.append(RequestsReceived(requests))
+
+    def _cost(self, header: Header) -> int:
+        """3.3.5.2.3."""
+        return header.credit_charge or 1 if self.negotiated is not None and self.negotiated.multi_credit else 1
+
+    def _request(self, header: Header, pdu: memoryview, before: Request | None, sealed_for: Session | None) -> Request:
+        related = bool(header.flags & SMB2_FLAGS_RELATED_OPERATIONS)
+        session_id, tree_id = header.session_id, header.tree_id
+        if related and before is not None:
+            # 3.3.5.2.7.2
+            session_id, tree_id = before.session_id, before.tree_id
+        if sealed_for is not None and session_id != sealed_for.session_id:
+            # 3.3.5.2.9: an encrypted request speaks for the session whose key encrypted it.
+            raise RemoteProtocolError("a request in another session's encryption")
+        session = self._sessions.get(session_id)
+        request = Request(
+            header.message_id,
+            header.command,
+            session_id,
+            tree_id,
+            header.credit_charge,
+            header.flags,
+            None,
+            related,
+            False,
+            sealed_for is not None,
+            len(pdu),
+            credits_requested=header.credits,
+            session=session,
+        )
+        request.status = self._check_protection(request, header, pdu)
+        if request.command == SMB2_SESSION_SETUP and session is None and self._is_311:
+            request.preauth = crypto.preauth_hash(self._logons.get(session_id, self._preauth), pdu)
+        if not request.status:
+            self._read_body(request, pdu)
+        if related and before is None:
+            request.status, request.message = STATUS_INVALID_PARAMETER, None
+        return request
+
+    def _check_protection(self, request: Request, header: Header, pdu: memoryview) -> int:
+        """3.3.5.2.4, and what 3.3.5.2.9 and 3.3.5.7 say about encryption and TREE_CONNECT. 0: it may go on."""
+        session = request.session
+        if session is None or not session.protected or request.encrypted:
+            return 0
+        if request.flags & SMB2_FLAGS_SIGNED:
+            request.signed = self._verify(session, header, pdu)
+        if request.command == SMB2_TREE_CONNECT and self._is_311 and not request.signed:
+            raise RemoteProtocolError("TREE_CONNECT is neither signed nor encrypted")
+        if not request.signed and (session.signing_required or request.flags & SMB2_FLAGS_SIGNED):
+            return STATUS_ACCESS_DENIED
+        return STATUS_ACCESS_DENIED if session.encrypt else 0
+
+    def _read_body(self, request: Request, pdu: memoryview) -> None:
+        try:
+            message = unpack_request(request.command, pdu)
+        except MalformedMessage:
+            request.status = STATUS_INVALID_PARAMETER
+            return
+        # 3.3.5.2.5: who wants more than was paid for is refused.
+        multi_credit = self.negotiated is not None and self.negotiated.multi_credit
+        if multi_credit and credits_for(message) > max(request.credit_charge, 1):
+            request.status = STATUS_INVALID_PARAMETER
+        else:
+            request.message = message
+
+    def _receive_cancel(self, header: Header, pdu: memoryview, sealed_for: Session | None, events: list[Event]) -> None:
+        """3.3.5.16: no credit, no answer. Signed it must be right; clients exist that do not sign it."""
+        if self.negotiated is None:
+            raise RemoteProtocolError("CANCEL before NEGOTIATE")
+        session = self._sessions.get(header.session_id)
+        signed = header.flags & SMB2_FLAGS_SIGNED and sealed_for is None and session is not None and session.protected
+        if signed and session is not None and not self._verify(session, header, pdu):
+            return
+        if header.flags & SMB2_FLAGS_ASYNC_COMMAND:
+            waiting = (each for each in self._requests.values() if each.async_id == header.async_id)
+            request = next(waiting, None) if header.async_id else None
+        else:
+            request = self._requests.get(header.message_id)
+        if request is not None and request.session_id == header.session_id:
+            events.append(CancelReceived(request.message_id, request.async_id))
+
+    # --- answers ---
+
+    def respond(self, responses: Sequence[Response]) -> None:
+        """Answer requests in one frame: a compound of several, signed or encrypted as they were, with new credits."""
+        if not responses:
+            return
+        frame: list[Data] = []
+        last = len(responses) - 1
+        for number, response in enumerate(responses):
+            header, body = self._response(response)
+            if number < last:
+                size = 64 + sum(map(len, body))
+                body.append(bytes(-size % 8))
+                header.next_command = size + -size % 8
+            head = self._protect(response.request, header, body)
+            if header.command == SMB2_SESSION_SETUP:
+                self._answer_logon_leg(response, header, [head, *body])
+            frame.append(head)
+            frame += body
+        self._send_for(responses[0].request, frame)
+
+    def _response(self, response: Response) -> tuple[Header, list[Data]]:
+        request = response.request
+        if self._requests.pop(request.message_id, None) is not request:
+            raise LocalProtocolError(f"message {request.message_id} does not wait for an answer")
+        flags = SMB2_FLAGS_SERVER_TO_REDIR | request.flags & SMB2_FLAGS_RELATED_OPERATIONS
+        header = Header(
+            request.command,
+            request.message_id,
+            response.session_id or request.session_id,
+            response.tree_id or request.tree_id,
+            flags,
+            response.status,
+            0,
+            request.credit_charge,
+        )
+        if request.async_id:
+            # 3.3.4.2: the interim answer brought the credits.
+            header.flags |= SMB2_FLAGS_ASYNC_COMMAND
+            header.async_id = request.async_id
+        else:
+            header.credits = self._grant(request.credits_requested)
+        message = response.message
+        return header, (message if message is not None else ErrorResponse()).parts()
+
+    def _protect(self, request: Request, header: Header, body: list[Data]) -> bytes:
+        """3.3.4.1.1: what was signed, or should have been, is answered signed."""
+        session = request.session
+        if session is None or not session.protected or request.encrypted:
+            return header.pack()
+        if request.signed or request.establishes or session.signing_required:
+            return self._sign(session, header, body)
+        return header.pack()
+
+    def _answer_logon_leg(self, response: Response, header: Header, parts: list[Data]) -> None:
+        """3.3.5.5: every leg but the last answer is part of the hash that the keys come from."""
+        request = response.request
+        if response.status != STATUS_MORE_PROCESSING_REQUIRED:
+            self._logons.pop(request.session_id, None)
+        elif request.preauth:
+            self._logons[header.session_id] = crypto.preauth_hash(request.preauth, b"".join(parts))
+
+    def _send_for(self, request: Request, frame: list[Data]) -> None:
+        session = request.session
+        if request.encrypted and session is not None and session.sealer is not None:
+            frame = session.sealer.seal(b"".join(frame))
+        self._send_frame(frame)
+
+    def _grant(self, wanted: int) -> int:
+        if self._sessions and self._most_credits < MOST_CREDITS:
+            self._most_credits = min(2 * self._most_credits, MOST_CREDITS)
+        return self._window.grant(wanted, self._most_credits)
+
+    def pending(self, request: Request) -> int:
+        """Tell the client that an answer will take its time (3.3.4.2); the AsyncId, which the answer will carry.
+
+        The interim answer brings the credits and is not signed; an encrypted request's is encrypted.
+        """
+        if self._requests.get(request.message_id) is not request:
+            raise LocalProtocolError(f"message {request.message_id} does not wait for an answer")
+        if not request.async_id:
+            self._last_async_id += 1
+            request.async_id = self._last_async_id
+            header = Header(
+                request.command,
+                request.message_id,
+                request.session_id,
+                0,
+                SMB2_FLAGS_SERVER_TO_REDIR | SMB2_FLAGS_ASYNC_COMMAND,
+                STATUS_PENDING,
+                self._grant(request.credits_requested),
+                request.credit_charge,
+                async_id=request.async_id,
+            )
+            self._send_for(request, [header.pack(), *ErrorResponse().parts()])
+        return request.async_id
+
+    def send_oplock_break(self, message: Message, *, session_id: int = 0) -> None:
+        """Tell the client that an oplock or a lease is broken (3.3.4.6, 3.3.4.7), encrypted like its session."""
+        header = Header(SMB2_OPLOCK_BREAK, UNSOLICITED, flags=SMB2_FLAGS_SERVER_TO_REDIR)
+        frame: list[Data] = [header.pack(), *message.parts()]
+        session = self._sessions.get(session_id)
+        if session is not None and session.encrypt and session.sealer is not None:
+            frame = session.sealer.seal(b"".join(frame))
+        self._send_frame(frame)
+
+    # --- sessions ---
+
+    def establish_session(
+        self, session_id: int, session_key: bytes, *, request: Request, sign: bool = True, encrypt: bool = False
+    ) -> None:
+        """A log-on has succeeded (3.3.5.5.3); called before `respond` with the answer to `request`, its last leg.
+
+        `sign` is false for anonymous and guest sessions alone: they have no key worth the name. Others are signed,
+        and its requests must be where this server or the client demands it. `encrypt` refuses whatever is not encrypted.
+        A renewed log-on changes nothing here: the keys stay those of the first.
+        """
+        self._logons.pop(session_id, None)
+        if session_id in self._sessions:
+            return
+        if self.negotiated is None or request.command != SMB2_SESSION_SETUP:
+            raise LocalProtocolError("a session begins with SESSION_SETUP")
+        if encrypt and not (sign and self.negotiated.cipher):
+            raise LocalProtocolError("this session cannot be encrypted")
+        session = self._new_session(session_id, session_key, request.preauth, protected=sign, encrypt=encrypt)
+        message = request.message
+        mode = message.security_mode if isinstance(message, SessionSetupRequest) else 0
+        session.signing_required = (
+            self._signing_required or self.negotiated.signing_required or bool(mode & SMB2_NEGOTIATE_SIGNING_REQUIRED)
+        )
+        self._sessions[session_id] = session
+        request.session, request.establishes = session, True
+        self._allow_large_frames()
+
+    def forget_session(self, session_id: int) -> None:
+        """Drop a session, or a log-on under way. Requests that came before are still answered under its keys."""
+        self._logons.pop(session_id, None)
+        super().forget_session(session_id)
+
+    # --- NEGOTIATE ---
+
+    @property
+    def _is_311(self) -> bool:
+        return self.negotiated is not None and self.negotiated.dialect == Dialect.SMB_3_1_1
+
+    def _receive_smb1(self, frame: memoryview) -> None:
+        """SMB 1's NEGOTIATE, which offers SMB 2 among others (3.3.5.3). It is message 0, and no part of any hash."""
+        if self.negotiated is not None or self._multi_protocol or not self._window.take(0, 1):
+            raise RemoteProtocolError("SMB 1 where SMB 2 is spoken")
+        if len(frame) < _SMB1_HEADER_SIZE + 3 or frame[4] != _SMB1_NEGOTIATE or frame[_SMB1_HEADER_SIZE]:
+            raise MalformedMessage("SMB 1 and no NEGOTIATE")
+        offered = bytes(frame[_SMB1_HEADER_SIZE + 3 :]).split(b"\0")
+        self._multi_protocol = True
+        if b"\x02SMB 2.???" in offered and max(self._dialects) > Dialect.SMB_2_0_2:
+            response = self._negotiate_response(SMB2_WILDCARD, SMB2_GLOBAL_CAP_LARGE_MTU, [])
+        elif b"\x02SMB 2.002" in offered and Dialect.SMB_2_0_2 in self._dialects:
+            offer = NegotiateRequest([Dialect.SMB_2_0_2], SMB2_NEGOTIATE_SIGNING_ENABLED)
+            self._settle(offer, Dialect.SMB_2_0_2, 0, 0, HMAC_SHA256)
+            response = self._negotiate_response(Dialect.SMB_2_0_2, 0, [])
+        else:
+            raise RemoteProtocolError("the client speaks SMB 1 only")
+        self._answer_negotiate(Header(SMB2_NEGOTIATE, 0), STATUS_SUCCESS, response)
+
+    def _receive_negotiate(self, header: Header, pdu: memoryview) -> None:
+        """3.3.5.4."""
+        if self.negotiated is not None or header.command != SMB2_NEGOTIATE or header.next_command:
+            raise RemoteProtocolError("a connection begins with one NEGOTIATE, alone")
+        try:
+            offer = NegotiateRequest.unpack(pdu)
+            if not offer.dialects:
+                raise MalformedMessage("NEGOTIATE: no dialect")
+            status, response = self._negotiate(offer)
+        except MalformedMessage:
+            status, response = STATUS_INVALID_PARAMETER, None
+        answer = self._answer_negotiate(header, status, response)
+        if self._is_311:
+            self._preauth = crypto.preauth_hash(crypto.preauth_hash(self._preauth, pdu), answer)
+
+    def _negotiate(self, offer: NegotiateRequest) -> tuple[int, NegotiateResponse | None]:
+        """The status and the answer; and then `negotiated` is set."""
+        common = set(offer.dialects) & {int(dialect) for dialect in self._dialects}
+        if not common:
+            return STATUS_NOT_SUPPORTED, None
+        dialect = max(common)
+        capabilities = SMB2_GLOBAL_CAP_LARGE_MTU if dialect > Dialect.SMB_2_0_2 else 0
+        cipher, signing = 0, AES_CMAC if dialect >= Dialect.SMB_3_0 else HMAC_SHA256
+        contexts: list[NegotiateContext] = []
+        if dialect in (Dialect.SMB_3_0, Dialect.SMB_3_0_2):
+            if offer.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
+                cipher = AES_128_CCM
+                capabilities |= SMB2_GLOBAL_CAP_ENCRYPTION
+        elif dialect == Dialect.SMB_3_1_1:
+            offered = _contexts_by_type(offer.contexts)
+            if (
+                SHA_512
+                not in PreauthIntegrityCapabilities.unpack(offered[SMB2_PREAUTH_INTEGRITY_CAPABILITIES]).hash_algorithms
+            ):
+                return STATUS_SMB_NO_PREAUTH_INTEGRITY_HASH_OVERLAP, None
+            cipher, signing, contexts = self._choose(offered)
+        self._settle(offer, dialect, capabilities, cipher, signing)
+        return STATUS_SUCCESS, self._negotiate_response(dialect, capabilities, contexts)
+
+    def _choose(self, offered: dict[int, bytes]) -> tuple[int, int, list[NegotiateContext]]:
+        """Cipher, signing algorithm, and the contexts that tell the client of them."""
+        preauth = PreauthIntegrityCapabilities([SHA_512], self._random(32))
+        contexts = [NegotiateContext(preauth.type, preauth.pack())]
+        cipher, signing = 0, AES_CMAC
+        if (data := offered.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None and self._ciphers:
+            theirs = EncryptionCapabilities.unpack(data).algorithms
+            cipher = next((each for each in self._ciphers if each in theirs), 0)
+            contexts.append(NegotiateContext(SMB2_ENCRYPTION_CAPABILITIES, EncryptionCapabilities([cipher]).pack()))
+        if (data := offered.get(SMB2_SIGNING_CAPABILITIES)) is not None:
+            theirs = SigningCapabilities.unpack(data).algorithms
+            chosen = next((each for each in self._signing_algorithms if each in theirs), None)
+            if chosen is not None:
+                signing = chosen
+                contexts.append(NegotiateContext(SMB2_SIGNING_CAPABILITIES, SigningCapabilities([signing]).pack()))
+        return cipher, signing, contexts
+
+    def _settle(self, offer: NegotiateRequest, dialect: int, capabilities: int, cipher: int, signing: int) -> None:
+        sizes = [65536] * 3 if dialect == Dialect.SMB_2_0_2 else self._sizes
+        self._offer = offer
+        self.negotiated = Negotiated(
+            dialect=dialect,
+            max_transact_size=sizes[0],
+            max_read_size=sizes[1],
+            max_write_size=sizes[2],
+            server_guid=self._server_guid,
+            client_guid=offer.client_guid,
+            security_mode=offer.security_mode,
+            capabilities=capabilities,
+            security_blob=self._security_blob,
+            cipher=cipher,
+            signing_algorithm=signing,
+            signing_required=bool(offer.security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
+        )
+
+    @property
+    def _security_mode(self) -> int:
+        required = SMB2_NEGOTIATE_SIGNING_REQUIRED if self._signing_required else 0
+        return SMB2_NEGOTIATE_SIGNING_ENABLED | required
+
+    def _negotiate_response(
+        self, dialect: int, capabilities: int, contexts: list[NegotiateContext]
+    ) -> NegotiateResponse:
+        # 2.2.4: 2.0.2 has no multi-credit requests, so nothing larger than a credit's worth.
+        sizes = [65536] * 3 if dialect == Dialect.SMB_2_0_2 else self._sizes
+        return NegotiateResponse(
+            dialect,
+            self._security_mode,
+            self._server_guid,
+            capabilities,
+            sizes[0],
+            sizes[1],
+            sizes[2],
+            system_time=self._now_filetime(),
+            security_buffer=self._security_blob,
+            contexts=contexts,
+        )
+
+    def _answer_negotiate(self, header: Header, status: int, response: NegotiateResponse | None) -> bytes:
+        granted = self._window.grant(header.credits, FIRST_CREDITS)
+        answer = Header(
+            SMB2_NEGOTIATE, header.message_id, 0, 0, SMB2_FLAGS_SERVER_TO_REDIR, status, granted, header.credit_charge
+        )
+        answer.process_id = header.process_id
+        message = answer.pack() + (response if response is not None else ErrorResponse()).pack()
+        self._send_frame([message])
+        return message
+
+    def validate_negotiate_info(self, data: bytes) -> bytes | None:
+        """The output of FSCTL_VALIDATE_NEGOTIATE_INFO for its input; None: the connection must end (3.3.5.15.12)."""
+        offer, negotiated = self._offer, self.negotiated
+        if offer is None or negotiated is None or self._is_311:
+            return None
+        try:
+            said = ValidateNegotiateInfoRequest.unpack(data)
+        except MalformedMessage:
+            return None
+        heard = ValidateNegotiateInfoRequest(offer.capabilities, offer.client_guid, offer.security_mode, offer.dialects)
+        if said != heard:
+            return None
+        return ValidateNegotiateInfoResponse(
+            negotiated.capabilities, self._server_guid, self._security_mode, negotiated.dialect
+        ).pack()
+
+
+def _contexts_by_type(contexts: list[NegotiateContext]) -> dict[int, bytes]:
+    """3.3.5.4: one of each type, and the one that protects the rest."""
+    found = {context.type: context.data for context in contexts}
+    if len(found) != len(contexts) or SMB2_PREAUTH_INTEGRITY_CAPABILITIES not in found:
+        raise MalformedMessage("NEGOTIATE: contexts missing or repeated")
+    return found
