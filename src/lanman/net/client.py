@@ -1,0 +1,639 @@
+"""An SMB 2/3 client as a shell around the protocol cores: it moves bytes, and says in words what went wrong.
+
+`SmbClient` is one TCP connection with one session on it. Requests are sent as soon as the server's credits allow, in
+the order in which they were asked for, and any number may be in flight. `Pipe` is a named pipe with a DCE/RPC
+association on it.
+
+Whoever waits may be cancelled at any moment: the request is cancelled at the server too, and its late answer is
+dropped. When the connection ends, everyone who waits is told why. Nothing here limits its own time: deadlines are the
+caller's (`lanman.net.dial.Within`), and `SmbClient.doing` says in words what is being waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from lanman import codes
+from lanman.errors import (
+    AccessDenied,
+    AuthenticationError,
+    ConnectionLost,
+    LanmanError,
+    ProtocolError,
+    RemoteProtocolError,
+    StatusError,
+    Win32Error,
+)
+from lanman.net.dial import dial
+from lanman.net.logon import Credentials, initiator_for
+from lanman.net.resolve import in_daemon_thread, resolve
+from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient, ShutdownReceived
+from lanman.rpc.client import Event as RpcEvent
+from lanman.rpc.client import ResponseReceived as CallAnswered
+from lanman.rpc.ndr import Response
+from lanman.smb2.client import ClientConnection, ResponseReceived
+from lanman.smb2.constants import (
+    ALL_DIALECTS,
+    FSCTL_PIPE_TRANSCEIVE,
+    SMB2_0_IOCTL_IS_FSCTL,
+    SMB2_SESSION_FLAG_ENCRYPT_DATA,
+    SMB2_SESSION_FLAG_IS_GUEST,
+    SMB2_SESSION_FLAG_IS_NULL,
+    SMB2_SHAREFLAG_ENCRYPT_DATA,
+    Dialect,
+)
+from lanman.smb2.messages import (
+    CreateRequest,
+    CreateResponse,
+    IoctlRequest,
+    IoctlResponse,
+    LogoffRequest,
+    Message,
+    ReadRequest,
+    ReadResponse,
+    SessionSetupRequest,
+    SessionSetupResponse,
+    TreeConnectRequest,
+    TreeConnectResponse,
+    WriteRequest,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from lanman.net.logon import Initiator
+    from lanman.rpc.ndr import Call
+    from lanman.smb2.connection import Negotiated
+
+R = TypeVar("R", bound=Response)
+M = TypeVar("M", bound=Message)
+
+# Read and write data, attributes and extended attributes, append, read control, synchronize.
+_PIPE_ACCESS: Final = 0x0012019F
+_FILE_SHARE_READ_WRITE: Final = 3
+_FILE_OPEN: Final = 1
+_IMPERSONATION: Final = 2
+# One credit's worth (MS-SMB2 3.1.5.2); no fragment of DCE/RPC is longer.
+_PIPE_READ: Final = 65536
+# What Windows 10 and later say of a server that has nothing better.
+_ERROR_SMB1_NOT_AVAILABLE: Final = 384
+_SMB1_MAGIC: Final = b"\xffSMB"
+
+# The session, tree or open that a request went to is not there any more; connecting again may help.
+_GONE: Final = frozenset(
+    {
+        codes.STATUS_USER_SESSION_DELETED,
+        codes.STATUS_NETWORK_SESSION_EXPIRED,
+        codes.STATUS_NETWORK_NAME_DELETED,
+        codes.STATUS_FILE_CLOSED,
+        codes.STATUS_PIPE_BROKEN,
+        codes.STATUS_PIPE_DISCONNECTED,
+        codes.STATUS_PIPE_CLOSING,
+    }
+)
+
+# What to do about a refused log-on, by Win32 code.
+_LOGON_HINTS: Final = {
+    codes.ERROR_LOGON_FAILURE: "check the user name, its domain and the password",
+    codes.ERROR_PASSWORD_EXPIRED: "the password must be changed before the next log-on",
+    codes.ERROR_PASSWORD_MUST_CHANGE: "the password must be changed before the first log-on",
+    codes.ERROR_ACCOUNT_LOCKED_OUT: "wait, or have an administrator unlock the account",
+    codes.ERROR_ACCOUNT_DISABLED: "an administrator of the server can enable the account",
+    codes.ERROR_ACCOUNT_RESTRICTION: "an account without a password may not log on over the network",
+    codes.ERROR_LOGON_TYPE_NOT_GRANTED: "the account lacks the right to access that computer from the network",
+    codes.ERROR_REQ_NOT_ACCEP: "the server has as many sessions as it allows; try again, or end one there",
+    codes.ERROR_ACCESS_DENIED: "the server accepts no log-on of this kind; it may want encryption or Kerberos",
+}
+
+
+class _Wire(asyncio.Protocol):
+    """The TCP connection: bytes into and out of the core, and answers to those who asked."""
+
+    def __init__(self, server: str, core: ClientConnection) -> None:
+        self.server = server
+        self.core = core
+        self.error: LanmanError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._pending: dict[int, asyncio.Future[ResponseReceived]] = {}
+        self._queue: deque[tuple[asyncio.Future[ResponseReceived], Message, int, int]] = deque()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+
+    # --- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for event in self.core.receive_data(data):
+                if isinstance(event, ResponseReceived):
+                    waiter = self._pending.pop(event.message_id, None)
+                    if waiter is not None and not waiter.done():
+                        waiter.set_result(event)
+        except ProtocolError as error:
+            self.fail(self._foreign(data, error))
+            return
+        self._send_what_may_go()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self.fail(self._hung_up(error))
+
+    # --- what the client calls
+
+    def ask(self, message: Message, session_id: int, tree_id: int) -> asyncio.Future[ResponseReceived]:
+        """Send a request as soon as credits allow, after those asked for earlier."""
+        future: asyncio.Future[ResponseReceived] = self._loop.create_future()
+        if self.error is not None:
+            future.set_exception(self.error)
+            return future
+        self._queue.append((future, message, session_id, tree_id))
+        self._send_what_may_go()
+        return future
+
+    def negotiate(self) -> asyncio.Future[ResponseReceived]:
+        """Send the NEGOTIATE."""
+        future: asyncio.Future[ResponseReceived] = self._loop.create_future()
+        self._pending[self.core.negotiate()] = future
+        self._flush()
+        return future
+
+    def forget(self, future: asyncio.Future[ResponseReceived]) -> None:
+        """Nobody waits for this answer any more: ask the server to stop (MS-SMB2 3.2.4.24), and drop what comes."""
+        if future.done() and not future.cancelled():
+            future.exception()  # it has been seen: asyncio need not report it
+        for message_id, waiter in self._pending.items():
+            if waiter is future:
+                # The answer, or STATUS_CANCELLED, still comes and still returns its credits.
+                del self._pending[message_id]
+                if self.core.negotiated is not None:
+                    self.core.cancel(message_id)
+                    self._flush()
+                return
+
+    def fail(self, error: LanmanError) -> None:
+        """The connection is over. Everyone who waits, and everyone who asks from now on, is told why."""
+        if self.error is None:
+            self.error = error
+        waiting = [*self._pending.values(), *(entry[0] for entry in self._queue)]
+        self._pending.clear()
+        self._queue.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(self.error)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def closed(self) -> None:
+        """Wait until the transport has let go of its socket."""
+        if self._transport is not None:
+            await asyncio.shield(self._closed)
+
+    def _send_what_may_go(self) -> None:
+        queue = self._queue
+        try:
+            while queue:
+                future, message, session_id, tree_id = queue[0]
+                if not future.done():
+                    if not self.core.can_send(message):
+                        break
+                    self._pending[self.core.send(message, session_id=session_id, tree_id=tree_id)] = future
+                queue.popleft()
+        except ProtocolError as error:
+            self.fail(error)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._transport is not None and (buffers := self.core.data_to_send()):
+            self._transport.writelines(buffers)
+
+    def _foreign(self, data: bytes, error: ProtocolError) -> LanmanError:
+        if self.core.negotiated is not None:
+            return RemoteProtocolError(f"\\\\{self.server}: {error.message}")
+        if _SMB1_MAGIC in data[:8]:
+            return _smb1_only(self.server)
+        return RemoteProtocolError(
+            f"\\\\{self.server}: {error.message}", hint="what listens on that port may be no SMB server"
+        )
+
+    def _hung_up(self, error: Exception | None) -> LanmanError:
+        if self.core.negotiated is None:
+            # Windows XP, and servers set to SMB 1 alone, hang up on a header that they do not know.
+            return ConnectionLost(
+                f"\\\\{self.server}: hung up on the first message",
+                hint="it may speak SMB 1 only, which lanman does not, or not be meant for this machine's address",
+            )
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+        return ConnectionLost(f"\\\\{self.server}: the connection was lost{reason}")
+
+
+def _smb1_only(server: str) -> LanmanError:
+    return Win32Error(
+        _ERROR_SMB1_NOT_AVAILABLE,
+        f"\\\\{server}: speaks SMB 1 only",
+        hint="SMB 1 is unsafe and not supported; turn on SMB 2 at the server",
+    )
+
+
+class SmbClient:
+    """One connection and one session. `async with SmbClient(...) as client:` connects, logs on, and leaves politely.
+
+    `server` is the name as the user typed it, without backslashes: Kerberos asks for a ticket for it. Credentials of
+    None are the null session. `encrypt` refuses a server that cannot encrypt. Raises LanmanErrors that name the server.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        port: int = 445,
+        credentials: Credentials | None = None,
+        *,
+        encrypt: bool = False,
+        dialects: Sequence[int] = ALL_DIALECTS,
+    ) -> None:
+        self.server = server
+        self.port = port
+        self.credentials = credentials if credentials is not None else Credentials(anonymous=True)
+        self.doing = f"\\\\{server}: no answer"
+        self.session_id = 0
+        self.local_address = ""
+        self._encrypt = encrypt
+        self._trees: dict[str, int] = {}
+        self._unproven = False
+        self._core = ClientConnection(
+            client_guid=uuid.uuid4().bytes_le,
+            random=os.urandom,
+            encrypt=encrypt,
+            dialects=dialects,
+        )
+        self._wire: _Wire | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.connect()
+            await self.log_on()
+        except BaseException:
+            await self.abort()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.close()
+        else:
+            await self.abort()
+
+    @property
+    def negotiated(self) -> Negotiated:
+        """What NEGOTIATE settled."""
+        if self._core.negotiated is None:
+            raise ConnectionLost(f"\\\\{self.server}: not connected")
+        return self._core.negotiated
+
+    @property
+    def error(self) -> LanmanError | None:
+        """Why the connection is over; None while it lives."""
+        return self._wire.error if self._wire is not None else None
+
+    # --- connecting and leaving
+
+    async def connect(self) -> None:
+        """Find the server, connect to it and negotiate."""
+        self.doing = f"\\\\{self.server}: its name was not resolved"
+        addresses = await resolve(self.server, self.port)
+        self.doing = f"\\\\{self.server}: port {self.port} did not answer"
+        connection = await dial(self.server, self.port, addresses)
+        self.local_address = connection.getsockname()[0]
+        self._wire = wire = _Wire(self.server, self._core)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: wire, sock=connection)
+        except BaseException:
+            connection.close()
+            raise
+        self.doing = f"\\\\{self.server}: port {self.port} accepts connections and says nothing"
+        response = await self._answer(wire.negotiate())
+        if response.status != codes.STATUS_SUCCESS:
+            if response.status == codes.STATUS_NOT_SUPPORTED:
+                message = f"\\\\{self.server}: speaks none of the SMB dialects that were offered"
+                raise StatusError(response.status, message)
+            raise self._refused(response.status, "SMB")
+        if self._encrypt and not self.negotiated.cipher:
+            raise Win32Error(
+                codes.ERROR_NOT_SUPPORTED,
+                f"\\\\{self.server}: cannot encrypt (dialect {self.negotiated.dialect:#06x})",
+                hint="go without encryption, or enable SMB 3 at the server",
+            )
+
+    async def log_on(self) -> None:
+        """Open a session as `credentials` say (MS-SMB2 3.2.4.2.3)."""
+        self.doing = f"\\\\{self.server}: no answer to the log-on"
+        try:
+            await self._log_on(initiator_for(self.credentials, self.server))
+        except AuthenticationError as error:
+            if error.message.startswith("\\\\"):
+                raise
+            raise AuthenticationError(
+                f"\\\\{self.server}: {error.message}", code=error.code, hint=error.hint
+            ) from error
+
+    async def _log_on(self, initiator: Initiator) -> None:
+        async def step(token: bytes | None) -> bytes | None:
+            if initiator.may_block:
+                return await in_daemon_thread(lambda: initiator.step(token))
+            return initiator.step(token)
+
+        # The server's hint is not needed: what is offered is what the user asked for.
+        token = await step(None)
+        session_id = 0
+        while True:
+            request = SessionSetupRequest(
+                flags=0, security_mode=2, capabilities=0, channel=0, security_buffer=token or b"", previous_session_id=0
+            )
+            response = await self._ask(request, session_id=session_id)
+            if response.status not in (codes.STATUS_SUCCESS, codes.STATUS_MORE_PROCESSING_REQUIRED):
+                raise self._logon_refused(response.status)
+            message = _as(response, SessionSetupResponse)
+            session_id = response.header.session_id
+            if response.status == codes.STATUS_SUCCESS:
+                break
+            token = await step(message.security_buffer)
+        if message.security_buffer or not initiator.complete:
+            await step(message.security_buffer)
+        if not initiator.complete:
+            raise AuthenticationError(f"\\\\{self.server}: the server did not prove that it knows the password")
+        self._establish(response, message.session_flags, initiator.session_key)
+
+    def _establish(self, response: ResponseReceived, flags: int, session_key: bytes) -> None:
+        unknown = flags & (SMB2_SESSION_FLAG_IS_GUEST | SMB2_SESSION_FLAG_IS_NULL)
+        if unknown and not self.credentials.anonymous:
+            # Anyone could answer so: without a session key nothing that follows is protected.
+            kind = "a guest" if flags & SMB2_SESSION_FLAG_IS_GUEST else "anonymous"
+            raise AuthenticationError(
+                f"\\\\{self.server}: does not know {self.credentials.logon_name or 'the user'} "
+                f"and made the session {kind}",
+                hint="check the user name; a Samba does this under `map to guest`",
+            )
+        if not self._encrypt and flags & SMB2_SESSION_FLAG_ENCRYPT_DATA and not self.negotiated.cipher:
+            raise RemoteProtocolError(f"\\\\{self.server}: wants encryption without having negotiated it")
+        self.session_id = response.header.session_id
+        self._core.establish_session(
+            self.session_id,
+            session_key,
+            final=response.message_id,
+            encrypt=self._encrypt or bool(flags & SMB2_SESSION_FLAG_ENCRYPT_DATA),
+            anonymous_or_guest=bool(unknown) or self.credentials.anonymous,
+        )
+        # 3.2.5.5: below 3.1.1 nothing yet proves that nobody weakened the NEGOTIATE.
+        self._unproven = self.negotiated.dialect < Dialect.SMB_3_1_1 and not self.credentials.anonymous
+
+    def _logon_refused(self, status: int) -> LanmanError:
+        code = codes.ntstatus_to_win32(status)
+        who = self.credentials.logon_name or ("the null session" if self.credentials.anonymous else "the log-on")
+        return AuthenticationError(
+            f"\\\\{self.server}: {who}: {codes.win32_text(code)}", code=code, hint=_LOGON_HINTS.get(code)
+        )
+
+    async def close(self) -> None:
+        """Log off, which closes every pipe at the server too (MS-SMB2 3.3.5.6), and hang up. Never fails."""
+        if self._wire is None:
+            return
+        try:
+            if self.session_id and self._wire.error is None:
+                self.doing = f"\\\\{self.server}: no answer to the log-off"
+                with contextlib.suppress(LanmanError):
+                    await self._ask(LogoffRequest(), session_id=self.session_id)
+        finally:
+            await self.abort()
+
+    async def abort(self) -> None:
+        """Hang up at once, and wait until the socket is closed."""
+        self.session_id = 0
+        self._trees.clear()
+        if self._wire is not None:
+            self._wire.fail(ConnectionLost(f"\\\\{self.server}: the connection was closed here"))
+            await self._wire.closed()
+
+    # --- trees and pipes
+
+    async def tree_connect(self, share: str = "IPC$") -> int:
+        """The tree id of a share (MS-SMB2 3.2.4.2.4); asked for once."""
+        if (known := self._trees.get(share)) is not None:
+            return known
+        self.doing = f"\\\\{self.server}: no answer to the connection to {share}"
+        response = await self._ask(
+            TreeConnectRequest(flags=0, path=f"\\\\{self.server}\\{share}"), session_id=self.session_id
+        )
+        if response.status == codes.STATUS_BAD_NETWORK_NAME:
+            raise StatusError(
+                response.status,
+                f"\\\\{self.server}: has no share named {share}",
+                hint="its Server service may be stopped or not be one that can be managed" if share == "IPC$" else None,
+            )
+        if response.status != codes.STATUS_SUCCESS:
+            raise self._refused(response.status, share)
+        tree_id = response.header.tree_id
+        self._trees[share] = tree_id
+        if _as(response, TreeConnectResponse).share_flags & SMB2_SHAREFLAG_ENCRYPT_DATA:
+            self._core.encrypt_session(self.session_id)
+        return tree_id
+
+    async def open_pipe(self, name: str = "srvsvc") -> Pipe:
+        """A named pipe, bound to its interface. Raises Win32Error 2114 where the server has no such pipe."""
+        tree_id = await self.tree_connect("IPC$")
+        self.doing = f"\\\\{self.server}: no answer to the opening of \\PIPE\\{name}"
+        request = CreateRequest(
+            impersonation_level=_IMPERSONATION,
+            desired_access=_PIPE_ACCESS,
+            share_access=_FILE_SHARE_READ_WRITE,
+            create_disposition=_FILE_OPEN,
+            name=name,
+        )
+        requests: list[Message] = [request]
+        if self._unproven:
+            # 3.2.5.5: in the same flight, since nothing has been entrusted to the connection so far.
+            requests.append(self._core.build_validate_negotiate())
+        response, *proofs = await self.request_all(requests, tree_id)
+        for proof in proofs:
+            self._check_negotiate(proof)
+        if response.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
+            raise Win32Error(
+                codes.NERR_ServerNotStarted,
+                f"\\\\{self.server}: has no \\PIPE\\{name}: {codes.win32_text(codes.NERR_ServerNotStarted)}",
+                hint="it serves files without a management interface, or its Server service is stopped",
+            )
+        if response.status != codes.STATUS_SUCCESS:
+            raise self._refused(response.status, f"\\PIPE\\{name}")
+        pipe = Pipe(self, tree_id, _as(response, CreateResponse).file_id, name)
+        await pipe.bind()
+        return pipe
+
+    def _check_negotiate(self, response: ResponseReceived) -> None:
+        """Have the NEGOTIATE confirmed by a signed answer (MS-SMB2 3.2.5.14.12)."""
+        if response.status == codes.STATUS_SUCCESS:
+            self._core.check_validate_negotiate(_as(response, IoctlResponse))
+        elif response.status == codes.STATUS_ACCESS_DENIED:
+            raise RemoteProtocolError(
+                f"\\\\{self.server}: the NEGOTIATE was changed on its way",
+                hint="someone between here and the server weakens connections",
+            )
+        # Any other refusal is a server that does not know the request; its signature proves that it is the server's.
+        self._unproven = False
+
+    # --- requests
+
+    async def _ask(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> ResponseReceived:
+        if self._wire is None:
+            raise ConnectionLost(f"\\\\{self.server}: not connected")
+        return await self._answer(self._wire.ask(message, session_id, tree_id))
+
+    async def _answer(self, future: asyncio.Future[ResponseReceived]) -> ResponseReceived:
+        assert self._wire is not None
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._wire.forget(future)
+            raise
+
+    async def request_all(self, requests: Sequence[Message], tree_id: int = 0) -> list[ResponseReceived]:
+        """The answers to requests that are sent in one flight, in order, whatever their status.
+
+        Raises ConnectionLost when the connection, the session or what the requests are about is gone.
+        """
+        if self._wire is None:
+            raise ConnectionLost(f"\\\\{self.server}: not connected")
+        futures = [self._wire.ask(request, self.session_id, tree_id) for request in requests]
+        try:
+            responses = [await future for future in futures]
+        except BaseException:
+            for future in futures:
+                self._wire.forget(future)
+            raise
+        for response in responses:
+            if response.status in _GONE:
+                raise self._refused(response.status, "the request")
+        return responses
+
+    def _refused(self, status: int, what: str) -> LanmanError:
+        if status in _GONE:
+            return ConnectionLost(
+                f"\\\\{self.server}: {codes.ntstatus_text(status)}", code=codes.ntstatus_to_win32(status)
+            )
+        if codes.ntstatus_to_win32(status) == codes.ERROR_ACCESS_DENIED:
+            who = self.credentials.logon_name or "a null session"
+            return AccessDenied(
+                f"\\\\{self.server}: access denied to {what}",
+                hint=f"the server lets {who} log on, but not use its management interface",
+            )
+        return StatusError(status, f"\\\\{self.server}: {what}: {codes.ntstatus_text(status)}")
+
+
+class Pipe:
+    """A named pipe with a DCE/RPC association on it, for one call after the other.
+
+    A pipe that an interrupted call left with an answer under way is of no more use: see `usable`.
+    """
+
+    def __init__(self, client: SmbClient, tree_id: int, file_id: bytes, name: str) -> None:
+        self.client = client
+        self.name = name
+        self._tree_id = tree_id
+        self._file_id = file_id
+        self._rpc = RpcClient()
+        self._lock = asyncio.Lock()
+        self._busy = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether another call may be made: the connection lives, and no call was interrupted."""
+        return not self._busy and self.client.error is None
+
+    async def bind(self) -> None:
+        """Agree on the interface. Raises Win32Error 1717 when the server does not know it."""
+        event = await self._exchange([self._rpc.bind()])
+        if not isinstance(event, BindAccepted):
+            reason = getattr(event, "reason", type(event).__name__)
+            raise Win32Error(
+                codes.RPC_S_UNKNOWN_IF, f"\\\\{self.client.server}: \\PIPE\\{self.name} refuses to be asked: {reason}"
+            )
+
+    async def call(self, request: Call[R]) -> R:
+        """Make a call and give its answer, whatever status is in it. Raises Win32Error for an RPC fault."""
+        name = type(request).__name__
+        async with self._lock:
+            self.client.doing = f"\\\\{self.client.server}: no answer to {name}"
+            event = await self._exchange(self._rpc.call(request))
+        if isinstance(event, CallAnswered):
+            return request.answer(event.stub, event.ndr64)
+        if not isinstance(event, FaultReceived):
+            raise RemoteProtocolError(f"\\\\{self.client.server}: {name} was answered by a {type(event).__name__}")
+        code = codes.fault_to_win32(event.status)
+        message = f"\\\\{self.client.server}: {name}: {codes.win32_text(code)}"
+        raise AccessDenied(message) if code == codes.ERROR_ACCESS_DENIED else Win32Error(code, message)
+
+    async def _exchange(self, fragments: Sequence[bytes]) -> RpcEvent:
+        """Send a PDU in its fragments, and read until the association has an answer."""
+        if self._busy:
+            raise ConnectionLost(f"\\\\{self.client.server}: \\PIPE\\{self.name} was left in the middle of a call")
+        self._busy = True
+        data = await self._transceive(fragments[0]) if len(fragments) == 1 else await self._write(fragments)
+        while True:
+            for event in self._rpc.receive_data(data):
+                # A server that would rather have us go is not obliged by an answer.
+                if not isinstance(event, ShutdownReceived):
+                    self._busy = False
+                    return event
+            # STATUS_BUFFER_OVERFLOW left a rest, or the answer has more fragments than this one.
+            data = await self._read()
+
+    async def _transceive(self, pdu: bytes) -> bytes:
+        """Write and read in one round trip (MS-SMB2 3.2.4.20.4)."""
+        request = IoctlRequest(
+            ctl_code=FSCTL_PIPE_TRANSCEIVE,
+            file_id=self._file_id,
+            input=pdu,
+            max_output_response=_PIPE_READ,
+            flags=SMB2_0_IOCTL_IS_FSCTL,
+        )
+        response = await self._ask(request)
+        return bytes(_as(response, IoctlResponse).output)
+
+    async def _write(self, fragments: Sequence[bytes]) -> bytes:
+        requests = [WriteRequest(file_id=self._file_id, offset=0, data=fragment) for fragment in fragments]
+        for response in await self.client.request_all(requests, self._tree_id):
+            self._check(response)
+        return b""
+
+    async def _read(self) -> bytes:
+        response = await self._ask(ReadRequest(file_id=self._file_id, offset=0, length=_PIPE_READ, minimum_count=0))
+        return bytes(_as(response, ReadResponse).data)
+
+    async def _ask(self, message: Message) -> ResponseReceived:
+        (response,) = await self.client.request_all([message], self._tree_id)
+        return self._check(response)
+
+    def _check(self, response: ResponseReceived) -> ResponseReceived:
+        if response.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
+            raise StatusError(
+                response.status,
+                f"\\\\{self.client.server}: \\PIPE\\{self.name}: {codes.ntstatus_text(response.status)}",
+            )
+        return response
+
+
+def _as(response: ResponseReceived, kind: type[M]) -> M:
+    """The body of an answer whose status says that it is of this kind."""
+    if not isinstance(response.message, kind):
+        raise RemoteProtocolError(f"a {type(response.message).__name__} came where a {kind.__name__} was due")
+    return response.message

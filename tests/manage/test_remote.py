@@ -1,0 +1,681 @@
+"""The Manager over calls that are scripted: ladders, pages, traps, and what is never done.
+
+The script stands where the connection stands, so these are the answers that servers give, without their bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from lanman import codes
+from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
+from lanman.manage import remote
+from lanman.manage.remote import RemoteManager, split_server
+from lanman.net.logon import Credentials
+from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
+from lanman.rpc import srvsvc
+from lanman.rpc.srvsvc import (
+    NetrConnectionEnum,
+    NetrConnectionEnumResponse,
+    NetrFileClose,
+    NetrFileCloseResponse,
+    NetrFileEnum,
+    NetrFileEnumResponse,
+    NetrFileGetInfo,
+    NetrFileGetInfoResponse,
+    NetrServerGetInfo,
+    NetrServerGetInfoResponse,
+    NetrServerSetInfo,
+    NetrServerSetInfoResponse,
+    NetrSessionDel,
+    NetrSessionDelResponse,
+    NetrSessionEnum,
+    NetrSessionEnumResponse,
+)
+
+ADMIN = Credentials("admin", "secret")
+Answer = Callable[[Any], Any]
+
+
+class Script:
+    """A link whose calls are answered by functions, one for each kind of call; it keeps what it was asked."""
+
+    port = 445
+
+    def __init__(self, *, samba: bool = False, credentials: Credentials = ADMIN) -> None:
+        self.server = "fs1"
+        self.is_samba = samba
+        self.credentials = credentials
+        self.local_address = "10.0.0.9"
+        self.alive = True
+        self.doing = r"\\fs1: no answer"
+        self.calls: list[Any] = []
+        self.orders: list[Any] = []
+        self.closed = 0
+        self.answers: dict[type, Answer] = {}
+
+    async def call(self, request: Any, *, again: bool = True) -> Any:
+        self.calls.append(request)
+        if not again:
+            self.orders.append(request)
+        return self.answers[type(request)](request)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    def manager(self) -> RemoteManager:
+        return RemoteManager(self, timeout=None, deadline=None)
+
+    def asked(self, kind: type) -> list[Any]:
+        return [request for request in self.calls if type(request) is kind]
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> None:
+    remote._granted.clear()
+
+
+def listing(*entries: SessionInfo, grants: Iterable[int] = (502, 2, 1, 10, 0), refusal: int = 124) -> Answer:
+    """A NetrSessionEnum that grants some levels; a refusal above 1700 is a fault."""
+
+    def answer(request: Any) -> Any:
+        if request.level in grants:
+            return NetrSessionEnumResponse(request.level, list(entries), len(entries), 0, 0)
+        if refusal > 1700:
+            raise Win32Error(refusal)
+        return NetrSessionEnumResponse(request.level, None, 0, 0, refusal)
+
+    return answer
+
+
+def ann(client: str = r"\\10.0.0.1") -> SessionInfo:
+    return SessionInfo(client, "ann", 1, 20, 10, 0)
+
+
+def bob(client: str = r"\\10.0.0.2") -> SessionInfo:
+    return SessionInfo(client, "bob", 0, 30, 20, 0)
+
+
+# --- levels
+
+
+@pytest.mark.parametrize("refusal", [124, 5, 1733, 1745, 1783])
+@pytest.mark.parametrize("granted", [502, 2, 1, 10, 0])
+async def test_down_the_ladder_to_the_first_level_granted(granted: int, refusal: int) -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann(), grants=[granted], refusal=refusal)
+    found = await script.manager().sessions()
+    assert (found.server, found.level, found.entries) == ("fs1", granted, [ann()])
+    ladder = [502, 2, 1, 10, 0]
+    assert [request.level for request in script.calls] == ladder[: ladder.index(granted) + 1]
+
+
+async def test_what_was_granted_is_remembered_for_the_server_and_user() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann(), grants=[10])
+    await script.manager().sessions()
+    script.calls.clear()
+    await script.manager().sessions()
+    assert [request.level for request in script.calls] == [10]
+    script.credentials = Credentials("other")
+    script.calls.clear()
+    await script.manager().sessions()
+    assert [request.level for request in script.calls] == [502, 2, 1, 10]
+
+
+async def test_denied_only_when_the_poorest_level_is_denied() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(grants=[], refusal=5)
+    with pytest.raises(AccessDenied, match=r"\\\\fs1: access denied to the list of sessions") as raised:
+        await script.manager().sessions()
+    assert len(script.calls) == 5
+    hint = raised.value.hint or ""
+    assert "LocalAccountTokenFilterPolicy" in hint
+    assert "Server Operators" in hint
+    assert "SrvsvcSessionInfo" in hint
+    script.is_samba = True
+    with pytest.raises(AccessDenied) as raised:
+        await script.manager().sessions()
+    assert "S-1-5-32-544" in (raised.value.hint or "")
+
+
+async def test_other_refusals_end_the_ladder() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(grants=[], refusal=8)
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().sessions()
+    assert raised.value.code == 8
+    assert len(script.calls) == 1
+
+
+async def test_a_level_that_is_asked_for_is_the_only_one() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann(), grants=[1])
+    assert (await script.manager().sessions(level=1)).level == 1
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().sessions(level=502)
+    assert raised.value.code == 124
+
+
+# --- pages
+
+
+def paged(pages: list[tuple[list[SessionInfo], int | None, int]]) -> Answer:
+    left = iter(pages)
+
+    def answer(request: Any) -> Any:
+        entries, resume, status = next(left)
+        return NetrSessionEnumResponse(request.level, entries, len(entries), resume, status)
+
+    return answer
+
+
+async def test_pages_follow_the_status_and_not_the_handle() -> None:
+    script = Script()
+    # Windows leaves a handle behind on success.
+    script.answers[NetrSessionEnum] = paged([([ann()], 1, 234), ([bob()], 2, 234), ([ann()], 7, 0)])
+    found = await script.manager().sessions()
+    assert found.entries == [ann(), bob(), ann()]
+    assert [request.resume_handle for request in script.calls] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [([], 1, 234)],
+        [([ann()], 0, 234)],
+        [([ann()], None, 234)],
+        [([ann()], 1, 234), ([ann()], 1, 234)],
+        [([ann()], 1, 234), ([ann()], 2, 234), ([ann()], 1, 234)],
+    ],
+)
+async def test_a_server_that_never_advances_is_left(pages: list[tuple[list[SessionInfo], int | None, int]]) -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = paged(pages)
+    with pytest.raises(RemoteProtocolError, match="there is more of the list of sessions"):
+        await script.manager().sessions()
+
+
+# --- filters
+
+
+async def test_filters_hold_where_the_server_ignores_them() -> None:
+    script = Script(samba=True)
+    script.answers[NetrSessionEnum] = listing(ann("10.0.0.1"), bob("10.0.0.1"), ann("10.0.0.2"), grants=[1])
+    manager = script.manager()
+    assert [entry.user_name for entry in (await manager.sessions(client="//10.0.0.1")).entries] == ["ann", "bob"]
+    assert [entry.client_name for entry in (await manager.sessions(user=r"CORP\ann")).entries] == [
+        "10.0.0.1",
+        "10.0.0.2",
+    ]
+    assert (await manager.sessions(client="10.0.0.3")).entries == []
+    assert {request.client_name for request in script.calls} == {None}
+
+
+async def test_a_name_means_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def addresses_of(name: str) -> frozenset[str]:
+        return {"pc7": frozenset({"10.0.0.2", "fe80::7"})}.get(name, frozenset())
+
+    monkeypatch.setattr(remote, "addresses_of", addresses_of)
+    script = Script()
+    listed = [bob(), SessionInfo(r"\\[fe80::7]", "cleo"), SessionInfo(r"\\PC7", "dave"), ann()]
+    script.answers[NetrSessionEnum] = listing(*listed)
+    assert (await script.manager().sessions(client=r"\\PC7")).entries == listed[:3]
+    assert (await script.manager().sessions(client="pc8")).entries == []
+
+
+@pytest.mark.parametrize("status", [2312, 2221])
+async def test_a_server_that_knows_no_such_user_has_none_of_his_sessions(status: int) -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = lambda request: NetrSessionEnumResponse(request.level, None, 0, 0, status)
+    assert (await script.manager().sessions(user="zoe")).entries == []
+
+
+async def test_the_null_sessions_are_asked_for_by_an_empty_user() -> None:
+    script = Script()
+    nobody = SessionInfo(r"\\10.0.0.1", "")
+    script.answers[NetrSessionEnum] = listing(ann(), nobody)
+    assert (await script.manager().sessions(user="")).entries == [nobody]
+    # To the server an empty name is no filter, so it would be a wrong one.
+    assert script.calls[0].user_name is None
+
+
+async def test_one_session() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann(), bob())
+    assert await script.manager().session("10.0.0.2", "bob") == bob()
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().session("10.0.0.2", "ann")
+    assert raised.value.code == 2312
+    for client, user in (("", "ann"), ("10.0.0.1", "")):
+        with pytest.raises(Win32Error) as raised:
+            await script.manager().session(client, user)
+        assert raised.value.code == 87
+
+
+async def test_samba_does_not_know_what_it_says() -> None:
+    script = Script(samba=True)
+    script.answers[NetrSessionEnum] = listing(SessionInfo("::1", "ann", 1, 0xFFFFFFFF, 0, 0), grants=[1])
+    (entry,) = (await script.manager().sessions()).entries
+    assert (entry.active_time, entry.idle_time, entry.num_opens) == (0, None, 1)
+
+
+# --- ending
+
+
+def ending(status: int = 0) -> Answer:
+    return lambda request: NetrSessionDelResponse(status)
+
+
+class World:
+    """Sessions that can be ended, for a script whose server really has some."""
+
+    def __init__(self, script: Script, *entries: SessionInfo) -> None:
+        self.script, self.entries = script, list(entries)
+        self.status = 0
+        self.lost = False
+        self.whole_connection: set[str] = set()
+        script.answers[NetrSessionEnum] = lambda request: listing(*self.entries)(request)
+        script.answers[NetrSessionDel] = self.end
+
+    def end(self, request: Any) -> Any:
+        self.entries = [
+            entry
+            for entry in self.entries
+            if (entry.client_name or "").lstrip("\\") != request.client_name.lstrip("\\")
+            or not (request.user_name in (None, entry.user_name) or entry.user_name in self.whole_connection)
+        ]
+        if self.lost:
+            self.script.alive = False
+            raise ConnectionLost("lost")
+        return NetrSessionDelResponse(self.status)
+
+
+async def test_a_session_is_ended_by_the_name_the_server_listed() -> None:
+    script = Script()
+    World(script, ann(r"\\PC1.corp"), bob())
+    (ended,) = await script.manager().close_sessions([ann(r"\\pc1.CORP")])
+    assert (ended.session, ended.error, ended.note) == (ann(r"\\pc1.CORP"), None, None)
+    (order,) = script.asked(NetrSessionDel)
+    assert (order.client_name, order.user_name) == (r"\\PC1.corp", "ann")
+    assert script.orders == [order]
+
+
+async def test_samba_lists_names_without_backslashes() -> None:
+    script = Script(samba=True)
+    World(script, ann("::1"))
+    (ended,) = await script.manager().close_sessions([ann("::1")])
+    assert ended.error is None
+    assert script.asked(NetrSessionDel)[0].client_name == r"\\::1"
+
+
+async def test_what_is_not_listed_is_not_ended() -> None:
+    script = Script(samba=True)
+    World(script, ann())
+    (ended,) = await script.manager().close_sessions([bob()])
+    assert ended.error is not None
+    assert ended.error.code == 2312
+    assert script.asked(NetrSessionDel) == []
+
+
+async def test_nothing_to_end_asks_nobody() -> None:
+    script = Script()
+    assert await script.manager().close_sessions([]) == []
+    assert script.calls == []
+
+
+async def test_samba_denies_what_it_has_just_listed() -> None:
+    script = Script(samba=True)
+    script.answers[NetrSessionEnum] = listing(ann())
+    script.answers[NetrSessionDel] = ending(5)
+    (ended,) = await script.manager().close_sessions([ann()])
+    assert isinstance(ended.error, AccessDenied)
+    assert "admin users" in (ended.error.hint or "")
+
+
+async def test_samba_denies_what_ended_by_itself_meanwhile() -> None:
+    script = Script(samba=True)
+    world = World(script, ann())
+    world.status = 5
+    (ended,) = await script.manager().close_sessions([ann()])
+    assert ended.error is None
+
+
+async def test_others_say_themselves_that_there_is_no_such_session() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann())
+    script.answers[NetrSessionDel] = ending(2312)
+    (ended,) = await script.manager().close_sessions([ann()])
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.message.startswith(r"\\10.0.0.1 and user ann")) == (2312, True)
+
+
+async def test_bystanders_on_a_connection_that_samba_ended_are_named() -> None:
+    script = Script(samba=True)
+    world = World(script, ann(), bob("10.0.0.1"), bob())
+    world.whole_connection = {"bob"}
+    (ended,) = await script.manager().close_sessions([ann()])
+    assert ended.error is None
+    assert ended.note is not None
+    assert "bob" in ended.note
+
+
+async def test_a_lost_answer_is_looked_up_and_the_order_not_repeated() -> None:
+    script = Script()
+    world = World(script, ann())
+    world.lost = True
+    (ended,) = await script.manager().close_sessions([ann()])
+    assert ended.error is None
+    assert len(script.asked(NetrSessionDel)) == 1
+    assert len(script.asked(NetrSessionEnum)) == 2
+
+
+async def test_a_lost_order_that_had_no_effect_is_not_called_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PATIENCE", (0.0, 0.0))
+
+    def lose(_: Any) -> Any:
+        script.alive = False
+        raise ConnectionLost("lost")
+
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann())
+    script.answers[NetrSessionDel] = lose
+    (ended,) = await script.manager().close_sessions([ann()])
+    assert ended.error is not None
+    assert "still lists it" in ended.error.message
+
+
+def admin(client: str = r"\\10.0.0.9") -> SessionInfo:
+    return SessionInfo(client, "admin", 1, 1, 0, 0)
+
+
+async def test_our_own_session_ends_by_logging_off() -> None:
+    script = Script()
+    World(script, admin(), ann())
+    own, other = await script.manager().close_sessions([admin(), ann()])
+    assert own.error is None
+    assert own.note is not None
+    assert "this program" in own.note
+    assert other.error is None
+    assert [order.user_name for order in script.asked(NetrSessionDel)] == ["ann"]
+    assert script.closed == 1
+
+
+async def test_ours_goes_last_where_others_share_its_names() -> None:
+    script = Script()
+    world = World(script, admin(), admin(), ann())
+    outcome = await script.manager().close_sessions([admin(), ann()])
+    assert [ended.error for ended in outcome] == [None, None]
+    assert [order.user_name for order in script.asked(NetrSessionDel)] == ["ann", "admin"]
+    assert world.entries == []
+
+
+async def test_a_null_session_is_not_ended_with_others_by_accident() -> None:
+    nobody = SessionInfo(r"\\10.0.0.1", "")
+    script = Script()
+    World(script, nobody, ann(), bob())
+    (ended,) = await script.manager().close_sessions([nobody])
+    assert isinstance(ended.error, Win32Error)
+    assert "cannot be ended alone" in ended.error.message
+    assert script.asked(NetrSessionDel) == []
+    both = await script.manager().close_sessions([nobody, ann()])
+    assert [ended.error for ended in both] == [None, None]
+
+
+async def test_two_sessions_of_one_pair_are_one_order() -> None:
+    script = Script()
+    World(script, ann(), ann())
+    outcome = await script.manager().close_sessions([ann(), ann()])
+    assert [ended.error for ended in outcome] == [None, None]
+    assert len(script.asked(NetrSessionDel)) == 1
+
+
+# --- connections
+
+
+async def test_sambas_constant_connection_is_no_fact() -> None:
+    script = Script(samba=True)
+    constant = ConnectionInfo(1, 3, 1, 1, 3, "dummy_user", "IPC$")
+    script.answers[NetrConnectionEnum] = lambda request: NetrConnectionEnumResponse(1, [constant], 1, 0, 0)
+    with pytest.raises(Win32Error, match="does not tell its connections") as raised:
+        await script.manager().connections("IPC$")
+    assert raised.value.code == 50
+    assert "smbstatus" in (raised.value.hint or "")
+
+
+async def test_the_connections_of_a_client_are_asked_for_by_its_listed_names() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann("10.0.0.1"), bob())
+    script.answers[NetrConnectionEnum] = lambda request: NetrConnectionEnumResponse(
+        request.level, [ConnectionInfo(7, net_name=request.qualifier)], 1, 0, 0
+    )
+    (entry,) = await script.manager().connections("//10.0.0.1")
+    assert entry.net_name == r"\\10.0.0.1"
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().connections("\\\\")
+    assert raised.value.code == 87
+
+
+# --- files
+
+
+def opened(*entries: FileInfo) -> Answer:
+    return lambda request: NetrFileEnumResponse(request.level, list(entries), len(entries), 0, 0)
+
+
+PLAN = FileInfo(11, 3, 0, r"C:\srv\data\plan.xlsx", "ann")
+NOTES = FileInfo(0x80000001, 1, 0, r"C:\srv\home\notes.txt", "bob")
+
+
+async def test_files_by_path_and_user() -> None:
+    script = Script(samba=True)
+    script.answers[NetrFileEnum] = opened(PLAN, NOTES)
+    manager = script.manager()
+    assert await manager.files() == [PLAN, NOTES]
+    assert await manager.files(path="/srv/data/*") == [PLAN]
+    assert await manager.files(user="BOB") == [NOTES]
+    assert await manager.files(path="*.txt", user="ann") == []
+    # Samba takes an empty string for a user without a name.
+    assert {(request.base_path, request.user_name, request.level) for request in script.calls} == {(None, None, 3)}
+
+
+async def test_files_of_a_client_are_the_servers_business() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann("10.0.0.1"), bob())
+    script.answers[NetrFileEnum] = opened(PLAN)
+    assert await script.manager().files(client="10.0.0.1") == [PLAN]
+    assert [request.user_name for request in script.asked(NetrFileEnum)] == [r"\\10.0.0.1"]
+
+
+async def test_files_of_a_client_of_samba_are_those_of_its_users() -> None:
+    script = Script(samba=True)
+    script.answers[NetrSessionEnum] = listing(ann("10.0.0.1"), bob("10.0.0.2"))
+    script.answers[NetrFileEnum] = opened(PLAN, NOTES)
+    assert await script.manager().files(client="10.0.0.2") == [NOTES]
+    script.answers[NetrSessionEnum] = listing(ann("10.0.0.1"), ann("10.0.0.2"))
+    with pytest.raises(Win32Error, match="cannot tell which of their files ann opened") as raised:
+        await script.manager().files(client="10.0.0.2")
+    assert raised.value.code == 50
+
+
+async def test_one_file() -> None:
+    script = Script()
+    script.answers[NetrFileGetInfo] = lambda request: (
+        NetrFileGetInfoResponse(3, NOTES, 0) if request.file_id == NOTES.id else NetrFileGetInfoResponse(3, None, 2)
+    )
+    assert await script.manager().file(0x80000001) == NOTES
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().file(99999)
+    assert (raised.value.code, raised.value.message[:7]) == (2314, "99999: ")
+
+
+@pytest.mark.parametrize("samba", [True, False])
+async def test_where_one_file_cannot_be_asked_for_all_are(samba: bool) -> None:
+    def fault(_: Any) -> Any:
+        raise Win32Error(codes.RPC_S_PROCNUM_OUT_OF_RANGE)
+
+    script = Script(samba=samba)
+    script.answers[NetrFileGetInfo] = fault
+    script.answers[NetrFileEnum] = opened(PLAN, NOTES)
+    assert await script.manager().file(11) == PLAN
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().file(12)
+    assert raised.value.code == 2314
+
+
+async def test_an_ambiguous_id_is_not_closed() -> None:
+    script = Script(samba=True)
+    script.answers[NetrFileEnum] = opened(PLAN, dataclasses.replace(NOTES, id=11))
+    with pytest.raises(Win32Error, match="gave this number to 2 open files") as raised:
+        await script.manager().close_file(11)
+    assert "plan.xlsx" in raised.value.message
+    assert script.asked(NetrFileClose) == []
+
+
+@pytest.mark.parametrize("status", [0, 2, 2314])
+async def test_a_file_that_is_gone_is_closed_whatever_was_said(status: int) -> None:
+    files = [PLAN, NOTES]
+
+    def close(request: Any) -> Any:
+        files.remove(PLAN)
+        return NetrFileCloseResponse(status)
+
+    script = Script(samba=True)
+    script.answers[NetrFileEnum] = lambda request: opened(*files)(request)
+    script.answers[NetrFileClose] = close
+    assert await script.manager().close_file(11) == PLAN
+
+
+async def test_a_file_that_is_still_there_is_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PATIENCE", (0.0, 0.0))
+    script = Script(samba=True)
+    script.answers[NetrFileEnum] = opened(PLAN)
+    script.answers[NetrFileClose] = lambda request: NetrFileCloseResponse(2)
+    with pytest.raises(LanmanError, match="still lists it"):
+        await script.manager().close_file(11)
+
+
+async def test_closing_may_be_denied_where_listing_is_not() -> None:
+    script = Script(samba=True)
+    script.answers[NetrFileEnum] = opened(PLAN)
+    script.answers[NetrFileClose] = lambda request: NetrFileCloseResponse(5)
+    with pytest.raises(AccessDenied) as raised:
+        await script.manager().close_file(11)
+    assert "admin users" in (raised.value.hint or "")
+
+
+# --- configuration
+
+
+class Configured:
+    """A server whose configuration can be set, unless it only says so."""
+
+    def __init__(self, script: Script, info: ServerInfo, *, deaf: bool = False) -> None:
+        self.info, self.deaf = info, deaf
+        script.answers[NetrServerGetInfo] = lambda request: NetrServerGetInfoResponse(request.level, self.info, 0)
+        script.answers[NetrServerSetInfo] = self.set
+
+    def set(self, request: Any) -> Any:
+        if not self.deaf:
+            given = {
+                field.name: getattr(request.info, field.name)
+                for field in dataclasses.fields(request.info)
+                if getattr(request.info, field.name) is not None
+            }
+            self.info = dataclasses.replace(self.info, **given)
+        return NetrServerSetInfoResponse(None, 0)
+
+
+async def test_settings_are_read_back() -> None:
+    script = Script()
+    server = Configured(script, ServerInfo(disc=15, comment="old", hidden=False))
+    manager = script.manager()
+    for minutes in (30, 0, -1):
+        await manager.set_autodisconnect(minutes)
+        assert server.info.disc == minutes
+    await manager.set_comment("new")
+    await manager.set_hidden(True)
+    assert (server.info.comment, server.info.hidden) == ("new", 1)
+    assert [request.level for request in script.asked(NetrServerSetInfo)] == [1010, 1010, 1010, 1005, 1016]
+
+
+@pytest.mark.parametrize("samba", [True, False])
+async def test_a_server_that_says_yes_and_does_nothing(samba: bool) -> None:
+    script = Script(samba=samba)
+    Configured(script, ServerInfo(disc=15, comment="old", hidden=False), deaf=True)
+    for attempt in (script.manager().set_autodisconnect(30), script.manager().set_comment("new")):
+        with pytest.raises(Win32Error, match="ignored it") as raised:
+            await attempt
+        assert raised.value.code == 50
+
+
+@pytest.mark.parametrize("minutes", [-2, 65536, 70000])
+async def test_an_idle_time_that_is_none(minutes: int) -> None:
+    script = Script()
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().set_autodisconnect(minutes)
+    assert raised.value.code == 3952
+    assert script.calls == []
+
+
+async def test_sambas_constants_are_unknown() -> None:
+    script = Script(samba=True)
+    Configured(script, ServerInfo(name="FS1", comment="hi", disc=15, users=0xFFFFFFFF, hidden=False))
+    info = await script.manager().server_info()
+    assert (info.name, info.comment, info.disc, info.users, info.hidden) == ("FS1", "hi", None, None, None)
+
+
+async def test_a_call_that_the_server_lacks_is_said_in_words() -> None:
+    def fault(_: Any) -> Any:
+        raise Win32Error(codes.RPC_S_PROCNUM_OUT_OF_RANGE)
+
+    script = Script(samba=True)
+    for kind in (srvsvc.NetrServerStatisticsGet, srvsvc.NetrServerTransportEnum):
+        script.answers[kind] = fault
+    for attempt in (script.manager().statistics(), script.manager().transports()):
+        with pytest.raises(Win32Error, match=r"\\\\fs1: this server does not tell its") as raised:
+            await attempt
+        assert raised.value.code == 50
+
+
+# --- names of servers
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "port"),
+    [
+        ("fs1", "fs1", 445),
+        (r"\\fs1", "fs1", 445),
+        ("//fs1/", "fs1", 445),
+        ("fs1:4455", "fs1", 4455),
+        ("::1", "::1", 445),
+        ("[::1]", "::1", 445),
+        (r"\\[::1]:4455", "::1", 4455),
+        ("10.0.0.1:1", "10.0.0.1", 1),
+    ],
+)
+def test_a_server_may_be_typed_in_many_ways(typed: str, name: str, port: int) -> None:
+    assert split_server(typed, 445) == (name, port)
+
+
+@pytest.mark.parametrize(
+    ("typed", "port", "code"),
+    [
+        ("", 445, 2351),
+        ("\\\\", 445, 2351),
+        ("a b", 445, 2351),
+        (r"\\fs1\share", 445, 2351),
+        ("fs1", 0, 87),
+        ("fs1", 99999, 87),
+        ("fs1:x", 445, 87),
+        ("fs1:0", 445, 87),
+    ],
+)
+def test_what_is_no_server(typed: str, port: int, code: int) -> None:
+    with pytest.raises(Win32Error) as raised:
+        split_server(typed, port)
+    assert raised.value.code == code

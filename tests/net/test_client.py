@@ -1,0 +1,155 @@
+"""The client against servers that misbehave: always an error with the server's name, and nothing left over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from lanman.errors import ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
+from lanman.net.client import SmbClient
+from lanman.net.dial import Within
+from lanman.net.logon import Credentials
+
+ANN = Credentials("ann", "secret")
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def scripted(script: Script) -> AsyncIterator[int]:
+    """A TCP server whose every connection follows the script; its port."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await script(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+        await asyncio.sleep(0)  # asyncio.start_server's transports report their end in the next turn of the loop
+
+
+async def request(reader: asyncio.StreamReader) -> bytes:
+    """One framed message (MS-SMB2 2.1)."""
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+
+
+def framed(message: bytes) -> bytes:
+    return len(message).to_bytes(4, "big") + message
+
+
+async def refused(script: Script, seconds: float = 30.0) -> LanmanError:
+    """What a log-on to a server of that script raises; nothing of it may be left afterwards."""
+    async with scripted(script) as port:
+        before = asyncio.all_tasks()
+        client = SmbClient("127.0.0.1", port, ANN)
+        with pytest.raises(LanmanError, match=r"^\\\\127\.0\.0\.1: ") as raised:
+            async with Within(seconds, lambda: client.doing), client:
+                raise AssertionError("logged on")
+        assert {task for task in asyncio.all_tasks() - before if "serve" not in repr(task)} == set()
+    return raised.value
+
+
+async def test_a_server_that_says_nothing() -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+
+    error = await refused(silent, seconds=0.05)
+    assert isinstance(error, ConnectionLost)
+    assert "says nothing within 0.05 seconds" in error.message
+    assert error.code == 121
+    assert "--timeout" in (error.hint or "")
+
+
+async def test_a_server_that_trickles() -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        for byte in framed(b"\xfeSMB" + bytes(60)):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.004)  # what is tested is that a byte now and then does not move the deadline
+
+    error = await refused(trickle, seconds=0.05)
+    assert error.code == 121
+
+
+async def test_a_server_that_hangs_up() -> None:
+    async def hang_up(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await request(reader)
+
+    error = await refused(hang_up)
+    assert isinstance(error, ConnectionLost)
+    assert "hung up on the first message" in error.message
+    assert "SMB 1" in (error.hint or "")
+
+
+async def test_a_server_of_smb_1_alone() -> None:
+    async def smb1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(framed(b"\xffSMBr" + bytes(27) + b"\0\0\0"))
+        await reader.read(-1)
+
+    error = await refused(smb1)
+    assert isinstance(error, Win32Error)
+    assert error.code == 384
+    assert "speaks SMB 1 only" in error.message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        framed(b"\xfeSMB" + bytes(3)),
+        framed(b"\xfeSMB" + bytes(200)),
+        framed(b""),
+        b"\x00\xff\xff\xff" + b"\xfeSMB" + bytes(60),
+    ],
+)
+async def test_a_server_of_something_else(answer: bytes) -> None:
+    async def something(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(answer)
+
+    error = await refused(something)
+    assert isinstance(error, RemoteProtocolError | ConnectionLost)
+    assert error.hint
+
+
+async def test_nothing_is_left_after_a_cancellation() -> None:
+    reached, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await request(reader)
+        reached.set()
+        assert await reader.read(-1) == b""
+        gone.set()
+
+    async with scripted(silent) as port:
+
+        async def visit() -> None:
+            async with SmbClient("127.0.0.1", port, ANN):
+                raise AssertionError("logged on")
+
+        task = asyncio.create_task(visit())
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await gone.wait()

@@ -1,0 +1,115 @@
+"""Connecting to the first of several addresses, in time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from lanman.errors import ConnectionLost
+from lanman.net import dial as dialling
+from lanman.net.dial import Within, dial
+from lanman.net.resolve import Address
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def local(port: int) -> Address:
+    return socket.AF_INET, ("127.0.0.1", port)
+
+
+async def test_one_address(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    with await dial("fs1", port, [local(port)]) as connection:
+        assert connection.getpeername() == listener.getsockname()
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_the_next_address_is_tried_at_once_when_one_refuses(listener: socket.socket, closed_port: int) -> None:
+    port = listener.getsockname()[1]
+    with await dial("fs1", port, [local(closed_port), local(closed_port), local(port)]) as connection:
+        assert connection.getpeername() == listener.getsockname()
+
+
+async def test_a_silent_address_does_not_hold_up_the_others(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = listener.getsockname()[1]
+    silent, cancelled = local(1), asyncio.Event()
+    really = dialling._connect
+
+    async def connect(address: Address) -> socket.socket:
+        if address == silent:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+        return await really(address)
+
+    monkeypatch.setattr(dialling, "_connect", connect)
+    monkeypatch.setattr(dialling, "ATTEMPT_DELAY", 0.001)
+    with await dial("fs1", port, [silent, local(port)]) as connection:
+        assert connection.getpeername() == listener.getsockname()
+    assert cancelled.is_set()
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_refused_everywhere(closed_port: int, count: int) -> None:
+    with pytest.raises(ConnectionLost, match=rf"\\\\fs1: nothing listens on port {closed_port}") as raised:
+        await dial("fs1", closed_port, [local(closed_port)] * count)
+    assert raised.value.code == 1225
+    assert raised.value.hint
+
+
+async def test_unreachable_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(address: Address) -> socket.socket:
+        raise OSError(113 if address[1][1] == 1 else 111, "no")
+
+    monkeypatch.setattr(dialling, "_connect", connect)
+    with pytest.raises(ConnectionLost, match="No route to host, Connection refused") as raised:
+        await dial("fs1", 445, [local(1), local(2)])
+    assert raised.value.code == 53
+
+
+def test_families_take_turns() -> None:
+    v6: list[Address] = [(socket.AF_INET6, (f"::{n}", 445, 0, 0)) for n in range(1, 4)]
+    v4: list[Address] = [(socket.AF_INET, ("10.0.0.1", 445))]
+    assert dialling._alternate([*v6, *v4]) == [v6[0], v4[0], v6[1], v6[2]]
+
+
+async def test_within_names_what_was_waited_for() -> None:
+    with pytest.raises(ConnectionLost, match=r"^fs1: no answer to the log-on within 0\.001 seconds$") as raised:
+        async with Within(0.001, lambda: "fs1: no answer to the log-on"):
+            await asyncio.Event().wait()
+    assert raised.value.code == 121
+
+
+async def test_within_a_deadline_that_has_passed() -> None:
+    with pytest.raises(ConnectionLost, match="in time"):
+        async with Within(None, lambda: "fs1: no answer", deadline=0.0):
+            await asyncio.Event().wait()
+
+
+async def test_within_lets_other_errors_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Within(60, lambda: "fs1"):
+            raise ZeroDivisionError
+
+
+async def test_within_lets_the_callers_own_time_limit_through() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0), Within(60, lambda: "fs1"):
+            await asyncio.Event().wait()
