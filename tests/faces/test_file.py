@@ -1,0 +1,139 @@
+"""`lanman file` against a fake server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fake_manager import Command
+from lanman.errors import AccessDenied
+from lanman.records import FileInfo
+
+
+def some_files() -> list[FileInfo]:
+    return [
+        FileInfo(1140850707, 1, 0, r"C:\data\projects\plan.xlsx", "mira.holt"),
+        FileInfo(1140850711, 3, 2, r"C:\data\projects\2024\quarters\budget-final.xlsx", "jonas"),
+        FileInfo(4294967295, 0, 0, r"\PIPE\srvsvc", "a-user-with-a-long-name"),
+    ]
+
+
+TABLE = r"""
+ID         Path                                    User name            # Locks
+
+-------------------------------------------------------------------------------
+1140850707 C:\data\projects\plan.xlsx              mira.holt            0
+1140850711 C:\data\...\quarters\budget-final.xlsx  jonas                2
+4294967295 \PIPE\srvsvc                            a-user-with-a-long-n 0
+The command completed successfully.
+
+"""
+
+
+@pytest.mark.parametrize("words", ["file", "FILES"])
+def test_table(command: Command, words: str) -> None:
+    command.manager.opened = some_files()
+    result = command(words)
+    assert (result.status, result.out, result.err) == (0, TABLE, "")
+
+
+def test_empty_list(command: Command) -> None:
+    assert command("file").out == "There are no entries in the list.\n\n"
+    assert command("file --path *.tmp").status == 0
+
+
+def test_one_file(command: Command) -> None:
+    command.manager.opened = some_files()
+    assert command("file 1140850711").out == (
+        "File ID          1140850711\n"
+        "User name        jonas\n"
+        "Locks            2\n"
+        "Path             C:\\data\\projects\\2024\\quarters\\budget-final.xlsx\n"
+        "Permissions      READ WRITE\n"
+        "The command completed successfully.\n\n"
+    )
+
+
+@pytest.mark.parametrize("words", ["file 99999", "file 99999 /close", "file --path *.nothing /close /y"])
+def test_no_such_file(command: Command, words: str) -> None:
+    command.manager.opened = some_files()
+    result = command(words)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(
+        "There is not an open file with that identification number.\n\n"
+        "More help is available by typing NET HELPMSG 2314.\n\n"
+    )
+    assert "99999" in result.err or "*.nothing" in result.err
+
+
+@pytest.mark.parametrize("id", ["abc", "-1", "12345678901", "4294967296", "0x10", "1.5", "\u0661", ""])
+def test_what_is_no_file_number(command: Command, id: str) -> None:
+    result = command(["file", "--close", "--", id])
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("You specified an invalid file number.\n")
+    assert "NET HELPMSG 3960" in result.err
+
+
+def test_close_one(command: Command) -> None:
+    command.manager.opened = some_files()
+    result = command("file 1140850711 /c")
+    assert (result.status, result.out, result.err) == (0, "The command completed successfully.\n\n", "")
+    assert len(command.manager.opened) == 2
+
+
+@pytest.mark.parametrize("words", ["file /close", "file 7 8", "file 7 --user ann"])
+def test_wrong_syntax(command: Command, words: str) -> None:
+    result = command(words)
+    assert result.status == 1
+    assert "lanman file [ID [/CLOSE]]" in result.err
+
+
+def test_filters_choose_what_is_shown(command: Command) -> None:
+    command.manager.opened = some_files()
+    assert "plan.xlsx" not in command("file --user jonas").out
+    shown = command(["file", "--path", "/DATA/projects/*.xlsx"]).out
+    assert "plan.xlsx" in shown
+    assert "srvsvc" not in shown
+
+
+def test_filters_choose_what_is_closed(command: Command) -> None:
+    command.manager.opened = some_files()
+    refused = command("file --path *.xlsx /close", "n\n")
+    assert refused.status == 2
+    assert "plan.xlsx" in refused.out
+    assert refused.out.endswith("Do you want to continue this operation? (Y/N) [N]: ")
+    assert len(command.manager.opened) == 3
+    result = command("file --path *.xlsx /close /y")
+    assert (result.status, result.out) == (0, "The command completed successfully.\n\n")
+    assert [entry.path for entry in command.manager.opened] == [r"\PIPE\srvsvc"]
+
+
+def test_one_that_cannot_be_closed_does_not_keep_the_others_open(command: Command) -> None:
+    command.manager.opened = some_files()
+    command.manager.refuses[r"C:\data\projects\plan.xlsx"] = AccessDenied()
+    result = command("file --path *.xlsx /close /y --json")
+    assert result.status == 5
+    assert [entry["error"] for entry in json.loads(result.out)["closed"]] == [5, None]
+    assert len(command.manager.opened) == 2
+
+
+def test_json_and_csv(command: Command) -> None:
+    command.manager.opened = some_files()[:1]
+    assert json.loads(command("file --json").out) == {
+        "schema": 1,
+        "server": "FILER01",
+        "files": [
+            {
+                "id": 1140850707,
+                "path": r"C:\data\projects\plan.xlsx",
+                "user_name": "mira.holt",
+                "num_locks": 0,
+                "permissions": 1,
+            }
+        ],
+    }
+    assert command("file --csv").out == (
+        "id,path,user_name,num_locks,permissions\n1140850707,C:\\data\\projects\\plan.xlsx,mira.holt,0,1\n"
+    )
+    assert next(iter(json.loads(command("file 1140850707 --json").out)["files"][0])) == "id"

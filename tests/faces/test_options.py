@@ -1,0 +1,214 @@
+"""Who to be and whom to ask: the options of every verb, the authentication file, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fake_manager import Command
+from lanman.faces.cli.options import split_host
+from lanman.faces.dialect import DialectError
+from lanman.net.logon import Credentials
+
+HASH = "0123456789abcdef0123456789ABCDEF"
+
+
+def opened(command: Command) -> tuple[str | None, Credentials | None, dict[str, object]]:
+    """The server, the credentials and the other options with which a Manager was opened last."""
+    server, credentials, options = command.manager.opened_with[-1]
+    return server, credentials, options
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("fs1", "fs1", None),
+        (r"\\fs1", "fs1", None),
+        ("//fs1", "fs1", None),
+        ("fs1:4450", "fs1", 4450),
+        (r"\\fs1:4450", "fs1", 4450),
+        ("10.0.0.1:1", "10.0.0.1", 1),
+        ("::1", "::1", None),
+        ("fe80::1%eth0", "fe80::1%eth0", None),
+        ("[::1]", "[::1]", None),
+        ("[::1]:65535", "[::1]", 65535),
+    ],
+)
+def test_a_host_and_its_port(text: str, host: str, port: int | None) -> None:
+    assert split_host(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "message_id"),
+    [
+        ("", 3870),
+        ("\\\\", 3870),
+        ("fs1:0", 3952),
+        ("fs1:99999", 3952),
+        ("fs1:x", 3952),
+        ("fs1:", 3952),
+        (":445", 3870),
+        ("[::1]:x", 3952),
+        ("a/b", 3870),
+        ("fs 1", 3870),
+    ],
+)
+def test_no_host(text: str, message_id: int) -> None:
+    with pytest.raises(DialectError) as caught:
+        split_host(text)
+    assert caught.value.message_id == message_id
+
+
+def test_this_machine_needs_no_credentials(command: Command) -> None:
+    assert command("session").status == 0
+    server, credentials, options = opened(command)
+    assert server is None
+    assert credentials is None
+    assert options["port"] == 445
+    assert options["timeout"] == 10.0
+
+
+def test_where_to_and_for_how_long(command: Command) -> None:
+    assert command("session -S fs1:4450 -N --timeout 2.5 --home /tmp/x").status == 0
+    server, credentials, options = opened(command)
+    assert server == "fs1"
+    assert credentials == Credentials(anonymous=True)
+    assert (options["port"], options["timeout"], options["home"]) == (4450, 2.5, "/tmp/x")
+    assert command("session -S fs1 -p 139 -N").status == 0
+    assert opened(command)[2]["port"] == 139
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("-U ann%secret", Credentials("ann", "secret")),
+        (r"-U CONTOSO\ann%a%b", Credentials("ann", "a%b", domain="CONTOSO")),
+        ("-U ann%", Credentials("ann", "")),
+        ("-U%", Credentials(anonymous=True)),
+        (f"-U ann --nt-hash {HASH}", Credentials("ann", None, bytes.fromhex(HASH))),
+        (f"-U ann --nt-hash {HASH}:{HASH}", Credentials("ann", None, bytes.fromhex(HASH))),
+        ("-k", Credentials(kerberos=True)),
+        ("-k -U ann@EXAMPLE.ORG%secret", Credentials("ann@EXAMPLE.ORG", "secret", kerberos=True)),
+    ],
+)
+def test_who_to_be(command: Command, words: str, expected: Credentials) -> None:
+    result = command(f"session -S fs1 {words}")
+    assert (result.status, result.err) == (0, "")
+    assert opened(command)[1] == expected
+
+
+def test_password_from_the_environment(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANMAN_PASSWORD", "from-env")
+    command("session -S fs1 -U ann")
+    assert opened(command)[1] == Credentials("ann", "from-env")
+    command("session -S fs1 -U ann%typed")
+    assert opened(command)[1] == Credentials("ann", "typed")
+
+
+def test_authentication_file(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("# mine\nusername = ann\npassword = se=cret word\n\nDomain=CONTOSO\n")
+    file.chmod(0o600)
+    result = command(["session", "-S", "fs1", "-A", str(file)])
+    assert (result.status, result.err) == (0, "")
+    assert opened(command)[1] == Credentials("ann", "se=cret word", domain="CONTOSO")
+    command(["session", "-S", "fs1", "-A", str(file), "-U", "bob%x"])
+    assert opened(command)[1] == Credentials("bob", "x", domain="CONTOSO")
+    monkeypatch.setenv("LANMAN_PASSWORD", "from-env")
+    command(["session", "-S", "fs1", "-A", str(file)])
+    assert opened(command)[1] == Credentials("ann", "from-env", domain="CONTOSO")
+    monkeypatch.delenv("LANMAN_PASSWORD")
+    file.write_text(f"username = ann\nnt_hash = {HASH}\n")
+    command(["session", "-S", "fs1", "-A", str(file)])
+    assert opened(command)[1] == Credentials("ann", None, bytes.fromhex(HASH))
+
+
+def test_an_authentication_file_that_others_can_read_is_warned_about(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("username = ann\npassword = secret\n")
+    file.chmod(0o640)
+    result = command(["session", "-S", "fs1", "-A", str(file)])
+    assert result.status == 0
+    assert "can be read by others" in result.err
+    assert f"chmod 600 {file}" in result.err
+    assert "secret" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"username = ann\npassword: secret\n", "line 2"),
+        (b"username = ann\nsecret\n", "line 2"),
+        (b"nt_hash = secret\n", "line 1"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_a_bad_authentication_file(command: Command, tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "credentials"
+    file.write_bytes(content)
+    file.chmod(0o600)
+    result = command(["session", "-S", "fs1", "-A", str(file)])
+    assert result.status == 2
+    assert str(file) in result.err
+    assert says in result.err
+    assert "secret" not in result.err
+
+
+def test_an_authentication_file_that_cannot_be_read(command: Command, tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing", tmp_path):
+        result = command(["session", "-S", "fs1", "-A", str(path)])
+        assert result.status == 2
+        assert str(path) in result.err
+        assert "username = " in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("session --port 0", "The port is not one"),
+        ("session -S fs1 -N --port 0", "3952"),
+        ("session -p 99999", "--port"),
+        ("session -p x", "--port"),
+        ("session --port=", "--port"),
+        ("session --port", "--port"),
+        ("session --timeout 0", "--timeout"),
+        ("session --timeout -1", "--timeout"),
+        ("session --timeout nan", "--timeout"),
+        ("session --timeout soon", "--timeout"),
+        ("session -S fs1:x -N", "fs1:x"),
+        (["session", "-S", "", "-N"], "is not a valid computer name"),
+        (["session", "-S", "fs1", "-U", ""], "The user's name is empty"),
+        (["session", "-S", "fs1", "-U", "%secret"], "The user's name is empty"),
+        (["session", "-U", ""], "The user's name is empty"),
+        ("session -S fs1 -U ann --nt-hash abc", "32 hexadecimal digits"),
+        ("session -S fs1 -U ann --nt-hash " + "x" * 32, "32 hexadecimal digits"),
+        ("session -S fs1 -N -U ann%secret", "-N"),
+        ("session -N -k", "-N"),
+        ("session --json --csv", "--json and --csv"),
+        ("session -x", "The option -x is unknown."),
+        ("--frobnicate session", "The option --frobnicate is unknown."),
+        ("frobnicate", "The option frobnicate is unknown."),
+        ("", "lanman VERB"),
+        ("-S fs1", "lanman VERB"),
+    ],
+)
+def test_wrong_syntax_is_one(command: Command, words: str | list[str], says: str) -> None:
+    result = command(words)
+    assert (result.status, result.out) == (1, "")
+    assert (says if says != "The port is not one" else "A port is a number from 1 to 65535.") in result.err
+    assert "secret" not in result.err
+    assert "x" * 32 not in result.err
+
+
+def test_no_terminal_to_ask_for_a_password_on(command: Command) -> None:
+    result = command("session -S fs1 -U ann", "typed into a pipe\n")
+    assert result.status == 2
+    assert result.err.startswith("System error 1326 has occurred.\n\nThe user name or password is incorrect.\n")
+    assert "there is no password for ann" in result.err
+    assert "LANMAN_PASSWORD" in result.err
+
+
+def test_nothing_secret_in_what_is_shown_of_a_call(command: Command) -> None:
+    command("session -S fs1 -U ann%secret")
+    assert "secret" not in repr(opened(command))
