@@ -420,8 +420,9 @@ def test_shares_at_every_level(server: Server) -> None:
 def test_hidden_shares_are_hidden_from_users_alone(server: Server) -> None:
     server.service.add_share(Share("secret", path="/srv/secret", hidden=True))
     user = caller_of(server.log_on())
-    seen = server.ask(NetrShareEnum(None, 1), user).entries or []
-    assert [entry.netname for entry in seen] == ["IPC$", "data"]
+    for request in (NetrShareEnum(None, 1), NetrShareEnumSticky(None, 1)):
+        assert [entry.netname for entry in server.ask(request, user).entries or []] == ["IPC$", "data"]
+        assert len(server.ask(request).entries or []) == 3
     assert server.ask(NetrShareGetInfo(None, "SECRET", 1), user).status == 0
 
 
@@ -429,7 +430,8 @@ def test_sticky_shares(server: Server) -> None:
     server.service.add_share(Share("tmp", STYPE_TEMPORARY, "/tmp"))
     answer = server.ask(NetrShareEnumSticky(None, 1))
     assert [entry.netname for entry in answer.entries or []] == ["IPC$", "data"]
-    assert server.ask(NetrShareEnumSticky(None, 501)).status == codes.ERROR_INVALID_LEVEL
+    for caller in (ROOT, caller_of(server.log_on(anonymous=True))):
+        assert server.ask(NetrShareEnumSticky(None, 501), caller).status == codes.ERROR_INVALID_LEVEL
 
 
 def test_one_share(server: Server) -> None:
@@ -444,7 +446,8 @@ def test_is_it_shared(server: Server) -> None:
     for path in ("C:\\srv\\data", "c:\\SRV\\data\\", "/srv/data"):
         answer = server.ask(NetrShareCheck(None, path))
         assert (answer.type, answer.status) == (0, 0)
-    for path in ("C:\\srv", "", "C:\\", "D:\\srv\\data"):
+    assert server.ask(NetrShareCheck(None, "")).type == STYPE_IPC  # the path that IPC$ is listed with
+    for path in ("C:\\srv", "C:\\", "D:\\srv\\data"):
         assert server.ask(NetrShareCheck(None, path)).status == codes.NERR_DeviceNotShared
 
 
@@ -678,7 +681,8 @@ CALLS: list[tuple[Call[Any], str]] = [
     (NetrFileClose(None, 99), "sar"),
     *((NetrShareEnum(None, level), ALL) for level in (0, 1)),
     *((NetrShareEnum(None, level), "wpsar") for level in (2, 501, 502, 503)),
-    *((NetrShareEnumSticky(None, level), "sar") for level in (0, 1, 2, 502, 503)),
+    *((NetrShareEnumSticky(None, level), ALL) for level in (0, 1)),
+    *((NetrShareEnumSticky(None, level), "wpsar") for level in (2, 502, 503)),
     *((NetrShareGetInfo(None, "data", level), ALL) for level in (0, 1, 501, 1005)),
     *((NetrShareGetInfo(None, "data", level), "wpsar") for level in (2, 502, 503)),
     (NetrShareCheck(None, "C:\\srv"), ALL),

@@ -12,7 +12,6 @@ from lanman.records import (
     ConnectionInfo,
     FileInfo,
     ServerInfo,
-    SessionDetails,
     SessionInfo,
     ShareInfo,
     Statistics,
@@ -118,23 +117,6 @@ def session_info(session: Session, now: float) -> SessionInfo:
         SESS_GUEST if session.guest else 0,
         "",
         session.transport,
-    )
-
-
-def session_details(session: Session) -> SessionDetails:
-    """What MS-SRVS has no place for."""
-    return SessionDetails(
-        session.global_id,
-        session.client_name,
-        session.user_name,
-        session.domain,
-        session.address,
-        session.dialect,
-        session.signing,
-        session.encryption,
-        ",".join(sorted(session.groups)),
-        session.anonymous,
-        session.guest,
     )
 
 

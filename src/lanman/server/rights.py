@@ -39,9 +39,9 @@ _RIGHTS: Final[Mapping[str, Mapping[int | None, tuple[str, ...]]]] = {
     "NetrSessionEnum": {None: _OPERATORS},  # notes 52 to 55
     "NetrSessionDel": {None: _OPERATORS},
     "NetrShareAdd": {None: _MANAGERS},  # note 56
-    # The API page has levels 0 and 1 for everyone, which Samba's torture suite wants too; 501 it wants refused.
+    # The API page has levels 0 and 1 for everyone, and so has Samba's torture suite, which wants 501 refused.
     "NetrShareEnum": {0: _EVERYONE, 1: _EVERYONE, None: _ALL_OPERATORS},
-    "NetrShareEnumSticky": {None: _OPERATORS},
+    "NetrShareEnumSticky": {0: _EVERYONE, 1: _EVERYONE, None: _ALL_OPERATORS},
     # note 61
     "NetrShareGetInfo": {0: _EVERYONE, 1: _EVERYONE, 501: _EVERYONE, 1005: _EVERYONE, None: _ALL_OPERATORS},
     "NetrShareSetInfo": {None: _MANAGERS},

@@ -218,13 +218,7 @@ class ServerServiceEndpoint:
         """NetrShareEnum (MS-SRVS 3.1.4.8). Hidden shares are for those who may see all about any."""
         self._require(caller, request, request.level)
         _require_level(request.level, SHARE_LEVELS)
-        sees_all = may(caller, "NetrShareEnum", 502)
-        found = _page(
-            request,
-            rpc.SHARE_INFO,
-            self._service.shares(),
-            lambda share: describe.share_info(share) if sees_all or not share.hidden else None,
-        )
+        found = _page(request, rpc.SHARE_INFO, self._shares_for(caller), describe.share_info)
         return rpc.NetrShareEnumResponse(
             request.level, found.entries, found.total, _handle(request, found), found.status
         )
@@ -233,12 +227,13 @@ class ServerServiceEndpoint:
         self, caller: Caller, request: rpc.NetrShareEnumSticky, now: float
     ) -> rpc.NetrShareEnumStickyResponse:
         """NetrShareEnumSticky (MS-SRVS 3.1.4.9): those that survive a restart, which is all that are not temporary."""
-        self._require(caller, request, request.level)
+        # Samba's torture suite hears that there is no level 501 from a null session too: the level comes first here.
         _require_level(request.level, STICKY_LEVELS)
+        self._require(caller, request, request.level)
         found = _page(
             request,
             rpc.SHARE_INFO,
-            self._service.shares(),
+            self._shares_for(caller),
             lambda share: describe.share_info(share) if not share.type & STYPE_TEMPORARY else None,
             none_fits=codes.NERR_BufTooSmall,
         )
@@ -260,7 +255,7 @@ class ServerServiceEndpoint:
         self._require(caller, request)
         path = describe.wire_path(describe.local_path(request.device)).rstrip("\\")
         for share in self._service.shares():
-            if share.path and fold(describe.wire_path(share.path)).rstrip("\\") == fold(path):
+            if fold(describe.wire_path(share.path)).rstrip("\\") == fold(path):
                 return rpc.NetrShareCheckResponse(share.type & ~STYPE_SPECIAL, codes.NERR_Success)
         raise Refused(codes.NERR_DeviceNotShared)
 
