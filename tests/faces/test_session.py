@@ -159,7 +159,7 @@ def test_access_denied_is_five(command: Command) -> None:
     assert result.out == ""
     assert result.err == (
         "System error 5 has occurred.\n\nAccess is denied.\n\n"
-        "\\\\fs1: access denied to srvsvc. ann is no member of Administrators.\n"
+        "\\\\fs1: access denied to srvsvc; ann is no member of Administrators.\n"
     )
 
 
@@ -169,7 +169,7 @@ def test_a_server_that_cannot_be_reached_is_two(command: Command) -> None:
     assert result.status == 2
     assert result.err == (
         "System error 53 has occurred.\n\nThe network path was not found.\n\n"
-        "\\\\fs1: no host of that name is known. check the spelling.\n"
+        "\\\\fs1: no host of that name is known; check the spelling.\n"
     )
 
 
