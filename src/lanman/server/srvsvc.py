@@ -215,7 +215,7 @@ class ServerServiceEndpoint:
     # --- shares ---
 
     def share_enum(self, caller: Caller, request: rpc.NetrShareEnum, now: float) -> rpc.NetrShareEnumResponse:
-        """NetrShareEnum (MS-SRVS 3.1.4.8). Hidden shares are for those who may see all about any."""
+        """NetrShareEnum (MS-SRVS 3.1.4.8)."""
         self._require(caller, request, request.level)
         _require_level(request.level, SHARE_LEVELS)
         found = _page(request, rpc.SHARE_INFO, self._shares_for(caller), describe.share_info)
@@ -240,6 +240,11 @@ class ServerServiceEndpoint:
         return rpc.NetrShareEnumStickyResponse(
             request.level, found.entries, found.total, _handle(request, found), found.status
         )
+
+    def _shares_for(self, caller: Caller) -> list[Share]:
+        """Hidden shares are for those who may see all about any."""
+        sees_all = may(caller, "NetrShareEnum", 502)
+        return [share for share in self._service.shares() if sees_all or not share.hidden]
 
     def share_get_info(self, caller: Caller, request: rpc.NetrShareGetInfo, now: float) -> rpc.NetrShareGetInfoResponse:
         """NetrShareGetInfo (MS-SRVS 3.1.4.10)."""
