@@ -249,7 +249,8 @@ class SmbClient:
     """One connection and one session. `async with SmbClient(...) as client:` connects, logs on, and leaves politely.
 
     `server` is the name as the user typed it, without backslashes: Kerberos asks for a ticket for it. Credentials of
-    None are the null session. `encrypt` refuses a server that cannot encrypt. Raises LanmanErrors that name the server.
+    None are the null session. `encrypt` refuses a server that cannot encrypt. `local_address` is the address of this
+    machine to come from, on one with several. Raises LanmanErrors that name the server.
     """
 
     def __init__(
@@ -260,13 +261,14 @@ class SmbClient:
         *,
         encrypt: bool = False,
         dialects: Sequence[int] = ALL_DIALECTS,
+        local_address: str = "",
     ) -> None:
         self.server = server
         self.port = port
         self.credentials = credentials if credentials is not None else Credentials(anonymous=True)
         self.doing = f"\\\\{server}: no answer"
         self.session_id = 0
-        self.local_address = ""
+        self.local_address = local_address
         self._encrypt = encrypt
         self._trees: dict[str, int] = {}
         self._unproven = False
@@ -314,7 +316,7 @@ class SmbClient:
         self.doing = f"\\\\{self.server}: its name was not resolved"
         addresses = await resolve(self.server, self.port)
         self.doing = f"\\\\{self.server}: port {self.port} did not answer"
-        connection = await dial(self.server, self.port, addresses)
+        connection = await dial(self.server, self.port, addresses, self.local_address)
         self.local_address = connection.getsockname()[0]
         self._wire = wire = _Wire(self.server, self._core)
         try:

@@ -57,26 +57,29 @@ class Within:
             ) from None
 
 
-async def dial(host: str, port: int, addresses: Sequence[Address]) -> socket.socket:
+async def dial(host: str, port: int, addresses: Sequence[Address], local_address: str = "") -> socket.socket:
     """A connected, non-blocking TCP socket to one of `addresses`; the others are let go.
 
-    Raises ConnectionLost: 1225 when every address refuses, 53 when none can be reached.
+    It comes from `local_address` where one is given. Raises ConnectionLost: 1225 when every address refuses, 53 when
+    none can be reached.
     """
     if len(addresses) == 1:
         try:
-            return await _connect(addresses[0])
+            return await _connect(addresses[0], local_address)
         except OSError as error:
             raise _unreachable(host, port, [error]) from error
-    return await _race(host, port, _alternate(addresses))
+    return await _race(host, port, _alternate(addresses), local_address)
 
 
-async def _connect(address: Address) -> socket.socket:
+async def _connect(address: Address, local_address: str = "") -> socket.socket:
     family, where = address
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
         # A request and its answer alternate: nothing is gained by waiting for more to send.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if local_address:
+            connection.bind((local_address, 0))
         await asyncio.get_running_loop().sock_connect(connection, where)
     except BaseException:
         connection.close()
@@ -91,7 +94,7 @@ def _alternate(addresses: Sequence[Address]) -> list[Address]:
     return [address for pair in itertools.zip_longest(first, other) for address in pair if address is not None]
 
 
-async def _race(host: str, port: int, addresses: Sequence[Address]) -> socket.socket:
+async def _race(host: str, port: int, addresses: Sequence[Address], local_address: str = "") -> socket.socket:
     """Try each address, the next one as soon as the last has failed or kept us waiting; the first to connect wins."""
     waiting = list(addresses)
     attempts: set[asyncio.Task[socket.socket]] = set()
@@ -100,7 +103,7 @@ async def _race(host: str, port: int, addresses: Sequence[Address]) -> socket.so
     try:
         while waiting or attempts:
             if waiting:
-                attempts.add(asyncio.create_task(_connect(waiting.pop(0))))
+                attempts.add(asyncio.create_task(_connect(waiting.pop(0), local_address)))
             done, attempts = await asyncio.wait(
                 attempts, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
