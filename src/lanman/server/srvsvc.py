@@ -24,7 +24,7 @@ from lanman.server.names import LM2X_COMPATIBLE, NAME_TYPES, is_valid
 from lanman.server.paging import Page, page, sizer
 from lanman.server.rights import Caller, may
 from lanman.server.settings import BadMember, change_settings
-from lanman.service import STYPE_SPECIAL, STYPE_TEMPORARY, Reason, ServerService, TreeConnect, fold, matches
+from lanman.service import STYPE_SPECIAL, STYPE_TEMPORARY, Reason, ServerService, Share, TreeConnect, fold, matches
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")
