@@ -1,11 +1,11 @@
-"""A Server and its clients in memory: cores, dispatch, endpoint and service joined, without a socket, a file or a clock.
+"""A Server and its clients in memory: cores, dispatch, endpoint and service joined, without socket, file or clock.
 
     world = World()
     ann = world.connect().log_on("ann")
     ann.call(NetrSessionEnum(...))
 
-`World.pump` carries bytes and performs effects until nothing moves any more. `World.advance` lets time pass. A client's wire may be
-cut after a number of writes, to see what is left behind.
+`World.pump` carries bytes and performs effects until nothing moves any more. `World.advance` lets time pass. A
+client's wire may be cut after a number of writes, to see what is left behind.
 """
 
 from __future__ import annotations
@@ -215,9 +215,15 @@ class Client:
         return self
 
     def log_on_leg_by_leg(
-        self, user_name: str = "", password: str = PASSWORD, *, previous: int = 0, again: bool = False
+        self,
+        user_name: str = "",
+        password: str = PASSWORD,
+        *,
+        previous: int = 0,
+        again: bool = False,
+        wait: bool = True,
     ) -> Callable[[], ResponseReceived]:
-        """Send the first legs of a log-on. What is returned sends the last and has its answer."""
+        """Send the first legs of a log-on. What is returned sends the last and has its answer, for which it waits."""
         credentials = Credentials(user_name, password) if user_name else Credentials(anonymous=True)
         initiator = initiator_for(credentials, "server")
         session_id = self.session_id if again else 0
@@ -228,7 +234,7 @@ class Client:
 
         def finish() -> ResponseReceived:
             number = self.send(_setup(token, previous), session_id=session_id, tree_id=0)
-            while number not in self.answers:
+            while wait and number not in self.answers:
                 deadline = self.world.dispatch.next_deadline()
                 assert deadline is not None
                 self.world.advance(deadline - self.world.now)
@@ -257,6 +263,7 @@ class Client:
         """Connect to IPC$, open the pipe, bind to srvsvc."""
         self.tree_connect()
         self.open_pipe()
+        self.rpc = RpcClient()
         (event,) = self.rpc.receive_data(self.transceive(self.rpc.bind()))
         assert isinstance(event, BindAccepted), event
         return self

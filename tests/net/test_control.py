@@ -29,7 +29,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 async def test_calls_are_answered_without_a_password(server: SmbServer) -> None:
     assert stat.S_IMODE(server.home.control.stat().st_mode) == 0o600
-    server.service.register_session(99, 7, "192.0.2.1", "ann", now=0)
+    server.service.register_session(99, 7, "192.0.2.1", "ann", now=asyncio.get_running_loop().time())
     async with ControlClient(server.home.control) as client:
         for level in (0, 1, 2, 10, 502):
             answer = await client.call(NetrSessionEnum(None, None, None, level))
@@ -54,7 +54,9 @@ async def test_many_at_once(server: SmbServer) -> None:
 async def test_a_long_list(server: SmbServer) -> None:
     server.settings.policy.sessions_per_connection = 0
     for number in range(3000):
-        server.service.register_session(1, number + 1, "192.0.2.1", f"user{number}", now=0)
+        server.service.register_session(
+            1, number + 1, "192.0.2.1", f"user{number}", now=asyncio.get_running_loop().time()
+        )
     async with ControlClient(server.home.control) as client:
         answer = await client.call(NetrSessionEnum(None, None, None, 502))
     assert answer.entries is not None

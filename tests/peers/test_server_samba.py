@@ -33,17 +33,24 @@ async def smb(tools: Tools, user: str, command: str, share: str = "IPC$", option
     return await asyncio.to_thread(tools.smbclient, ACCOUNTS[user], command, share, options=options)
 
 
+# rpcclient takes one level of backslashes away, and of a list it prints the number of its entries.
+HERE = "\\\\\\\\127.0.0.1"
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_rpcclient_lists_sessions(tools: Tools, dialect: str) -> None:
-    said = await rpc(
-        tools, "admin", "netsessenum 127.0.0.1", options=("--option", f"client ipc max protocol={dialect}")
-    )
-    assert re.search(r"client: *.*127\.0\.0\.1", said), said
-    assert re.search(r"user: *.*admin", said), said
+    options = ("--option", f"client ipc max protocol={dialect}")
+    with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "IPC$"):
+        said = await rpc(
+            tools, "admin", "netsessenum", f"netsessenum {HERE}", f"netsessenum {HERE} ann", options=options
+        )
+        assert re.findall(r"Received (\d+) entries|result was (\w+)", said) == [("2", ""), ("2", ""), ("1", "")]
+        said = await rpc(tools, "admin", "netsessenum nonsense", options=options)
+        assert "WERR_NERR_INVALIDCOMPUTER" in said
 
 
 async def test_rpcclient_may_only_list_as_an_administrator(tools: Tools) -> None:
-    said = await rpc(tools, "ann", "netsessenum 127.0.0.1")
+    said = await rpc(tools, "ann", "netsessenum")
     assert "WERR_ACCESS_DENIED" in said
 
 
@@ -53,11 +60,20 @@ async def test_rpcclient_ends_sessions(server: SmbServer, tools: Tools) -> None:
         await asyncio.to_thread(tools.hold, ACCOUNTS["bob"], "IPC$"),
     ):
         assert sorted(session.user_name for session in server.service.sessions()) == ["ann", "bob"]
-        said = await rpc(tools, "admin", "netsessdel 127.0.0.1 \\\\127.0.0.1 ann")
+        said = await rpc(tools, "admin", f"netsessdel {HERE} ann")
         assert "WERR" not in said, said
         assert [session.user_name for session in server.service.sessions()] == ["bob"]
-        said = await rpc(tools, "bob", "netsessdel 127.0.0.1 \\\\127.0.0.1 bob")
+        said = await rpc(tools, "admin", f"netsessdel {HERE} ann")
+        assert "WERR_NERR_CLIENTNAMENOTFOUND" in said
+        said = await rpc(tools, "bob", f"netsessdel {HERE} bob")
         assert "WERR_ACCESS_DENIED" in said
+
+
+async def test_rpcclient_ends_its_own_session(server: SmbServer, tools: Tools) -> None:
+    said = await rpc(tools, "admin", f"netsessdel {HERE} admin")
+    assert "WERR" not in said, said
+    assert "NT_STATUS" not in said, said
+    assert server.service.sessions() == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -89,5 +105,5 @@ async def test_a_share_that_there_is_not(tools: Tools) -> None:
 
 
 async def test_smbclient_encrypts(server: SmbServer, tools: Tools) -> None:
-    said = await rpc(tools, "admin", "netsessenum 127.0.0.1", options=("--client-protection=encrypt",))
-    assert re.search(r"user: *.*admin", said), said
+    said = await rpc(tools, "admin", "netsessenum", options=("--client-protection=encrypt",))
+    assert "Received 1 entries" in said

@@ -232,15 +232,19 @@ def test_who_hangs_up_on_a_refusal_keeps_their_place_taken() -> None:
     world = World(settings=Settings(limits=Limits(unauthenticated_per_address=1)))
     for _ in range(9):
         client = world.connect(address="198.51.100.1")
-        finish = client.log_on_leg_by_leg("ann", "wrong")
-        client.world.hold_effects = False
-        number = client.core.send  # the last leg is sent, and its answer not waited for
-        del number
-        try:
-            finish()
-        finally:
-            world.disconnect(client)
-    assert world.connect(address="198.51.100.1")
+        with pytest.raises(StatusError):
+            client.log_on("ann", "wrong")
+        world.disconnect(client)
+    client = world.connect(address="198.51.100.1")
+    send = client.log_on_leg_by_leg("ann", "wrong", wait=False)
+    with pytest.raises(KeyError):
+        send()
+    world.disconnect(client)
+    with pytest.raises(ConnectionRefusedError):
+        world.connect(address="198.51.100.1")
+    world.connect(address="198.51.100.2")
+    world.advance(Throttle.LONGEST)
+    world.connect(address="198.51.100.1")
 
 
 def test_accounts_are_read_before_every_log_on() -> None:
@@ -311,10 +315,15 @@ def test_log_ons_under_way_are_limited() -> None:
 
 
 def test_tokens_that_are_none() -> None:
-    client = World().connect()
+    world = World()
+    client = world.connect()
     for token in (b"", b"\x60\x00", b"NTLMSSP\0", b"\xff" * 100):
-        assert client.ask(SessionSetupRequest(0, 1, 0, 0, token, 0)).status >> 30 == 3
+        number = client.send(SessionSetupRequest(0, 1, 0, 0, token, 0))
+        world.advance(5)
+        assert client.answers[number].status >> 30 == 3
     assert client.connection.logons == {}
+    assert world.service.statistics.pwerrors == 0
+    assert {event.reason for event in world.events if isinstance(event, LogonRefused)} == {Reason.MALFORMED}
 
 
 def test_a_session_that_never_was() -> None:

@@ -3,7 +3,7 @@
 A listener of the domain's stream of events.
 
     session opened client="\\\\192.0.2.7" user="ann" id=3 dialect="3.1.1" signing="AES-128-GMAC" encryption=""
-    session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password"
+    session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password" detail="..."
     session ended client="\\\\192.0.2.7" user="ann" id=3 reason="ended by an administrator" seconds=61
 
 Values in quotation marks are JSON strings in ASCII: what a peer sends can neither end a line nor colour a terminal.
@@ -50,10 +50,11 @@ def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
             )
         elif isinstance(event, LogonRefused):
             audit_log.warning(
-                "session refused client=%s user=%s reason=%s",
+                "session refused client=%s user=%s reason=%s detail=%s",
                 quoted(event.client_name),
                 quoted(event.user_name),
                 quoted(event.reason.value),
+                quoted(event.detail),
             )
         elif isinstance(event, SessionExpired):
             audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)

@@ -300,7 +300,7 @@ class ControlClient:
         _check((await self.call(Reload())).status)
 
     async def session_details(self) -> list[SessionDetails]:
-        """What the Server knows of its sessions beyond MS-SRVS, in the order of NetrSessionEnum. Raises AccessDenied."""
+        """What the Server knows of its sessions beyond MS-SRVS, in NetrSessionEnum's order. Raises AccessDenied."""
         answer = await self.call(GetSessionDetails())
         _check(answer.status)
         return answer.entries or []

@@ -74,6 +74,7 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
     """SMB2 SESSION_SETUP (MS-SMB2 3.3.5.5)."""
     connection, request = context.connection, context.request
     if connection.server.settings.encryption == "required" and not connection.can_encrypt:
+        connection.server.service.refuse_logon(connection.client_name, "", Reason.UNENCRYPTED)
         return Reply(codes.STATUS_ACCESS_DENIED)
     if message.flags & SMB2_SESSION_FLAG_BINDING:
         # 3.3.5.5: this Server has no multichannel (IsMultiChannelCapable is FALSE), so there is nothing to bind.
@@ -143,13 +144,15 @@ def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Ou
     """3.3.5.5.3: the session goes, with all it has open if it was one already."""
     connection = context.connection
     service = connection.server.service
-    service.refuse_logon(connection.client_name, refusal.user_name)
+    malformed = refusal.status in (codes.STATUS_INVALID_PARAMETER, codes.STATUS_NOT_SUPPORTED)
+    reason = Reason.MALFORMED if malformed else Reason.CREDENTIALS
+    service.refuse_logon(connection.client_name, refusal.user_name, reason, refusal.reason)
     delay = connection.server.throttle.refused(connection.address, refusal.user_name, now)
     connection.held_until = max(connection.held_until, now + delay)
 
     def answer(now: float) -> Outcome:
         if logon.existing is not None:
-            service.close_session(logon.existing.session, Reason.CREDENTIALS)
+            service.close_session(logon.existing.session, reason)
         return Reply(refusal.status)
 
     return Later(now + delay, answer) if delay else answer(now)
@@ -163,6 +166,7 @@ def _accepted(
     encrypt = connection.server.settings.encryption == "required"
     if encrypt and (who.anonymous or who.guest):
         # A null or guest session has no key that anybody could keep secret.
+        service.refuse_logon(connection.client_name, who.user_name, Reason.UNENCRYPTED)
         return Reply(codes.STATUS_ACCESS_DENIED)
     if logon.existing is not None:
         # 3.3.5.5.3: the keys stay those of the first log-on, and so does what is open.

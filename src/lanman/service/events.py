@@ -25,6 +25,8 @@ class Reason(Enum):
     STOPPED = "server stopped"
     SHARE_DELETED = "share deleted"
     CREDENTIALS = "wrong user name or password"
+    MALFORMED = "log-on that cannot be understood"
+    UNENCRYPTED = "encryption is required"
     LIMIT = "too many sessions"
     PAUSED = "server paused"
 
@@ -83,6 +85,7 @@ class LogonRefused:
     client_name: str
     user_name: str
     reason: Reason
+    detail: str = ""  # what exactly was wrong; for the log, never for the client
 
 
 @dataclass(slots=True)

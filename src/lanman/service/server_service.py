@@ -176,11 +176,13 @@ class ServerService:
         maximum = self.policy.sessions_per_connection
         return 0 < maximum <= len(self._by_connection.get(connection_id, ()))
 
-    def refuse_logon(self, client_name: str, user_name: str, reason: Reason = Reason.CREDENTIALS) -> None:
+    def refuse_logon(
+        self, client_name: str, user_name: str, reason: Reason = Reason.CREDENTIALS, detail: str = ""
+    ) -> None:
         """Count and tell of a log-on that failed (MS-SMB2 3.3.5.5.3)."""
         if reason is Reason.CREDENTIALS:
             self.statistics.pwerrors += 1
-        self._tell(LogonRefused(unc_name(client_name), user_name, reason))
+        self._tell(LogonRefused(unc_name(client_name), user_name, reason, detail))
 
     def touch(self, session: Session, now: float) -> None:
         """A request came on it (MS-SMB2 3.3.5.2.8). O(1)."""
