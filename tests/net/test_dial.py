@@ -50,7 +50,7 @@ async def test_a_silent_address_does_not_hold_up_the_others(
     silent, cancelled = local(1), asyncio.Event()
     really = dialling._connect
 
-    async def connect(address: Address) -> socket.socket:
+    async def connect(address: Address, local_address: str = "") -> socket.socket:
         if address == silent:
             try:
                 await asyncio.Event().wait()
@@ -75,7 +75,7 @@ async def test_refused_everywhere(closed_port: int, count: int) -> None:
 
 
 async def test_unreachable_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def connect(address: Address) -> socket.socket:
+    async def connect(address: Address, local_address: str = "") -> socket.socket:
         raise OSError(113 if address[1][1] == 1 else 111, "no")
 
     monkeypatch.setattr(dialling, "_connect", connect)
