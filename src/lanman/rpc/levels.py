@@ -7,7 +7,9 @@ An array in NDR is its fixed parts side by side, and behind them what their poin
 pointers (C706 14.3.12.3). Where all of that is strings, the rest of the message is decoded as UTF-16 in one go, and
 each string is a slice of that text: its length is in the six code units before it. Characters are then counted as code
 units, which holds only while there is no surrogate pair: a pair is two units and one character. If the text came out
-shorter than its units, the array is read again, string by string. Writing is the same backwards.
+shorter than its units, it is decoded again with every surrogate replaced by some other character, and the slices that
+are not plain ASCII are decoded once more, one by one, from the octets. Writing is the same backwards: lengths are
+counted in characters at first, and again in units if the whole came out longer than that.
 
 UTF-16 that is not well-formed is not refused: a lone surrogate becomes a code point of its own (U+D800 to U+DFFF, as
 Python's "surrogatepass" has it), and goes back to the wire as it came. File names on Windows may hold them.
@@ -82,13 +84,35 @@ class Text:
 TEXT: Final = {4: Text(4), 8: Text(8)}
 
 
+# Stands for "no text is like this": the text that is sliced has no character beyond the basic plane.
+_NEVER: Final = "\U0010ffff"
+
+# The upper octet of a code unit: a surrogate's becomes that of U+FF00 to U+FFFF.
+_NO_SURROGATES: Final = bytes(0xFF if 0xD8 <= octet <= 0xDF else octet for octet in range(256))
+
+
+def _without_surrogates(octets: memoryview) -> str:
+    """UTF-16 as text with one character for each unit: instead of any surrogate, one from U+FF00 on."""
+    replaced = bytearray(octets)
+    replaced[1::2] = replaced[1::2].translate(_NO_SURROGATES)
+    return utf_16_le_decode(replaced, "strict", True)[0]
+
+
+def _units(value: str) -> int:
+    """The length of a string in code units."""
+    return len(value) if value.isascii() else len(utf_16_le_encode(value, "surrogatepass")[0]) // 2
+
+
 class _Lengths(dict[str, int]):
     """The header of a string, as text: how many code units it and its string have. Checks what it has not yet seen."""
 
-    def __init__(self, word: int) -> None:
+    def __init__(self, word: int, pairs: bool) -> None:
         self._header = TEXT[word].header
+        self._pairs = pairs
 
     def __missing__(self, header: str) -> int:
+        if self._pairs and header and max(header) >= "\uff00":
+            raise MalformedMessage("a length that may have been mistaken for a surrogate")
         octets = utf_16_le_encode(header, "surrogatepass")[0]
         if len(octets) != self._header.size:
             raise MalformedMessage("a string lies outside its message")
@@ -149,10 +173,13 @@ _SIZES: Final = {"I": 4, "i": 4, "B": 1, "256s": 256}
 class Levels(Generic[Record]):
     """The wire structures of a record, by information level. See `levels`."""
 
-    def __init__(self, record: type[Record], table: Mapping[int, str], kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, record: type[Record], table: Mapping[int, str], kinds: Mapping[str, Kind], alike: Sequence[str] = ()
+    ) -> None:
         self.record = record
         self.table = table
         self.kinds = kinds
+        self.alike = frozenset(alike)
         self.fields = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
         self._codecs: dict[tuple[int, int], Codec[Record]] = {}
         unknown = {name for names in table.values() for name in names.split()} - set(self.fields)
@@ -178,16 +205,18 @@ def levels(
     strings: str = "",
     signed: str = "",
     bools: str = "",
+    alike: str = "",
     kinds: Mapping[str, Kind] | None = None,
 ) -> Levels[Record]:
     """Declare the information levels of `record`: for each the names of its fields, in wire order.
 
     A field is an unsigned 32-bit number unless named in `strings`, `signed` or `bools`, or `kinds` says otherwise.
+    Strings in `alike`, which come behind all others, mostly are what they are in the entry before: that is a hint.
     """
     every = dict.fromkeys(strings.split(), STRING)
     every |= dict.fromkeys(signed.split(), I32)
     every |= dict.fromkeys(bools.split(), BOOL)
-    return Levels(record, table, every | dict(kinds or {}))
+    return Levels(record, table, every | dict(kinds or {}), alike.split())
 
 
 class Codec(Generic[Record]):
@@ -219,10 +248,14 @@ class Codec(Generic[Record]):
             "text": TEXT[word],
             "Lengths": _Lengths,
             "headers": _Headers(word),
+            "never": _NEVER,
             "decode": utf_16_le_decode,
             "encode": utf_16_le_encode,
             "short": _short,
+            "units": _units,
             "unterminated": _unterminated,
+            "without_surrogates": _without_surrogates,
+            "MalformedMessage": MalformedMessage,
         }
         exec(compile("\n".join(sources), f"<{owner.record.__name__} level {level}, {8 * word} bit>", "exec"), names)
         self.source = "\n".join(sources)
@@ -296,48 +329,90 @@ class Codec(Generic[Record]):
         return "\n".join([*lines, f"        add({self._constructor()})", "    return entries, at", ""])
 
     def _read_fast(self) -> str:
-        header = self.word * 3 // 2  # in code units, as everything here but `at` and `end`
-        step = self.word // 2
         lines = [
             "def read_fast(stub, at, count):",
             f"    end = at + {self.size} * count",
             "    if end > len(stub):",
             f"        raise short(count, {self.size})",
             "    units = len(stub) - end >> 1",
-            "    text = decode(memoryview(stub)[end : end + 2 * units], 'surrogatepass', True)[0]",
-            "    if len(text) != units:",
-            "        return read(stub, at, count)",
-            f"    lengths = Lengths({self.word})",
+            "    octets = memoryview(stub)[end : end + 2 * units]",
+            "    text = decode(octets, 'surrogatepass', True)[0]",
+            "    pairs = len(text) != units",
+            "    if pairs:",
+            "        text = without_surrogates(octets)",
+            f"    lengths = Lengths({self.word}, pairs)",
             "    entries = []",
             "    add = entries.append",
             "    stop = 0",
+            "    tail = never",
+            "    size = 1",
             "    try:",
             f"        for {self._targets()} in iter_fixed(memoryview(stub)[at:end]):",
         ]
+        alike = self._alike()
         for name, kind in self.members:
-            if kind.text:
-                lines += [
-                    f"            if f_{name}:",
-                    f"                start = stop + {step - 1} & -{step}",
-                    f"                stop = start + lengths[text[start : start + {header}]]",
-                    "                if text[stop - 1] != '\\0':",
-                    "                    raise unterminated()",
-                    f"                {name} = text[start + {header} : stop - 1]",
-                    "            else:",
-                    f"                {name} = None",
-                ]
+            if kind.text and name not in alike:
+                lines += self._slice(name, " " * 12)
             elif kind.truth:
                 lines.append(f"            {name} = f_{name} != 0")
+        if alike:
+            lines += self._slice_alike(alike)
         return "\n".join(
             [
                 *lines,
                 f"            add({self._constructor()})",
-                "    except IndexError:",  # the string's end is behind the text's
-                "        raise unterminated() from None",
+                "    except (IndexError, MalformedMessage):",  # an IndexError: a string ends behind the text
+                "        return read(stub, at, count)",
                 "    return entries, end + 2 * stop",
                 "",
             ]
         )
+
+    def _alike(self) -> list[str]:
+        """The strings of the level that mostly are as in the entry before."""
+        texts = [name for name, kind in self.members if kind.text]
+        alike = [name for name in texts if name in self.owner.alike]
+        if alike != texts[len(texts) - len(alike) :]:
+            raise TypeError(f"{self.owner.record.__name__}: a string that is not alike comes behind one that is")
+        return alike
+
+    def _slice(self, name: str, indent: str) -> list[str]:
+        """Code that takes one string out of the text, if there is one."""
+        header, step = self.word * 3 // 2, self.word // 2  # in code units
+        lines = [
+            f"if f_{name}:",
+            f"    start = stop + {step - 1} & -{step}",
+            f"    stop = start + lengths[text[start : start + {header}]]",
+            "    if text[stop - 1] != '\\0':",
+            "        raise unterminated()",
+            f"    {name} = text[start + {header} : stop - 1]",
+            f"    if pairs and not {name}.isascii():",
+            f"        {name} = decode(octets[2 * start + {2 * header} : 2 * stop - 2], 'surrogatepass', True)[0]",
+            "else:",
+            f"    {name} = None",
+        ]
+        return [indent + line for line in lines]
+
+    def _slice_alike(self, names: list[str]) -> list[str]:
+        """Code for the last strings of an entry, that seldom differ from those of the entry before.
+
+        Where the text goes on as it did there, headers and all, the same strings are taken again: a comparison for all
+        of them together, and one copy of each in memory. `tail` is that text, or what is in no text.
+        """
+        step = self.word // 2
+        present = " and ".join(f"f_{name}" for name in names)
+        return [
+            f"            begin = stop + {step - 1} & -{step}",
+            f"            if text[begin : begin + size] == tail and {present}:",
+            "                stop = begin + size",
+            "            else:",
+            *(line for name in names for line in self._slice(name, " " * 16)),
+            f"                if {present}:",
+            "                    tail = text[begin:stop]",
+            "                    size = stop - begin",
+            "                else:",
+            "                    tail = never",
+        ]
 
     def _values(self) -> str:
         values = []
@@ -384,7 +459,7 @@ class Codec(Generic[Record]):
     def _write_fast(self) -> str:
         step = self.word // 2
         lines = [
-            "def write_fast(records, first):",
+            "def write_fast(records, first, pairs=False):",
             "    referent = first",
             f"    fixed = bytearray({self.size} * len(records))",
             "    parts = []",
@@ -402,9 +477,9 @@ class Codec(Generic[Record]):
                     "        else:",
                     f"            f_{name} = referent",
                     "            referent += 4",
-                    "            units = len(value) + 1",
-                    "            add(f'{pad}{headers[units]}{value}\\0')",
-                    f"            pad = {tuple(chr(0) * (-n % step) for n in range(step))!r}[units & {step - 1}]",
+                    "            count = (units(value) if pairs else len(value)) + 1",
+                    "            add(f'{pad}{headers[count]}{value}\\0')",
+                    f"            pad = {tuple(chr(0) * (-n % step) for n in range(step))!r}[count & {step - 1}]",
                 ]
         return "\n".join(
             [
@@ -413,8 +488,8 @@ class Codec(Generic[Record]):
                 f"        at += {self.size}",
                 "    text = ''.join(parts)",
                 "    deferred = encode(text, 'surrogatepass')[0]",
-                "    if len(deferred) != 2 * len(text):",
-                "        return write(records, first)",
+                "    if len(deferred) != 2 * len(text) and not pairs:",
+                "        return write_fast(records, first, True)",
                 "    fixed += deferred",
                 "    return fixed, referent",
                 "",

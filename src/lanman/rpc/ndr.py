@@ -109,7 +109,7 @@ class _Code:
 
 
 class Wire:
-    """A wire type: `read` makes code that sets the variable `name`, `write` code that appends what `value` expresses."""
+    """A wire type: `read` makes code that sets the variable `name`, `write` code that appends the value `value`."""
 
     def read(self, code: _Code, name: str) -> None:
         raise NotImplementedError
@@ -547,6 +547,11 @@ class _MessageType(type):
     __match_args__: tuple[str, ...]
     _defaults: dict[str, Any]
 
+    @property
+    def parameters(cls) -> tuple[str, ...]:
+        """The names of the fields, in wire order."""
+        return cls.__match_args__
+
 
 class Message(metaclass=_MessageType):
     """One direction of a call: its parameters in wire order."""
@@ -579,12 +584,14 @@ class Message(metaclass=_MessageType):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
+        return all(getattr(self, name) == getattr(other, name) for name in type(self).parameters)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__match_args__)})"
+        return (
+            f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in type(self).parameters)})"
+        )
 
 
 class Response(Message):
@@ -612,7 +619,7 @@ class Call(Message, Generic[R]):
         """The answer that this call was refused: the level and handles as they came, the rest empty."""
         response = self.response
         values = {"status": status}
-        for name in response.__match_args__:
+        for name in response.parameters:
             if name not in response._defaults or name in ("resume_handle", "parm_err"):
                 values[name] = getattr(self, name)
         return typing.cast(R, response(**values))
@@ -646,7 +653,7 @@ class Interface:
 
 
 def _constructor(cls: type[Message]) -> Callable[..., None]:
-    names = cls.__match_args__
+    names = cls.parameters
     defaults: Mapping[str, Any] = cls._defaults
     parameters = [f"{name}=defaults[{name!r}]" if name in defaults else name for name in names]
     body = [f"    self.{name} = {name}" for name in names] or ["    pass"]
@@ -669,7 +676,7 @@ def _compiled(cls: type[Message], word: int) -> tuple[Callable[[Any], Any], Call
 
 def _compile(cls: type[Message], word: int) -> tuple[Callable[[Any], Any], Callable[[bytes], Any]]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    fields: list[tuple[str, Wire]] = [(name, hints[name].__metadata__[0]) for name in cls.__match_args__]
+    fields: list[tuple[str, Wire]] = [(name, hints[name].__metadata__[0]) for name in cls.parameters]
     names: dict[str, Any] = {"Message": cls}
     writer = _Code(word, writing=True, request=cls._request, names=names)
     reader = _Code(word, writing=False, request=cls._request, names=names)
@@ -688,7 +695,7 @@ def _compile(cls: type[Message], word: int) -> tuple[Callable[[Any], Any], Calla
             "def unpack(stub):",
             "    at = 0",
             *reader.lines,
-            f"    return Message({', '.join(cls.__match_args__)})",
+            f"    return Message({', '.join(cls.parameters)})",
         ]
     )
     exec(compile(source, f"<{cls.__name__}, {8 * word} bit>", "exec"), names)

@@ -67,6 +67,7 @@ SESSION_INFO: Final = levels(
         502: "client_name user_name num_opens active_time idle_time user_flags client_type transport",
     },
     strings="client_name user_name client_type transport",
+    alike="client_type transport",
 )
 
 CONNECTION_INFO: Final = levels(
