@@ -44,8 +44,8 @@ SESSION_LEVELS = (502, 2, 1, 10, 0)
 class Sessions:
     """The answer to `Manager.sessions`: the level that the server granted, and the entries in its own order.
 
-    Fields that the level lacks are `None` in every entry. The Server of this machine gives `SessionDetails`,
-    which carry what MS-SRVS has no field for.
+    Fields that the level lacks are `None` in every entry. The Server of this machine gives entries of
+    `lanman.manage.local.LocalSession`, which carry what MS-SRVS has no field for.
     """
 
     server: str
@@ -147,7 +147,7 @@ class Manager(ABC):
 
     @abstractmethod
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
-        """The shares, hidden ones too (NetrShareEnum, MS-SRVS 3.1.4.8). Without `level`: 502, 2 or 1, as granted."""
+        """The shares, hidden ones too (NetrShareEnum, MS-SRVS 3.1.4.8). Without `level`: 2, 1 or 0, as granted."""
 
     @abstractmethod
     async def share(self, name: str) -> ShareInfo:

@@ -124,7 +124,7 @@ class _Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, asyncio.Future[ResponseReceived]] = {}
         self._queue: deque[tuple[asyncio.Future[ResponseReceived], Message, int, int]] = deque()
-        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._closers: list[asyncio.Future[None]] | None = []
 
     # --- what asyncio calls
 
@@ -145,8 +145,10 @@ class _Wire(asyncio.Protocol):
         self._send_what_may_go()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self._closed.done():
-            self._closed.set_result(None)
+        closers, self._closers = self._closers, None
+        for future in closers or ():
+            if not future.done():
+                future.set_result(None)
         self.fail(self._hung_up(error))
 
     # --- what the client calls
@@ -196,8 +198,10 @@ class _Wire(asyncio.Protocol):
 
     async def closed(self) -> None:
         """Wait until the transport has let go of its socket."""
-        if self._transport is not None:
-            await asyncio.shield(self._closed)
+        if self._transport is not None and self._closers is not None:
+            closer: asyncio.Future[None] = self._loop.create_future()
+            self._closers.append(closer)
+            await closer
 
     def _send_what_may_go(self) -> None:
         queue = self._queue
@@ -521,6 +525,7 @@ class SmbClient:
         except BaseException:
             for future in futures:
                 self._wire.forget(future)
+                future.cancel()
             raise
         for response in responses:
             if response.status in _GONE:

@@ -1,0 +1,206 @@
+"""What it costs a client to connect, log on, list the sessions and leave: processor time per server visited.
+
+    .venv/bin/python benchmarks/logon_enumerate.py [--rounds 30] [--server HOST:PORT --login USER%PASSWORD]
+
+lanman, impacket and smbprotocol visit the same smbd in turns within one run, so that what else the machine does falls
+on all of them. Each has all its modules loaded and one visit behind it. smbprotocol has no srvsvc: it is handed the two
+DCE/RPC requests ready made and its answer is not decoded, which favours it. Samba's bindings run in the system's Python,
+if that has them. Without --server an smbd is started from a scratch folder (as root: a standalone smbd wants to be).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+import lanman  # noqa: E402
+
+BINDINGS = """
+import sys, time
+from samba import credentials, param
+from samba.dcerpc import srvsvc
+host, port, user, password, rounds = sys.argv[1:]
+loadparm = param.LoadParm()
+loadparm.load_default()
+loadparm.set("smb ports", port)
+loadparm.set("client min protocol", "SMB3_11")
+who = credentials.Credentials()
+who.guess(loadparm)
+who.set_username(user)
+who.set_password(password)
+who.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+def visit():
+    pipe = srvsvc.srvsvc(f"ncacn_np:{host}[\\\\pipe\\\\srvsvc]", loadparm, who)
+    info = srvsvc.NetSessInfoCtr()
+    info.level = 1
+    info.ctr = srvsvc.NetSessCtr1()
+    pipe.NetSessEnum(None, None, None, info, 0xFFFFFFFF, 0)
+visit()
+for _ in range(int(rounds)):
+    begin = time.process_time()
+    visit()
+    print(time.process_time() - begin)
+"""
+
+
+def lanman_visitor(host: str, port: int, user: str, password: str) -> Callable[[], int]:
+    """One visit on an event loop that is already there, as a sweep of many servers has it."""
+    loop = asyncio.new_event_loop()
+    who = lanman.Credentials(user, password)
+
+    async def visit() -> int:
+        async with lanman.open_manager(host, who, port=port) as manager:
+            return len((await manager.sessions()).entries)
+
+    return lambda: loop.run_until_complete(visit())
+
+
+def impacket_visitor(host: str, port: int, user: str, password: str) -> Callable[[], int]:
+    from impacket.dcerpc.v5 import srvs, transport
+    from impacket.smbconnection import SMBConnection
+
+    def visit() -> int:
+        connection = SMBConnection(host, host, sess_port=port)
+        connection.login(user, password)
+        rpc = transport.SMBTransport(host, filename=r"\srvsvc", smb_connection=connection).get_dce_rpc()
+        rpc.connect()
+        rpc.bind(srvs.MSRPC_UUID_SRVS)
+        answer = srvs.hNetrSessionEnum(rpc, "\0", "\0", 1)
+        entries = len(answer["InfoStruct"]["SessionInfo"]["Level1"]["Buffer"])
+        rpc.disconnect()
+        connection.logoff()
+        connection.close()
+        return entries
+
+    return visit
+
+
+def smbprotocol_visitor(host: str, port: int, user: str, password: str) -> Callable[[], int]:
+    from smbprotocol.connection import Connection
+    from smbprotocol.ioctl import CtlCode, IOCTLFlags, SMB2IOCTLRequest, SMB2IOCTLResponse
+    from smbprotocol.open import (
+        CreateDisposition,
+        CreateOptions,
+        FilePipePrinterAccessMask,
+        ImpersonationLevel,
+        Open,
+        ShareAccess,
+    )
+    from smbprotocol.session import Session
+    from smbprotocol.tree import TreeConnect
+
+    from lanman.rpc import pdu
+    from lanman.rpc.client import RpcClient
+    from lanman.rpc.srvsvc import NetrSessionEnum
+
+    enumerate_sessions = NetrSessionEnum(None, None, None, 1)
+    requests = [RpcClient().bind()]
+    requests += pdu.fragments(pdu.REQUEST, 2, 0, enumerate_sessions.opnum, enumerate_sessions.pack(), 4280)
+
+    def visit() -> int:
+        connection = Connection(uuid.uuid4(), host, port)
+        connection.connect()
+        session = Session(connection, user, password, require_encryption=False, auth_protocol="ntlm")
+        session.connect()
+        tree = TreeConnect(session, rf"\\{host}\IPC$")
+        tree.connect()
+        pipe = Open(tree, "srvsvc")
+        pipe.create(
+            ImpersonationLevel.Impersonation,
+            FilePipePrinterAccessMask.GENERIC_READ | FilePipePrinterAccessMask.GENERIC_WRITE,
+            0,
+            ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE,
+            CreateDisposition.FILE_OPEN,
+            CreateOptions.FILE_NON_DIRECTORY_FILE,
+        )
+        for request in requests:
+            ioctl = SMB2IOCTLRequest()
+            ioctl["ctl_code"] = CtlCode.FSCTL_PIPE_TRANSCEIVE
+            ioctl["file_id"] = pipe.file_id
+            ioctl["max_output_response"] = 65536
+            ioctl["flags"] = IOCTLFlags.SMB2_0_IOCTL_IS_FSCTL
+            ioctl["buffer"] = request
+            sent = connection.send(ioctl, session.session_id, tree.tree_connect_id)
+            answer = SMB2IOCTLResponse()
+            answer.unpack(connection.receive(sent)["data"].get_value())
+        pipe.close()
+        connection.disconnect()
+        return len(answer["buffer"].get_value())
+
+    return visit
+
+
+def measure(visitors: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of processor time (all threads) of each visit, the visitors taking turns."""
+    for visit in visitors.values():
+        if visit() < 1:
+            raise SystemExit("a visit listed nothing")
+    times: dict[str, list[float]] = {name: [] for name in visitors}
+    for _ in range(rounds):
+        for name, visit in visitors.items():
+            begin = time.process_time()
+            visit()
+            times[name].append((time.process_time() - begin) * 1000)
+    return times
+
+
+def bindings(host: str, port: int, user: str, password: str, rounds: int) -> list[float]:
+    """The same by Samba's C bindings, in a process of the system's Python; empty where there are none."""
+    command = ["/usr/bin/python3", "-c", BINDINGS, host, str(port), user, password, str(rounds)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"(no Samba bindings: {getattr(error, 'stderr', '') or error})", file=sys.stderr)
+        return []
+    return [float(line) * 1000 for line in done.stdout.split()]
+
+
+@contextmanager
+def server(argument: str | None, login: str | None) -> Iterator[tuple[str, int, str, str]]:
+    if argument is not None and login is not None:
+        host, _, port = argument.rpartition(":")
+        user, _, password = login.partition("%")
+        yield host, int(port), user, password
+        return
+    from samba import Samba  # tests/samba.py
+
+    with Samba() as smbd:
+        yield smbd.host, smbd.port, smbd.administrator.user_name, smbd.administrator.password
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--server", metavar="HOST:PORT")
+    parser.add_argument("--login", metavar="USER%PASSWORD")
+    arguments = parser.parse_args()
+    with server(arguments.server, arguments.login) as (host, port, user, password):
+        visitors = {
+            "lanman": lanman_visitor(host, port, user, password),
+            "impacket": impacket_visitor(host, port, user, password),
+            "smbprotocol": smbprotocol_visitor(host, port, user, password),
+        }
+        times = measure(visitors, arguments.rounds)
+        if native := bindings(host, port, user, password, arguments.rounds):
+            times["Samba's bindings"] = native
+    ours = statistics.median(times["lanman"])
+    print("| client | median ms | least ms | times lanman's |")
+    print("|---|---|---|---|")
+    for name, values in times.items():
+        median = statistics.median(values)
+        print(f"| {name} | {median:.2f} | {min(values):.2f} | {median / ours:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

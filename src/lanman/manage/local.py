@@ -1,0 +1,238 @@
+"""The Manager of this machine's own Server, over its control socket: no password, and more than MS-SRVS can say.
+
+The calls are those that travel through `\\PIPE\\srvsvc`; the kernel says who asks. Paths are this machine's own here
+(`/srv/data/a.txt`), not those that Windows' consoles are shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TypeVar
+
+from lanman import codes
+from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, Win32Error
+from lanman.manage.base import Manager, Sessions
+from lanman.manage.remote import RemoteManager, open_remote
+from lanman.net.control import ControlClient, ServerNotStarted
+from lanman.net.dial import Within, dial
+from lanman.net.home import Home, client_homes
+from lanman.net.logon import Credentials
+from lanman.net.resolve import resolve
+from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareInfo
+from lanman.rpc.ndr import Call, Response
+from lanman.rpc.srvsvc import NetrServerGetInfo
+from lanman.server.describe import local_path
+
+R = TypeVar("R", bound=Response)
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class LocalSession(SessionInfo):
+    """A session of this machine's Server, with what no level of MS-SRVS has a field for (see SessionDetails)."""
+
+    global_id: int | None = None
+    domain: str | None = None
+    address: str | None = None
+    dialect: str | None = None
+    signing: str | None = None
+    encryption: str | None = None
+    groups: str | None = None
+    anonymous: bool | None = None
+    guest: bool | None = None
+
+
+class ControlLink:
+    """The control socket of a home as what carries a Manager's calls. Connects again where it was lost."""
+
+    port = 0
+    local_address = ""
+    is_samba = False
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.server = socket.gethostname()
+        self.credentials = Credentials(anonymous=True)
+        self._client: ControlClient | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._client is not None
+
+    @property
+    def doing(self) -> str:
+        return f"{self.home.control}: the Server does not answer"
+
+    async def connect(self) -> ControlClient:
+        """The live connection, made now if there is none. Raises ServerNotStarted and AccessDenied."""
+        if self._client is None:
+            self._client = await ControlClient(self.home.control).__aenter__()
+        return self._client
+
+    async def call(self, request: Call[R], *, again: bool = True) -> R:
+        try:
+            return await (await self.connect()).call(request)
+        except ConnectionLost:
+            await self.close()
+            if not again:
+                raise
+        return await (await self.connect()).call(request)
+
+    async def session_details(self) -> list[SessionDetails]:
+        """What the Server knows of its sessions beyond MS-SRVS; nothing for those who may not ask."""
+        try:
+            return await (await self.connect()).session_details()
+        except AccessDenied:
+            return []
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+class LocalManager(RemoteManager):
+    """A Manager of the Server whose control socket is in `home`."""
+
+    def __init__(self, link: ControlLink, *, timeout: float | None, deadline: float | None) -> None:
+        super().__init__(link, timeout=timeout, deadline=deadline)
+        self._control = link
+
+    async def name_yourself(self) -> None:
+        """Learn the name that the Server goes by."""
+        answer = await self._control.call(NetrServerGetInfo(None, 100))
+        if answer.info is not None and answer.info.name:
+            self.server = self._control.server = answer.info.name
+
+    async def _sessions(self, user: str | None = None, level: int | None = None) -> Sessions:
+        answer = await super()._sessions(user, level)
+        answer.entries = _with_details(answer.entries, await self._control.session_details())
+        return answer
+
+    def _is_own(self, session: SessionInfo) -> bool:
+        # Who asks through the control socket has no session.
+        return False
+
+    def _denied_hint(self) -> str:
+        return "only root and the user that the Server runs as may do that"
+
+    async def _files(self, user_or_client: str | None = None) -> list[FileInfo]:
+        return [_at_home(entry) for entry in await super()._files(user_or_client)]
+
+    async def _file(self, id: int) -> FileInfo:
+        return _at_home(await super()._file(id))
+
+    async def shares(self, level: int | None = None) -> list[ShareInfo]:
+        return [_shared_at_home(entry) for entry in await super().shares(level)]
+
+    async def share(self, name: str) -> ShareInfo:
+        return _shared_at_home(await super().share(name))
+
+
+def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetails]) -> list[SessionInfo]:
+    """The sessions with their details, which the Server tells in the same order but a moment later."""
+    known: defaultdict[tuple[str | None, str | None], list[SessionDetails]] = defaultdict(list)
+    for detail in reversed(details):
+        known[detail.client_name, detail.user_name].append(detail)
+    extra = {field.name for field in fields(LocalSession)} - {field.name for field in fields(SessionInfo)}
+    whole: list[SessionInfo] = []
+    for entry in entries:
+        session = LocalSession(*(getattr(entry, field.name) for field in fields(SessionInfo)))
+        if of_entry := known.get((entry.client_name, entry.user_name)):
+            detail = of_entry.pop()
+            for name in extra:
+                setattr(session, name, getattr(detail, name))
+        whole.append(session)
+    return whole
+
+
+def _at_home(entry: FileInfo) -> FileInfo:
+    return entry if entry.path is None else replace(entry, path=local_path(entry.path))
+
+
+def _shared_at_home(entry: ShareInfo) -> ShareInfo:
+    return entry if entry.path is None else replace(entry, path=local_path(entry.path))
+
+
+@contextlib.asynccontextmanager
+async def open_local(
+    credentials: Credentials | None,
+    *,
+    port: int,
+    timeout: float | None,
+    home: str | Path | None,
+    encrypt: bool,
+    deadline: float | None,
+) -> AsyncIterator[Manager]:
+    """A Manager of this machine's Server: lanman's where its control socket answers, else the one behind `port`.
+
+    Raises Win32Error 2114 where there is none, AccessDenied where its socket may not be opened.
+    """
+    link = None
+    try:
+        async with Within(timeout, lambda: "the Server of this machine does not answer", deadline=deadline):
+            link = await _find_control(home)
+            if link is not None:
+                manager = LocalManager(link, timeout=timeout, deadline=deadline)
+                await manager.name_yourself()
+            elif home is not None or not await _answers(port):
+                raise not_started(home)
+            elif credentials is None:
+                raise AuthenticationError(
+                    f"port {port} of this machine is served by another program than lanman",
+                    hint="say who you are to it with -U",
+                )
+        if link is None:
+            opening = open_remote(LOOPBACK, credentials, port=port, timeout=timeout, encrypt=encrypt, deadline=deadline)
+            async with opening as elsewhere:
+                yield elsewhere
+        else:
+            yield manager
+    finally:
+        if link is not None:
+            await link.close()
+
+
+async def _find_control(home: str | Path | None) -> ControlLink | None:
+    """The first control socket that answers. One that may not be opened counts when none does."""
+    if not hasattr(socket, "AF_UNIX"):
+        return None
+    denied: LanmanError | None = None
+    for candidate in client_homes(None if home is None else str(home)):
+        link = ControlLink(candidate)
+        try:
+            await link.connect()
+        except ServerNotStarted:
+            continue
+        except AccessDenied as error:
+            denied = denied or error
+            continue
+        return link
+    if denied is not None:
+        raise denied
+    return None
+
+
+async def _answers(port: int) -> bool:
+    """Whether somebody listens on that port of the loopback interface."""
+    try:
+        connection = await dial(LOOPBACK, port, await resolve(LOOPBACK, port))
+    except ConnectionLost:
+        return False
+    connection.close()
+    return True
+
+
+def not_started(home: str | Path | None) -> Win32Error:
+    """NERR_ServerNotStarted, and how to start one."""
+    where = "" if home is None else f" --home {home}"
+    return Win32Error(
+        codes.NERR_ServerNotStarted,
+        hint=f"start one with `lanman start server{where}`, or name another machine's with --server",
+    )
