@@ -70,7 +70,7 @@ FILE_ATTRIBUTE_SPARSE_FILE: Final = 0x00000200
 FILE_ATTRIBUTE_OFFLINE: Final = 0x00001000
 FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: Final = 0x00002000
 
-# The attributes that a client can set; READONLY is the absence of write permission, the others are kept beside the file.
+# Those that a client can set; READONLY is the absence of write permission, the others are kept beside the file.
 SETTABLE_ATTRIBUTES: Final = (
     FILE_ATTRIBUTE_READONLY
     | FILE_ATTRIBUTE_HIDDEN
@@ -178,8 +178,8 @@ class VolumeStat:
 class OpenFile(Effect[Opened]):
     """Open what `path` leads to below the folder `root`, or create it, by `disposition`.
 
-    `access` is what the handle must be able to do; with `maximum_allowed` it is tried for and what cannot be had is left
-    out. `kind` says what must be there; what is created is a directory if it is Kind.DIRECTORY, a file otherwise.
+    `access` is what the handle must be able to do; with `maximum_allowed` it is tried for and what cannot be had is
+    left out. `kind` says what must be there; what is created is a directory if it is Kind.DIRECTORY, a file otherwise.
     `attributes` and `allocation` are for what is created. `maximal` asks for `Opened.maximal`.
 
     Names are looked for as they are spelt, then without regard to case; a new one is spelt as asked for. Fails with
@@ -278,9 +278,9 @@ class SetFile(Effect[FileStat]):
 class RenameFile(Effect[Path]):
     """Move what is open to `target`, a path below the same folder. All handles opened by the old name follow.
 
-    Fails with OBJECT_NAME_COLLISION if there is something else of that name (in any case) and `replace` is not set; with
-    ACCESS_DENIED if that is a directory. A link is moved, not what it leads to. Whether what is replaced is open is
-    floor 2's to ask, by LookUp.
+    Fails with OBJECT_NAME_COLLISION if there is something else of that name (in any case) and `replace` is not set;
+    with ACCESS_DENIED if that is a directory. A link is moved, not what it leads to. Whether what is replaced is open
+    is floor 2's to ask, by LookUp.
     """
 
     handle: int
@@ -368,7 +368,7 @@ class WriteExtra(Effect[None]):
 
 def fold_name(name: str) -> str:
     """A file name as it is compared: each character by its own upper case, as NTFS does it. What would become longer
-    or ASCII stays as it is (ß, ı), so that names which differ to a Windows client differ here."""
+    or ASCII stays as it is (ß, dotless i), so that names which differ to a Windows client differ here."""
     if name.isascii():
         return name.upper()
     return "".join(map(_fold_character, name))
