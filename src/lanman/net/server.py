@@ -19,6 +19,7 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final, Self
@@ -69,12 +70,16 @@ class ServerError(LanmanError):
 class SmbServer:
     """A Server service with its home. Use it as an async context manager, or start() and stop() it.
 
-    `port` and `addresses` are known once it has started; `service` is the domain, for those who embed it.
+    `port` and `addresses` are known once it has started; `service` is the domain, for those who embed it. `read` gives
+    the configuration as it is now, for reload(); without it that is the home's server.toml.
     """
 
-    def __init__(self, configuration: Configuration, home: Home) -> None:
+    def __init__(
+        self, configuration: Configuration, home: Home, *, read: Callable[[], Configuration] | None = None
+    ) -> None:
         self.configuration = configuration
         self.home = home
+        self._read = read or (lambda: read_configuration(home.configuration))
         self.accounts = AccountFile(home.accounts)
         self.settings = ServerConfiguration(
             name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
@@ -174,11 +179,11 @@ class SmbServer:
         await self._stopped.wait()
 
     def reload(self) -> None:
-        """Read the home's configuration again and apply what can be changed while running.
+        """Read the configuration again and apply what can be changed while running.
 
         Raises ConfigurationError; then nothing has changed. Addresses, the name and the user stay until a new start.
         """
-        configuration = read_configuration(self.home.configuration)
+        configuration = self._read()
         self.settings.change(**_changeable(configuration))
         self.settings.session_rights = configuration.session_rights
         self.settings.share_roots = configuration.share_roots
@@ -367,8 +372,8 @@ class SmbProtocol(asyncio.Protocol):
 
 
 def peer_address(peer: Any) -> str:
-    """The address of a peer as text: IPv4 as such even if it came in through an IPv6 socket."""
-    host = str(peer[0]) if peer else "0.0.0.0"
+    """The address of a peer as text: no zone, and IPv4 as such even if it came in through an IPv6 socket."""
+    host = str(peer[0]).partition("%")[0] if peer else "0.0.0.0"
     return host.removeprefix("::ffff:") if "." in host else host
 
 

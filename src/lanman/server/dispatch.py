@@ -559,9 +559,9 @@ class ServerDispatch:
         self.count_unauthenticated(address, 1)
         return connection
 
-    def completed(self, ticket: int, result: Any, now: float) -> None:
-        """An effect has been performed, and this came of it."""
-        self._finish_effect(ticket, lambda perform: perform.then(result, now), now)
+    def completed(self, ticket: int, result: Any, now: float) -> bool:
+        """An effect has been performed, and this came of it. False: nobody waits for it any more, so undo it."""
+        return self._finish_effect(ticket, lambda perform: perform.then(result, now), now)
 
     def failed(self, ticket: int, status: int, now: float) -> None:
         """An effect could not be performed; `status` is an NTSTATUS."""
@@ -605,12 +605,14 @@ class ServerDispatch:
     def _abandon(self, ticket: int) -> None:
         self._performing.pop(ticket, None)
 
-    def _finish_effect(self, ticket: int, outcome: Callable[[Perform[Any]], Outcome], now: float) -> None:
+    def _finish_effect(self, ticket: int, outcome: Callable[[Perform[Any]], Outcome], now: float) -> bool:
         self.now = now
         found = self._performing.pop(ticket, None)
-        if found is not None:
-            connection, waiting, perform = found
-            connection.completed(waiting, lambda: outcome(perform), now)
+        if found is None:
+            return False
+        connection, waiting, perform = found
+        connection.completed(waiting, lambda: outcome(perform), now)
+        return True
 
     def count_unauthenticated(self, address: str, difference: int) -> None:
         """One more or one less connection of that address that has no session."""

@@ -18,7 +18,7 @@ from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
 from lanman.server.state import Context, WireTree
-from lanman.service import LimitReached
+from lanman.service import Limit, LimitReached
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
@@ -94,8 +94,10 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
         tree_connect = connection.server.service.register_tree_connect(
             session, wire_session.last_tree_id, share, context.now
         )
-    except LimitReached:
-        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED)
+    except LimitReached as error:
+        # 3.3.5.7: a full share; a session that has too many is short of something else.
+        full = error.limit is Limit.SHARE_USERS
+        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if full else codes.STATUS_INSUFFICIENT_RESOURCES)
     wire_session.trees[tree_connect.tree_id] = WireTree(tree_connect, target)
     return Reply(
         message=TreeConnectResponse(

@@ -18,7 +18,7 @@ from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Refused
 from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply
 from lanman.server.state import Context, WireSession
-from lanman.service import LimitReached, Reason, State, fold
+from lanman.service import Limit, LimitReached, Reason, State, fold
 from lanman.smb2.constants import (
     SMB2_SESSION_FLAG_BINDING,
     SMB2_SESSION_FLAG_ENCRYPT_DATA,
@@ -198,8 +198,9 @@ def _accepted(
                 encryption=connection.encryption_name if encrypt else "",
                 created=logon.started,
             )
-        except LimitReached:
-            return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED)
+        except LimitReached as error:
+            paused = error.limit in (Limit.PAUSED, Limit.STOPPED)
+            return Reply(codes.STATUS_SHARING_PAUSED if paused else codes.STATUS_REQUEST_NOT_ACCEPTED)
         if session.state is State.CLOSED:  # whoever heard of it ended it at once
             return Reply(codes.STATUS_USER_SESSION_DELETED)
         connection.established(WireSession(session, encrypt=encrypt))

@@ -47,8 +47,8 @@ from lanman.smb2.messages import (
 if TYPE_CHECKING:
     from lanman.server.dispatch import ConnectionDispatch
 
-# Octets of answers that nobody has read yet. A client that asks and never reads is stopped here.
-MAX_UNREAD: Final = 64 * 1024 * 1024
+# Octets of answers that nobody has read yet, beyond which no more questions are taken. One answer may be longer.
+MAX_UNREAD: Final = 1024 * 1024
 
 PIPE_QUOTA: Final = 4096  # what Windows gives as the size of its RPC pipes
 FILE_ATTRIBUTE_NORMAL: Final = 0x80
@@ -82,6 +82,8 @@ class NamedPipe:
 
     def write(self, data: bytes, now: float) -> None:
         """Say something to the endpoint; its answers can be read when this returns. Raises PipeBroken."""
+        if self._unread_size > MAX_UNREAD:
+            self.broken = True
         if self.broken:
             raise PipeBroken("the pipe is broken")
         try:
@@ -92,9 +94,6 @@ class NamedPipe:
         for answer in answers:
             self._unread.append(memoryview(answer))
             self._unread_size += len(answer)
-        if self._unread_size > MAX_UNREAD:
-            self.broken = True
-            raise PipeBroken("the client does not read its answers")
 
     def read(self, length: int) -> tuple[memoryview, bool] | None:
         """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""

@@ -83,10 +83,14 @@ def serve(
     require_encryption: bool,
 ) -> int | None:
     home = own_home(call)
-    configuration = configured(call, home, listen, config_file, max_sessions, require_encryption)
-    shares = dict(configuration.shares) | shares_of(folders)
+
+    def read() -> Configuration:
+        configuration = configured(call, home, listen, config_file, max_sessions, require_encryption)
+        return dataclasses.replace(configuration, shares=dict(configuration.shares) | shares_of(folders))
+
+    configuration = read()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    return asyncio.run(_serve(dataclasses.replace(configuration, shares=shares), home))
+    return asyncio.run(_serve(configuration, home, read))
 
 
 def own_home(call: Call) -> Home:
@@ -141,7 +145,7 @@ def shares_of(folders: Sequence[str]) -> dict[str, Any]:
     return shares
 
 
-async def _serve(configuration: Configuration, home: Home) -> int | None:
+async def _serve(configuration: Configuration, home: Home, read: Callable[[], Configuration]) -> int | None:
     from lanman.net.server import SmbServer
 
     interrupted = False
@@ -151,7 +155,7 @@ async def _serve(configuration: Configuration, home: Home) -> int | None:
         interrupted = True
         server.request_stop()
 
-    server = SmbServer(configuration, home)
+    server = SmbServer(configuration, home, read=read)
     loop = asyncio.get_running_loop()
     async with server:
         _check_shares(server, configuration)

@@ -1,0 +1,145 @@
+"""Handlers that have to wait, in a Server in memory: results, failures, time, cancellation, STATUS_PENDING."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lanman import codes
+from lanman.server import handlers
+from lanman.server.dispatch import PENDING_AFTER
+from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply
+from lanman.server.state import Context
+from lanman.smb2.constants import ANY_FILE_ID, SMB2_FLUSH, SMB2_QUERY_INFO
+from lanman.smb2.messages import EchoRequest, FlushRequest, FlushResponse, LogoffRequest, QueryInfoRequest
+from world import Client, World
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Logged on and with a pipe, on a Server whose FLUSH reads the accounts and whose QUERY_INFO takes 3 seconds."""
+
+    def flush(context: Context, message: FlushRequest) -> Outcome:
+        return Perform(ReadAccounts(), lambda accounts, now: Reply(message=FlushResponse()))
+
+    def query_info(context: Context, message: Any) -> Outcome:
+        return Later(context.now + 3, lambda now: Reply(codes.STATUS_NOT_SUPPORTED))
+
+    commands = dict(handlers.COMMANDS)
+    commands[SMB2_FLUSH] = handlers.Command(flush, handlers.Needs.TREE)
+    commands[SMB2_QUERY_INFO] = handlers.Command(query_info, handlers.Needs.TREE)
+    monkeypatch.setattr("lanman.server.dispatch.COMMANDS", commands)
+    return World().connect().log_on("admin").bind()
+
+
+FLUSH = FlushRequest(ANY_FILE_ID)
+
+
+def held(client: Client) -> int:
+    """A FLUSH whose effect is not performed yet."""
+    client.world.hold_effects = True
+    return client.send(FLUSH)
+
+
+def release(client: Client) -> None:
+    client.world.hold_effects = False
+    client.world.pump()
+
+
+def test_a_result_is_fed_back(client: Client) -> None:
+    assert client.ask(FLUSH).status == 0
+    assert client.pendings == []
+
+
+def test_a_failure_is_the_answer(client: Client) -> None:
+    client.world.fail_effects = codes.STATUS_DISK_FULL
+    assert client.ask(FLUSH).status == codes.STATUS_DISK_FULL
+
+
+def test_others_go_on_meanwhile(client: Client) -> None:
+    number = held(client)
+    assert client.ask(EchoRequest()).status == 0
+    assert number not in client.answers
+    release(client)
+    assert client.answers[number].status == 0
+
+
+def test_who_waits_for_long_is_told(client: Client) -> None:
+    number = held(client)
+    client.world.advance(PENDING_AFTER / 2)
+    assert client.pendings == []
+    client.world.advance(PENDING_AFTER)
+    assert client.pendings == [number]
+    release(client)
+    assert client.answers[number].status == 0
+
+
+def test_time_is_waited_for(client: Client) -> None:
+    number = client.send(QueryInfoRequest(1, 5, 100))
+    client.world.advance(2.9)
+    assert number not in client.answers
+    assert client.pendings == [number]
+    client.world.advance(0.2)
+    assert client.answers[number].status == codes.STATUS_NOT_SUPPORTED
+
+
+def test_an_effect_is_not_cancelled_by_its_client(client: Client) -> None:
+    number = held(client)
+    client.core.cancel(number)
+    client.world.pump()
+    assert number not in client.answers
+    release(client)
+    assert client.answers[number].status == 0
+
+
+@pytest.mark.parametrize("tell", [False, True])
+def test_the_end_of_its_session_cancels_it(client: Client, tell: bool) -> None:
+    world = client.world
+    number = held(client)
+    if tell:
+        world.advance(1)
+    assert client.ask(LogoffRequest(), tree_id=0).status == 0
+    assert client.answers[number].status == codes.STATUS_CANCELLED
+    ((ticket, _),) = world.dispatch.effects()
+    assert not world.dispatch.completed(ticket, world.accounts, world.now)
+
+
+def test_the_end_of_its_connection_does_too(client: Client) -> None:
+    world = client.world
+    held(client)
+    world.disconnect(client)
+    ((ticket, _),) = world.dispatch.effects()
+    assert not world.dispatch.completed(ticket, world.accounts, world.now)
+    assert not world.dispatch.completed(ticket, world.accounts, world.now)
+    world.advance(10)
+
+
+def test_a_chain_goes_on_where_it_waited(client: Client) -> None:
+    world = client.world
+    world.hold_effects = True
+    numbers = client.core.send_compound(
+        [EchoRequest(), FLUSH, FLUSH, EchoRequest()],
+        session_id=client.session_id,
+        tree_id=client.tree_id,
+        related=False,
+    )
+    world.pump()
+    assert not set(numbers) & set(client.answers)
+    for _ in range(2):
+        ((ticket, _),) = world.dispatch.effects()
+        assert world.dispatch.completed(ticket, world.accounts, world.now)
+    world.pump()
+    assert client.order[-4:] == numbers
+    assert {client.answers[number].status for number in numbers} == {0}
+
+
+def test_many_chains_come_back_in_any_order(client: Client) -> None:
+    world = client.world
+    numbers = [held(client) for _ in range(5)]
+    tickets = [ticket for ticket, _ in world.dispatch.effects()]
+    finish: Callable[[int], bool] = lambda ticket: world.dispatch.completed(ticket, None, world.now)  # noqa: E731
+    assert all(finish(ticket) for ticket in reversed(tickets))
+    world.pump()
+    assert client.order[-5:] == numbers[::-1]
