@@ -20,9 +20,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from lanman import codes
-from lanman.errors import ConnectionLost, LanmanError, StatusError
-from lanman.net.client import SmbClient
+from lanman.errors import LanmanError, StatusError
+from lanman.net.client import Pipe, SmbClient
 from lanman.net.logon import Credentials
+from lanman.rpc.srvsvc import NetrServerGetInfo
 
 HOST = "127.0.0.1"
 
@@ -33,10 +34,15 @@ class Shell:
     def __init__(self, home: Path) -> None:
         self._environment = {**os.environ, "LANMAN_HOME": str(home)}
 
-    async def __call__(self, *words: str, typed: str = "", quiet: bool = False) -> int:
+    async def __call__(self, *words: str, typed: str = "") -> int:
         """Show the command, run it, show what it says. `typed` is what it reads from standard input."""
-        if not quiet:
-            print(f"\n$ {shlex.join(['lanman', *words])}", flush=True)
+        print(f"\n$ {shlex.join(['lanman', *words])}", flush=True)
+        status, output = await self.run(*words, typed=typed)
+        print(output.rstrip("\n"), flush=True)
+        return status
+
+    async def run(self, *words: str, typed: str = "") -> tuple[int, str]:
+        """Run a command; its exit status, and what it says."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -48,29 +54,34 @@ class Shell:
             env=self._environment,
         )
         output, _ = await process.communicate(typed.encode())
-        status = process.returncode or 0
-        if status or not quiet:
-            print(output.decode(errors="replace").rstrip("\n"), flush=True)
-        return status
+        return process.returncode or 0, output.decode(errors="replace")
+
+    async def until_listed(self, sessions: int) -> None:
+        """Wait until the Server lists so many sessions, five seconds at most: smbclient takes a moment to log on."""
+        for _ in range(50):
+            _, output = await self.run("session", "--csv")
+            if len(output.splitlines()) > sessions:
+                return
+            await asyncio.sleep(0.1)
 
 
 class Visitor:
-    """One user who stays connected, as someone at a workstation would."""
+    """One user who stays connected with a few pipes open, as someone at a workstation would with files."""
 
-    def __init__(self, user: str, client: SmbClient) -> None:
+    def __init__(self, user: str, pipes: list[Pipe]) -> None:
         self.user = user
-        self.client = client
+        self._pipes = pipes
 
     async def ask(self) -> str:
         """Make a request, and say in a line what came of it."""
         try:
-            await self.client.tree_connect("IPC$ ".strip())
-            await self.client.open_pipe("srvsvc")
-        except StatusError as error:
-            return f"{codes.ntstatus_name(error.status)} (0x{error.status:08X}): {codes.ntstatus_text(error.status)}"
-        except ConnectionLost as error:
-            return f"the connection is gone: {error.message}"
-        return "answered as before"
+            await self._pipes[0].call(NetrServerGetInfo(None, 100))
+        except LanmanError as error:
+            reason = error.__cause__
+            if not isinstance(reason, StatusError):
+                return error.message
+            return f"{codes.ntstatus_name(reason.status)} (0x{reason.status:08X}): {reason.message}"
+        return "answered as before."
 
 
 @asynccontextmanager
@@ -80,9 +91,7 @@ async def visitor(user: str, password: str, port: int, address: str, *, opens: i
     try:
         await client.connect()
         await client.log_on()
-        for _ in range(opens):
-            await client.open_pipe("srvsvc")
-        yield Visitor(user, client)
+        yield Visitor(user, [await client.open_pipe("srvsvc") for _ in range(opens)])
     finally:
         await client.abort()
 
@@ -134,31 +143,13 @@ def say(text: str) -> None:
     print(f"\n-- {text}", flush=True)
 
 
-async def listed(shell: Shell, port: int, sessions: int) -> None:
-    """Wait until the Server lists so many sessions: smbclient takes a moment to log on."""
-    for _ in range(50):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "lanman",
-            "session",
-            "--csv",
-            stdout=asyncio.subprocess.PIPE,
-            env=shell._environment,
-        )
-        output, _ = await process.communicate()
-        if len(output.splitlines()) > sessions:
-            return
-        await asyncio.sleep(0.1)
-
-
 async def show(shell: Shell, port: int, passwords: dict[str, str]) -> None:
     async with AsyncExitStack() as stack:
-        say("Three people connect. Ann has two pipes open, Bob one; Carol uses smbclient, if it is installed.")
+        say("People connect: Ann has two pipes open, Bob one; Carol uses smbclient, where it is installed.")
         ann = await stack.enter_async_context(visitor("ann", passwords["ann"], port, workstation(2), opens=2))
         bob = await stack.enter_async_context(visitor("bob", passwords["bob"], port, workstation(3), opens=1))
         carol = await stack.enter_async_context(smbclient("carol", passwords["carol"], port))
-        await listed(shell, port, 3 if carol else 2)
+        await shell.until_listed(3 if carol else 2)
 
         say("Who is connected?")
         await shell("session")

@@ -534,9 +534,12 @@ class SmbClient:
 
     def _refused(self, status: int, what: str) -> LanmanError:
         if status in _GONE:
-            return ConnectionLost(
+            lost = ConnectionLost(
                 f"\\\\{self.server}: {codes.ntstatus_text(status)}", code=codes.ntstatus_to_win32(status)
             )
+            # Whoever wants to know exactly finds the status there.
+            lost.__cause__ = StatusError(status)
+            return lost
         if codes.ntstatus_to_win32(status) == codes.ERROR_ACCESS_DENIED:
             who = self.credentials.logon_name or "a null session"
             return AccessDenied(

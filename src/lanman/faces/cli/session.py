@@ -237,7 +237,8 @@ def _details(entry: SessionInfo) -> Iterator[tuple[str, str]]:
     ):
         value = getattr(entry, name, None)
         if value is not None:
-            yield label, str(value)
+            # Neither signing nor encryption is something to say in a word, not with an empty place.
+            yield label, str(value) or "none"
 
 
 def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
