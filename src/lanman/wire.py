@@ -24,7 +24,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 from lanman.errors import LocalProtocolError, MalformedMessage
 
@@ -68,7 +68,7 @@ class Variable:
 
     layout: str
     align: int = 1
-    offset_if_empty: bool = True  # False writes an offset of 0 when there are no bytes
+    empty: Literal["here", "before", "zero"] = "here"  # the offset of no bytes: as of some, of the part before, or 0
     read: Callable[[memoryview], Any] | None = bytes  # None hands out the slice itself
     write: Callable[[Any], bytes] | None = None
 
@@ -208,14 +208,16 @@ def _parts_lines(title: str, layout: _Layout, end: int, minimum_tail: int) -> li
     """parts(): a list of buffers, the fixed part first; pack(): the same as one bytes object."""
     lines = ["def parts(self):", f"    at = {end}"]
     tail: list[str] = []
+    before = str(end)
     for name, variable in layout.variables:
         value = f"self.{name}" if variable.write is None else f"write_{name}(self.{name})"
         lines += [f"    v_{name} = {value}", f"    n_{name} = len(v_{name})"]
         if variable.align > 1:
             lines += [f"    gap_{name} = -at % {variable.align} if n_{name} else 0", f"    at += gap_{name}"]
             tail.append(f"bytes(gap_{name})")
-        empty = "" if variable.offset_if_empty else f" if n_{name} else 0"
-        lines += [f"    o_{name} = at{empty}", f"    at += n_{name}"]
+        empty = {"here": "at", "before": before, "zero": "0"}[variable.empty]
+        lines += [f"    o_{name} = at if n_{name} else {empty}", f"    at += n_{name}"]
+        before = f"o_{name}"
         tail.append(f"v_{name}")
     lines += [
         "    try:",

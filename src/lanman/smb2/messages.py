@@ -549,7 +549,7 @@ def unpack_create_contexts(view: memoryview) -> list[CreateContext]:
 
 create_contexts = Annotated[
     list[CreateContext],
-    Variable("oI nI", align=8, offset_if_empty=False, read=unpack_create_contexts, write=pack_create_contexts),
+    Variable("oI nI", align=8, empty="zero", read=unpack_create_contexts, write=pack_create_contexts),
 ]
 
 
@@ -649,7 +649,7 @@ class ReadRequest(Message):
     minimum_count: u32 = 0
     channel: u32 = 0
     remaining_bytes: u32 = 0
-    read_channel_info: Annotated[bytes, Variable("oH nH", offset_if_empty=False)] = b""
+    read_channel_info: Annotated[bytes, Variable("oH nH", empty="zero")] = b""
 
     def payload_size(self) -> int:
         """The length asked for."""
@@ -676,7 +676,7 @@ class WriteRequest(Message):
     file_id: bytes16 = bytes(16)
     channel: u32 = 0
     remaining_bytes: u32 = 0
-    write_channel_info: Annotated[bytes, Variable("oH nH", offset_if_empty=False)] = b""
+    write_channel_info: Annotated[bytes, Variable("oH nH", empty="zero")] = b""
     flags: u32 = 0
 
     def payload_size(self) -> int:
@@ -692,7 +692,7 @@ class WriteResponse(Message):
     reserved: ClassVar[pad2]
     count: u32
     remaining: u32 = 0
-    write_channel_info: Annotated[bytes, Variable("oH nH", offset_if_empty=False)] = b""
+    write_channel_info: Annotated[bytes, Variable("oH nH", empty="zero")] = b""
 
 
 @dataclass(slots=True)
@@ -755,9 +755,9 @@ class IoctlRequest(Message):
     reserved: ClassVar[pad2]
     ctl_code: u32
     file_id: bytes16
-    input: Annotated[Data, Variable("oI nI", read=None)] = b""
+    input: Annotated[Data, Variable("oI nI", empty="zero", read=None)] = b""
     max_input_response: u32 = 0
-    output: Annotated[Data, Variable("oI nI", align=8, offset_if_empty=False, read=None)] = b""
+    output: Annotated[Data, Variable("oI nI", align=8, empty="before", read=None)] = b""
     max_output_response: u32 = 0
     flags: u32 = SMB2_0_IOCTL_IS_FSCTL
     reserved2: ClassVar[pad4]
@@ -961,7 +961,7 @@ class ChangeNotifyResponse(Message):
     output: Annotated[Data, Variable("oH nI", read=None)] = b""
 
 
-@wire(41, minimum=40)
+@wire(41)
 class QueryInfoRequest(Message):
     """SMB2 QUERY_INFO Request (2.2.37)."""
 
@@ -969,7 +969,7 @@ class QueryInfoRequest(Message):
     info_type: u8
     file_info_class: u8
     output_buffer_length: u32
-    input: Annotated[Data, Variable("oH 2x nI", read=None)] = b""
+    input: Annotated[Data, Variable("oH 2x nI", empty="zero", read=None)] = b""
     additional_information: u32 = 0
     flags: u32 = 0
     file_id: bytes16 = bytes(16)

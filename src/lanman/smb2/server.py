@@ -448,7 +448,7 @@ class ServerConnection(Connection):
         """A log-on has succeeded (3.3.5.5.3); called before `respond` with the answer to `request`, its last leg.
 
         `sign` is false for anonymous and guest sessions alone: they have no key worth the name. Others are signed,
-        and its requests must be where this server or the client demands it. `encrypt` refuses whatever is not encrypted.
+        and its requests must be where this server or the client demands it. `encrypt` refuses what is not encrypted.
         A renewed log-on changes nothing here: the keys stay those of the first.
         """
         self._logons.pop(session_id, None)
