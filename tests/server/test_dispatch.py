@@ -259,8 +259,9 @@ def test_accounts_that_cannot_be_read() -> None:
     world = World()
     world.fail_effects = codes.STATUS_ACCESS_DENIED
     client = world.connect()
-    answer = client.ask(SessionSetupRequest(0, 1, 0, 0, b"", 0))
-    assert answer.status == codes.STATUS_ACCESS_DENIED
+    with pytest.raises(StatusError) as caught:
+        client.log_on("ann")
+    assert caught.value.status == codes.STATUS_ACCESS_DENIED
     assert client.connection.logons == {}
 
 

@@ -30,13 +30,18 @@ from lanman.smb2.messages import LogoffRequest, LogoffResponse, SessionSetupRequ
 
 @dataclass(slots=True, eq=False)
 class Logon:
-    """A log-on under way. `existing` is the session that is to be renewed; `busy` while a leg is being looked at."""
+    """A log-on under way. `existing` is the session that is to be renewed; `busy` while a leg is being looked at.
+
+    `fresh` says that no leg has come yet: NTLM decides nothing by its first message, so that is answered without a look
+    at the accounts.
+    """
 
     session_id: int
     acceptor: Acceptor
     started: float
     existing: WireSession | None = None
     busy: bool = False
+    fresh: bool = True
 
 
 class Throttle:
@@ -85,12 +90,17 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
     if logon.busy:
         # The client does not wait for its answers; a GSS exchange has one message under way at a time.
         return Reply(codes.STATUS_REQUEST_OUT_OF_SEQUENCE)
+    if logon.fresh:
+        logon.fresh = False
+        return _step(context, message, logon, context.now)
     logon.busy = True
-    return Perform(
-        ReadAccounts(),
-        lambda accounts, now: _step(context, message, logon, accounts, now),
-        lambda status, now: _abandon(context, logon, status),
-    )
+
+    def decide(accounts: Accounts, now: float) -> Outcome:
+        logon.busy = False
+        logon.acceptor.use_accounts(accounts)
+        return _step(context, message, logon, now)
+
+    return Perform(ReadAccounts(), decide, lambda status, now: _abandon(context, logon, status))
 
 
 def _find_logon(context: Context) -> Logon | Reply:
@@ -114,10 +124,8 @@ def _find_logon(context: Context) -> Logon | Reply:
     return logon
 
 
-def _step(context: Context, message: SessionSetupRequest, logon: Logon, accounts: Accounts, now: float) -> Outcome:
-    logon.busy = False
+def _step(context: Context, message: SessionSetupRequest, logon: Logon, now: float) -> Outcome:
     connection = context.connection
-    logon.acceptor.use_accounts(accounts)
     step = logon.acceptor.step(bytes(message.security_buffer), connection.server.wall_clock(now))
     outcome = step.outcome
     if isinstance(outcome, Accepted):
