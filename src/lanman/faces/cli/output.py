@@ -141,7 +141,11 @@ def _cell(value: Any) -> str:
 
 def report(error: LanmanError) -> int:
     """Say on standard error what went wrong, in NET's words, and what to do about it; gives the exit status."""
-    complain([*error_lines(error.code), *_more(error)])
+    if codes.has_message_text(error.code):
+        # One of NET's own: its insertions are in the error's message already.
+        complain([*error_lines(error.code, escape(error.message)), *([_alone(error.hint)] if error.hint else [])])
+    else:
+        complain([*error_lines(error.code), *_more(error)])
     return EXIT_ACCESS_DENIED if error.code == codes.ERROR_ACCESS_DENIED else EXIT_ERROR
 
 
@@ -157,7 +161,7 @@ def _more(error: LanmanError) -> list[str]:
     """The line that names the thing and the remedy; none when the error has nothing to add to NET's words."""
     general = codes.win32_text(error.code) if codes.has_win32_text(error.code) else ""
     if error.message == general:
-        return [escape(_sentence(error.hint))] if error.hint else []
+        return [_alone(error.hint)] if error.hint else []
     if error.hint and general and error.message.endswith(f": {general}"):
         # NET's words stand above already: `\\\\pc9: ...` is what they are about.
         return [escape(f"{error.message.removesuffix(general)}{_sentence(error.hint)}")]
@@ -166,6 +170,11 @@ def _more(error: LanmanError) -> list[str]:
     if error.hint[0].isupper():
         return [escape(f"{_sentence(error.message)} {_sentence(error.hint)}")]
     return [escape(f"{error.message.removesuffix('.')}; {_sentence(error.hint)}")]
+
+
+def _alone(hint: str) -> str:
+    """A remedy that no name stands before."""
+    return escape(_sentence(hint[:1].upper() + hint[1:]))
 
 
 def _sentence(text: str) -> str:

@@ -255,7 +255,8 @@ def _not_started(home: Home, said_before: int) -> LanmanError:
     return LanmanError(
         codes.message_text(3523, SERVICE),
         code=3523,
-        hint=f"It said: {' '.join(lines[-3:])}" if lines else f"See {log}.",
+        # Its last line names the thing and the remedy.
+        hint=lines[-1] if lines else f"See {log}.",
     )
 
 

@@ -1,0 +1,152 @@
+"""The command against a real Server of its own: started, asked and told over both ways, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lanman.errors import LanmanError
+from lanman.net.client import SmbClient
+from lanman.net.logon import Credentials
+from lanman.rpc.srvsvc import NetrServerGetInfo
+
+Lanman = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def lanman(tmp_path: Path) -> Lanman:
+    """Runs the command with a home of its own; `typed` is its standard input."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+    environment["LANMAN_HOME"] = str(tmp_path / "home")
+
+    def run(*words: str, typed: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lanman", *words],
+            input=typed,
+            capture_output=True,
+            text=True,
+            env=environment | more,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.fixture
+def port(lanman: Lanman) -> Iterator[int]:
+    """The port of a Server with the administrator ann and the user bob, which is stopped in the end."""
+    port = free_port()
+    for name in ("ann", "bob"):
+        assert lanman("user", name, "*", "/add", typed=f"{name}'s secret\n").returncode == 0
+    assert lanman("localgroup", "Administrators", "ann", "/add").returncode == 0
+    started = lanman("start", "server", "--listen", "127.0.0.1", "--port", str(port), "--timeout", "30")
+    assert started.stdout == "The Server service is starting.\nThe Server service was started successfully.\n\n"
+    assert started.returncode == 0
+    yield port
+    lanman("stop", "server", "--timeout", "30")
+
+
+async def test_a_session_is_listed_and_ended(lanman: Lanman, port: int) -> None:
+    client = SmbClient("127.0.0.1", port, Credentials("bob", "bob's secret"))
+    try:
+        await client.connect()
+        await client.log_on()
+        pipe = await client.open_pipe("srvsvc")
+        here = json.loads(lanman("session", "--json").stdout)
+        assert [(one["client_name"], one["user_name"], one["num_opens"]) for one in here["sessions"]] == [
+            ("\\\\127.0.0.1", "bob", 1)
+        ]
+        assert here["sessions"][0]["dialect"] == "3.1.1"
+        there = lanman("session", "-S", f"127.0.0.1:{port}", "-U", "ann%ann's secret", "--user", "bob")
+        assert there.stdout.splitlines()[4].split() == ["\\\\127.0.0.1", "bob", "1", "00:00:00"]
+        assert "IPC$           IPC           1" in lanman("session", "127.0.0.1").stdout
+
+        refused = lanman("session", "/delete", typed="n\n")
+        assert refused.returncode == 2
+        await pipe.call(NetrServerGetInfo(None, 100))
+
+        ended = lanman("session", r"\\127.0.0.1", "/delete", "/y")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "The command completed successfully.\n\n", "")
+        assert lanman("session").stdout == "There are no entries in the list.\n\n"
+        with pytest.raises(LanmanError, match="The remote user session has been deleted"):
+            await pipe.call(NetrServerGetInfo(None, 100))
+    finally:
+        await client.abort()
+
+
+def test_who_may_not(lanman: Lanman, port: int) -> None:
+    server = f"127.0.0.1:{port}"
+    denied = lanman("session", "-S", server, "-U", "bob%bob's secret")
+    assert (denied.returncode, denied.stdout) == (5, "")
+    assert denied.stderr.startswith("System error 5 has occurred.\n\nAccess is denied.\n\n\\\\127.0.0.1: ")
+    assert lanman("session", "-S", server, "-U", "bob", "/delete", "/y", LANMAN_PASSWORD="bob's secret").returncode == 5
+    assert lanman("session", "-S", server, "-N").returncode == 5
+    wrong = lanman("session", "-S", server, "-U", "ann%wrong")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("System error 1326 has occurred.\n")
+    assert "wrong" not in wrong.stderr
+
+
+def test_files_and_settings(lanman: Lanman, port: int) -> None:
+    by_ann = ("-S", f"127.0.0.1:{port}", "-U", "ann%ann's secret")
+    files = json.loads(lanman("file", *by_ann, "--json").stdout)["files"]
+    assert [(one["path"], one["user_name"]) for one in files] == [(r"\PIPE\srvsvc", "ann")]
+    assert lanman("file", "99999", "/close").returncode == 2
+    assert lanman("config", "server", "/autodisconnect:30").returncode == 0
+    assert "Idle session time (min)               30\n" in lanman("config", "server", *by_ann).stdout
+    assert "IPC$" in lanman("share").stdout
+    statistics = json.loads(lanman("statistics", "server", "--json").stdout)["statistics"]
+    assert statistics["bytes_received"] > 0
+
+
+def test_starting_twice_and_stopping_twice(lanman: Lanman, port: int, tmp_path: Path) -> None:
+    again = lanman("start", "server", "--port", str(port))
+    assert again.returncode == 2
+    assert "The requested service has already been started." in again.stderr
+    # Another home, the same port: what the other process said is passed on.
+    other = lanman("start", "server", "--listen", "127.0.0.1", "--port", str(port), "--home", str(tmp_path / "other"))
+    assert other.returncode == 2
+    assert other.stderr.startswith("The Server service could not be started.\n")
+    assert str(port) in other.stderr
+    assert lanman("stop", "server", "--timeout", "30").stdout == (
+        "The Server service is stopping.\nThe Server service was stopped successfully.\n\n"
+    )
+    stopped = lanman("stop", "server")
+    assert stopped.returncode == 2
+    assert stopped.stderr.startswith("The Server service is not started.\n")
+    asked = lanman("session")
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("The Server service is not started.\n")
+    assert "lanman start server" in asked.stderr
+
+
+def test_what_cannot_be_served(lanman: Lanman, tmp_path: Path) -> None:
+    for words, says in (
+        (["serve", "/no/such/folder"], "/no/such/folder"),
+        (["serve", "--config", "/no/such.toml"], "/no/such.toml"),
+        (["serve", "--listen", "192.0.2.1", "--port", "0"], "192.0.2.1"),
+        (["serve", "-S", "fs1", "-N"], "fs1"),
+        (["start", "spooler"], "spooler"),
+    ):
+        result = lanman(*words)
+        assert result.returncode == 2
+        assert says in result.stderr
+        assert "Traceback" not in result.stderr
+    (tmp_path / "server.toml").write_text('[server]\nencyption = "required"\n')
+    mistaken = lanman("serve", "--config", str(tmp_path / "server.toml"))
+    assert mistaken.returncode == 2
+    assert "line 2" in mistaken.stderr
+    assert "encyption" in mistaken.stderr
