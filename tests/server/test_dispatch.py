@@ -9,7 +9,7 @@ import pytest
 from lanman import codes
 from lanman.auth.accounts import Accounts
 from lanman.errors import StatusError
-from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
+from lanman.rpc.srvsvc import NetrFileClose, NetrSessionDel, NetrSessionEnum
 from lanman.server.dispatch import Limits, Settings, Timers
 from lanman.server.logon import Throttle
 from lanman.service import LogonRefused, Reason, SessionClosed, SessionOpened
@@ -169,6 +169,30 @@ def test_the_wire_cut_after_every_write_leaves_nothing_behind() -> None:
         opened = sum(isinstance(event, SessionOpened) for event in world.events)
         assert opened == sum(isinstance(event, SessionClosed) for event in world.events)
     assert writes > 25
+
+
+@pytest.mark.parametrize("by_writing", [False, True])
+def test_a_pipe_may_close_itself(by_writing: bool) -> None:
+    world = World()
+    admin = world.connect().log_on("admin").bind()
+    (own,) = world.service.opens()
+    assert admin.call(NetrFileClose(None, own.global_id), by_writing=by_writing).status == 0
+    assert world.service.opens() == []
+    assert admin.read().status == codes.STATUS_FILE_CLOSED
+    admin.bind()
+    assert admin.call(NetrFileClose(None, own.global_id)).status == codes.NERR_FileIdNotFound
+
+
+def test_an_open_closed_by_an_administrator_cancels_who_waits_on_it() -> None:
+    world = World()
+    admin = world.connect().log_on("admin").bind()
+    ann = world.connect().log_on("ann").bind()
+    reading = ann.send(ReadRequest(length=10, file_id=ann.file_id))
+    (opened,) = [opened for opened in world.service.opens() if opened.session.user_name == "ann"]
+    assert admin.call(NetrFileClose(None, opened.global_id)).status == 0
+    assert ann.answers[reading].status == codes.STATUS_CANCELLED
+    assert ann.read().status == codes.STATUS_FILE_CLOSED
+    ann.bind()
 
 
 # --- log-on
