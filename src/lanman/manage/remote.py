@@ -430,7 +430,9 @@ class RemoteManager(Manager):
 
             async def ask(level: int) -> ShareInfo:
                 answer = await self._link.call(NetrShareGetInfo(self._unc, name, level))
-                self._check(answer.status, f"share {name}")
+                # Samba 4.17 answers a name that it does not share with ERROR_INVALID_NAME.
+                unknown = self._link.is_samba and answer.status == codes.ERROR_INVALID_NAME
+                self._check(codes.NERR_NetNameNotFound if unknown else answer.status, f"share {name}")
                 return self._present(answer.info, f"share {name}")
 
             _, entry = await self._ladder("share", SHARE_LEVELS, None, ask)

@@ -1,0 +1,104 @@
+"""The command against a real smbd: list, filter, end one, close a file, be refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samba import Account, Samba
+
+pytestmark = [pytest.mark.samba, pytest.mark.root]
+
+Lanman = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def lanman(samba: Samba, tmp_path: Path) -> Lanman:
+    """Runs the command against the smbd as `account`, its administrator by default."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+
+    def run(*words: str, account: Account = samba.administrator, typed: str = "") -> subprocess.CompletedProcess[str]:
+        file = tmp_path / "credentials"
+        file.touch(0o600)
+        file.write_text(f"username = {account.user_name}\npassword = {account.password}\n")
+        server = f"--server={samba.host}:{samba.port}"
+        return subprocess.run(
+            [sys.executable, "-m", "lanman", *words, server, "-A", str(file), "--timeout", "60"],
+            input=typed,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+
+    return run
+
+
+def test_list_filter_and_end_one(samba: Samba, lanman: Lanman) -> None:
+    with samba.hold(samba.user) as stays, samba.hold(samba.other_user) as goes:
+        listed = lanman("session")
+        assert listed.stderr == ""
+        rows = [line.split() for line in listed.stdout.splitlines()[4:] if line.startswith("\\\\")]
+        # Samba knows no idle time and no client type.
+        assert {(row[0], row[1], row[-1]) for row in rows} == {
+            (f"\\\\{samba.host}", name, "-") for name in ("daemon", "games", "root")
+        }
+        document = json.loads(lanman("session", "--json", "--user", "games").stdout)
+        assert document["level"] == 1
+        assert [(one["user_name"], one["idle_time"]) for one in document["sessions"]] == [("games", None)]
+
+        answered_no = lanman("session", "--user", "games", "/delete", typed="n\n")
+        assert answered_no.returncode == 2
+        assert "blocks available" in goes.command("ls")
+
+        ended = lanman("session", "/delete", "--user", "games", "/y")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout == "The command completed successfully.\n\n"
+        assert "games" not in lanman("session").stdout
+        assert "blocks available" in stays.command("ls")
+
+
+def test_what_is_not_there(lanman: Lanman) -> None:
+    for words, code in (
+        (("session", r"\\192.0.2.1"), 2312),
+        (("session", r"\\192.0.2.1", "/delete", "/y"), 2312),
+        (("session", "--user", "nobody", "/delete", "/y"), 2312),
+        (("file", "99999", "/close"), 2314),
+        (("share", "nothing"), 2310),
+    ):
+        result = lanman(*words)
+        assert (result.returncode, result.stdout) == (2, ""), words
+        assert f"NET HELPMSG {code}" in result.stderr
+
+
+def test_who_may_not(samba: Samba, lanman: Lanman) -> None:
+    denied = lanman("session", account=samba.user)
+    assert (denied.returncode, denied.stdout) == (5, "")
+    assert denied.stderr.startswith("System error 5 has occurred.\n\nAccess is denied.\n\n")
+    wrong = lanman("session", account=Account("root", "wrong"))
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("System error 1326 has occurred.\n")
+    # May list, and lacks the other right, to end: the error says which.
+    with samba.hold(samba.other_user) as stays:
+        refused = lanman("session", "--user", "games", "/delete", "/y", account=samba.operator)
+        assert refused.returncode == 5
+        assert "admin users" in refused.stderr
+        assert "blocks available" in stays.command("ls")
+
+
+def test_the_server_itself(samba: Samba, lanman: Lanman) -> None:
+    shares = lanman("share").stdout
+    assert "\nshare        " in shares
+    assert "\nIPC$         " in shares
+    configuration = lanman("config", "server")
+    assert configuration.stdout.startswith("Server Name                           \\\\")
+    # smbd says yes and does nothing: that is no success.
+    ignored = lanman("config", "server", "/srvcomment:never seen")
+    assert ignored.returncode == 2
+    assert ignored.stdout == ""
+    assert "System error 50" in ignored.stderr
