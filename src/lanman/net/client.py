@@ -470,7 +470,7 @@ class SmbClient:
         if self._unproven:
             # 3.2.5.5: in the same flight, since nothing has been entrusted to the connection so far.
             requests.append(self._core.build_validate_negotiate())
-        response, *proofs = await self.request_all(requests, tree_id)
+        response, *proofs = await self._ask_all(requests, tree_id)
         for proof in proofs:
             self._check_negotiate(proof)
         if response.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
@@ -494,7 +494,8 @@ class SmbClient:
                 f"\\\\{self.server}: the NEGOTIATE was changed on its way",
                 hint="someone between here and the server weakens connections",
             )
-        # Any other refusal is a server that does not know the request; its signature proves that it is the server's.
+        # Any other refusal is a server that does not know the request (FILE_CLOSED of a Samba held to 2.0.2, for one);
+        # its signature proves that it is the server's.
         self._unproven = False
 
     # --- requests
@@ -517,20 +518,23 @@ class SmbClient:
 
         Raises ConnectionLost when the connection, the session or what the requests are about is gone.
         """
+        responses = await self._ask_all(requests, tree_id)
+        for response in responses:
+            if response.status in _GONE:
+                raise self._refused(response.status, "the request")
+        return responses
+
+    async def _ask_all(self, requests: Sequence[Message], tree_id: int) -> list[ResponseReceived]:
         if self._wire is None:
             raise ConnectionLost(f"\\\\{self.server}: not connected")
         futures = [self._wire.ask(request, self.session_id, tree_id) for request in requests]
         try:
-            responses = [await future for future in futures]
+            return [await future for future in futures]
         except BaseException:
             for future in futures:
                 self._wire.forget(future)
                 future.cancel()
             raise
-        for response in responses:
-            if response.status in _GONE:
-                raise self._refused(response.status, "the request")
-        return responses
 
     def _refused(self, status: int, what: str) -> LanmanError:
         if status in _GONE:

@@ -1,0 +1,163 @@
+"""The Manager for programs without asyncio: in threads, inside running loops, interrupted, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+import lanman
+from lanman.errors import ConnectionLost, Win32Error
+from lanman.manage import base, blocking
+from lanman.manage.base import Ended, Manager, Sessions
+from lanman.records import SessionInfo
+
+
+class Fake(Manager):
+    """Answers from memory, and remembers what it was asked."""
+
+    server = "fs1"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.closed = 0
+        self.cancelled = threading.Event()
+        self.waiting = threading.Event()
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    async def sessions(
+        self, *, client: str | None = None, user: str | None = None, level: int | None = None
+    ) -> Sessions:
+        if user == "never":
+            self.waiting.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+        return Sessions("fs1", level or 502, [SessionInfo(client, user)])
+
+    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+        return [Ended(session) for session in sessions]
+
+    async def file(self, id: int) -> Any:
+        raise base.no_such_file(id)
+
+
+def _answer(name: str) -> Any:
+    async def method(self: Fake, *arguments: Any, **options: Any) -> Any:
+        self.asked.append((name, arguments or options or None))
+        return name
+
+    return method
+
+
+OTHERS = "connections files close_file shares share server_info set_autodisconnect set_comment set_hidden statistics"
+for _name in [*OTHERS.split(), "time_of_day", "transports"]:
+    setattr(Fake, _name, _answer(_name))
+Fake.__abstractmethods__ = frozenset()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    fake = Fake()
+
+    @contextlib.asynccontextmanager
+    async def opening(*_: object, **__: object) -> AsyncIterator[Manager]:
+        async with fake:
+            yield fake
+
+    monkeypatch.setattr(blocking, "open_manager", opening)
+    return fake
+
+
+def test_every_method_is_there(fake: Fake) -> None:
+    with lanman.connect("fs1") as manager:
+        assert manager.server == "fs1"
+        assert manager.sessions(client="pc7", user="ann", level=10) == Sessions("fs1", 10, [SessionInfo("pc7", "ann")])
+        assert manager.session("pc7", "ann") == SessionInfo("pc7", "ann")
+        assert manager.close_sessions([SessionInfo("pc7")]) == [Ended(SessionInfo("pc7"))]
+        with pytest.raises(Win32Error):
+            manager.file(7)
+        manager.connections("data")
+        manager.files(path="/srv", user="ann", client="pc7")
+        manager.close_file(7)
+        manager.shares(1)
+        manager.share("data")
+        manager.server_info(102)
+        manager.set_autodisconnect(-1)
+        manager.set_comment("text")
+        manager.set_hidden(True)
+        manager.statistics()
+        manager.time_of_day()
+        manager.transports()
+    assert [name for name, _ in fake.asked] == [*OTHERS.split(), "time_of_day", "transports"]
+    assert fake.asked[1][1] == {"path": "/srv", "user": "ann", "client": "pc7"}
+    assert fake.closed == 1
+
+
+def test_the_same_methods_as_the_manager() -> None:
+    public = {name for name in vars(Manager) if not name.startswith("_")}
+    assert public <= set(dir(blocking.BlockingManager))
+
+
+async def test_inside_a_running_loop(fake: Fake) -> None:
+    with lanman.connect("fs1") as manager:
+        assert manager.sessions().level == 502
+
+
+def test_from_several_threads(fake: Fake) -> None:
+    answers: list[Sessions] = []
+    with lanman.connect("fs1") as manager:
+        threads = [threading.Thread(target=lambda: answers.append(manager.sessions())) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(answers) == 8
+
+
+def test_closed_is_closed(fake: Fake) -> None:
+    before = threading.active_count()
+    manager = lanman.connect("fs1")
+    manager.close()
+    manager.close()
+    assert fake.closed == 1
+    assert threading.active_count() == before
+    with pytest.raises(ConnectionLost, match="closed"):
+        manager.sessions()
+
+
+def test_an_interrupt_cancels_the_call(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.run_coroutine_threadsafe
+
+    class Interrupted:
+        def __init__(self, future: Any) -> None:
+            self.future = future
+
+        def result(self) -> None:
+            fake.waiting.wait(10)
+            raise KeyboardInterrupt
+
+        def cancel(self) -> None:
+            self.future.cancel()
+
+    with lanman.connect("fs1") as manager:
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", lambda *a: Interrupted(real(*a)))
+        with pytest.raises(KeyboardInterrupt):
+            manager.sessions(user="never")
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", real)
+        assert fake.cancelled.wait(10)
+
+
+def test_a_failure_to_connect_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(Win32Error) as raised:
+        lanman.connect("\\\\")
+    assert raised.value.code == 2351
+    assert threading.active_count() == before

@@ -1,0 +1,172 @@
+"""The Manager of this machine's own Server, and the same Server managed over SMB."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import lanman
+from embedded import PASSWORDS, running_server
+from lanman.errors import AccessDenied, AuthenticationError, Win32Error
+from lanman.manage import local, remote
+from lanman.manage.local import LocalSession
+from lanman.net.client import SmbClient
+from lanman.net.configuration import Configuration, parse_configuration
+from lanman.net.home import Home
+from lanman.net.logon import Credentials
+from lanman.net.server import SmbServer
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> None:
+    remote._granted.clear()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[SmbServer]:
+    async with running_server(tmp_path / "home", Configuration(name="LANTEST")) as server:
+        yield server
+
+
+def client(server: SmbServer, user: str) -> SmbClient:
+    return SmbClient("127.0.0.1", server.port, Credentials(user, PASSWORDS[user]))
+
+
+async def test_no_password_and_more_details(server: SmbServer) -> None:
+    async with client(server, "ann"), client(server, "bob"), lanman.open_manager(home=server.home.path) as manager:
+        assert manager.server == "LANTEST"
+        found = await manager.sessions()
+        assert (found.level, [entry.user_name for entry in found.entries]) == (502, ["ann", "bob"])
+        for entry in found.entries:
+            assert isinstance(entry, LocalSession)
+            assert entry.client_name == r"\\127.0.0.1"
+            assert (entry.address or "").startswith("127.0.0.1")
+            assert entry.dialect == "3.1.1"
+            assert entry.anonymous is False
+        assert len({entry.global_id for entry in found.entries if isinstance(entry, LocalSession)}) == 2
+        (only,) = (await manager.sessions(user="bob", client="127.0.0.1")).entries
+        assert only.user_name == "bob"
+
+
+async def test_one_is_ended_and_the_other_lives_on(server: SmbServer) -> None:
+    async with client(server, "ann") as ann, client(server, "bob") as bob:
+        async with lanman.open_manager(home=server.home.path) as manager:
+            (ended,) = await manager.close_sessions((await manager.sessions(user="bob")).entries)
+            assert (ended.error, ended.note) == (None, None)
+            assert [entry.user_name for entry in (await manager.sessions()).entries] == ["ann"]
+            (again,) = await manager.close_sessions([ended.session])
+            assert again.error is not None
+            assert again.error.code == 2312
+        assert await ann.tree_connect("IPC$")
+        with pytest.raises(lanman.LanmanError):
+            await bob.tree_connect("IPC$")
+
+
+async def test_the_same_server_over_smb(server: SmbServer) -> None:
+    admin = Credentials("admin", PASSWORDS["admin"])
+    async with client(server, "bob"), lanman.open_manager("127.0.0.1", admin, port=server.port) as manager:
+        found = await manager.sessions()
+        assert (found.level, [entry.user_name for entry in found.entries]) == (502, ["bob", "admin"])
+        assert {entry.idle_time is None for entry in found.entries} == {False}
+        outcome = await manager.close_sessions(found.entries)
+        assert [ended.error for ended in outcome] == [None, None]
+        assert [entry.user_name for entry in (await manager.sessions()).entries] == ["admin"]
+    assert server.service.sessions() == []
+
+
+async def test_another_client_with_our_own_names(server: SmbServer) -> None:
+    """The order that ends it ends us too, and its answer leaves first."""
+    admin = Credentials("admin", PASSWORDS["admin"])
+    async with client(server, "admin"), lanman.open_manager("127.0.0.1", admin, port=server.port) as manager:
+        both = (await manager.sessions(user="admin")).entries
+        assert len(both) == 2
+        assert [ended.error for ended in await manager.close_sessions(both)] == [None, None]
+        assert len((await manager.sessions()).entries) == 1
+
+
+async def test_settings_are_read_back(server: SmbServer) -> None:
+    async with lanman.open_manager(home=server.home.path) as manager:
+        await manager.set_autodisconnect(-1)
+        await manager.set_comment("over there")
+        await manager.set_hidden(True)
+        info = await manager.server_info()
+        assert (info.disc, info.comment, info.hidden) == (-1, "over there", True)
+        assert (await manager.statistics()).sopens == 0
+        assert "IPC$" in [entry.netname for entry in await manager.shares()]
+        assert (await manager.time_of_day()).elapsedt > 1_700_000_000
+        assert await manager.transports()
+
+
+async def test_a_path_is_this_machines_own(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    text = f'[server]\nname = "LANTEST"\n[shares.data]\npath = "{tmp_path}/data"\n'
+    async with (
+        running_server(tmp_path / "home", parse_configuration(text)) as server,
+        lanman.open_manager(home=server.home.path) as manager,
+    ):
+        assert (await manager.share("data")).path == f"{tmp_path}/data"
+        assert f"{tmp_path}/data" in [entry.path for entry in await manager.shares()]
+
+
+async def test_no_server_is_2114(tmp_path: Path) -> None:
+    with pytest.raises(Win32Error, match="The Server service is not started") as raised:
+        async with lanman.open_manager(home=tmp_path):
+            pass
+    assert raised.value.code == 2114
+    assert "lanman start server" in (raised.value.hint or "")
+
+
+async def test_a_server_that_stops_under_us(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "home") as server:
+        opening = lanman.open_manager(home=server.home.path)
+        manager = await opening.__aenter__()
+        await manager.sessions()
+    with pytest.raises(lanman.LanmanError) as raised:
+        await manager.sessions()
+    assert raised.value.code == 2114
+    await opening.__aexit__(None, None, None)
+
+
+async def test_a_socket_that_may_not_be_opened_is_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def denied(link: local.ControlLink) -> None:
+        raise AccessDenied(f"{link.home.control}: access denied")
+
+    monkeypatch.setattr(local.ControlLink, "connect", denied)
+    with pytest.raises(AccessDenied):
+        async with lanman.open_manager(home=tmp_path):
+            pass
+
+
+async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path)])
+
+    async def open_here(port: int) -> None:
+        async with lanman.open_manager(port=port):
+            pass
+
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        with pytest.raises(AuthenticationError, match="another program than lanman"):
+            await open_here(port)
+    with pytest.raises(Win32Error) as raised:
+        await open_here(port)
+    assert raised.value.code == 2114
+
+
+async def test_the_server_behind_the_port_where_we_have_credentials(
+    server: SmbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path / "none")])
+    admin = Credentials("admin", PASSWORDS["admin"])
+    async with lanman.open_manager(credentials=admin, port=server.port) as manager:
+        assert [entry.user_name for entry in (await manager.sessions()).entries] == ["admin"]
+
+
+async def test_many_questions_at_once(server: SmbServer) -> None:
+    async with lanman.open_manager(home=server.home.path) as manager:
+        answers = await asyncio.gather(*(manager.sessions() for _ in range(20)))
+        assert [len(answer.entries) for answer in answers] == [0] * 20

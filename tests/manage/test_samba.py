@@ -1,0 +1,253 @@
+"""The Manager against a real smbd: what it lists and ends there, in every dialect, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+import lanman
+from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
+from lanman.manage import remote
+from lanman.manage.base import Manager
+from lanman.manage.samba import is_samba
+from lanman.net.client import SmbClient
+from lanman.net.logon import Credentials
+from lanman.records import SessionInfo
+from lanman.smb2.constants import Dialect
+from samba import Account, HeldClient, Samba
+
+pytestmark = [pytest.mark.samba, pytest.mark.root]
+
+Opener = Callable[..., AbstractAsyncContextManager[Manager]]
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> None:
+    remote._granted.clear()
+
+
+def opened(samba: Samba, account: Account | None = None, **options: bool) -> AbstractAsyncContextManager[Manager]:
+    who = account or samba.administrator
+    return lanman.open_manager(
+        samba.host, Credentials(who.user_name, who.password), port=samba.port, timeout=60, **options
+    )
+
+
+async def held(samba: Samba, account: Account) -> HeldClient:
+    return await asyncio.to_thread(samba.hold, account)
+
+
+async def lives(client: HeldClient) -> bool:
+    """Whether that client's session still answers."""
+    try:
+        return "blocks available" in await asyncio.to_thread(client.command, "ls")
+    except ConnectionError:
+        return False
+
+
+async def users(manager: Manager) -> list[str]:
+    return sorted(entry.user_name or "" for entry in (await manager.sessions()).entries)
+
+
+async def test_two_users_on_three_connections(samba: Samba) -> None:
+    """List, filter, end one; the others live on."""
+    daemon, games = samba.user, samba.other_user
+    with await held(samba, daemon) as first, await held(samba, daemon) as second, await held(samba, games) as third:
+        async with opened(samba) as manager:
+            found = await manager.sessions()
+            assert found.level == 1
+            assert await users(manager) == ["daemon", "daemon", "games", "root"]
+            assert {entry.idle_time for entry in found.entries} == {None}
+            assert {entry.client_type for entry in found.entries} == {None}
+            # smbd ignores filters: these hold because they are applied here.
+            (target,) = (await manager.sessions(user="games")).entries
+            assert len((await manager.sessions(client="//127.0.0.1")).entries) == 4
+            assert len((await manager.sessions(client="localhost", user="daemon")).entries) == 2
+            assert (await manager.sessions(client="127.0.0.2")).entries == []
+            (ended,) = await manager.close_sessions([target])
+            assert ended.error is None
+            assert ended.note is None
+            assert await users(manager) == ["daemon", "daemon", "root"]
+        assert not await lives(third)
+        for survivor in (first, second):
+            assert await lives(survivor)
+
+
+async def test_ending_who_is_not_there(samba: Samba) -> None:
+    async with opened(samba) as manager:
+        (ended,) = await manager.close_sessions([SessionInfo("127.0.0.1", "nobody")])
+        assert ended.error is not None
+        assert ended.error.code == 2312
+        assert await users(manager) == ["root"]
+
+
+async def test_our_own_session_and_another_of_the_same_user(samba: Samba) -> None:
+    with await held(samba, samba.administrator) as other:
+        async with opened(samba) as manager:
+            both = (await manager.sessions()).entries
+            assert [entry.user_name for entry in both] == ["root", "root"]
+            outcome = await manager.close_sessions(both)
+            assert [ended.error for ended in outcome] == [None, None]
+            assert await users(manager) == ["root"]
+            (own,) = await manager.close_sessions((await manager.sessions()).entries)
+            assert own.error is None
+            assert "this program" in (own.note or "")
+        assert not await lives(other)
+
+
+async def test_who_may_list_may_not_end(samba: Samba) -> None:
+    with await held(samba, samba.user) as client:
+        async with opened(samba, samba.operator) as manager:
+            (target,) = (await manager.sessions(user="daemon")).entries
+            (ended,) = await manager.close_sessions([target])
+            assert isinstance(ended.error, AccessDenied)
+            assert "admin users" in (ended.error.hint or "")
+        assert await lives(client)
+
+
+async def test_who_may_not_list_is_told_the_missing_right(samba: Samba) -> None:
+    async with opened(samba, samba.user) as manager:
+        for attempt in (manager.sessions(), manager.files()):
+            with pytest.raises(AccessDenied, match=r"^\\\\127\.0\.0\.1: access denied to the list") as raised:
+                await attempt
+            assert "S-1-5-32-544" in (raised.value.hint or "")
+        assert "IPC$" in [entry.netname for entry in await manager.shares()]
+
+
+async def test_a_file_is_found_and_closed(samba: Samba) -> None:
+    (samba.share / "plan.txt").write_text("plan")
+    with await held(samba, samba.user) as client:
+        await asyncio.to_thread(client.command, "open plan.txt")
+        async with opened(samba) as manager:
+            (entry,) = await manager.files(path=str(samba.share / "*.txt"))
+            assert (entry.user_name, Path((entry.path or "").replace("\\", "/")).name) == ("daemon", "plan.txt")
+            assert await manager.files(user="games") == []
+            assert [found.id for found in await manager.files(client="127.0.0.1", user="daemon")].count(entry.id) == 1
+            assert entry.id is not None
+            assert await manager.file(entry.id) == entry
+            assert await manager.close_file(entry.id) == entry
+            assert await manager.files(path="*plan.txt") == []
+            with pytest.raises(Win32Error) as raised:
+                await manager.close_file(entry.id)
+            assert raised.value.code == 2314
+
+
+async def test_what_smbd_does_not_tell(samba: Samba) -> None:
+    async with opened(samba) as manager:
+        info = await manager.server_info()
+        assert (info.name, info.disc, info.users) == ("SAMBA", None, None)
+        for attempt in (manager.statistics(), manager.transports(), manager.connections("IPC$")):
+            with pytest.raises(Win32Error) as raised:
+                await attempt
+            assert raised.value.code == 50
+        for setting in (manager.set_comment("new"), manager.set_autodisconnect(30)):
+            with pytest.raises(Win32Error, match="ignored it"):
+                await setting
+        assert (await manager.time_of_day()).year >= 2024
+
+
+async def test_wrong_password_and_unknown_user(samba: Samba) -> None:
+    for account in (Account("root", "wrong"), Account("zoe", "wrong")):
+        with pytest.raises(AuthenticationError) as raised:
+            async with opened(samba, account):
+                pass
+        assert raised.value.code == 1326
+
+
+async def test_nobody_may_list(samba: Samba) -> None:
+    async with lanman.open_manager(samba.host, None, port=samba.port) as manager:
+        with pytest.raises(AccessDenied):
+            await manager.sessions()
+
+
+@pytest.mark.parametrize(
+    ("options", "dialect"),
+    [
+        ({"server max protocol": "SMB2_02"}, Dialect.SMB_2_0_2),
+        ({"server max protocol": "SMB2_10"}, Dialect.SMB_2_1),
+        ({"server max protocol": "SMB3_00"}, Dialect.SMB_3_0),
+        ({"server max protocol": "SMB3_02", "server signing": "mandatory"}, Dialect.SMB_3_0_2),
+        ({"server max protocol": "SMB3_11", "server signing": "mandatory"}, Dialect.SMB_3_1_1),
+        ({"server max protocol": "SMB3_00", "smb encrypt": "required"}, Dialect.SMB_3_0),
+        ({"smb encrypt": "required"}, Dialect.SMB_3_1_1),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else value.name,
+)
+async def test_every_dialect(start_samba: Callable[..., Samba], options: dict[str, str], dialect: Dialect) -> None:
+    samba = await asyncio.to_thread(start_samba, options)
+    who = Credentials("root", samba.administrator.password)
+    async with SmbClient(samba.host, samba.port, who) as client:
+        assert client.negotiated.dialect == dialect
+        assert is_samba(client.negotiated.server_guid)
+    (samba.share / "a.txt").write_text("a")
+    with await held(samba, samba.user) as victim, await held(samba, samba.other_user) as survivor:
+        await asyncio.to_thread(survivor.command, "open a.txt")
+        async with opened(samba) as manager:
+            assert await users(manager) == ["daemon", "games", "root"]
+            assert (await manager.session("127.0.0.1", "games")).user_name == "games"
+            (ended,) = await manager.close_sessions((await manager.sessions(user="daemon")).entries)
+            assert ended.error is None
+            assert await users(manager) == ["games", "root"]
+            (entry,) = await manager.files(path="*/a.txt")
+            assert entry.id is not None
+            await manager.close_file(entry.id)
+        async with opened(samba, samba.other_user) as manager:
+            with pytest.raises(AccessDenied):
+                await manager.sessions()
+        assert not await lives(victim)
+
+
+async def test_encryption_that_only_we_want(samba: Samba, start_samba: Callable[..., Samba]) -> None:
+    async with opened(samba, encrypt=True) as manager:
+        assert await users(manager) == ["root"]
+    old = await asyncio.to_thread(start_samba, {"server max protocol": "SMB2_10"})
+    with pytest.raises(Win32Error, match="cannot encrypt"):
+        async with opened(old, encrypt=True):
+            pass
+
+
+async def test_a_server_of_smb_1_alone(start_samba: Callable[..., Samba]) -> None:
+    samba = await asyncio.to_thread(start_samba, {"server max protocol": "NT1", "server min protocol": "NT1"})
+    with pytest.raises(LanmanError, match=r"^\\\\127\.0\.0\.1: ") as raised:
+        async with opened(samba):
+            pass
+    assert "SMB 1" in (raised.value.message + (raised.value.hint or ""))
+
+
+async def test_an_unmapped_samba_names_the_remedy(start_samba: Callable[..., Samba]) -> None:
+    samba = await asyncio.to_thread(lambda: start_samba(mapped=False))
+    async with opened(samba, samba.operator) as manager:
+        with pytest.raises(AccessDenied) as raised:
+            await manager.sessions()
+        assert "net groupmap add sid=S-1-5-32-544" in (raised.value.hint or "")
+
+
+async def test_accounts_that_may_not_log_on(start_samba: Callable[..., Samba]) -> None:
+    samba = await asyncio.to_thread(start_samba)
+    samba.pdbedit("-c", "[D]", "daemon")
+    samba.net("sam", "set", "pwdmustchangenow", "games", "yes")
+    for account, code in ((samba.user, 1331), (samba.other_user, 1907)):
+        with pytest.raises(AuthenticationError) as raised:
+            async with opened(samba, account):
+                pass
+        assert raised.value.code == code
+        assert raised.value.hint
+
+
+async def test_guests_are_not_who_they_say(start_samba: Callable[..., Samba]) -> None:
+    samba = await asyncio.to_thread(start_samba, {"map to guest": "bad user", "guest account": "games"})
+    with pytest.raises(AuthenticationError, match="does not know zoe") as raised:
+        async with opened(samba, Account("zoe", "any")):
+            pass
+    assert "map to guest" in (raised.value.hint or "")
+
+
+def test_without_asyncio(samba: Samba) -> None:
+    credentials = lanman.Credentials("root", samba.administrator.password)
+    with lanman.connect(samba.host, credentials, port=samba.port) as manager:
+        assert [entry.user_name for entry in manager.sessions().entries] == ["root"]
+        assert manager.server_info(100).name == "SAMBA"
