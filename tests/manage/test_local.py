@@ -15,10 +15,11 @@ from lanman.errors import AccessDenied, AuthenticationError, Win32Error
 from lanman.manage import local, remote
 from lanman.manage.local import LocalSession
 from lanman.net.client import SmbClient
-from lanman.net.configuration import Configuration, parse_configuration
+from lanman.net.configuration import Configuration
 from lanman.net.home import Home
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer
+from lanman.service import Share
 
 
 @pytest.fixture(autouse=True)
@@ -101,15 +102,14 @@ async def test_settings_are_read_back(server: SmbServer) -> None:
         assert await manager.transports()
 
 
-async def test_a_path_is_this_machines_own(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    text = f'[server]\nname = "LANTEST"\n[shares.data]\npath = "{tmp_path}/data"\n'
-    async with (
-        running_server(tmp_path / "home", parse_configuration(text)) as server,
-        lanman.open_manager(home=server.home.path) as manager,
-    ):
-        assert (await manager.share("data")).path == f"{tmp_path}/data"
-        assert f"{tmp_path}/data" in [entry.path for entry in await manager.shares()]
+async def test_a_path_is_this_machines_own(server: SmbServer) -> None:
+    server.service.add_share(Share("data", path="/srv/data"))
+    async with lanman.open_manager(home=server.home.path) as manager:
+        assert (await manager.share("data")).path == "/srv/data"
+        assert "/srv/data" in [entry.path for entry in await manager.shares()]
+    admin = Credentials("admin", PASSWORDS["admin"])
+    async with lanman.open_manager("127.0.0.1", admin, port=server.port) as manager:
+        assert (await manager.share("data")).path == "C:\\srv\\data"
 
 
 async def test_no_server_is_2114(tmp_path: Path) -> None:
