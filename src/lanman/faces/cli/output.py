@@ -183,3 +183,7 @@ def _sentence(text: str) -> str:
 
 def warn(text: str) -> None:
     complain([f"Warning: {escape(text)}"])
+
+
+def note(text: str) -> None:
+    complain([f"Note: {escape(_sentence(text))}"])

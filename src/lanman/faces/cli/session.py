@@ -316,7 +316,7 @@ def report_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> int | N
     """Say what became of each; the first failure gives the exit status."""
     for one in ended:
         if one.note:
-            output.warn(one.note)
+            output.note(one.note)
     failed = [one for one in ended if one.error is not None]
     if call.format is not Format.TABLE:
         _emit_ended(call, found, ended)
