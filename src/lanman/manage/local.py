@@ -26,7 +26,6 @@ from lanman.net.resolve import resolve
 from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareInfo
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc import NetrServerGetInfo
-from lanman.server.describe import local_path
 
 R = TypeVar("R", bound=Response)
 
@@ -152,12 +151,17 @@ def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetai
     return whole
 
 
+def _local_path(path: str) -> str:
+    r"""The path that travelled as `C:\srv\data`; what does not begin so is left as it is."""
+    return path[2:].replace("\\", "/") if path.startswith("C:\\") else path
+
+
 def _at_home(entry: FileInfo) -> FileInfo:
-    return entry if entry.path is None else replace(entry, path=local_path(entry.path))
+    return entry if entry.path is None else replace(entry, path=_local_path(entry.path))
 
 
 def _shared_at_home(entry: ShareInfo) -> ShareInfo:
-    return entry if entry.path is None else replace(entry, path=local_path(entry.path))
+    return entry if entry.path is None else replace(entry, path=_local_path(entry.path))
 
 
 @contextlib.asynccontextmanager
