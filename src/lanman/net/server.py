@@ -262,9 +262,10 @@ class SmbServer:
             self._disk.perform(ticket, effect)
         self._arm()
 
-    def _completed(self, ticket: int, result: Any) -> None:
-        self._dispatch.completed(ticket, result, self._loop.time())
+    def _completed(self, ticket: int, result: Any) -> bool:
+        taken = self._dispatch.completed(ticket, result, self._loop.time())
         self.flush()
+        return taken
 
     def _failed(self, ticket: int, status: int, error: Exception) -> None:
         log.error("%s", quoted(str(error)))
