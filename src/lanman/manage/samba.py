@@ -13,7 +13,7 @@ from typing import Final
 
 from lanman.records import ConnectionInfo, ServerInfo, SessionInfo
 
-# The session levels that Samba has; the others answer ERROR_INVALID_LEVEL.
+_NETBIOS_NAME: Final = re.compile(rb"[!-@\[-~]{1,15}\0+")
 UNKNOWN_TIME: Final = 0xFFFFFFFF
 
 # NetrServerGetInfo answers these from the program text, whatever the configuration says.
@@ -37,7 +37,7 @@ def is_samba(server_guid: bytes) -> bool:
 
     smbd's ServerGuid is its NetBIOS name in lower case, padded with zeros to 16 bytes; everyone else's is random.
     """
-    return re.fullmatch(rb"[!-@\[-~]{1,15}\0+", server_guid) is not None and len(server_guid) == 16
+    return len(server_guid) == 16 and _NETBIOS_NAME.fullmatch(server_guid) is not None
 
 
 def session(entry: SessionInfo) -> SessionInfo:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import uuid
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -142,7 +141,8 @@ class _Wire(asyncio.Protocol):
         except ProtocolError as error:
             self.fail(self._foreign(data, error))
             return
-        self._send_what_may_go()
+        if self._queue:
+            self._send_what_may_go()
 
     def connection_lost(self, error: Exception | None) -> None:
         closers, self._closers = self._closers, None
@@ -219,7 +219,10 @@ class _Wire(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._transport is not None and (buffers := self.core.data_to_send()):
-            self._transport.writelines(buffers)
+            if len(buffers) == 1:  # as nearly always: nothing to join
+                self._transport.write(buffers[0])
+            else:
+                self._transport.writelines(buffers)
 
     def _foreign(self, data: bytes, error: ProtocolError) -> LanmanError:
         if self.core.negotiated is not None:
@@ -277,7 +280,7 @@ class SmbClient:
         self._trees: dict[str, int] = {}
         self._unproven = False
         self._core = ClientConnection(
-            client_guid=uuid.uuid4().bytes_le,
+            client_guid=os.urandom(16),
             random=os.urandom,
             encrypt=encrypt,
             dialects=dialects,
