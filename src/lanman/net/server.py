@@ -267,8 +267,9 @@ class SmbServer:
         self.flush()
         return taken
 
-    def _failed(self, ticket: int, status: int, error: Exception) -> None:
-        log.error("%s", quoted(str(error)))
+    def _failed(self, ticket: int, status: int, error: Exception | None) -> None:
+        if error is not None:
+            log.error("%s", quoted(str(error)))
         self._dispatch.failed(ticket, status, self._loop.time())
         self.flush()
 
