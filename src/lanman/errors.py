@@ -1,7 +1,7 @@
 """What can go wrong, named by who is at fault.
 
     LanmanError
-      ProtocolError            LocalProtocolError (we broke the rules), RemoteProtocolError (they did) > MalformedMessage
+      ProtocolError            LocalProtocolError (we broke the rules), RemoteProtocolError (they) > MalformedMessage
       StatusError              the peer understood the SMB request and refused it with an NTSTATUS
       Win32Error               the peer's Server service answered with a Win32 or NERR code; AccessDenied is code 5
       AuthenticationError      the log-on was refused, or could not be attempted

@@ -60,7 +60,7 @@ def test_version_loads_next_to_nothing() -> None:
     assert loaded == "[]"
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only on Linux is there /proc")
 def test_a_password_is_gone_from_the_arguments() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         process = waiting(server.getsockname()[1], "-U", "ann%gehe%im", "--client", "büro")
@@ -98,7 +98,7 @@ def test_what_is_covered(arguments: list[str], covered: list[str]) -> None:
         "print(open('/proc/self/cmdline', 'rb').read().split(b'\\0'))"
     )
     if not Path("/proc/self/cmdline").exists():
-        pytest.skip("needs /proc")
+        pytest.skip("only on Linux is there /proc")
     shown = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     expected = [argument.encode() for argument in covered]
     assert shown.stdout.rstrip("\n").endswith(f"{str(expected)[1:-1]}, b'']")
@@ -155,7 +155,7 @@ def test_a_server_that_speaks_something_else() -> None:
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "| true", ">&- 2>&-"])
 def test_standard_output_that_takes_nothing(redirection: str) -> None:
     if "full" in redirection and not Path("/dev/full").exists():
-        pytest.skip("needs /dev/full")
+        pytest.skip("only on Linux is there /dev/full")
     command = shlex.join([*LANMAN, "helpmsg", "2312"])
     if redirection == "| true":
         # The reader has gone before anything is written.

@@ -40,7 +40,7 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+@pytest.mark.skipif(os.geteuid() == 0, reason="only on an ordinary user's account")
 def test_a_home_that_may_not_be_made(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(AccessDenied), Home(tmp_path / "home").locked():

@@ -57,7 +57,7 @@ async def test_localhost_has_addresses() -> None:
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".example", "..", "exam\udc80ple"])
 async def test_an_unknown_host_is_named(host: str) -> None:
-    with pytest.raises(ConnectionLost, match="no host of that name|name service") as raised:
+    with pytest.raises(ConnectionLost, match=r"no host of that name|name service") as raised:
         await resolve(host, 445)
     assert raised.value.code == 53
     assert host in raised.value.message

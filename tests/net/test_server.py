@@ -96,7 +96,7 @@ def test_addresses(peer: object, name: str) -> None:
 
 async def test_both_families(tmp_path: Path) -> None:
     if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+        pytest.skip("only on machines with IPv6")
     configuration = replace(LOOPBACK, listen=("127.0.0.1", "::1"))
     async with with_users(SmbServer(configuration, Home(tmp_path))) as server:
         assert server.addresses == [("127.0.0.1", server.port), ("::1", server.port)]
