@@ -1,0 +1,308 @@
+"""The only place where the Server's effects touch a disk.
+
+    pool        threads, in lanes that cannot block each other
+    files       handles, and what is done with them
+    folders     finding a path below a share's folder without leaving it
+    names       a name on the wire and on the disk
+    attributes  what SMB knows about a file and POSIX does not
+    system      what is Linux's alone
+
+Effects are performed in threads, each share in a lane of its own, and their results come back on the event loop. One
+kind may be done at once: a read of what is in memory already (RWF_NOWAIT), where the way to a thread and back would
+take longer than the copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lanman import codes
+from lanman.errors import LanmanError
+from lanman.net.accounts import AccountFile
+from lanman.net.disk.files import Files
+from lanman.net.disk.pool import Job, Pool
+from lanman.net.disk.system import Refused, check_platform, status_of
+from lanman.server import disk_effects
+from lanman.server.disk_effects import CloseFile, Opened, OpenFile, ReadFile, WriteFile
+from lanman.server.effects import Effect, ReadAccounts
+
+__all__ = ["ACCOUNTS", "Disk", "status_of"]
+
+# The lane of log-ons.
+ACCOUNTS: Final = object()
+
+# A read up to this size, in octets, is tried at once: one request does no more than that on the event loop.
+AT_ONCE: Final = 1024 * 1024
+
+# What may wait for one source before it is asked to pause, and how little it has to be again before it may go on.
+SOURCE_EFFECTS: Final = 128
+SOURCE_OCTETS: Final = 32 * 1024 * 1024
+
+# Jobs that may wait in one lane; a lane fuller than this belongs to a disk that hangs.
+LANE_EFFECTS: Final = 8192
+
+# File descriptors that are not for the files of shares: sockets, accounts, the interpreter.
+_RESERVED: Final = 256
+
+_FEW: Final = 64
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """An effect under way. When it is `abandoned`, nobody waits for its result."""
+
+    number: int
+    effect: Effect[Any]
+    source: Hashable
+    octets: int
+    job: Job | None = None
+    abandoned: bool = False
+
+
+@dataclass(slots=True)
+class _Load:
+    effects: int = 0
+    octets: int = 0
+    paused: bool = False
+
+
+class Disk:
+    """Performs effects in a bounded pool of threads.
+
+    `completed(ticket, result)` and `failed(ticket, status, error)` are called on the event loop, in the order in which
+    the effects come to their end, and never from within `perform`. If `completed` returns False nobody took the result;
+    a file that was opened is then closed again. `error` is what an administrator should hear of, None for what any
+    client may meet with. `pressure(source, True)` asks for no more effects of that source, until it is called with
+    False.
+    """
+
+    def __init__(
+        self,
+        accounts: AccountFile,
+        completed: Callable[[int, Any], bool | None],
+        failed: Callable[[int, int, Exception | None], None],
+        pressure: Callable[[Hashable, bool], None] | None = None,
+    ) -> None:
+        check_platform()
+        self._accounts = accounts
+        self._completed = completed
+        self._failed = failed
+        self._pressure = pressure
+        self._loop = asyncio.get_running_loop()
+        self._pool = Pool()
+        self._closed = False
+        self._tickets: dict[int, _Ticket] = {}
+        self._loads: dict[Hashable, _Load] = {}
+        self._over: deque[tuple[_Ticket, Any, Exception | None]] = deque()
+        self._waking = False
+        self._all_done: asyncio.Future[None] | None = None
+        # A handle takes up to two descriptors, its own and that of its directory.
+        self.files = files = Files(limit=max(_FEW, (_descriptors() - _RESERVED) // 2))
+        self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
+            ReadAccounts: self._read_accounts,
+            OpenFile: files.open,
+            disk_effects.OverwriteFile: files.overwrite,
+            disk_effects.LookUp: files.look_up,
+            ReadFile: files.read,
+            WriteFile: files.write,
+            disk_effects.CopyFileRange: files.copy,
+            disk_effects.FlushFile: files.flush,
+            disk_effects.QueryFile: files.query,
+            disk_effects.SetFile: files.set,
+            disk_effects.RenameFile: files.rename,
+            disk_effects.LinkFile: files.link,
+            disk_effects.CheckDeletable: files.check_deletable,
+            CloseFile: files.close,
+            disk_effects.ListDirectory: files.list,
+            disk_effects.QueryVolume: files.volume,
+            disk_effects.CheckFolder: files.check_folder,
+            disk_effects.ReadExtra: files.read_extra,
+            disk_effects.WriteExtra: files.write_extra,
+        }
+
+    # --- what the shell asks ---
+
+    def perform(self, number: int, effect: Effect[Any], source: Hashable = None) -> None:
+        """Perform it some time soon. `source` is who is to be held back if there is too much (see `pressure`)."""
+        ticket = _Ticket(number, effect, source, _octets(effect))
+        self._tickets[number] = ticket
+        self._take_on(ticket)
+        try:
+            if isinstance(effect, ReadFile) and effect.length <= AT_ONCE:
+                data = self.files.try_read(effect)
+                if data is not None:
+                    self._end(ticket, data, None)
+                    return
+            lane = self._lane(effect)
+            is_close = isinstance(effect, CloseFile)
+            if self._pool.waiting(lane) >= LANE_EFFECTS and not is_close:
+                raise Refused(codes.STATUS_INSUFF_SERVER_RESOURCES)
+        except Refused as error:
+            self._end(ticket, None, error)
+            return
+        ticket.job = Job(lane, lambda: self._do(ticket), due=is_close)
+        self._pool.submit(ticket.job)
+
+    def cancel(self, number: int) -> None:
+        """Nobody waits for that effect any more. It is not performed if it has not begun, and if it has, what comes of
+        it is released. A CloseFile is performed all the same."""
+        ticket = self._tickets.get(number)
+        if ticket is None:
+            return
+        ticket.abandoned = True
+        if ticket.job is not None and not ticket.job.due and self._pool.cancel(ticket.job):
+            self._forget(ticket)
+
+    async def drain(self, timeout: float) -> bool:
+        """Wait until all that is under way has come to its end. Whether it has, within so many seconds."""
+        if not self._tickets:
+            return True
+        self._all_done = self._loop.create_future()
+        await asyncio.wait([self._all_done], timeout=timeout)
+        return not self._tickets
+
+    def close(self) -> None:
+        """Take no more. What has not begun is forgotten, but for what closes or deletes files; what is under way ends
+        by itself and nobody hears of it. All handles are closed. May be called twice."""
+        self._closed = True
+        self._pool.close()
+        closing = {ticket.effect.handle for ticket in self._tickets.values() if isinstance(ticket.effect, CloseFile)}
+        self.files.close_all(but=closing)
+
+    # --- in a thread ---
+
+    def _do(self, ticket: _Ticket) -> None:
+        result, failure = None, None
+        try:
+            result = self._performers[type(ticket.effect)](ticket.effect)
+        except Exception as error:  # noqa: BLE001 - here a task ends; what is a mistake of ours is raised on the loop
+            failure = error
+        if self._closed:
+            self._release(result)
+            return
+        self._over.append((ticket, result, failure))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have _deliver called, once for all results that come in meanwhile."""
+        if not self._waking:
+            self._waking = True
+            # RuntimeError: the loop has ended without closing the disk.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._deliver)
+
+    # --- on the loop ---
+
+    def _end(self, ticket: _Ticket, result: Any, error: Exception | None) -> None:
+        """It is over before it has begun; whoever has asked hears of it when they have finished asking."""
+        self._over.append((ticket, result, error))
+        if not self._waking:
+            self._waking = True
+            self._loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        """Tell of what is over; of what comes to its end meanwhile, after the loop has done something else."""
+        self._waking = False
+        try:
+            for _ in range(len(self._over)):
+                self._deliver_one(*self._over.popleft())
+        finally:
+            if self._over:
+                self._wake()
+
+    def _deliver_one(self, ticket: _Ticket, result: Any, error: Exception | None) -> None:
+        self._forget(ticket)
+        if self._closed or ticket.abandoned:
+            self._release(result)
+        elif error is not None:
+            self._tell(ticket.number, error)
+        elif self._completed(ticket.number, result) is False:
+            self._release(result)
+
+    def _tell(self, number: int, error: Exception) -> None:
+        """Tell that an effect has failed."""
+        if isinstance(error, Refused):
+            self._failed(number, error.status, None)
+        elif isinstance(error, OSError):
+            status = status_of(error)
+            self._failed(number, status, error if status == codes.STATUS_IO_DEVICE_ERROR else None)
+        elif isinstance(error, (OverflowError, MemoryError)):
+            # An offset or size beyond what the system can count.
+            self._failed(number, codes.STATUS_INVALID_PARAMETER, None)
+        else:
+            # A LanmanError: the account file is damaged, say. The administrator is told in the log, the client that it
+            # is not its fault.
+            self._failed(number, codes.STATUS_INTERNAL_ERROR, error)
+            if not isinstance(error, LanmanError):
+                raise error
+
+    def _release(self, result: Any) -> None:
+        if isinstance(result, Opened):
+            self.files.release(result.handle)
+
+    def _lane(self, effect: Effect[Any]) -> Hashable:
+        """Where an effect is performed. Raises Refused if it is about a handle that is not there."""
+        if isinstance(effect, ReadAccounts):
+            return ACCOUNTS
+        root = getattr(effect, "root", None)
+        if root is None:
+            number = effect.target if isinstance(effect, disk_effects.CopyFileRange) else getattr(effect, "handle", 0)
+            root = self.files.root_of(number)
+        if root is None:
+            raise Refused(codes.STATUS_FILE_CLOSED)
+        return root
+
+    # --- how much there is ---
+
+    def _take_on(self, ticket: _Ticket) -> None:
+        load = self._loads.setdefault(ticket.source, _Load())
+        load.effects += 1
+        load.octets += ticket.octets
+        if not load.paused and (load.effects > SOURCE_EFFECTS or load.octets > SOURCE_OCTETS):
+            load.paused = True
+            if self._pressure is not None:
+                self._pressure(ticket.source, True)
+
+    def _forget(self, ticket: _Ticket) -> None:
+        self._tickets.pop(ticket.number, None)
+        load = self._loads[ticket.source]
+        load.effects -= 1
+        load.octets -= ticket.octets
+        if load.paused and load.effects <= SOURCE_EFFECTS // 2 and load.octets <= SOURCE_OCTETS // 2:
+            load.paused = False
+            if self._pressure is not None:
+                self._pressure(ticket.source, False)
+        if not load.effects:
+            del self._loads[ticket.source]
+        if not self._tickets and self._all_done is not None and not self._all_done.done():
+            self._all_done.set_result(None)
+
+    def _read_accounts(self, effect: ReadAccounts) -> Any:
+        return self._accounts.read()
+
+
+def _octets(effect: Effect[Any]) -> int:
+    """What an effect keeps in memory while it waits or when it is done."""
+    if isinstance(effect, ReadFile):
+        return effect.length
+    if isinstance(effect, WriteFile):
+        return len(effect.data)
+    return 0
+
+
+def _descriptors() -> int:
+    """How many files this process may have open; as many as it can have, from now on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, 1 << 20)
+    if soft < hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return soft

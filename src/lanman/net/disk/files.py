@@ -1,0 +1,802 @@
+"""What is open on the disks of the shares, and every effect on it. Each method is run in a thread of the pool.
+
+A file is first named (O_PATH), then looked at, and only then opened by that very handle through /proc: nothing that is
+not a file or directory is ever opened, and nothing can be put in its place in between.
+
+A handle remembers the directory and the name by which it was found, the directory as a handle too: a delete or rename
+means that name in that directory, wherever both have gone meanwhile, and only if it is still the same file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from lanman import codes
+from lanman.net.disk import attributes
+from lanman.net.disk.folders import Folder, Found, Identity, closing
+from lanman.net.disk.names import disk_path, wire_name, wire_path
+from lanman.net.disk.system import (
+    NAMING,
+    O_PATH,
+    OPENING,
+    Facts,
+    Refused,
+    can_reopen,
+    facts,
+    reachable,
+    rename_to_nothing,
+    set_aside,
+)
+from lanman.server import disk_effects as effects
+from lanman.server.disk_effects import Access, Data, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
+
+# How often a name is looked for again that comes and goes while it is.
+_TRIES: Final = 16
+
+# Names that one ListDirectory looks at; it may ask for fewer octets.
+_NAMES_AT_ONCE: Final = 4096
+_ENTRY_SIZE: Final = 100
+
+_COPY_PIECE: Final = 1024 * 1024
+
+_CREATING: Final = frozenset(
+    {effects.FILE_SUPERSEDE, effects.FILE_CREATE, effects.FILE_OPEN_IF, effects.FILE_OVERWRITE_IF}
+)
+_OVERWRITING: Final = frozenset({effects.FILE_SUPERSEDE, effects.FILE_OVERWRITE, effects.FILE_OVERWRITE_IF})
+
+_FLAGS: Final = {
+    Access.NONE: os.O_RDONLY,
+    Access.READ: os.O_RDONLY,
+    Access.WRITE: os.O_WRONLY,
+    Access.READ | Access.WRITE: os.O_RDWR,
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Directory:
+    """A directory in which something is open; one handle for all that is."""
+
+    descriptor: int
+    identity: Identity
+    users: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """The directory and name of what is open. All handles found by that name share it, so that a rename moves them.
+
+    `name_is` is the identity of what has the name: of the file, or of the link that led to it.
+    """
+
+    directory: _Directory
+    path: tuple[bytes, ...]
+    name_is: Identity
+    users: int = 0
+
+    @property
+    def name(self) -> bytes:
+        return self.path[-1]
+
+    @property
+    def key(self) -> tuple[Identity, bytes, Identity]:
+        return self.directory.identity, self.name, self.name_is
+
+
+@dataclass(slots=True, eq=False)
+class Handle:
+    """Something open. `users` are the effects under way on it; when it is `closed` the last of them closes it."""
+
+    number: int
+    folder: Folder
+    descriptor: int
+    access: Access
+    directory: bool
+    place: _Place | None  # None: the share's folder itself
+    named: bool = False  # not flushed since it was created
+    can_try: bool = True  # whether its file system can say that a read would have to wait
+    users: int = 0
+    closed: bool = False
+    scan: _Scan | None = None
+    scanning: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> bytes:
+        return self.place.name if self.place is not None else b""
+
+
+class _Scan:
+    """A directory being read. Names come as the disk gives them."""
+
+    def __init__(self, descriptor: int) -> None:
+        with closing(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)) as readable:
+            self.entries = os.scandir(readable)
+
+    def close(self) -> None:
+        self.entries.close()
+
+
+class Files:
+    """The handles, and what is done with them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._numbers = count(1)
+        self._handles: dict[int, Handle] = {}
+        self._folders: dict[str, Folder] = {}
+        self._directories: dict[Identity, _Directory] = {}
+        self._places: dict[tuple[Identity, bytes, Identity], _Place] = {}
+        self._lock = threading.Lock()
+
+    # --- handles ---
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def root_of(self, number: int) -> str | None:
+        """The folder that a handle is of; None if there is no such handle."""
+        handle = self._handles.get(number)
+        return handle.folder.path if handle is not None else None
+
+    def close_all(self, but: Set[int] = frozenset()) -> None:
+        """Close everything but these; what is in use by an effect, when that ends."""
+        for number in self._handles.keys() - but:
+            self.release(number)
+
+    def release(self, number: int) -> None:
+        """Close a handle, if it is still there."""
+        with suppress(Refused):
+            self._discard(self._remove(number))
+
+    def _folder(self, root: str) -> Folder:
+        with self._lock:
+            return self._folders.setdefault(root, Folder(root))
+
+    @contextmanager
+    def _using(self, number: int) -> Iterator[Handle]:
+        handle = self.take(number)
+        try:
+            yield handle
+        finally:
+            self.put_back(handle)
+
+    def take(self, number: int) -> Handle:
+        """Use a handle: it stays open until it is put back. Raises Refused with FILE_CLOSED."""
+        with self._lock:
+            handle = self._handles.get(number)
+            if handle is None:
+                raise Refused(codes.STATUS_FILE_CLOSED)
+            handle.users += 1
+            return handle
+
+    def put_back(self, handle: Handle) -> None:
+        with self._lock:
+            handle.users -= 1
+            last = handle.closed and not handle.users
+        if last:
+            self._close(handle)
+
+    def _remove(self, number: int) -> Handle:
+        """Take a handle out of the table. Whoever does so discards it."""
+        with self._lock:
+            handle = self._handles.pop(number, None)
+            if handle is None:
+                raise Refused(codes.STATUS_FILE_CLOSED)
+            return handle
+
+    def _discard(self, handle: Handle) -> None:
+        with self._lock:
+            handle.closed = True
+            last = not handle.users
+        if last:
+            self._close(handle)
+
+    def _close(self, handle: Handle) -> None:
+        if handle.scan is not None:
+            handle.scan.close()
+        os.close(handle.descriptor)
+        if handle.place is not None:
+            self._leave(handle.place)
+
+    # --- places ---
+
+    def _place(self, found: Found) -> _Place:
+        """The place of what was found; the directory's handle is taken over."""
+        assert found.name_is is not None
+        identity = facts(found.parent).identity  # not under the lock, which a disk that hangs must not hold
+        with self._lock:
+            directory = self._settle(found.take_parent(), identity)
+            place = _Place(directory, found.path, found.name_is.identity)
+            known = self._places.setdefault(place.key, place)
+            if known is not place:
+                self._unsettle(directory)
+            known.users += 1
+            return known
+
+    def _leave(self, place: _Place) -> None:
+        with self._lock:
+            place.users -= 1
+            if not place.users:
+                if self._places.get(place.key) is place:
+                    del self._places[place.key]
+                self._unsettle(place.directory)
+
+    def _move(self, place: _Place, parent: int, path: tuple[bytes, ...]) -> None:
+        """What has that place has been renamed; the directory's handle is taken over."""
+        identity = facts(parent).identity
+        with self._lock:
+            if self._places.get(place.key) is place:
+                del self._places[place.key]
+            old, place.directory, place.path = place.directory, self._settle(parent, identity), path
+            self._unsettle(old)
+            self._places.setdefault(place.key, place)
+
+    def _settle(self, descriptor: int, identity: Identity) -> _Directory:
+        """The one handle of a directory; this one becomes it, or is closed."""
+        directory = self._directories.get(identity)
+        if directory is None:
+            directory = self._directories[identity] = _Directory(descriptor, identity)
+        else:
+            os.close(descriptor)
+        directory.users += 1
+        return directory
+
+    def _unsettle(self, directory: _Directory) -> None:
+        directory.users -= 1
+        if not directory.users:
+            del self._directories[directory.identity]
+            os.close(directory.descriptor)
+
+    # --- opening ---
+
+    def open(self, effect: effects.OpenFile) -> Opened:
+        if len(self._handles) >= self._limit:
+            raise Refused(codes.STATUS_TOO_MANY_OPENED_FILES)
+        folder = self._folder(effect.root)
+        path = disk_path(effect.path)
+        for _ in range(_TRIES):
+            found = folder.find(path)
+            try:
+                if found.descriptor >= 0:
+                    return self._open_existing(folder, found, effect)
+                if effect.disposition not in _CREATING:
+                    raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+                return self._create(folder, found, path[-1], effect)
+            except FileExistsError:
+                continue  # somebody else has just created it
+            finally:
+                found.close()
+        raise Refused(codes.STATUS_SHARING_VIOLATION)
+
+    def _open_existing(self, folder: Folder, found: Found, effect: effects.OpenFile) -> Opened:
+        assert found.there is not None
+        directory = stat.S_ISDIR(found.there.mode)
+        if effect.disposition == effects.FILE_CREATE:
+            raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
+        if directory and (effect.kind is Kind.FILE or effect.disposition in _OVERWRITING):
+            raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
+        if not directory and effect.kind is Kind.DIRECTORY:
+            raise Refused(codes.STATUS_NOT_A_DIRECTORY)
+        access, descriptor = _reopen(found, effect.access, effect.maximum_allowed, directory)
+        return self._register(folder, found, descriptor, access, effect, created=False)
+
+    def _create(self, folder: Folder, found: Found, name: bytes, effect: effects.OpenFile) -> Opened:
+        """Create what was not found; raises FileExistsError if it is there now."""
+        with folder.changing:
+            if folder.match(found.parent, name) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            found.path = (*found.path[:-1], name)
+            if effect.kind is Kind.DIRECTORY:
+                os.mkdir(name, 0o777, dir_fd=found.parent)
+                access = effect.access & Access.READ
+                flags = (
+                    NAMING | os.O_DIRECTORY if not access else os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | OPENING
+                )
+                descriptor = os.open(name, flags, dir_fd=found.parent)
+            else:
+                access = Access.READ | Access.WRITE
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | OPENING
+                descriptor = os.open(name, flags, 0o666, dir_fd=found.parent)
+            folder.names.added(found.parent, name)
+        found.descriptor = descriptor
+        try:
+            found.there = found.name_is = facts(descriptor)
+            if effect.attributes:
+                attributes.set_created_attributes(descriptor, found.there, name, effect.attributes)
+            if effect.allocation and effect.kind is not Kind.DIRECTORY:
+                set_aside(descriptor, effect.allocation)
+            found.take_descriptor()
+            return self._register(folder, found, descriptor, access, effect, created=True)
+        except OSError:
+            # What could not be created as it was asked for is not to be left half made.
+            with suppress(OSError):
+                self._unlink(folder, found.parent, name, directory=effect.kind is Kind.DIRECTORY)
+            raise
+
+    def _register(
+        self, folder: Folder, found: Found, descriptor: int, access: Access, effect: effects.OpenFile, *, created: bool
+    ) -> Opened:
+        """A handle for what was opened; its descriptor is taken over, and closed if that fails."""
+        try:
+            directory = stat.S_ISDIR((found.there or facts(descriptor)).mode)
+            maximal = _maximal(descriptor, directory) if effect.maximal else Access.NONE
+            result = self._stat(descriptor, found.path[-1] if found.path else b"")
+            place = self._place(found) if found.path else None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        handle = Handle(next(self._numbers), folder, descriptor, access, directory, place, named=created)
+        self._handles[handle.number] = handle
+        return Opened(handle.number, result, wire_path(found.path), created, access, maximal)
+
+    @staticmethod
+    def _stat(descriptor: int, name: bytes) -> FileStat:
+        return attributes.file_stat(facts(descriptor), attributes.read_kept(descriptor), name)
+
+    def look_up(self, effect: effects.LookUp) -> FileStat:
+        found = self._folder(effect.root).find(disk_path(effect.path))
+        try:
+            if found.descriptor < 0:
+                raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+            return self._stat(found.descriptor, found.path[-1] if found.path else b"")
+        finally:
+            found.close()
+
+    def overwrite(self, effect: effects.OverwriteFile) -> FileStat:
+        with self._using(effect.handle) as handle:
+            _truncate(handle, 0)
+            if effect.allocation:
+                _set_aside(handle, effect.allocation)
+            now = facts(handle.descriptor)
+            attributes.set_created_attributes(handle.descriptor, now, handle.name, effect.attributes)
+            return self._stat(handle.descriptor, handle.name)
+
+    # --- contents ---
+
+    def try_read(self, effect: effects.ReadFile) -> Data | None:
+        """What a ReadFile gives if it is in memory; None if somebody would have to wait for the disk, or might."""
+        if not hasattr(os, "RWF_NOWAIT"):
+            return None
+        handle = self.take(effect.handle)
+        try:
+            if not handle.can_try or handle.directory:
+                return None
+            data = bytearray(effect.length)
+            got = os.preadv(handle.descriptor, [data], effect.offset, os.RWF_NOWAIT)
+            if got < effect.length:
+                if effect.offset + got < os.fstat(handle.descriptor).st_size:
+                    return None
+                del data[got:]
+            return data
+        except BlockingIOError:
+            return None
+        except (OSError, OverflowError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
+                handle.can_try = False
+            return None  # the thread will find out and tell
+        finally:
+            self.put_back(handle)
+
+    def read(self, effect: effects.ReadFile) -> Data:
+        with self._using(effect.handle) as handle:
+            _insist_on_file(handle)
+            data = os.pread(handle.descriptor, effect.length, effect.offset)
+            while 0 < len(data) < effect.length:
+                more = os.pread(handle.descriptor, effect.length - len(data), effect.offset + len(data))
+                if not more:
+                    break
+                data += more
+            return data
+
+    def write(self, effect: effects.WriteFile) -> int:
+        with self._using(effect.handle) as handle:
+            _insist_on_file(handle)
+            _write(handle.descriptor, effect.data, effect.offset)
+            if effect.through:
+                self._flush(handle)
+            return len(effect.data)
+
+    def copy(self, effect: effects.CopyFileRange) -> int:
+        with self._using(effect.source) as source, self._using(effect.target) as target:
+            _insist_on_file(source)
+            _insist_on_file(target)
+            return _copy(
+                source.descriptor, effect.source_offset, target.descriptor, effect.target_offset, effect.length
+            )
+
+    def flush(self, effect: effects.FlushFile) -> None:
+        with self._using(effect.handle) as handle:
+            self._flush(handle)
+
+    def _flush(self, handle: Handle) -> None:
+        if handle.access or not O_PATH:
+            os.fsync(handle.descriptor)
+        if handle.named and handle.place is not None:
+            directory = handle.place.directory.descriptor
+            with closing(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)) as readable:
+                os.fsync(readable)
+            handle.named = False
+
+    # --- what is known about it ---
+
+    def query(self, effect: effects.QueryFile) -> FileStat:
+        with self._using(effect.handle) as handle:
+            return self._stat(handle.descriptor, handle.name)
+
+    def set(self, effect: effects.SetFile) -> FileStat:
+        with self._using(effect.handle) as handle:
+            now = facts(handle.descriptor)
+            if effect.allocation is not None:
+                _insist_on_file(handle)
+                if effect.allocation < now.size:
+                    _truncate(handle, effect.allocation)
+                elif effect.allocation > now.blocks * 512:
+                    _set_aside(handle, effect.allocation)
+            if effect.end_of_file is not None:
+                _insist_on_file(handle)
+                _truncate(handle, effect.end_of_file)
+            # A file that becomes read-only is given its other facts before, one that ceases to be after.
+            becomes = effect.attributes is not None and effect.attributes & effects.FILE_ATTRIBUTE_READONLY
+            if not becomes:
+                self._set_attributes(handle, effect)
+            if effect.creation_time is not None:
+                attributes.set_creation_time(handle.descriptor, now, handle.name, effect.creation_time)
+            if becomes:
+                self._set_attributes(handle, effect)
+            if effect.last_access_time is not None or effect.last_write_time is not None:
+                now = facts(handle.descriptor)
+                attributes.set_times(handle.descriptor, now, effect.last_access_time, effect.last_write_time)
+            return self._stat(handle.descriptor, handle.name)
+
+    @staticmethod
+    def _set_attributes(handle: Handle, effect: effects.SetFile) -> None:
+        if effect.attributes is not None:
+            now = facts(handle.descriptor)
+            attributes.set_attributes(handle.descriptor, now, handle.name, effect.attributes)
+
+    def volume(self, effect: effects.QueryVolume) -> VolumeStat:
+        with self._using(effect.handle) as handle:
+            return _volume(handle.descriptor)
+
+    def check_folder(self, effect: effects.CheckFolder) -> VolumeStat:
+        try:
+            with self._folder(effect.root).opened() as root:
+                return _volume(root)
+        except Refused:
+            raise Refused(codes.STATUS_BAD_NETWORK_NAME) from None
+
+    def read_extra(self, effect: effects.ReadExtra) -> bytes | None:
+        with self._using(effect.handle) as handle:
+            try:
+                return os.getxattr(reachable(handle.descriptor), attributes.PREFIX + effect.key)
+            except OSError as error:
+                if error.errno in attributes.NO_SUCH_ATTRIBUTE or error.errno == errno.ENOTSUP:
+                    return None
+                raise
+
+    def write_extra(self, effect: effects.WriteExtra) -> None:
+        with self._using(effect.handle) as handle:
+            place, key = reachable(handle.descriptor), attributes.PREFIX + effect.key
+            if effect.value is not None:
+                os.setxattr(place, key, effect.value)
+                return
+            try:
+                os.removexattr(place, key)
+            except OSError as error:
+                if error.errno not in attributes.NO_SUCH_ATTRIBUTE:
+                    raise
+
+    # --- names ---
+
+    def rename(self, effect: effects.RenameFile) -> Path:
+        with self._using(effect.handle) as handle:
+            place = _insist_on_place(handle)
+            target = disk_path(effect.target)
+            with self._target(handle, target) as (parent, real):
+                source = place.directory.descriptor
+                old = place.name
+                _insist_on_name(place)
+                existing = handle.folder.match(parent, target[-1])
+                same = existing == old and facts(parent).identity == place.directory.identity
+                if existing is not None and not same:
+                    _may_replace(parent, existing, replace=effect.replace)
+                    _rename_over(source, old, parent, existing, target[-1])
+                elif target[-1] != old or not same:
+                    rename_to_nothing(source, old, parent, target[-1])
+                handle.folder.names.removed(source, old)
+                if existing is not None:
+                    handle.folder.names.removed(parent, existing)
+                handle.folder.names.added(parent, target[-1])
+                path = (*real, target[-1])
+                self._move(place, os.dup(parent), path)
+            return wire_path(path)
+
+    def link(self, effect: effects.LinkFile) -> None:
+        with self._using(effect.handle) as handle:
+            _insist_on_place(handle)
+            if handle.directory:
+                raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
+            target = disk_path(effect.target)
+            with self._target(handle, target) as (parent, _):
+                existing = handle.folder.match(parent, target[-1])
+                if existing is None:
+                    _link(handle, parent, target[-1])
+                else:
+                    _may_replace(parent, existing, replace=effect.replace)
+                    passing = b".lanman-" + secrets.token_hex(8).encode()
+                    _link(handle, parent, passing)
+                    _rename_over(parent, passing, parent, existing, target[-1])
+                    handle.folder.names.removed(parent, existing)
+                handle.folder.names.added(parent, target[-1])
+
+    @contextmanager
+    def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+        """The directory that a new name is to be in, and its path; nobody else takes a name meanwhile."""
+        if not target:
+            raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
+        folder = handle.folder
+        with folder.opened() as root:
+            parent, real = folder.walk(root, target[:-1])
+        with closing(parent), folder.changing:
+            yield parent, real
+
+    def check_deletable(self, effect: effects.CheckDeletable) -> None:
+        with self._using(effect.handle) as handle:
+            place = _insist_on_place(handle)
+            if handle.directory and facts(handle.descriptor).identity == place.name_is:
+                with (
+                    closing(
+                        os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=handle.descriptor)
+                    ) as readable,
+                    os.scandir(readable) as entries,
+                ):
+                    if next(entries, None) is not None:
+                        raise Refused(codes.STATUS_DIRECTORY_NOT_EMPTY)
+            parent = place.directory.descriptor
+            if os.fstatvfs(parent).f_flag & os.ST_RDONLY:
+                raise Refused(codes.STATUS_MEDIA_WRITE_PROTECTED)
+            if not os.access(".", os.W_OK | os.X_OK, dir_fd=parent, effective_ids=True):
+                raise Refused(codes.STATUS_ACCESS_DENIED)
+
+    def close(self, effect: effects.CloseFile) -> FileStat:
+        handle = self._remove(effect.handle)
+        try:
+            if effect.delete:
+                place = _insist_on_place(handle)
+                with handle.folder.changing:
+                    now = _insist_on_name(place)
+                    directory = stat.S_ISDIR(now.mode)
+                    self._unlink(handle.folder, place.directory.descriptor, place.name, directory=directory)
+            return self._stat(handle.descriptor, handle.name)
+        finally:
+            self._discard(handle)
+
+    @staticmethod
+    def _unlink(folder: Folder, parent: int, name: bytes, *, directory: bool) -> None:
+        if directory:
+            os.rmdir(name, dir_fd=parent)
+        else:
+            os.unlink(name, dir_fd=parent)
+        folder.names.removed(parent, name)
+
+    # --- directories ---
+
+    def list(self, effect: effects.ListDirectory) -> Listing:
+        with self._using(effect.handle) as handle:
+            if not handle.directory:
+                raise Refused(codes.STATUS_INVALID_PARAMETER)
+            with handle.scanning:
+                if effect.restart and handle.scan is not None:
+                    handle.scan.close()
+                    handle.scan = None
+                if handle.scan is None:
+                    handle.scan = _Scan(handle.descriptor)
+                return self._list(handle, handle.scan, effect)
+
+    def _list(self, handle: Handle, scan: _Scan, effect: effects.ListDirectory) -> Listing:
+        entries: list[Entry] = []
+        size = 0
+        for _ in range(_NAMES_AT_ONCE):
+            found = next(scan.entries, None)
+            if found is None:
+                return Listing(tuple(entries), last=True)
+            raw = os.fsencode(found.name)
+            name = wire_name(raw)
+            if effect.wanted is not None and not effect.wanted(name):
+                continue
+            entry = self._entry(handle, found, raw, name, details=effect.details)
+            if entry is not None:
+                entries.append(entry)
+                size += _ENTRY_SIZE + 2 * len(name)
+                if size >= effect.size:
+                    break
+        return Listing(tuple(entries), last=False)
+
+    @staticmethod
+    def _entry(handle: Handle, found: os.DirEntry[str], raw: bytes, name: str, *, details: bool) -> Entry | None:
+        """What is listed of a name; None if nothing is."""
+        try:
+            if found.is_symlink():
+                path = (*(handle.place.path if handle.place is not None else ()), raw)
+                there = handle.folder.inside(path)
+                if there is None:
+                    return None
+                return Entry(name, attributes.file_stat(there, None, raw) if details else None)
+            if not found.is_dir(follow_symlinks=False) and not found.is_file(follow_symlinks=False):
+                return None
+            if not details:
+                return Entry(name, None)
+            kept = attributes.read_kept(handle.descriptor, raw)
+            return Entry(name, attributes.file_stat(facts(handle.descriptor, raw), kept, raw))
+        except OSError:
+            return None  # gone since, or in a directory that may be read and not entered
+
+
+def _reopen(found: Found, access: Access, maximum_allowed: bool, directory: bool) -> tuple[Access, int]:
+    """A handle that can do what is wanted, for what was named."""
+    ladder = [access]
+    if maximum_allowed:
+        ladder = [access | Access.READ | Access.WRITE, access | Access.READ, access | Access.WRITE, access]
+    last: PermissionError | None = None
+    for wanted in dict.fromkeys(ladder):
+        if directory:
+            wanted &= ~Access.WRITE
+        try:
+            return wanted, _open_named(found, wanted, directory)
+        except PermissionError as error:
+            last = error
+        except OSError as error:
+            # A read-only disk refuses to write as a permission would.
+            if error.errno != errno.EROFS or wanted == access:
+                raise
+    assert last is not None
+    raise last
+
+
+def _open_named(found: Found, access: Access, directory: bool) -> int:
+    if not access:
+        return found.take_descriptor()
+    flags = _FLAGS[access] | OPENING | (os.O_DIRECTORY if directory else 0)
+    if can_reopen():
+        return os.open(f"/proc/self/fd/{found.descriptor}", flags)
+    if not found.path or (directory and access == Access.READ):
+        return os.open(".", flags, dir_fd=found.descriptor)
+    descriptor = os.open(found.path[-1], flags | os.O_NOFOLLOW, dir_fd=found.parent)
+    if found.there is None or facts(descriptor).identity != found.there.identity:
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))  # it has changed: look again
+    return descriptor
+
+
+def _maximal(descriptor: int, directory: bool) -> Access:
+    """What this process may do with the contents."""
+    place = reachable(descriptor)
+    if not isinstance(place, str):
+        return Access.READ | Access.WRITE
+    result = Access.NONE
+    if os.access(place, os.R_OK, effective_ids=True):
+        result |= Access.READ
+    if os.access(place, os.W_OK | (os.X_OK if directory else 0), effective_ids=True):
+        result |= Access.WRITE
+    return result
+
+
+def _insist_on_file(handle: Handle) -> None:
+    if handle.directory:
+        raise Refused(codes.STATUS_INVALID_DEVICE_REQUEST)
+
+
+def _insist_on_place(handle: Handle) -> _Place:
+    """Where a handle was found; a share's own folder can be neither deleted nor moved."""
+    if handle.place is None:
+        raise Refused(codes.STATUS_CANNOT_DELETE)
+    return handle.place
+
+
+def _insist_on_name(place: _Place) -> Facts:
+    """Whether a place still holds what was found there; somebody may have put something else there."""
+    now = facts(place.directory.descriptor, place.name)
+    if now.identity != place.name_is:
+        raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+    return now
+
+
+def _may_replace(parent: int, name: bytes, *, replace: bool) -> None:
+    if not replace:
+        raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
+    if stat.S_ISDIR(facts(parent, name).mode):
+        raise Refused(codes.STATUS_ACCESS_DENIED)
+
+
+def _rename_over(source: int, old: bytes, parent: int, existing: bytes, new: bytes) -> None:
+    """Put what is `old` in place of what is `existing`, and have it spelt `new`. At no moment is neither there."""
+    linked = facts(source, old)
+    os.rename(old, existing, src_dir_fd=source, dst_dir_fd=parent)
+    # rename(2) does nothing if both are names of one file.
+    if linked.links > 1:
+        with suppress(FileNotFoundError):
+            if facts(source, old).identity == linked.identity:
+                os.unlink(old, dir_fd=source)
+    if new != existing:
+        with suppress(FileExistsError):
+            rename_to_nothing(parent, existing, parent, new)
+
+
+def _link(handle: Handle, parent: int, name: bytes) -> None:
+    place = reachable(handle.descriptor)
+    if not isinstance(place, str):
+        raise Refused(codes.STATUS_NOT_SUPPORTED)
+    os.link(place, name, dst_dir_fd=parent, follow_symlinks=True)
+
+
+def _truncate(handle: Handle, size: int) -> None:
+    if handle.access & Access.WRITE:
+        os.ftruncate(handle.descriptor, size)
+    else:
+        os.truncate(reachable(handle.descriptor), size)
+
+
+def _set_aside(handle: Handle, size: int) -> None:
+    if handle.access & Access.WRITE:
+        set_aside(handle.descriptor, size)
+    elif can_reopen():
+        with closing(os.open(f"/proc/self/fd/{handle.descriptor}", os.O_WRONLY | OPENING)) as writable:
+            set_aside(writable, size)
+
+
+def _write(descriptor: int, data: Data, offset: int | None) -> None:
+    left = memoryview(data)
+    if offset is None and not hasattr(os, "RWF_APPEND"):
+        offset = os.fstat(descriptor).st_size
+    while left:
+        if offset is None:
+            written = os.pwritev(descriptor, [left], 0, os.RWF_APPEND)
+        else:
+            written = os.pwrite(descriptor, left, offset)
+            offset += written
+        left = left[written:]
+
+
+def _copy(source: int, source_offset: int, target: int, target_offset: int, length: int) -> int:
+    done = 0
+    while done < length and hasattr(os, "copy_file_range"):
+        try:
+            copied = os.copy_file_range(source, target, length - done, source_offset + done, target_offset + done)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF):
+                raise
+            break
+        if not copied:
+            return done
+        done += copied
+    pieces = range(done, length, _COPY_PIECE)
+    # Within one file, what is copied upwards is copied from its end, or it would copy what it has just written.
+    upwards = target_offset > source_offset and facts(source).identity == facts(target).identity
+    for at in reversed(pieces) if upwards else pieces:
+        data = os.pread(source, min(_COPY_PIECE, length - at), source_offset + at)
+        _write(target, data, target_offset + at)
+        done += len(data)
+    return done
+
+
+def _volume(descriptor: int) -> VolumeStat:
+    volume = os.fstatvfs(descriptor)
+    now = facts(descriptor)
+    block = volume.f_frsize or volume.f_bsize
+    return VolumeStat(
+        serial=(now.device ^ now.device >> 32) & 0xFFFFFFFF,
+        total=volume.f_blocks * block,
+        free=volume.f_bfree * block,
+        available=volume.f_bavail * block,
+        block_size=block,
+        read_only=bool(volume.f_flag & os.ST_RDONLY),
+        creation_time=attributes.filetime(now.born if now.born is not None else min(now.written, now.changed)),
+    )

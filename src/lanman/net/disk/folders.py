@@ -1,0 +1,351 @@
+r"""The folder of a share, and how a path below it is found without ever leaving it.
+
+A path is never judged as text: it is a sequence of names that hold no separator and are not `..`, and each is opened in
+the directory that the one before it led to. A directory that is swapped for a link while this goes on is a link when it
+is opened, or is still the directory.
+
+    openat2(RESOLVE_BENEATH)   the kernel follows links and refuses whatever leaves the folder, absolute links too
+    without it                 no link is followed at all
+
+Names are looked for as they are spelt, the whole path at once. Only if that fails it is walked name by name, and a name
+that is not there is looked for without regard to case among those that are. The names of directories that were searched
+are kept until the directory changes. What this Server itself adds is added to them, or each file put into a folder of a
+hundred thousand would mean reading them all again; what others add in the same instant is then seen a moment later
+(`TRUSTED_FOR`), if it is spelt otherwise than it was asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from lanman import codes
+from lanman.net.disk.names import wire_name
+from lanman.net.disk.system import (
+    NAMING,
+    O_PATH,
+    Facts,
+    Refused,
+    can_resolve_beneath,
+    facts,
+    is_shareable,
+    open_beneath,
+)
+from lanman.server.disk_effects import fold_name
+
+# The kernel takes paths of up to 4095 octets at once; what is longer is walked in pieces.
+_PIECE: Final = 4000
+
+# How many seconds names that were read are believed although the directory may have changed unseen.
+TRUSTED_FOR: Final = 2.0
+
+# A change this many nanoseconds ago may not show in the directory's time, which moves in ticks of the kernel's clock.
+_TICK: Final = 20_000_000
+
+_NAMES_KEPT: Final = 500_000
+_DIRECTORIES_KEPT: Final = 1000
+
+Identity = tuple[int, int]
+
+
+@contextmanager
+def closing(descriptor: int) -> Iterator[int]:
+    """Close it in the end."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(slots=True)
+class _Known:
+    """The names in a directory, by how they compare."""
+
+    written: int  # the directory's time when they were read, or when the last of ours was added
+    names: dict[str, bytes]
+    doubtful_since: float | None = None  # monotonic seconds; None if its time tells of every change
+
+
+class NameCache:
+    """Names of directories, for look-ups that disregard case. Bounded; used by several threads."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Identity, _Known] = OrderedDict()
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def match(self, directory: int, name: bytes) -> bytes | None:
+        """The name in that directory that differs from this one in case alone; None if there is none."""
+        now = facts(directory)
+        folded = fold_name(wire_name(name))
+        with self._lock:
+            known = self._known.get(now.identity)
+            if known is not None and self._is_current(known, now):
+                self._known.move_to_end(now.identity)
+                return known.names.get(folded)
+        known = _read_names(directory, now.written)
+        with self._lock:
+            self._keep(now.identity, known)
+        return known.names.get(folded)
+
+    def added(self, directory: int, name: bytes) -> None:
+        """This Server has put that name there."""
+        self._changed(directory, name, name)
+
+    def removed(self, directory: int, name: bytes) -> None:
+        """This Server has taken that name away."""
+        self._changed(directory, name, None)
+
+    def forget(self, directory: int) -> None:
+        """The names were found to be wrong."""
+        with self._lock:
+            self._drop(facts(directory).identity)
+
+    def _changed(self, directory: int, name: bytes, now_there: bytes | None) -> None:
+        folded = fold_name(wire_name(name))
+        with suppress(OSError), self._lock:
+            now = facts(directory)
+            if (known := self._known.get(now.identity)) is None:
+                return
+            if now_there is not None:
+                self._count += folded not in known.names
+                known.names[folded] = now_there
+            elif known.names.get(folded) == name and known.names.pop(folded, None) is not None:
+                self._count -= 1
+            known.written = now.written
+            if known.doubtful_since is None:
+                known.doubtful_since = time.monotonic()
+
+    @staticmethod
+    def _is_current(known: _Known, now: Facts) -> bool:
+        if known.written != now.written:
+            return False
+        return known.doubtful_since is None or time.monotonic() - known.doubtful_since < TRUSTED_FOR
+
+    def _keep(self, identity: Identity, known: _Known) -> None:
+        self._drop(identity)
+        self._known[identity] = known
+        self._count += len(known.names)
+        while self._known and (self._count > _NAMES_KEPT or len(self._known) > _DIRECTORIES_KEPT):
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, identity: Identity) -> None:
+        if (known := self._known.pop(identity, None)) is not None:
+            self._count -= len(known.names)
+
+
+def _read_names(directory: int, written: int) -> _Known:
+    doubtful = time.time_ns() - written < _TICK
+    known = _Known(written, {}, time.monotonic() if doubtful else None)
+    with closing(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)) as readable:
+        # Sorted, so that of two names that differ in case alone it is always the same one.
+        for name in sorted(map(os.fsencode, os.listdir(readable)), reverse=True):
+            known.names[fold_name(wire_name(name))] = name
+    return known
+
+
+@dataclass(slots=True)
+class Found:
+    """Where a path leads. `parent` is a handle of the last name's directory (-1 for the folder itself), `descriptor`
+    names what is there (-1 if nothing is). Both are whoever asked's to close, by `close`."""
+
+    parent: int
+    path: tuple[bytes, ...]
+    descriptor: int = -1
+    there: Facts | None = None  # what is there
+    name_is: Facts | None = None  # the same, or the link by which it was found
+
+    def take_parent(self) -> int:
+        parent, self.parent = self.parent, -1
+        return parent
+
+    def take_descriptor(self) -> int:
+        descriptor, self.descriptor = self.descriptor, -1
+        return descriptor
+
+    def close(self) -> None:
+        for descriptor in (self.take_parent(), self.take_descriptor()):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+@dataclass(slots=True, eq=False)
+class Folder:
+    """A share's folder on the disk. The path that the administrator gave may itself lead over links."""
+
+    path: str
+    names: NameCache = field(default_factory=NameCache)
+    changing: threading.Lock = field(default_factory=threading.Lock)  # held while a name is looked for and then taken
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A handle of the folder. It is opened anew each time: a disk may be mounted there, or the folder come back."""
+        try:
+            descriptor = os.open(self.path, (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Refused(codes.STATUS_VOLUME_DISMOUNTED) from None
+        with closing(descriptor):
+            yield descriptor
+
+    def find(self, path: tuple[bytes, ...]) -> Found:
+        """Where a path leads. Raises Refused with OBJECT_PATH_NOT_FOUND or ACCESS_DENIED, or OSError."""
+        with self.opened() as root:
+            if not path:
+                return self._examine(root, Found(-1, (), os.open(".", NAMING | os.O_DIRECTORY, dir_fd=root)))
+            parent, real = self.walk(root, path[:-1])
+            found = Found(parent, (*real, path[-1]))
+            try:
+                self._find_last(root, found)
+            except BaseException:
+                found.close()
+                raise
+            return found
+
+    def _examine(self, root: int, found: Found) -> Found:
+        try:
+            found.there = found.name_is = facts(found.descriptor)
+            if stat.S_ISLNK(found.there.mode):
+                os.close(found.take_descriptor())
+                found.descriptor = self._follow(root, found.path, 0)
+                found.there = facts(found.descriptor)
+            if not is_shareable(found.there.mode):
+                raise Refused(codes.STATUS_ACCESS_DENIED)
+        except BaseException:
+            found.close()
+            raise
+        return found
+
+    def _find_last(self, root: int, found: Found) -> None:
+        """Name what is there by the last name of a path, if anything is."""
+        name = found.path[-1]
+        try:
+            found.descriptor = self._name(found.parent, name)
+        except FileNotFoundError:
+            match = self.match(found.parent, name)
+            if match is None:
+                return
+            found.path = (*found.path[:-1], match)
+            try:
+                found.descriptor = self._name(found.parent, match)
+            except FileNotFoundError:
+                self.names.forget(found.parent)
+                return
+        self._examine(root, found)
+
+    def _name(self, parent: int, name: bytes) -> int:
+        """A handle that names something, be it what it may. Without O_PATH, only what can be shared is touched."""
+        if not O_PATH and not is_shareable(facts(parent, name).mode):
+            raise Refused(codes.STATUS_ACCESS_DENIED)
+        return os.open(name, NAMING, dir_fd=parent)
+
+    def match(self, directory: int, name: bytes) -> bytes | None:
+        """The name that is there, this one or one that differs in case alone."""
+        try:
+            facts(directory, name)
+        except FileNotFoundError:
+            try:
+                return self.names.match(directory, name)
+            except PermissionError:  # a directory that may be passed through and not be read
+                return None
+        return name
+
+    # --- directories ---
+
+    def walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...]]:
+        """A handle of a directory, for the caller to close, and its path as the disk has it."""
+        if can_resolve_beneath():
+            try:
+                return _open_pieces(root, path), path
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EAGAIN):
+                    raise _refusal(error) from None
+        current = os.dup(root)
+        real: tuple[bytes, ...] = ()
+        try:
+            for name in path:
+                following, name = self._step(root, current, real, name)
+                os.close(current)
+                current = following
+                real = (*real, name)
+        except BaseException as error:
+            os.close(current)
+            if isinstance(error, OSError):
+                raise _refusal(error) from None
+            raise
+        return current, real
+
+    def _step(self, root: int, current: int, real: tuple[bytes, ...], name: bytes) -> tuple[int, bytes]:
+        """From a directory into one of its own, whatever the case of its name."""
+        there = self.match(current, name)
+        if there is None:
+            raise Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
+        try:
+            return os.open(there, NAMING | os.O_DIRECTORY, dir_fd=current), there
+        except OSError as error:
+            # O_DIRECTORY on a link is ENOTDIR, without O_PATH also ELOOP.
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not stat.S_ISLNK(facts(current, there).mode):
+                raise
+        return self._follow(root, (*real, there), os.O_DIRECTORY), there
+
+    def _follow(self, root: int, path: tuple[bytes, ...], flags: int) -> int:
+        """Open what a link leads to, if the kernel says that it stays below the folder."""
+        if not can_resolve_beneath() or not O_PATH:
+            raise Refused(codes.STATUS_ACCESS_DENIED)
+        try:
+            return _open_pieces(root, path, flags)
+        except OSError as error:
+            # A link that leads nowhere is refused like one that leads out: nothing outside makes a difference.
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.ELOOP, errno.EAGAIN):
+                raise Refused(codes.STATUS_ACCESS_DENIED) from None
+            raise
+
+    def inside(self, path: tuple[bytes, ...]) -> Facts | None:
+        """What a link leads to; None if it is not to be shared."""
+        try:
+            with self.opened() as root, closing(self._follow(root, path, 0)) as descriptor:
+                there = facts(descriptor)
+        except (OSError, Refused):
+            return None
+        return there if is_shareable(there.mode) else None
+
+
+def _refusal(error: OSError) -> Exception:
+    """What an error on the way to the last name comes to."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
+    if error.errno in (errno.EXDEV, errno.ELOOP):
+        return Refused(codes.STATUS_ACCESS_DENIED)
+    return error
+
+
+def _open_pieces(root: int, path: tuple[bytes, ...], flags: int = os.O_DIRECTORY) -> int:
+    """Open a path by openat2, in as many pieces as its length needs. The last one is opened with `flags`."""
+    pieces: list[bytes] = []
+    start, size = 0, 0
+    for index, name in enumerate(path):
+        if size + len(name) + 1 > _PIECE:
+            pieces.append(b"/".join(path[start:index]))
+            start, size = index, 0
+        size += len(name) + 1
+    pieces.append(b"/".join(path[start:]) or b".")
+    current = root
+    try:
+        for index, piece in enumerate(pieces):
+            is_last = index == len(pieces) - 1
+            following = open_beneath(current, piece, O_PATH | (flags if is_last else os.O_DIRECTORY))
+            if current != root:
+                os.close(current)
+            current = following
+    except BaseException:
+        if current != root:
+            os.close(current)
+        raise
+    return current

@@ -1,0 +1,110 @@
+r"""A name on the wire and on the disk.
+
+On the wire a name is UTF-16 without `\ / : * ? " < > |`, control characters, a dot or space at its end, and is not a
+device's (CON, COM1, AUX.C). On the disk it is any octets but `/` and NUL. What the disk has and the wire cannot say is
+written with characters of the private use area, and read back:
+
+    U+F001-U+F01F  control characters      U+F020 " U+F021 * U+F022 : U+F023 < U+F024 > U+F025 ? U+F026 \ U+F027 |
+    U+F028, F029   space, dot at the end   (these are Services for Macintosh's, which the Linux and macOS clients use)
+    U+F041-U+F07A  first letter of a device's name: U+F041 is A
+    U+EF80-U+EFFF  an octet 80-FF that is no UTF-8
+
+Both ways agree: what is listed opens what was listed. A name that would read back as another is not translated but
+taken as it stands, and one that is then `.`, `..` or nothing is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from lanman import codes
+from lanman.net.disk.system import Refused
+from lanman.server.disk_effects import NAME_MAX, Path
+
+# MS-SMB2 2.2.13: a name has at most this many UTF-16 code units.
+PATH_MAX: Final = 32767
+
+_FORBIDDEN: Final = re.compile(r'[\x00-\x1f"*/:<>?\\|\ud800-\udfff]')
+_DEVICE: Final = re.compile(
+    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³])[ .]*(?:\..*)?", re.IGNORECASE | re.DOTALL
+)
+
+_TO_WIRE: Final = {octet: 0xF000 + octet for octet in range(1, 0x20)} | {
+    ord(character): 0xF020 + index for index, character in enumerate('"*:<>?\\|')
+}
+_TO_DISK: Final = {private: octet for octet, private in _TO_WIRE.items()} | {0xF028: 0x20, 0xF029: 0x2E}
+_RAW_OCTET: Final = 0xEF00
+_ENDS: Final = {" ": "\uf028", ".": "\uf029"}
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes this name for a device's, whatever follows its first dot."""
+    return _DEVICE.fullmatch(name) is not None
+
+
+def wire_name(name: bytes) -> str:
+    """What a name on the disk is called on the wire."""
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        text = _decode_raw(name)
+    if text.isalnum() and len(text) > 7:
+        return text
+    text = text.translate(_TO_WIRE)
+    if text[-1:] in _ENDS:
+        text = text[:-1] + _ENDS[text[-1]]
+    if is_device(text):
+        text = chr(0xF000 + ord(text[0])) + text[1:]
+    return text
+
+
+def _decode_raw(name: bytes) -> str:
+    """UTF-8 with octets in between that are none."""
+    text = name.decode("utf-8", "surrogateescape")
+    return "".join(
+        chr(ord(character) - 0xDC00 + _RAW_OCTET) if "\udc80" <= character <= "\udcff" else character
+        for character in text
+    )
+
+
+@lru_cache(maxsize=4096)
+def disk_name(name: str) -> bytes:
+    """What a name on the wire is called on the disk. Raises Refused with OBJECT_NAME_INVALID or NAME_TOO_LONG."""
+    if not name or len(name) > NAME_MAX or name in (".", "..") or _FORBIDDEN.search(name) or is_device(name):
+        raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
+    plain = name.encode()
+    if not name.isascii() and any("\uef80" <= character <= "\uf07a" for character in name):
+        translated = _translate(name)
+        if translated not in (b"", b".", b"..") and b"/" not in translated and wire_name(translated) == name:
+            plain = translated
+    # Longer than 255 octets it cannot be on a disk, though a client counts it in other units.
+    if len(plain) > NAME_MAX:
+        raise Refused(codes.STATUS_NAME_TOO_LONG)
+    return plain
+
+
+def _translate(name: str) -> bytes:
+    """The octets that a name with private characters may stand for."""
+    first = ord(name[0])
+    if 0xF041 <= first <= 0xF07A and is_device(plain := chr(first - 0xF000) + name[1:]):
+        name = plain
+    parts = []
+    for character in name.translate(_TO_DISK):
+        raw = ord(character) - _RAW_OCTET
+        parts.append(bytes((raw,)) if 0x80 <= raw <= 0xFF else character.encode())
+    return b"".join(parts)
+
+
+def disk_path(path: Path) -> tuple[bytes, ...]:
+    """A path on the wire as it is on the disk. Raises Refused."""
+    if sum(map(len, path)) + len(path) > PATH_MAX:
+        raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
+    return tuple(map(disk_name, path))
+
+
+def wire_path(path: Sequence[bytes]) -> Path:
+    """A path on the disk as it is on the wire."""
+    return tuple(map(wire_name, path))

@@ -1,0 +1,271 @@
+"""What the disk asks of the operating system: everything that POSIX leaves open, and what Linux has beyond it.
+
+Python has no openat2(2), statx(2) and renameat2(2); they are called through ctypes where the C library or the kernel
+has them, and their absence is found out by trying. Everything else in this folder is POSIX with directory handles.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from lanman import codes
+
+_STATUS_OF_ERRNO: Final[Mapping[int, int]] = {
+    errno.EPERM: codes.STATUS_ACCESS_DENIED,
+    errno.EACCES: codes.STATUS_ACCESS_DENIED,
+    errno.EBADF: codes.STATUS_ACCESS_DENIED,  # open, but not for what is asked of it
+    errno.ELOOP: codes.STATUS_ACCESS_DENIED,  # a link that is not followed
+    errno.ENOENT: codes.STATUS_OBJECT_NAME_NOT_FOUND,
+    errno.ENOTDIR: codes.STATUS_OBJECT_PATH_NOT_FOUND,
+    errno.EEXIST: codes.STATUS_OBJECT_NAME_COLLISION,
+    errno.EISDIR: codes.STATUS_FILE_IS_A_DIRECTORY,
+    errno.ENOTEMPTY: codes.STATUS_DIRECTORY_NOT_EMPTY,
+    errno.ENAMETOOLONG: codes.STATUS_NAME_TOO_LONG,
+    errno.EINVAL: codes.STATUS_INVALID_PARAMETER,
+    errno.EXDEV: codes.STATUS_NOT_SAME_DEVICE,
+    errno.EBUSY: codes.STATUS_SHARING_VIOLATION,
+    errno.ETXTBSY: codes.STATUS_SHARING_VIOLATION,
+    errno.EAGAIN: codes.STATUS_SHARING_VIOLATION,  # another program holds a lease on it
+    errno.ENOMEM: codes.STATUS_INSUFFICIENT_RESOURCES,
+    errno.ENFILE: codes.STATUS_TOO_MANY_OPENED_FILES,
+    errno.EMFILE: codes.STATUS_TOO_MANY_OPENED_FILES,
+    errno.ENOSPC: codes.STATUS_DISK_FULL,
+    errno.EDQUOT: codes.STATUS_DISK_FULL,
+    errno.EFBIG: codes.STATUS_DISK_FULL,
+    errno.EROFS: codes.STATUS_MEDIA_WRITE_PROTECTED,
+    errno.ESTALE: codes.STATUS_FILE_DELETED,
+    errno.ENODEV: codes.STATUS_NO_SUCH_DEVICE,
+    errno.ENXIO: codes.STATUS_NO_SUCH_DEVICE,
+    errno.ETIMEDOUT: codes.STATUS_IO_TIMEOUT,
+    errno.ENOTSUP: codes.STATUS_NOT_SUPPORTED,
+    errno.ENOSYS: codes.STATUS_NOT_SUPPORTED,
+}
+
+
+class Refused(Exception):
+    """The disk, or a rule of ours about it, says no: the request fails with this NTSTATUS."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(codes.ntstatus_name(status))
+        self.status = status
+
+
+def status_of(error: OSError) -> int:
+    """The NTSTATUS that tells a client what went wrong with the disk."""
+    return _STATUS_OF_ERRNO.get(error.errno or 0, codes.STATUS_IO_DEVICE_ERROR)
+
+
+def check_platform() -> None:
+    """Raises OSError with a sentence where a disk that nothing escapes cannot be built."""
+    if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
+        raise OSError(errno.ENOSYS, "files cannot be shared here: this system has no handles of directories (openat)")
+
+
+# O_PATH names a file without opening it: nothing happens to a FIFO or a device, and no permission is needed. Elsewhere
+# O_NONBLOCK has to do.
+O_PATH: Final = getattr(os, "O_PATH", 0)
+NAMING: Final = (O_PATH or os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC | os.O_NOFOLLOW
+OPENING: Final = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_AT_SYMLINK_NOFOLLOW: Final = 0x100
+_AT_EMPTY_PATH: Final = 0x1000
+_STATX_BTIME: Final = 0x800
+_STATX_BASIC_AND_BTIME: Final = 0xFFF
+_SYS_OPENAT2: Final = 437  # the same on every architecture but alpha
+_RESOLVE_NO_MAGICLINKS: Final = 0x02
+_RESOLVE_BENEATH: Final = 0x08
+_RENAME_NOREPLACE: Final = 1
+_FALLOC_FL_KEEP_SIZE: Final = 1
+_EAGAIN_TRIES: Final = 32
+
+_OPEN_HOW: Final = struct.Struct("=QQQ")
+_STATX: Final = struct.Struct("=IIQIIIHxxQQQQ" + "qIxxxx" * 4 + "IIII")
+
+_LINUX: Final = sys.platform == "linux"
+_libc: Final = ctypes.CDLL(None, use_errno=True) if _LINUX else None
+
+
+def _function(name: str, *argtypes: Any) -> Any:
+    """A function of the C library that sets errno; None if it has no such function."""
+    function = getattr(_libc, name, None)
+    if function is not None:
+        function.argtypes = argtypes
+        function.restype = ctypes.c_int
+    return function
+
+
+_int, _bytes = ctypes.c_int, ctypes.c_char_p
+_syscall: Final = _function("syscall", ctypes.c_long, _int, _bytes, _bytes, ctypes.c_size_t)
+_statx: Final = _function("statx", _int, _bytes, _int, ctypes.c_uint, ctypes.c_char_p)
+_renameat2: Final = _function("renameat2", _int, _bytes, _int, _bytes, ctypes.c_uint)
+_fallocate: Final = _function("fallocate", _int, _int, ctypes.c_int64, ctypes.c_int64)
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def _openat2(directory: int, path: bytes, flags: int) -> int:
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    for _ in range(_EAGAIN_TRIES):
+        descriptor = _syscall(_SYS_OPENAT2, directory, path, how, len(how))
+        if descriptor >= 0:
+            return int(descriptor)
+        # EAGAIN: something on the way was renamed meanwhile, and the kernel cannot tell whether `..` left.
+        if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise _error()
+
+
+@cache
+def can_resolve_beneath() -> bool:
+    """Whether the kernel can follow links without leaving a directory (Linux 5.6; some containers forbid it)."""
+    if _syscall is None or not O_PATH or os.uname().machine == "alpha":
+        return False
+    try:
+        root = os.open("/", O_PATH | os.O_CLOEXEC)
+        try:
+            os.close(_openat2(root, b".", O_PATH))
+        finally:
+            os.close(root)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def can_reopen() -> bool:
+    """Whether an O_PATH handle can be turned into one to read and write with, by way of /proc."""
+    if not O_PATH:
+        return False
+    try:
+        root = os.open("/", O_PATH | os.O_CLOEXEC)
+        try:
+            os.close(os.open(f"/proc/self/fd/{root}", os.O_RDONLY | os.O_CLOEXEC))
+        finally:
+            os.close(root)
+    except OSError:
+        return False
+    return True
+
+
+def open_beneath(directory: int, path: bytes, flags: int) -> int:
+    """Open a relative path, following links that stay below `directory`. Only where `can_resolve_beneath`."""
+    return _openat2(directory, path, flags)
+
+
+def reachable(descriptor: int) -> str | int:
+    """What stands for an open file in calls that take a path or a handle, and that an O_PATH handle is no good for."""
+    return f"/proc/self/fd/{descriptor}" if can_reopen() else descriptor
+
+
+class Facts(NamedTuple):
+    """A stat; times are nanoseconds since 1970, `born` None where the disk does not know."""
+
+    device: int
+    inode: int
+    mode: int
+    links: int
+    user_id: int
+    group_id: int
+    size: int
+    blocks: int
+    accessed: int
+    born: int | None
+    changed: int
+    written: int
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        return self.device, self.inode
+
+
+def facts(directory: int, name: bytes = b"") -> Facts:
+    """What is known about a name in a directory, links not followed; without a name, about an open file itself."""
+    if _statx is None:
+        return _plain_facts(directory, name)
+    buffer = ctypes.create_string_buffer(256)
+    flags = _AT_SYMLINK_NOFOLLOW if name else _AT_EMPTY_PATH
+    if _statx(directory, name, flags, _STATX_BASIC_AND_BTIME, buffer) != 0:
+        if ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):  # a container that does not know it
+            return _plain_facts(directory, name)
+        raise _error()
+    # fmt: off
+    (mask, _, _, links, user, group, mode, inode, size, blocks, _, accessed, accessed_ns, born, born_ns,
+     changed, changed_ns, written, written_ns, _, _, major, minor) = _STATX.unpack_from(buffer)
+    # fmt: on
+    return Facts(
+        os.makedev(major, minor),
+        inode,
+        mode,
+        links,
+        user,
+        group,
+        size,
+        blocks,
+        accessed * 1_000_000_000 + accessed_ns,
+        born * 1_000_000_000 + born_ns if mask & _STATX_BTIME else None,
+        changed * 1_000_000_000 + changed_ns,
+        written * 1_000_000_000 + written_ns,
+    )
+
+
+def _plain_facts(directory: int, name: bytes) -> Facts:
+    found = os.stat(name, dir_fd=directory, follow_symlinks=False) if name else os.fstat(directory)
+    born = getattr(found, "st_birthtime", None)
+    return Facts(
+        found.st_dev,
+        found.st_ino,
+        found.st_mode,
+        found.st_nlink,
+        found.st_uid,
+        found.st_gid,
+        found.st_size,
+        found.st_blocks,
+        found.st_atime_ns,
+        int(born * 1_000_000_000) if born is not None else None,
+        found.st_ctime_ns,
+        found.st_mtime_ns,
+    )
+
+
+def rename_to_nothing(source: int, name: bytes, target: int, new_name: bytes) -> None:
+    """Rename, and raise FileExistsError if there is something of the new name."""
+    if _renameat2 is not None:
+        if _renameat2(source, name, target, new_name, _RENAME_NOREPLACE) == 0:
+            return
+        # EINVAL: this file system cannot; but also a directory that is to go below itself, which rename() refuses too.
+        if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+            raise _error()
+    try:
+        os.stat(new_name, dir_fd=target, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+    else:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def set_aside(descriptor: int, size: int) -> None:
+    """Keep room for a file of that size, where the file system can; its size stays. Raises OSError, ENOSPC say."""
+    if _fallocate is None:
+        return
+    if _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, 0, size) != 0 and ctypes.get_errno() not in (
+        errno.ENOTSUP,
+        errno.ENOSYS,
+        errno.EINVAL,
+    ):
+        raise _error()
+
+
+def is_shareable(mode: int) -> bool:
+    """A file or a directory; FIFOs, sockets, devices and links are none."""
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
