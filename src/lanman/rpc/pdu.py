@@ -151,7 +151,7 @@ class Splitter:
                 size = self._size(buffer, at)
                 if len(buffer) - at < size:
                     break
-                pdu = parse(bytes(memoryview(buffer)[at : at + size]))
+                pdu = parse(bytes(buffer[at : at + size]))
                 at += size
                 yield pdu
         finally:
