@@ -39,18 +39,18 @@ ROOMS = {
     # 1: bytes <-> events, and nouns and rules; these four do not know each other
     "smb2": Room(1, WORDS, frozenset({"cryptography"})),
     "rpc": Room(1, WORDS),
-    "auth": Room(1, WORDS, frozenset({"cryptography"})),
-    "service": Room(1, frozenset({"records"})),  # sees no byte and no status code
+    "auth": Room(1, WORDS),
+    "service": Room(1),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"service"}),
     # 3: the only sockets, clocks and disks
     "net": Room(3, WORDS | PROTOCOLS | {"service", "server"}, frozenset({"spnego", "gssapi", "krb5"})),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
-    "manage": Room(4, WORDS | PROTOCOLS | {"net"}, frozenset({"spnego"})),
+    "manage": Room(4, WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage"}),
-    "faces": Room(6, WORDS | {"service", "net", "manage", "fleet"}, frozenset({"click", "rich"})),
+    "faces": Room(6, WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
     # the package itself: its public names, and `python -m lanman`
-    "lanman": Room(7, WORDS | {"manage", "fleet", "faces", "net", "service"}),
+    "lanman": Room(7, WORDS | {"net", "manage", "fleet", "faces"}),
 }
 
 # Floors 0 to 2 do no I/O, read no clock and draw no random numbers: `now` and `random` are arguments.
