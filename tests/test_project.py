@@ -1,0 +1,102 @@
+"""The project's frame: one version, documents that name what is there, tools declared once, a demo that runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import lanman
+from lanman.faces.cli.main import VERBS
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def test_version_stands_in_both_places() -> None:
+    assert PROJECT["project"]["version"] == lanman.__version__
+
+
+def test_public_names_exist() -> None:
+    for name in lanman.__all__:
+        assert getattr(lanman, name) is not None
+
+
+def test_readme_opens_with_commands_that_make_knows() -> None:
+    commands = re.findall(r"^    make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert commands[:2] == ["demo", "test"]
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {*commands, "check"} <= targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_name_what_exists(path: Path) -> None:
+    text = path.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (path.parent / link).exists(), link
+    for file in re.findall(r"`((?:tests|src|docs|benchmarks|demo|manage|\.ci)/[\w/.]+)`", text):
+        assert (ROOT / file).exists() or (ROOT / "src" / "lanman" / file).exists(), file
+    for verb in re.findall(r"^    lanman (\w+)", text, re.MULTILINE):
+        assert verb in VERBS, verb
+
+
+def test_every_room_is_in_the_picture() -> None:
+    picture = (ROOT / "docs" / "design.md").read_text().split("## The house")[1].split("\n* ")[0]
+    for path in (ROOT / "src" / "lanman").iterdir():
+        if not path.name.startswith(("_", "py.typed")):
+            assert path.name.removesuffix(".py") in picture, path.name
+
+
+def test_development_tools_are_declared_once() -> None:
+    assert PROJECT["dependency-groups"].keys() == {"dev"}
+    assert not list(ROOT.glob("requirements*.txt"))
+
+
+def test_package_needs_no_oracle_of_the_tests() -> None:
+    names = " ".join(PROJECT["project"]["dependencies"])
+    assert not re.search("impacket|smbprotocol|samba", names)
+
+
+def test_ci_script_is_sound() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    packages = [line for line in (ROOT / "system-packages.txt").read_text().splitlines() if line[:1] not in ("", "#")]
+    assert packages == sorted(packages)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) for name in packages)
+
+
+def test_make_reads_the_development_tools_without_newer_pip() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    script = re.search(r"-c '(import tomllib.*)' \\", makefile)
+    assert script is not None
+    printed = subprocess.run([sys.executable, "-c", script[1]], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert printed.stdout.split("\n")[:-1] == PROJECT["dependency-groups"]["dev"]
+
+
+def test_demo_shows_what_it_promises() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "demo" / "demo.py")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=100,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    shown = done.stdout
+    for command in ("lanman session\n", "lanman session '\\\\", "lanman stop server"):
+        assert f"$ {command}" in shown, command
+    assert "STATUS_USER_SESSION_DELETED" in shown
+    before, after = shown.split("/delete", 1)
+    assert re.search(r"^\\\\\S+ +bob ", before, re.MULTILINE)
+    assert not re.search(r"^\\\\\S+ +bob ", after, re.MULTILINE)
+    assert re.search(r"^\\\\\S+ +ann ", after, re.MULTILINE)
+    assert "Traceback" not in shown
