@@ -46,8 +46,8 @@ from enum import Enum, IntFlag
 from typing import Final, TypeAlias
 
 from lanman.server.effects import Effect
+from lanman.wire import Data
 
-Data: TypeAlias = bytes | bytearray | memoryview
 Path: TypeAlias = tuple[str, ...]
 
 # CreateDisposition (MS-SMB2 2.2.13).

@@ -37,7 +37,8 @@ from lanman.net.disk.system import (
     set_aside,
 )
 from lanman.server import disk_effects as effects
-from lanman.server.disk_effects import Access, Data, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
+from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
+from lanman.wire import Data
 
 # How often a name is looked for again that comes and goes while it is.
 _TRIES: Final = 16
@@ -371,11 +372,9 @@ class Files:
                 return None
             data = bytearray(effect.length)
             got = os.preadv(handle.descriptor, [data], effect.offset, os.RWF_NOWAIT)
-            if got < effect.length:
-                if effect.offset + got < os.fstat(handle.descriptor).st_size:
-                    return None
-                del data[got:]
-            return data
+            if got < effect.length and effect.offset + got < os.fstat(handle.descriptor).st_size:
+                return None
+            return memoryview(data)[:got]
         except BlockingIOError:
             return None
         except (OSError, OverflowError, ValueError) as error:

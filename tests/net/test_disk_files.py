@@ -1,0 +1,677 @@
+"""What is done with files and directories, one effect after the other, on a real folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanman import codes
+from lanman.net.disk.files import Files
+from lanman.net.disk.system import Refused, status_of
+from lanman.server import disk_effects as do
+from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
+
+READ_WRITE = Access.READ | Access.WRITE
+FILETIME_2000 = 125911584000000000  # 2000-01-01
+
+
+class World:
+    """A share's folder, and whoever opens files in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files = Files(limit=500)
+
+    def open(self, *path: str, access: Access = READ_WRITE, **more: Any) -> Opened:
+        return self.files.open(OpenFile(str(self.root), path, access, **more))
+
+    def create(self, *path: str, data: bytes = b"", **more: Any) -> Opened:
+        opened = self.open(*path, disposition=do.FILE_CREATE, **more)
+        if data:
+            self.files.write(do.WriteFile(opened.handle, 0, data))
+        return opened
+
+    def close(self, opened: Opened, *, delete: bool = False) -> do.FileStat:
+        return self.files.close(do.CloseFile(opened.handle, delete))
+
+    def put(self, *path: str, data: bytes = b"") -> None:
+        self.close(self.create(*path, data=data))
+
+    def names(self, *path: str, **more: Any) -> list[str]:
+        opened = self.open(*path, access=Access.READ)
+        try:
+            entries: list[str] = []
+            listing = self.files.list(do.ListDirectory(opened.handle, 1000, **more))
+            entries += [entry.name for entry in listing.entries]
+            while not listing.last:
+                listing = self.files.list(do.ListDirectory(opened.handle, 1000, **more | {"restart": False}))
+                entries += [entry.name for entry in listing.entries]
+            return sorted(entries)
+        finally:
+            self.close(opened)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    root = tmp_path / "share"
+    root.mkdir()
+    before = descriptors()
+    world = World(root)
+    yield world
+    world.files.close_all()
+    assert descriptors() == before, "every descriptor was given back"
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+def refused(action: Any, *args: Any, **more: Any) -> str:
+    """The name of the NTSTATUS with which something is refused."""
+    with pytest.raises((Refused, OSError)) as caught:
+        action(*args, **more)
+    error = caught.value
+    return codes.ntstatus_name(error.status if isinstance(error, Refused) else status_of(error))
+
+
+# --- opening ---
+
+
+def test_what_is_created_is_opened_again_whatever_its_case(world: World) -> None:
+    created = world.create("Letters", kind=Kind.DIRECTORY)
+    assert created.created
+    assert created.stat.directory
+    assert created.stat.attributes == do.FILE_ATTRIBUTE_DIRECTORY
+    letter = world.create("letters", "To Änne.txt", data=b"Dear")
+    assert letter.path == ("Letters", "To Änne.txt")
+    again = world.open("LETTERS", "to äNNE.TXT")
+    assert again.path == letter.path
+    assert not again.created
+    assert again.stat.identity == letter.stat.identity
+    assert again.stat.attributes == do.FILE_ATTRIBUTE_ARCHIVE
+    assert (world.root / "Letters" / "To Änne.txt").read_bytes() == b"Dear"
+
+
+def test_an_exact_name_goes_before_one_of_other_case(world: World) -> None:
+    (world.root / "a").write_text("small")
+    (world.root / "A").write_text("large")
+    assert world.open("a").path == ("a",)
+    assert world.open("A").path == ("A",)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "there", "missing"),
+    [
+        (do.FILE_SUPERSEDE, "opened", "created"),
+        (do.FILE_OPEN, "opened", "STATUS_OBJECT_NAME_NOT_FOUND"),
+        (do.FILE_CREATE, "STATUS_OBJECT_NAME_COLLISION", "created"),
+        (do.FILE_OPEN_IF, "opened", "created"),
+        (do.FILE_OVERWRITE, "opened", "STATUS_OBJECT_NAME_NOT_FOUND"),
+        (do.FILE_OVERWRITE_IF, "opened", "created"),
+    ],
+)
+def test_dispositions(world: World, disposition: int, there: str, missing: str) -> None:
+    (world.root / "there").write_text("kept")
+    for name, expected in (("THERE", there), ("missing", missing)):
+        if expected.startswith("STATUS"):
+            assert refused(world.open, name, disposition=disposition) == expected
+        else:
+            assert world.open(name, disposition=disposition).created == (expected == "created")
+    assert (world.root / "there").read_text() == "kept", "opening changes nothing that exists"
+    assert sorted(os.listdir(world.root)) == (["there"] if missing.startswith("S") else ["missing", "there"])
+
+
+def test_names_and_paths_that_are_missing(world: World) -> None:
+    world.put("file")
+    assert refused(world.open, "nothing") == "STATUS_OBJECT_NAME_NOT_FOUND"
+    assert refused(world.open, "nothing", "file") == "STATUS_OBJECT_PATH_NOT_FOUND"
+    assert refused(world.open, "file", "below") == "STATUS_OBJECT_PATH_NOT_FOUND"
+    assert refused(world.create, "nothing", "new") == "STATUS_OBJECT_PATH_NOT_FOUND"
+
+
+def test_files_are_no_directories(world: World) -> None:
+    world.put("file")
+    world.close(world.create("folder", kind=Kind.DIRECTORY))
+    assert refused(world.open, "file", kind=Kind.DIRECTORY) == "STATUS_NOT_A_DIRECTORY"
+    assert refused(world.open, "folder", kind=Kind.FILE) == "STATUS_FILE_IS_A_DIRECTORY"
+    assert refused(world.open, "folder", disposition=do.FILE_OVERWRITE_IF) == "STATUS_FILE_IS_A_DIRECTORY"
+    assert refused(world.create, "file", kind=Kind.DIRECTORY) == "STATUS_OBJECT_NAME_COLLISION"
+    folder = world.open("folder")
+    assert folder.stat.directory
+    assert refused(world.files.write, do.WriteFile(folder.handle, 0, b"x")) == "STATUS_INVALID_DEVICE_REQUEST"
+
+
+def test_the_folder_itself(world: World) -> None:
+    opened = world.open(access=Access.READ)
+    assert opened.path == ()
+    assert opened.stat.directory
+    assert refused(world.close, opened, delete=True) == "STATUS_CANNOT_DELETE"
+    opened = world.open()
+    assert refused(world.files.rename, do.RenameFile(opened.handle, ("x",))) == "STATUS_CANNOT_DELETE"
+
+
+def test_a_folder_that_is_gone(world: World) -> None:
+    opened = world.create("file", data=b"still here")
+    os.rename(world.root, world.root.with_name("elsewhere"))
+    assert refused(world.open, "file") == "STATUS_VOLUME_DISMOUNTED"
+    assert refused(world.files.check_folder, do.CheckFolder(str(world.root))) == "STATUS_BAD_NETWORK_NAME"
+    assert bytes(world.files.read(do.ReadFile(opened.handle, 0, 100))) == b"still here"
+    world.root.mkdir()
+    assert not world.files.check_folder(do.CheckFolder(str(world.root))).read_only
+    assert refused(world.open, "file") == "STATUS_OBJECT_NAME_NOT_FOUND"
+
+
+def test_names_that_others_add_and_take_away_are_seen(world: World) -> None:
+    assert refused(world.open, "LATER") == "STATUS_OBJECT_NAME_NOT_FOUND"
+    os.utime(world.root, ns=(0, 1))  # well before: a directory that changed just now is not believed to be known
+    assert refused(world.open, "LATER") == "STATUS_OBJECT_NAME_NOT_FOUND"
+    (world.root / "later").touch()
+    assert world.open("LATER").path == ("later",)
+    os.rename(world.root / "later", world.root / "LaTeR")
+    assert world.open("LATER").path == ("LaTeR",)
+    os.unlink(world.root / "LaTeR")
+    assert refused(world.open, "later") == "STATUS_OBJECT_NAME_NOT_FOUND"
+
+
+def test_what_may_be_done_is_told(world: World) -> None:
+    opened = world.create("file", maximal=True)
+    assert opened.maximal == READ_WRITE
+    assert world.open("file", access=Access.NONE, maximum_allowed=True).access == READ_WRITE
+
+
+def test_no_more_files_than_the_process_can_have(world: World) -> None:
+    world.files = Files(limit=3)
+    for name in "abc":
+        world.create(name)
+    assert refused(world.create, "d") == "STATUS_TOO_MANY_OPENED_FILES"
+
+
+def test_names_of_every_kind_are_listed_and_opened(world: World) -> None:
+    raw = [b"plain", b"q?", b"a:b", b"dot.", b"aux.c", b"\xff\xfe", "Ünïcödé \U0001f600".encode(), b"x" * 255, b"\x01"]
+    for name in raw:
+        with open(os.path.join(os.fsencode(world.root), name), "wb") as file:
+            file.write(name)
+    names = world.names()
+    assert len(names) == len(raw)
+    contents = set()
+    for name in names:
+        opened = world.open(name)
+        contents.add(bytes(world.files.read(do.ReadFile(opened.handle, 0, 300))))
+        assert world.open(name.upper()).stat.identity == opened.stat.identity
+    assert contents == set(raw)
+
+
+# --- contents ---
+
+
+def test_contents(world: World) -> None:
+    opened = world.create("file", data=b"0123456789")
+    handle = opened.handle
+    assert bytes(world.files.read(do.ReadFile(handle, 3, 4))) == b"3456"
+    assert bytes(world.files.read(do.ReadFile(handle, 8, 4))) == b"89"
+    assert bytes(world.files.read(do.ReadFile(handle, 10, 4))) == b""
+    assert bytes(world.files.read(do.ReadFile(handle, 1 << 60, 4))) == b""
+    assert world.files.write(do.WriteFile(handle, None, memoryview(b"abc"))) == 3
+    assert world.files.write(do.WriteFile(handle, 20, b"end", through=True)) == 3
+    assert bytes(world.files.read(do.ReadFile(handle, 0, 100))) == b"0123456789abc" + bytes(7) + b"end"
+    world.files.flush(do.FlushFile(handle))
+    assert world.files.query(do.QueryFile(handle)).size == 23
+
+
+def test_a_read_of_what_is_in_memory_needs_no_thread(world: World) -> None:
+    opened = world.create("file", data=b"x" * 100_000)
+    whole = world.files.try_read(do.ReadFile(opened.handle, 0, 65536))
+    if whole is None:
+        pytest.skip("this file system does not say whether a read would wait (RWF_NOWAIT)")
+    assert bytes(whole) == b"x" * 65536
+    end = world.files.try_read(do.ReadFile(opened.handle, 90_000, 65536))
+    assert end is not None
+    assert len(end) == 10_000
+    behind = world.files.try_read(do.ReadFile(opened.handle, 200_000, 10))
+    assert behind is not None
+    assert len(behind) == 0
+    world.close(opened)
+    assert refused(world.files.try_read, do.ReadFile(opened.handle, 0, 10)) == "STATUS_FILE_CLOSED"
+
+
+def test_eight_mebibytes_at_once(world: World) -> None:
+    data = os.urandom(8 * 1024 * 1024)
+    opened = world.create("large", data=data)
+    assert bytes(world.files.read(do.ReadFile(opened.handle, 0, len(data)))) == data
+
+
+def test_a_handle_that_cannot_write(world: World) -> None:
+    world.put("file", data=b"kept")
+    opened = world.open("file", access=Access.READ)
+    assert refused(world.files.write, do.WriteFile(opened.handle, 0, b"x")) == "STATUS_ACCESS_DENIED"
+    named = world.open("file", access=Access.NONE)
+    assert refused(world.files.read, do.ReadFile(named.handle, 0, 1)) == "STATUS_ACCESS_DENIED"
+    world.files.flush(do.FlushFile(named.handle))
+
+
+@pytest.mark.parametrize("offset", [-1, 1 << 63, 1 << 64])
+def test_offsets_that_no_file_has(world: World, offset: int) -> None:
+    opened = world.create("file")
+    with pytest.raises((OSError, OverflowError)):
+        world.files.read(do.ReadFile(opened.handle, offset, 1))
+    with pytest.raises((OSError, OverflowError)):
+        world.files.write(do.WriteFile(opened.handle, offset, b"x"))
+
+
+def test_overwriting(world: World) -> None:
+    world.put("file", data=b"old")
+    opened = world.open("file", access=Access.READ)
+    after = world.files.overwrite(do.OverwriteFile(opened.handle, do.FILE_ATTRIBUTE_HIDDEN))
+    assert (after.size, after.attributes) == (0, do.FILE_ATTRIBUTE_HIDDEN | do.FILE_ATTRIBUTE_ARCHIVE)
+    assert (world.root / "file").read_bytes() == b""
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize(("source", "target"), [(0, 5_000_000), (0, 100), (100, 0)])
+def test_copying_on_the_server(
+    world: World, monkeypatch: pytest.MonkeyPatch, source: int, target: int, kernel: bool
+) -> None:
+    if not kernel:
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+    data = os.urandom(3_000_000)
+    opened = world.create("file", data=data)
+    size = len(data) - source
+    copied = world.files.copy(do.CopyFileRange(opened.handle, source, opened.handle, target, size))
+    assert copied == size
+    expected = bytearray(max(len(data), target + size))
+    expected[: len(data)] = data
+    expected[target : target + size] = data[source:]
+    assert (world.root / "file").read_bytes() == bytes(expected)
+
+
+def test_copying_more_than_there_is(world: World) -> None:
+    opened, other = world.create("file", data=b"0123456789"), world.create("other")
+    assert world.files.copy(do.CopyFileRange(opened.handle, 4, other.handle, 2, 100)) == 6
+    assert (world.root / "other").read_bytes() == b"\0\x00456789"
+
+
+# --- what is known about a file ---
+
+
+def test_times_and_sizes(world: World) -> None:
+    opened = world.create("file", data=b"12345")
+    after = world.files.set(
+        do.SetFile(
+            opened.handle,
+            end_of_file=100,
+            creation_time=FILETIME_2000,
+            last_access_time=FILETIME_2000 + 1,
+            last_write_time=FILETIME_2000 + 2,
+        )
+    )
+    assert after.size == 100
+    assert after.creation_time == FILETIME_2000
+    assert after.last_access_time == FILETIME_2000 + 1
+    assert after.last_write_time == FILETIME_2000 + 2
+    assert after.attributes == do.FILE_ATTRIBUTE_ARCHIVE
+    assert after == world.files.look_up(do.LookUp(str(world.root), ("FILE",)))
+    assert world.files.set(do.SetFile(opened.handle, allocation=3)).size == 3
+    reserved = world.files.set(do.SetFile(opened.handle, allocation=100_000))
+    assert reserved.size == 3
+    if reserved.allocation:
+        assert reserved.allocation >= 100_000
+
+
+def test_sizes_are_set_by_handles_that_cannot_write(world: World) -> None:
+    world.put("file", data=b"12345")
+    opened = world.open("file", access=Access.NONE)
+    assert world.files.set(do.SetFile(opened.handle, end_of_file=2)).size == 2
+
+
+def test_attributes_are_kept_beside_the_file(world: World) -> None:
+    opened = world.create("file", data=b"x", attributes=do.FILE_ATTRIBUTE_SYSTEM)
+    assert opened.stat.attributes == do.FILE_ATTRIBUTE_SYSTEM | do.FILE_ATTRIBUTE_ARCHIVE
+    hidden = do.FILE_ATTRIBUTE_HIDDEN | do.FILE_ATTRIBUTE_READONLY
+    assert world.files.set(do.SetFile(opened.handle, attributes=hidden)).attributes == hidden
+    assert os.stat(world.root / "file").st_mode & 0o222 == 0, "local programs see that it is read-only"
+    assert (
+        world.files.set(do.SetFile(opened.handle, attributes=hidden, creation_time=FILETIME_2000)).attributes == hidden
+    )
+    after = world.files.set(do.SetFile(opened.handle, attributes=do.FILE_ATTRIBUTE_NORMAL))
+    assert after.attributes == do.FILE_ATTRIBUTE_NORMAL
+    assert after.creation_time == FILETIME_2000
+    assert os.stat(world.root / "file").st_mode & 0o200
+    entry = world.files.list(do.ListDirectory(world.open(access=Access.READ).handle, 10_000)).entries[0]
+    assert entry.stat == after
+    os.chmod(world.root / "file", 0o444)
+    assert world.files.query(do.QueryFile(opened.handle)).attributes & do.FILE_ATTRIBUTE_READONLY
+
+
+def test_names_with_a_dot_are_hidden_until_somebody_says_otherwise(world: World) -> None:
+    opened = world.create(".profile", attributes=do.FILE_ATTRIBUTE_ARCHIVE)
+    assert opened.stat.attributes == do.FILE_ATTRIBUTE_HIDDEN | do.FILE_ATTRIBUTE_ARCHIVE
+    after = world.files.set(do.SetFile(opened.handle, attributes=do.FILE_ATTRIBUTE_ARCHIVE))
+    assert after.attributes == do.FILE_ATTRIBUTE_ARCHIVE
+
+
+def test_what_others_wrote_into_our_attribute_is_nothing_to_us(world: World) -> None:
+    opened = world.create("file")
+    for nonsense in (b"", b"x", bytes(16), b"\x02" + bytes(15), b"\xff" * 100):
+        os.setxattr(world.root / "file", "user.lanman.dos", nonsense)
+        assert world.files.query(do.QueryFile(opened.handle)).attributes == do.FILE_ATTRIBUTE_ARCHIVE
+    os.setxattr(world.root / "file", "user.lanman.dos", b"\x01" + b"\xff" * 15)
+    assert world.files.query(do.QueryFile(opened.handle)).attributes & ~do.SETTABLE_ATTRIBUTES == 0
+
+
+def test_more_may_be_kept_beside_a_file(world: World) -> None:
+    opened = world.create("file")
+    assert world.files.read_extra(do.ReadExtra(opened.handle, "sd")) is None
+    world.files.write_extra(do.WriteExtra(opened.handle, "sd", b"\x01\x02"))
+    assert world.files.read_extra(do.ReadExtra(opened.handle, "sd")) == b"\x01\x02"
+    world.files.write_extra(do.WriteExtra(opened.handle, "sd", None))
+    world.files.write_extra(do.WriteExtra(opened.handle, "sd", None))
+    assert world.files.read_extra(do.ReadExtra(opened.handle, "sd")) is None
+
+
+def test_the_volume(world: World) -> None:
+    volume = world.files.volume(do.QueryVolume(world.open().handle))
+    assert volume.total >= volume.free >= volume.available > 0
+    assert volume.block_size > 0
+    assert not volume.read_only
+
+
+# --- names ---
+
+
+def test_renaming(world: World) -> None:
+    world.close(world.create("folder", kind=Kind.DIRECTORY))
+    opened, other = world.create("file", data=b"x"), world.open("FILE")
+    assert world.files.rename(do.RenameFile(opened.handle, ("FOLDER", "New"))) == ("folder", "New")
+    assert sorted(os.listdir(world.root / "folder")) == ["New"]
+    # Both handles were found by the old name: either of them now means the new one.
+    assert world.files.rename(do.RenameFile(other.handle, ("folder", "nEW"))) == ("folder", "nEW")
+    assert world.files.rename(do.RenameFile(other.handle, ("folder", "nEW"))) == ("folder", "nEW")
+    world.close(opened, delete=True)
+    assert os.listdir(world.root / "folder") == []
+    assert bytes(world.files.read(do.ReadFile(other.handle, 0, 10))) == b"x"
+    assert refused(world.close, other, delete=True) == "STATUS_OBJECT_NAME_NOT_FOUND"
+
+
+def test_renaming_onto_something(world: World) -> None:
+    world.put("Target", data=b"old")
+    world.close(world.create("folder", kind=Kind.DIRECTORY))
+    opened = world.create("file", data=b"new")
+    rename = world.files.rename
+    assert refused(rename, do.RenameFile(opened.handle, ("target",))) == "STATUS_OBJECT_NAME_COLLISION"
+    assert refused(rename, do.RenameFile(opened.handle, ("folder",), replace=True)) == "STATUS_ACCESS_DENIED"
+    assert refused(rename, do.RenameFile(opened.handle, ("nothing", "x"))) == "STATUS_OBJECT_PATH_NOT_FOUND"
+    assert refused(rename, do.RenameFile(opened.handle, ("..", "x"))) == "STATUS_OBJECT_NAME_INVALID"
+    assert refused(rename, do.RenameFile(opened.handle, ())) == "STATUS_OBJECT_NAME_INVALID"
+    assert rename(do.RenameFile(opened.handle, ("target",), replace=True)) == ("target",)
+    assert world.names() == ["folder", "target"]
+    assert (world.root / "target").read_bytes() == b"new"
+
+
+def test_renaming_one_name_of_a_file_onto_another(world: World) -> None:
+    opened = world.create("file", data=b"x")
+    world.files.link(do.LinkFile(opened.handle, ("second",)))
+    assert world.files.query(do.QueryFile(opened.handle)).links == 2
+    assert world.files.rename(do.RenameFile(opened.handle, ("second",), replace=True)) == ("second",)
+    assert world.names() == ["second"]
+
+
+def test_linking(world: World) -> None:
+    opened = world.create("file", data=b"x")
+    world.put("other")
+    assert refused(world.files.link, do.LinkFile(opened.handle, ("OTHER",))) == "STATUS_OBJECT_NAME_COLLISION"
+    world.files.link(do.LinkFile(opened.handle, ("OTHER",), replace=True))
+    assert world.names() == ["OTHER", "file"]
+    assert world.open("other").stat.identity == opened.stat.identity
+    folder = world.create("folder", kind=Kind.DIRECTORY)
+    assert refused(world.files.link, do.LinkFile(folder.handle, ("x",))) == "STATUS_FILE_IS_A_DIRECTORY"
+
+
+def test_a_directory_that_is_renamed_takes_along_what_is_open_in_it(world: World) -> None:
+    folder = world.create("folder", kind=Kind.DIRECTORY)
+    opened = world.create("folder", "file")
+    world.files.rename(do.RenameFile(folder.handle, ("moved",)))
+    world.close(opened, delete=True)
+    assert os.listdir(world.root / "moved") == []
+    assert refused(world.files.rename, do.RenameFile(folder.handle, ("moved", "below"))) == "STATUS_INVALID_PARAMETER"
+
+
+def test_deleting(world: World) -> None:
+    folder = world.create("folder", kind=Kind.DIRECTORY)
+    inside = world.create("folder", "file")
+    assert refused(world.files.check_deletable, do.CheckDeletable(folder.handle)) == "STATUS_DIRECTORY_NOT_EMPTY"
+    world.files.check_deletable(do.CheckDeletable(inside.handle))
+    assert world.close(inside, delete=True).links == 0
+    world.files.check_deletable(do.CheckDeletable(folder.handle))
+    world.close(folder, delete=True)
+    assert os.listdir(world.root) == []
+
+
+def test_deleting_a_directory_that_has_filled_up(world: World) -> None:
+    folder = world.create("folder", kind=Kind.DIRECTORY)
+    world.put("folder", "file")
+    assert refused(world.close, folder, delete=True) == "STATUS_DIRECTORY_NOT_EMPTY"
+    assert refused(world.close, folder) == "STATUS_FILE_CLOSED", "the handle is gone all the same"
+
+
+def test_somebody_elses_file_of_that_name_is_not_deleted(world: World) -> None:
+    opened = world.create("file")
+    os.rename(world.root / "file", world.root / "kept")
+    (world.root / "file").write_text("another")
+    assert refused(world.files.rename, do.RenameFile(opened.handle, ("x",))) == "STATUS_OBJECT_NAME_NOT_FOUND"
+    assert refused(world.close, opened, delete=True) == "STATUS_OBJECT_NAME_NOT_FOUND"
+    assert world.names() == ["file", "kept"]
+
+
+# --- directories ---
+
+
+def test_listing_goes_on_where_it_was(world: World) -> None:
+    expected = {f"file number {number}" for number in range(500)}
+    for name in expected:
+        (world.root / name).touch()
+    opened = world.open(access=Access.READ)
+    seen: list[str] = []
+    for turn in range(2):
+        seen.clear()
+        listing = world.files.list(do.ListDirectory(opened.handle, 1500, restart=turn == 1))
+        while not listing.last:
+            assert 1 <= len(listing.entries) <= 15
+            seen += [entry.name for entry in listing.entries]
+            listing = world.files.list(do.ListDirectory(opened.handle, 1500))
+        seen += [entry.name for entry in listing.entries]
+        assert len(seen) == len(expected)
+        assert set(seen) == expected
+    assert world.files.list(do.ListDirectory(opened.handle, 1500)).last
+
+
+def test_listing_chooses(world: World) -> None:
+    for name in ("a.txt", "b.txt", "c.doc"):
+        (world.root / name).write_text(name)
+    assert world.names(wanted=lambda name: name.endswith(".txt")) == ["a.txt", "b.txt"]
+    opened = world.open(access=Access.READ)
+    bare = world.files.list(do.ListDirectory(opened.handle, 10_000, details=False))
+    assert all(entry.stat is None for entry in bare.entries)
+    full = world.files.list(do.ListDirectory(opened.handle, 10_000, restart=True))
+    for entry in full.entries:
+        assert entry.stat == world.files.look_up(do.LookUp(str(world.root), (entry.name,)))
+
+
+def test_listing_what_is_no_directory(world: World) -> None:
+    opened = world.create("file")
+    assert refused(world.files.list, do.ListDirectory(opened.handle, 100)) == "STATUS_INVALID_PARAMETER"
+
+
+# --- disks that say no ---
+
+
+def test_a_file_system_that_is_full(world: World) -> None:
+    """RLIMIT_FSIZE says so for one process alone."""
+    code = f"""
+import resource, sys
+from lanman.net.disk.files import Files
+from lanman.net.disk.system import status_of
+from lanman.server.disk_effects import *
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+files = Files(10)
+opened = files.open(OpenFile({str(world.root)!r}, ("file",), Access.WRITE, FILE_CREATE))
+try:
+    files.write(WriteFile(opened.handle, 0, bytes(2000)))
+except OSError as error:
+    print(status_of(error))
+"""
+    assert int(run(code)) == codes.STATUS_DISK_FULL
+
+
+@pytest.mark.root
+def test_a_tmpfs_that_is_full(world: World, tmp_path: Path) -> None:
+    small = world.root / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs root to mount a small file system")
+    try:
+        opened = world.create("small", "file")  # what is mounted inside a share belongs to it
+        assert refused(world.files.write, do.WriteFile(opened.handle, 0, bytes(200_000))) == "STATUS_DISK_FULL"
+        assert refused(world.files.set, do.SetFile(opened.handle, allocation=1 << 30)) == "STATUS_DISK_FULL"
+        assert refused(world.create, "small", "big", allocation=1 << 30) == "STATUS_DISK_FULL"
+        assert world.names("small") == ["file"], "what could not be created as asked for is not left half made"
+        other = world.create("other")
+        rename = do.RenameFile(other.handle, ("small", "other"))
+        assert refused(world.files.rename, rename) == "STATUS_NOT_SAME_DEVICE"
+        subprocess.run(["mount", "-o", "remount,ro", str(small)], check=False, capture_output=True)
+        world.close(opened)
+        world.files.close_all()
+        subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+        assert refused(world.create, "small", "new") == "STATUS_MEDIA_WRITE_PROTECTED"
+        reader = world.open("small", "file", access=Access.READ, maximum_allowed=True)
+        assert reader.access == Access.READ
+        checked = do.CheckDeletable(reader.handle)
+        assert refused(world.files.check_deletable, checked) == "STATUS_MEDIA_WRITE_PROTECTED"
+    finally:
+        world.files.close_all()
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def _populate(root: Path) -> None:
+    for name, mode in (("secret", 0o600), ("public", 0o644)):
+        (root / name).write_text("x")
+        os.chmod(root / name, mode)
+    (root / "locked").mkdir(mode=0o700)
+
+
+_ORDINARY_USER = """
+import os
+from lanman import codes
+from lanman.net.disk.files import Files
+from lanman.net.disk.system import Refused, status_of
+from lanman.server.disk_effects import *
+
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+files = Files(10)
+def attempt(*path, **more):
+    try:
+        opened = files.open(OpenFile(ROOT, path, maximal=True, **more))
+        print(opened.access.value, opened.maximal.value)
+        return opened
+    except OSError as error:
+        print(codes.ntstatus_name(status_of(error)))
+    except Refused as error:
+        print(codes.ntstatus_name(error.status))
+attempt("secret", access=Access.READ)
+attempt("secret")
+attempt("public", access=Access.READ)
+attempt("public", access=Access.WRITE)
+attempt("public", maximum_allowed=True)
+attempt("locked", "x")
+attempt("new", disposition=FILE_CREATE)
+opened = attempt("public")
+for action in (lambda: files.set(SetFile(opened.handle, attributes=FILE_ATTRIBUTE_HIDDEN)),
+               lambda: files.set(SetFile(opened.handle, end_of_file=0)),
+               lambda: files.check_deletable(CheckDeletable(opened.handle)),
+               lambda: files.overwrite(OverwriteFile(opened.handle))):
+    try:
+        action()
+        print("done")
+    except OSError as error:
+        print(codes.ntstatus_name(status_of(error)))
+    except Refused as error:
+        print(codes.ntstatus_name(error.status))
+"""
+
+_DENIED = "STATUS_ACCESS_DENIED"
+_EXPECTED = [_DENIED, "0", "0", "1", "1", _DENIED, "1", "1", *[_DENIED] * 2, "0", "1", *[_DENIED] * 4]
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_what_the_process_may_not_do() -> None:
+    """As an ordinary user, after having been root: root is told no by no permission."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        os.chmod(root, 0o755)
+        _populate(root)
+        assert run(_ORDINARY_USER.replace("ROOT", repr(folder))).split() == _EXPECTED
+
+
+def test_what_was_flushed_survives(world: World) -> None:
+    code = f"""
+import os, signal
+from lanman.net.disk.files import Files
+from lanman.server.disk_effects import *
+files = Files(10)
+opened = files.open(OpenFile({str(world.root)!r}, ("file",), Access.WRITE, FILE_CREATE))
+files.write(WriteFile(opened.handle, 0, b"x" * 1000000))
+files.flush(FlushFile(opened.handle))
+os.write(1, b"flushed")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert killed.stdout == b"flushed", killed.stderr.decode()
+    assert killed.returncode == -9
+    assert (world.root / "file").read_bytes() == b"x" * 1_000_000
+
+
+def run(code: str) -> str:
+    """What a Python of its own prints."""
+    finished = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def test_every_error_has_a_status() -> None:
+    assert status_of(OSError(errno.ENOSPC, "")) == codes.STATUS_DISK_FULL
+    assert status_of(OSError(errno.EDQUOT, "")) == codes.STATUS_DISK_FULL
+    assert status_of(OSError(errno.EMFILE, "")) == codes.STATUS_TOO_MANY_OPENED_FILES
+    assert status_of(OSError(errno.EROFS, "")) == codes.STATUS_MEDIA_WRITE_PROTECTED
+    assert status_of(OSError(errno.EIO, "")) == codes.STATUS_IO_DEVICE_ERROR
+    assert status_of(OSError("unheard of")) == codes.STATUS_IO_DEVICE_ERROR
+
+
+def test_no_descriptors_left(world: World) -> None:
+    world.put("file")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    holes: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() + 20, hard))
+    try:
+        with pytest.raises(OSError):  # noqa: PT012 - the last one of these is to fail
+            while True:
+                holes.append(os.open(world.root, os.O_RDONLY))
+        assert refused(world.open, "file") == "STATUS_TOO_MANY_OPENED_FILES"
+    finally:
+        for hole in holes:
+            os.close(hole)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert world.open("file").path == ("file",)
