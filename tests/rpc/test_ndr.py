@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lanman.errors import LocalProtocolError, MalformedMessage
 from lanman.records import DiskInfo, FileInfo, ServerInfo, SessionInfo, ShareInfo, Statistics, TimeOfDay
-from lanman.rpc import srvsvc
+from lanman.rpc import ndr, srvsvc
 from lanman.rpc.ndr import Message
 from lanman.rpc.private import LANMAN, GetSessionDetails, SessionDetailsResponse
 from lanman.rpc.srvsvc import (
@@ -296,6 +296,14 @@ def test_messages_are_values() -> None:
         NetrSessionDel("s")  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
         request.level = 1  # type: ignore[attr-defined]
+
+
+def test_a_class_has_the_fields_of_the_one_it_comes_from() -> None:
+    class More(srvsvc.StatusResponse):
+        extra: ndr.u32 = 7
+
+    assert srvsvc.StatusResponse(1) == srvsvc.StatusResponse(status=1)
+    assert repr(More(1)) == "More(status=1, extra=7)"
 
 
 def test_the_private_interface_tells_what_srvsvc_cannot() -> None:

@@ -522,6 +522,14 @@ def _write_disks(out: bytearray, entries: list[DiskInfo] | None, text: Any, refe
     return referent + 4
 
 
+def _first_call(self: Message, *args: Any, **arguments: Any) -> None:
+    """The constructor of a class until it is called: makes the real one."""
+    cls = type(self)
+    constructor = _constructor(cls)
+    cls.__init__ = constructor  # type: ignore[method-assign]
+    constructor(self, *args, **arguments)
+
+
 @dataclass_transform()
 class _MessageType(type):
     """Makes the classes: slots and a constructor from annotations, as @dataclass(slots=True) would, but cheaper.
@@ -542,6 +550,7 @@ class _MessageType(type):
             if isinstance(base, cls):
                 defaults = {**base._defaults, **defaults}
         namespace |= {"__slots__": tuple(own), "__match_args__": (*inherited, *own), "_defaults": defaults}
+        namespace["__init__"] = _first_call
         return super().__new__(cls, name, bases, namespace)
 
     __match_args__: tuple[str, ...]
@@ -557,12 +566,6 @@ class Message(metaclass=_MessageType):
     """One direction of a call: its parameters in wire order."""
 
     _request: ClassVar[bool] = False
-
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        cls = type(self)
-        constructor = _constructor(cls)
-        cls.__init__ = constructor  # type: ignore[method-assign]
-        constructor(self, *args, **arguments)
 
     def pack(self, ndr64: bool = False) -> bytes:
         """The stub. Raises LocalProtocolError if a value does not fit its type."""
