@@ -281,6 +281,20 @@ async def test_many_questions_at_once(server: ScriptedWindows) -> None:
         assert len(server.connections) == 1
 
 
+async def test_an_interrupted_call_costs_no_more_than_its_pipe(server: ScriptedWindows) -> None:
+    async with opened(server) as manager:
+        for _ in range(10):
+            attempt = asyncio.create_task(manager.sessions())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+        assert (await manager.sessions()).entries == server.windows.sessions
+        assert len(server.connections) == 1
+    assert server.complaints == []
+
+
 async def test_leaving_in_error_leaves_nothing(server: ScriptedWindows) -> None:
     async def fail() -> None:
         async with opened(server) as manager:

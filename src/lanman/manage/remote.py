@@ -177,7 +177,7 @@ class RemoteManager(Manager):
 
         granted, entries = await self._ladder("sessions", SESSION_LEVELS, level, ask)
         if self._link.is_samba:
-            entries = [samba.session(entry) for entry in entries]
+            samba.correct_sessions(entries)
         return Sessions(self.server, granted, entries)
 
     async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
@@ -633,19 +633,16 @@ class SmbLink:
         return await self._call(request)
 
     async def _call(self, request: Call[R]) -> R:
-        async with self._pipe() as pipe:
-            return await pipe.call(request)
-
-    @contextlib.asynccontextmanager
-    async def _pipe(self) -> AsyncIterator[Pipe]:
         async with self._places:
             client = await self.connect()
             pipe = self._idle.pop() if self._idle else await client.open_pipe("srvsvc")
             try:
-                yield pipe
+                return await pipe.call(request)
             finally:
                 if pipe.usable and pipe.client is self._client:
                     self._idle.append(pipe)
+                elif pipe.client.error is None:
+                    pipe.abandon()
 
     async def _drop(self) -> None:
         self._idle.clear()

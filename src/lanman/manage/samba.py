@@ -8,6 +8,7 @@ Samba as any other server. Nothing here talks to anyone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Final
 
@@ -40,10 +41,12 @@ def is_samba(server_guid: bytes) -> bool:
     return len(server_guid) == 16 and _NETBIOS_NAME.fullmatch(server_guid) is not None
 
 
-def session(entry: SessionInfo) -> SessionInfo:
-    """One session without Samba's inventions: it knows no idle times, and a young session's age may underflow."""
-    age = 0 if entry.active_time == UNKNOWN_TIME else entry.active_time
-    return replace(entry, active_time=age, idle_time=None)
+def correct_sessions(entries: Iterable[SessionInfo]) -> None:
+    """Take out Samba's inventions: it knows no idle times, and a young session's age may underflow."""
+    for entry in entries:
+        entry.idle_time = None
+        if entry.active_time == UNKNOWN_TIME:
+            entry.active_time = 0
 
 
 def server_info(info: ServerInfo) -> ServerInfo:

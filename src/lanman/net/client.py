@@ -48,6 +48,7 @@ from lanman.smb2.constants import (
     Dialect,
 )
 from lanman.smb2.messages import (
+    CloseRequest,
     CreateRequest,
     CreateResponse,
     IoctlRequest,
@@ -539,6 +540,13 @@ class SmbClient:
                 future.cancel()
             raise
 
+    def tell(self, request: Message, tree_id: int = 0) -> None:
+        """Send a request whose answer nobody will wait for."""
+        if self._wire is not None:
+            # What came of it is looked at so that asyncio need not report it.
+            answer = self._wire.ask(request, self.session_id, tree_id)
+            answer.add_done_callback(lambda future: future.cancelled() or future.exception())
+
     def _refused(self, status: int, what: str) -> LanmanError:
         if status in _GONE:
             lost = ConnectionLost(
@@ -575,6 +583,11 @@ class Pipe:
     def usable(self) -> bool:
         """Whether another call may be made: the connection lives, and no call was interrupted."""
         return not self._busy and self.client.error is None
+
+    def abandon(self) -> None:
+        """Close the pipe at the server, without waiting: a call on it was interrupted."""
+        self._busy = True
+        self.client.tell(CloseRequest(file_id=self._file_id), self._tree_id)
 
     async def bind(self) -> None:
         """Agree on the interface. Raises Win32Error 1717 when the server does not know it."""
