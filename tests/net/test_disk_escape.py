@@ -1,0 +1,400 @@
+"""Nobody leaves the share: nothing outside is read, written or even told apart from what is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanman import codes
+from lanman.net.disk import files as files_module
+from lanman.net.disk import folders, system
+from lanman.net.disk.files import Files
+from lanman.net.disk.system import Refused, status_of
+from lanman.server import disk_effects as do
+from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
+
+SECRET = b"nobody's business"
+
+
+class World:
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "share"
+        self.outside = tmp_path / "outside"
+        self.root.mkdir()
+        (self.outside / "below").mkdir(parents=True)
+        (self.outside / "secret").write_bytes(SECRET)
+        self.files = Files(limit=1000)
+
+    def open(self, *path: str, **more: Any) -> Opened:
+        return self.files.open(OpenFile(str(self.root), path, **more))
+
+    def attempt(self, *path: str, **more: Any) -> str | bytes:
+        """What an open comes to: a status, or what can be read."""
+        try:
+            opened = self.open(*path, access=Access.READ, **more)
+        except Refused as error:
+            return codes.ntstatus_name(error.status)
+        except OSError as error:
+            return codes.ntstatus_name(status_of(error))
+        try:
+            if opened.stat.directory:
+                return "a directory"
+            return bytes(self.files.read(do.ReadFile(opened.handle, 0, 1000)))
+        finally:
+            self.files.close(do.CloseFile(opened.handle))
+
+    def names(self, *path: str) -> list[str]:
+        opened = self.open(*path, access=Access.READ)
+        listing = self.files.list(do.ListDirectory(opened.handle, 100_000))
+        self.files.close(do.CloseFile(opened.handle))
+        assert listing.last
+        return sorted(entry.name for entry in listing.entries)
+
+
+@pytest.fixture(params=["the kernel follows links", "no link is followed", "without O_PATH"])
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """On systems that can do ever less."""
+    if request.param != "the kernel follows links":
+        monkeypatch.setattr(folders, "can_resolve_beneath", lambda: False)
+    elif not system.can_resolve_beneath():
+        pytest.skip("this kernel has no openat2")
+    if request.param == "without O_PATH":
+        naming = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+        for module in (folders, files_module):
+            monkeypatch.setattr(module, "O_PATH", 0)
+            monkeypatch.setattr(module, "NAMING", naming)
+        monkeypatch.setattr(files_module, "can_reopen", lambda: False)
+        monkeypatch.setattr(system, "can_reopen", lambda: False)
+    world = World(tmp_path)
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    yield world
+    world.files.close_all()
+    assert (len(os.listdir("/proc/self/fd")) if before else 0) == before
+    assert (world.outside / "secret").read_bytes() == SECRET
+    assert sorted(os.listdir(world.outside)) == ["below", "secret"]
+    assert os.listdir(world.outside / "below") == []
+
+
+def follows(world: World) -> bool:
+    return folders.can_resolve_beneath()
+
+
+# --- names ---
+
+UPWARDS = ["..", "../outside", "..\\outside", ".", "", "/", "/etc", "a/../..", "..\0", ".\uf029", "\uf029\uf029", ".. "]
+
+
+@pytest.mark.parametrize("name", UPWARDS)
+def test_no_name_leads_upwards(world: World, name: str) -> None:
+    opened = world.open("file", disposition=do.FILE_CREATE)
+    (world.root / "folder").mkdir()
+    for path in ((name, "outside", "secret"), ("folder", name, name, "outside", "secret"), (name,), ("folder", name)):
+        assert str(world.attempt(*path)).startswith("STATUS_OBJECT_")
+        with pytest.raises((Refused, OSError)):
+            world.files.look_up(do.LookUp(str(world.root), path))
+    inside = {"folder", "file", ".\uf029", "\uf029\uf029", ".. "}
+    for path in ((name, "outside", "new"), (name, "new"), ("folder", name, name, "new")):
+        with pytest.raises((Refused, OSError)):
+            world.files.rename(do.RenameFile(opened.handle, path))
+        with pytest.raises((Refused, OSError)):
+            world.files.link(do.LinkFile(opened.handle, path))
+        with pytest.raises((Refused, OSError)):
+            world.open(*path, disposition=do.FILE_CREATE)
+        with pytest.raises((Refused, OSError)):
+            world.open(*path, disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
+    assert set(os.listdir(world.root)) <= inside
+    assert sorted(os.listdir(world.root.parent)) == ["outside", "share"]
+
+
+def test_deep_paths(world: World) -> None:
+    """Longer than what the kernel takes at once."""
+    path: tuple[str, ...] = ()
+    for number in range(40):
+        path = (*path, f"{number:03}" + "x" * 200)
+        opened = world.open(*path, disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
+        world.files.close(do.CloseFile(opened.handle))
+    opened = world.open(*path, "file", disposition=do.FILE_CREATE)
+    world.files.write(do.WriteFile(opened.handle, 0, b"deep"))
+    assert world.attempt(*path, "FILE") == b"deep"
+    assert world.attempt(*(name.upper() for name in path), "FILE") == b"deep"
+    assert world.attempt(*path[:20], "nothing", *path[21:], "file") == "STATUS_OBJECT_PATH_NOT_FOUND"
+    moved = world.files.rename(do.RenameFile(opened.handle, (*path[:30], "moved")))
+    assert moved == (*path[:30], "moved")
+    assert world.names(*path) == []
+
+
+def test_a_path_of_many_names_that_are_not_there(world: World) -> None:
+    assert world.attempt(*("a",) * 16000) == "STATUS_OBJECT_PATH_NOT_FOUND"
+    assert world.attempt(*("a",) * 17000) == "STATUS_OBJECT_NAME_INVALID"
+    assert world.attempt("x" * 32768) == "STATUS_OBJECT_NAME_INVALID"
+
+
+# --- links ---
+
+
+def test_links_that_leave_are_all_alike(world: World) -> None:
+    """Whether there is anything where they lead to makes no difference."""
+    links = {
+        "absolute": str(world.outside / "secret"),
+        "absolute-missing": str(world.outside / "missing"),
+        "relative": "../outside/secret",
+        "relative-missing": "../outside/missing",
+        "far": "../" * 50 + "etc/passwd",
+        "dangling": "missing",
+        "loop": "loop",
+        "magic": "/proc/self/root/etc/passwd",
+        "into-itself": "../share/missing",
+        "device": "/dev/zero",
+    }
+    for name, target in links.items():
+        (world.root / name).symlink_to(target)
+    for name in links:
+        for disposition in range(6):
+            assert world.attempt(name, disposition=disposition) == "STATUS_ACCESS_DENIED", (name, disposition)
+        with pytest.raises(Refused):
+            world.files.look_up(do.LookUp(str(world.root), (name,)))
+    assert world.names() == []
+
+
+def test_directories_that_are_links_out(world: World) -> None:
+    (world.root / "out").symlink_to(world.outside)
+    (world.root / "up").symlink_to("../outside")
+    (world.root / "gone").symlink_to("../nowhere")
+    opened = world.open("file", disposition=do.FILE_CREATE)
+    for name in ("out", "up", "gone"):
+        for path in ((name, "secret"), (name, "missing"), (name, "below", "x"), (name, "nowhere", "x"), (name,)):
+            assert world.attempt(*path) == "STATUS_ACCESS_DENIED", path
+            assert world.attempt(*path, disposition=do.FILE_OPEN_IF) == "STATUS_ACCESS_DENIED", path
+        with pytest.raises(Refused):
+            world.open(name, "new", disposition=do.FILE_CREATE)
+        with pytest.raises(Refused):
+            world.open(name, "new", disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
+        for action in (do.RenameFile, do.LinkFile):
+            with pytest.raises(Refused):
+                {do.RenameFile: world.files.rename, do.LinkFile: world.files.link}[action](
+                    action(opened.handle, (name, "new"), replace=True)  # type: ignore[operator,arg-type]
+                )
+
+
+def test_links_that_stay_inside(world: World) -> None:
+    (world.root / "folder" / "deep").mkdir(parents=True)
+    (world.root / "folder" / "file").write_bytes(b"inside")
+    (world.root / "to-file").symlink_to("folder/file")
+    (world.root / "to-folder").symlink_to("folder/deep/..")
+    (world.root / "folder" / "up").symlink_to("../folder/file")
+    (world.root / "absolute").symlink_to(world.root / "folder" / "file")
+    expected = b"inside" if follows(world) else "STATUS_ACCESS_DENIED"
+    assert world.attempt("to-file") == expected
+    assert world.attempt("TO-FILE") == expected
+    assert world.attempt("to-folder", "file") == expected
+    assert world.attempt("TO-FOLDER", "FILE") == expected
+    assert world.attempt("folder", "up") == expected
+    # An absolute one could be meant for another machine's disk, and the kernel does not say that it stays.
+    assert world.attempt("absolute") == "STATUS_ACCESS_DENIED"
+    assert world.names() == (["folder", "to-file", "to-folder"] if follows(world) else ["folder"])
+    assert world.names("folder") == (["deep", "file", "up"] if follows(world) else ["deep", "file"])
+    if follows(world):
+        assert world.open("to-file").stat == world.open("folder", "file").stat
+
+
+def test_a_link_is_deleted_and_moved_itself(world: World) -> None:
+    if not follows(world):
+        pytest.skip("no link is followed, so none is ever open")
+    (world.root / "folder").mkdir()
+    (world.root / "folder" / "file").write_bytes(b"inside")
+    (world.root / "link").symlink_to("folder/file")
+    (world.root / "directory").symlink_to("folder")
+    opened = world.open("link")
+    assert world.files.rename(do.RenameFile(opened.handle, ("moved",))) == ("moved",)
+    assert (world.root / "moved").is_symlink()
+    world.files.close(do.CloseFile(opened.handle, delete=True))
+    opened = world.open("directory")
+    world.files.check_deletable(do.CheckDeletable(opened.handle))
+    world.files.close(do.CloseFile(opened.handle, delete=True))
+    assert os.listdir(world.root) == ["folder"]
+    assert (world.root / "folder" / "file").read_bytes() == b"inside"
+
+
+def test_a_link_out_that_takes_the_place_of_what_is_open(world: World) -> None:
+    (world.root / "file").write_bytes(b"inside")
+    opened = world.open("file", access=Access.READ | Access.WRITE)
+    os.unlink(world.root / "file")
+    (world.root / "file").symlink_to(world.outside / "secret")
+    world.files.overwrite(do.OverwriteFile(opened.handle))
+    world.files.set(do.SetFile(opened.handle, end_of_file=5, attributes=do.FILE_ATTRIBUTE_READONLY))
+    world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
+    with pytest.raises((Refused, OSError)):
+        world.files.rename(do.RenameFile(opened.handle, ("new",)))
+    with pytest.raises((Refused, OSError)):
+        world.files.close(do.CloseFile(opened.handle, delete=True))
+
+
+def test_a_folder_may_itself_be_reached_over_a_link(world: World) -> None:
+    (world.root / "file").write_bytes(b"inside")
+    link = world.root.with_name("link")
+    link.symlink_to(world.root)
+    world.root = link
+    assert world.attempt("file") == b"inside"
+
+
+# --- what is neither a file nor a directory ---
+
+
+def test_special_files_are_not_touched(world: World) -> None:
+    os.mkfifo(world.root / "fifo")
+    listening = socket.socket(socket.AF_UNIX)
+    with listening:
+        current = os.getcwd()
+        os.chdir(world.root)
+        try:
+            listening.bind("socket")
+        finally:
+            os.chdir(current)
+        special = ["fifo", "socket"]
+        with suppress(PermissionError):
+            os.mknod(world.root / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+            os.mknod(world.root / "disk", stat.S_IFBLK | 0o666, os.makedev(253, 250))
+            special += ["zero", "disk"]
+        (world.root / "to-fifo").symlink_to("fifo")
+        for name in [*special, "to-fifo"]:
+            for access in (Access.NONE, Access.READ, Access.WRITE):
+                with pytest.raises(Refused) as refused:
+                    world.open(name, access=access)
+                assert refused.value.status == codes.STATUS_ACCESS_DENIED
+            assert world.attempt(name, "below") in ("STATUS_OBJECT_PATH_NOT_FOUND", "STATUS_ACCESS_DENIED")
+        assert world.names() == []
+
+
+# --- races ---
+
+
+@contextmanager
+def meanwhile(swap: Any) -> Iterator[None]:
+    """Do that over and over in another thread."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            swap()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def exchange(first: Path, second: Path) -> None:
+    """The two names change what they stand for, one after the other."""
+    passing = first.with_name("passing")
+    os.rename(first, passing)
+    os.rename(second, first)
+    os.rename(passing, second)
+
+
+TURNS = 300
+
+
+def test_a_directory_swapped_for_a_link_while_it_is_opened(world: World) -> None:
+    target = world.root / "a" / "target"
+    target.mkdir(parents=True)
+    (target / "secret").write_bytes(b"inside")
+    (target / "below").mkdir()
+    link = world.root / "a" / "link"
+    link.symlink_to(world.outside)
+    outcomes = set()
+    with meanwhile(lambda: exchange(target, link)):
+        for turn in range(TURNS):
+            outcomes.add(world.attempt("a", "target", "secret"))
+            outcomes.add(world.attempt("A", "TARGET", "SECRET"))
+            with suppress(Refused, OSError):
+                opened = world.open("a", "target", f"new{turn}", disposition=do.FILE_OPEN_IF)
+                world.files.write(do.WriteFile(opened.handle, 0, b"overwritten"))
+                world.files.close(do.CloseFile(opened.handle))
+            with suppress(Refused, OSError):
+                opened = world.open(
+                    "a", "target", "below", f"new{turn}", disposition=do.FILE_CREATE, kind=Kind.DIRECTORY
+                )
+                world.files.close(do.CloseFile(opened.handle, delete=bool(turn % 2)))
+    assert outcomes <= {
+        b"inside",
+        "STATUS_ACCESS_DENIED",
+        "STATUS_OBJECT_PATH_NOT_FOUND",
+        "STATUS_OBJECT_NAME_NOT_FOUND",
+    }
+    assert SECRET not in outcomes
+
+
+def test_a_file_swapped_for_a_link_or_a_fifo_while_it_is_opened(world: World) -> None:
+    target, link, fifo = world.root / "target", world.root / "link", world.root / "fifo"
+    target.write_bytes(b"inside")
+    link.symlink_to(world.outside / "secret")
+    os.mkfifo(fifo)
+    outcomes = set()
+
+    def swap() -> None:
+        exchange(target, link)
+        exchange(target, fifo)
+
+    with meanwhile(swap):
+        for turn in range(TURNS):
+            outcomes.add(world.attempt("target"))
+            with suppress(Refused, OSError):
+                opened = world.open("target", access=Access.WRITE, disposition=do.FILE_OVERWRITE_IF)
+                world.files.overwrite(do.OverwriteFile(opened.handle))
+                world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
+                world.files.set(do.SetFile(opened.handle, attributes=do.FILE_ATTRIBUTE_NORMAL))
+                if turn % 3 == 0:
+                    world.files.link(do.LinkFile(opened.handle, ("linked",), replace=True))
+                world.files.close(do.CloseFile(opened.handle))
+    assert outcomes <= {
+        b"inside",
+        b"",
+        "STATUS_ACCESS_DENIED",
+        "STATUS_OBJECT_NAME_NOT_FOUND",
+        "STATUS_SHARING_VIOLATION",
+    }
+
+
+def test_renaming_into_a_directory_that_is_swapped_for_a_link(world: World) -> None:
+    target, link = world.root / "target", world.root / "link"
+    target.mkdir()
+    link.symlink_to(world.outside / "below")
+    with meanwhile(lambda: exchange(target, link)):
+        for turn in range(TURNS):
+            opened = world.open(f"file{turn}", disposition=do.FILE_CREATE)
+            for effect in (
+                do.RenameFile(opened.handle, ("target", f"new{turn}")),
+                do.RenameFile(opened.handle, ("target", f"new{turn}"), replace=True),
+            ):
+                with suppress(Refused, OSError):
+                    world.files.rename(effect)
+            with suppress(Refused, OSError):
+                world.files.link(do.LinkFile(opened.handle, ("target", f"linked{turn}"), replace=True))
+            with suppress(Refused, OSError):
+                world.files.close(do.CloseFile(opened.handle, delete=True))
+
+
+def test_listing_tells_nothing_of_what_is_outside(world: World) -> None:
+    target, link = world.root / "target", world.root / "link"
+    target.write_bytes(b"inside")
+    link.symlink_to(world.outside / "secret")
+    outside = (world.outside / "secret").stat()
+    with meanwhile(lambda: exchange(target, link)):
+        opened = world.open(access=Access.READ)
+        for _ in range(TURNS):
+            listing = world.files.list(do.ListDirectory(opened.handle, 100_000, restart=True))
+            for entry in listing.entries:
+                assert entry.stat is not None
+                assert entry.stat.file_id != outside.st_ino
+                assert entry.stat.size == len(b"inside")
