@@ -181,6 +181,21 @@ def test_who_wants_more_than_was_paid_for_is_refused() -> None:
         assert (found.status, found.message is None) == (status, bool(status))
 
 
+def test_not_many_more_requests_than_credits_wait_at_a_time() -> None:
+    client, server, session_id = connected(Answering(reply))
+    waiting: list[Request] = []
+    while client.credits and len(waiting) < 5000:
+        client.send(ReadRequest(length=1), session_id=session_id)
+        (request,) = requests(server.receive_data(sent(client)))
+        server.pending(request)
+        client.receive_data(sent(server))
+        waiting.append(request)
+    assert MOST_CREDITS < len(waiting) < 3 * MOST_CREDITS
+    server.respond([Response(waiting[-1], STATUS_ACCESS_DENIED)])
+    client.receive_data(sent(server))
+    assert client.credits
+
+
 # --- signatures and encryption ---
 
 

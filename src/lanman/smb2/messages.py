@@ -7,9 +7,9 @@ given the header too. Fields keep the order of the wire; what most callers never
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from lanman.codes import STATUS_BUFFER_OVERFLOW, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS
 from lanman.errors import MalformedMessage
@@ -1130,66 +1130,76 @@ class ErrorResponse(Message):
 # --- which message is it ---
 
 
-def _unpack_break_request(pdu: memoryview) -> Message:
-    return (LeaseBreak if bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1]) == b"\x24" else OplockBreak).unpack(pdu)
+class _BreakRequest(OplockBreak):
+    """The two messages that share the command, told apart by their size."""
+
+    @classmethod
+    def unpack(cls, pdu: memoryview) -> Any:
+        size = bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1])
+        return (LeaseBreak if size == b"\x24" else OplockBreak).unpack(pdu)
 
 
-def _unpack_break_response(pdu: memoryview) -> Message:
-    size = bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1])
-    if size == b"\x2c":
-        return LeaseBreakNotification.unpack(pdu)
-    return (LeaseBreak if size == b"\x24" else OplockBreak).unpack(pdu)
+class _BreakResponse(OplockBreak):
+    """The three messages that share the command, told apart by their size."""
+
+    @classmethod
+    def unpack(cls, pdu: memoryview) -> Any:
+        size = bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1])
+        if size == b"\x2c":
+            return LeaseBreakNotification.unpack(pdu)
+        return (LeaseBreak if size == b"\x24" else OplockBreak).unpack(pdu)
 
 
-Unpack = Callable[[memoryview], Message]
+class _NoResponse(CancelRequest):
+    """What a CANCEL is answered with."""
 
-REQUESTS: Final[tuple[Unpack, ...]] = (
-    NegotiateRequest.unpack,
-    SessionSetupRequest.unpack,
-    LogoffRequest.unpack,
-    TreeConnectRequest.unpack,
-    TreeDisconnectRequest.unpack,
-    CreateRequest.unpack,
-    CloseRequest.unpack,
-    FlushRequest.unpack,
-    ReadRequest.unpack,
-    WriteRequest.unpack,
-    LockRequest.unpack,
-    IoctlRequest.unpack,
-    CancelRequest.unpack,
-    EchoRequest.unpack,
-    QueryDirectoryRequest.unpack,
-    ChangeNotifyRequest.unpack,
-    QueryInfoRequest.unpack,
-    SetInfoRequest.unpack,
-    _unpack_break_request,
+    @classmethod
+    def unpack(cls, pdu: memoryview) -> Any:
+        raise MalformedMessage("a CANCEL is never answered")
+
+
+REQUESTS: Final[tuple[type[Message], ...]] = (
+    NegotiateRequest,
+    SessionSetupRequest,
+    LogoffRequest,
+    TreeConnectRequest,
+    TreeDisconnectRequest,
+    CreateRequest,
+    CloseRequest,
+    FlushRequest,
+    ReadRequest,
+    WriteRequest,
+    LockRequest,
+    IoctlRequest,
+    CancelRequest,
+    EchoRequest,
+    QueryDirectoryRequest,
+    ChangeNotifyRequest,
+    QueryInfoRequest,
+    SetInfoRequest,
+    _BreakRequest,
 )
 
-
-def _no_response(pdu: memoryview) -> Message:
-    raise MalformedMessage("a CANCEL is never answered")
-
-
-RESPONSES: Final[tuple[Unpack, ...]] = (
-    NegotiateResponse.unpack,
-    SessionSetupResponse.unpack,
-    LogoffResponse.unpack,
-    TreeConnectResponse.unpack,
-    TreeDisconnectResponse.unpack,
-    CreateResponse.unpack,
-    CloseResponse.unpack,
-    FlushResponse.unpack,
-    ReadResponse.unpack,
-    WriteResponse.unpack,
-    LockResponse.unpack,
-    IoctlResponse.unpack,
-    _no_response,
-    EchoResponse.unpack,
-    QueryDirectoryResponse.unpack,
-    ChangeNotifyResponse.unpack,
-    QueryInfoResponse.unpack,
-    SetInfoResponse.unpack,
-    _unpack_break_response,
+RESPONSES: Final[tuple[type[Message], ...]] = (
+    NegotiateResponse,
+    SessionSetupResponse,
+    LogoffResponse,
+    TreeConnectResponse,
+    TreeDisconnectResponse,
+    CreateResponse,
+    CloseResponse,
+    FlushResponse,
+    ReadResponse,
+    WriteResponse,
+    LockResponse,
+    IoctlResponse,
+    _NoResponse,
+    EchoResponse,
+    QueryDirectoryResponse,
+    ChangeNotifyResponse,
+    QueryInfoResponse,
+    SetInfoResponse,
+    _BreakResponse,
 )
 
 # 3.3.4.4: the statuses that are no success and yet come with the command's own response.
@@ -1207,7 +1217,7 @@ def unpack_request(command: int, pdu: memoryview) -> Message:
     """The request in `pdu`, which begins with the header."""
     if command >= len(REQUESTS):
         raise MalformedMessage(f"there is no command {command}")
-    return REQUESTS[command](pdu)
+    return REQUESTS[command].unpack(pdu)
 
 
 def unpack_response(command: int, status: int, pdu: memoryview) -> Message:
@@ -1215,7 +1225,7 @@ def unpack_response(command: int, status: int, pdu: memoryview) -> Message:
     if command >= len(RESPONSES):
         raise MalformedMessage(f"there is no command {command}")
     if status == STATUS_SUCCESS or (command, status) in _PARTIAL:
-        return RESPONSES[command](pdu)
+        return RESPONSES[command].unpack(pdu)
     if command == SMB2_IOCTL and bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1]) == b"\x31":
         # 3.3.4.4: a COPYCHUNK that was refused with INVALID_PARAMETER says how large its chunks might have been.
         return IoctlResponse.unpack(pdu)

@@ -14,7 +14,8 @@ Rules:
   not hold, an unprotected TREE_CONNECT on 3.1.1.
 * A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
   sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
-* Credits: few before the log-on, then twice as many with every answer, up to MOST_CREDITS.
+* Credits: few before the log-on, then twice as many with every answer, up to MOST_CREDITS. Nor can many more requests
+  than that wait at a time.
 """
 
 from __future__ import annotations
@@ -113,6 +114,7 @@ class Request:
     status: int = 0
     async_id: int = 0
     credits_requested: int = 0
+    credited: bool = field(default=False, repr=False)
     session: Session | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
     preauth: bytes = field(default=b"", repr=False)
     establishes: bool = field(default=False, repr=False)
@@ -371,10 +373,10 @@ class ServerConnection(Connection):
             request.credit_charge,
         )
         if request.async_id:
-            # 3.3.4.2: the interim answer brought the credits.
             header.flags |= SMB2_FLAGS_ASYNC_COMMAND
             header.async_id = request.async_id
-        else:
+        if not request.credited:
+            # 3.3.4.2: an interim answer brings the credits, and then this one has none.
             header.credits = self._grant(request.credits_requested)
         message = response.message
         return header, (message if message is not None else ErrorResponse()).parts()
@@ -410,13 +412,15 @@ class ServerConnection(Connection):
     def pending(self, request: Request) -> int:
         """Tell the client that an answer will take its time (3.3.4.2); the AsyncId, which the answer will carry.
 
-        The interim answer brings the credits and is not signed; an encrypted request's is encrypted.
+        The interim answer brings the credits, unless too many requests wait already: then their answers will. It is not
+        signed; an encrypted request's is encrypted.
         """
         if self._requests.get(request.message_id) is not request:
             raise LocalProtocolError(f"message {request.message_id} does not wait for an answer")
         if not request.async_id:
             self._last_async_id += 1
             request.async_id = self._last_async_id
+            request.credited = len(self._requests) <= MOST_CREDITS
             header = Header(
                 request.command,
                 request.message_id,
@@ -424,7 +428,7 @@ class ServerConnection(Connection):
                 0,
                 SMB2_FLAGS_SERVER_TO_REDIR | SMB2_FLAGS_ASYNC_COMMAND,
                 STATUS_PENDING,
-                self._grant(request.credits_requested),
+                self._grant(request.credits_requested) if request.credited else 0,
                 request.credit_charge,
                 async_id=request.async_id,
             )
@@ -555,7 +559,7 @@ class ServerConnection(Connection):
 
     def _settle(self, offer: NegotiateRequest, dialect: int, capabilities: int, cipher: int, signing: int) -> None:
         sizes = [65536] * 3 if dialect == Dialect.SMB_2_0_2 else self._sizes
-        self._offer = offer
+        self._offer = offer if dialect < Dialect.SMB_3_1_1 else None  # for validate_negotiate_info alone
         self.negotiated = Negotiated(
             dialect=dialect,
             max_transact_size=sizes[0],
