@@ -32,6 +32,7 @@ from lanman.net.disk.system import (
     Refused,
     can_reopen,
     facts,
+    is_shareable,
     reachable,
     rename_to_nothing,
     set_aside,
@@ -625,16 +626,18 @@ class Files:
         try:
             if found.is_symlink():
                 path = (*(handle.place.path if handle.place is not None else ()), raw)
-                there = handle.folder.inside(path)
-                if there is None:
+                inside = handle.folder.inside(path)
+                if inside is None:
                     return None
-                return Entry(name, attributes.file_stat(there, None, raw) if details else None)
+                return Entry(name, attributes.file_stat(inside, None, raw) if details else None)
             if not found.is_dir(follow_symlinks=False) and not found.is_file(follow_symlinks=False):
                 return None
             if not details:
                 return Entry(name, None)
-            kept = attributes.read_kept(handle.descriptor, raw)
-            return Entry(name, attributes.file_stat(facts(handle.descriptor, raw), kept, raw))
+            there = facts(handle.descriptor, raw)
+            if not is_shareable(there.mode):
+                return None  # it was, when the directory was read
+            return Entry(name, attributes.file_stat(there, attributes.read_kept(handle.descriptor, raw), raw))
         except OSError:
             return None  # gone since, or in a directory that may be read and not entered
 
