@@ -5,6 +5,7 @@ The script stands where the connection stands, so these are the answers that ser
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.manage import remote
-from lanman.manage.remote import RemoteManager, split_server
+from lanman.manage.link import split_server
+from lanman.manage.remote import RemoteManager
 from lanman.net.logon import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 from lanman.rpc import srvsvc
@@ -566,6 +568,20 @@ async def test_closing_may_be_denied_where_listing_is_not() -> None:
     with pytest.raises(AccessDenied) as raised:
         await script.manager().close_file(11)
     assert "admin users" in (raised.value.hint or "")
+
+
+async def test_a_samba_that_takes_too_long_over_its_files_may_be_told_not_to() -> None:
+    async def silent(request: Any, *, again: bool = True) -> Any:
+        await asyncio.Event().wait()
+
+    script = Script(samba=True)
+    script.call = silent  # type: ignore[method-assign]
+    with pytest.raises(ConnectionLost) as raised:
+        await RemoteManager(script, timeout=0.001, deadline=None).files()
+    assert "enum count locks" in (raised.value.hint or "")
+    with pytest.raises(ConnectionLost) as raised:
+        await RemoteManager(script, timeout=0.001, deadline=None).sessions()
+    assert "--timeout" in (raised.value.hint or "")
 
 
 # --- configuration

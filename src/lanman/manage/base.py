@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from lanman.net.logon import Credentials
     from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TimeOfDay, TransportInfo
+    from lanman.rpc.ndr import Call, Response
+
+R = TypeVar("R", bound="Response")
 
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
@@ -186,6 +189,21 @@ class Manager(ABC):
     async def transports(self) -> list[TransportInfo]:
         """What the server listens on (NetrServerTransportEnum, MS-SRVS 3.1.4.25)."""
 
+    # --- what the methods above are made of
+
+    @property
+    def is_samba(self) -> bool:
+        """Whether the server is Samba's smbd, whose answers to `call` often mean something else than they say."""
+        return False
+
+    async def call(self, request: Call[R], *, again: bool = True) -> R:
+        """Make one call of MS-SRVS and give its answer as it came: any level, any status, one page, nothing corrected.
+
+        For programs that want the protocol itself. A question is asked `again`, once, where the connection turns out
+        to be dead; an order should not be. Raises Win32Error for an RPC fault, and 50 where a Manager has no protocol.
+        """
+        raise Win32Error(codes.ERROR_NOT_SUPPORTED, f"\\\\{self.server}: is not managed by calls of MS-SRVS")
+
 
 def open_manager(
     server: str | None = None,
@@ -224,7 +242,7 @@ def canonical_client(name: str) -> str:
     >>> canonical_client("//PC7"), canonical_client(r"\\\\[0:0::1]"), canonical_client("::ffff:10.0.0.1")
     ('pc7', '::1', '10.0.0.1')
     """
-    bare = name.strip().lstrip("\\/")
+    bare = name.strip().lstrip("\\/").strip()
     if bare.startswith("[") and bare.endswith("]"):
         bare = bare[1:-1]
     try:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.net.logon import Credentials
+    from lanman.rpc.ndr import Call, Response
 
+R = TypeVar("R", bound="Response")
 T = TypeVar("T")
 
 
@@ -143,6 +145,13 @@ class BlockingManager:
 
     def transports(self) -> list[TransportInfo]:
         return self._background.run(self._manager.transports())
+
+    @property
+    def is_samba(self) -> bool:
+        return self._manager.is_samba
+
+    def call(self, request: Call[R], *, again: bool = True) -> R:
+        return self._background.run(self._manager.call(request, again=again))
 
 
 class _Background:

@@ -18,8 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
@@ -38,7 +37,7 @@ from lanman.manage.base import (
     select_sessions,
     unc_client,
 )
-from lanman.net.client import Pipe, SmbClient
+from lanman.manage.link import Link, SmbLink, split_server
 from lanman.net.dial import Within
 from lanman.net.logon import Credentials
 from lanman.net.resolve import addresses_of
@@ -72,9 +71,6 @@ from lanman.rpc.srvsvc import (
 R = TypeVar("R", bound=Response)
 T = TypeVar("T")
 
-# How many pipes one Manager keeps open at a time: a pipe carries one call after the other.
-MAX_PIPES: Final = 4
-
 # An answer that only says that this level, or this call, is not to be had.
 _LEVEL_REFUSED: Final = frozenset(
     {
@@ -104,32 +100,6 @@ _PATIENCE: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 _granted: dict[tuple[str, int, str, str], int] = {}
 """The level that a server granted last: by server, port, user and kind of question."""
-
-
-class Link(Protocol):
-    """What carries the calls of MS-SRVS to a server."""
-
-    server: str
-    """The server's name, without backslashes."""
-    port: int
-    credentials: Credentials
-    local_address: str
-    """The address of this machine that the server sees; empty where there is none."""
-    is_samba: bool
-
-    @property
-    def alive(self) -> bool:
-        """Whether the connection that the last call went over still stands."""
-
-    @property
-    def doing(self) -> str:
-        """What is being waited for, in words."""
-
-    async def call(self, request: Call[R], *, again: bool = True) -> R:
-        """Make a call. A question whose connection turns out to be dead is asked `again`, once."""
-
-    async def close(self) -> None:
-        """Leave politely; a later call connects again."""
 
 
 class RemoteManager(Manager):
@@ -313,12 +283,17 @@ class RemoteManager(Manager):
     async def files(
         self, *, path: str | None = None, user: str | None = None, client: str | None = None
     ) -> list[FileInfo]:
-        async with self._within():
-            entries = await self._files_of_client(client) if client is not None else await self._files()
-            if path is not None:
-                matches = path_matcher(path)
-                entries = [entry for entry in entries if matches(entry.path)]
-            return [entry for entry in entries if user is None or same_user(entry.user_name, user)]
+        try:
+            async with self._within():
+                entries = await self._files_of_client(client) if client is not None else await self._files()
+        except ConnectionLost as error:
+            if self._link.is_samba and error.code == codes.ERROR_SEM_TIMEOUT:
+                error.hint = samba.SLOW_HINT
+            raise
+        if path is not None:
+            matches = path_matcher(path)
+            entries = [entry for entry in entries if matches(entry.path)]
+        return [entry for entry in entries if user is None or same_user(entry.user_name, user)]
 
     async def _files(self, user_or_client: str | None = None) -> list[FileInfo]:
         # An empty string is a user without a name to Samba: NULL is what means everyone.
@@ -504,6 +479,16 @@ class RemoteManager(Manager):
             except Win32Error as error:
                 raise self._missing(error, "list of transports") from error
 
+    # --- the protocol itself
+
+    @property
+    def is_samba(self) -> bool:
+        return self._link.is_samba
+
+    async def call(self, request: Call[R], *, again: bool = True) -> R:
+        async with self._within():
+            return await self._link.call(request, again=again)
+
     # --- how questions are asked
 
     @property
@@ -580,88 +565,6 @@ class RemoteManager(Manager):
         return _denied_hint(self._link.credentials, self.server)
 
 
-@dataclass(slots=True)
-class SmbLink:
-    """The SMB connection of a Manager: made when needed, and a few pipes on it that calls take turns on."""
-
-    server: str
-    port: int
-    credentials: Credentials
-    encrypt: bool = False
-    local_address: str = ""
-    is_samba: bool = False
-    _client: SmbClient | None = None
-    _idle: list[Pipe] = field(default_factory=list)
-    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PIPES))
-    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def alive(self) -> bool:
-        return self._client is not None and self._client.error is None
-
-    @property
-    def doing(self) -> str:
-        """What is being waited for, in words."""
-        return self._client.doing if self._client is not None else f"\\\\{self.server}: no answer"
-
-    async def connect(self) -> SmbClient:
-        """The live connection, made and logged on now if there is none."""
-        async with self._connecting:
-            if self._client is not None and self._client.error is None:
-                return self._client
-            await self._drop()
-            self._client = client = SmbClient(self.server, self.port, self.credentials, encrypt=self.encrypt)
-            try:
-                await client.connect()
-                await client.log_on()
-                self._idle.append(await client.open_pipe("srvsvc"))
-            except BaseException:
-                await client.abort()
-                raise
-            self.local_address = client.local_address
-            self.is_samba = samba.is_samba(client.negotiated.server_guid)
-            return client
-
-    async def call(self, request: Call[R], *, again: bool = True) -> R:
-        """Make a call. A question whose connection turns out to be dead is asked `again`, once."""
-        try:
-            return await self._call(request)
-        except ConnectionLost:
-            await self._drop()
-            if not again:
-                raise
-        return await self._call(request)
-
-    async def _call(self, request: Call[R]) -> R:
-        async with self._places:
-            client = await self.connect()
-            pipe = self._idle.pop() if self._idle else await client.open_pipe("srvsvc")
-            try:
-                return await pipe.call(request)
-            finally:
-                if pipe.usable and pipe.client is self._client:
-                    self._idle.append(pipe)
-                elif pipe.client.error is None:
-                    pipe.abandon()
-
-    async def _drop(self) -> None:
-        self._idle.clear()
-        client, self._client = self._client, None
-        if client is not None:
-            await client.abort()
-
-    async def abort(self) -> None:
-        """Hang up at once; a later call connects again."""
-        await self._drop()
-
-    async def close(self) -> None:
-        """Log off and hang up; a later call connects again."""
-        self._idle.clear()
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-
 @contextlib.asynccontextmanager
 async def open_remote(
     server: str,
@@ -685,30 +588,6 @@ async def open_remote(
         await link.abort()
         raise
     await manager.close()
-
-
-def split_server(server: str, port: int) -> tuple[str, int]:
-    """The name and port of a server written `fs1`, `\\\\fs1`, `//fs1/`, `fs1:4455`, `::1` or `[::1]:4455`.
-
-    Raises Win32Error 2351 for a name that cannot be one, 87 for a port that cannot be one.
-    """
-    bare = server.strip().strip("\\/")
-    host, separator, number = bare.rpartition(":")
-    if separator and (":" not in host or host.endswith("]")):
-        bare = host
-        if not (number.isascii() and number.isdigit()):
-            raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{number!r} is not a port: 1 to 65535")
-        port = int(number)
-    if not 1 <= port <= 65535:
-        raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{port} is not a port: 1 to 65535")
-    bare = bare.removeprefix("[").removesuffix("]")
-    if not bare or any(character in bare for character in "\\/ \0"):
-        raise Win32Error(
-            codes.NERR_InvalidComputer,
-            f"{server!r}: {codes.win32_text(codes.NERR_InvalidComputer)}",
-            hint="a server is written \\\\name, name, name:port or as an address",
-        )
-    return bare, port
 
 
 # --- small words

@@ -1,0 +1,155 @@
+"""What carries a Manager's calls to a server, and comes back when it was lost.
+
+A link connects when it is first needed. Calls take turns on a few pipes of one connection, since a pipe carries one
+call after the other. A question whose connection turns out to be dead is asked once more on a new one; an order is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from lanman import codes
+from lanman.errors import ConnectionLost, Win32Error
+from lanman.manage import samba
+from lanman.net.client import Pipe, SmbClient
+from lanman.net.logon import Credentials
+from lanman.rpc.ndr import Call, Response
+
+R = TypeVar("R", bound=Response)
+
+# How many pipes one Manager keeps open at a time.
+MAX_PIPES: Final = 4
+
+
+class Link(Protocol):
+    """What carries the calls of MS-SRVS to a server."""
+
+    server: str
+    """The server's name, without backslashes."""
+    port: int
+    credentials: Credentials
+    local_address: str
+    """The address of this machine that the server sees; empty where there is none."""
+    is_samba: bool
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection that the last call went over still stands."""
+
+    @property
+    def doing(self) -> str:
+        """What is being waited for, in words."""
+
+    async def call(self, request: Call[R], *, again: bool = True) -> R:
+        """Make a call. A question whose connection turns out to be dead is asked `again`, once."""
+
+    async def close(self) -> None:
+        """Leave politely; a later call connects again."""
+
+
+@dataclass(slots=True)
+class SmbLink:
+    """The SMB connection of a Manager: made when needed, and a few pipes on it that calls take turns on."""
+
+    server: str
+    port: int
+    credentials: Credentials
+    encrypt: bool = False
+    local_address: str = ""
+    is_samba: bool = False
+    _client: SmbClient | None = None
+    _idle: list[Pipe] = field(default_factory=list)
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PIPES))
+    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def alive(self) -> bool:
+        return self._client is not None and self._client.error is None
+
+    @property
+    def doing(self) -> str:
+        """What is being waited for, in words."""
+        return self._client.doing if self._client is not None else f"\\\\{self.server}: no answer"
+
+    async def connect(self) -> SmbClient:
+        """The live connection, made and logged on now if there is none."""
+        async with self._connecting:
+            if self._client is not None and self._client.error is None:
+                return self._client
+            await self._drop()
+            self._client = client = SmbClient(self.server, self.port, self.credentials, encrypt=self.encrypt)
+            try:
+                await client.connect()
+                await client.log_on()
+                self._idle.append(await client.open_pipe("srvsvc"))
+            except BaseException:
+                await client.abort()
+                raise
+            self.local_address = client.local_address
+            self.is_samba = samba.is_samba(client.negotiated.server_guid)
+            return client
+
+    async def call(self, request: Call[R], *, again: bool = True) -> R:
+        """Make a call. A question whose connection turns out to be dead is asked `again`, once."""
+        try:
+            return await self._call(request)
+        except ConnectionLost:
+            await self._drop()
+            if not again:
+                raise
+        return await self._call(request)
+
+    async def _call(self, request: Call[R]) -> R:
+        async with self._places:
+            client = await self.connect()
+            pipe = self._idle.pop() if self._idle else await client.open_pipe("srvsvc")
+            try:
+                return await pipe.call(request)
+            finally:
+                if pipe.usable and pipe.client is self._client:
+                    self._idle.append(pipe)
+                elif pipe.client.error is None:
+                    pipe.abandon()
+
+    async def _drop(self) -> None:
+        self._idle.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.abort()
+
+    async def abort(self) -> None:
+        """Hang up at once; a later call connects again."""
+        await self._drop()
+
+    async def close(self) -> None:
+        """Log off and hang up; a later call connects again."""
+        self._idle.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+def split_server(server: str, port: int) -> tuple[str, int]:
+    """The name and port of a server written `fs1`, `\\\\fs1`, `//fs1/`, `fs1:4455`, `::1` or `[::1]:4455`.
+
+    Raises Win32Error 2351 for a name that cannot be one, 87 for a port that cannot be one.
+    """
+    bare = server.strip().strip("\\/")
+    host, separator, number = bare.rpartition(":")
+    if separator and (":" not in host or host.endswith("]")):
+        bare = host
+        if not (number.isascii() and number.isdigit()):
+            raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{number!r} is not a port: 1 to 65535")
+        port = int(number)
+    if not 1 <= port <= 65535:
+        raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{port} is not a port: 1 to 65535")
+    bare = bare.removeprefix("[").removesuffix("]")
+    if not bare or any(character in bare for character in "\\/ \0"):
+        raise Win32Error(
+            codes.NERR_InvalidComputer,
+            f"{server!r}: {codes.win32_text(codes.NERR_InvalidComputer)}",
+            hint="a server is written \\\\name, name, name:port or as an address",
+        )
+    return bare, port
