@@ -5,7 +5,7 @@
 lanman, impacket and smbprotocol visit the same smbd in turns within one run, so that what else the machine does falls
 on all of them. Each has all its modules loaded and one visit behind it. smbprotocol has no srvsvc: it is handed the two
 DCE/RPC requests ready made and its answer is not decoded, which favours it. Samba's bindings run in the system's
-Python, if that has them. Without --server an smbd is started from a scratch folder (as root: a standalone smbd wants to be).
+Python, if that has them. Without --server an smbd is started from a scratch folder, which takes root.
 """
 
 from __future__ import annotations
