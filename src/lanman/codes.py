@@ -308,6 +308,7 @@ STATUS_INVALID_DEVICE_REQUEST: Final = 0xC0000010
 STATUS_END_OF_FILE: Final = 0xC0000011
 STATUS_MORE_PROCESSING_REQUIRED: Final = 0xC0000016
 STATUS_NO_MEMORY: Final = 0xC0000017
+STATUS_INVALID_VIEW_SIZE: Final = 0xC000001F
 STATUS_ACCESS_DENIED: Final = 0xC0000022
 STATUS_BUFFER_TOO_SMALL: Final = 0xC0000023
 STATUS_OBJECT_TYPE_MISMATCH: Final = 0xC0000024
@@ -840,6 +841,7 @@ _NTSTATUS_TEXTS: Final = {
     STATUS_NO_MEMORY: (
         "Not enough virtual memory or paging file quota is available to complete the specified operation."
     ),
+    STATUS_INVALID_VIEW_SIZE: "The specified view size is not valid for the section.",
     STATUS_ACCESS_DENIED: "A process has requested access to an object but has not been granted those access rights.",
     STATUS_BUFFER_TOO_SMALL: (
         "The buffer is too small to contain the entry. No information has been written to the buffer."

@@ -19,12 +19,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
 from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
+from lanman.server.files.table import Files
+from lanman.server.files.target import DiskShare
 from lanman.server.handlers import COMMANDS, Command, Needs
 from lanman.server.logon import Logon, Throttle
 from lanman.server.pipes import Pipes
@@ -40,6 +42,7 @@ from lanman.service import (
     Session,
     SessionClosed,
     Share,
+    ShareRemoved,
     State,
     TreeConnect,
     TreeDisconnected,
@@ -69,6 +72,12 @@ _NO_HANDLER: Final = Command(lambda context, message: Reply(codes.STATUS_NOT_SUP
 
 
 Encryption = Literal["off", "offered", "required"]
+
+T = TypeVar("T")
+
+
+def _no_matter(result: Any, status: int, now: float) -> None:
+    """Nobody wants to know what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +284,8 @@ class ConnectionDispatch:
             context.tree = session.trees.get(chain.tree_id)
             if context.tree is None:
                 return Reply(codes.STATUS_NETWORK_NAME_DELETED)
+            if context.tree.target.encrypt and not request.encrypted:
+                return Reply(codes.STATUS_ACCESS_DENIED)  # 3.3.5.2.11
         return command.handler(context, request.message)
 
     def _session_status(self, session: WireSession, request: Request, command: Command) -> int:
@@ -311,7 +322,7 @@ class ConnectionDispatch:
         waiting = Waiting(chain, context, lambda: None)
         self._waiting[context.request.message_id] = waiting
         if isinstance(outcome, Park):
-            waiting.stop, waiting.cancellable = outcome.cancel, True
+            waiting.stop, waiting.cancellable = outcome.cancel, not outcome.brief
             outcome.start(lambda reply, then: self._resume(waiting, reply, then))
         elif isinstance(outcome, Later):
             proceed = outcome.then
@@ -323,7 +334,7 @@ class ConnectionDispatch:
         # protects them, and clients differ about it.
         if context.request.command in (SMB2_NEGOTIATE, SMB2_SESSION_SETUP) or waiting.over:
             return
-        if isinstance(outcome, Park):
+        if isinstance(outcome, Park) and not outcome.brief:
             self._tell_pending(waiting)
         else:
             waiting.pending_timer = self.server.timers.at(
@@ -387,7 +398,7 @@ class ConnectionDispatch:
             context.now,
         )
 
-    def open_closed(self, opened: Open, now: float) -> None:
+    def open_closed(self, opened: Open, reason: Reason, now: float) -> None:
         """3.3.4.17, the wire's part."""
         session = self.sessions.get(opened.session.session_id)
         wire_open = session.opens.get(opened.file_id) if session is not None else None
@@ -396,7 +407,14 @@ class ConnectionDispatch:
         if wire_open is self.speaking:
             wire_open.closing = True
             return
-        self._cancel(lambda waiting: waiting.context.opened is wire_open, now)
+        wire_open.ended(now)
+        # I/O that was under way when the client itself closed the file comes to its end.
+        self._cancel(
+            lambda waiting: (
+                waiting.context.opened is wire_open and (waiting.cancellable or reason is not Reason.CLOSED)
+            ),
+            now,
+        )
         self.release(wire_open)
 
     def release(self, wire_open: WireOpen) -> None:
@@ -535,11 +553,14 @@ class ServerDispatch:
         self._file_ids = count(1)
         self._tickets = count(1)
         self._performing: dict[int, tuple[ConnectionDispatch, Waiting, Perform[Any]]] = {}
+        self._apart: dict[int, Callable[[Any, int, float], None]] = {}
         self._effects: list[tuple[int, Effect[Any]]] = []
         self._ready: dict[ConnectionDispatch, None] = {}
         self._unauthenticated = 0
         self._unauthenticated_of: dict[str, int] = {}
         self._ipc = PipeShare(pipes, settings.null_pipes)
+        self.files = Files(self)
+        self._folders: dict[Share, DiskShare] = {}
         self._hint = self.new_acceptor().hint_token()
         service.listen(self._heard)
 
@@ -561,10 +582,18 @@ class ServerDispatch:
 
     def completed(self, ticket: int, result: Any, now: float) -> bool:
         """An effect has been performed, and this came of it. False: nobody waits for it any more, so undo it."""
+        if (then := self._apart.pop(ticket, None)) is not None:
+            self.now = now
+            then(result, codes.STATUS_SUCCESS, now)
+            return True
         return self._finish_effect(ticket, lambda perform: perform.then(result, now), now)
 
     def failed(self, ticket: int, status: int, now: float) -> None:
         """An effect could not be performed; `status` is an NTSTATUS."""
+        if (then := self._apart.pop(ticket, None)) is not None:
+            self.now = now
+            then(None, status, now)
+            return
         self._finish_effect(
             ticket, lambda perform: perform.failed(status, now) if perform.failed else Reply(status), now
         )
@@ -601,6 +630,13 @@ class ServerDispatch:
         self._performing[ticket] = connection, waiting, perform
         self._effects.append((ticket, perform.effect))
         return lambda: self._abandon(ticket)
+
+    def perform_apart(self, effect: Effect[T], then: Callable[[T | None, int, float], None] = _no_matter) -> None:
+        """Have an effect performed that is no request's: whoever asked may be gone when it is. `then` gets the result
+        and STATUS_SUCCESS, or None and why not."""
+        ticket = next(self._tickets)
+        self._apart[ticket] = then
+        self._effects.append((ticket, effect))
 
     def _abandon(self, ticket: int) -> None:
         self._performing.pop(ticket, None)
@@ -667,7 +703,9 @@ class ServerDispatch:
         """What stands behind a share."""
         if share.type & 0xFFFF == STYPE_IPC:
             return self._ipc
-        raise NotImplementedError(share.name)
+        if (target := self._folders.get(share)) is None:
+            target = self._folders[share] = DiskShare(share, self.files)
+        return target
 
     def is_null_share(self, name: str) -> bool:
         """MS-SRVS 3.1.6.18: whether a null session may connect to it."""
@@ -677,10 +715,12 @@ class ServerDispatch:
         """The domain's stream of events."""
         if isinstance(event, FileClosed):
             for connection in self._connections_of(event.open.session):
-                connection.open_closed(event.open, self.now)
+                connection.open_closed(event.open, event.reason, self.now)
         elif isinstance(event, TreeDisconnected):
             for connection in self._connections_of(event.tree_connect.session):
                 connection.tree_disconnected(event.tree_connect)
+        elif isinstance(event, ShareRemoved):
+            self._folders.pop(event.share, None)
         elif isinstance(event, SessionClosed):
             for connection in self._connections_of(event.session):
                 connection.session_closed(event.session, event.reason, self.now)

@@ -3,7 +3,7 @@
     Reply       the answer
     Perform     I/O first, then go on: the effect says what, `then` takes its result
     Later       a moment first, then go on
-    Park        somebody else will have the answer: a pipe that has yet to speak, a lock that is held
+    Park        somebody else will have the answer, or know how to go on: a pipe that has yet to speak, a held lock
 
 Handlers touch no disk and no clock, and never wait. An effect names the I/O with all that it needs; floor 3 performs
 it in a bounded pool and feeds the result back, and dispatch goes on where the handler left off. The order of replies
@@ -67,10 +67,14 @@ class Later:
 
 @dataclass(slots=True)
 class Park:
-    """Whoever `start` is told of this request answers it by `resume`; `cancel` makes them forget it."""
+    """Whoever `start` is told of this request goes on with it by `resume`; `cancel` makes them forget it.
 
-    start: Callable[[Callable[[Reply, float], None]], None]
+    Its client is told at once that it waits and may cancel it, unless it is `brief`, as I/O is.
+    """
+
+    start: Callable[[Callable[[Outcome, float], None]], None]
     cancel: Callable[[], None]
+    brief: bool = False
 
 
 Outcome = Reply | Perform[Any] | Later | Park

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from lanman import codes
-from lanman.server.effects import Outcome, Perform, Reply
+from lanman.server.effects import Outcome, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
 from lanman.server.state import Context, WireTree
@@ -26,12 +26,16 @@ from lanman.smb2.constants import (
     FSCTL_QUERY_NETWORK_INTERFACE_INFO,
     FSCTL_VALIDATE_NEGOTIATE_INFO,
     SMB2_0_IOCTL_IS_FSCTL,
+    SMB2_CHANGE_NOTIFY,
     SMB2_CLOSE,
     SMB2_CREATE,
     SMB2_ECHO,
     SMB2_FLUSH,
     SMB2_IOCTL,
+    SMB2_LOCK,
     SMB2_LOGOFF,
+    SMB2_OPLOCK_BREAK,
+    SMB2_QUERY_DIRECTORY,
     SMB2_QUERY_INFO,
     SMB2_READ,
     SMB2_SESSION_SETUP,
@@ -42,12 +46,17 @@ from lanman.smb2.constants import (
     SMB2_WRITE,
 )
 from lanman.smb2.messages import (
+    ChangeNotifyRequest,
     CloseRequest,
     CreateRequest,
     EchoRequest,
     EchoResponse,
     FlushRequest,
     IoctlRequest,
+    LockRequest,
+    Message,
+    OplockBreak,
+    QueryDirectoryRequest,
     QueryInfoRequest,
     ReadRequest,
     SetInfoRequest,
@@ -88,6 +97,10 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
     if session.anonymous and target.share_type != SMB2_SHARE_TYPE_PIPE and not connection.server.is_null_share(name):
         connection.server.service.statistics.permerrors += 1
         return Reply(codes.STATUS_ACCESS_DENIED)
+    maximal_access = target.access_for(session)
+    if not maximal_access or (target.encrypt and not connection.can_encrypt):
+        connection.server.service.statistics.permerrors += 1
+        return Reply(codes.STATUS_ACCESS_DENIED)
     wire_session = context.wire_session
     wire_session.last_tree_id += 1
     try:
@@ -98,13 +111,13 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
         # 3.3.5.7: a full share; a session that has too many is short of something else.
         full = error.limit is Limit.SHARE_USERS
         return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if full else codes.STATUS_INSUFFICIENT_RESOURCES)
-    wire_session.trees[tree_connect.tree_id] = WireTree(tree_connect, target)
+    wire_session.trees[tree_connect.tree_id] = WireTree(tree_connect, target, maximal_access)
     return Reply(
         message=TreeConnectResponse(
             share_type=target.share_type,
             share_flags=target.share_flags,
             capabilities=target.capabilities,
-            maximal_access=target.maximal_access,
+            maximal_access=maximal_access,
         ),
         tree_id=tree_connect.tree_id,
     )
@@ -122,21 +135,12 @@ def handle_create(context: Context, message: CreateRequest) -> Outcome:
 
 
 def handle_close(context: Context, message: CloseRequest) -> Outcome:
-    """SMB2 CLOSE (MS-SMB2 3.3.5.10). The domain is told when the open has said that it is closed."""
+    """SMB2 CLOSE (MS-SMB2 3.3.5.10). It is closed from this moment on, however long the disk takes over it."""
     opened = context.find_open(message.file_id)
     if opened is None:
         return Reply(codes.STATUS_FILE_CLOSED)
     outcome = opened.close(context, message)
-    service = context.connection.server.service
-    if isinstance(outcome, Perform):
-        proceed = outcome.then
-
-        def then(result: Any, now: float) -> Outcome:
-            service.close_open(opened.opened)
-            return proceed(result, now)
-
-        return Perform(outcome.effect, then, outcome.failed)
-    service.close_open(opened.opened)
+    context.connection.server.service.close_open(opened.opened)
     return outcome
 
 
@@ -180,6 +184,40 @@ def handle_set_info(context: Context, message: SetInfoRequest) -> Outcome:
     """SMB2 SET_INFO (MS-SMB2 3.3.5.21)."""
     opened = context.find_open(message.file_id)
     return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.set_info(context, message)
+
+
+def handle_lock(context: Context, message: LockRequest) -> Outcome:
+    """SMB2 LOCK (MS-SMB2 3.3.5.14)."""
+    opened = context.find_open(message.file_id)
+    return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.lock(context, message)
+
+
+def handle_query_directory(context: Context, message: QueryDirectoryRequest) -> Outcome:
+    """SMB2 QUERY_DIRECTORY (MS-SMB2 3.3.5.18)."""
+    opened = context.find_open(message.file_id)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    if message.output_buffer_length > context.connection.max_transact_size:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    return opened.query_directory(context, message)
+
+
+def handle_change_notify(context: Context, message: ChangeNotifyRequest) -> Outcome:
+    """SMB2 CHANGE_NOTIFY (MS-SMB2 3.3.5.19)."""
+    opened = context.find_open(message.file_id)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    if message.output_buffer_length > context.connection.max_transact_size:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+    return opened.change_notify(context, message)
+
+
+def handle_oplock_break(context: Context, message: Message) -> Outcome:
+    """SMB2 OPLOCK_BREAK Acknowledgment (MS-SMB2 3.3.5.22). There are no leases here to be acknowledged."""
+    if not isinstance(message, OplockBreak):
+        return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+    opened = context.find_open(message.file_id)
+    return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.oplock_break(context, message)
 
 
 def handle_echo(context: Context, message: EchoRequest) -> Outcome:
@@ -265,4 +303,8 @@ COMMANDS: Final[Mapping[int, Command]] = {
     SMB2_ECHO: Command(handle_echo, Needs.NOTHING),
     SMB2_QUERY_INFO: Command(handle_query_info, Needs.TREE),
     SMB2_SET_INFO: Command(handle_set_info, Needs.TREE),
+    SMB2_LOCK: Command(handle_lock, Needs.TREE, expired=True),
+    SMB2_QUERY_DIRECTORY: Command(handle_query_directory, Needs.TREE),
+    SMB2_CHANGE_NOTIFY: Command(handle_change_notify, Needs.TREE),
+    SMB2_OPLOCK_BREAK: Command(handle_oplock_break, Needs.TREE),
 }

@@ -1,4 +1,4 @@
-"""What tree connects lead to: IPC$ with its pipes. (Folders come in here beside it.)"""
+"""IPC$, the tree connect that leads to pipes. Those that lead to folders are in `files`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from lanman.server.effects import Outcome, Reply
 from lanman.server.pipes import FILE_ATTRIBUTE_NORMAL, PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
 from lanman.server.state import Context, Target
-from lanman.service import LimitReached
+from lanman.service import LimitReached, Session
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
 from lanman.smb2.messages import CreateRequest, CreateResponse
 
 # What MAXIMUM_ALLOWED and the generic rights come to on a pipe: read, write, append, the attributes, READ_CONTROL and
 # SYNCHRONIZE; Windows clients ask for exactly this (MS-SMB2 4.4).
 PIPE_ACCESS: Final = 0x0012019F
+PIPE_SHARE_ACCESS: Final = 0x001F00A9  # as Samba 4.17 and Windows 2019 have it
 GENERIC: Final = 0xF2000000  # GENERIC_READ, _WRITE, _EXECUTE, _ALL and MAXIMUM_ALLOWED
 
 FILE_OPENED: Final = 1
@@ -27,11 +28,14 @@ class PipeShare(Target):
     share_type = SMB2_SHARE_TYPE_PIPE
     share_flags = SMB2_SHAREFLAG_NO_CACHING
     capabilities = 0
-    maximal_access = 0x001F00A9  # as Samba 4.17 and Windows 2019 have it
 
     def __init__(self, pipes: Pipes, null_pipes: frozenset[str]) -> None:
         self._pipes = pipes
         self._null_pipes = null_pipes
+
+    def access_for(self, session: Session) -> int:
+        """The same for everybody; who may open what is the pipes' business."""
+        return PIPE_SHARE_ACCESS
 
     def create(self, context: Context, message: CreateRequest) -> Outcome:
         """3.3.5.9 for a pipe."""

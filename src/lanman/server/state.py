@@ -16,10 +16,14 @@ from lanman import codes
 from lanman.server.effects import Outcome, Reply
 from lanman.service import Open, Session, TreeConnect
 from lanman.smb2.messages import (
+    ChangeNotifyRequest,
     CloseRequest,
     CreateRequest,
     FlushRequest,
     IoctlRequest,
+    LockRequest,
+    OplockBreak,
+    QueryDirectoryRequest,
     QueryInfoRequest,
     ReadRequest,
     SetInfoRequest,
@@ -66,6 +70,7 @@ class WireTree:
 
     tree_connect: TreeConnect
     target: Target
+    maximal_access: int = 0
 
 
 class Target(ABC):
@@ -74,7 +79,11 @@ class Target(ABC):
     share_type: int
     share_flags: int
     capabilities: int
-    maximal_access: int
+    encrypt = False  # Share.EncryptData: what comes unencrypted is refused
+
+    @abstractmethod
+    def access_for(self, session: Session) -> int:
+        """The most that a session may do here (TreeConnect.MaximalAccess); 0: it may not connect."""
 
     @abstractmethod
     def create(self, context: Context, message: CreateRequest) -> Outcome:
@@ -111,9 +120,25 @@ class WireOpen(ABC):
     def set_info(self, context: Context, message: SetInfoRequest) -> Outcome:
         return Reply(codes.STATUS_NOT_SUPPORTED)
 
+    def lock(self, context: Context, message: LockRequest) -> Outcome:
+        return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
+
+    def query_directory(self, context: Context, message: QueryDirectoryRequest) -> Outcome:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+
+    def change_notify(self, context: Context, message: ChangeNotifyRequest) -> Outcome:
+        return Reply(codes.STATUS_INVALID_PARAMETER)
+
+    def oplock_break(self, context: Context, message: OplockBreak) -> Outcome:
+        return Reply(codes.STATUS_INVALID_OPLOCK_PROTOCOL)
+
+    def ended(self, now: float) -> None:
+        """It is about to be released. Requests that wait on it are cancelled then, if they are not answered now."""
+        return
+
     @abstractmethod
     def close(self, context: Context, message: CloseRequest) -> Outcome:
-        """SMB2 CLOSE (MS-SMB2 3.3.5.10); the domain is told by the caller."""
+        """SMB2 CLOSE (MS-SMB2 3.3.5.10); the caller then tells the domain, before it looks at the outcome."""
 
     @abstractmethod
     def released(self) -> None:

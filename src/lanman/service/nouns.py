@@ -54,6 +54,8 @@ class Share:
     """One shared resource (MS-SMB2 3.3.1.6, MS-SRVS 3.1.1.7).
 
     `path` is the real one; `max_users` 0 means no limit; `hidden` ones are listed for those who manage shares alone.
+    `readers` and `writers` are names of users and groups. Without readers everybody reads, without writers whoever
+    reads may write too; a writer always reads. `encrypt_data`: what comes unencrypted is refused.
     """
 
     name: str
@@ -65,6 +67,18 @@ class Share:
     flags: int = 0
     hidden: bool = False
     security_descriptor: bytes = b""
+    readers: frozenset[str] | None = None
+    writers: frozenset[str] | None = None
+    encrypt_data: bool = False
+
+    def may_read(self, session: Session) -> bool:
+        return self.readers is None or session.is_among(self.readers) or self._is_writer(session)
+
+    def may_write(self, session: Session) -> bool:
+        return self.may_read(session) and (self.writers is None or self._is_writer(session))
+
+    def _is_writer(self, session: Session) -> bool:
+        return self.writers is not None and session.is_among(self.writers)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +124,12 @@ class Session:
     def administrator(self) -> bool:
         """A member of Administrators by a log-on of its own."""
         return not (self.anonymous or self.guest) and is_member(self.groups, ADMINISTRATORS)
+
+    def is_among(self, names: frozenset[str]) -> bool:
+        """Whether the user, or a group of theirs, is one of these. Null sessions and guests are nobody."""
+        if self.anonymous or self.guest:
+            return False
+        return any(fold(name) == fold(self.user_name) or is_member(self.groups, name) for name in names)
 
     def active_seconds(self, now: float) -> int:
         """Whole seconds since it was set up (sesi502_time)."""

@@ -1,0 +1,114 @@
+"""Access masks (MS-SMB2 2.2.13.1): what a client asks for and what it gets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lanman.server.disk_effects import FILE_ATTRIBUTE_READONLY, Access
+from lanman.smb2.constants import (
+    ACCESS_SYSTEM_SECURITY,
+    DELETE,
+    FILE_APPEND_DATA,
+    FILE_DELETE_CHILD,
+    FILE_EXECUTE,
+    FILE_READ_ATTRIBUTES,
+    FILE_READ_DATA,
+    FILE_READ_EA,
+    FILE_WRITE_ATTRIBUTES,
+    FILE_WRITE_DATA,
+    FILE_WRITE_EA,
+    GENERIC_ALL,
+    GENERIC_EXECUTE,
+    GENERIC_READ,
+    GENERIC_WRITE,
+    MAXIMUM_ALLOWED,
+    READ_CONTROL,
+    SYNCHRONIZE,
+    WRITE_DAC,
+    WRITE_OWNER,
+)
+
+# MS-FSA 2.1.5.1: what the generic rights of a file come to.
+FILE_GENERIC_READ: Final = 0x00120089
+FILE_GENERIC_WRITE: Final = 0x00120116
+FILE_GENERIC_EXECUTE: Final = 0x001200A0
+FILE_ALL_ACCESS: Final = 0x001F01FF
+
+_GENERIC: Final = {
+    GENERIC_READ: FILE_GENERIC_READ,
+    GENERIC_WRITE: FILE_GENERIC_WRITE,
+    GENERIC_EXECUTE: FILE_GENERIC_EXECUTE,
+    GENERIC_ALL: FILE_ALL_ACCESS,
+}
+
+READING: Final = FILE_READ_DATA | FILE_EXECUTE
+WRITING: Final = FILE_WRITE_DATA | FILE_APPEND_DATA
+
+READ_ONLY_ACCESS: Final = FILE_GENERIC_READ | FILE_GENERIC_EXECUTE
+
+# What changes anything, and with it what a share or a disk that is read-only does not give.
+_CHANGING: Final = (
+    WRITING | FILE_WRITE_EA | FILE_DELETE_CHILD | FILE_WRITE_ATTRIBUTES | DELETE | WRITE_DAC | WRITE_OWNER
+)
+
+# An open with no more than this caches nothing and breaks no oplock (MS-FSA 2.1.5.1.2.2, Samba's stat opens).
+_STAT: Final = SYNCHRONIZE | FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES
+_STAT_READ_CONTROL: Final = _STAT | READ_CONTROL
+
+_DEFINED: Final = FILE_ALL_ACCESS | MAXIMUM_ALLOWED | GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE | GENERIC_ALL
+
+
+def specific(desired_access: int) -> int | None:
+    """What is asked for, without generic rights; MAXIMUM_ALLOWED stays. None: nobody gets that.
+
+    Nothing, SYNCHRONIZE alone, bits that mean nothing and ACCESS_SYSTEM_SECURITY, for which one needs a privilege that
+    no account here has, are nothing that one could get (as Windows 2008 and later, smb2.create.gentest).
+    """
+    if desired_access & ~_DEFINED or desired_access & ACCESS_SYSTEM_SECURITY:
+        return None
+    wanted = desired_access & (FILE_ALL_ACCESS | MAXIMUM_ALLOWED)
+    for generic, rights in _GENERIC.items():
+        if desired_access & generic:
+            wanted |= rights
+    return None if not wanted & ~SYNCHRONIZE else wanted
+
+
+def maximal(tree_access: int, contents: Access, attributes: int) -> int:
+    """The most that somebody gets of a file: by the share, by what the disk lets this process do, by its attributes."""
+    rights = tree_access
+    if not contents & Access.WRITE:
+        rights &= ~WRITING
+    if not contents & Access.READ:
+        rights &= ~READING
+    if attributes & FILE_ATTRIBUTE_READONLY:
+        rights &= ~WRITING
+    return rights
+
+
+def contents_of(access: int) -> Access:
+    """What a handle must be able to do for an open with these rights."""
+    wanted = Access.NONE
+    if access & READING:
+        wanted |= Access.READ
+    if access & WRITING:
+        wanted |= Access.WRITE
+    return wanted
+
+
+def is_stat_only(access: int) -> bool:
+    """Whether an open with these rights leaves others' oplocks alone."""
+    return not access & ~_STAT
+
+
+def changes(access: int) -> bool:
+    """Whether these rights let anything be changed."""
+    return bool(access & _CHANGING)
+
+
+def may_query(access: int) -> bool:
+    """FILE_READ_ATTRIBUTES, which comes with the right to read the contents' directory (every reader has it)."""
+    return bool(access & (FILE_READ_ATTRIBUTES | FILE_READ_DATA))
+
+
+def may_read_extended(access: int) -> bool:
+    return bool(access & FILE_READ_EA)

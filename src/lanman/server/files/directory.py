@@ -1,0 +1,231 @@
+r"""QUERY_DIRECTORY (MS-SMB2 3.3.5.18): the names in an open directory, in portions, through a pattern.
+
+A directory that is open has one place in its listing, where the next request goes on. Requests that come while one is
+under way take their turn. `.` and `..` come first, and both are told as the directory itself.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from lanman import codes
+from lanman.server.disk_effects import NAME_MAX, Entry, FileStat, ListDirectory, Listing, QueryFile, fold_name
+from lanman.server.effects import Outcome, Park, Perform, Reply
+from lanman.smb2.constants import SMB2_REOPEN, SMB2_RESTART_SCANS, SMB2_RETURN_SINGLE_ENTRY
+from lanman.smb2.messages import QueryDirectoryRequest, QueryDirectoryResponse
+
+if TYPE_CHECKING:
+    from lanman.server.files.open import DiskOpen
+
+# MS-FSCC 2.4
+FILE_DIRECTORY_INFORMATION: Final = 1
+FILE_FULL_DIRECTORY_INFORMATION: Final = 2
+FILE_BOTH_DIRECTORY_INFORMATION: Final = 3
+FILE_NAMES_INFORMATION: Final = 12
+FILE_ID_BOTH_DIRECTORY_INFORMATION: Final = 37
+FILE_ID_FULL_DIRECTORY_INFORMATION: Final = 38
+
+# NextEntryOffset and FileIndex, four times, EndOfFile, AllocationSize, FileAttributes, FileNameLength.
+_COMMON: Final = struct.Struct("<IIQQQQQQII")
+_NEXT: Final = struct.Struct("<I")
+_CLASSES: Final = frozenset(
+    {
+        FILE_DIRECTORY_INFORMATION,
+        FILE_FULL_DIRECTORY_INFORMATION,
+        FILE_BOTH_DIRECTORY_INFORMATION,
+        FILE_NAMES_INFORMATION,
+        FILE_ID_BOTH_DIRECTORY_INFORMATION,
+        FILE_ID_FULL_DIRECTORY_INFORMATION,
+    }
+)
+
+# Octets that one listing brings at most, whatever the client would take: a megabyte of work on the loop.
+_PORTION: Final = 1024 * 1024
+
+
+def _pack_entry(information_class: int, name: str, stat: FileStat | None) -> bytes:
+    """One entry, its NextEntryOffset still 0."""
+    data = name.encode("utf-16-le", "surrogatepass")
+    if stat is None:
+        return struct.pack("<III", 0, 0, len(data)) + data
+    times = (stat.creation_time, stat.last_access_time, stat.last_write_time, stat.change_time)
+    sizes = (0, 0) if stat.directory else (stat.size, stat.allocation)
+    packed = _COMMON.pack(0, 0, *times, *sizes, stat.attributes, len(data))
+    if information_class == FILE_DIRECTORY_INFORMATION:
+        return packed + data
+    packed += bytes(4)  # EaSize
+    if information_class in (FILE_BOTH_DIRECTORY_INFORMATION, FILE_ID_BOTH_DIRECTORY_INFORMATION):
+        packed += bytes(26)  # no short name: none could be opened
+    if information_class == FILE_ID_BOTH_DIRECTORY_INFORMATION:
+        packed += struct.pack("<2xQ", stat.file_id)
+    elif information_class == FILE_ID_FULL_DIRECTORY_INFORMATION:
+        packed += struct.pack("<4xQ", stat.file_id)
+    return packed + data
+
+
+# --- patterns (MS-FSA 2.1.4.4)
+
+
+def matcher(pattern: str) -> Callable[[str], bool] | None:
+    """What tells whether a name fits a pattern; None if every name does."""
+    if pattern in ("*", "*.*", "", '<"*'):
+        return None
+    folded = fold_name(pattern)
+    if not any(character in folded for character in '*?<>"'):
+        return lambda name: fold_name(name) == folded
+    return lambda name: matches(folded, fold_name(name))
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name fits; both already folded. Time is at most the product of their lengths."""
+    size, last_dot = len(name), name.rfind(".")
+    reached = {0}  # how much of the name the pattern's beginning may have used up
+    for character in pattern:
+        if character == "*":
+            following = set(range(min(reached), size + 1))
+        elif character == "<":  # DOS_STAR: anything but the last dot
+            following = {end for at in reached for end in range(at, (last_dot if at <= last_dot else size) + 1)}
+        elif character == "?":
+            following = {at + 1 for at in reached if at < size}
+        elif character == ">":  # DOS_QM: one, or none at a dot or the end
+            following = {at + (at < size and name[at] != ".") for at in reached}
+        elif character == '"':  # DOS_DOT: a dot, or the end
+            following = {at + (at < size) for at in reached if at == size or name[at] == "."}
+        else:
+            following = {at + 1 for at in reached if at < size and name[at] == character}
+        if not following:
+            return False
+        reached = following
+    return size in reached
+
+
+# --- the listing
+
+
+class Scan:
+    """Where an open directory is in its listing."""
+
+    def __init__(self, wire_open: DiskOpen) -> None:
+        self._open = wire_open
+        self._wanted: Callable[[str], bool] | None = None
+        self._entries: deque[tuple[str, FileStat | None]] = deque()
+        self._begun = False
+        self._told = False  # whether anything was found since it began
+        self._restart = False
+        self._last = False
+        self._busy = False
+        self._turns: deque[tuple[QueryDirectoryRequest, Callable[[Outcome, float], None]]] = deque()
+
+    def query(self, message: QueryDirectoryRequest) -> Outcome:
+        """3.3.5.18."""
+        if message.file_information_class not in _CLASSES:
+            return Reply(codes.STATUS_INVALID_INFO_CLASS)
+        if (not message.name and not self._begun) or len(message.name) > NAME_MAX:
+            return Reply(codes.STATUS_OBJECT_NAME_INVALID)
+        if not self._busy:
+            return self._start(message)
+        entry: list[tuple[QueryDirectoryRequest, Callable[[Outcome, float], None]]] = []
+
+        def start(resume: Callable[[Outcome, float], None]) -> None:
+            entry.append((message, resume))
+            self._turns.append(entry[0])
+
+        def cancel() -> None:
+            if entry and entry[0] in self._turns:
+                self._turns.remove(entry[0])
+
+        return Park(start, cancel, brief=True)
+
+    def _start(self, message: QueryDirectoryRequest) -> Outcome:
+        self._busy = True
+        if not self._begun or message.flags & (SMB2_REOPEN | SMB2_RESTART_SCANS):
+            if message.name:
+                self._wanted = matcher(message.name)
+            self._begun = self._restart = True
+            self._told = self._last = False
+            self._entries.clear()
+            return Perform(
+                QueryFile(self._open.handle),
+                lambda stat, now: self._with_dots(message, stat, now),
+                lambda status, now: self._end(Reply(status), now),
+            )
+        return self._more(message, 0.0)
+
+    def _with_dots(self, message: QueryDirectoryRequest, stat: FileStat, now: float) -> Outcome:
+        for name in (".", ".."):
+            if self._wanted is None or self._wanted(name):
+                self._entries.append((name, stat))
+        return self._list(message, now)
+
+    def _more(self, message: QueryDirectoryRequest, now: float) -> Outcome:
+        if self._entries or self._last:
+            return self._answer(message, now)
+        return self._list(message, now)
+
+    def _list(self, message: QueryDirectoryRequest, now: float) -> Outcome:
+        restart, self._restart = self._restart, False
+        effect = ListDirectory(
+            self._open.handle,
+            min(message.output_buffer_length, _PORTION),
+            restart,
+            self._wanted,
+            details=message.file_information_class != FILE_NAMES_INFORMATION,
+        )
+        return Perform(
+            effect,
+            lambda listing, then: self._listed(message, listing, then),
+            lambda status, then: self._end(Reply(status), then),
+        )
+
+    def _listed(self, message: QueryDirectoryRequest, listing: Listing, now: float) -> Outcome:
+        self._entries.extend(map(_entry, listing.entries))
+        self._last = listing.last
+        return self._more(message, now)
+
+    def _answer(self, message: QueryDirectoryRequest, now: float) -> Outcome:
+        if not self._entries:
+            # 3.3.5.18: nothing fits the pattern, or nothing is left.
+            status = codes.STATUS_NO_MORE_FILES if self._told else codes.STATUS_NO_SUCH_FILE
+            return self._end(Reply(status), now)
+        single = bool(message.flags & SMB2_RETURN_SINGLE_ENTRY)
+        output = bytearray()
+        last_at = 0
+        while self._entries:
+            name, stat = self._entries[0]
+            if message.file_information_class == FILE_NAMES_INFORMATION:
+                stat = None
+            entry = _pack_entry(message.file_information_class, name, stat)
+            padding = -len(output) % 8
+            if len(output) + padding + len(entry) > message.output_buffer_length:
+                break
+            if output:
+                output += bytes(padding)
+                _NEXT.pack_into(output, last_at, len(output) - last_at)
+            last_at = len(output)
+            output += entry
+            self._entries.popleft()
+            if single:
+                break
+        if not output:
+            return self._end(Reply(codes.STATUS_INFO_LENGTH_MISMATCH), now)
+        self._told = True
+        return self._end(Reply(message=QueryDirectoryResponse(bytes(output))), now)
+
+    def _end(self, reply: Reply, now: float) -> Reply:
+        """A request is done; the next one's turn."""
+        self._busy = False
+        if self._turns:
+            message, resume = self._turns.popleft()
+            resume(self._start(message), now)
+        return reply
+
+    def abandon(self) -> None:
+        """The directory is closed."""
+        self._turns.clear()
+
+
+def _entry(entry: Entry) -> tuple[str, FileStat | None]:
+    return entry.name, entry.stat

@@ -1,0 +1,39 @@
+"""A folder that is shared: what a tree connect leads to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lanman.server.effects import Outcome
+from lanman.server.files.access import FILE_ALL_ACCESS, READ_ONLY_ACCESS
+from lanman.server.files.create import Creating
+from lanman.server.state import Context, Target
+from lanman.service import Session, Share
+from lanman.smb2.constants import SMB2_SHARE_TYPE_DISK, SMB2_SHAREFLAG_ENCRYPT_DATA
+from lanman.smb2.messages import CreateRequest
+
+if TYPE_CHECKING:
+    from lanman.server.files.table import Files
+
+
+class DiskShare(Target):
+    """A share of type disk. Who may do what is the share's own business, and may change while it is in use."""
+
+    share_type = SMB2_SHARE_TYPE_DISK
+    capabilities = 0
+
+    def __init__(self, share: Share, files: Files) -> None:
+        self.share = share
+        self.files = files
+        self.encrypt = share.encrypt_data
+        self.share_flags = SMB2_SHAREFLAG_ENCRYPT_DATA if share.encrypt_data else 0
+
+    def access_for(self, session: Session) -> int:
+        """Everything, reading alone, or nothing (0)."""
+        if self.share.may_write(session):
+            return FILE_ALL_ACCESS
+        return READ_ONLY_ACCESS if self.share.may_read(session) else 0
+
+    def create(self, context: Context, message: CreateRequest) -> Outcome:
+        """SMB2 CREATE of a file or directory."""
+        return Creating(self, context, message).begin()
