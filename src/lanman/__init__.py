@@ -12,10 +12,10 @@ Every name below is loaded when it is first used, so that `import lanman` costs 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # importing typing would cost more than all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from lanman.errors import (
         AccessDenied,
         AuthenticationError,
@@ -95,6 +95,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name from where it lives (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOMES.get(name, "lanman.errors")), name)
     globals()[name] = value
     return value

@@ -30,10 +30,12 @@ def _forgetful() -> None:
     remote._granted.clear()
 
 
-def opened(samba: Samba, account: Account | None = None, **options: bool) -> AbstractAsyncContextManager[Manager]:
+def opened(
+    samba: Samba, account: Account | None = None, *, encrypt: bool = False
+) -> AbstractAsyncContextManager[Manager]:
     who = account or samba.administrator
     return lanman.open_manager(
-        samba.host, Credentials(who.user_name, who.password), port=samba.port, timeout=60, **options
+        samba.host, Credentials(who.user_name, who.password), port=samba.port, timeout=60, encrypt=encrypt
     )
 
 
