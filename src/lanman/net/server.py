@@ -19,7 +19,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final, Self
@@ -134,7 +134,7 @@ class SmbServer:
                 random=os.urandom,
                 wall_clock=lambda now: time.time() + now - self._loop.time(),
             )
-            self._disk = Disk(self.accounts, self._completed, self._failed)
+            self._disk = Disk(self.accounts, self._completed, self._failed, self._press)
             self._exit.callback(self._disk.close)
             self._running = True
             control = ControlServer(self.home.control, self)
@@ -161,6 +161,8 @@ class SmbServer:
         protocols = list(self._protocols.values())
         for protocol in protocols:
             protocol.close()
+        # What was closed is still to be deleted, if it was to be.
+        await self._disk.drain(FAREWELL)
         self._exit.close()
         if protocols:
             await asyncio.wait([protocol.gone for protocol in protocols], timeout=FAREWELL)
@@ -259,7 +261,9 @@ class SmbServer:
             if (protocol := self._protocols.get(connection.connection_id)) is not None:
                 protocol.flush()
         for ticket, effect in self._dispatch.effects():
-            self._disk.perform(ticket, effect)
+            self._disk.perform(ticket, effect, self._dispatch.source_of(ticket))
+        for ticket in self._dispatch.abandoned():
+            self._disk.cancel(ticket)
         self._arm()
 
     def _completed(self, ticket: int, result: Any) -> bool:
@@ -272,6 +276,12 @@ class SmbServer:
             log.error("%s", quoted(str(error)))
         self._dispatch.failed(ticket, status, self._loop.time())
         self.flush()
+
+    def _press(self, source: Hashable, more: bool) -> None:
+        """A connection has brought more than the disks keep up with, or they have caught up with it."""
+        for protocol in self._protocols.values():
+            if protocol.is_of(source):
+                (protocol.hold if more else protocol.let_go)("disk")
 
     def _arm(self) -> None:
         """One timer, for the earliest of all deadlines. One that rings too early does no harm."""
@@ -300,6 +310,7 @@ class SmbProtocol(asyncio.Protocol):
         self._connection: ConnectionDispatch | None = None
         self._transport: asyncio.Transport
         self._closing = False
+        self._holds: set[str] = set()
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -357,13 +368,27 @@ class SmbProtocol(asyncio.Protocol):
         self._closing = True
         self._transport.abort()
 
-    def pause_writing(self) -> None:
-        # The peer does not read its answers. It gets no more of them until it does.
+    def is_of(self, source: Hashable) -> bool:
+        """Whether this is the socket of the connection with that id."""
+        return self._connection is not None and self._connection.connection_id == source
+
+    def hold(self, why: str) -> None:
+        """Leave the peer's next requests in the kernel for a while."""
+        self._holds.add(why)
         self._transport.pause_reading()
 
-    def resume_writing(self) -> None:
-        if not self._closing:
+    def let_go(self, why: str) -> None:
+        """One reason less to wait."""
+        self._holds.discard(why)
+        if not self._holds and not self._closing:
             self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        # The peer does not read its answers. It gets no more of them until it does.
+        self.hold("answers")
+
+    def resume_writing(self) -> None:
+        self.let_go("answers")
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._connection is not None:

@@ -555,6 +555,7 @@ class ServerDispatch:
         self._performing: dict[int, tuple[ConnectionDispatch, Waiting, Perform[Any]]] = {}
         self._apart: dict[int, Callable[[Any, int, float], None]] = {}
         self._effects: list[tuple[int, Effect[Any]]] = []
+        self._abandoned: list[int] = []
         self._ready: dict[ConnectionDispatch, None] = {}
         self._unauthenticated = 0
         self._unauthenticated_of: dict[str, int] = {}
@@ -603,6 +604,17 @@ class ServerDispatch:
         effects, self._effects = self._effects, []
         return effects
 
+    def abandoned(self) -> list[int]:
+        """The tickets whose results nobody waits for any more, so that their effects need not begin. Asking takes them;
+        ask after `effects`."""
+        abandoned, self._abandoned = self._abandoned, []
+        return abandoned
+
+    def source_of(self, ticket: int) -> int | None:
+        """The id of the connection that waits for an effect."""
+        found = self._performing.get(ticket)
+        return found[0].connection_id if found is not None else None
+
     def ready(self) -> list[ConnectionDispatch]:
         """The connections that may have something to send, or that are to be ended. Asking takes them."""
         ready, self._ready = list(self._ready), {}
@@ -639,7 +651,8 @@ class ServerDispatch:
         self._effects.append((ticket, effect))
 
     def _abandon(self, ticket: int) -> None:
-        self._performing.pop(ticket, None)
+        if self._performing.pop(ticket, None) is not None:
+            self._abandoned.append(ticket)
 
     def _finish_effect(self, ticket: int, outcome: Callable[[Perform[Any]], Outcome], now: float) -> bool:
         self.now = now
