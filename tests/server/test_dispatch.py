@@ -29,6 +29,7 @@ from lanman.smb2.messages import (
     FlushRequest,
     IoctlRequest,
     LogoffRequest,
+    Message,
     QueryInfoRequest,
     ReadRequest,
     SessionSetupRequest,
@@ -140,6 +141,38 @@ def test_requests_that_wait_are_cancelled_when_their_session_ends() -> None:
     admin.call(NetrSessionDel(None, None, "ann"))
     assert ann.answers[reading].status == codes.STATUS_CANCELLED
     assert ann.read().status == codes.STATUS_USER_SESSION_DELETED
+
+
+def test_a_chain_of_readers_hears_the_last_words_once() -> None:
+    world = World()
+    admin = world.connect().log_on("admin").bind()
+    read = ReadRequest(length=65536, file_id=admin.file_id)
+    first, second = admin.core.send_compound(
+        [read, read], session_id=admin.session_id, tree_id=admin.tree_id, related=False
+    )
+    world.pump()
+    (pdu,) = admin.rpc.call(NetrSessionDel(None, None, "admin"))
+    admin.write(pdu)
+    assert admin.answers[first].status == 0
+    assert admin.answers[second].status == codes.STATUS_FILE_CLOSED
+    assert not admin.connection._waiting
+    assert not admin.connection.sessions
+
+
+@pytest.mark.parametrize("message", [LogoffRequest(), TreeDisconnectRequest()])
+def test_a_chain_that_waits_twice_does_not_wait_again_while_its_session_ends(message: Message) -> None:
+    world = World()
+    client = world.connect().log_on("ann").bind()
+    read = ReadRequest(length=10, file_id=client.file_id)
+    numbers = client.core.send_compound(
+        [read, read], session_id=client.session_id, tree_id=client.tree_id, related=False
+    )
+    world.pump()
+    ended = client.send(message)
+    assert client.answers[ended].status == 0
+    assert client.answers[numbers[0]].status == codes.STATUS_CANCELLED
+    assert client.answers[numbers[1]].status in (codes.STATUS_USER_SESSION_DELETED, codes.STATUS_FILE_CLOSED)
+    assert not client.connection._waiting
 
 
 def test_the_wire_cut_after_every_write_leaves_nothing_behind() -> None:

@@ -270,6 +270,8 @@ class ConnectionDispatch:
             return Reply(chain.failure)
         command = COMMANDS.get(request.command, _NO_HANDLER)
         session = self.sessions.get(chain.session_id)
+        if session is not None and session.session.state is State.CLOSED and not session.closing:
+            session = None  # it is ending at this moment, and cancels the requests that wait on it
         if session is not None and not session.closing:
             # 3.3.5.2.8: idle time begins anew with every request whose signature held, an ECHO without session
             # excepted.
@@ -402,11 +404,13 @@ class ConnectionDispatch:
         """3.3.4.17, the wire's part."""
         session = self.sessions.get(opened.session.session_id)
         wire_open = session.opens.get(opened.file_id) if session is not None else None
-        if wire_open is None or wire_open.opened is not opened:
+        if session is None or wire_open is None or wire_open.opened is not opened:
             return
         if wire_open is self.speaking:
             wire_open.closing = True
             return
+        # Gone first: what is behind a cancelled request in its chain must not find it any more.
+        del session.opens[opened.file_id]
         wire_open.ended(now)
         # I/O that was under way when the client itself closed the file comes to its end.
         self._cancel(
@@ -415,7 +419,7 @@ class ConnectionDispatch:
             ),
             now,
         )
-        self.release(wire_open)
+        wire_open.released()
 
     def release(self, wire_open: WireOpen) -> None:
         """Let go of something open; of its session too, if that only lived for its last words."""
@@ -459,7 +463,9 @@ class ConnectionDispatch:
         session_id = session.session.session_id
         if self.sessions.get(session_id) is not session:
             return
-        del self.sessions[session_id]
+        self._cancel(lambda waiting: waiting.context.session is session, self.server.now)
+        if self.sessions.pop(session_id, None) is not session:
+            return
         for wire_open in session.opens.values():
             wire_open.released()
         session.opens.clear()

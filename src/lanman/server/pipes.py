@@ -168,6 +168,8 @@ class PipeOpen(WireOpen):
             return Reply(codes.STATUS_ACCESS_DENIED)
         reader = _Reader(message.length)
         if self._readers or (found := self._pipe.read(message.length)) is None:
+            if self.closing:
+                return Reply(codes.STATUS_FILE_CLOSED)
             return Reply(codes.STATUS_PIPE_BROKEN) if self._pipe.broken else self._park(reader)
         if self.closing and not self._pipe.unread:
             # The last words have been heard, when they have been sent.
