@@ -49,7 +49,8 @@ class NullSessions:
 
 @dataclass(frozen=True, slots=True)
 class ShareConfiguration:
-    """One shared folder. `read` and `write` name users and groups, None every account. `max_users` 0: no limit."""
+    """One shared folder. `read` and `write` name users and groups. Without `read` every account may read, without
+    `write` whoever reads may write; who may write may read. `max_users` 0: no limit."""
 
     path: str
     comment: str = ""

@@ -29,7 +29,7 @@ from lanman.errors import AccessDenied, LanmanError, RemoteProtocolError
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
 from lanman.net.audit import quoted
-from lanman.net.configuration import Configuration, ConfigurationError, read_configuration
+from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, read_configuration
 from lanman.net.control import ControlServer
 from lanman.net.disk import Disk
 from lanman.net.home import Home
@@ -39,7 +39,7 @@ from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, Settings
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
-from lanman.service import STYPE_IPC, STYPE_SPECIAL, Policy, ServerService, Share, fold
+from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, Policy, ServerService, Share, fold
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
@@ -98,6 +98,7 @@ class SmbServer:
             wall_clock=lambda now: time.time() + now - self._loop.time(),
             minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
         )
+        self._configured: dict[str, Share] = {}
         self._guid = uuid.uuid4().bytes_le
         self._exit = ExitStack()
         self._stopped = asyncio.Event()
@@ -125,6 +126,7 @@ class SmbServer:
             for listener in listeners:
                 self._exit.callback(listener.close)
             become(self.configuration.user, self.home)
+            self._share(self.configuration)
             self.service.listen(audit.listener(self._loop.time))
             self._dispatch = ServerDispatch(
                 self.service,
@@ -184,8 +186,10 @@ class SmbServer:
         """Read the configuration again and apply what can be changed while running.
 
         Raises ConfigurationError; then nothing has changed. Addresses, the name and the user stay until a new start.
+        What is open on a share that is no longer there, or leads elsewhere now, is closed.
         """
         configuration = self._read()
+        self._share(configuration)
         self.settings.change(**_changeable(configuration))
         self.settings.session_rights = configuration.session_rights
         self.settings.share_roots = configuration.share_roots
@@ -193,6 +197,31 @@ class SmbServer:
         self._dispatch.settings = _wire_settings(configuration, self.settings.name)
         self.configuration = configuration
         log.info("configuration read again")
+
+    def _share(self, configuration: Configuration) -> None:
+        """Share what the configuration says and nothing that it said before. Raises ConfigurationError for a folder
+        that cannot be shared; then nothing has changed."""
+        wanted = {fold(name): share_of(name, each) for name, each in configuration.shares.items()}
+        for name, share in wanted.items():
+            if name not in self._configured and self.service.share_by_name(name) is not None:
+                raise ConfigurationError(f"{share.name}: something is shared by this name already")
+            if share.encrypt_data and configuration.encryption == "off":
+                raise ConfigurationError(f"{share.name}: is to be encrypted, and encryption is off")
+            if problem := folder_problem(share.path):
+                raise ConfigurationError(f"{share.name}: {share.path} cannot be shared: {problem}")
+        for name, share in list(self._configured.items()):
+            new = wanted.get(name)
+            if new is None or (new.path, new.encrypt_data, new.name) != (share.path, share.encrypt_data, share.name):
+                self.service.remove_share(share)
+                del self._configured[name]
+        for name, new in wanted.items():
+            if (known := self._configured.get(name)) is None:
+                self._configured[name] = new
+                self.service.add_share(new)
+            else:
+                known.readers, known.writers, known.hidden = new.readers, new.writers, new.hidden
+                if (known.remark, known.max_users) != (new.remark, new.max_users):
+                    self.service.change_share(known, remark=new.remark, max_users=new.max_users)
 
     # --- sockets ---
 
@@ -443,6 +472,35 @@ def _bind_error(host: str, port: int, error: OSError) -> LanmanError:
     if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return ServerError(f"{where}: this machine has no such address", code=codes.ERROR_NOT_SUPPORTED)
     return ServerError(f"{where}: {error.strerror}")
+
+
+def share_of(name: str, configuration: ShareConfiguration) -> Share:
+    """A folder of the configuration, as the domain has it."""
+    return Share(
+        name,
+        STYPE_DISKTREE,
+        path=configuration.path,
+        remark=configuration.comment,
+        max_users=configuration.max_users,
+        hidden=configuration.hidden,
+        readers=None if configuration.read is None else frozenset(configuration.read),
+        writers=None if configuration.write is None else frozenset(configuration.write),
+        encrypt_data=configuration.encryption,
+    )
+
+
+def folder_problem(path: str) -> str:
+    """Why a folder cannot be shared, in words; "" if it can."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "there is no such folder"
+    except NotADirectoryError:
+        return "it is not a folder"
+    except OSError as error:
+        return (error.strerror or "it cannot be opened").lower()
+    os.close(descriptor)
+    return ""
 
 
 def _changeable(configuration: Configuration) -> dict[str, Any]:
