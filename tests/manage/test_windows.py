@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Literal
@@ -11,7 +12,15 @@ import pytest
 
 import lanman
 from lanman import codes
-from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, StatusError, Win32Error
+from lanman.errors import (
+    AccessDenied,
+    AuthenticationError,
+    ConnectionLost,
+    LanmanError,
+    MalformedMessage,
+    StatusError,
+    Win32Error,
+)
 from lanman.manage import remote
 from lanman.manage.base import Manager
 from lanman.net import client
@@ -296,6 +305,50 @@ async def test_an_interrupted_call_costs_no_more_than_its_pipe(server: ScriptedW
         assert (await manager.sessions()).entries == server.windows.sessions
         assert len(server.connections) == 1
     assert server.complaints == []
+
+
+async def test_many_questions_when_the_session_is_gone(server: ScriptedWindows) -> None:
+    async with opened(server) as manager:
+        await asyncio.gather(*(manager.sessions() for _ in range(4)))
+        for session_id in list(server.script.callers):
+            server.forget(session_id)
+        answers = await asyncio.gather(*(manager.sessions() for _ in range(8)))
+        assert all(answer.entries == server.windows.sessions for answer in answers)
+
+
+async def test_an_answer_that_makes_no_sense_names_the_server(
+    server: ScriptedWindows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(server) as manager:
+        monkeypatch.setattr(NetrSessionEnum.response, "pack", lambda *_: b"\x01")
+        with pytest.raises(MalformedMessage, match=r"^\\\\127\.0\.0\.1: ") as raised:
+            await manager.sessions()
+        assert str(raised.value) == raised.value.message
+        monkeypatch.undo()
+        assert (await manager.sessions()).entries == server.windows.sessions
+
+
+async def test_a_server_that_says_nothing_is_told_from_one_that_is_not_there() -> None:
+    async def visit(port: int) -> None:
+        async with lanman.open_manager("127.0.0.1", port=port, timeout=0.05):
+            raise AssertionError("connected")
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(ConnectionLost, match=r"says nothing within 0\.05 seconds") as raised:
+            await visit(port)
+        assert raised.value.code == 121
+    with pytest.raises(ConnectionLost, match="nothing listens") as raised:
+        await visit(port)
+    assert raised.value.code == 1225
+
+
+async def test_a_deadline_bounds_everything(server: ScriptedWindows) -> None:
+    now = asyncio.get_running_loop().time()
+    with pytest.raises(ConnectionLost) as raised:
+        async with lanman.open_manager(server.host, port=server.port, deadline=now - 1):
+            raise AssertionError("connected")
+    assert raised.value.code == 121
 
 
 async def test_leaving_in_error_leaves_nothing(server: ScriptedWindows) -> None:

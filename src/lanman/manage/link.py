@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from lanman import codes
-from lanman.errors import ConnectionLost, Win32Error
+from lanman.errors import ConnectionLost, ProtocolError, Win32Error
 from lanman.manage import samba
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.logon import Credentials
@@ -60,6 +60,7 @@ class SmbLink:
     local_address: str = ""
     is_samba: bool = False
     _client: SmbClient | None = None
+    _doing: str = ""
     _idle: list[Pipe] = field(default_factory=list)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PIPES))
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -70,22 +71,23 @@ class SmbLink:
 
     @property
     def doing(self) -> str:
-        """What is being waited for, in words."""
-        return self._client.doing if self._client is not None else f"\\\\{self.server}: no answer"
+        """What is being waited for, in words; when the connection is gone, what was."""
+        return self._client.doing if self._client is not None else self._doing
 
     async def connect(self) -> SmbClient:
         """The live connection, made and logged on now if there is none."""
         async with self._connecting:
             if self._client is not None and self._client.error is None:
                 return self._client
-            await self._drop()
+            await self._drop(self._client)
             self._client = client = SmbClient(self.server, self.port, self.credentials, encrypt=self.encrypt)
             try:
                 await client.connect()
                 await client.log_on()
                 self._idle.append(await client.open_pipe("srvsvc"))
-            except BaseException:
-                await client.abort()
+            except BaseException as error:
+                await self._drop(client)
+                self._name_server(error)
                 raise
             self.local_address = client.local_address
             self.is_samba = samba.is_samba(client.negotiated.server_guid)
@@ -96,7 +98,6 @@ class SmbLink:
         try:
             return await self._call(request)
         except ConnectionLost:
-            await self._drop()
             if not again:
                 raise
         return await self._call(request)
@@ -107,21 +108,35 @@ class SmbLink:
             pipe = self._idle.pop() if self._idle else await client.open_pipe("srvsvc")
             try:
                 return await pipe.call(request)
+            except ConnectionLost:
+                # It may be the session or the pipe alone that is gone: all of it is made anew.
+                await self._drop(client)
+                raise
+            except ProtocolError as error:
+                self._name_server(error)
+                raise
             finally:
-                if pipe.usable and pipe.client is self._client:
+                if pipe.usable and client is self._client:
                     self._idle.append(pipe)
-                elif pipe.client.error is None:
+                elif client.error is None:
                     pipe.abandon()
 
-    async def _drop(self) -> None:
-        self._idle.clear()
-        client, self._client = self._client, None
-        if client is not None:
+    def _name_server(self, error: BaseException) -> None:
+        """The cores do not know whom they talk to; who reads their complaints wants to."""
+        if isinstance(error, ProtocolError) and not error.message.startswith("\\\\"):
+            error.message = f"\\\\{self.server}: {error.message}"
+            error.args = (error.message,)
+
+    async def _drop(self, client: SmbClient | None) -> None:
+        """Hang up a connection, unless another one has taken its place."""
+        if client is not None and client is self._client:
+            self._idle.clear()
+            self._doing, self._client = client.doing, None
             await client.abort()
 
     async def abort(self) -> None:
         """Hang up at once; a later call connects again."""
-        await self._drop()
+        await self._drop(self._client)
 
     async def close(self) -> None:
         """Log off and hang up; a later call connects again."""
