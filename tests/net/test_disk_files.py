@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from lanman import codes
+from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
-from lanman.net.disk.system import Refused, status_of
+from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
 
@@ -573,8 +574,9 @@ def _populate(root: Path) -> None:
 _ORDINARY_USER = """
 import os
 from lanman import codes
+from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
-from lanman.net.disk.system import Refused, status_of
+from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server.disk_effects import *
 
 os.setgroups([])
@@ -675,3 +677,15 @@ def test_no_descriptors_left(world: World) -> None:
             os.close(hole)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert world.open("file").path == ("file",)
+
+
+def test_a_system_without_directory_handles_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "supports_dir_fd", set())
+    with pytest.raises(LanmanError, match="openat"):
+        check_platform()
+
+
+def test_an_allocation_that_no_disk_has(world: World) -> None:
+    opened = world.create("file")
+    for size in ((1 << 63) - 1, 1 << 63, (1 << 64) - 1):
+        assert refused(world.files.set, do.SetFile(opened.handle, allocation=size)) == "STATUS_DISK_FULL"

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -298,6 +297,8 @@ def _octets(effect: Effect[Any]) -> int:
 
 def _descriptors() -> int:
     """How many files this process may have open; as many as it can have, from now on."""
+    import resource  # not on Windows, which is told why at the start (check_platform)
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = max(soft, 1 << 20)

@@ -16,7 +16,7 @@ import stat
 import struct
 from typing import Final, NamedTuple
 
-from lanman.net.disk.system import Facts, reachable
+from lanman.net.disk.system import Facts, can_reopen, reachable
 from lanman.server.disk_effects import (
     FILE_ATTRIBUTE_ARCHIVE,
     FILE_ATTRIBUTE_DIRECTORY,
@@ -63,14 +63,13 @@ def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
     """What is kept beside an open file, or beside a name in an open directory."""
     if not hasattr(os, "getxattr"):
         return None
-    place: str | bytes | int = reachable(descriptor)
     try:
         if name:
-            if not isinstance(place, str):
+            if not can_reopen():
                 return None
-            raw = os.getxattr(os.fsencode(place) + b"/" + name, _KEY, follow_symlinks=False)
+            raw = os.getxattr(b"/proc/self/fd/%d/%b" % (descriptor, name), _KEY, follow_symlinks=False)
         else:
-            raw = os.getxattr(place, _KEY)
+            raw = os.getxattr(reachable(descriptor), _KEY)
     except OSError as error:
         if error.errno in _NOTHING or name:
             return None

@@ -38,7 +38,7 @@ from lanman.net.disk.system import (
     set_aside,
 )
 from lanman.server import disk_effects as effects
-from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
+from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat, fold_name
 from lanman.wire import Data
 
 # How often a name is looked for again that comes and goes while it is.
@@ -150,7 +150,7 @@ class Files:
 
     def close_all(self, but: Set[int] = frozenset()) -> None:
         """Close everything but these; what is in use by an effect, when that ends."""
-        for number in self._handles.keys() - but:
+        for number in set(self._handles) - but:
             self.release(number)
 
     def release(self, number: int) -> None:
@@ -475,6 +475,8 @@ class Files:
 
     def read_extra(self, effect: effects.ReadExtra) -> bytes | None:
         with self._using(effect.handle) as handle:
+            if not hasattr(os, "getxattr"):
+                return None
             try:
                 return os.getxattr(reachable(handle.descriptor), attributes.PREFIX + effect.key)
             except OSError as error:
@@ -484,6 +486,8 @@ class Files:
 
     def write_extra(self, effect: effects.WriteExtra) -> None:
         with self._using(effect.handle) as handle:
+            if not hasattr(os, "setxattr"):
+                raise Refused(codes.STATUS_NOT_SUPPORTED)
             place, key = reachable(handle.descriptor), attributes.PREFIX + effect.key
             if effect.value is not None:
                 os.setxattr(place, key, effect.value)
@@ -505,12 +509,13 @@ class Files:
                 old = place.name
                 _insist_on_name(place)
                 existing = handle.folder.match(parent, target[-1])
-                same = existing == old and facts(parent).identity == place.directory.identity
-                if existing is not None and not same:
+                if existing is None:
+                    rename_to_nothing(source, old, parent, target[-1])
+                elif not _is_place(place, parent, existing):
                     _may_replace(parent, existing, replace=effect.replace)
                     _rename_over(source, old, parent, existing, target[-1])
-                elif target[-1] != old or not same:
-                    rename_to_nothing(source, old, parent, target[-1])
+                elif target[-1] != old:
+                    os.rename(old, target[-1], src_dir_fd=source, dst_dir_fd=parent)  # spelt otherwise, no more
                 handle.folder.names.removed(source, old)
                 if existing is not None:
                     handle.folder.names.removed(parent, existing)
@@ -709,6 +714,15 @@ def _insist_on_name(place: _Place) -> Facts:
     if now.identity != place.name_is:
         raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
     return now
+
+
+def _is_place(place: _Place, parent: int, name: bytes) -> bool:
+    """Whether a name is that of a place, spelt as the disk may well let it be spelt."""
+    return (
+        fold_name(wire_name(name)) == fold_name(wire_name(place.name))
+        and facts(parent).identity == place.directory.identity
+        and facts(parent, name).identity == place.name_is
+    )
 
 
 def _may_replace(parent: int, name: bytes, *, replace: bool) -> None:

@@ -22,7 +22,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -268,21 +268,21 @@ class Folder:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EAGAIN):
                     raise _refusal(error) from None
         current = os.dup(root)
-        real: tuple[bytes, ...] = ()
+        real: list[bytes] = []
         try:
             for name in path:
                 following, name = self._step(root, current, real, name)
                 os.close(current)
                 current = following
-                real = (*real, name)
+                real.append(name)
         except BaseException as error:
             os.close(current)
             if isinstance(error, OSError):
                 raise _refusal(error) from None
             raise
-        return current, real
+        return current, tuple(real)
 
-    def _step(self, root: int, current: int, real: tuple[bytes, ...], name: bytes) -> tuple[int, bytes]:
+    def _step(self, root: int, current: int, real: Sequence[bytes], name: bytes) -> tuple[int, bytes]:
         """From a directory into one of its own, whatever the case of its name."""
         there = self.match(current, name)
         if there is None:

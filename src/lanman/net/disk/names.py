@@ -32,6 +32,11 @@ _DEVICE: Final = re.compile(
     r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³])[ .]*(?:\..*)?", re.IGNORECASE | re.DOTALL
 )
 
+# Names that are the same on both sides, as most are; what begins like a device's is looked at more closely.
+_PLAIN: Final = re.compile(
+    rb"(?!con|prn|aux|nul|com|lpt)[a-z0-9_\-.+,=@~!#$%&'()\[\]{}^` ]*[a-z0-9_\-+,=@~!#$%&'()\[\]{}^`]", re.IGNORECASE
+)
+
 _TO_WIRE: Final = {octet: 0xF000 + octet for octet in range(1, 0x20)} | {
     ord(character): 0xF020 + index for index, character in enumerate('"*:<>?\\|')
 }
@@ -47,12 +52,12 @@ def is_device(name: str) -> bool:
 
 def wire_name(name: bytes) -> str:
     """What a name on the disk is called on the wire."""
+    if _PLAIN.fullmatch(name):
+        return name.decode()
     try:
         text = name.decode()
     except UnicodeDecodeError:
         text = _decode_raw(name)
-    if text.isalnum() and len(text) > 7:
-        return text
     text = text.translate(_TO_WIRE)
     if text[-1:] in _ENDS:
         text = text[:-1] + _ENDS[text[-1]]

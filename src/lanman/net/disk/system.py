@@ -12,11 +12,13 @@ import os
 import stat
 import struct
 import sys
+import threading
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from lanman import codes
+from lanman.errors import LanmanError
 
 _STATUS_OF_ERRNO: Final[Mapping[int, int]] = {
     errno.EPERM: codes.STATUS_ACCESS_DENIED,
@@ -64,16 +66,23 @@ def status_of(error: OSError) -> int:
 
 
 def check_platform() -> None:
-    """Raises OSError with a sentence where a disk that nothing escapes cannot be built."""
+    """Raises LanmanError where a disk that nothing escapes cannot be built."""
     if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
-        raise OSError(errno.ENOSYS, "files cannot be shared here: this system has no handles of directories (openat)")
+        raise LanmanError(
+            "folders cannot be shared on this system: it opens nothing by the handle of a directory (openat)",
+            code=codes.ERROR_NOT_SUPPORTED,
+            hint="Run the Server on Linux, macOS or another POSIX system.",
+        )
 
 
+# (The constants that Windows has not are 0 here, so that it can say what it lacks: see check_platform.)
+#
 # O_PATH names a file without opening it: nothing happens to a FIFO or a device, and no permission is needed. Elsewhere
 # O_NONBLOCK has to do.
 O_PATH: Final = getattr(os, "O_PATH", 0)
-NAMING: Final = (O_PATH or os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC | os.O_NOFOLLOW
-OPENING: Final = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+O_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+OPENING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
+NAMING: Final = (O_PATH | os.O_CLOEXEC if O_PATH else os.O_RDONLY | OPENING) | O_NOFOLLOW
 
 _AT_SYMLINK_NOFOLLOW: Final = 0x100
 _AT_EMPTY_PATH: Final = 0x1000
@@ -168,6 +177,16 @@ def reachable(descriptor: int) -> str | int:
     return f"/proc/self/fd/{descriptor}" if can_reopen() else descriptor
 
 
+class _Buffer(threading.local):
+    """Where statx writes; one for each thread."""
+
+    def __init__(self) -> None:
+        self.raw = ctypes.create_string_buffer(256)
+
+
+_buffer: Final = _Buffer()
+
+
 class Facts(NamedTuple):
     """A stat; times are nanoseconds since 1970, `born` None where the disk does not know."""
 
@@ -193,7 +212,7 @@ def facts(directory: int, name: bytes = b"") -> Facts:
     """What is known about a name in a directory, links not followed; without a name, about an open file itself."""
     if _statx is None:
         return _plain_facts(directory, name)
-    buffer = ctypes.create_string_buffer(256)
+    buffer = _buffer.raw
     flags = _AT_SYMLINK_NOFOLLOW if name else _AT_EMPTY_PATH
     if _statx(directory, name, flags, _STATX_BASIC_AND_BTIME, buffer) != 0:
         if ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):  # a container that does not know it
@@ -256,6 +275,8 @@ def rename_to_nothing(source: int, name: bytes, target: int, new_name: bytes) ->
 
 def set_aside(descriptor: int, size: int) -> None:
     """Keep room for a file of that size, where the file system can; its size stays. Raises OSError, ENOSPC say."""
+    if size >= 1 << 63:  # ctypes would cut it
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     if _fallocate is None:
         return
     if _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, 0, size) != 0 and ctypes.get_errno() not in (
