@@ -48,9 +48,10 @@ ROOMS = {
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage"}),
+    "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
     "faces": Room(6, WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
     # the package itself: its public names, and `python -m lanman`
-    "lanman": Room(7, WORDS | {"net", "manage", "fleet", "faces"}),
+    "lanman": Room(7, WORDS | {"net", "manage", "fleet", "compat", "faces"}),
 }
 
 # Floors 0 to 2 do no I/O, read no clock and draw no random numbers: `now` and `random` are arguments.
