@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects as do
-from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
+from lanman.server.disk_effects import Access, Kind, Opened, OpenFile, fold_name
 
 READ_WRITE = Access.READ | Access.WRITE
 FILETIME_2000 = 125911584000000000  # 2000-01-01
@@ -573,6 +575,7 @@ def _populate(root: Path) -> None:
 
 _ORDINARY_USER = """
 import os
+import random
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
@@ -689,3 +692,43 @@ def test_an_allocation_that_no_disk_has(world: World) -> None:
     opened = world.create("file")
     for size in ((1 << 63) - 1, 1 << 63, (1 << 64) - 1):
         assert refused(world.files.set, do.SetFile(opened.handle, allocation=size)) == "STATUS_DISK_FULL"
+
+
+def test_many_threads_at_once_leave_nothing_behind(world: World) -> None:
+    names = ("a", "B", "c")
+    for name in names:
+        (world.root / name).mkdir()
+    mistakes: list[BaseException] = []
+
+    def play(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(150):
+            path = (chance.choice(names).swapcase(), chance.choice("xyXY"))
+            try:
+                opened = world.open(*path, disposition=do.FILE_OPEN_IF, access=chance.choice([Access.NONE, READ_WRITE]))
+                try:
+                    target = (chance.choice(names), chance.choice("xyzXYZ"))
+                    world.files.rename(do.RenameFile(opened.handle, target, replace=True))
+                    world.files.overwrite(do.OverwriteFile(opened.handle, do.FILE_ATTRIBUTE_HIDDEN))
+                    world.files.query(do.QueryFile(opened.handle))
+                finally:
+                    world.close(opened, delete=chance.random() < 0.5)
+            except (Refused, OSError) as error:
+                status = error.status if isinstance(error, Refused) else status_of(error)
+                if status not in (codes.STATUS_OBJECT_NAME_NOT_FOUND, codes.STATUS_OBJECT_NAME_COLLISION):
+                    mistakes.append(error)
+            except BaseException as error:  # noqa: BLE001 - a thread ends here, and the test looks at what it met
+                mistakes.append(error)
+
+    threads = [threading.Thread(target=play, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mistakes == []
+    assert len(world.files) == 0
+    assert not world.files._places
+    assert not world.files._directories
+    for name in names:
+        left = os.listdir(world.root / name)
+        assert len(left) == len({fold_name(each) for each in left}), "no two names differ in case alone"
