@@ -50,6 +50,8 @@ ROOMS = {
     "fleet": Room(5, WORDS | {"manage"}),
     "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
     "faces": Room(6, WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
+    # stand-ins for other people's APIs: they give answers as they came, so they speak the calls of srvsvc themselves
+    "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
     # the package itself: its public names, and `python -m lanman`
     "lanman": Room(7, WORDS | {"net", "manage", "fleet", "compat", "faces"}),
 }

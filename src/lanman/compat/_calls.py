@@ -1,0 +1,320 @@
+r"""The calls behind all stand-ins: one function for each, which goes to the server and gives its answer.
+
+Rules first:
+
+  - An answer is what the server said, with its status in it: no other level is tried, nothing is guessed. What keeps a
+    call from being made, or its answer from coming, is a LanmanError, whose `code` is what netapi32 would return.
+  - An empty string is no string: the servers of MS-SRVS take both for "not given", Samba does not.
+  - What netapi32 refuses without asking the server is refused here too.
+  - An order is sent once. A connection that was kept is first asked something harmless, so that an order does not meet
+    one that died meanwhile.
+  - Samba's smbd is corrected where its answer would be another one's: filters that it ignores are applied here,
+    NetrSessionDel is made safe, calls that it lacks are answered from those that it has. docs/compat.md lists these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from lanman import codes
+from lanman.compat import _logins, _pool
+from lanman.errors import Win32Error
+from lanman.manage.base import canonical_client, select_sessions
+from lanman.manage.blocking import BlockingManager
+from lanman.records import ServerInfo, SessionInfo, ShareInfo
+from lanman.rpc import srvsvc as rpc
+
+R = TypeVar("R", bound=rpc.Response)
+
+EVERYTHING: Final = rpc.MAX_PREFERRED_LENGTH
+_32_BITS: Final = 0xFFFFFFFF
+
+SESSION_LEVELS: Final = frozenset({0, 1, 2, 10, 502})
+NO_ANSWER: Final = codes.ERROR_BAD_NET_RESP  # a success without what it was to give
+FILE_LEVELS: Final = frozenset({2, 3})
+CONNECTION_LEVELS: Final = frozenset({0, 1})
+
+
+@contextlib.contextmanager
+def managing(server: str | None, *, order: bool = False) -> Iterator[BlockingManager]:
+    """A manager of the server that the caller named, logged on. Raises LanmanError."""
+    address = _logins.address_of(server)
+    with _pool.borrow(address, _logins.login_for(address)) as (manager, fresh):
+        if order and not fresh:
+            manager.call(rpc.NetrServerGetInfo(_unc(manager), 100))
+        yield manager
+
+
+def _unc(manager: BlockingManager) -> str:
+    return "\\\\" + manager.server
+
+
+def _ask(server: str | None, make: Callable[[str], rpc.Call[R]]) -> R:
+    with managing(server) as manager:
+        return manager.call(make(_unc(manager)))
+
+
+def _order(server: str | None, make: Callable[[str], rpc.Call[R]]) -> R:
+    with managing(server, order=True) as manager:
+        return manager.call(make(_unc(manager)), again=False)
+
+
+# --- sessions
+
+
+def session_enum(
+    server: str | None,
+    client: str | None,
+    user: str | None,
+    level: int,
+    length: int = EVERYTHING,
+    resume: int | None = 0,
+) -> rpc.NetrSessionEnumResponse:
+    """One page of the sessions (MS-SRVS 3.1.4.5)."""
+    client, user = client or None, user or None
+    with managing(server) as manager:
+        # Level 0 names no users: to apply a filter by user, Samba has to be asked for more.
+        asked = 1 if manager.is_samba and user and level == 0 else level
+        request = rpc.NetrSessionEnum(
+            _unc(manager), client, user, asked, prefered_maximum_length=length & _32_BITS, resume_handle=resume
+        )
+        if level not in SESSION_LEVELS:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        answer = manager.call(request)
+        if manager.is_samba and (client or user) and answer.status in (0, codes.ERROR_MORE_DATA):
+            _filter_sessions(answer, client, user)
+            answer.level = level
+        return answer
+
+
+def _filter_sessions(answer: rpc.NetrSessionEnumResponse, client: str | None, user: str | None) -> None:
+    """Apply the filters that smbd ignores, with the errors of a server that knows them."""
+    clients = None if client is None else frozenset({canonical_client(client)})
+    of_client = select_sessions(answer.entries or [], clients, None)
+    found = select_sessions(of_client, None, user)
+    answer.entries, answer.total_entries = found, len(found)
+    if not found:
+        # As a Windows tells them apart: nobody from there at all, or not this user.
+        answer.status = codes.NERR_ClientNameNotFound if not of_client else codes.NERR_UserNotFound
+
+
+def session_get_info(
+    server: str | None, client: str | None, user: str | None, level: int
+) -> tuple[int, SessionInfo | None]:
+    """The first session of this client and this user; netapi32 has no other call for it than the enumeration."""
+    if not client or not user:
+        return codes.ERROR_INVALID_PARAMETER, None
+    answer = session_enum(server, client, user, level)
+    if answer.status not in (0, codes.ERROR_MORE_DATA):
+        return answer.status, None
+    if not answer.entries:
+        return codes.NERR_ClientNameNotFound, None
+    return 0, answer.entries[0]
+
+
+def session_del(server: str | None, client: str | None, user: str | None) -> int:
+    """End the sessions of a client, of a user, or of both (MS-SRVS 3.1.4.6)."""
+    client, user = client or None, user or None
+    if client is None and user is None:
+        # smbd takes neither for everybody.
+        return codes.ERROR_INVALID_PARAMETER
+    with managing(server, order=True) as manager:
+        if not manager.is_samba:
+            return manager.call(rpc.NetrSessionDel(_unc(manager), client, user), again=False).status
+        # smbd ends whole processes, takes no match for a lack of rights, and may not live to tell: the manager knows.
+        answer = manager.call(rpc.NetrSessionEnum(_unc(manager), None, None, 1))
+        if answer.status:
+            return answer.status
+        clients = None if client is None else frozenset({canonical_client(client)})
+        found = select_sessions(answer.entries or [], clients, user)
+        if not found:
+            return codes.NERR_ClientNameNotFound
+        errors = [ended.error for ended in manager.close_sessions(found) if ended.error is not None]
+        return errors[0].code if errors else 0
+
+
+# --- open files
+
+
+def file_enum(
+    server: str | None,
+    base_path: str | None,
+    user: str | None,
+    level: int,
+    length: int = EVERYTHING,
+    resume: int | None = 0,
+) -> rpc.NetrFileEnumResponse:
+    """One page of the open files (MS-SRVS 3.1.4.2)."""
+    base_path, user = base_path or None, user or None
+    with managing(server) as manager:
+        request = rpc.NetrFileEnum(
+            _unc(manager), base_path, user, level, prefered_maximum_length=length & _32_BITS, resume_handle=resume
+        )
+        if level not in FILE_LEVELS:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        answer = manager.call(request)
+        if manager.is_samba and base_path and answer.entries:
+            answer.entries = [entry for entry in answer.entries if _is_below(entry.path or "", base_path)]
+            answer.total_entries = len(answer.entries)
+        return answer
+
+
+def _is_below(path: str, base: str) -> bool:
+    # 3.1.4.2: a prefix of whole components.
+    path, base = (text.replace("/", "\\").casefold().rstrip("\\") + "\\" for text in (path, base))
+    return path.startswith(base)
+
+
+def file_get_info(server: str | None, file_id: int, level: int) -> rpc.NetrFileGetInfoResponse:
+    """One open file (MS-SRVS 3.1.4.3)."""
+    with managing(server) as manager:
+        request = rpc.NetrFileGetInfo(_unc(manager), file_id & _32_BITS, level)
+        if level not in FILE_LEVELS:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        if not manager.is_samba:
+            return manager.call(request)
+        try:
+            info = manager.file(file_id & _32_BITS)
+        except Win32Error as error:
+            # The API's own word for an id that is not open.
+            unknown = error.code == codes.NERR_FileIdNotFound
+            return request.failed(codes.ERROR_FILE_NOT_FOUND if unknown else error.code)
+        return rpc.NetrFileGetInfoResponse(level, info, 0)
+
+
+def file_close(server: str | None, file_id: int) -> int:
+    """Close an open file (MS-SRVS 3.1.4.4)."""
+    with managing(server, order=True) as manager:
+        if not manager.is_samba:
+            return manager.call(rpc.NetrFileClose(_unc(manager), file_id & _32_BITS), again=False).status
+        # smbd's ids may be ambiguous, and since 4.21 it says that it did not find what it closed.
+        try:
+            manager.close_file(file_id & _32_BITS)
+        except Win32Error as error:
+            return error.code
+        return 0
+
+
+# --- connections
+
+
+def connection_enum(
+    server: str | None, qualifier: str | None, level: int, length: int = EVERYTHING, resume: int | None = 0
+) -> rpc.NetrConnectionEnumResponse:
+    r"""One page of the tree connects to a share, or of a `\\client` (MS-SRVS 3.1.4.1)."""
+    with managing(server) as manager:
+        request = rpc.NetrConnectionEnum(
+            _unc(manager), qualifier, level, prefered_maximum_length=length & _32_BITS, resume_handle=resume
+        )
+        if not qualifier:
+            return request.failed(codes.ERROR_INVALID_PARAMETER)
+        if level not in CONNECTION_LEVELS:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        if manager.is_samba:
+            # What it would say is one entry out of its program text.
+            return request.failed(codes.ERROR_NOT_SUPPORTED)
+        return manager.call(request)
+
+
+# --- shares
+
+
+def share_enum(
+    server: str | None, level: int, length: int = EVERYTHING, resume: int | None = 0
+) -> rpc.NetrShareEnumResponse:
+    """One page of the shares (MS-SRVS 3.1.4.8)."""
+    return _ask(
+        server,
+        lambda unc: rpc.NetrShareEnum(unc, level, prefered_maximum_length=length & _32_BITS, resume_handle=resume),
+    )
+
+
+def share_get_info(server: str | None, name: str, level: int) -> rpc.NetrShareGetInfoResponse:
+    """One share (MS-SRVS 3.1.4.10)."""
+    with managing(server) as manager:
+        answer = manager.call(rpc.NetrShareGetInfo(_unc(manager), name, level))
+        if manager.is_samba and answer.status == codes.ERROR_INVALID_NAME:
+            answer.status = codes.NERR_NetNameNotFound
+        return answer
+
+
+def share_set_info(server: str | None, name: str, level: int, info: ShareInfo) -> rpc.NetrShareSetInfoResponse:
+    """Change a share (MS-SRVS 3.1.4.11)."""
+    return _order(server, lambda unc: rpc.NetrShareSetInfo(unc, name, level, info))
+
+
+def share_add(server: str | None, level: int, info: ShareInfo) -> rpc.NetrShareAddResponse:
+    """Share a directory (MS-SRVS 3.1.4.7)."""
+    return _order(server, lambda unc: rpc.NetrShareAdd(unc, level, info))
+
+
+def share_del(server: str | None, name: str, reserved: int = 0) -> int:
+    """End a share (MS-SRVS 3.1.4.12)."""
+    return _order(server, lambda unc: rpc.NetrShareDel(unc, name, reserved)).status
+
+
+def share_check(server: str | None, device: str) -> rpc.NetrShareCheckResponse:
+    """Whether a folder is shared (MS-SRVS 3.1.4.16)."""
+    return _ask(server, lambda unc: rpc.NetrShareCheck(unc, device))
+
+
+# --- the server itself
+
+
+def server_get_info(server: str | None, level: int) -> rpc.NetrServerGetInfoResponse:
+    """The configuration (MS-SRVS 3.1.4.17)."""
+    with managing(server) as manager:
+        request = rpc.NetrServerGetInfo(_unc(manager), level)
+        if level not in rpc.SERVER_INFO.table:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        return manager.call(request)
+
+
+def server_set_info(server: str | None, level: int, info: ServerInfo) -> rpc.NetrServerSetInfoResponse:
+    """Change the configuration (MS-SRVS 3.1.4.18). A number that is None is sent as 0."""
+    with managing(server, order=True) as manager:
+        request = rpc.NetrServerSetInfo(_unc(manager), level, None)
+        if level not in rpc.SERVER_INFO.table:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        request.info = filled(rpc.SERVER_INFO, level, info)
+        answer = manager.call(request, again=False)
+        if manager.is_samba and answer.status == 0 and _ignored(manager, level, request.info):
+            answer.status = codes.ERROR_NOT_SUPPORTED
+        return answer
+
+
+def _ignored(manager: BlockingManager, level: int, wanted: ServerInfo) -> bool:
+    """Whether smbd said that it changed its configuration and did not; it never does."""
+    now = manager.call(rpc.NetrServerGetInfo(_unc(manager), 102)).info
+    names = [name for name in rpc.SERVER_INFO.table[level].split() if name in ("comment", "users", "disc", "hidden")]
+    return now is None or any(_plain(getattr(now, name)) != _plain(getattr(wanted, name)) for name in names)
+
+
+def _plain(value: Any) -> Any:
+    return int(value) & _32_BITS if isinstance(value, int) else value or ""
+
+
+def server_disk_enum(server: str | None, level: int = 0) -> rpc.NetrServerDiskEnumResponse:
+    """The disk drives (MS-SRVS 3.1.4.19)."""
+    return _ask(server, lambda unc: rpc.NetrServerDiskEnum(unc, level))
+
+
+def server_statistics_get(server: str | None, level: int, options: int) -> rpc.NetrServerStatisticsGetResponse:
+    """What the server counted (MS-SRVS 3.1.4.20)."""
+    return _ask(server, lambda unc: rpc.NetrServerStatisticsGet(unc, "LanmanServer", level, options))
+
+
+T = TypeVar("T", ServerInfo, ShareInfo)
+
+
+def filled(levels: Any, level: int, info: T) -> T:
+    """A record as a C structure would hold it that was set to zero first: a number for every number that travels."""
+    numbers: dict[str, Any] = {}
+    for name, kind in levels.members(level):
+        if not (kind.text or kind.data):
+            value = int(getattr(info, name) or 0) & _32_BITS
+            numbers[name] = value - (1 << 32) if kind.codes == "i" and value >> 31 else value
+    return replace(info, **numbers)
