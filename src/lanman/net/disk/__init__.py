@@ -36,7 +36,7 @@ __all__ = ["ACCOUNTS", "Disk", "status_of"]
 # The lane of log-ons.
 ACCOUNTS: Final = object()
 
-# A read up to this size, in octets, is tried at once. The way to a thread and back costs what copying some 200 KiB does;
+# A read up to this size, in octets, is tried at once. The way to a thread and back costs what copying 200 KiB does;
 # above that, a thread copies while the event loop signs or encrypts.
 AT_ONCE: Final = 128 * 1024
 
