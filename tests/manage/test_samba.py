@@ -152,6 +152,14 @@ async def test_what_smbd_does_not_tell(samba: Samba) -> None:
         assert (await manager.time_of_day()).year >= 2024
 
 
+async def test_a_question_longer_than_a_fragment(samba: Samba) -> None:
+    async with opened(samba) as manager:
+        with pytest.raises(Win32Error) as raised:
+            await manager.share("x" * 9000)
+        assert raised.value.code == 2310
+        assert await users(manager) == ["root"]
+
+
 async def test_wrong_password_and_unknown_user(samba: Samba) -> None:
     for account in (Account("root", "wrong"), Account("zoe", "wrong")):
         with pytest.raises(AuthenticationError) as raised:

@@ -371,11 +371,13 @@ class RemoteManager(Manager):
             except ConnectionLost:
                 # It may have been the pipe that the order came through.
                 status = codes.ERROR_FILE_NOT_FOUND
-            if status in (codes.ERROR_FILE_NOT_FOUND, codes.NERR_FileIdNotFound):
-                # Samba says so since 4.21 although it closed the file; others, because it was closed meanwhile.
-                await self._verify_close(target)
-            else:
+            not_found = status in (codes.ERROR_FILE_NOT_FOUND, codes.NERR_FileIdNotFound)
+            if not not_found:
                 self._check(status, f"the closing of file {id}", samba.END_HINT)
+            if not_found or self._link.is_samba:
+                # Samba says so since 4.21 although it closed the file, and before that said yes before it was done;
+                # others say so because it was closed meanwhile.
+                await self._verify_close(target)
             return target
 
     async def _verify_close(self, target: FileInfo) -> None:
