@@ -50,7 +50,7 @@ from lanman.service import (
     unc_name,
 )
 from lanman.smb2.connection import Event as WireEvent
-from lanman.smb2.constants import SMB2_NEGOTIATE, SMB2_READ, SMB2_SESSION_SETUP
+from lanman.smb2.constants import SMB2_CHANGE_NOTIFY, SMB2_LOCK, SMB2_NEGOTIATE, SMB2_READ, SMB2_SESSION_SETUP
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
 from lanman.wire import Data
 
@@ -303,6 +303,13 @@ class ConnectionDispatch:
 
     def _settle(self, chain: Chain, context: Context, outcome: Outcome, now: float) -> bool:
         """Keep an answer, or wait for it. Whether the chain can go on."""
+        if (
+            isinstance(outcome, Park)
+            and context.request.command in (SMB2_CHANGE_NOTIFY, SMB2_LOCK)
+            and chain.index < len(chain.requests) - 1
+        ):
+            # 3.3.5.2.7 with note: what may wait for ever must be the last of its compound (smb2.compound.interim2).
+            outcome = Reply(codes.STATUS_INTERNAL_ERROR)
         if not isinstance(outcome, Reply):
             self._wait(chain, context, outcome, now)
             return False

@@ -171,5 +171,9 @@ class Context:
         """The open that a request names; in a compound the one before it, if it says so."""
         if file_id != CHAINED_FILE_ID:
             self.file_id = unpack_file_id(file_id)
-        self.opened = self.wire_session.opens.get(self.file_id)
-        return self.opened
+        found = self.wire_session.opens.get(self.file_id)
+        # A FileId counts on the tree connect that it was opened on (smb2.tcon). Last words have none any more.
+        if found is not None and self.tree is not None and found.tree is not self.tree:
+            found = None
+        self.opened = found
+        return found

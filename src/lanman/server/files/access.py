@@ -61,8 +61,8 @@ _DEFINED: Final = FILE_ALL_ACCESS | MAXIMUM_ALLOWED | GENERIC_READ | GENERIC_WRI
 def specific(desired_access: int) -> int | None:
     """What is asked for, without generic rights; MAXIMUM_ALLOWED stays. None: nobody gets that.
 
-    Nothing, SYNCHRONIZE alone, bits that mean nothing and ACCESS_SYSTEM_SECURITY, for which one needs a privilege that
-    no account here has, are nothing that one could get (as Windows 2008 and later, smb2.create.gentest).
+    Nothing, bits that mean nothing and ACCESS_SYSTEM_SECURITY, for which one needs a privilege that no account here
+    has, are nothing that one could get (as on Windows 7, smb2.create.gentest).
     """
     if desired_access & ~_DEFINED or desired_access & ACCESS_SYSTEM_SECURITY:
         return None
@@ -70,7 +70,7 @@ def specific(desired_access: int) -> int | None:
     for generic, rights in _GENERIC.items():
         if desired_access & generic:
             wanted |= rights
-    return None if not wanted & ~SYNCHRONIZE else wanted
+    return wanted or None
 
 
 def maximal(tree_access: int, contents: Access, attributes: int) -> int:

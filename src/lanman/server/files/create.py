@@ -56,7 +56,6 @@ from lanman.smb2.constants import (
     SMB2_CREATE_ALLOCATION_SIZE,
     SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
     SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
-    SMB2_CREATE_EA_BUFFER,
     SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST,
     SMB2_CREATE_QUERY_ON_DISK_ID,
     SMB2_CREATE_TIMEWARP_TOKEN,
@@ -100,9 +99,9 @@ class Creating:
     def begin(self) -> Outcome:
         try:
             path = split_path(self.message.name)
+            self._check_access()
             self._check()
             self._read_contexts()
-            self._check_access()
         except Refused as refused:
             return Reply(refused.status)
         message = self.message
@@ -159,8 +158,6 @@ class Creating:
             ):
                 # There are no snapshots, and nothing that outlived its connection.
                 raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
-            elif name == SMB2_CREATE_EA_BUFFER and any(data):
-                raise Refused(codes.STATUS_EAS_NOT_SUPPORTED)
 
     def _check_access(self) -> None:
         wanted = specific(self.message.desired_access)

@@ -167,9 +167,11 @@ class Scan:
 
     def _list(self, message: QueryDirectoryRequest, now: float) -> Outcome:
         restart, self._restart = self._restart, False
+        # What is read ahead may be gone when it is told: a client that wants one name at a time gets it fresh.
+        ahead = 1 if message.flags & SMB2_RETURN_SINGLE_ENTRY else min(message.output_buffer_length, _PORTION)
         effect = ListDirectory(
             self._open.handle,
-            min(message.output_buffer_length, _PORTION),
+            ahead,
             restart,
             self._wanted,
             details=message.file_information_class != FILE_NAMES_INFORMATION,

@@ -255,6 +255,8 @@ VOLUME_CLASSES: Final[Mapping[int, VolumeClass]] = {
     FILE_FS_SIZE_INFORMATION: VolumeClass(_fs_size, 24),
     FILE_FS_DEVICE_INFORMATION: VolumeClass(_fs_device, 8),
     FILE_FS_ATTRIBUTE_INFORMATION: VolumeClass(_fs_attribute, 16, variable=True),
+    # No quota, and no limit by default (MS-FSCC 2.5.2).
+    FILE_FS_CONTROL_INFORMATION: VolumeClass(lambda volume: struct.pack("<qqqqqI4x", 0, 0, 0, -1, -1, 0), 48),
     FILE_FS_FULL_SIZE_INFORMATION: VolumeClass(_fs_full_size, 32),
     FILE_FS_OBJECT_ID_INFORMATION: VolumeClass(
         lambda volume: struct.pack("<QQ48x", volume.stat.serial & 0xFFFFFFFFFFFFFFFF, 0), 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -90,7 +91,11 @@ if TYPE_CHECKING:
     from lanman.server.dispatch import ConnectionDispatch
 
 _LARGEST: Final = (1 << 63) - 1
-_APPEND: Final = 0xFFFFFFFFFFFFFFFF
+
+# No file can be larger, as on NTFS (smb2.rw.invalid).
+_LARGEST_FILE: Final = 0xFFFFFFF0000
+
+FSCTL_CREATE_OR_GET_OBJECT_ID: Final = 0x000900C0
 
 # The create options that FileModeInformation tells of (MS-FSCC 2.4.26).
 _MODE: Final = FILE_WRITE_THROUGH | FILE_SEQUENTIAL_ONLY | FILE_NO_INTERMEDIATE_BUFFERING | 0x30
@@ -163,8 +168,7 @@ class DiskOpen(WireOpen):
         if not self.access & WRITING:
             return Reply(codes.STATUS_ACCESS_DENIED)
         size = len(message.data)
-        offset = None if message.offset == _APPEND or not self.access & FILE_WRITE_DATA else message.offset
-        if offset is not None and offset + size > _LARGEST:
+        if message.offset > _LARGEST or (size and message.offset + size > _LARGEST_FILE):
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if self.state.locks.prevents_writing(self, message.offset, size):
             return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
@@ -177,6 +181,8 @@ class DiskOpen(WireOpen):
             self._tell_changed(notify.FILE_NOTIFY_CHANGE_SIZE | notify.FILE_NOTIFY_CHANGE_LAST_WRITE, now)
             return Reply(message=WriteResponse(count=written))
 
+        # Who may append and not write does so wherever the end is (MS-FSA 2.1.5.3).
+        offset = message.offset if self.access & FILE_WRITE_DATA else None
         return Perform(WriteFile(self.handle, offset, message.data, through), then)
 
     def flush(self, context: Context, message: FlushRequest) -> Outcome:
@@ -509,9 +515,19 @@ class DiskOpen(WireOpen):
             if message.max_output_response < 32:
                 return Reply(codes.STATUS_INVALID_PARAMETER)
             return Reply(message=ioctl_response(message, resume_key(self)))
+        if message.ctl_code == FSCTL_CREATE_OR_GET_OBJECT_ID:
+            return self._object_id(message)
         if message.ctl_code in (FSCTL_SRV_COPYCHUNK, FSCTL_SRV_COPYCHUNK_WRITE):
             return copy_request(self, context, message, lambda file_id: _file(context, file_id))
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
+
+    def _object_id(self, message: IoctlRequest) -> Outcome:
+        """MS-FSCC 2.3.1: an identifier that stays with the file, which here is its number on the volume."""
+        if message.max_output_response < 64:
+            return Reply(codes.STATUS_BUFFER_TOO_SMALL)
+        volume, file_id = self.state.identity
+        identifier = struct.pack("<QQ", file_id, volume & 0xFFFFFFFFFFFFFFFF)
+        return Reply(message=ioctl_response(message, identifier + bytes(16) + identifier + bytes(16)))
 
     # --- oplocks
 
