@@ -267,7 +267,8 @@ class ConnectionDispatch:
             chain.file_id = context.file_id = chain.failure = 0
         elif chain.failure and not chain.file_id:
             # 3.3.5.2.7.2: what wants the FileId of a CREATE that failed fails like it.
-            return Reply(chain.failure)
+            lost = chain.failure == codes.STATUS_USER_SESSION_DELETED  # smb2.compound.invalid2
+            return Reply(codes.STATUS_INVALID_PARAMETER if lost else chain.failure)
         command = COMMANDS.get(request.command, _NO_HANDLER)
         session = self.sessions.get(chain.session_id)
         if session is not None and session.session.state is State.CLOSED and not session.closing:
@@ -284,8 +285,11 @@ class ConnectionDispatch:
             context.session = session
         if command.needs >= Needs.TREE and session is not None and not session.closing:
             context.tree = session.trees.get(chain.tree_id)
-            if context.tree is None:
-                return Reply(codes.STATUS_NETWORK_NAME_DELETED)
+            if (
+                context.tree is None
+                or session.session.tree_connects.get(chain.tree_id) is not context.tree.tree_connect
+            ):
+                return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # it may be ending at this moment, as a session may
             if context.tree.target.encrypt and not request.encrypted:
                 return Reply(codes.STATUS_ACCESS_DENIED)  # 3.3.5.2.11
         return command.handler(context, request.message)

@@ -158,7 +158,8 @@ class Scan:
         for name in (".", ".."):
             if self._wanted is None or self._wanted(name):
                 self._entries.append((name, stat))
-        return self._list(message, now)
+        single = message.flags & SMB2_RETURN_SINGLE_ENTRY
+        return self._answer(message, now) if single and self._entries else self._list(message, now)
 
     def _more(self, message: QueryDirectoryRequest, now: float) -> Outcome:
         if self._entries or self._last:

@@ -164,7 +164,7 @@ FILE_CLASSES: Final[Mapping[int, FileClass]] = {
     FILE_ALIGNMENT_INFORMATION: FileClass(lambda subject: bytes(4), 4),
     FILE_ALL_INFORMATION: FileClass(_all, 104, variable=True),
     FILE_ALTERNATE_NAME_INFORMATION: FileClass(_alternate_name, 8, variable=True),
-    FILE_STREAM_INFORMATION: FileClass(_streams, 0, variable=True),
+    FILE_STREAM_INFORMATION: FileClass(_streams, 32, variable=True),
     FILE_COMPRESSION_INFORMATION: FileClass(lambda subject: struct.pack("<QHBBB3x", subject.stat.size, 0, 0, 0, 0), 16),
     FILE_NETWORK_OPEN_INFORMATION: FileClass(_network_open, 56),
     FILE_ATTRIBUTE_TAG_INFORMATION: FileClass(lambda subject: struct.pack("<II", subject.stat.attributes, 0), 8),

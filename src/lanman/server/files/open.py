@@ -33,17 +33,20 @@ from lanman.server.files.locks import END, Lock
 from lanman.server.files.names import Refused, split_path, wire_name
 from lanman.server.files.oplocks import Oplock
 from lanman.server.files.security import security_descriptor
-from lanman.server.files.table import FileState, WaitingLock
+from lanman.server.files.table import FileState, WaitingLock, shares_conflict
 from lanman.server.pipes import ioctl_response
 from lanman.server.state import Context, WireOpen, WireTree
 from lanman.service import Open
 from lanman.smb2.constants import (
     DELETE,
+    FILE_ADD_FILE,
     FILE_LIST_DIRECTORY,
     FILE_NO_INTERMEDIATE_BUFFERING,
     FILE_READ_ATTRIBUTES,
     FILE_READ_EA,
     FILE_SEQUENTIAL_ONLY,
+    FILE_SHARE_READ,
+    FILE_SHARE_WRITE,
     FILE_WRITE_ATTRIBUTES,
     FILE_WRITE_DATA,
     FILE_WRITE_THROUGH,
@@ -157,6 +160,7 @@ class DiskOpen(WireOpen):
         def then(data: bytes | bytearray | memoryview, now: float) -> Outcome:
             if (not data and length) or len(data) < least:
                 return Reply(codes.STATUS_END_OF_FILE)
+            self.position = message.offset + len(data)
             return Reply(message=ReadResponse(memoryview(data)))
 
         return Perform(ReadFile(self.handle, message.offset, length), then)
@@ -178,6 +182,7 @@ class DiskOpen(WireOpen):
         through = self._through or bool(message.flags & SMB2_WRITEFLAG_WRITE_THROUGH)
 
         def then(written: int, now: float) -> Outcome:
+            self.position = message.offset + written
             self._tell_changed(notify.FILE_NOTIFY_CHANGE_SIZE | notify.FILE_NOTIFY_CHANGE_LAST_WRITE, now)
             return Reply(message=WriteResponse(count=written))
 
@@ -475,6 +480,10 @@ class DiskOpen(WireOpen):
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if self.directory and self.server.files.below(self.root, self.path):
             return Reply(codes.STATUS_ACCESS_DENIED)  # what is open below it would lose its way
+        # It is as if the folder that takes the name in were opened for it.
+        for each in self.server.files.at(self.root, target[:-1]):
+            if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
+                return Reply(codes.STATUS_SHARING_VIOLATION)
         rename = RenameFile(self.handle, target, new.replace)
         if not new.replace:
             return Perform(rename, self._renamed)

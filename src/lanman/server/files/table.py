@@ -200,6 +200,16 @@ class Files:
             if each.root == root and len(each.path) > depth and [fold_name(n) for n in each.path[:depth]] == wanted
         ]
 
+    def at(self, root: str, path: Path) -> list[DiskOpen]:
+        """What is open by exactly that path."""
+        wanted = [fold_name(name) for name in path]
+        return [
+            each
+            for state in self._states.values()
+            for each in state.opens
+            if each.root == root and len(each.path) == len(wanted) and [fold_name(n) for n in each.path] == wanted
+        ]
+
     def end_watches(self, root: str, path: Path, now: float) -> None:
         """A directory is to be deleted: who watches it hears no more (MS-FSA 2.1.5.15.3)."""
         self.watches.end(root, path, codes.STATUS_DELETE_PENDING, now)
