@@ -159,8 +159,14 @@ def test_a_chain_of_readers_hears_the_last_words_once() -> None:
     assert not admin.connection.sessions
 
 
-@pytest.mark.parametrize("message", [LogoffRequest(), TreeDisconnectRequest()])
-def test_a_chain_that_waits_twice_does_not_wait_again_while_its_session_ends(message: Message) -> None:
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (LogoffRequest(), codes.STATUS_USER_SESSION_DELETED),
+        (TreeDisconnectRequest(), codes.STATUS_NETWORK_NAME_DELETED),
+    ],
+)
+def test_a_chain_that_waits_twice_does_not_wait_again_while_its_session_ends(message: Message, status: int) -> None:
     world = World()
     client = world.connect().log_on("ann").bind()
     read = ReadRequest(length=10, file_id=client.file_id)
@@ -171,8 +177,24 @@ def test_a_chain_that_waits_twice_does_not_wait_again_while_its_session_ends(mes
     ended = client.send(message)
     assert client.answers[ended].status == 0
     assert client.answers[numbers[0]].status == codes.STATUS_CANCELLED
-    assert client.answers[numbers[1]].status in (codes.STATUS_USER_SESSION_DELETED, codes.STATUS_FILE_CLOSED)
+    assert client.answers[numbers[1]].status == status
     assert not client.connection._waiting
+
+
+def test_a_chain_that_waits_opens_nothing_on_a_tree_connect_that_is_ending() -> None:
+    world = World()
+    client = world.connect().log_on("ann").bind()
+    read, create = client.core.send_compound(
+        [ReadRequest(length=10, file_id=client.file_id), CreateRequest(name="srvsvc")],
+        session_id=client.session_id,
+        tree_id=client.tree_id,
+        related=False,
+    )
+    world.pump()
+    ended = client.send(TreeDisconnectRequest())
+    assert client.answers[ended].status == 0
+    assert client.answers[read].status == codes.STATUS_CANCELLED
+    assert client.answers[create].status == codes.STATUS_NETWORK_NAME_DELETED
 
 
 def test_the_wire_cut_after_every_write_leaves_nothing_behind() -> None:
