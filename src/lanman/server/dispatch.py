@@ -146,6 +146,7 @@ class Chain:
     tree_id: int = 0
     file_id: int = 0
     failure: int = 0
+    baseless: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -265,10 +266,11 @@ class ConnectionDispatch:
         if not request.related:
             chain.session_id, chain.tree_id = request.session_id, request.tree_id
             chain.file_id = context.file_id = chain.failure = 0
+            chain.baseless = False
         elif chain.failure and not chain.file_id:
             # 3.3.5.2.7.2: what wants the FileId of a CREATE that failed fails like it.
-            lost = chain.failure == codes.STATUS_USER_SESSION_DELETED  # smb2.compound.invalid2
-            return Reply(codes.STATUS_INVALID_PARAMETER if lost else chain.failure)
+            # One that goes on from a request on no session at all makes no sense (smb2.compound.invalid2).
+            return Reply(codes.STATUS_INVALID_PARAMETER if chain.baseless else chain.failure)
         command = COMMANDS.get(request.command, _NO_HANDLER)
         session = self.sessions.get(chain.session_id)
         if session is not None and session.session.state is State.CLOSED and not session.closing:
@@ -279,6 +281,7 @@ class ConnectionDispatch:
             self.server.service.touch(session.session, context.now)
         if command.needs >= Needs.SESSION:
             if session is None:
+                chain.baseless = not request.related
                 return Reply(codes.STATUS_USER_SESSION_DELETED)
             if (status := self._session_status(session, request, command)) != codes.STATUS_SUCCESS:
                 return Reply(status)
