@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,13 +56,17 @@ class FakeManager(Manager):
         clients = None if client is None else frozenset({canonical_client(client)})
         return Sessions(self.server, self.level, select_sessions(self.entries, clients, user))
 
-    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+    async def close_sessions(
+        self, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
+    ) -> list[Ended]:
         ended = []
         for session in sessions:
             error = self.refuses.get(session.user_name or "")
             if error is None:
                 self.entries.remove(session)
             ended.append(Ended(session, error))
+            if done is not None:
+                done(ended[-1])
         return ended
 
     async def connections(self, qualifier: str) -> list[ConnectionInfo]:

@@ -110,11 +110,14 @@ class Manager(ABC):
         raise no_such_session(client, user)
 
     @abstractmethod
-    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+    async def close_sessions(
+        self, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
+    ) -> list[Ended]:
         """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6); one `Ended` for each, in order.
 
         The call names a client and a user, so every session of that pair ends. A session that cannot be ended is an
-        `Ended` with its error; what concerns all of them (a lost connection at the start) is raised.
+        `Ended` with its error; what concerns all of them (a lost connection at the start) is raised. `done` is told
+        of each as it happens, for those who show it and those who are interrupted.
         """
 
     # --- connections

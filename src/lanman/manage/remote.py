@@ -150,15 +150,25 @@ class RemoteManager(Manager):
             samba.correct_sessions(entries)
         return Sessions(self.server, granted, entries)
 
-    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
+    async def close_sessions(
+        self, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
+    ) -> list[Ended]:
         async with self._within():
             if not sessions:
                 return []
             listed = (await self._sessions()).entries
-            pairs = {_pair(session): session for session in sessions}
+            alike: dict[Pair, list[SessionInfo]] = {}
+            for session in sessions:
+                alike.setdefault(_pair(session), []).append(session)
+            pairs = {pair: same[-1] for pair, same in alike.items()}
             # The pair that is us goes last: its end is the end of this connection.
             order = sorted(pairs, key=lambda pair: self._is_own(pairs[pair]))
-            fates = {pair: await self._end(pairs[pair], listed, set(pairs)) for pair in order}
+            fates: dict[Pair, Ended] = {}
+            for pair in order:
+                fates[pair] = await self._end(pairs[pair], listed, set(pairs))
+                if done is not None:
+                    for session in alike[pair]:
+                        done(Ended(session, fates[pair].error, fates[pair].note))
             if self._link.is_samba:
                 await self._note_bystanders(listed, fates)
             return [Ended(session, fates[_pair(session)].error, fates[_pair(session)].note) for session in sessions]

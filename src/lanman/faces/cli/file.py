@@ -9,12 +9,14 @@ from typing import Any, Final
 import click
 
 from lanman import codes
-from lanman.errors import LanmanError
+from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, net_option, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.progress import Progress
 from lanman.faces.dialect import DialectError, computer_name
-from lanman.faces.text import Column, block, number, row, shorten_path, table
+from lanman.faces.text import Column, block, escape, number, row, shorten_path, table
+from lanman.manage.base import no_such_file
 from lanman.records import FileInfo
 
 HEADER: Final = "ID         Path                                    User name            # Locks"
@@ -161,36 +163,79 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
         message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
         hint = "`lanman file` lists what is open."
         return output.report(LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint))
-    if call.answer is None:
-        (output.emit if call.format is Format.TABLE else output.complain)([*file_table(entries), ""])
+    asked = call.answer is None
+    if asked:
+        call.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))
     if not call.confirm("Do you want to continue this operation?", default=False):
         return output.EXIT_ERROR
-    errors = asyncio.run(_close(call, entries))
+    fates: list[LanmanError | None] = []
+    try:
+        asyncio.run(_close(call, entries, fates, look_again=asked))
+    except KeyboardInterrupt:
+        _report_broken_off(call, server, entries, fates)
+        raise
     if call.format is not Format.TABLE:
-        records = [
-            {**output.fields(entry, FIELDS), "error": None if error is None else error.code}
-            for entry, error in zip(entries, errors, strict=True)
-        ]
-        if call.format is Format.JSON:
-            output.emit_json(server, closed=records)
-        else:
-            output.emit_csv(records, [*FIELDS.split(), "error"])
-    failed = [error for error in errors if error is not None]
+        _emit_closed(call, server, entries, fates)
+    failed = [(entry, error) for entry, error in zip(entries, fates, strict=True) if error is not None]
     if not failed and call.format is Format.TABLE:
         output.success()
-    statuses = [output.report(error) for error in failed]
+    statuses = []
+    for entry, error in failed:
+        if len(entries) > 1:
+            output.complain([f"{_which(entry)}:"])
+        statuses.append(output.report(error))
+    if len(entries) > len(failed) > 0:
+        output.complain([codes.message_text(3504), ""])
     return statuses[0] if statuses else None
 
 
-async def _close(call: Call, entries: Sequence[FileInfo]) -> list[LanmanError | None]:
-    """Close each, and go on when one fails."""
-    errors: list[LanmanError | None] = []
+async def _close(call: Call, entries: Sequence[FileInfo], fates: list[LanmanError | None], *, look_again: bool) -> None:
+    """Close each, and go on when one fails; `fates` gets an error or None for each.
+
+    With `look_again`, a number that has come to mean another file since the list was shown is left alone.
+    """
     async with call.manager() as manager:
-        for entry in entries:
-            try:
-                await manager.close_file(entry.id or 0)
-            except LanmanError as error:
-                errors.append(error)
-            else:
-                errors.append(None)
-    return errors
+        with Progress("Closing files", len(entries)) as progress:
+            for entry in entries:
+                try:
+                    now = await manager.file(entry.id or 0) if look_again else entry
+                    if (now.path, now.user_name) != (entry.path, entry.user_name):
+                        raise no_such_file(entry.id or 0)
+                    await manager.close_file(entry.id or 0)
+                except LanmanError as error:
+                    fates.append(error)
+                else:
+                    fates.append(None)
+                progress.advance()
+
+
+def _report_broken_off(
+    call: Call, server: str, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]
+) -> None:
+    """Say which files were closed before somebody broke off the work."""
+    if call.format is not Format.TABLE:
+        cancelled = Win32Error(codes.ERROR_CANCELLED)
+        return _emit_closed(call, server, entries, [*fates, *[cancelled] * (len(entries) - len(fates))])
+    known = list(zip(entries, fates, strict=False))
+    for title, files in (
+        ("These files were closed:", [entry for entry, error in known if error is None]),
+        ("These files could not be closed:", [entry for entry, error in known if error is not None]),
+        ("These files were not known to have been closed when the work was broken off:", entries[len(fates) :]),
+    ):
+        if files:
+            output.complain([title, "", *(f"    {_which(entry)}" for entry in files), ""])
+
+
+def _emit_closed(call: Call, server: str, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]) -> None:
+    records = [
+        {**output.fields(entry, FIELDS), "error": None if error is None else error.code}
+        for entry, error in zip(entries, fates, strict=True)
+    ]
+    if call.format is Format.JSON:
+        output.emit_json(server, closed=records)
+    else:
+        output.emit_csv(records, [*FIELDS.split(), "error"])
+
+
+def _which(entry: FileInfo) -> str:
+    return escape(f"{entry.id}, {entry.path or ''}")

@@ -15,7 +15,7 @@ import click
 
 from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError
-from lanman.faces.cli.output import Format, complain, warn, write
+from lanman.faces.cli.output import Format, is_terminal, tell, warn, write
 from lanman.faces.dialect import DialectError, Grammar, Switch, computer_name
 
 if TYPE_CHECKING:
@@ -156,6 +156,10 @@ def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
     return DialectError(3952, name[1:].upper().replace("-", "/", 1) if isinstance(parameter, NetOption) else name, hint)
 
 
+# How often a question is asked before the answers are taken for none: a program may answer for ever.
+MAX_QUESTIONS = 10
+MAX_ANSWER = 1000
+
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
 PORT_HINT = "A port is a number from 1 to 65535."
@@ -246,42 +250,46 @@ class Call:
         """The Manager to ask; every wait of it ends `timeout` seconds from now."""
         import asyncio
 
+        from lanman.faces.cli.progress import shown_waiting
         from lanman.manage import base
 
         if not 1 <= self.port <= 65535:
             # `serve --port 0` is any free port; there is no server to be asked there.
             raise DialectError(3952, "--port", PORT_HINT)
         deadline = asyncio.get_running_loop().time() + self.timeout
-        return base.open_manager(
+        opening = base.open_manager(
             self.server, self.credentials, port=self.port, timeout=self.timeout, home=self.home, deadline=deadline
         )
+        return shown_waiting(f"Waiting for {self.server or 'the Server service'}", opening)
 
     def confirm(self, question: str, *, default: bool) -> bool:
-        """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes."""
+        """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes, or none that is one."""
         if self.answer is not None:
             return self.answer
         prompt = f"{question} (Y/N) [{'Y' if default else 'N'}]: "
-        while True:
-            self._say(prompt)
-            line = sys.stdin.readline() if sys.stdin is not None else ""
+        for _ in range(MAX_QUESTIONS):
+            self.say(prompt)
+            line = sys.stdin.readline(MAX_ANSWER) if sys.stdin is not None else ""
             if not line:
-                self._say("\n")
-                raise LanmanError(
-                    codes.message_text(3757), code=3757, hint="Give /Y to go on, or /N not to, without being asked."
-                )
+                self.say("\n")
+                break
             answer = line.strip().casefold()
             if not answer:
                 return default
             if "yes".startswith(answer) or "no".startswith(answer):
                 return answer.startswith("y")
-            self._say(f"{codes.message_text(3756)}\n")
+            self.say(f"{codes.message_text(3756)}\n")
+        raise LanmanError(
+            codes.message_text(3757), code=3757, hint="Give /Y to go on, or /N not to, without being asked."
+        )
 
-    def _say(self, text: str) -> None:
-        # Standard output belongs to the data where a program reads it.
-        if self.format is Format.TABLE:
+    def say(self, text: str) -> None:
+        """Write a question, or what leads to it, where the person who is to answer will see it."""
+        # Standard output belongs to the data where a program reads it, and a pipe shows nobody a question.
+        if self.format is Format.TABLE and (is_terminal(sys.stdout) or not is_terminal(sys.stdin)):
             write(text)
         else:
-            complain([text.rstrip("\n")])
+            tell(text)
 
 
 def _may_start(call: Call) -> bool:
@@ -289,9 +297,9 @@ def _may_start(call: Call) -> bool:
     from lanman.net.home import default_home
 
     home = default_home(call.home)
-    if sys.stdin is None or not sys.stdin.isatty() or not home.configuration.exists():
+    if call.answer is False or not is_terminal(sys.stdin) or not home.configuration.exists():
         return False
-    complain([codes.win32_text(codes.NERR_ServerNotStarted), ""])
+    call.say(f"{codes.win32_text(codes.NERR_ServerNotStarted)}\n\n")
     if not call.confirm("Is it OK to start it?", default=True):
         return False
     from lanman.faces.cli.service import start_service
@@ -372,7 +380,7 @@ def _own_name() -> str:
 
 def ask_password(user: str, server: str | None) -> str:
     """Ask for a password on a terminal. Raises AuthenticationError where there is none."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise AuthenticationError(
             f"there is no password for {user}, and no terminal to ask for it on",
             hint="Give it in LANMAN_PASSWORD or in a file with -A, or log on as nobody with -N.",

@@ -9,10 +9,11 @@ with `=`, `+`, `-`, `@`) gets an apostrophe before it, since users choose names 
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from lanman import codes
 from lanman.errors import LanmanError
@@ -61,12 +62,44 @@ def write(text: str) -> None:
 
 def complain(lines: Iterable[str]) -> None:
     """Write lines to standard error; there is nobody left to tell if that fails."""
+    tell("".join(f"{line}\n" for line in lines))
+
+
+def tell(text: str) -> None:
+    """Write to standard error at once."""
     try:
         if sys.stderr is not None:
-            sys.stderr.write("".join(f"{line}\n" for line in lines))
+            sys.stderr.write(text)
             sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person is at the other end."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        # It has been closed.
+        return False
+
+
+# --- colour
+
+BOLD: Final = "1"
+RED: Final = "31"
+
+
+def coloured(text: str, style: str, stream: TextIO | None) -> str:
+    """`text` in a style where `stream` is a terminal that can show it and nobody asked for none (no-color.org)."""
+    if not text or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb" or not is_terminal(stream):
+        return text
+    return f"\x1b[{style}m{text}\x1b[0m"
+
+
+def heading(text: str) -> str:
+    """A line of standard output that stands above others."""
+    return coloured(text, BOLD, sys.stdout)
 
 
 def success() -> None:
@@ -143,9 +176,10 @@ def report(error: LanmanError) -> int:
     """Say on standard error what went wrong, in NET's words, and what to do about it; gives the exit status."""
     if codes.has_message_text(error.code):
         # One of NET's own: its insertions are in the error's message already.
-        complain([*error_lines(error.code, escape(error.message)), *([_alone(error.hint)] if error.hint else [])])
+        lines = [*error_lines(error.code, escape(error.message)), *([_alone(error.hint)] if error.hint else [])]
     else:
-        complain([*error_lines(error.code), *_more(error)])
+        lines = [*error_lines(error.code), *_more(error)]
+    complain([coloured(lines[0], RED, sys.stderr), *lines[1:]])
     return EXIT_ACCESS_DENIED if error.code == codes.ERROR_ACCESS_DENIED else EXIT_ERROR
 
 

@@ -17,6 +17,7 @@ from lanman.errors import LanmanError
 from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, net_option, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.progress import Progress
 from lanman.faces.dialect import computer_name
 from lanman.faces.text import Column, block, duration, escape, number, row, table, yes_no
 from lanman.manage.base import (
@@ -265,8 +266,42 @@ def end_sessions(call: Call, selection: Selection) -> int | None:
     if ended is None:
         if not ask_about(call, found.entries, named=selection.named):
             return output.EXIT_ERROR
-        ended = asyncio.run(_end(call, found.entries))
+        ended = asyncio.run(_end(call, found))
     return report_ended(call, found, ended)
+
+
+async def _end_with(manager: Manager, call: Call, found: Sessions) -> list[Ended]:
+    """End sessions; where something breaks off the work, say which were ended before."""
+    ended: list[Ended] = []
+    with Progress("Ending sessions", len(found.entries)) as progress:
+
+        def done(one: Ended) -> None:
+            ended.append(one)
+            progress.advance()
+
+        try:
+            return await manager.close_sessions(found.entries, done=done)
+        except (LanmanError, asyncio.CancelledError) as error:
+            broken_off = error
+    if ended:
+        _report_broken_off(call, found, ended, broken_off)
+    raise broken_off
+
+
+def _report_broken_off(call: Call, found: Sessions, ended: Sequence[Ended], error: BaseException) -> None:
+    known = {id(one.session) for one in ended}
+    left = [entry for entry in found.entries if id(entry) not in known]
+    if call.format is not Format.TABLE:
+        code = error.code if isinstance(error, LanmanError) else codes.ERROR_CANCELLED
+        unknown = LanmanError("the work was broken off before this one was known to have ended", code=code)
+        return _emit_ended(call, found, [*ended, *(Ended(entry, unknown) for entry in left)])
+    for title, entries in (
+        ("These sessions were ended:", [one.session for one in ended if one.error is None]),
+        ("These sessions could not be ended:", [one.session for one in ended if one.error is not None]),
+        ("These sessions were not known to have ended when the work was broken off:", left),
+    ):
+        if entries:
+            output.complain([title, "", *(f"    {_whose(entry)}" for entry in entries), ""])
 
 
 async def _end_unasked(call: Call, selection: Selection) -> tuple[Sessions, list[Ended] | None]:
@@ -275,14 +310,18 @@ async def _end_unasked(call: Call, selection: Selection) -> tuple[Sessions, list
         found = await selection.of(manager)
         quiet = selection.named is not None and not any(_may_be_open(entry) for entry in found.entries)
         if found.entries and (call.answer is True or (quiet and call.answer is None)):
-            return found, await manager.close_sessions(found.entries)
+            return found, await _end_with(manager, call, found)
         return found, None
 
 
-async def _end(call: Call, entries: Sequence[SessionInfo]) -> list[Ended]:
+async def _end(call: Call, found: Sessions) -> list[Ended]:
     # A person has been thinking since the list was made: a new connection, with all of its time.
     async with call.manager() as manager:
-        return await manager.close_sessions(entries)
+        return await _end_with(manager, call, found)
+
+
+def _whose(entry: SessionInfo) -> str:
+    return escape(f"{unc_client(entry.client_name or '')}, {entry.user_name or 'nobody'}")
 
 
 def _may_be_open(entry: SessionInfo) -> bool:
@@ -292,23 +331,20 @@ def _may_be_open(entry: SessionInfo) -> bool:
 
 def ask_about(call: Call, entries: Sequence[SessionInfo], *, named: str | None) -> bool:
     """NET's questions: for a client with open files, and for all clients after naming them."""
-    lines = []
+    lines: list[str] = []
     open_files = [entry for entry in entries if _may_be_open(entry)]
     if named is not None:
         if any(entry.num_opens for entry in open_files):
-            lines = [codes.message_text(3675, named), ""]
+            lines = [codes.message_text(3675, escape(named)), ""]
     else:
-        names = dict.fromkeys(unc_client(entry.client_name or "") for entry in open_files or entries)
-        lines = [
-            codes.message_text(3661 if open_files else 3660),
-            "",
-            *(row((Column(4, None),), [n]) for n in names),
-            "",
-        ]
-    if call.answer is None and call.format is Format.TABLE:
-        output.emit(lines)
-    elif call.answer is None:
-        output.complain(lines)
+        with_files = dict.fromkeys(unc_client(entry.client_name or "") for entry in open_files)
+        without = dict.fromkeys(unc_client(entry.client_name or "") for entry in entries)
+        for message_id, names in ((3660, [name for name in without if name not in with_files]), (3661, with_files)):
+            if names:
+                indented = (row((Column(4, None),), [name]) for name in names)
+                lines += [codes.message_text(message_id), "", *indented, ""]
+    if call.answer is None:
+        call.say("".join(f"{line}\n" for line in lines))
     return call.confirm("Do you want to continue this operation?", default=not open_files)
 
 
@@ -326,8 +362,7 @@ def report_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> int | N
     for one in failed:
         assert one.error is not None
         if len(ended) > 1:
-            whose = f"{unc_client(one.session.client_name or '')}, {one.session.user_name or 'nobody'}:"
-            output.complain([escape(whose)])
+            output.complain([f"{_whose(one.session)}:"])
         reported = output.report(one.error)
         status = status or reported
     if len(ended) > len(failed) > 0:
