@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
 from embedded import PASSWORDS
 from lanman.net.server import SmbServer
-from samba import Account, Tools
+from samba import Account, HeldClient, Tools
 
 pytestmark = pytest.mark.samba("smbclient", "rpcclient")
 
@@ -33,6 +34,16 @@ async def smb(tools: Tools, user: str, command: str, share: str = "IPC$", option
     return await asyncio.to_thread(tools.smbclient, ACCOUNTS[user], command, share, options=options)
 
 
+@asynccontextmanager
+async def held(tools: Tools, user: str, options: tuple[str, ...] = ()) -> AsyncIterator[HeldClient]:
+    """A client on IPC$. It logs off when it is closed, and the loop that is waiting for that is the Server's own."""
+    client = await asyncio.to_thread(tools.hold, ACCOUNTS[user], "IPC$", options=options)
+    try:
+        yield client
+    finally:
+        await asyncio.to_thread(client.close)
+
+
 # rpcclient takes one level of backslashes away, and of a list it prints the number of its entries.
 HERE = "\\\\\\\\127.0.0.1"
 
@@ -40,7 +51,7 @@ HERE = "\\\\\\\\127.0.0.1"
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_rpcclient_lists_sessions(tools: Tools, dialect: str) -> None:
     options = ("--option", f"client ipc max protocol={dialect}")
-    with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "IPC$"):
+    async with held(tools, "ann"):
         said = await rpc(
             tools, "admin", "netsessenum", f"netsessenum {HERE}", f"netsessenum {HERE} ann", options=options
         )
@@ -55,10 +66,7 @@ async def test_rpcclient_may_only_list_as_an_administrator(tools: Tools) -> None
 
 
 async def test_rpcclient_ends_sessions(server: SmbServer, tools: Tools) -> None:
-    with (
-        await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "IPC$"),
-        await asyncio.to_thread(tools.hold, ACCOUNTS["bob"], "IPC$"),
-    ):
+    async with held(tools, "ann"), held(tools, "bob"):
         assert sorted(session.user_name for session in server.service.sessions()) == ["ann", "bob"]
         said = await rpc(tools, "admin", f"netsessdel {HERE} ann")
         assert "WERR" not in said, said
@@ -79,7 +87,7 @@ async def test_rpcclient_ends_its_own_session(server: SmbServer, tools: Tools) -
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_smbclient_logs_on(server: SmbServer, tools: Tools, dialect: str) -> None:
     options = ("--option", f"client max protocol={dialect}", "--option", f"client ipc max protocol={dialect}")
-    with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "IPC$", options=options):
+    async with held(tools, "ann", options):
         (session,) = server.service.sessions()
         assert session.user_name == "ann"
         assert session.dialect == DIALECTS[dialect]
