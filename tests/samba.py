@@ -96,7 +96,10 @@ class Tools:
         return done.stdout
 
     def hold(self, account: Account, share: str = "share", *, options: Sequence[str] = ()) -> HeldClient:
-        """An smbclient that is logged on and stays; use it as a context manager."""
+        """An smbclient that is logged on and stays; use it as a context manager.
+
+        It waits for the server when it is opened and closed: for one in the loop of the test, do both in a thread.
+        """
         # On a pipe smbclient keeps to itself what it prints, and polls for input that its buffer has swallowed already.
         smbclient = [*self.command("smbclient", account), *options, f"//{self.host}/{share}"]
         return HeldClient(["stdbuf", "-i0", "-oL", *smbclient])

@@ -48,7 +48,6 @@ ROOMS = {
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage"}),
-    "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
     "faces": Room(6, WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
     # stand-ins for other people's APIs: they give answers as they came, so they speak the calls of srvsvc themselves
     "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
