@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import pytest
@@ -34,7 +34,9 @@ from lanman.rpc.srvsvc import (
     NetrShareEnumSticky,
     NetrShareGetInfo,
 )
+from lanman.server.changes import FindFolder, KeepSettings
 from lanman.server.configuration import ServerConfiguration
+from lanman.server.effects import Effect
 from lanman.server.rights import Caller
 from lanman.server.srvsvc import ServerServiceEndpoint
 from lanman.service import (
@@ -64,16 +66,31 @@ class Server:
         self.now = 1000.0
         policy = Policy()
         self.saved: list[Mapping[str, Any]] = []
-        self.configuration = ServerConfiguration(
-            name="SERVER", policy=policy, save=lambda changes: self.saved.append(dict(changes)), **configuration
-        )
+        self.configuration = ServerConfiguration(name="SERVER", policy=policy, **configuration)
+        self.fails: int = 0
+        self.performed: list[Effect[Any]] = []
         self.service = ServerService(policy, start=777)
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
         self.service.add_share(Share("data", path="/srv/data", remark="of us all", max_users=5))
         self.endpoint = ServerServiceEndpoint(
             self.service, self.configuration, wall_clock=lambda now: 1_700_000_000.25 + now, minutes_west=lambda: -60
         )
+        self.endpoint.changes.perform = self._perform
         self.next_id = 0
+
+    def _perform(self, effect: Effect[Any], then: Callable[[Any, int, float], None]) -> None:
+        """A disk that has all folders but those called `none`, and fails with the status `fails`."""
+        self.performed.append(effect)
+        status, result = self.fails, None
+        if isinstance(effect, FindFolder):
+            result = effect.path
+            if effect.path.endswith("none"):
+                status = codes.STATUS_OBJECT_PATH_NOT_FOUND
+            elif effect.roots is not None and not any(effect.path.startswith(root) for root in effect.roots):
+                status = codes.STATUS_ACCESS_DENIED
+        elif isinstance(effect, KeepSettings) and not status:
+            self.saved.append(dict(effect.values))
+        then(None if status else result, status, self.now)
 
     def log_on(self, client: str = "PC1", user: str = "ann", **details: Any) -> Session:
         self.next_id += 1
@@ -93,7 +110,7 @@ class Server:
         """Make a call, through its stubs in both transfer syntaxes, which must tell the same."""
         heard = type(request).unpack(request.pack())
         assert heard == type(request).unpack(request.pack(ndr64=True), ndr64=True)
-        response = self.endpoint.call(caller, heard, self.now)
+        response: Any = self.endpoint.call(caller, heard, self.now)
         answer = request.answer(response.pack())
         assert answer == request.answer(response.pack(ndr64=True), ndr64=True)
         return answer
@@ -561,10 +578,7 @@ def test_setting_nothing(server: Server) -> None:
 
 
 def test_what_cannot_be_saved_is_not_set(server: Server) -> None:
-    def fails(changes: Mapping[str, Any]) -> None:
-        raise OSError("disk full")
-
-    server.configuration.save = fails
+    server.fails = codes.STATUS_DISK_FULL
     assert server.ask(NetrServerSetInfo(None, 1010, ServerInfo(disc=3))).status == codes.ERROR_GEN_FAILURE
     assert server.configuration.autodisconnect == 15
     assert server.service.policy.autodisconnect == 900

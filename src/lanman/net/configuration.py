@@ -2,7 +2,8 @@
 
     [server]         listen port name comment hidden user autodisconnect max_sessions signing encryption
                      session_rights guest share_roots
-    [limits]         opens_per_session sessions_per_connection unauthenticated unauthenticated_per_address
+    [limits]         opens_per_session tree_connects_per_session sessions_per_connection
+                     unauthenticated unauthenticated_per_address
     [null_sessions]  pipes shares linger
     [shares.NAME]    path comment read write max_users hidden encryption
 
@@ -20,6 +21,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from lanman.errors import LanmanError
+from lanman.service import SESSION_LIMITS
+
+SESSIONS_HINT: Final = "a number from 0 (no limit) to 2147483647, or " + ", ".join(
+    f'"{name}"' + (f" ({number})" if number else "") for name, number in SESSION_LIMITS.items()
+)
 
 
 class ConfigurationError(LanmanError):
@@ -33,6 +39,7 @@ class Limits:
     """What one peer may take. `unauthenticated` counts connections that have no session yet, in all and per address."""
 
     opens_per_session: int = 16384
+    tree_connects_per_session: int = 2048
     sessions_per_connection: int = 2048
     unauthenticated: int = 1024
     unauthenticated_per_address: int = 64
@@ -128,6 +135,16 @@ def _comment(value: Any) -> str:
     return text
 
 
+def _sessions(value: Any) -> int:
+    """A number of sessions, or the name of a Windows edition that has such a limit; 0 is none."""
+    if isinstance(value, str) and value in SESSION_LIMITS:
+        return SESSION_LIMITS[value]
+    try:
+        return _number(0, 0x7FFFFFFF)(value)
+    except ValueError:
+        raise ValueError(f"must be {SESSIONS_HINT}") from None
+
+
 _COUNT: Final = _number(1, 0x7FFFFFFF)
 
 _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -138,7 +155,7 @@ _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
     "hidden": _flag,
     "user": _text,
     "autodisconnect": _number(-1, 65535),
-    "max_sessions": _number(0, 0x7FFFFFFF),
+    "max_sessions": _sessions,
     "signing": _one_of("required", "offered"),
     "encryption": _one_of("offered", "required", "off"),
     "session_rights": _one_of("hardened", "legacy"),
@@ -147,10 +164,18 @@ _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 _LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "opens_per_session": _number(1, 16384),  # the maxima of MS-SRVS 3.1.4.18
+    "tree_connects_per_session": _number(1, 2048),
     "sessions_per_connection": _number(1, 2048),
     "unauthenticated": _COUNT,
     "unauthenticated_per_address": _COUNT,
 }
+
+# What management calls may set, and those of it that are in [limits].
+LIMITS: Final = frozenset({"opens_per_session", "tree_connects_per_session", "sessions_per_connection"})
+SETTABLE: Final = frozenset({"comment", "hidden", "autodisconnect", "max_sessions"}) | LIMITS
+
+MAX_SHARE_NAME: Final = 80
+
 _NULL_SESSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "pipes": _list,
     "shares": _list,
@@ -165,6 +190,14 @@ _SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "hidden": _flag,
     "encryption": _flag,
 }
+
+
+def number_of_sessions(text: str) -> int | None:
+    """A limit of sessions as people type it; None for what is none."""
+    try:
+        return _sessions(int(text) if text.isascii() and text.isdigit() else text.casefold())
+    except ValueError:
+        return None
 
 
 def parse_configuration(text: str, source: str = "server.toml") -> Configuration:
@@ -188,6 +221,34 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
         null_sessions=NullSessions(**reader.section(document, "null_sessions", _NULL_SESSIONS)),
         shares={name: reader.share(shares, name) for name in shares},
     )
+
+
+def share_name_problem(name: str) -> str:
+    """Why a share cannot be called so; "" if it can."""
+    # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
+    if not 1 <= len(name) <= MAX_SHARE_NAME or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
+        return f'is not a share name (1 to {MAX_SHARE_NAME} characters, none of "\\/[]:|<>+=;,*?)'
+    return ""
+
+
+def check_setting(name: str, value: Any) -> Any:
+    """A value of those that management can set. Raises ValueError, which says what it must be."""
+    if name not in SETTABLE:
+        raise ValueError(f"{name} cannot be set")
+    return (_LIMITS if name in LIMITS else _SERVER)[name](value)
+
+
+def parse_share(name: str, values: Mapping[str, Any]) -> ShareConfiguration:
+    """One shared folder from its keys. Raises ValueError."""
+    if problem := share_name_problem(name):
+        raise ValueError(f"{name!a} {problem}")
+    for key in values:
+        if key not in _SHARE:
+            raise ValueError(f"{key} is not a key of a share")
+    share = ShareConfiguration(**{key: _SHARE[key](value) for key, value in values.items()})
+    if not share.path.startswith("/"):
+        raise ValueError("path must be the absolute path of a folder")
+    return share
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -233,11 +294,8 @@ class _Reader:
         return checked
 
     def share(self, shares: Mapping[str, Any], name: str) -> ShareConfiguration:
-        # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
-        if not 1 <= len(name) <= 80 or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
-            raise self.error(
-                ("shares", name), None, 'is not a share name (1 to 80 characters, none of "\\/[]:|<>+=;,*?)'
-            )
+        if problem := share_name_problem(name):
+            raise self.error(("shares", name), None, problem)
         values = self.section(shares, name, _SHARE, "shares")
         if not values.get("path", "").startswith("/"):
             raise self.error(("shares", name), "path", "must be the absolute path of a folder")
@@ -270,7 +328,7 @@ def with_options(configuration: Configuration, **options: Any) -> Configuration:
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         try:
-            _SERVER[name](list(value) if isinstance(value, tuple) else value)
+            given[name] = _SERVER[name](list(value) if isinstance(value, tuple) else value)
         except ValueError as error:
             raise ConfigurationError(f"{name.replace('_', '-')}: {error}") from None
     return dataclasses.replace(configuration, **given)

@@ -136,6 +136,12 @@ class ControlProtocol(asyncio.Protocol):
         self._association = Association(
             [(SRVSVC, self._server.endpoint), (LANMAN, PrivateEndpoint(self._server))], caller
         )
+        self._association.later = self._say
+
+    def _say(self, answers: list[bytes], now: float) -> None:
+        """An answer has come that had to wait for the disk."""
+        if not self._transport.is_closing():
+            self._transport.writelines(answers)
 
     def data_received(self, data: bytes) -> None:
         try:

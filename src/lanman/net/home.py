@@ -46,6 +46,10 @@ class Home:
         return self.path / "server.toml"
 
     @property
+    def settings(self) -> Path:
+        return self.path / "settings"
+
+    @property
     def control(self) -> Path:
         return self.path / "control"
 

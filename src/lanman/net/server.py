@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -32,14 +33,18 @@ from lanman.net.audit import quoted
 from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, read_configuration
 from lanman.net.control import ControlServer
 from lanman.net.disk import Disk
+from lanman.net.disk.find import find_folder
 from lanman.net.home import Home
 from lanman.net.privileges import become
+from lanman.net.state import StateFile
 from lanman.rpc.srvsvc import SRVSVC
+from lanman.server.changes import FindFolder, KeepSettings, KeepShare
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, Settings
+from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
-from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, Policy, ServerService, Share, fold
+from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, STYPE_TEMPORARY, Policy, ServerService, Share, fold
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
@@ -80,6 +85,8 @@ class SmbServer:
         self.configuration = configuration
         self.home = home
         self._read = read or (lambda: read_configuration(home.configuration))
+        self._base = configuration
+        self._state = StateFile(home.settings)
         self.accounts = AccountFile(home.accounts)
         self.settings = ServerConfiguration(
             name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
@@ -126,7 +133,7 @@ class SmbServer:
             for listener in listeners:
                 self._exit.callback(listener.close)
             become(self.configuration.user, self.home)
-            self._share(self.configuration)
+            self._configure(self._base)
             self.service.listen(audit.listener(self._loop.time))
             self._dispatch = ServerDispatch(
                 self.service,
@@ -136,7 +143,8 @@ class SmbServer:
                 random=os.urandom,
                 wall_clock=lambda now: time.time() + now - self._loop.time(),
             )
-            self._disk = Disk(self.accounts, self._completed, self._failed, self._press)
+            self.endpoint.changes.perform = self._dispatch.perform_apart
+            self._disk = Disk(self.accounts, self._completed, self._failed, self._press, self._performers())
             self._exit.callback(self._disk.close)
             self._running = True
             control = ControlServer(self.home.control, self)
@@ -188,15 +196,48 @@ class SmbServer:
         Raises ConfigurationError; then nothing has changed. Addresses, the name and the user stay until a new start.
         What is open on a share that is no longer there, or leads elsewhere now, is closed.
         """
-        configuration = self._read()
+        base = self._read()
+        self._configure(base)
+        self._base = base
+        self._dispatch.settings = _wire_settings(self.configuration, self.settings.name)
+        log.info("configuration read again")
+
+    def _configure(self, base: Configuration) -> None:
+        """Put a configuration in force, with what was changed at run time lying over it. Raises LanmanError; then
+        nothing has changed."""
+        configuration = self._over(base)
         self._share(configuration)
         self.settings.change(**_changeable(configuration))
         self.settings.session_rights = configuration.session_rights
         self.settings.share_roots = configuration.share_roots
+        self.settings.can_encrypt = configuration.encryption != "off"
         self.settings.policy.null_session_linger = configuration.null_sessions.linger
-        self._dispatch.settings = _wire_settings(configuration, self.settings.name)
         self.configuration = configuration
-        log.info("configuration read again")
+
+    def _over(self, base: Configuration) -> Configuration:
+        """The configuration and what was changed over it. What was shared at run time and is gone from the disk is
+        left out: a folder of server.toml that is gone is a mistake in it, this one is just gone."""
+        configuration = self._state.over(base)
+        kept = self._state.share_names()
+        # What came and went since a configuration was read last. What is temporary now is nobody's but its own.
+        now = {fold(share.name): share for share in self.service.shares() if not share.type & STYPE_TEMPORARY}
+        self._configured = {
+            name: share for name, share in now.items() if name in kept or self._configured.get(name) is share
+        }
+        shares = dict(configuration.shares)
+        for name, share_configuration in configuration.shares.items():
+            if fold(name) in kept and (problem := folder_problem(share_configuration.path)):
+                log.warning("share %s is left out: %s: %s", quoted(name), quoted(share_configuration.path), problem)
+                del shares[name]
+        return replace(configuration, shares=shares)
+
+    def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
+        """What management calls want done on the disk."""
+        return {
+            FindFolder: find_folder,
+            KeepSettings: lambda effect: self._state.keep_settings(self._base, effect.values),
+            KeepShare: lambda effect: self._state.keep_share(self._base, effect.name, effect.share),
+        }
 
     def _share(self, configuration: Configuration) -> None:
         """Share what the configuration says and nothing that it said before. Raises ConfigurationError for a folder
@@ -511,6 +552,7 @@ def _changeable(configuration: Configuration) -> dict[str, Any]:
         "autodisconnect": configuration.autodisconnect,
         "max_sessions": configuration.max_sessions,
         "sessions_per_connection": configuration.limits.sessions_per_connection,
+        "tree_connects_per_session": configuration.limits.tree_connects_per_session,
         "opens_per_session": configuration.limits.opens_per_session,
     }
 

@@ -5,35 +5,52 @@ The same for a named pipe and for the control socket; who the caller is, is all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
-from lanman.errors import MalformedMessage
+from lanman.errors import MalformedMessage, RemoteProtocolError
 from lanman.rpc.ndr import Interface
 from lanman.rpc.server import RPC_X_BAD_STUB_DATA, CallReceived, RpcServer
+from lanman.server.changes import Deferred
 from lanman.server.rights import Caller
+
+# Calls that may wait behind one whose answer is still to come.
+MAX_WAITING: Final = 64
 
 
 class Endpoint(Protocol):
     """What answers the calls of an interface."""
 
     def call(self, caller: Caller, request: Any, now: float) -> Any:
-        """The response to the request, of the class that it has; a refusal is a code in it, not an error."""
+        """The response to the request, of the class that it has, or a Deferred one. A refusal is a code in it."""
 
 
 class Association:
-    """One client's conversation with the endpoints of some interfaces."""
+    """One client's conversation with the endpoints of some interfaces.
+
+    Calls are answered in their order. `later` is given the PDUs of answers that come when nothing was received.
+    """
 
     def __init__(self, endpoints: Sequence[tuple[Interface, Endpoint]], caller: Caller) -> None:
         self._rpc = RpcServer([interface for interface, _ in endpoints])
         self._endpoints: Mapping[Interface, Endpoint] = dict(endpoints)
         self.caller = caller
+        self.later: Callable[[list[bytes], float], None] = lambda pdus, now: None
+        self._calls: deque[CallReceived] = deque()
+        self._deferred: CallReceived | None = None
 
     def receive_data(self, data: bytes, now: float) -> list[bytes]:
         """Take what the client wrote and give the PDUs to send it. Raises RemoteProtocolError: it is over."""
-        for call in self._rpc.receive_data(data):
-            self._answer(call, now)
+        self._calls += self._rpc.receive_data(data)
+        self._work(now)
+        if len(self._calls) > MAX_WAITING:
+            raise RemoteProtocolError("too many calls before the first one is answered")
         return self._rpc.data_to_send()
+
+    def _work(self, now: float) -> None:
+        while self._calls and self._deferred is None:
+            self._answer(self._calls.popleft(), now)
 
     def _answer(self, call: CallReceived, now: float) -> None:
         try:
@@ -42,4 +59,15 @@ class Association:
             self._rpc.fault(call, RPC_X_BAD_STUB_DATA)
             return
         response = self._endpoints[call.interface].call(self.caller, request, now)
+        if isinstance(response, Deferred):
+            self._deferred = call
+            response.then(lambda answer, then: self._come(call, answer, then))
+        else:
+            self._rpc.respond(call, response.pack(call.ndr64))
+
+    def _come(self, call: CallReceived, response: Any, now: float) -> None:
+        """The answer that was still to come."""
+        self._deferred = None
         self._rpc.respond(call, response.pack(call.ndr64))
+        self._work(now)
+        self.later(self._rpc.data_to_send(), now)

@@ -18,7 +18,6 @@ class ServerConfiguration:
     """What is set now. `change` is the only way to set anything, and what it sets is in force at once.
 
     `autodisconnect` is in minutes, -1 never; `max_sessions` 0 is no limit. `policy` is the domain's and follows them.
-    `save` writes what was changed to where it survives a restart, and raises OSError if it cannot.
     """
 
     name: str = "LANMAN"
@@ -31,26 +30,22 @@ class ServerConfiguration:
     opens_per_session: int = 16384
     session_rights: SessionRights = "hardened"
     share_roots: tuple[str, ...] = ()
+    can_encrypt: bool = True
     policy: Policy = field(default_factory=Policy)
-    save: Callable[[Mapping[str, Any]], None] | None = None
 
     def __post_init__(self) -> None:
         self._apply()
 
-    def change(self, **values: Any) -> None:
-        """Set these, having saved them. Raises ValueError for a bad value, OSError from `save`; then nothing changed.
-
-        The ValueError's first argument is the name of the bad one.
-        """
+    def changed(self, **values: Any) -> dict[str, Any]:
+        """Those of the values that are not set already. Raises ValueError, whose first argument names a bad one."""
         for name, value in values.items():
             if name not in _CHECKS or not _CHECKS[name](value):
                 raise ValueError(name)
-        changed = {name: value for name, value in values.items() if getattr(self, name) != value}
-        if not changed:
-            return
-        if self.save is not None:
-            self.save(changed)
-        for name, value in changed.items():
+        return {name: value for name, value in values.items() if getattr(self, name) != value}
+
+    def change(self, **values: Any) -> None:
+        """Set these. Raises ValueError as `changed`; then nothing has changed."""
+        for name, value in self.changed(**values).items():
             setattr(self, name, value)
         self._apply()
 
@@ -66,12 +61,13 @@ def _within(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int) and low <= value <= high
 
 
-def _is_comment(value: Any) -> bool:
+def is_comment(value: Any) -> bool:
+    """Whether it may be the Server's comment or a share's."""
     return isinstance(value, str) and len(value) <= MAX_COMMENT and value.isprintable()
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "comment": _is_comment,
+    "comment": is_comment,
     "hidden": lambda value: isinstance(value, bool),
     "autodisconnect": _within(NEVER, MAX_AUTODISCONNECT),
     "max_sessions": _within(0, 0x7FFFFFFF),

@@ -23,6 +23,7 @@ from lanman.service import DIRECT_TCP, Open, ServerService, Session, Share, Tree
 
 SESS_GUEST: Final = 0x1  # MS-SRVS 2.2.4.12
 UNLIMITED: Final = 0xFFFFFFFF
+SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # MS-SRVS 2.2.4.29
 _32_BITS: Final = 0xFFFFFFFF
 
 PLATFORM_ID_NT: Final = 500
@@ -151,10 +152,15 @@ def share_info(share: Share) -> ShareInfo:
         current_uses=share.current_uses,
         path=wire_path(share.path),
         passwd="",
-        flags=share.flags,
+        flags=share_flags(share),
         server_name="*",
         security_descriptor=share.security_descriptor or None,
     )
+
+
+def share_flags(share: Share) -> int:
+    """SHARE_INFO_1005 (MS-SRVS 2.2.4.29)."""
+    return share.flags | (SHI1005_FLAGS_ENCRYPT_DATA if share.encrypt_data else 0)
 
 
 def server_info(configuration: ServerConfiguration) -> ServerInfo:

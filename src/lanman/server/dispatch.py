@@ -50,7 +50,15 @@ from lanman.service import (
     unc_name,
 )
 from lanman.smb2.connection import Event as WireEvent
-from lanman.smb2.constants import SMB2_CHANGE_NOTIFY, SMB2_LOCK, SMB2_NEGOTIATE, SMB2_READ, SMB2_SESSION_SETUP
+from lanman.smb2.constants import (
+    SMB2_CHANGE_NOTIFY,
+    SMB2_CREATE,
+    SMB2_LOCK,
+    SMB2_NEGOTIATE,
+    SMB2_READ,
+    SMB2_SESSION_SETUP,
+    SMB2_TREE_CONNECT,
+)
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
 from lanman.wire import Data
 
@@ -321,6 +329,9 @@ class ConnectionDispatch:
             self._wait(chain, context, outcome, now)
             return False
         request = context.request
+        if outcome.status == codes.STATUS_ACCESS_DENIED and request.command in (SMB2_TREE_CONNECT, SMB2_CREATE):
+            # 3.3.5.7 and 3.3.5.9: sts0_permerrors counts who may not connect to a share, and who may not open there.
+            self.server.service.statistics.permerrors += 1
         chain.responses.append(
             Response(request, outcome.status, outcome.message, session_id=outcome.session_id, tree_id=outcome.tree_id)
         )
@@ -579,7 +590,7 @@ class ServerDispatch:
         self._ready: dict[ConnectionDispatch, None] = {}
         self._unauthenticated = 0
         self._unauthenticated_of: dict[str, int] = {}
-        self._ipc = PipeShare(pipes, settings.null_pipes)
+        self._ipc = PipeShare(pipes)
         self.files = Files(self)
         self._folders: dict[Share, DiskShare] = {}
         self._hint = self.new_acceptor().hint_token()

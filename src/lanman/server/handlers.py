@@ -95,11 +95,9 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
         return Reply(codes.STATUS_BAD_NETWORK_NAME)
     target = connection.server.target_of(share)
     if session.anonymous and target.share_type != SMB2_SHARE_TYPE_PIPE and not connection.server.is_null_share(name):
-        connection.server.service.statistics.permerrors += 1
         return Reply(codes.STATUS_ACCESS_DENIED)
     maximal_access = target.access_for(session)
     if not maximal_access or (target.encrypt and not connection.can_encrypt):
-        connection.server.service.statistics.permerrors += 1
         return Reply(codes.STATUS_ACCESS_DENIED)
     wire_session = context.wire_session
     wire_session.last_tree_id += 1

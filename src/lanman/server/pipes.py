@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -67,10 +67,15 @@ class PipeBroken(RemoteProtocolError):
 
 
 class NamedPipe:
-    """One instance of a pipe in message mode, its client's end."""
+    """One instance of a pipe in message mode, its client's end.
+
+    `spoken` is called when something can be read that no `write` has led to.
+    """
 
     def __init__(self, association: Association) -> None:
         self._association = association
+        association.later = self._say
+        self.spoken: Callable[[float], None] = lambda now: None
         self._unread: deque[memoryview] = deque()
         self._unread_size = 0
         self.broken = False
@@ -81,7 +86,7 @@ class NamedPipe:
         return self._unread_size
 
     def write(self, data: bytes, now: float) -> None:
-        """Say something to the endpoint; its answers can be read when this returns. Raises PipeBroken."""
+        """Say something to the endpoint. Answers that do not wait can be read when this returns. Raises PipeBroken."""
         if self._unread_size > MAX_UNREAD:
             self.broken = True
         if self.broken:
@@ -91,9 +96,17 @@ class NamedPipe:
         except RemoteProtocolError as error:
             self.broken = True
             raise PipeBroken(str(error)) from error
+        self._append(answers)
+
+    def _append(self, answers: Sequence[bytes]) -> None:
         for answer in answers:
             self._unread.append(memoryview(answer))
             self._unread_size += len(answer)
+
+    def _say(self, answers: Sequence[bytes], now: float) -> None:
+        """An answer has come that was still to come."""
+        self._append(answers)
+        self.spoken(now)
 
     def read(self, length: int) -> tuple[memoryview, bool] | None:
         """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""
@@ -158,9 +171,10 @@ def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> I
 class PipeOpen(WireOpen):
     """An open pipe. Reads that find nothing said yet wait (MS-SMB2 3.3.5.12), and are answered in turn."""
 
-    def __init__(self, opened: Open, tree: WireTree, pipe: NamedPipe) -> None:
+    def __init__(self, opened: Open, tree: WireTree, pipe: NamedPipe, connection: ConnectionDispatch) -> None:
         super().__init__(opened, tree)
         self._pipe = pipe
+        pipe.spoken = lambda now: self._wake(connection, now)
         self._readers: deque[_Reader] = deque()
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:

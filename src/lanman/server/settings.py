@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from lanman import codes
 from lanman.records import ServerInfo
+from lanman.server.changes import KEEPING_FAILED, EffectFailed, KeepSettings, Work
 from lanman.server.configuration import MAX_AUTODISCONNECT, ServerConfiguration
 from lanman.server.describe import UNLIMITED, server_info
 from lanman.service import NEVER
@@ -78,8 +79,8 @@ class BadMember(Exception):
         self.parm_err = parm_err
 
 
-def change_settings(configuration: ServerConfiguration, members: Iterable[str], info: ServerInfo) -> None:
-    """Set the members of a level. Raises BadMember, with nothing changed."""
+def change_settings(configuration: ServerConfiguration, members: Iterable[str], info: ServerInfo) -> Work[None]:
+    """Set the members of a level, having kept them. Raises BadMember, with nothing changed."""
     shown = server_info(configuration)
     changes: dict[str, Any] = {}
     for member in members:
@@ -93,9 +94,13 @@ def change_settings(configuration: ServerConfiguration, members: Iterable[str], 
         except ValueError:
             raise BadMember(codes.ERROR_INVALID_PARAMETER, PARM_ERR[member]) from None
     try:
-        configuration.change(**changes)
+        changes = configuration.changed(**changes)
     except ValueError as error:
         bad = next(member for member, setting in SETTINGS.items() if setting.name == error.args[0])
         raise BadMember(codes.ERROR_INVALID_PARAMETER, PARM_ERR[bad]) from None
-    except OSError:
-        raise BadMember(codes.ERROR_GEN_FAILURE, 0) from None
+    if changes:
+        try:
+            yield KeepSettings(changes)
+        except EffectFailed:
+            raise BadMember(KEEPING_FAILED, 0) from None
+        configuration.change(**changes)

@@ -29,9 +29,8 @@ class PipeShare(Target):
     share_flags = SMB2_SHAREFLAG_NO_CACHING
     capabilities = 0
 
-    def __init__(self, pipes: Pipes, null_pipes: frozenset[str]) -> None:
+    def __init__(self, pipes: Pipes) -> None:
         self._pipes = pipes
-        self._null_pipes = null_pipes
 
     def access_for(self, session: Session) -> int:
         """The same for everybody; who may open what is the pipes' business."""
@@ -43,8 +42,7 @@ class PipeShare(Target):
         session = context.wire_session.session
         # MS-SRVS 3.1.6.17: a null session may open the pipes that were named for it. Asked first, so that it does not
         # learn which others there are.
-        if session.anonymous and name not in self._null_pipes:
-            context.connection.server.service.statistics.permerrors += 1
+        if session.anonymous and name not in context.connection.server.settings.null_pipes:
             return Reply(codes.STATUS_ACCESS_DENIED)
         open_pipe = self._pipes.find(name)
         if open_pipe is None:
@@ -57,7 +55,7 @@ class PipeShare(Target):
             opened = context.connection.register_open(context, f"\\PIPE\\{name}", access)
         except LimitReached:
             return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
-        pipe = PipeOpen(opened, context.wire_tree, open_pipe(caller))
+        pipe = PipeOpen(opened, context.wire_tree, open_pipe(caller), context.connection)
         context.wire_session.opens[opened.file_id] = pipe
         context.file_id = opened.file_id
         return Reply(

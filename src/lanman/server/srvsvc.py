@@ -6,6 +6,9 @@ such a level, is there such a thing. A refusal is a code in the answer, never an
 What is ended is gone from the domain at once, so that the next list does not show it. A caller may end its own session
 too: the answer to a request that has been received still leaves. Its own goes last, so that the listeners hear of the
 others first.
+
+A call that changes what outlives the Server waits for the disk and for its turn (`lanman.server.changes`): its answer
+is deferred.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from lanman.records import ConnectionInfo, DiskInfo
 from lanman.rpc import srvsvc as rpc
 from lanman.rpc.levels import Levels
 from lanman.rpc.ndr import Call, Message
-from lanman.server import describe
+from lanman.server import describe, sharing
+from lanman.server.changes import Changes, Deferred, Work
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.names import LM2X_COMPATIBLE, NAME_TYPES, is_valid
 from lanman.server.paging import Page, page, sizer
@@ -41,6 +45,8 @@ STICKY_LEVELS: Final = SHARE_LEVELS - {501}
 TRANSPORT_LEVELS: Final = frozenset({0, 1, 2})
 SERVER_LEVELS: Final = frozenset({100, 101, 102, 103, 502, 503})
 SETTABLE_LEVELS: Final = frozenset(rpc.SERVER_INFO.table) - {100, 103}
+SHARE_ADD_LEVELS: Final = frozenset({2, 502, 503})
+SHARE_SET_LEVELS: Final = frozenset({1, 2, 502, 503, 1004, 1005, 1006, 1501})
 
 
 class Refused(Exception):
@@ -55,6 +61,7 @@ class ServerServiceEndpoint:
     """The calls of MS-SRVS on a service and its configuration.
 
     `wall_clock` turns the service's time into seconds since 1970; `minutes_west` tells this machine's time zone.
+    `changes` has the calls that wait for the disk; the shell sets its `perform`.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class ServerServiceEndpoint:
         self._configuration = configuration
         self._wall_clock = wall_clock
         self._minutes_west = minutes_west
+        self.changes = Changes()
         self._methods: Mapping[type[Call[Any]], Callable[[Caller, Any, float], Any]] = {
             rpc.NetrSessionEnum: self.session_enum,
             rpc.NetrSessionDel: self.session_del,
@@ -79,6 +87,10 @@ class ServerServiceEndpoint:
             rpc.NetrShareEnum: self.share_enum,
             rpc.NetrShareEnumSticky: self.share_enum_sticky,
             rpc.NetrShareGetInfo: self.share_get_info,
+            rpc.NetrShareAdd: self.share_add,
+            rpc.NetrShareSetInfo: self.share_set_info,
+            rpc.NetrShareDel: self.share_del,
+            rpc.NetrShareDelSticky: self.share_del_sticky,
             rpc.NetrShareCheck: self.share_check,
             rpc.NetrServerGetInfo: self.server_get_info,
             rpc.NetrServerSetInfo: self.server_set_info,
@@ -89,14 +101,30 @@ class ServerServiceEndpoint:
             rpc.NetprNameValidate: self.name_validate,
         }
 
-    def call(self, caller: Caller, request: Call[R], now: float) -> R:
-        """Answer a request with a response of its own type."""
+    def call(self, caller: Caller, request: Call[R], now: float) -> R | Deferred[R]:
+        """Answer a request with a response of its own type, or with one that is still to come."""
         method: Callable[[Caller, Any, float], Any] = self._methods.get(type(request), self._unsupported)
         try:
-            response: R = method(caller, request, now)
+            response: R | Deferred[R] = method(caller, request, now)
         except Refused as refused:
             return request.failed(refused.code)
         return response
+
+    def _change(self, request: Any, work: Work[None], now: float) -> Any:
+        """Do the work of a call that changes something; the answer is a status, and ParmErr where the call has one."""
+
+        def answered() -> Work[Any]:
+            status, parm_err = codes.NERR_Success, getattr(request, "parm_err", None)
+            try:
+                yield from work
+            except BadMember as bad:
+                status = bad.code
+                parm_err = None if parm_err is None else bad.parm_err
+            if hasattr(request, "parm_err"):
+                return request.response(parm_err, status)
+            return request.response(status)
+
+        return self.changes.run(answered(), now)
 
     def _unsupported(self, caller: Caller, request: Call[Any], now: float) -> Any:
         """What this Server does not do: not for anybody, but those who may not ask hear that first."""
@@ -264,6 +292,37 @@ class ServerServiceEndpoint:
                 return rpc.NetrShareCheckResponse(share.type & ~STYPE_SPECIAL, codes.NERR_Success)
         raise Refused(codes.NERR_DeviceNotShared)
 
+    def share_add(self, caller: Caller, request: rpc.NetrShareAdd, now: float) -> Any:
+        """NetrShareAdd (MS-SRVS 3.1.4.7): within the configured roots, or anywhere for the machine's own."""
+        self._require(caller, request, request.level)
+        _require_level(request.level, SHARE_ADD_LEVELS)
+        if request.info is None:
+            raise Refused(codes.ERROR_INVALID_PARAMETER)
+        roots = None if caller.local_admin else self._configuration.share_roots
+        return self._change(request, sharing.add_share(self._service, request.info, roots), now)
+
+    def share_set_info(self, caller: Caller, request: rpc.NetrShareSetInfo, now: float) -> Any:
+        """NetrShareSetInfo (MS-SRVS 3.1.4.11)."""
+        self._require(caller, request, request.level)
+        _require_level(request.level, SHARE_SET_LEVELS)
+        if request.info is None:
+            raise Refused(codes.ERROR_INVALID_PARAMETER)
+        members = rpc.SHARE_INFO.table[request.level].split()
+        work = sharing.change_share(
+            self._service, request.net_name, members, request.info, can_encrypt=self._configuration.can_encrypt
+        )
+        return self._change(request, work, now)
+
+    def share_del(self, caller: Caller, request: rpc.NetrShareDel, now: float) -> Any:
+        """NetrShareDel (MS-SRVS 3.1.4.12)."""
+        self._require(caller, request)
+        return self._change(request, sharing.remove_share(self._service, request.net_name), now)
+
+    def share_del_sticky(self, caller: Caller, request: rpc.NetrShareDelSticky, now: float) -> Any:
+        """NetrShareDelSticky (MS-SRVS 3.1.4.13)."""
+        self._require(caller, request)
+        return self._change(request, sharing.forget_share(self._service, request.net_name), now)
+
     # --- the server itself ---
 
     def server_get_info(
@@ -277,22 +336,14 @@ class ServerServiceEndpoint:
             request.level, describe.server_info(self._configuration), codes.NERR_Success
         )
 
-    def server_set_info(
-        self, caller: Caller, request: rpc.NetrServerSetInfo, now: float
-    ) -> rpc.NetrServerSetInfoResponse:
+    def server_set_info(self, caller: Caller, request: rpc.NetrServerSetInfo, now: float) -> Any:
         """NetrServerSetInfo (MS-SRVS 3.1.4.18)."""
         self._require(caller, request, request.level)
         _require_level(request.level, SETTABLE_LEVELS)
         if request.info is None:
             raise Refused(codes.ERROR_INVALID_PARAMETER)
-        parm_err = request.parm_err
-        status = codes.NERR_Success
-        try:
-            change_settings(self._configuration, rpc.SERVER_INFO.table[request.level].split(), request.info)
-        except BadMember as bad:
-            status = bad.code
-            parm_err = None if parm_err is None else bad.parm_err
-        return rpc.NetrServerSetInfoResponse(parm_err, status)
+        members = rpc.SERVER_INFO.table[request.level].split()
+        return self._change(request, change_settings(self._configuration, members, request.info), now)
 
     def server_disk_enum(
         self, caller: Caller, request: rpc.NetrServerDiskEnum, now: float

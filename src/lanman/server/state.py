@@ -77,9 +77,17 @@ class Target(ABC):
     """What a tree connect leads to: the pipes of IPC$, or a folder."""
 
     share_type: int
-    share_flags: int
     capabilities: int
-    encrypt = False  # Share.EncryptData: what comes unencrypted is refused
+
+    @property
+    @abstractmethod
+    def share_flags(self) -> int:
+        """SMB2_SHAREFLAG_ of the TREE_CONNECT response, as things stand."""
+
+    @property
+    def encrypt(self) -> bool:
+        """Share.EncryptData: what comes unencrypted is refused."""
+        return False
 
     @abstractmethod
     def access_for(self, session: Session) -> int:

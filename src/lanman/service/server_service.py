@@ -38,7 +38,18 @@ from lanman.service.events import (
     TreeDisconnected,
 )
 from lanman.service.idle import IdleOrder
-from lanman.service.nouns import DIRECT_TCP, Open, Session, Share, State, TreeConnect, fold, fold_client, unc_name
+from lanman.service.nouns import (
+    DIRECT_TCP,
+    STYPE_TEMPORARY,
+    Open,
+    Session,
+    Share,
+    State,
+    TreeConnect,
+    fold,
+    fold_client,
+    unc_name,
+)
 from lanman.service.policy import Policy
 from lanman.service.statistics import Statistics
 
@@ -370,12 +381,27 @@ class ServerService:
             raise ValueError(f"{share.name} is shared already")
         self._tell(ShareAdded(share))
 
-    def change_share(self, share: Share, *, remark: str | None = None, max_users: int | None = None) -> None:
-        """Change what may be changed while it is in use. Those who are above a new limit of users stay."""
+    def change_share(
+        self,
+        share: Share,
+        *,
+        remark: str | None = None,
+        max_users: int | None = None,
+        encrypt_data: bool | None = None,
+        temporary: bool = False,
+    ) -> None:
+        """Change what may be changed while it is in use. Those who are above a new limit of users stay.
+
+        `temporary`: it is a share of this run of the service alone, from now on.
+        """
         if remark is not None:
             share.remark = remark
         if max_users is not None:
             share.max_users = max_users
+        if encrypt_data is not None:
+            share.encrypt_data = encrypt_data
+        if temporary:
+            share.type |= STYPE_TEMPORARY
         self._tell(ShareChanged(share))
 
     def remove_share(self, share: Share) -> None:

@@ -36,6 +36,18 @@ LOG_NAME: Final = "server.log"
 POLL: Final = 0.05
 
 
+def number_of_sessions(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """A number of sessions, or the name of an edition of Windows that has such a limit."""
+    if text is None:
+        return None
+
+    from lanman.net import configuration
+
+    if (sessions := configuration.number_of_sessions(text)) is None:
+        raise bad_value(parameter, f"It is {configuration.SESSIONS_HINT}.")
+    return sessions
+
+
 def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of `serve`, which `start server` hands on."""
     for option in (
@@ -48,8 +60,8 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-sessions",
             metavar="N",
-            callback=number(0, 0x7FFFFFFF, "It is a number; 0 is no limit."),
-            help="how many sessions may exist at once",
+            callback=number_of_sessions,
+            help="how many sessions may exist at once: a number (0 is no limit), or workstation, home or windows11",
         ),
         click.option("--require-encryption", is_flag=True, help="refuse clients that cannot encrypt"),
     ):
@@ -275,9 +287,16 @@ def is_running(home: Home) -> bool:
         return True
 
 
-@verb("stop", syntax="lanman stop server", about="Stops this user's Server service; all of its sessions end.")
-@click.argument("service")
-def stop(call: Call, service: str) -> None:
+@verb(
+    "stop",
+    syntax="lanman stop server",
+    about="Stops this user's Server service; all of its sessions end.",
+    examples="lanman stop server",
+)
+@click.argument("service", required=False)
+def stop(call: Call, service: str | None) -> None:
+    if service is None:
+        raise DialectError(3503, hint="Name the service: lanman stop server. `lanman start` lists what is started.")
     _must_be_server(service)
     home = own_home(call)
     if not is_running(home):

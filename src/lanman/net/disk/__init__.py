@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,8 +33,9 @@ from lanman.server.effects import Effect, ReadAccounts
 
 __all__ = ["ACCOUNTS", "Disk", "status_of"]
 
-# The lane of log-ons.
+# The lane of log-ons, and that of what is no share's.
 ACCOUNTS: Final = object()
+MORE: Final = object()
 
 # A read up to this size, in octets, is tried at once. The way to a thread and back costs what copying 200 KiB does;
 # above that, a thread copies while the event loop signs or encrypts.
@@ -79,7 +80,7 @@ class Disk:
     the effects come to their end, and never from within `perform`. If `completed` returns False nobody took the result;
     a file that was opened is then closed again. `error` is what an administrator should hear of, None for what any
     client may meet with. `pressure(source, True)` asks for no more effects of that source, until it is called with
-    False.
+    False. `more` is what performs the effects of others, in a thread as well.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Disk:
         completed: Callable[[int, Any], bool | None],
         failed: Callable[[int, int, Exception | None], None],
         pressure: Callable[[Hashable, bool], None] | None = None,
+        more: Mapping[type[Effect[Any]], Callable[[Any], Any]] | None = None,
     ) -> None:
         check_platform()
         self._accounts = accounts
@@ -124,7 +126,9 @@ class Disk:
             disk_effects.CheckFolder: files.check_folder,
             disk_effects.ReadExtra: files.read_extra,
             disk_effects.WriteExtra: files.write_extra,
+            **(more or {}),
         }
+        self._more = frozenset(more or ())
 
     # --- what the shell asks ---
 
@@ -250,6 +254,8 @@ class Disk:
         """Where an effect is performed. Raises Refused if it is about a handle that is not there."""
         if isinstance(effect, ReadAccounts):
             return ACCOUNTS
+        if type(effect) in self._more:
+            return MORE
         root = getattr(effect, "root", None)
         if root is None:
             number = effect.target if isinstance(effect, disk_effects.CopyFileRange) else getattr(effect, "handle", 0)

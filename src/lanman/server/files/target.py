@@ -25,8 +25,14 @@ class DiskShare(Target):
     def __init__(self, share: Share, files: Files) -> None:
         self.share = share
         self.files = files
-        self.encrypt = share.encrypt_data
-        self.share_flags = SMB2_SHAREFLAG_ENCRYPT_DATA if share.encrypt_data else 0
+
+    @property
+    def encrypt(self) -> bool:
+        return self.share.encrypt_data
+
+    @property
+    def share_flags(self) -> int:
+        return SMB2_SHAREFLAG_ENCRYPT_DATA if self.share.encrypt_data else 0
 
     def access_for(self, session: Session) -> int:
         """Everything, reading alone, or nothing (0)."""

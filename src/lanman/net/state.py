@@ -1,0 +1,232 @@
+"""What was changed while the Server ran, kept beside server.toml and never in it: the file `settings` of the home.
+
+server.toml is a person's, with comments and an order of its own, and is only read. What management calls change goes
+into a file of the Server's, which lies over it. The last word counts: an entry says what server.toml and the command
+line said when it was made (`instead_of`), and holds as long as they still say that. Whoever edits server.toml
+afterwards has changed their mind, and the entry means nothing any more.
+
+    [[setting]]
+    name = "autodisconnect"
+    value = 30
+    instead_of = 15
+
+    [[share]]
+    name = "data"
+    value = { path = "/srv/data", comment = "of us all" }       # none: it was deleted
+    instead_of = { path = "/srv/data" }                         # none: there was none
+
+The file is TOML, so that people can read it, and may delete an entry or all of it while no Server runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lanman.net.atomic import AtomicFile, Content
+from lanman.net.configuration import (
+    LIMITS,
+    Configuration,
+    ConfigurationError,
+    ShareConfiguration,
+    check_setting,
+    parse_share,
+)
+from lanman.service import Share, fold
+
+log: Final = logging.getLogger("lanman.server")
+
+HEADING: Final = """\
+# Written by the Server: what was changed while it ran. An entry counts as long as server.toml and the command line
+# still say what it stands in place of. To go back to them, delete entries while the Server is stopped.
+"""
+
+
+@dataclass(slots=True)
+class Setting:
+    value: Any
+    instead_of: Any
+
+
+@dataclass(slots=True)
+class ShareChange:
+    """`value` None: deleted. `instead_of` None: it was not in the configuration."""
+
+    name: str
+    value: ShareConfiguration | None
+    instead_of: ShareConfiguration | None
+
+
+@dataclass(slots=True)
+class State:
+    """The entries; shares by their folded names."""
+
+    settings: dict[str, Setting] = field(default_factory=dict)
+    shares: dict[str, ShareChange] = field(default_factory=dict)
+
+
+class StateFile:
+    """The file `settings` of a home. Used by one Server; that several processes change it at once loses nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = AtomicFile(path, "settings")
+
+    def over(self, base: Configuration) -> Configuration:
+        """The configuration with what was changed lying over it. Raises ConfigurationError, naming the file, for one
+        that cannot be understood, and LanmanError for one that cannot be read."""
+        state = self._parsed(self._file.read())
+        server: dict[str, Any] = {}
+        limits: dict[str, Any] = {}
+        for name, setting in state.settings.items():
+            if setting.instead_of == setting_of(base, name):
+                (limits if name in LIMITS else server)[name] = setting.value
+        shares = dict(base.shares)
+        for change in state.shares.values():
+            in_base = _named(base.shares, change.name)
+            if change.instead_of != (base.shares[in_base] if in_base is not None else None):
+                continue
+            if in_base is not None:
+                del shares[in_base]
+            if change.value is not None:
+                shares[change.name] = change.value
+        return dataclasses.replace(base, **server, limits=dataclasses.replace(base.limits, **limits), shares=shares)
+
+    def keep_settings(self, base: Configuration, values: Mapping[str, Any]) -> None:
+        """Keep these, in place of what `base` says. Raises LanmanError when the disk does not take them."""
+
+        def change(state: State) -> None:
+            for name, value in values.items():
+                if value == setting_of(base, name):
+                    state.settings.pop(name, None)
+                else:
+                    state.settings[name] = Setting(value, setting_of(base, name))
+
+        self._update(change)
+
+    def keep_share(self, base: Configuration, name: str, share: Share | None) -> None:
+        """Keep a share as it is now, or that it is no more (None). Raises LanmanError as `keep_settings`."""
+
+        def change(state: State) -> None:
+            in_base = _named(base.shares, name)
+            instead_of = base.shares[in_base] if in_base is not None else None
+            value = configuration_of(share) if share is not None else None
+            if value == instead_of:
+                state.shares.pop(fold(name), None)
+            else:
+                state.shares[fold(name)] = ShareChange(name, value, instead_of)
+
+        self._update(change)
+
+    def share_names(self) -> frozenset[str]:
+        """The folded names of the shares that it has something to say about."""
+        return frozenset(self._parsed(self._file.read()).shares)
+
+    def _update(self, change: Callable[[State], None]) -> None:
+        def changed(content: Content | None) -> bytes:
+            state = self._parsed(content)
+            change(state)
+            return _dump(state)
+
+        self._file.update(changed)
+
+    def _parsed(self, content: Content | None) -> State:
+        return State() if content is None else parse(content.data, str(self._file.path))
+
+
+def setting_of(configuration: Configuration, name: str) -> Any:
+    """What a configuration says about something that management can set."""
+    return getattr(configuration.limits if name in LIMITS else configuration, name)
+
+
+def configuration_of(share: Share) -> ShareConfiguration:
+    """A share of the domain, as the configuration would have it."""
+    return ShareConfiguration(
+        path=share.path,
+        comment=share.remark,
+        read=None if share.readers is None else tuple(sorted(share.readers)),
+        write=None if share.writers is None else tuple(sorted(share.writers)),
+        max_users=share.max_users,
+        hidden=share.hidden,
+        encryption=share.encrypt_data,
+    )
+
+
+def parse(data: bytes, source: str) -> State:
+    """What the file says. Raises ConfigurationError, which names `source` and the entry."""
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{source}: {error}", hint=_REMEDY) from None
+    state = State()
+    try:
+        for name, entries in document.items():
+            if name not in ("setting", "share") or not isinstance(entries, list):
+                raise ValueError(f"{name}: is nothing that this file has")
+            for number, entry in enumerate(entries, 1):
+                try:
+                    (_read_setting if name == "setting" else _read_share)(state, entry)
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise ValueError(f"[[{name}]] number {number}: {error}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: {error}", hint=_REMEDY) from None
+    return state
+
+
+_REMEDY: Final = "The Server writes this file; without it, what was changed at run time is as server.toml says."
+
+
+def _read_setting(state: State, entry: dict[str, Any]) -> None:
+    name = entry["name"]
+    state.settings[name] = Setting(check_setting(name, entry["value"]), check_setting(name, entry["instead_of"]))
+
+
+def _read_share(state: State, entry: dict[str, Any]) -> None:
+    name = entry["name"]
+    value, instead_of = (parse_share(name, entry[key]) if key in entry else None for key in ("value", "instead_of"))
+    state.shares[fold(name)] = ShareChange(name, value, instead_of)
+
+
+def _named(shares: Mapping[str, ShareConfiguration], name: str) -> str | None:
+    """How the configuration writes the name of a share, if it has it."""
+    return next((each for each in shares if fold(each) == fold(name)), None)
+
+
+# --- TOML, as much of it as this file needs
+
+
+def _dump(state: State) -> bytes:
+    lines = [HEADING]
+    for name, setting in state.settings.items():
+        lines.append(
+            f"[[setting]]\nname = {_toml(name)}\nvalue = {_toml(setting.value)}\n"
+            f"instead_of = {_toml(setting.instead_of)}\n"
+        )
+    for change in state.shares.values():
+        lines.append(f"[[share]]\nname = {_toml(change.name)}")
+        for key, value in (("value", change.value), ("instead_of", change.instead_of)):
+            if value is not None:
+                lines.append(f"{key} = {_toml(_without_defaults(value))}")
+        lines.append("")
+    return "\n".join(lines).encode()
+
+
+def _without_defaults(share: ShareConfiguration) -> dict[str, Any]:
+    values = {each.name: (getattr(share, each.name), each.default) for each in dataclasses.fields(share)}
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str):
+        # JSON's escapes are TOML's; the one character that only TOML wants escaped is DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
