@@ -192,14 +192,14 @@ def code_of(call: Callable[..., object], *arguments: object) -> int:
 
 @pytest.mark.parametrize("place", ["this machine", "network"])
 def test_shares_of_our_server(ours: Peer, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The calls, whether the Server lets this caller share this folder (0), no such folder (2116) or none (50)."""
+    """Who is at the machine shares any folder; over the network it has to be within the roots that are configured."""
     compat.login(ours.server, ours.admin, ours.password)
     monkeypatch.setenv("LANMAN_HOME", str(ours.home))
     server = ours.server if place == "network" else None
     path = "C:" + str(tmp_path).replace("/", "\\")
     new = {"netname": "new", "type": 0, "remark": "fresh", "max_uses": -1, "path": path}
     added = code_of(win32net.NetShareAdd, server, 2, new)
-    assert added in (0, 50, 2116)
+    assert added in ((0, 50) if place == "this machine" else (5, 50))
     if added == 0:
         assert win32net.NetShareCheck(server, path) == (1, 0)
         win32net.NetShareSetInfo(server, "new", 1, {"netname": "new", "type": 0, "remark": "stale"})

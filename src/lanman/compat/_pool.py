@@ -130,7 +130,9 @@ def _is_at(address: Address | None, host: str, port: int) -> bool:
 
 def _open(address: Address | None, login: Login) -> BlockingManager:
     if address is None:
-        return connect(None, login.credentials, timeout=login.timeout, encrypt=login.encrypt)
+        # Where a home is named, no other Server of this machine is meant.
+        home = os.environ.get("LANMAN_HOME") or None
+        return connect(None, login.credentials, timeout=login.timeout, home=home, encrypt=login.encrypt)
     return connect(address.host, login.credentials, port=address.port, timeout=login.timeout, encrypt=login.encrypt)
 
 
