@@ -139,7 +139,7 @@ class naming:
 
 def new_password() -> str:
     """A new password, asked for twice on a terminal, or one line of standard input."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not output.is_terminal(sys.stdin):
         line = sys.stdin.readline() if sys.stdin is not None else ""
         if not line:
             raise LanmanError(codes.message_text(3757), code=3757, hint="Give the password on standard input.")
@@ -206,7 +206,10 @@ lanman localgroup GROUP NAME [...] {/ADD | /DELETE}
 Lists the groups of this user's Server, shows the members of one, adds or deletes a group, and puts users into it
 or takes them out. Members of Administrators and Server Operators may manage sessions and files.
 """,
-    examples="lanman localgroup Administrators ann /add",
+    examples="""
+lanman localgroup Administrators            who may manage sessions and files
+lanman localgroup Administrators ann /add   let ann
+""",
 )
 @click.argument("group", required=False)
 @click.argument("names", nargs=-1)

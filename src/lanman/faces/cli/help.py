@@ -62,6 +62,67 @@ EXPLANATIONS: Final = {
 }
 
 
+# NET HELP explains more than verbs; these are the topics here.
+TOPICS: Final = {
+    "net": (
+        "how to type `net` in place of `lanman`",
+        r"""
+In a shell, for yourself:
+
+  alias net=lanman NET=lanman
+
+A script does not see aliases. For scripts, put a file named `net` into a
+folder that stands early on the PATH:
+
+  #!/bin/sh
+  exec lanman "$@"
+
+contrib/net in the sources is that file. lanman never installs it, because
+Samba has a command of the same name.
+
+A shell takes backslashes for itself. What it leaves of \\pc7 is \pc7, which
+lanman understands as well; so it does '\\pc7' and //pc7. FIND "\\" is
+grep -F '\\'.
+""",
+    ),
+    "services": (
+        "the services that can be started, stopped and configured",
+        """
+lanman has one of NET's services: the Server service, which shares folders and keeps sessions.
+
+  lanman start server        start it in the background
+  lanman stop server         stop it
+  lanman config server       show or change its settings
+  lanman statistics server   show what it has counted
+
+There is no Workstation service: nothing has to run on this machine for it to
+manage other machines' Servers.
+""",
+    ),
+    "syntax": (
+        "how to read the syntax lines, and how to type switches",
+        r"""
+  CAPITALS   are typed as they stand, in any case, or stand for something of
+             yours (NAME)
+  [ ]        may be left out
+  { | }      choose one
+  ...        may be repeated
+
+A switch is written /DELETE or --delete. It may be shortened while that is
+unambiguous (/del, /d), and may stand anywhere. A value stands behind a colon
+(/AUTODISCONNECT:30) or, in the other form, behind = or a blank
+(--autodisconnect 30). /Y answers every question with yes, /N with no.
+
+A computer is written \\pc7, \pc7 or //pc7, and pc7 where nothing else could be
+meant. A path such as /srv/data is a path. Behind -- nothing is a switch.
+
+The exit status is 0 for success, 1 for wrong syntax, 5 for access denied, 2 for
+any other error or an answer of No, and 130 after Ctrl-C.
+""",
+    ),
+}
+
+
 def message_number(text: str) -> int:
     """A code in decimal or, with 0x before it, in hexadecimal. Raises DialectError 3953."""
     folded = text.strip().casefold()
@@ -94,6 +155,10 @@ def describe(number: int, *, as_status: bool) -> tuple[str, str] | None:
     "helpmsg",
     syntax="lanman helpmsg NUMBER",
     about="Explains an error: a Win32 code, one of NET's own, or an NTSTATUS (in hexadecimal: 0xC0000203).",
+    examples="""
+lanman helpmsg 2312
+lanman helpmsg 0xC0000022
+""",
 )
 @click.argument("number")
 def helpmsg(call: Call, number: str) -> int | None:
@@ -130,7 +195,16 @@ def message_lines(text: str, explained: tuple[str, str] | None) -> Iterator[str]
         yield ""
 
 
-@verb("help", syntax="lanman help [VERB]", about="Explains a verb, or lists them all.")
+@verb(
+    "help",
+    syntax=f"lanman help [VERB | {' | '.join(TOPICS)}]",
+    about="Explains a verb or one of the topics, or lists the verbs.",
+    examples="""
+lanman help session     the sessions of a server: every switch, and examples
+lanman help syntax      how switches may be written
+lanman help net         how to type `net` in place of `lanman`
+""",
+)
 @click.argument("name", required=False)
 @click.argument("words", nargs=-1)
 def help(call: Call, name: str | None, words: tuple[str, ...]) -> None:
@@ -139,4 +213,9 @@ def help(call: Call, name: str | None, words: tuple[str, ...]) -> None:
     # NET HELP CONFIG SERVER is a form of its own there.
     if words and (name or "").casefold() not in ("config", "statistics", "stats", "start", "stop"):
         raise DialectError(3503)
-    output.emit(main.overview() if name is None else main.long_help(main.load(name)))
+    if name is None:
+        output.emit(main.overview())
+    elif (topic := TOPICS.get(name.casefold())) is not None:
+        output.emit([output.heading(f"{name.upper()}: {topic[0]}"), "", *topic[1].strip("\n").splitlines(), ""])
+    else:
+        output.emit(main.long_help(main.load(name)))

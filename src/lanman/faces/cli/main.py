@@ -22,6 +22,7 @@ from lanman.faces.text import escape
 
 # Each verb: its module, and what it does in a line.
 VERBS: Final = {
+    "completion": ("completion", "what a shell needs to complete lanman's words"),
     "config": ("server", "show or change the Server service's settings"),
     "file": ("file", "list the open files, show one, close one"),
     "help": ("help", "explain a verb"),
@@ -35,6 +36,13 @@ VERBS: Final = {
     "stop": ("service", "stop the Server service"),
     "user": ("accounts", "the accounts of this user's Server"),
 }
+EXAMPLES: Final = r"""
+lanman session                      who is connected to this machine
+lanman session -S fs1 -U ann        who is connected to \\fs1; asks for ann's password
+lanman session \\pc7 /delete        send one client away
+lanman file -S fs1 -U ann           what is open there, and by whom
+lanman serve /srv/data --port 4450  share a folder
+"""
 ALIASES: Final = {
     "sess": "session",
     "sessions": "session",
@@ -50,6 +58,10 @@ def run(arguments: Sequence[str]) -> int:
     """The whole command; `arguments` are those behind the program's name. Gives the exit status, raises nothing."""
     _forgive_encodings()
     try:
+        if arguments[:1] == ["__complete"]:
+            from lanman.faces.cli.completion import emit_candidates
+
+            return emit_candidates(arguments[1:])
         return _run(arguments)
     except (KeyboardInterrupt, EOFError):
         output.complain([""])
@@ -151,7 +163,9 @@ def _forgive_encodings() -> None:
 def overview() -> list[str]:
     lines = ["The syntax of this command is:", "", "lanman VERB [OPTIONS]", ""]
     lines += [f"  {name:<12}{about}" for name, (_, about) in VERBS.items()]
-    return [*lines, "", "`lanman help VERB` explains a verb, `lanman VERB /?` shows its syntax.", ""]
+    lines += ["", output.heading("Examples:"), *(f"  {line}" for line in EXAMPLES.strip().splitlines())]
+    lines += ["", "`lanman help VERB` explains a verb, `lanman VERB /?` shows its syntax."]
+    return [*lines, "`lanman help syntax` tells how switches are written, `lanman help net` how to type `net`.", ""]
 
 
 def short_help(command: Verb) -> list[str]:
@@ -161,13 +175,17 @@ def short_help(command: Verb) -> list[str]:
 def long_help(command: Verb) -> list[str]:
     """The syntax, what the verb does, and every option."""
     formatter = click.HelpFormatter(width=79)
+    import textwrap
+
     context = click.Context(command)
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     records = [record for option in options if (record := option.get_help_record(context)) is not None]
-    with formatter.section("Options"):
-        formatter.write_dl(records)
-    lines = [*short_help(command), *command.about.strip().splitlines(), "", *formatter.getvalue().splitlines(), ""]
-    lines.append("Options may be written in NET's way as well (/DELETE, /del, /USER:ann) and stand anywhere.")
+    formatter.indent()
+    formatter.write_dl(records)
+    about = textwrap.wrap(" ".join(command.about.split()), 79, break_on_hyphens=False)
+    lines = [*short_help(command), *about, ""]
     if command.examples:
-        lines += ["", "Examples:", *(f"  {line}" for line in command.examples.strip().splitlines())]
-    return [*lines, ""]
+        examples = (f"  {line}" for line in command.examples.strip().splitlines())
+        lines += [output.heading("Examples:"), *examples, ""]
+    lines += [output.heading("Options:"), *formatter.getvalue().splitlines(), ""]
+    return [*lines, "Options may be written in NET's way as well (/DELETE, /del, /USER:ann) and stand anywhere.", ""]

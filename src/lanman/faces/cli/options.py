@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lanman import codes
-from lanman.errors import AuthenticationError, LanmanError
+from lanman.errors import AccessDenied, AuthenticationError, LanmanError
 from lanman.faces.cli.output import Format, is_terminal, tell, warn, write
 from lanman.faces.dialect import DialectError, Grammar, Switch, computer_name
 
@@ -290,6 +290,19 @@ class Call:
             write(text)
         else:
             tell(text)
+
+
+async def is_started(call: Call) -> bool:
+    """Whether the Server service that the options mean runs; one that refuses to be asked does."""
+    try:
+        async with call.manager():
+            return True
+    except (AccessDenied, AuthenticationError):
+        return True
+    except LanmanError as error:
+        if error.code == codes.NERR_ServerNotStarted:
+            return False
+        raise
 
 
 def _may_start(call: Call) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -68,6 +68,22 @@ class Progress:
         self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task(self._what, total=self._total)
         self._bar.start()
+
+
+@contextlib.contextmanager
+def turning_when_slow(what: str, *, patience: float = PATIENCE) -> Iterator[Callable[[], None]]:
+    """For a body that looks again and again, and calls what it is given each time: `turning`, after a while."""
+    show_at = time.monotonic() + patience
+    with contextlib.ExitStack() as shown:
+        wanted = can_show()
+
+        def look() -> None:
+            nonlocal wanted
+            if wanted and time.monotonic() >= show_at:
+                wanted = False
+                shown.enter_context(turning(what))
+
+        yield look
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import click
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, net_option, number, verb, yes_or_no
+from lanman.faces.cli.options import Call, is_started, net_option, number, verb, yes_or_no
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import block, escape, yes_no
@@ -39,9 +39,26 @@ def _service(name: str | None) -> bool:
     return True
 
 
+def show_services(call: Call, title: str) -> None:
+    """The running services that a verb is for. lanman has one where NET has the Workstation service as well."""
+    services = ["Server"] if asyncio.run(is_started(call)) else []
+    if call.format is Format.JSON:
+        output.emit_json(call.server, services=services)
+    elif call.format is Format.CSV:
+        output.emit_csv([{"service": name} for name in services], ["service"])
+    elif not services:
+        output.no_entries()
+    else:
+        output.emit([title, "", *(f"   {name}" for name in services), ""])
+        output.success()
+
+
 @verb(
     "config",
-    syntax='lanman config server [/AUTODISCONNECT:n] [/SRVCOMMENT:"text"] [/HIDDEN:{YES | NO}]',
+    syntax="""
+lanman config
+lanman config server [/AUTODISCONNECT:n] [/SRVCOMMENT:"text"] [/HIDDEN:{YES | NO}]
+""",
     about=r"""
 Shows how a Server service is set, or changes it. /AUTODISCONNECT is the number of minutes after which an idle
 session without open files is ended: -1 (never) to 65535; 0 ends it within seconds. /SRVCOMMENT is at most 48
@@ -50,6 +67,8 @@ characters. /HIDDEN keeps the server out of the lists of servers.
     examples="""
 lanman config server                       show the settings
 lanman config server /autodisconnect:30    end idle sessions after half an hour
+lanman config server /autodisconnect:-1    never end them
+lanman config server /hidden:yes           keep out of the lists of servers
 """,
 )
 @click.argument("service", required=False)
@@ -67,8 +86,7 @@ def config(
     if not _service(service):
         if (autodisconnect, srvcomment, hidden) != (None, None, None):
             raise DialectError(3953, hint="Name the service: lanman config server ...")
-        output.emit([codes.message_text(4378), "", "   Server", ""])
-        return output.success()
+        return show_services(call, codes.message_text(4378))
     if srvcomment is not None and (len(srvcomment) > MAX_COMMENT or not srvcomment.isprintable()):
         raise DialectError(3952, "/SRVCOMMENT", f"A comment is at most {MAX_COMMENT} characters on one line.")
     if (autodisconnect, srvcomment, hidden) == (None, None, None):
@@ -187,14 +205,19 @@ def limit(value: int | None) -> str:
 
 @verb(
     "statistics",
-    syntax="lanman statistics server",
-    about="Shows what a Server service has counted since it was started.",
+    syntax="lanman statistics [server]",
+    about="""
+Shows what a Server service has counted since it was started. Without a name, lists the services that count.
+""",
+    examples="""
+lanman statistics server            this machine's Server
+lanman stats server -S fs1 -U ann   that of \\\\fs1, as ann
+""",
 )
 @click.argument("service", required=False)
 def statistics(call: Call, service: str | None) -> None:
     if not _service(service):
-        output.emit([codes.message_text(4379), "", "   Server", ""])
-        return output.success()
+        return show_services(call, codes.message_text(4379))
 
     async def ask() -> tuple[str, Statistics]:
         async with call.manager() as manager:

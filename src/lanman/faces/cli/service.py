@@ -20,7 +20,9 @@ import click
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, number, verb
+from lanman.faces.cli.options import Call, bad_value, verb
+from lanman.faces.cli.progress import turning_when_slow
+from lanman.faces.cli.server import show_services
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import escape
 
@@ -200,20 +202,31 @@ def _reload(server: SmbServer) -> None:
 
 @verb(
     "start",
-    syntax="lanman start server [--listen ADDR ...] [--port N] [--config FILE] [--max-sessions N] "
-    "[--require-encryption]",
-    about=f"Starts this user's Server service in the background. What it has to say goes to {LOG_NAME} in its home.",
+    syntax="""
+lanman start
+lanman start server [--listen ADDR ...] [--port N] [--config FILE] [--max-sessions N] [--require-encryption]
+""",
+    about=f"""
+Starts this user's Server service in the background. What it has to say goes to {LOG_NAME} in its home.
+Without a name, lists the services that are started.
+""",
+    examples="""
+lanman start                          which services are started
+lanman start server --port 4450       the Server service, on a port that any user may have
+""",
 )
-@click.argument("service")
+@click.argument("service", required=False)
 @server_options
 def start(
     call: Call,
-    service: str,
+    service: str | None,
     listen: tuple[str, ...],
     config_file: str | None,
     max_sessions: int | None,
     require_encryption: bool,
 ) -> None:
+    if service is None:
+        return list_started(call)
     _must_be_server(service)
     home = own_home(call)
     configured(call, home, listen, config_file, max_sessions, require_encryption)
@@ -222,7 +235,12 @@ def start(
     words += [] if config_file is None else [f"--config={Path(config_file).absolute()}"]
     words += [] if max_sessions is None else [f"--max-sessions={max_sessions}"]
     words += ["--require-encryption"] if require_encryption else []
-    start_service(home, words, call.timeout)
+    return start_service(home, words, call.timeout)
+
+
+def list_started(call: Call) -> None:
+    """NET START: the services that are started. lanman knows of one."""
+    show_services(call, "These services are started:")
 
 
 def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
@@ -247,11 +265,13 @@ def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
             env=environment,
         )
     deadline = time.monotonic() + timeout
-    while not is_running(home):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.terminate()
-            raise _not_started(home, said_before)
-        time.sleep(POLL)
+    with turning_when_slow("Waiting for the Server service") as look:
+        while not is_running(home):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.terminate()
+                raise _not_started(home, said_before)
+            look()
+            time.sleep(POLL)
     output.emit([codes.message_text(3524, SERVICE), ""])
 
 
@@ -304,10 +324,12 @@ def stop(call: Call, service: str | None) -> None:
     output.emit([codes.message_text(3527, SERVICE)])
     asyncio.run(_request_stop(home, call.timeout))
     deadline = time.monotonic() + call.timeout
-    while is_running(home):
-        if time.monotonic() > deadline:
-            raise LanmanError(codes.message_text(3528, SERVICE), code=3528, hint=f"See {home.path / LOG_NAME}.")
-        time.sleep(POLL)
+    with turning_when_slow("Waiting for the Server service to stop") as look:
+        while is_running(home):
+            if time.monotonic() > deadline:
+                raise LanmanError(codes.message_text(3528, SERVICE), code=3528, hint=f"See {home.path / LOG_NAME}.")
+            look()
+            time.sleep(POLL)
     output.emit([codes.message_text(3529, SERVICE), ""])
 
 
