@@ -49,6 +49,7 @@ from lanman.smb2.messages import (
 from lanman.smb2.server import (
     FIRST_CREDITS,
     MOST_CREDITS,
+    MOST_WAITING,
     CommandWindow,
     Request,
     RequestsReceived,
@@ -184,13 +185,13 @@ def test_who_wants_more_than_was_paid_for_is_refused() -> None:
 def test_not_many_more_requests_than_credits_wait_at_a_time() -> None:
     client, server, session_id = connected(Answering(reply))
     waiting: list[Request] = []
-    while client.credits and len(waiting) < 5000:
+    while client.credits and len(waiting) < 2 * MOST_CREDITS:
         client.send(ReadRequest(length=1), session_id=session_id)
         (request,) = requests(server.receive_data(sent(client)))
         server.pending(request)
         client.receive_data(sent(server))
         waiting.append(request)
-    assert MOST_CREDITS < len(waiting) < 3 * MOST_CREDITS
+    assert MOST_WAITING < len(waiting) < MOST_CREDITS + 2 * MOST_WAITING
     server.respond([Response(waiting[-1], STATUS_ACCESS_DENIED)])
     client.receive_data(sent(server))
     assert client.credits

@@ -14,8 +14,8 @@ Rules:
   not hold, an unprotected TREE_CONNECT on 3.1.1.
 * A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
   sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
-* Credits: few before the log-on, then twice as many with every answer, up to MOST_CREDITS. Nor can many more requests
-  than that wait at a time.
+* Credits: few before the log-on, then as many as the client asks for, up to MOST_CREDITS. Requests that wait bring
+  theirs only while there are no more than MOST_WAITING of them.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ from lanman.wire import Data
 ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
 ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
 FIRST_CREDITS: Final = 32
-MOST_CREDITS: Final = 512
+MOST_CREDITS: Final = 8192  # as Windows and Samba
+MOST_WAITING: Final = 512
 _SMB1_NEGOTIATE: Final = 0x72
 _SMB1_HEADER_SIZE: Final = 32
 
@@ -405,8 +406,8 @@ class ServerConnection(Connection):
         self._send_frame(frame)
 
     def _grant(self, wanted: int) -> int:
-        if self._sessions and self._most_credits < MOST_CREDITS:
-            self._most_credits = min(2 * self._most_credits, MOST_CREDITS)
+        if self._sessions:
+            self._most_credits = MOST_CREDITS
         return self._window.grant(wanted, self._most_credits)
 
     def pending(self, request: Request) -> int:
@@ -420,7 +421,7 @@ class ServerConnection(Connection):
         if not request.async_id:
             self._last_async_id += 1
             request.async_id = self._last_async_id
-            request.credited = len(self._requests) <= MOST_CREDITS
+            request.credited = len(self._requests) <= MOST_WAITING
             header = Header(
                 request.command,
                 request.message_id,
