@@ -372,7 +372,12 @@ class SmbServer:
             self.flush()
 
 
-class SmbProtocol(asyncio.Protocol):
+# Where what has arrived is put first, unless it is the rest of a frame: in octets. One for all connections, since each
+# takes what is its own before the next is asked.
+_ARRIVALS: Final = memoryview(bytearray(256 * 1024))
+
+
+class SmbProtocol(asyncio.BufferedProtocol):
     """One connection's socket. It decides nothing."""
 
     def __init__(self, server: SmbServer) -> None:
@@ -381,6 +386,7 @@ class SmbProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._closing = False
         self._holds: set[str] = set()
+        self._rest: memoryview | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -396,12 +402,23 @@ class SmbProtocol(asyncio.Protocol):
             log.warning("connection from %s refused: too many that nobody has logged on to", address)
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        connection = self._connection
+        self._rest = connection.core.receive_buffer() if connection is not None and not self._closing else None
+        return self._rest if self._rest is not None else _ARRIVALS
+
+    def buffer_updated(self, nbytes: int) -> None:
+        rest, self._rest = self._rest, None
         connection = self._connection
         if connection is None or self._closing:
             return
         try:
-            connection.receive_data(data, self._server.tick())
+            if rest is None:
+                connection.receive_data(bytes(_ARRIVALS[:nbytes]), self._server.tick())
+            else:
+                connection.received(nbytes, self._server.tick())
+                if nbytes < len(rest):
+                    return  # nothing has happened yet
         except RemoteProtocolError as error:
             log.warning("connection from %s ended: %s", connection.address, quoted(str(error)))
             self.close()

@@ -193,11 +193,17 @@ class ConnectionDispatch:
 
     # --- what the shell calls ---
 
-    def receive_data(self, data: bytes, now: float) -> None:
+    def receive_data(self, data: Data, now: float) -> None:
         """Take bytes from the peer. Raises RemoteProtocolError: the connection is dead."""
         self.server.now = now
         self.server.service.statistics.bytes_received += len(data)
-        self._enter(lambda: self._receive(data, now), now)
+        self._enter(lambda: self._receive(self.core.receive_data(data), now), now)
+
+    def received(self, count: int, now: float) -> None:
+        """So many octets were put where the core wants the rest of a frame (`core.receive_buffer`)."""
+        self.server.now = now
+        self.server.service.statistics.bytes_received += count
+        self._enter(lambda: self._receive(self.core.received(count), now), now)
 
     def data_to_send(self) -> list[Data]:
         """What there is to send, ready for the transport."""
@@ -235,8 +241,8 @@ class ConnectionDispatch:
             self._busy = False
             self.server.mark_ready(self)
 
-    def _receive(self, data: bytes, now: float) -> None:
-        for event in self.core.receive_data(data):
+    def _receive(self, events: list[WireEvent], now: float) -> None:
+        for event in events:
             if self.finished is None:
                 self._receive_event(event, now)
 

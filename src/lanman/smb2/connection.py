@@ -105,20 +105,33 @@ class Connection:
         self._sessions: dict[int, Session] = {}
         self._preauth = NO_PREAUTH
         self._outgoing: list[Data] = []
-        self._buffer = bytearray()
-        self._missing = 0  # octets that must come before the buffer is worth another look
+        self._beginning = b""  # of a frame's length
+        self._frame: bytearray | None = None  # one that has begun, as long as it is to be
+        self._filled = 0
         self._frame_limit = FIRST_FRAME_LIMIT
         self._dead = False
 
     # --- bytes in, bytes out ---
 
-    def receive_data(self, data: bytes) -> list[Event]:
+    def receive_data(self, data: Data) -> list[Event]:
         """What the peer did by saying `data`, in order. Raises RemoteProtocolError: the connection is dead then."""
+        return self._receive(self._frames(data))
+
+    def receive_buffer(self) -> memoryview | None:
+        """Where the rest of a frame that has begun belongs. Whoever puts it there says so by `received` instead of
+        `receive_data`, and saves a copy. None: no frame has begun."""
+        return memoryview(self._frame)[self._filled :] if self._frame is not None else None
+
+    def received(self, count: int) -> list[Event]:
+        """So many octets have been put into `receive_buffer`; as `receive_data`."""
+        return self._receive(self._fill(count))
+
+    def _receive(self, frames: Iterator[memoryview]) -> list[Event]:
         if self._dead:
             raise RemoteProtocolError("the connection is over")
         events: list[Event] = []
         try:
-            for frame in self._frames(data):
+            for frame in frames:
                 self._receive_frame(frame, events)
         except ProtocolError:
             self._dead = True
@@ -142,30 +155,38 @@ class Connection:
 
     # --- frames ---
 
-    def _frames(self, data: bytes) -> Iterator[memoryview]:
+    def _frames(self, data: Data) -> Iterator[memoryview]:
         """The frames that are complete with `data`, without their 4 octets of length."""
-        received: bytes | bytearray = data
-        if self._buffer:
-            self._buffer += data
-            self._missing -= len(data)
-            if self._missing > 0:
+        if self._beginning:
+            data, self._beginning = self._beginning + data, b""
+        view = memoryview(data)
+        at, size = 0, len(view)
+        while at < size:
+            if self._frame is not None:
+                count = min(len(self._frame) - self._filled, size - at)
+                self._frame[self._filled : self._filled + count] = view[at : at + count]
+                at += count
+                yield from self._fill(count)
+                continue
+            if size - at < 4:
+                self._beginning = bytes(view[at:])
                 return
-            received, self._buffer = self._buffer, bytearray()
-        at, size = 0, len(received)
-        view = memoryview(received)
-        while size - at >= 4:
             length = int.from_bytes(view[at : at + 4], "big")
             if length > self._frame_limit:
                 raise MalformedMessage(self._too_long(bytes(view[at : at + 8]), length))
-            end = at + 4 + length
-            if end > size:
-                break
-            yield view[at + 4 : end]
-            at = end
-        if at < size:
-            self._buffer = bytearray(view[at:])
-            wanted = 4 + int.from_bytes(view[at : at + 4], "big") if size - at >= 4 else 4
-            self._missing = wanted - (size - at)
+            at += 4
+            if length <= size - at:
+                yield view[at : at + length]
+                at += length
+            else:
+                self._frame, self._filled = bytearray(length), 0
+
+    def _fill(self, count: int) -> Iterator[memoryview]:
+        """So many octets more of the frame that has begun are there; the frame, if that was all of it."""
+        self._filled += count
+        if self._frame is not None and self._filled == len(self._frame):
+            frame, self._frame = self._frame, None
+            yield memoryview(frame)
 
     def _too_long(self, start: bytes, length: int) -> str:
         if start[0]:
