@@ -98,6 +98,20 @@ def test_who_to_be(command: Command, words: str, expected: Credentials) -> None:
     assert opened(command)[1] == expected
 
 
+def test_a_server_that_is_no_name_is_not_called_a_client(command: Command) -> None:
+    result = command(["session", "-S", "fs 1:445", "-N"])
+    assert result.status == 1
+    assert result.err.startswith("fs 1:445 is not a valid computer name.\n")
+    assert "A server is HOST or HOST:PORT" in result.err
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only on POSIX is there /dev/zero")
+def test_an_authentication_file_without_end(command: Command) -> None:
+    result = command(["session", "-S", "fs1", "-A", "/dev/zero"])
+    assert result.status == 2
+    assert "/dev/zero: is too long" in result.err
+
+
 def test_password_from_the_environment(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANMAN_PASSWORD", "from-env")
     command("session -S fs1 -U ann")
@@ -142,6 +156,7 @@ def test_an_authentication_file_that_others_can_read_is_warned_about(command: Co
         (b"username = ann\nsecret\n", "line 2"),
         (b"nt_hash = secret\n", "line 1"),
         (b"\xff\xfe\x00", "not UTF-8"),
+        (b"username = ann\n" + 70000 * b"#", "too long"),
     ],
 )
 def test_a_bad_authentication_file(command: Command, tmp_path: Path, content: bytes, says: str) -> None:

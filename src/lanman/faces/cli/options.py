@@ -160,6 +160,9 @@ def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
 MAX_QUESTIONS = 10
 MAX_ANSWER = 1000
 
+# What is longer was never meant to be one: a device, a log, the wrong file.
+MAX_AUTHENTICATION_FILE = 65536
+
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
 PORT_HINT = "A port is a number from 1 to 65535."
@@ -324,12 +327,16 @@ def _may_start(call: Call) -> bool:
 def split_host(text: str) -> tuple[str, int | None]:
     """`\\\\HOST`, `HOST`, `HOST:PORT`, `[::1]:PORT` as name and port. Raises DialectError 3870 or 3952."""
     # Only the colon behind a bracket, or one that stands alone, is not part of an IPv6 address.
-    if text.endswith("]") or not ("]:" in text or text.count(":") == 1):
-        return computer_name(text), None
-    name, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise DialectError(3952, "--server", f"{text}: {PORT_HINT}")
-    return computer_name(name), int(port)
+    name, port = text, ""
+    attached = not text.endswith("]") and ("]:" in text or text.count(":") == 1)
+    if attached:
+        name, _, port = text.rpartition(":")
+        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise DialectError(3952, "--server", f"{text}: {PORT_HINT}")
+    try:
+        return computer_name(name), int(port) if attached else None
+    except DialectError:
+        raise DialectError(3870, text, "A server is HOST or HOST:PORT, by name or by address: [::1]:4450.") from None
 
 
 # --- who to be
@@ -416,7 +423,7 @@ def read_authentication_file(path: str) -> Credentials:
     try:
         with open(path, encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
-            lines = file.read().splitlines()
+            text = file.read(MAX_AUTHENTICATION_FILE + 1)
     except UnicodeDecodeError:
         raise LanmanError(f"{path}: is not UTF-8 text", code=codes.ERROR_INVALID_DATA) from None
     except OSError as error:
@@ -425,10 +432,12 @@ def read_authentication_file(path: str) -> Credentials:
         raise LanmanError(
             f"{path}: the authentication file cannot be read: {error.strerror}", code=code, hint=hint
         ) from None
+    if len(text) > MAX_AUTHENTICATION_FILE:
+        raise LanmanError(f"{path}: is too long for an authentication file", code=codes.ERROR_INVALID_DATA)
     if mode & 0o044:
         warn(f"{path} can be read by others; `chmod 600 {path}` keeps it to you.")
     credentials = Credentials()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith(("#", ";")):
             continue
         name, equals, value = line.partition("=")
