@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from compat_peers import Peer, samba_peer, sessions
+from fake_manager import FakeManager
 from lanman import codes, compat
 from lanman.compat import _calls, netapi, win32_net_session, win32net
+from lanman.errors import Win32Error
 from lanman.manage.blocking import BlockingManager
 from lanman.rpc import srvsvc
 from samba import Samba
@@ -252,3 +254,14 @@ def test_samba_denies_who_is_no_administrator(samba: Samba) -> None:
     assert netapi.NetSessionEnum(peer.server, None, None, 0)[0] == codes.ERROR_ACCESS_DENIED
     assert netapi.NetSessionDel(peer.server, r"\\127.0.0.1", None) == codes.ERROR_ACCESS_DENIED
     assert netapi.NetFileEnum(peer.server, None, None, 3)[0] == codes.ERROR_ACCESS_DENIED
+
+
+# --- the call that all of these make
+
+
+async def test_a_manager_without_a_protocol() -> None:
+    manager = FakeManager()
+    assert not manager.is_samba
+    with pytest.raises(Win32Error) as raised:
+        await manager.call(srvsvc.NetrServerGetInfo(None, 100))
+    assert raised.value.code == codes.ERROR_NOT_SUPPORTED

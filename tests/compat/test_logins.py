@@ -155,6 +155,7 @@ def test_an_environment_that_says_too_little(monkeypatch: pytest.MonkeyPatch, en
     with pytest.raises(AuthenticationError):
         who("fs1")
     assert netapi.NetSessionEnum("fs1", None, None, 10)[0] == 1326
+    assert who(None) is None
 
 
 def test_log_on_by_environment(windows: Peer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,11 +109,19 @@ def login_for(address: Address | None) -> Login:
     with _lock:
         general = _logins.get(None)
         if address is None:
-            return general or Login(_from_environment(os.environ))
+            return general or Login(_for_this_machine())
         host = address.host.casefold()
         # A login without a port was given under port 0.
         found = _logins.get((host, address.port)) or _logins.get((host, 0)) or general
     return found or Login(_from_environment(os.environ) or Credentials(anonymous=True))
+
+
+def _for_this_machine() -> Credentials | None:
+    """Its own Server needs none; they are for whoever else serves it."""
+    try:
+        return _from_environment(os.environ)
+    except AuthenticationError:
+        return None
 
 
 def _key(server: str | None) -> tuple[str, int] | None:

@@ -1,4 +1,4 @@
-"""The connections behind the calls, kept for a while: a log-on costs ten times what a call does.
+"""The connections behind the calls, kept for a while: with smbd a log-on costs 22 ms, and a call after it 0.6.
 
 The originals ride on Windows' redirector, which keeps connections too, so scripts call in loops without a thought. One
 connection is kept for each server and each way of logging on to it, `KEEP` seconds beyond its last use, and left
