@@ -108,6 +108,20 @@ class FakeManager(Manager):
             raise Win32Error(codes.NERR_NetNameNotFound)
         return found
 
+    async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        if "add_share" in self.refuses:
+            raise self.refuses["add_share"]
+        self.told.append(("add_share", name, path, remark, max_users))
+        self.shared.append(ShareInfo(name, 0, remark, max_uses=max_users or 0xFFFFFFFF, path=path))
+
+    async def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        await self.share(name)
+        self.told.append(("set_share", name, remark, max_users))
+
+    async def delete_share(self, name: str) -> None:
+        self.shared.remove(await self.share(name))
+        self.told.append(("delete_share", name))
+
     async def server_info(self, level: int | None = None) -> ServerInfo:
         return self.info
 

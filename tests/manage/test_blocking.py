@@ -57,7 +57,10 @@ def _answer(name: str) -> Any:
     return method
 
 
-OTHERS = "connections files close_file shares share server_info set_autodisconnect set_comment set_hidden statistics"
+OTHERS = (
+    "connections files close_file shares share add_share set_share delete_share "
+    "server_info set_autodisconnect set_comment set_hidden statistics"
+)
 for _name in [*OTHERS.split(), "time_of_day", "transports"]:
     setattr(Fake, _name, _answer(_name))
 Fake.__abstractmethods__ = frozenset()
@@ -89,6 +92,9 @@ def test_every_method_is_there(fake: Fake) -> None:
         manager.close_file(7)
         manager.shares(1)
         manager.share("data")
+        manager.add_share("docs", "/srv/docs", remark="all", max_users=3)
+        manager.set_share("docs", max_users=0)
+        manager.delete_share("docs")
         manager.server_info(102)
         manager.set_autodisconnect(-1)
         manager.set_comment("text")

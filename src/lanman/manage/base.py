@@ -159,6 +159,25 @@ class Manager(ABC):
     async def share(self, name: str) -> ShareInfo:
         """One share (NetrShareGetInfo, MS-SRVS 3.1.4.10). Raises Win32Error 2310 for one that does not exist."""
 
+    @abstractmethod
+    async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        r"""Share a folder of the server (NetrShareAdd, MS-SRVS 3.1.4.7). `max_users` 0 is no limit.
+
+        `path` is the server's own, `/srv/data` as well as `C:\srv\data`. Raises Win32Error 2118 for a name that is in
+        use and 2116 for a folder that is not there, AccessDenied for one that may not be shared.
+        """
+
+    @abstractmethod
+    async def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        """Change what is given of a share (NetrShareSetInfo, MS-SRVS 3.1.4.11). `max_users` 0 is no limit.
+
+        Raises Win32Error 2310 for a share that does not exist, and 87 for a remark of more than 48 characters.
+        """
+
+    @abstractmethod
+    async def delete_share(self, name: str) -> None:
+        """Stop sharing, and close what is open there (NetrShareDel, MS-SRVS 3.1.4.12). Raises Win32Error 2310."""
+
     # --- the server itself
 
     @abstractmethod

@@ -125,6 +125,15 @@ class BlockingManager:
     def share(self, name: str) -> ShareInfo:
         return self._background.run(self._manager.share(name))
 
+    def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        self._background.run(self._manager.add_share(name, path, remark=remark, max_users=max_users))
+
+    def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        self._background.run(self._manager.set_share(name, remark=remark, max_users=max_users))
+
+    def delete_share(self, name: str) -> None:
+        self._background.run(self._manager.delete_share(name))
+
     def server_info(self, level: int | None = None) -> ServerInfo:
         return self._background.run(self._manager.server_info(level))
 

@@ -133,6 +133,15 @@ class LocalManager(RemoteManager):
     async def share(self, name: str) -> ShareInfo:
         return _shared_at_home(await super().share(name))
 
+    def _sharing_hint(self) -> str | None:
+        return "the Server's own user must be able to read the folder"
+
+    async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        if "\\" in path and path.startswith("/"):
+            # It would arrive as another path.
+            raise Win32Error(codes.NERR_UnknownDevDir, f"{path}: a path with a backslash in it cannot be shared")
+        await super().add_share(name, path, remark=remark, max_users=max_users)
+
 
 def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetails]) -> list[SessionInfo]:
     """The sessions with their details, which the Server tells in the same order but a moment later."""

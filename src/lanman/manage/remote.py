@@ -64,8 +64,11 @@ from lanman.rpc.srvsvc import (
     NetrServerTransportEnum,
     NetrSessionDel,
     NetrSessionEnum,
+    NetrShareAdd,
+    NetrShareDel,
     NetrShareEnum,
     NetrShareGetInfo,
+    NetrShareSetInfo,
 )
 
 R = TypeVar("R", bound=Response)
@@ -94,6 +97,8 @@ TRANSPORT_LEVELS: Final = (0,)
 _INVALID_OPTION_VALUE: Final = 3952
 _MAX_AUTODISCONNECT: Final = 65535
 _NODISC: Final = 0xFFFFFFFF
+_NO_LIMIT: Final = 0xFFFFFFFF  # shi2_max_uses
+STYPE_DISKTREE: Final = 0
 
 # While smbd's processes end what they were told to end: how long to wait before looking again, in seconds.
 _PATIENCE: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
@@ -425,6 +430,51 @@ class RemoteManager(Manager):
             _, entry = await self._ladder("share", SHARE_LEVELS, None, ask)
             return entry
 
+    async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        async with self._within():
+            info = ShareInfo(
+                netname=name,
+                type=STYPE_DISKTREE,
+                remark=remark,
+                permissions=0,
+                max_uses=max_users or _NO_LIMIT,
+                current_uses=0,
+                path=_wire_path(path),
+            )
+            answer = await self._link.call(NetrShareAdd(self._unc, 2, info), again=False)
+            self._check_share(answer.status, f"the sharing of {path}", self._sharing_hint())
+
+    async def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        async with self._within():
+            if remark is not None:
+                await self._set_share(name, 1004, ShareInfo(remark=remark))
+            if max_users is not None:
+                await self._set_share(name, 1006, ShareInfo(max_uses=max_users or _NO_LIMIT))
+
+    async def _set_share(self, name: str, level: int, info: ShareInfo) -> None:
+        answer = await self._link.call(NetrShareSetInfo(self._unc, name, level, info), again=False)
+        self._check_share(answer.status, f"share {name}")
+
+    async def delete_share(self, name: str) -> None:
+        async with self._within():
+            answer = await self._link.call(NetrShareDel(self._unc, name), again=False)
+            self._check_share(answer.status, f"share {name}")
+
+    def _check_share(self, status: int, what: str, hint: str | None = None) -> None:
+        # Samba 4.17 answers a name that it does not share with ERROR_INVALID_NAME.
+        if self._link.is_samba and status == codes.ERROR_INVALID_NAME:
+            status = codes.NERR_NetNameNotFound
+        if status == codes.ERROR_ACCESS_DENIED and not self._link.is_samba and hint is not None:
+            raise AccessDenied(f"\\\\{self.server}: access denied to {what}", hint=hint)
+        self._check(status, what, samba.SHARE_HINT)
+
+    def _sharing_hint(self) -> str | None:
+        """What may be in the way of sharing a folder, beside the right to share any."""
+        return (
+            f"{self._denied_hint()}; a Server of lanman shares over the network only what lies in one of the folders "
+            "of share_roots in its server.toml"
+        )
+
     # --- the server
 
     async def server_info(self, level: int | None = None) -> ServerInfo:
@@ -628,6 +678,11 @@ def _named_bystander(target: SessionInfo, listed: Sequence[SessionInfo], doomed:
         if user and client == _pair(target)[0] and not doomed & {(client, user), (client, None)}:
             return entry.user_name
     return None
+
+
+def _wire_path(path: str) -> str:
+    r"""A path of the server as MS-SRVS has it: `/srv/data` is `C:\srv\data` to servers that are not Windows."""
+    return "C:" + path.replace("/", "\\") if path.startswith("/") else path
 
 
 def _signed(value: int | str) -> int | str:

@@ -28,6 +28,10 @@ END_HINT: Final = (
     "Samba lets BUILTIN\\Administrators list, but only root and Domain Admins end or close: "
     "name the user in `admin users` of the server's smb.conf"
 )
+SHARE_HINT: Final = (
+    "Samba shares at run time where its smb.conf has `add share command`, `change share command` and "
+    "`delete share command`, and the user has SeDiskOperatorPrivilege or is root"
+)
 SLOW_HINT: Final = (
     "a Samba with very many open files answers sooner with `srvsvc:file enum count locks = false` in its smb.conf"
 )

@@ -1,20 +1,27 @@
-"""`lanman share`: what a Server service shares, and one share in detail."""
+"""`lanman share`: what a Server service shares, one share in detail, and shares that come, change and go."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Final
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from lanman.errors import LanmanError
+from lanman import codes
+from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, verb
+from lanman.faces.cli.options import Call, bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, fit, row, shorten_path, table, width
+from lanman.faces.text import Column, block, escape, fit, row, shorten_path, table, width
 from lanman.records import ConnectionInfo, ShareInfo
+
+if TYPE_CHECKING:
+    from lanman.manage.base import Manager
+
+T = TypeVar("T")
 
 HEADER: Final = "Share name   Resource                        Remark"
 COLUMNS: Final = (Column(0, 12), Column(13, 31), Column(45, None))
@@ -33,19 +40,146 @@ CACHING: Final = {
 }
 
 
+MAX_REMARK: Final = 48
+MAX_NAME: Final = 80
+_NOT_IN_A_NAME: Final = frozenset('"/\\[]:|<>+=;,?*')
+
+
+def remark_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (len(text) > MAX_REMARK or not text.isprintable()):
+        raise bad_value(parameter, f"A remark is at most {MAX_REMARK} characters on one line.")
+    return text
+
+
 @verb(
     "share",
-    syntax="lanman share [NAME]",
-    about="Lists what a Server service shares, hidden shares included, or shows one share and who uses it.",
+    syntax="""
+lanman share [NAME]
+lanman share NAME=DIR [/REMARK:"text"] [/USERS:n | /UNLIMITED]
+lanman share NAME [/REMARK:"text"] [/USERS:n | /UNLIMITED]
+lanman share {NAME | DIR} /DELETE [/Y]
+""",
+    about="""
+Lists what a Server service shares, hidden shares included; shows one share and who uses it; shares a folder of
+the server, changes a share or stops sharing. What is changed outlives the Server. /USERS is how many may use the share
+at once. /DELETE closes what is open there.
+""",
+    examples="""
+lanman share                                    what is shared
+lanman share docs=/srv/docs /remark:"For all"   share a folder of this machine
+lanman share docs /users:5                      let five use it at once
+lanman share docs /delete                       stop sharing it
+""",
 )
 @click.argument("name", required=False)
-def share(call: Call, name: str | None) -> None:
-    if name is None:
-        return show_shares(call)
-    if "=" in name:
-        hint = "Shares are named under [shares.NAME] in server.toml, or given to `lanman serve`."
-        raise DialectError(3953, hint=hint)
-    return show_share(call, name)
+@net_option("--delete", is_flag=True, help="stop sharing; without /Y it asks where files are open")
+@net_option("--remark", metavar='"text"', callback=remark_text, help="what people are told of the share")
+@net_option(
+    "--users",
+    metavar="n",
+    callback=number(1, 0x7FFFFFFF, "It is a number, at least 1; /UNLIMITED is no limit."),
+    help="how many may use the share at once",
+)
+@net_option("--unlimited", is_flag=True, help="any number may")
+def share(
+    call: Call, name: str | None, delete: bool, remark: str | None, users: int | None, unlimited: bool
+) -> int | None:
+    if users is not None and unlimited:
+        raise DialectError(3510, hint="Give one of /USERS and /UNLIMITED.")
+    changes = (remark, users) != (None, None) or unlimited
+    max_users = 0 if unlimited else users
+    if name is None or (delete and ("=" in name or changes)):
+        if delete or changes:
+            raise DialectError(3953, hint="Name one share: lanman share NAME ...")
+        show_shares(call)
+    elif delete:
+        return delete_share(call, name)
+    elif "=" in name:
+        new, _, folder = name.partition("=")
+        add_share(call, new, folder, remark or "", max_users or 0)
+    elif changes:
+        set_share(call, name, remark, max_users)
+    else:
+        show_share(call, name)
+    return None
+
+
+# --- changing
+
+
+def add_share(call: Call, name: str, folder: str, remark: str, max_users: int) -> None:
+    if not 1 <= len(name) <= MAX_NAME or _NOT_IN_A_NAME & set(name) or not name.isprintable():
+        characters = "".join(sorted(_NOT_IN_A_NAME))
+        raise DialectError(3953, hint=f"A share's name has 1 to {MAX_NAME} characters, none of them in {characters}")
+    if not folder:
+        raise DialectError(3953, hint=f"Name the folder: lanman share {name}=DIR")
+    # Only here is it known where a relative path begins.
+    path = os.path.abspath(folder) if call.server is None and call.credentials is None else folder
+
+    async def work(manager: Manager) -> None:
+        await manager.add_share(name, path, remark=remark, max_users=max_users)
+
+    _tell(call, "shared", name, codes.message_text(4656, escape(name)), asyncio.run(_do(call, work)))
+
+
+def set_share(call: Call, name: str, remark: str | None, max_users: int | None) -> None:
+    async def work(manager: Manager) -> None:
+        await manager.set_share(name, remark=remark, max_users=max_users)
+
+    _tell(call, "changed", name, None, asyncio.run(_do(call, work)))
+
+
+def delete_share(call: Call, name: str) -> int | None:
+    async def work(manager: Manager) -> str | None:
+        """The share's name; None if the answer was No."""
+        found = await _named(manager, name)
+        try:
+            opens = sum(one.num_opens or 0 for one in await manager.connections(found))
+        except LanmanError:
+            # Samba does not tell. Better one question too many.
+            opens = None
+        if opens != 0:
+            if call.answer is None:
+                call.say(f"{codes.message_text(3688, escape(found))}\n\n")
+            if not call.confirm("Do you want to continue this operation?", default=False):
+                return None
+        await manager.delete_share(found)
+        return found
+
+    server, found = asyncio.run(_do(call, work))
+    if found is None:
+        return output.EXIT_ERROR
+    _tell(call, "deleted", found, codes.message_text(4650, escape(found)), (server, found))
+    return None
+
+
+async def _named(manager: Manager, name: str) -> str:
+    """The name of the share that is meant by its name, or by its folder."""
+    if "/" not in name and "\\" not in name:
+        return (await manager.share(name)).netname or name
+    folder = name.rstrip("/\\")
+    for entry in await manager.shares():
+        if entry.netname and entry.path and entry.path.rstrip("/\\") in (folder, f"C:{folder}".replace("/", "\\")):
+            return entry.netname
+    raise Win32Error(codes.NERR_NetNameNotFound, f"{name}: {codes.win32_text(codes.NERR_NetNameNotFound)}")
+
+
+async def _do(call: Call, work: Callable[[Manager], Awaitable[T]]) -> tuple[str, T]:
+    async with call.manager() as manager:
+        return manager.server, await work(manager)
+
+
+def _tell(call: Call, what: str, name: str, line: str | None, done: tuple[str, object]) -> None:
+    if call.format is Format.JSON:
+        output.emit_json(done[0], **{what: [name]})
+    elif call.format is Format.TABLE:
+        if line is None:
+            output.success()
+        else:
+            output.emit([line, ""])
+
+
+# --- showing
 
 
 def record(entry: ShareInfo) -> dict[str, object]:
