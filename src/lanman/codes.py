@@ -77,6 +77,7 @@ ERROR_EAS_NOT_SUPPORTED: Final = 282
 ERROR_OPLOCK_NOT_GRANTED: Final = 300
 ERROR_INVALID_OPLOCK_PROTOCOL: Final = 301
 ERROR_DELETE_PENDING: Final = 303
+ERROR_SMB1_NOT_AVAILABLE: Final = 384
 ERROR_PIPE_CONNECTED: Final = 535
 ERROR_PIPE_LISTENING: Final = 536
 ERROR_NOTIFY_CLEANUP: Final = 745
@@ -530,6 +531,10 @@ _WIN32_TEXTS: Final = {
     ERROR_OPLOCK_NOT_GRANTED: "The oplock request is denied.",
     ERROR_INVALID_OPLOCK_PROTOCOL: "An invalid oplock acknowledgment was received by the system.",
     ERROR_DELETE_PENDING: "The file cannot be opened because it is in the process of being deleted.",
+    # Windows adds the address of a page of its own.
+    ERROR_SMB1_NOT_AVAILABLE: "You can't connect to the file share because it's not secure. This share requires the "
+    "obsolete SMB1 protocol, which is unsafe and could expose your system to attack. "
+    "Your system requires SMB2 or higher.",
     ERROR_PIPE_CONNECTED: "There is a process on other end of the pipe.",
     ERROR_PIPE_LISTENING: "Waiting for a process to open the other end of the pipe.",
     ERROR_NOTIFY_CLEANUP: (

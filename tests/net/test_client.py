@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.client import SmbClient
 from lanman.net.dial import Within
@@ -108,6 +109,7 @@ async def test_a_server_of_smb_1_alone() -> None:
     error = await refused(smb1)
     assert isinstance(error, Win32Error)
     assert error.code == 384
+    assert codes.has_win32_text(error.code)
     assert "speaks SMB 1 only" in error.message
 
 

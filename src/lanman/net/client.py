@@ -82,8 +82,6 @@ _FILE_OPEN: Final = 1
 _IMPERSONATION: Final = 2
 # One credit's worth (MS-SMB2 3.1.5.2); no fragment of DCE/RPC is longer.
 _PIPE_READ: Final = 65536
-# What Windows 10 and later say of a server that has nothing better.
-_ERROR_SMB1_NOT_AVAILABLE: Final = 384
 _SMB1_MAGIC: Final = b"\xffSMB"
 
 # The session, tree or open that a request went to is not there any more; connecting again may help.
@@ -247,7 +245,7 @@ class _Wire(asyncio.Protocol):
 
 def _smb1_only(server: str) -> LanmanError:
     return Win32Error(
-        _ERROR_SMB1_NOT_AVAILABLE,
+        codes.ERROR_SMB1_NOT_AVAILABLE,  # what Windows 10 and later say of a server that has nothing better
         f"\\\\{server}: speaks SMB 1 only",
         hint="SMB 1 is unsafe and not supported; turn on SMB 2 at the server",
     )
