@@ -300,6 +300,8 @@ def test_all_after_naming_them(command: Command) -> None:
     command.manager.entries = some_sessions()
     result = command("session /delete", "y\n")
     assert result.out == (
+        "These workstations have sessions on this server:\n\n"
+        "    \\\\10.20.0.15\n    \\\\[fe80::9c1a:2]\n\n"
         "These workstations have sessions with open files on this server:\n\n"
         "    \\\\10.20.0.14\n    \\\\OLDBOX\n\n"
         "Do you want to continue this operation? (Y/N) [N]: The command completed successfully.\n\n"

@@ -127,7 +127,9 @@ def _read(words: Sequence[str], grammar: Grammar) -> Iterator[tuple[Switch | Non
             yield from _dashed(word, grammar, rest)
         elif (match := _SWITCH.match(word)) and (found := _net(word, match, grammar)):
             if found.takes_value != (match[2] is not None):
-                raise DialectError(3952, word.partition(":")[0])
+                name = re.split("[:=]", word, maxsplit=1)[0]
+                hint = f"It wants a value: {name}:VALUE." if found.takes_value else "It takes no value."
+                raise DialectError(3952, name, hint)
             yield found, match[2], _ONE_WORD
         else:
             yield None, None, word
