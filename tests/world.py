@@ -24,7 +24,7 @@ from lanman.rpc.client import ResponseReceived as CallAnswered
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch, Settings
-from lanman.server.effects import ReadAccounts
+from lanman.server.effects import Effect, ReadAccounts
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
 from lanman.service import STYPE_IPC, STYPE_SPECIAL, Event, Policy, ServerService, Share
@@ -117,11 +117,15 @@ class World:
             if not self.hold_effects:
                 for ticket, effect in self.dispatch.effects():
                     moving = True
-                    assert isinstance(effect, ReadAccounts)
                     if self.fail_effects:
                         self.dispatch.failed(ticket, self.fail_effects, self.now)
                     else:
-                        self.dispatch.completed(ticket, self.accounts, self.now)
+                        self.perform(ticket, effect)
+
+    def perform(self, ticket: int, effect: Effect[Any]) -> None:
+        """Perform what a handler wants done: here there are the accounts and nothing else."""
+        assert isinstance(effect, ReadAccounts)
+        self.dispatch.completed(ticket, self.accounts, self.now)
 
     def _written(self, data: Any) -> bytes:
         if self.cut_after is not None and next(self.writes) > self.cut_after:
@@ -169,11 +173,14 @@ class Client:
 
     def deliver(self, data: bytes) -> None:
         for event in self.core.receive_data(data):
-            if isinstance(event, ResponseReceived):
-                self.answers[event.message_id] = event
-                self.order.append(event.message_id)
-            else:
-                self.pendings.append(event.message_id)
+            self.received(event)
+
+    def received(self, event: Any) -> None:
+        if isinstance(event, ResponseReceived):
+            self.answers[event.message_id] = event
+            self.order.append(event.message_id)
+        else:
+            self.pendings.append(event.message_id)
 
     # --- requests ---
 

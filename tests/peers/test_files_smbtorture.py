@@ -1,4 +1,4 @@
-"""smbtorture's SMB2 suites against our Server: what passed once goes on passing (docs/conformance.md has the counts)."""
+"""smbtorture's SMB2 suites against our Server: what has passed goes on passing (counts: docs/conformance.md)."""
 
 from __future__ import annotations
 

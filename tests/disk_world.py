@@ -1,0 +1,179 @@
+"""The Server in memory with folders of a real disk: `World`, its effects performed at once and in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lanman import codes
+from lanman.net.disk.files import Files
+from lanman.net.disk.system import Refused, status_of
+from lanman.server import disk_effects as effects
+from lanman.server.disk_effects import Opened
+from lanman.server.effects import Effect, ReadAccounts
+from lanman.service import Share
+from lanman.smb2.client import OplockBreakReceived, ResponseReceived
+from lanman.smb2.constants import FILE_CREATE, FILE_DIRECTORY_FILE, FILE_OPEN
+from lanman.smb2.messages import (
+    CloseRequest,
+    CreateRequest,
+    CreateResponse,
+    OplockBreak,
+    ReadRequest,
+    SetInfoRequest,
+    WriteRequest,
+)
+from world import Client, World
+
+ALL = 0x001F01FF
+READ = 0x00120089
+SHARE_ALL = 7
+
+
+class DiskWorld(World):
+    """`share` is a folder that everybody may change. Effects that `held` holds for wait until it is called off."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = folder
+        self.files = Files(limit=1000)
+        self.held: Callable[[Effect[Any]], bool] = lambda effect: False
+        self._waiting: list[tuple[int, Effect[Any]]] = []
+        files = self.files
+        self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
+            effects.OpenFile: files.open,
+            effects.OverwriteFile: files.overwrite,
+            effects.LookUp: files.look_up,
+            effects.ReadFile: files.read,
+            effects.WriteFile: files.write,
+            effects.CopyFileRange: files.copy,
+            effects.FlushFile: files.flush,
+            effects.QueryFile: files.query,
+            effects.SetFile: files.set,
+            effects.RenameFile: files.rename,
+            effects.CheckDeletable: files.check_deletable,
+            effects.CloseFile: files.close,
+            effects.ListDirectory: files.list,
+            effects.QueryVolume: files.volume,
+        }
+        self.share("share", folder)
+
+    def share(self, name: str, folder: Path, **options: Any) -> Share:
+        share = Share(name, path=str(folder), **options)
+        self.service.add_share(share)
+        return share
+
+    def user(self, name: str = "ann", share: str = "share") -> FileClient:
+        """A client that has logged on and connected to the share."""
+        client = FileClient(self)
+        client.negotiate()
+        client.log_on(name)
+        client.tree_connect(rf"\\server\{share}")
+        return client
+
+    def perform(self, ticket: int, effect: Effect[Any]) -> None:
+        if isinstance(effect, ReadAccounts):
+            super().perform(ticket, effect)
+        elif self.held(effect):
+            self._waiting.append((ticket, effect))
+        else:
+            self._perform(ticket, effect)
+
+    def _perform(self, ticket: int, effect: Effect[Any]) -> None:
+        try:
+            result = self._performers[type(effect)](effect)
+        except Refused as error:
+            self.dispatch.failed(ticket, error.status, self.now)
+        except OSError as error:
+            self.dispatch.failed(ticket, status_of(error), self.now)
+        else:
+            if not self.dispatch.completed(ticket, result, self.now) and isinstance(result, Opened):
+                self.files.release(result.handle)
+
+    def let_go(self) -> None:
+        """Perform what was held."""
+        self.held = lambda effect: False
+        waiting, self._waiting = self._waiting, []
+        for ticket, effect in waiting:
+            self._perform(ticket, effect)
+        self.pump()
+
+
+class FileClient(Client):
+    """A client of files, in few words."""
+
+    def __init__(self, world: World) -> None:
+        self.told: list[OplockBreakReceived] = []
+        super().__init__(world, f"192.0.2.{len(world.dispatch.connections) + 1}", (0x0311,))
+
+    @property
+    def breaks(self) -> list[int]:
+        """The levels that this client was told to come down to, in order."""
+        return [event.message.oplock_level for event in self.told if isinstance(event.message, OplockBreak)]
+
+    def create(
+        self,
+        name: str,
+        *,
+        access: int = ALL,
+        share: int = SHARE_ALL,
+        disposition: int = FILE_OPEN,
+        options: int = 0,
+        oplock: int = 0,
+        attributes: int = 0,
+    ) -> CreateRequest:
+        return CreateRequest(
+            requested_oplock_level=oplock,
+            desired_access=access,
+            file_attributes=attributes,
+            share_access=share,
+            create_disposition=disposition,
+            create_options=options,
+            name=name,
+        )
+
+    def open(self, name: str, **options: Any) -> bytes:
+        """Open something; its FileId."""
+        return bytes(self.opened(name, **options).file_id)
+
+    def opened(self, name: str, **options: Any) -> CreateResponse:
+        response = self.want(self.create(name, **options))
+        assert isinstance(response, CreateResponse)
+        return response
+
+    def status(self, name: str, **options: Any) -> str:
+        """What opening something leads to."""
+        return codes.ntstatus_name(self.ask(self.create(name, **options)).status)
+
+    def make(self, name: str, data: bytes = b"", **options: Any) -> bytes:
+        """Create a file with these contents."""
+        file_id = self.open(name, disposition=FILE_CREATE, **options)
+        if data:
+            self.want(WriteRequest(data, file_id=file_id))
+        return file_id
+
+    def mkdir(self, name: str) -> None:
+        self.shut(self.open(name, disposition=FILE_CREATE, options=FILE_DIRECTORY_FILE))
+
+    def shut(self, file_id: bytes) -> None:
+        self.want(CloseRequest(file_id=file_id))
+
+    def get(self, file_id: bytes, length: int = 65536, offset: int = 0) -> ResponseReceived:
+        return self.ask(ReadRequest(length=length, offset=offset, file_id=file_id))
+
+    def set(self, file_id: bytes, information_class: int, data: bytes) -> str:
+        """SET_INFO of a file; its status."""
+        return codes.ntstatus_name(self.ask(SetInfoRequest(1, information_class, data, file_id=file_id)).status)
+
+    def deliver(self, data: bytes) -> None:
+        for event in self.core.receive_data(data):
+            if isinstance(event, OplockBreakReceived):
+                self.told.append(event)
+            else:
+                self.received(event)
+
+    def result(self, number: int) -> str:
+        """How a request ended that was sent before; "" if it waits."""
+        answer = self.answers.get(number)
+        return codes.ntstatus_name(answer.status) if answer is not None else ""

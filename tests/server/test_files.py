@@ -1,0 +1,555 @@
+"""Files of a share, from request to answer, on a real folder and without a socket."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from disk_world import ALL, READ, DiskWorld, FileClient
+from lanman import codes
+from lanman.errors import StatusError
+from lanman.server.disk_effects import CloseFile, OpenFile, WriteFile
+from lanman.server.files.oplocks import BREAK_TIMEOUT
+from lanman.service import Reason
+from lanman.smb2.constants import (
+    DELETE,
+    FILE_CREATE,
+    FILE_DELETE_ON_CLOSE,
+    FILE_DIRECTORY_FILE,
+    FILE_OPEN_IF,
+    FILE_OVERWRITE_IF,
+    FILE_READ_ATTRIBUTES,
+    FILE_SHARE_READ,
+    FSCTL_SRV_COPYCHUNK,
+    FSCTL_SRV_REQUEST_RESUME_KEY,
+    MAXIMUM_ALLOWED,
+    SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
+    SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
+    SMB2_LOCKFLAG_SHARED_LOCK,
+    SMB2_LOCKFLAG_UNLOCK,
+    SMB2_OPLOCK_LEVEL_BATCH,
+    SMB2_OPLOCK_LEVEL_II,
+    SMB2_OPLOCK_LEVEL_NONE,
+    SMB2_WATCH_TREE,
+)
+from lanman.smb2.messages import (
+    ChangeNotifyRequest,
+    CloseRequest,
+    CreateContext,
+    FlushRequest,
+    IoctlRequest,
+    LockElement,
+    LockRequest,
+    OplockBreak,
+    QueryDirectoryRequest,
+    QueryInfoRequest,
+    ReadRequest,
+    WriteRequest,
+)
+
+RENAME, DISPOSITION, END_OF_FILE = 10, 13, 20
+EXCLUSIVE = SMB2_LOCKFLAG_EXCLUSIVE_LOCK
+AT_ONCE = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[DiskWorld]:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    world = DiskWorld(folder)
+    yield world
+    for client in list(world.clients.values()):
+        world.disconnect(client)
+    world.let_go()
+    assert len(world.files) == 0, "handles are left over"
+    assert not world.dispatch.files._states
+
+
+def rename(name: str, *, replace: bool = False) -> bytes:
+    data = name.encode("utf-16-le")
+    return struct.pack("<B7xQI", replace, 0, len(data)) + data
+
+
+def lock(client: FileClient, file_id: bytes, *ranges: tuple[int, int, int]) -> LockRequest:
+    return LockRequest(file_id, [LockElement(*each) for each in ranges])
+
+
+def names(client: FileClient, pattern: str = "*", path: str = "") -> list[str]:
+    """What a listing tells, in small portions."""
+    folder = client.open(path, access=READ, options=FILE_DIRECTORY_FILE)
+    found = []
+    while True:
+        answer = client.ask(QueryDirectoryRequest(12, file_id=folder, name=pattern, output_buffer_length=100))
+        if answer.status != codes.STATUS_SUCCESS:
+            break
+        data, at = bytes(answer.message.output), 0  # type: ignore[union-attr]
+        while True:
+            following, _, length = struct.unpack_from("<III", data, at)
+            found.append(data[at + 12 : at + 12 + length].decode("utf-16-le"))
+            if not following:
+                break
+            at += following
+    client.shut(folder)
+    return sorted(found)
+
+
+# --- reading, writing, names
+
+
+def test_what_is_written_is_read(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a.txt", b"hello")
+    assert bytes(ann.get(file_id).message.data) == b"hello"  # type: ignore[union-attr]
+    assert ann.get(file_id, offset=5).status == codes.STATUS_END_OF_FILE
+    ann.want(FlushRequest(file_id))
+    ann.shut(file_id)
+    assert (world.folder / "a.txt").read_bytes() == b"hello"
+    assert ann.get(file_id).status == codes.STATUS_FILE_CLOSED
+
+
+def test_the_domain_knows_what_is_open(world: DiskWorld) -> None:
+    ann = world.user()
+    ann.mkdir("folder")
+    file_id = ann.make("folder\\a.txt")
+    (opened,) = world.service.opens()
+    assert opened.path == str(world.folder / "folder" / "a.txt")
+    assert opened.granted_access == ALL
+    ann.want(lock(ann, file_id, (0, 10, EXCLUSIVE)))
+    assert opened.num_locks == 1
+    assert ann.set(file_id, RENAME, rename("b.txt")) == "STATUS_SUCCESS"
+    assert opened.path == str(world.folder / "b.txt")
+    ann.shut(file_id)
+    assert world.service.opens() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("\\a", "STATUS_INVALID_PARAMETER"),
+        ("..\\outside", "STATUS_OBJECT_NAME_INVALID"),
+        ("a\\..\\..\\outside", "STATUS_OBJECT_NAME_INVALID"),
+        ("a\\\\b", "STATUS_OBJECT_NAME_INVALID"),
+        ("a/../../outside", "STATUS_OBJECT_NAME_INVALID"),
+        ("link", "STATUS_ACCESS_DENIED"),
+        ("link\\inner", "STATUS_ACCESS_DENIED"),
+        ("fifo", "STATUS_ACCESS_DENIED"),
+        ("a.txt:stream", "STATUS_OBJECT_NAME_INVALID"),
+        ("missing", "STATUS_OBJECT_NAME_NOT_FOUND"),
+        ("missing\\a", "STATUS_OBJECT_PATH_NOT_FOUND"),
+        ("x" * 16000, "STATUS_OBJECT_NAME_INVALID"),
+    ],
+)
+def test_nothing_leads_out_of_the_share(world: DiskWorld, name: str, status: str) -> None:
+    outside = world.folder.parent / "outside"
+    outside.mkdir()
+    (world.folder / "link").symlink_to(outside)
+    os.mkfifo(world.folder / "fifo")
+    ann = world.user()
+    assert ann.status(name) == status
+    assert list(outside.iterdir()) == []
+    assert names(ann) == [".", ".."]
+
+
+def test_a_rename_does_not_lead_out_either(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a")
+    assert ann.set(file_id, RENAME, rename("..\\a")) == "STATUS_OBJECT_NAME_INVALID"
+    assert ann.set(file_id, RENAME, rename("\\..\\a")) == "STATUS_OBJECT_NAME_INVALID"
+    assert ann.set(file_id, RENAME, b"\0" * 19) == "STATUS_INFO_LENGTH_MISMATCH"
+    assert ann.set(file_id, RENAME, rename("ab")[:-1]) == "STATUS_INFO_LENGTH_MISMATCH"
+    assert names(ann) == [".", "..", "a"]
+
+
+def test_directories_are_listed_in_portions(world: DiskWorld) -> None:
+    ann = world.user()
+    for number in range(20):
+        ann.shut(ann.make(f"file{number}.txt"))
+    assert len(names(ann)) == 22
+    assert names(ann, "FILE1?.TXT") == [f"file{number}.txt" for number in range(10, 20)]
+    assert names(ann, "nothing*") == []
+
+
+# --- rights
+
+
+def test_who_may_do_what_on_a_share(world: DiskWorld, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"x")
+    share = world.share("other", folder, readers=frozenset({"bob"}), writers=frozenset({"ANN"}))
+    ann, bob = world.user("ann", "other"), world.user("bob", "other")
+    with pytest.raises(StatusError) as refused:
+        world.user("admin", "other")
+    assert refused.value.status == codes.STATUS_ACCESS_DENIED
+    assert ann.status("a", access=ALL) == "STATUS_SUCCESS"
+    assert bob.status("a", access=ALL) == "STATUS_ACCESS_DENIED"
+    assert bob.status("a", access=READ) == "STATUS_SUCCESS"
+    assert bob.status("b", access=READ, disposition=FILE_CREATE) == "STATUS_ACCESS_DENIED"
+    assert bob.status("b", access=READ, disposition=FILE_OPEN_IF) == "STATUS_OBJECT_NAME_NOT_FOUND"
+    assert bob.status("a", access=READ, disposition=FILE_OVERWRITE_IF) == "STATUS_ACCESS_DENIED"
+    assert bob.status("a", access=READ | DELETE) == "STATUS_ACCESS_DENIED"
+    assert bob.opened("a", access=MAXIMUM_ALLOWED)
+    assert [opened.granted_access for opened in world.service.opens()][-1] == 0x001200A9
+    share.writers = None
+    share.readers = None
+    assert world.user("admin", "other").status("a") == "STATUS_SUCCESS"
+
+
+def test_a_share_that_is_encrypted_is_not_spoken_to_in_the_clear(world: DiskWorld, tmp_path: Path) -> None:
+    world.share("secret", tmp_path, encrypt_data=True)
+    ann = world.user("ann", "secret")
+    assert ann.status("a", disposition=FILE_OPEN_IF) == "STATUS_ACCESS_DENIED"
+
+
+def test_read_only_files_are_neither_written_nor_deleted(world: DiskWorld) -> None:
+    ann = world.user()
+    ann.shut(ann.make("a", attributes=1))
+    assert ann.status("a", access=ALL) == "STATUS_ACCESS_DENIED"
+    assert ann.status("a", access=DELETE, options=FILE_DELETE_ON_CLOSE) == "STATUS_CANNOT_DELETE"
+    file_id = ann.open("a", access=DELETE)
+    assert ann.set(file_id, DISPOSITION, b"\1") == "STATUS_CANNOT_DELETE"
+
+
+# --- share modes, deletion
+
+
+def test_share_modes_keep_others_out(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    file_id = ann.make("a", share=FILE_SHARE_READ)
+    assert bob.status("A") == "STATUS_SHARING_VIOLATION"
+    assert bob.status("a", access=READ) == "STATUS_SUCCESS"
+    assert bob.status("a", access=READ, share=FILE_SHARE_READ) == "STATUS_SHARING_VIOLATION"  # ann may write
+    assert bob.status("a", access=FILE_READ_ATTRIBUTES, share=0) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    assert bob.status("a") == "STATUS_SUCCESS"
+
+
+def test_what_is_deleted_goes_with_its_last_open(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    first = ann.make("a")
+    second = bob.open("a")
+    assert ann.set(first, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+    assert bob.status("a") == "STATUS_DELETE_PENDING"
+    assert bob.status("a", disposition=FILE_CREATE) == "STATUS_DELETE_PENDING"
+    ann.shut(first)
+    assert (world.folder / "a").exists()
+    bob.shut(second)
+    assert not (world.folder / "a").exists()
+    assert bob.status("a") == "STATUS_OBJECT_NAME_NOT_FOUND"
+
+
+def test_delete_on_close_goes_even_if_the_client_does(world: DiskWorld) -> None:
+    ann = world.user()
+    ann.make("a", options=FILE_DELETE_ON_CLOSE)
+    world.disconnect(ann)
+    world.pump()
+    assert not (world.folder / "a").exists()
+
+
+def test_a_name_that_is_going_is_not_opened(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    file_id = ann.make("a", options=FILE_DELETE_ON_CLOSE)
+    world.held = lambda effect: isinstance(effect, CloseFile)
+    number = ann.send(CloseRequest(file_id=file_id))
+    assert ann.result(number) == ""
+    assert bob.status("a") == "STATUS_DELETE_PENDING"
+    world.let_go()
+    assert ann.result(number) == "STATUS_SUCCESS"
+    assert not (world.folder / "a").exists()
+
+
+def test_a_directory_with_something_in_it_stays(world: DiskWorld) -> None:
+    ann = world.user()
+    ann.mkdir("d")
+    ann.shut(ann.make("d\\a"))
+    folder = ann.open("d", options=FILE_DIRECTORY_FILE)
+    assert ann.set(folder, DISPOSITION, b"\1") == "STATUS_DIRECTORY_NOT_EMPTY"
+    file_id = ann.open("d\\a")
+    assert ann.set(folder, RENAME, rename("e")) == "STATUS_ACCESS_DENIED"
+    ann.shut(file_id)
+    assert ann.set(folder, RENAME, rename("e")) == "STATUS_SUCCESS"
+    assert names(ann, path="e") == [".", "..", "a"]
+
+
+def test_what_is_open_is_not_replaced(world: DiskWorld) -> None:
+    ann = world.user()
+    first, second = ann.make("a"), ann.make("b")
+    assert ann.set(first, RENAME, rename("b")) == "STATUS_OBJECT_NAME_COLLISION"
+    assert ann.set(first, RENAME, rename("b", replace=True)) == "STATUS_ACCESS_DENIED"
+    ann.shut(second)
+    assert ann.set(first, RENAME, rename("b", replace=True)) == "STATUS_SUCCESS"
+    assert names(ann) == [".", "..", "b"]
+
+
+# --- byte ranges
+
+
+def test_a_lock_waits_for_its_range(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    first = ann.make("a", b"0123456789")
+    second = bob.open("a")
+    ann.want(lock(ann, first, (0, 5, EXCLUSIVE)))
+    assert bob.get(second).status == codes.STATUS_FILE_LOCK_CONFLICT
+    assert bob.get(second, length=5, offset=5).status == codes.STATUS_SUCCESS
+    assert bob.ask(lock(bob, second, (4, 1, AT_ONCE))).status == codes.STATUS_LOCK_NOT_GRANTED
+    number = bob.send(lock(bob, second, (4, 1, EXCLUSIVE)))
+    assert bob.pendings == [number]
+    ann.want(lock(ann, first, (0, 5, SMB2_LOCKFLAG_UNLOCK)))
+    assert bob.result(number) == "STATUS_SUCCESS"
+    assert ann.ask(WriteRequest(b"x", 4, file_id=first)).status == codes.STATUS_FILE_LOCK_CONFLICT
+    assert ann.ask(lock(ann, first, (0, 5, SMB2_LOCKFLAG_UNLOCK))).status == codes.STATUS_RANGE_NOT_LOCKED
+
+
+def test_a_lock_that_waits_can_be_given_up(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    first = ann.make("a")
+    second = bob.open("a")
+    ann.want(lock(ann, first, (0, 5, EXCLUSIVE)))
+    number = bob.send(lock(bob, second, (0, 1, EXCLUSIVE)))
+    bob.core.cancel(number)
+    world.pump()
+    assert bob.result(number) == "STATUS_CANCELLED"
+    other = bob.send(lock(bob, second, (0, 1, EXCLUSIVE)))
+    bob.shut(second)
+    assert bob.result(other) == "STATUS_RANGE_NOT_LOCKED"
+    ann.want(lock(ann, first, (0, 5, SMB2_LOCKFLAG_UNLOCK)))
+    assert world.service.opens()[0].num_locks == 0
+
+
+def test_several_locks_are_all_or_none(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    first, second = ann.make("a"), bob.open("a")
+    ann.want(lock(ann, first, (10, 1, EXCLUSIVE)))
+    several = lock(bob, second, (0, 1, AT_ONCE), (10, 1, AT_ONCE))
+    assert bob.ask(several).status == codes.STATUS_LOCK_NOT_GRANTED
+    ann.want(lock(ann, first, (0, 1, AT_ONCE)))
+    waiting = lock(bob, second, (20, 1, EXCLUSIVE), (21, 1, EXCLUSIVE))
+    assert bob.ask(waiting).status == codes.STATUS_INVALID_PARAMETER
+    beyond = lock(bob, second, (0xFFFFFFFFFFFFFFFF, 2, SMB2_LOCKFLAG_SHARED_LOCK))
+    assert bob.ask(beyond).status == codes.STATUS_INVALID_LOCK_RANGE
+
+
+# --- what ends, and by whom
+
+
+def test_closing_by_an_administrator_takes_everything(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    first = ann.make("a", oplock=SMB2_OPLOCK_LEVEL_BATCH, share=0)
+    ann.want(lock(ann, first, (0, 5, EXCLUSIVE)))
+    number = bob.send(bob.create("a"))  # waits for the oplock to be broken
+    assert bob.result(number) == ""
+    (opened,) = world.service.opens()
+    world.service.close_open(opened, Reason.DELETED)
+    world.pump()
+    assert bob.result(number) == "STATUS_SUCCESS"
+    assert ann.get(first).status == codes.STATUS_FILE_CLOSED
+    assert ann.ask(OplockBreak(0, first)).status == codes.STATUS_FILE_CLOSED
+    assert ann.status("a") == "STATUS_SUCCESS"
+
+
+def test_a_directory_that_is_closed_watches_no_more(world: DiskWorld) -> None:
+    ann = world.user()
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    number = ann.send(ChangeNotifyRequest(0, 4096, folder, 0x17F))
+    (opened,) = world.service.opens()
+    world.service.close_open(opened, Reason.DELETED)
+    world.pump()
+    assert ann.result(number) == "STATUS_NOTIFY_CLEANUP"
+
+
+def test_ending_a_session_closes_its_files_and_no_others(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    ann.make("a")
+    second = bob.make("b")
+    (session,) = world.service.select_sessions(user="ann")
+    world.service.close_session(session, Reason.DELETED)
+    world.pump()
+    assert [opened.path for opened in world.service.opens()] == [str(world.folder / "b")]
+    assert len(world.files) == 1
+    assert bob.get(second, length=0).status == codes.STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("kind", [OpenFile, WriteFile, CloseFile])
+def test_a_client_that_goes_while_the_disk_works_leaves_nothing(world: DiskWorld, kind: type) -> None:
+    ann = world.user()
+    file_id = ann.make("a")
+    world.held = lambda effect: isinstance(effect, kind)
+    ann.send(ann.create("b", disposition=FILE_OPEN_IF))
+    ann.send(WriteRequest(b"x", file_id=file_id))
+    ann.send(CloseRequest(file_id=file_id))
+    world.disconnect(ann)
+    world.let_go()
+    assert len(world.files) == 0
+
+
+def test_a_disk_that_hangs_is_told_of_and_holds_up_nobody_else(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a")
+    world.held = lambda effect: isinstance(effect, WriteFile)
+    number = ann.send(WriteRequest(b"x", file_id=file_id))
+    world.advance(1)
+    assert ann.pendings == [number]
+    assert ann.get(file_id, length=0).status == codes.STATUS_SUCCESS
+    world.let_go()
+    assert ann.result(number) == "STATUS_SUCCESS"
+
+
+def test_the_right_status_for_what_the_disk_says(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a")
+    world.fail_effects = codes.STATUS_DISK_FULL
+    assert ann.ask(WriteRequest(b"x", file_id=file_id)).status == codes.STATUS_DISK_FULL
+    world.fail_effects = 0
+    assert ann.ask(WriteRequest(b"x", file_id=file_id)).status == codes.STATUS_SUCCESS
+
+
+# --- oplocks
+
+
+@pytest.fixture
+def holder(world: DiskWorld) -> FileClient:
+    """A client with a batch oplock on a, which is `file_id`."""
+    ann = world.user()
+    response = ann.opened("a", disposition=FILE_CREATE, oplock=SMB2_OPLOCK_LEVEL_BATCH)
+    assert response.oplock_level == SMB2_OPLOCK_LEVEL_BATCH
+    ann.file_id = bytes(response.file_id)
+    return ann
+
+
+def test_an_oplock_is_broken_before_somebody_else_gets_in(world: DiskWorld, holder: FileClient) -> None:
+    bob = world.user("bob")
+    number = bob.send(bob.create("a", oplock=SMB2_OPLOCK_LEVEL_BATCH))
+    assert bob.pendings == [number]
+    assert holder.breaks == [SMB2_OPLOCK_LEVEL_II]
+    assert holder.want(OplockBreak(SMB2_OPLOCK_LEVEL_II, holder.file_id)).oplock_level == SMB2_OPLOCK_LEVEL_II
+    assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_II  # type: ignore[union-attr]
+    second = bytes(bob.answers[number].message.file_id)  # type: ignore[union-attr]
+    bob.want(WriteRequest(b"x", file_id=second))
+    assert holder.breaks == [SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE]
+    assert holder.ask(OplockBreak(0, holder.file_id)).status == codes.STATUS_INVALID_OPLOCK_PROTOCOL
+
+
+def test_who_does_not_acknowledge_loses_the_oplock(world: DiskWorld, holder: FileClient) -> None:
+    bob = world.user("bob")
+    number = bob.send(bob.create("a", disposition=FILE_OVERWRITE_IF))
+    world.advance(BREAK_TIMEOUT - 1)
+    assert bob.result(number) == ""
+    world.advance(2)
+    assert bob.result(number) == "STATUS_SUCCESS"
+    assert holder.breaks == [SMB2_OPLOCK_LEVEL_NONE]
+
+
+def test_closing_is_an_answer_too(world: DiskWorld, holder: FileClient) -> None:
+    bob = world.user("bob")
+    number = bob.send(bob.create("a", oplock=SMB2_OPLOCK_LEVEL_BATCH))
+    holder.shut(holder.file_id)
+    assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_BATCH  # type: ignore[union-attr]
+
+
+def test_who_only_asks_for_attributes_breaks_nothing(world: DiskWorld, holder: FileClient) -> None:
+    bob = world.user("bob")
+    assert bob.status("a", access=FILE_READ_ATTRIBUTES) == "STATUS_SUCCESS"
+    assert holder.breaks == []
+
+
+def test_who_waits_for_an_oplock_may_give_up(world: DiskWorld, holder: FileClient) -> None:
+    bob = world.user("bob")
+    number = bob.send(bob.create("a"))
+    bob.core.cancel(number)
+    world.pump()
+    assert bob.result(number) == "STATUS_CANCELLED"
+    other = bob.send(bob.create("a"))
+    world.disconnect(bob)
+    world.pump()
+    assert other
+    assert len(world.files) == 1
+
+
+# --- notifications, copies, contexts
+
+
+def changes(answer: object) -> list[tuple[int, str]]:
+    data, at, found = bytes(answer.message.output), 0, []  # type: ignore[attr-defined]
+    while True:
+        following, action, length = struct.unpack_from("<III", data, at)
+        found.append((action, data[at + 12 : at + 12 + length].decode("utf-16-le")))
+        if not following:
+            return found
+        at += following
+
+
+def test_changes_are_told_of(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    watch = ChangeNotifyRequest(SMB2_WATCH_TREE, 4096, folder, 0x17F)
+    number = ann.send(watch)
+    assert ann.pendings == [number]
+    bob.mkdir("d")
+    assert changes(ann.answers[number]) == [(1, "d")]
+    file_id = bob.make("d\\a")
+    assert bob.set(file_id, RENAME, rename("d\\b")) == "STATUS_SUCCESS"
+    assert changes(ann.ask(watch)) == [(1, "d\\a"), (4, "d\\a"), (5, "d\\b")]
+    bob.want(WriteRequest(b"x", file_id=file_id))
+    assert bob.set(file_id, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+    bob.shut(file_id)
+    assert changes(ann.ask(watch)) == [(3, "d\\b"), (2, "d\\b")]
+
+
+def test_the_server_copies(world: DiskWorld) -> None:
+    ann = world.user()
+    source, target = ann.make("a", b"0123456789"), ann.make("b")
+    key = bytes(ann.want(IoctlRequest(FSCTL_SRV_REQUEST_RESUME_KEY, source, max_output_response=32)).output)
+    chunks = struct.pack("<24sI4x", key[:24], 2) + struct.pack("<QQI4xQQI4x", 2, 0, 3, 0, 3, 2)
+    answer = ann.want(IoctlRequest(FSCTL_SRV_COPYCHUNK, target, chunks, max_output_response=12))
+    assert struct.unpack("<III", answer.output) == (2, 0, 5)
+    assert bytes(ann.get(target).message.data) == b"23401"  # type: ignore[union-attr]
+    large = struct.pack("<24sI4x", key[:24], 1) + struct.pack("<QQI4x", 0, 0, 1 << 25)
+    refused = ann.ask(IoctlRequest(FSCTL_SRV_COPYCHUNK, target, large, max_output_response=12))
+    assert refused.status == codes.STATUS_INVALID_PARAMETER
+    assert struct.unpack("<III", refused.message.output) == (256, 1 << 20, 1 << 24)  # type: ignore[union-attr]
+    strange = struct.pack("<24sI4x", b"\7" * 24, 1) + struct.pack("<QQI4x", 0, 0, 1)
+    nobody = ann.ask(IoctlRequest(FSCTL_SRV_COPYCHUNK, target, strange, max_output_response=12))
+    assert nobody.status == codes.STATUS_OBJECT_NAME_NOT_FOUND
+
+
+def test_create_contexts(world: DiskWorld) -> None:
+    ann = world.user()
+    request = ann.create("a", disposition=FILE_CREATE)
+    request.contexts = [CreateContext(b"MxAc"), CreateContext(b"QFid"), CreateContext(b"DHnQ", bytes(16))]
+    response = ann.want(request)
+    told = {context.name: context.data for context in response.contexts}
+    assert struct.unpack("<II", told[b"MxAc"]) == (0, ALL)
+    assert struct.unpack_from("<Q", told[b"QFid"])[0] == (world.folder / "a").stat().st_ino
+    assert b"DHnQ" not in told
+    request = ann.create("a")
+    request.contexts = [CreateContext(b"TWrp", bytes(8))]
+    assert ann.ask(request).status == codes.STATUS_OBJECT_NAME_NOT_FOUND
+
+
+def test_security_is_shown_and_not_set(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a")
+    (world.folder / "a").chmod(0o640)
+    descriptor = bytes(ann.want(QueryInfoRequest(3, 0, 1024, additional_information=7, file_id=file_id)).output)
+    revision, _, control, owner, _, sacl, dacl = struct.unpack_from("<BBHIIII", descriptor)
+    assert (revision, control, sacl) == (1, 0x8004, 0)
+    assert descriptor[owner : owner + 2] == b"\1\2"
+    assert struct.unpack_from("<HH", descriptor, dacl + 2)[1] == 2  # owner and group; nothing for others
+    small = ann.ask(QueryInfoRequest(3, 0, 4, additional_information=7, file_id=file_id))
+    assert small.status == codes.STATUS_BUFFER_TOO_SMALL
+
+
+def test_sizes_are_set(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a", b"0123456789")
+    assert ann.set(file_id, END_OF_FILE, struct.pack("<Q", 3)) == "STATUS_SUCCESS"
+    assert (world.folder / "a").read_bytes() == b"012"
+    assert ann.set(file_id, END_OF_FILE, struct.pack("<q", -1)) == "STATUS_INVALID_PARAMETER"
+    assert ann.set(file_id, END_OF_FILE, b"") == "STATUS_INFO_LENGTH_MISMATCH"
+    reader = ann.open("a", access=READ)
+    assert ann.set(reader, END_OF_FILE, struct.pack("<Q", 0)) == "STATUS_ACCESS_DENIED"
+    assert ann.ask(ReadRequest(length=1, offset=1 << 63, file_id=file_id)).status == codes.STATUS_INVALID_PARAMETER
