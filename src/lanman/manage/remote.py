@@ -470,9 +470,10 @@ class RemoteManager(Manager):
 
     def _sharing_hint(self) -> str | None:
         """What may be in the way of sharing a folder, beside the right to share any."""
+        who = self._link.credentials.logon_name or "the user"
         return (
-            f"{self._denied_hint()}; a Server of lanman shares over the network only what lies in one of the folders "
-            "of share_roots in its server.toml"
+            f"{who} must be one of the Administrators or Power Users there, and a Server of lanman shares over the "
+            "network only what lies in a folder of share_roots in its server.toml"
         )
 
     # --- the server
