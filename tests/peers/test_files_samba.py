@@ -1,0 +1,160 @@
+"""Our Server's folders under smbclient: what people do with files, in every dialect, signed and encrypted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from embedded import PASSWORDS
+from lanman.net.configuration import Configuration, ShareConfiguration
+from lanman.net.server import SmbServer
+from samba import Account, Tools
+
+pytest.importorskip("impacket")
+from impacket.dcerpc.v5 import srvs, transport
+from impacket.smbconnection import SMBConnection
+
+pytestmark = pytest.mark.samba("smbclient", "rpcclient")
+
+ACCOUNTS = {name: Account(name, password) for name, password in PASSWORDS.items()}
+DIALECTS = ("SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, folder: Path) -> Configuration:
+    path = str(folder)
+    return Configuration(
+        name="LANTEST",
+        shares={
+            "share": ShareConfiguration(path, comment="Everybody's"),
+            "readers": ShareConfiguration(path, read=("bob",), write=("Administrators",)),
+            "secret$": ShareConfiguration(path, encryption=True, hidden=True),
+            "one": ShareConfiguration(path, max_users=1),
+        },
+    )
+
+
+@pytest.fixture
+def tools(server: SmbServer, samba_tools: Callable[..., Tools]) -> Tools:
+    return samba_tools(server.port)
+
+
+async def smb(tools: Tools, user: str, command: str, share: str = "share", options: tuple[str, ...] = ()) -> str:
+    return await asyncio.to_thread(tools.smbclient, ACCOUNTS[user], command, share, options=options)
+
+
+@pytest.mark.parametrize("protection", ["sign", "encrypt"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_day_with_files(tools: Tools, folder: Path, tmp_path: Path, dialect: str, protection: str) -> None:
+    if protection == "encrypt" and dialect.startswith("SMB2"):
+        pytest.skip("only on SMB 3 can anything be encrypted")
+    here = tmp_path / "here"
+    here.mkdir()
+    data = os.urandom(3_000_001)
+    (here / "in.bin").write_bytes(data)
+    said = await smb(
+        tools,
+        "ann",
+        f"lcd {here}; mkdir dir; cd dir; put in.bin a.bin; rename a.bin b.bin; ls; get b.bin out.bin; allinfo b.bin; "
+        "cd ..; recurse; ls; tar c all.tar dir",
+        options=("-m", dialect, f"--client-protection={protection}"),
+    )
+    assert "NT_STATUS" not in said, said
+    assert (here / "out.bin").read_bytes() == data
+    assert (folder / "dir" / "b.bin").read_bytes() == data
+    assert said.count("b.bin") >= 3
+    assert "stream: [::$DATA], 3000001 bytes" in said
+    with tarfile.open(here / "all.tar") as archive:
+        assert [member.size for member in archive if member.name.endswith("b.bin")] == [len(data)]
+    said = await smb(
+        tools,
+        "ann",
+        f"lcd {here}; deltree dir; tar x all.tar; cd dir; del b.bin; cd ..; rmdir dir; ls",
+        options=("-m", dialect, f"--client-protection={protection}"),
+    )
+    assert "NT_STATUS" not in said, said
+    assert list(folder.iterdir()) == []
+
+
+async def test_names_of_every_kind(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    for name in ("Ünïcödé", "日本語", "with space", "🙂"):
+        said = await smb(tools, "ann", f'lcd {tmp_path}; put x "{name}"; allinfo "{name}"')
+        assert "NT_STATUS" not in said, said
+        assert (folder / name).exists()
+    said = await smb(tools, "ann", "allinfo ÜNÏCÖDÉ; allinfo WITH*")
+    assert said.count("NT_STATUS") == 1  # a pattern is no name
+
+
+async def test_who_may_do_what(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (folder / "a").write_text("a")
+    command = f"lcd {tmp_path}; get a; put a b"
+    assert "NT_STATUS_ACCESS_DENIED" in await smb(tools, "ann", "ls", "readers")
+    said = await smb(tools, "bob", command, "readers")
+    assert "getting file \\a" in said
+    assert said.count("NT_STATUS_ACCESS_DENIED") == 1
+    assert "NT_STATUS" not in await smb(tools, "admin", command, "readers")
+    assert (folder / "b").exists()
+
+
+async def test_a_share_that_is_encrypted(server: SmbServer, tools: Tools) -> None:
+    assert "NT_STATUS" not in await smb(tools, "ann", "ls", "secret$")
+    refused = await smb(tools, "ann", "ls", "secret$", ("-m", "SMB2_10"))
+    assert "NT_STATUS_ACCESS_DENIED" in refused
+
+
+async def test_a_share_that_is_full(tools: Tools) -> None:
+    held = await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "one")
+    try:
+        assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "bob", "ls", "one")
+    finally:
+        await asyncio.to_thread(held.close)
+    assert "NT_STATUS" not in await smb(tools, "bob", "ls", "one")
+
+
+async def test_shares_are_listed(tools: Tools) -> None:
+    said = await asyncio.to_thread(
+        tools.run, "smbclient", ACCOUNTS["ann"], "-L", "127.0.0.1", "--option=client min protocol=SMB2_02"
+    )
+    assert "Everybody's" in said
+    assert "secret$" not in said
+
+
+def close_by_impacket(port: int, number: int) -> None:
+    connection = SMBConnection("127.0.0.1", "127.0.0.1", sess_port=port)
+    try:
+        connection.login("admin", PASSWORDS["admin"])
+        rpc = transport.SMBTransport("127.0.0.1", filename=r"\srvsvc", smb_connection=connection).get_dce_rpc()
+        rpc.connect()
+        rpc.bind(srvs.MSRPC_UUID_SRVS)
+        srvs.hNetrFileClose(rpc, number)
+    finally:
+        connection.close()
+
+
+async def test_an_open_file_is_seen_and_closed(server: SmbServer, tools: Tools, folder: Path) -> None:
+    (folder / "a.txt").write_text("a")
+    held = await asyncio.to_thread(tools.hold, ACCOUNTS["ann"])
+    try:
+        await asyncio.to_thread(held.command, "open a.txt")
+        listed = await asyncio.to_thread(tools.rpcclient, ACCOUNTS["admin"], "netfileenum")
+        assert "a.txt" in listed, listed
+        (opened,) = (each for each in server.service.opens() if each.path.endswith("a.txt"))
+        await asyncio.to_thread(close_by_impacket, server.port, opened.global_id)
+        assert not [each for each in server.service.opens() if each.path.endswith("a.txt")]
+        assert "NT_STATUS_FILE_CLOSED" in await asyncio.to_thread(held.command, "close 1")
+        assert "a.txt" in await asyncio.to_thread(held.command, "ls")
+    finally:
+        await asyncio.to_thread(held.close)
