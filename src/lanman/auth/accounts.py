@@ -33,6 +33,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.auth.md4 import BadHash, nt_hash, parse_nt_hash
+from lanman.auth.ntlm import fold as fold
 from lanman.errors import LanmanError, Win32Error
 
 ADMINISTRATORS: Final = "Administrators"
@@ -84,13 +85,6 @@ class Group:
     name: str
     comment: str = ""
     built_in: bool = False
-
-
-def fold(name: str) -> str:
-    """`name` as Windows compares it: every character to its own upper case, never to two (`ß` stays)."""
-    if name.isascii():
-        return name.upper()
-    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
 
 
 def check_name(name: str) -> str:

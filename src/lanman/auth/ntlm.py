@@ -1,6 +1,6 @@
 """NTLM (MS-NLMP): its messages, its keys and signatures, and the client's half of an anonymous log-on.
 
-The server's half is in `ntlm_server`, the client's NTLMv2 is pyspnego's.
+NTLMv2's halves are in `ntlm_client` and `ntlm_server`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,23 @@ NTLMSSP_NEGOTIATE_128: Final = 0x20000000
 NTLMSSP_NEGOTIATE_KEY_EXCH: Final = 0x40000000
 NTLMSSP_NEGOTIATE_56: Final = 0x80000000
 
+OFFER: Final = (
+    NTLMSSP_NEGOTIATE_UNICODE
+    | NTLMSSP_REQUEST_TARGET
+    | NTLMSSP_NEGOTIATE_SIGN
+    | NTLMSSP_NEGOTIATE_NTLM
+    | NTLMSSP_NEGOTIATE_ALWAYS_SIGN
+    | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
+    | NTLMSSP_NEGOTIATE_VERSION
+    | NTLMSSP_NEGOTIATE_128
+    | NTLMSSP_NEGOTIATE_KEY_EXCH
+    | NTLMSSP_NEGOTIATE_56
+)
+"""What our clients ask for (3.1.5.1.1)."""
+
+SIGNS: Final = NTLMSSP_NEGOTIATE_SIGN | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
+"""Without both of them nothing can be signed soundly (3.4.4)."""
+
 # 2.2.2.1
 MsvAvEOL: Final = 0
 MsvAvNbComputerName: Final = 1
@@ -47,6 +64,7 @@ MsvAvDnsComputerName: Final = 3
 MsvAvDnsDomainName: Final = 4
 MsvAvFlags: Final = 6
 MsvAvTimestamp: Final = 7
+MsvAvTargetName: Final = 9
 
 # MsvAvFlags: the AUTHENTICATE message carries a MIC.
 MIC_PROVIDED: Final = 0x00000002
@@ -167,6 +185,11 @@ def filetime(now: float) -> bytes:
     return struct.pack("<Q", int(now * 10_000_000) + 116_444_736_000_000_000 & 0xFFFFFFFFFFFFFFFF)
 
 
+def pack_negotiate(flags: int) -> bytes:
+    """NEGOTIATE_MESSAGE (2.2.1.1) of a client that says neither its domain nor its name."""
+    return SIGNATURE + NEGOTIATE.to_bytes(4, "little") + flags.to_bytes(4, "little") + bytes(16) + VERSION
+
+
 @dataclass(slots=True)
 class ChallengeMessage:
     """CHALLENGE_MESSAGE (2.2.1.2)."""
@@ -260,6 +283,13 @@ class AuthenticateMessage:
 # --- keys
 
 
+def fold(name: str) -> str:
+    """`name` as Windows compares it: every character to its own upper case, never to two (`ß` stays)."""
+    if name.isascii():
+        return name.upper()
+    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
+
+
 def ntowf_v2(hash: bytes, user_name: str, domain: str) -> bytes:
     """ResponseKeyNT (3.3.2, NTOWFv2) from an NT hash; only the user name is upper-cased, and that by the caller."""
     return hmac_md5(hash, (user_name + domain).encode("utf-16-le", "surrogatepass"))
@@ -320,24 +350,10 @@ def _seal_key(flags: int, session_key: bytes, direction: bytes) -> bytes:
 
 def security_context(flags: int, session_key: bytes, *, server: bool) -> SessionSecurity | None:
     """What signs for these negotiated flags; None where signing, or its only sound form, was not negotiated."""
-    wanted = NTLMSSP_NEGOTIATE_SIGN | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
-    return SessionSecurity(flags, session_key, server=server) if flags & wanted == wanted else None
+    return SessionSecurity(flags, session_key, server=server) if flags & SIGNS == SIGNS else None
 
 
 # --- the anonymous client
-
-_ANONYMOUS_OFFER: Final = (
-    NTLMSSP_NEGOTIATE_UNICODE
-    | NTLMSSP_REQUEST_TARGET
-    | NTLMSSP_NEGOTIATE_SIGN
-    | NTLMSSP_NEGOTIATE_NTLM
-    | NTLMSSP_NEGOTIATE_ALWAYS_SIGN
-    | NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY
-    | NTLMSSP_NEGOTIATE_VERSION
-    | NTLMSSP_NEGOTIATE_128
-    | NTLMSSP_NEGOTIATE_KEY_EXCH
-    | NTLMSSP_NEGOTIATE_56
-)
 
 # RC4 under the anonymous key, 16 zero bytes, is no secret, so the exchanged key may as well be those zeros.
 ANONYMOUS_SESSION_KEY: Final = bytes(16)
@@ -346,8 +362,7 @@ _ANONYMOUS_ENCRYPTED_KEY: Final = rc4k(bytes(16), ANONYMOUS_SESSION_KEY)
 
 def anonymous_negotiate() -> bytes:
     """The NEGOTIATE_MESSAGE of a client that will log on as nobody (2.2.1.1)."""
-    empty = _FIELDS.pack(0, 0, 0)
-    return SIGNATURE + NEGOTIATE.to_bytes(4, "little") + _ANONYMOUS_OFFER.to_bytes(4, "little") + empty * 2 + VERSION
+    return pack_negotiate(OFFER)
 
 
 def anonymous_authenticate(challenge: bytes) -> bytes:
@@ -357,6 +372,6 @@ def anonymous_authenticate(challenge: bytes) -> bytes:
     ANONYMOUS_SESSION_KEY.
     """
     server = ChallengeMessage.unpack(challenge)
-    flags = _ANONYMOUS_OFFER & server.flags | NTLMSSP_NEGOTIATE_ANONYMOUS | NTLMSSP_NEGOTIATE_UNICODE
+    flags = OFFER & server.flags | NTLMSSP_NEGOTIATE_ANONYMOUS | NTLMSSP_NEGOTIATE_UNICODE
     key = _ANONYMOUS_ENCRYPTED_KEY if flags & NTLMSSP_NEGOTIATE_KEY_EXCH else b""
     return AuthenticateMessage(flags, lm_response=b"\x00", encrypted_session_key=key).pack()

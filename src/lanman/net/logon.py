@@ -1,16 +1,16 @@
 """Who a client wants to be, and the client's half of the log-on that proves it.
 
-NTLM is pyspnego's, wrapped in our own SPNEGO: 0.3 ms of processor time a log-on where pyspnego's own wrapping takes
-0.5. It is always handed an NT hash, since from a password it computes an LM hash nobody asked for, by a DES in
-Python. Kerberos is pyspnego's too, where its `kerberos` extra is installed. The null session is ours.
-
-pyspnego takes 80 ms to import; it is imported when the first log-on begins.
+NTLM, in SPNEGO, is ours (docs/design.md says why). Kerberos is pyspnego's, where its `kerberos` extra is installed.
+pyspnego takes 80 ms to import; it is imported when the first log-on by Kerberos begins.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lanman import codes
 from lanman.auth.initiator import AnonymousInitiator, SpnegoInitiator
 from lanman.auth.md4 import nt_hash, parse_nt_hash
-from lanman.auth.ntlm import NTLMSSP_OID, AuthenticateMessage, ChallengeMessage, MsvAvFlags, MsvAvTimestamp
+from lanman.auth.ntlm_client import NtlmInitiator
 from lanman.auth.spnego import KERBEROS_OID, MS_KERBEROS_OID
 from lanman.errors import AuthenticationError
 
@@ -31,7 +31,7 @@ __all__ = [
     "Credentials",
     "Initiator",
     "KerberosInitiator",
-    "PyspnegoInitiator",
+    "PasswordInitiator",
     "initiator_for",
     "parse_nt_hash",
 ]
@@ -106,16 +106,27 @@ def initiator_for(credentials: Credentials, host: str) -> Initiator:
         return AnonymousInitiator()
     if credentials.kerberos:
         return KerberosInitiator(credentials, host)
-    return PyspnegoInitiator(credentials, host)
+    return PasswordInitiator(credentials, host)
 
 
-class PyspnegoInitiator(SpnegoInitiator):
-    """NTLMv2 by pyspnego, in SPNEGO."""
+class PasswordInitiator(SpnegoInitiator):
+    """NTLMv2 in SPNEGO, by a password or its NT hash."""
 
     may_block = False
 
     def __init__(self, credentials: Credentials, host: str) -> None:
-        super().__init__(_NtlmMechanism(credentials, host))
+        domain, user_name, hash = _ntlm_identity(credentials)
+        mechanism = NtlmInitiator(
+            user_name,
+            domain,
+            hash,
+            target_name=f"cifs/{host}",
+            random=os.urandom,
+            now=time.time(),
+            # As every client does. It is what servers log.
+            workstation=socket.gethostname().upper(),
+        )
+        super().__init__(mechanism)
 
 
 class KerberosInitiator(SpnegoInitiator):
@@ -178,39 +189,8 @@ def _failed(error: Exception) -> AuthenticationError:
     return AuthenticationError(f"the log-on could not be made: {text}")
 
 
-class _NtlmMechanism(_PyspnegoMechanism):
-    oids = (NTLMSSP_OID,)
-
-    def __init__(self, credentials: Credentials, host: str) -> None:
-        name, hash = _ntlm_identity(credentials)
-        import spnego
-        from spnego.exceptions import SpnegoError
-
-        try:
-            who = spnego.NTLMHash(name, nt_hash=hash.hex())
-            context = spnego.client(who, hostname=host, service="cifs", protocol="ntlm")
-        except (SpnegoError, ValueError) as error:  # it obeys some variables of the environment
-            raise _failed(error) from error
-        super().__init__(context)
-
-    def step(self, token: bytes | None) -> bytes | None:
-        if token is not None:
-            challenge = ChallengeMessage.unpack(token)
-            for id, size in ((MsvAvFlags, 4), (MsvAvTimestamp, 8)):
-                if len(challenge.target_info.get(id, bytes(size))) != size:
-                    raise AuthenticationError("the server's NTLM challenge makes no sense")
-            # Servers that send a timestamp know a signed list of mechanisms, and Samba spends another leg without.
-            self.signs = MsvAvTimestamp in challenge.target_info
-        answer = super().step(token)
-        if token is not None and answer and len(AuthenticateMessage.unpack(answer).nt_response) <= 24:
-            raise AuthenticationError(
-                "LM_COMPAT_LEVEL asks for NTLMv1, which gives the password away", hint="unset LM_COMPAT_LEVEL"
-            )
-        return answer
-
-
-def _ntlm_identity(credentials: Credentials) -> tuple[str, bytes]:
-    """The name as pyspnego takes it, and the NT hash; AuthenticationError when one of them cannot be had."""
+def _ntlm_identity(credentials: Credentials) -> tuple[str, str, bytes]:
+    """Domain, user name and NT hash; AuthenticationError when one of them cannot be had."""
     name, hash = credentials.logon_name, credentials.nt_hash
     if not credentials.user_name:
         raise AuthenticationError("a log-on needs a user name", hint="-U USER, or -N for a null session")
@@ -224,7 +204,10 @@ def _ntlm_identity(credentials: Credentials) -> tuple[str, bytes]:
         hash = nt_hash(credentials.password)
     if len(hash) != 16:
         raise AuthenticationError("an NT hash has 16 bytes", code=codes.ERROR_INVALID_PARAMETER)
-    return name, hash
+    if credentials.domain:
+        return credentials.domain, credentials.user_name, hash
+    domain, _, user_name = name.rpartition("\\")
+    return domain, user_name, hash
 
 
 class _KerberosMechanism(_PyspnegoMechanism):
