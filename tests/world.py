@@ -65,9 +65,10 @@ class World:
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL))
         self.service.listen(self.events.append)
         self.random = random.Random(1).randbytes
+        self.endpoint = ServerServiceEndpoint(self.service, self.configuration)
         self.dispatch = ServerDispatch(
             self.service,
-            Pipes({"srvsvc": (SRVSVC, ServerServiceEndpoint(self.service, self.configuration))}),
+            Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
             settings or Settings(),
             core=self._core,
             random=self.random,

@@ -171,7 +171,9 @@ def parse(data: bytes, source: str) -> State:
             for number, entry in enumerate(entries, 1):
                 try:
                     (_read_setting if name == "setting" else _read_share)(state, entry)
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                except KeyError as error:
+                    raise ValueError(f"[[{name}]] number {number}: has no {error.args[0]}") from None
+                except (ValueError, TypeError, AttributeError) as error:
                     raise ValueError(f"[[{name}]] number {number}: {error}") from None
     except ValueError as error:
         raise ConfigurationError(f"{source}: {error}", hint=_REMEDY) from None

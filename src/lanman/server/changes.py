@@ -138,11 +138,13 @@ class Changes:
         (self.perform or _without_a_disk(now))(effect, self._performed)
 
     def _performed(self, result: Any, status: int, now: float) -> None:
-        if status == codes.STATUS_SUCCESS:
-            self._step(lambda work: work.send(result), now)
-        else:
-            self._step(lambda work: work.throw(EffectFailed(status)), now)
-        self._advance(now)
+        try:
+            if status == codes.STATUS_SUCCESS:
+                self._step(lambda work: work.send(result), now)
+            else:
+                self._step(lambda work: work.throw(EffectFailed(status)), now)
+        finally:
+            self._advance(now)
 
 
 def _without_a_disk(now: float) -> Perform:
