@@ -276,6 +276,7 @@ class SmbClient:
         self.session_id = 0
         self.local_address = local_address
         self._encrypt = encrypt
+        self._dialects = tuple(dialects)
         self._trees: dict[str, int] = {}
         self._unproven = False
         self._core = ClientConnection(
@@ -334,6 +335,9 @@ class SmbClient:
         response = await self._answer(wire.negotiate())
         if response.status != codes.STATUS_SUCCESS:
             if response.status == codes.STATUS_NOT_SUPPORTED:
+                # 3.3.5.4: none of those offered. Whoever has no dialect of SMB 2 and yet knows its error has SMB 1.
+                if set(self._dialects) >= set(ALL_DIALECTS):
+                    raise _smb1_only(self.server)
                 message = f"\\\\{self.server}: speaks none of the SMB dialects that were offered"
                 raise StatusError(response.status, message)
             raise self._refused(response.status, "SMB")
