@@ -230,6 +230,18 @@ async def test_a_name_means_its_addresses(monkeypatch: pytest.MonkeyPatch) -> No
     assert (await script.manager().sessions(client="pc8")).entries == []
 
 
+async def test_a_clients_name_that_nobody_resolves_is_not_held_against_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def addresses_of(name: str) -> frozenset[str]:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(remote, "addresses_of", addresses_of)
+    with pytest.raises(ConnectionLost, match=r": the name of the client pc7 was not resolved here within") as raised:
+        await RemoteManager(Script(), timeout=0.001, deadline=None).sessions(client="pc7")
+    assert raised.value.code == 121
+
+
 @pytest.mark.parametrize("status", [2312, 2221])
 async def test_a_server_that_knows_no_such_user_has_none_of_his_sessions(status: int) -> None:
     script = Script()

@@ -114,6 +114,7 @@ class RemoteManager(Manager):
         self._link = link
         self._timeout = timeout
         self._deadline = deadline
+        self._looking_up: str | None = None
         self.server = link.server
 
     async def close(self) -> None:
@@ -122,7 +123,15 @@ class RemoteManager(Manager):
                 await self._link.close()
 
     def _within(self) -> Within:
-        return Within(self._timeout, lambda: self._link.doing, deadline=self._deadline)
+        self._looking_up = None
+        return Within(self._timeout, lambda: self._looking_up or self._link.doing, deadline=self._deadline)
+
+    async def _meanings(self, client: str) -> frozenset[str]:
+        """`_meanings()`; where the time runs out meanwhile, it is this machine's resolver that gave no answer."""
+        self._looking_up = f"\\\\{self.server}: the name of the client {client} was not resolved here"
+        meanings = await _meanings(client)
+        self._looking_up = None
+        return meanings
 
     # --- sessions
 
@@ -130,7 +139,7 @@ class RemoteManager(Manager):
         self, *, client: str | None = None, user: str | None = None, level: int | None = None
     ) -> Sessions:
         async with self._within():
-            clients = None if client is None else await _meanings(client)
+            clients = None if client is None else await self._meanings(client)
             answer = await self._sessions(user=user, level=level)
             return Sessions(self.server, answer.level, select_sessions(answer.entries, clients, user))
 
@@ -288,7 +297,7 @@ class RemoteManager(Manager):
 
     async def _listed_names(self, client: str) -> list[str]:
         """A client's names as the server lists them, with backslashes; as it was typed where it lists none."""
-        clients = await _meanings(client)
+        clients = await self._meanings(client)
         listed = select_sessions((await self._sessions()).entries, clients, None)
         names = dict.fromkeys("\\\\" + (entry.client_name or "").lstrip("\\") for entry in listed)
         return list(names) or [unc_client(client)]
@@ -331,7 +340,7 @@ class RemoteManager(Manager):
 
         That is an answer only while none of those users has a session from elsewhere.
         """
-        clients = await _meanings(client)
+        clients = await self._meanings(client)
         sessions = (await self._sessions()).entries
         here = {(entry.user_name or "").casefold() for entry in select_sessions(sessions, clients, None)}
         there = {
