@@ -37,6 +37,15 @@ def test_a_user_comes_and_goes(at_home: Command, tmp_path: Path) -> None:
     assert [entry["name"] for entry in json.loads(at_home("user --json").out)["users"]] == ["ann"]
 
 
+def test_changes_are_data_where_data_is_wanted(at_home: Command) -> None:
+    added = json.loads(at_home("user ann secret /add --json").out)
+    assert (added["schema"], [entry["name"] for entry in added["users"]]) == (1, ["ann"])
+    assert json.loads(at_home("localgroup administrators ann /add --json").out)["groups"][0]["members"] == ["ann"]
+    assert at_home("localgroup Auditors /add --csv").out == "name,comment,members\nAuditors,,\n"
+    assert json.loads(at_home("localgroup Auditors /delete --json").out) == {"schema": 1, "groups": []}
+    assert json.loads(at_home("user ann /delete --json").out) == {"schema": 1, "users": []}
+
+
 def test_one_user(at_home: Command) -> None:
     at_home("user ann secret /add")
     at_home("localgroup administrators ann /add")

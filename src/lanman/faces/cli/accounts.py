@@ -91,6 +91,9 @@ def user(
     if password == ASK:
         password = new_password()
     change_user(call, name, password, add=add, delete=delete, fullname=fullname, comment=comment, active=active)
+    if call.format is not Format.TABLE:
+        accounts = account_file(call).read()
+        return _data("users", [] if delete else [_user_record(accounts.account(name))], call)
     return output.success()
 
 
@@ -232,6 +235,10 @@ def localgroup(
             raise DialectError(3503, hint="Say what to do with these users: /ADD or /DELETE.")
         return show_group(call, group)
     change_group(call, group, names, add=add, comment=comment or "")
+    if call.format is not Format.TABLE:
+        accounts = account_file(call).read()
+        deleted = not add and not names
+        return _data("groups", [] if deleted else [_group_record(accounts, accounts.group(group).name)], call)
     return output.success()
 
 
