@@ -1,0 +1,220 @@
+"""What must hold whatever clients, administrators and the network do with files (spec of sessions, invariants)."""
+
+from __future__ import annotations
+
+import fnmatch
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from disk_world import SHARE_ALL, DiskWorld, FileClient
+from lanman import codes
+from lanman.errors import StatusError
+from lanman.server.files.directory import matches
+from lanman.server.files.locks import Locks
+from lanman.server.files.open import DiskOpen
+from lanman.server.files.table import shares_conflict
+from lanman.service import Reason
+from lanman.smb2.constants import (
+    FILE_DELETE_ON_CLOSE,
+    FILE_OPEN_IF,
+    SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
+    SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
+    SMB2_LOCKFLAG_UNLOCK,
+    SMB2_OPLOCK_LEVEL_BATCH,
+)
+from lanman.smb2.messages import CloseRequest, LockElement, LockRequest, OplockBreak
+
+NAMES = ("a", "b", "C")
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("open", "open", "open", "close", "lock", "unlock", "force", "end", "cut", "ack", "wait")),
+        st.integers(0, 3),
+        st.integers(0, 7),
+    ),
+    max_size=30,
+)
+
+
+class History:
+    """Clients that do one thing after the other, and what they believe to have open."""
+
+    def __init__(self, world: DiskWorld) -> None:
+        self.world = world
+        self.clients: list[FileClient | None] = [None] * 4
+        self.mine: dict[FileClient, list[bytes]] = {}
+
+    def client(self, number: int) -> FileClient:
+        client = self.clients[number]
+        if client is None or client.connection.connection_id not in self.world.clients:
+            client = self.clients[number] = self.world.user(("ann", "bob")[number % 2])
+            self.mine[client] = []
+        return client
+
+    def step(self, what: str, number: int, detail: int) -> None:
+        client = self.client(number)
+        mine = self.mine[client]
+        try:
+            getattr(self, what)(client, mine, detail)
+        except StatusError as error:
+            if error.status == codes.STATUS_USER_SESSION_DELETED:
+                self.cut(client, mine, detail)
+
+    def open(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        request = client.create(
+            NAMES[detail % 3],
+            share=SHARE_ALL if detail < 6 else 0,
+            disposition=FILE_OPEN_IF,
+            options=FILE_DELETE_ON_CLOSE if detail == 1 else 0,
+            oplock=SMB2_OPLOCK_LEVEL_BATCH if detail % 2 else 0,
+        )
+        answer = client.answers.pop(client.send(request), None)
+        if answer is not None and answer.status == codes.STATUS_SUCCESS:
+            mine.append(bytes(answer.message.file_id))  # type: ignore[union-attr]
+
+    def close(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        if mine:
+            client.ask(CloseRequest(file_id=mine.pop(detail % len(mine))))
+
+    def lock(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        flags = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | (SMB2_LOCKFLAG_FAIL_IMMEDIATELY if detail % 2 else 0)
+        if mine:
+            client.send(LockRequest(mine[-1], [LockElement(detail, 2, flags)]))
+
+    def unlock(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        if mine:
+            client.send(LockRequest(mine[-1], [LockElement(detail, 2, SMB2_LOCKFLAG_UNLOCK)]))
+
+    def ack(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        for event in client.told:
+            client.send(OplockBreak(0, bytes(event.message.file_id)))
+        client.told.clear()
+
+    def force(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        opens = self.world.service.opens()
+        if opens:
+            self.world.service.close_open(opens[detail % len(opens)], Reason.DELETED)
+            self.world.pump()
+
+    def end(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        sessions = self.world.service.sessions()
+        if sessions:
+            self.world.service.close_session(sessions[detail % len(sessions)], Reason.DELETED)
+            self.world.pump()
+
+    def cut(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        self.world.disconnect(client)
+        self.world.pump()
+
+    def wait(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        self.world.advance(detail * 6)
+
+    def check(self) -> None:
+        """Section 12: one truth in the domain, on the wire, in the table of files and on the disk."""
+        service = self.world.service
+        opens = service.opens()
+        wire = [
+            each
+            for connection in self.world.dispatch.connections.values()
+            for session in connection.sessions.values()
+            for each in session.opens.values()
+            if isinstance(each, DiskOpen)
+        ]
+        assert {each.opened.global_id for each in wire} == {each.global_id for each in opens}
+        files = [each for state in self.world.dispatch.files._states.values() for each in state.opens]
+        assert set(map(id, files)) == set(map(id, wire))
+        for session in service.sessions():
+            assert session.num_opens == sum(each.session is session for each in opens)
+        uses = Counter(tree.share.name for tree in service.tree_connects())
+        for share in service.shares():
+            assert share.current_uses == uses[share.name]
+        assert service.statistics.sopens == len(service.sessions())
+        for each in wire:
+            assert each.opened.num_locks == each.state.locks.count(each)
+            for other in each.state.opens:
+                if other is not each:
+                    assert not shares_conflict(each.access, each.share_access, other.access, other.share_access)
+                    assert not (each.oplock.excludes and each.oplock.breaking_to is None)
+        waiting = sum(len(state._waiting) for state in self.world.dispatch.files._states.values())
+        assert len(self.world.files) == len(wire) + waiting
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_one_truth_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = DiskWorld(Path(folder))
+        history = History(world)
+        for step in steps:
+            history.step(*step)
+            history.check()
+        for client in list(world.clients.values()):
+            world.disconnect(client)
+        world.pump()
+        assert len(world.files) == 0
+        assert not world.dispatch.files._states
+        assert world.service.sessions() == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("shared", "exclusive", "unlock", "release")),
+            st.integers(0, 2),
+            st.integers(0, 6),
+            st.integers(1, 4),
+        ),
+        max_size=40,
+    )
+)
+def test_locks_against_one_octet_after_the_other(steps: list[tuple[str, int, int, int]]) -> None:
+    locks = Locks()
+    held: list[tuple[int, int, int, bool]] = []
+    owners: list[Any] = [object(), object(), object()]
+    for what, owner, offset, length in steps:
+        octets = set(range(offset, offset + length))
+        if what == "release":
+            locks.release(owners[owner])
+            held = [each for each in held if each[0] != owner]
+        elif what == "unlock":
+            mine = [each for each in held if each[:3] == (owner, offset, length)]
+            assert locks.unlock(owners[owner], offset, length) == bool(mine)
+            if mine:
+                held.remove(max(mine, key=lambda each: each[3]))
+        else:
+            exclusive = what == "exclusive"
+            conflict = any(
+                octets & set(range(at, at + size)) and (exclusive or (other_exclusive and other != owner))
+                for other, at, size, other_exclusive in held
+            )
+            assert (locks.lock(owners[owner], offset, length, exclusive) is None) == conflict
+            if not conflict:
+                held.append((owner, offset, length, exclusive))
+        for reader in range(3):
+            touching = [each for each in held if octets & set(range(each[1], each[1] + each[2]))]
+            cannot_read = any(each[3] and each[0] != reader for each in touching)
+            cannot_write = any(each[0] != reader or not each[3] for each in touching)
+            assert locks.prevents_reading(owners[reader], offset, length) == cannot_read
+            assert locks.prevents_writing(owners[reader], offset, length) == cannot_write
+        assert [locks.count(each) for each in owners] == [sum(h[0] == n for h in held) for n in range(3)]
+
+
+@given(st.text("AB.*?", max_size=12), st.text("AB.", max_size=12))
+def test_patterns_without_the_dos_characters_are_what_everybody_knows(pattern: str, name: str) -> None:
+    assert matches(pattern, name) == fnmatch.fnmatchcase(name, pattern)
+
+
+def test_the_dos_characters() -> None:
+    """MS-FSA 2.1.4.4, as clients translate `*.`, `*.txt` and `a?.`."""
+    assert matches('<"TXT', "A.B.TXT")
+    assert not matches('<"TXT', "A.TXT.B")
+    assert matches("A>>", "A")
+    assert matches("A>>", "ABC")
+    assert not matches("A>>", "ABCD")
+    assert matches('A"', "A")
+    assert matches('A"', "A.")
+    assert not matches('A"', "AB")
