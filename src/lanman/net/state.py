@@ -86,15 +86,14 @@ class StateFile:
         for name, setting in state.settings.items():
             if setting.instead_of == setting_of(base, name):
                 (limits if name in LIMITS else server)[name] = setting.value
-        shares = dict(base.shares)
-        for change in state.shares.values():
-            in_base = _named(base.shares, change.name)
-            if change.instead_of != (base.shares[in_base] if in_base is not None else None):
-                continue
-            if in_base is not None:
-                del shares[in_base]
-            if change.value is not None:
+        changes = {name: change for name, change in state.shares.items() if _holds(change, base)}
+        shares: dict[str, ShareConfiguration] = {}
+        for name, share in base.shares.items():
+            if (change := changes.pop(fold(name), None)) is None:
+                shares[name] = share
+            elif change.value is not None:
                 shares[change.name] = change.value
+        shares |= {change.name: change.value for change in changes.values() if change.value is not None}
         return dataclasses.replace(base, **server, limits=dataclasses.replace(base.limits, **limits), shares=shares)
 
     def keep_settings(self, base: Configuration, values: Mapping[str, Any]) -> None:
@@ -192,6 +191,12 @@ def _read_share(state: State, entry: dict[str, Any]) -> None:
     name = entry["name"]
     value, instead_of = (parse_share(name, entry[key]) if key in entry else None for key in ("value", "instead_of"))
     state.shares[fold(name)] = ShareChange(name, value, instead_of)
+
+
+def _holds(change: ShareChange, base: Configuration) -> bool:
+    """Whether the configuration still says what it said when the share was changed."""
+    in_base = _named(base.shares, change.name)
+    return change.instead_of == (base.shares[in_base] if in_base is not None else None)
 
 
 def _named(shares: Mapping[str, ShareConfiguration], name: str) -> str | None:
