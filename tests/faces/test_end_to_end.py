@@ -87,6 +87,15 @@ async def test_a_session_is_listed_and_ended(lanman: Lanman, port: int) -> None:
         await client.abort()
 
 
+def test_starting_and_stopping_as_data(lanman: Lanman) -> None:
+    words = ("server", "--json", "--timeout", "30")
+    started = lanman("start", *words, "--listen", "127.0.0.1", "--port", str(free_port()))
+    stopped = lanman("stop", *words)
+    for done, services in ((started, ["Server"]), (stopped, [])):
+        assert json.loads(done.stdout) == {"schema": 1, "services": services}
+        assert done.stderr.startswith("The Server service is st")
+
+
 def test_who_may_not(lanman: Lanman, port: int) -> None:
     server = f"127.0.0.1:{port}"
     denied = lanman("session", "-S", server, "-U", "bob%bob's secret")

@@ -320,7 +320,7 @@ def _may_start(call: Call) -> bool:
         return False
     from lanman.faces.cli.service import start_service
 
-    start_service(home, [], call.timeout)
+    start_service(call, home, [])
     return True
 
 

@@ -21,6 +21,7 @@ from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
 from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, bad_value, verb
+from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import turning_when_slow
 from lanman.faces.cli.server import show_services
 from lanman.faces.dialect import DialectError
@@ -235,7 +236,8 @@ def start(
     words += [] if config_file is None else [f"--config={Path(config_file).absolute()}"]
     words += [] if max_sessions is None else [f"--max-sessions={max_sessions}"]
     words += ["--require-encryption"] if require_encryption else []
-    return start_service(home, words, call.timeout)
+    start_service(call, home, words)
+    return None if call.format is Format.TABLE else list_started(call)
 
 
 def list_started(call: Call) -> None:
@@ -243,7 +245,7 @@ def list_started(call: Call) -> None:
     show_services(call, "These services are started:")
 
 
-def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
+def start_service(call: Call, home: Home, words: Sequence[str]) -> None:
     """Start the Server of `home` in the background, and wait until it answers. Raises LanmanError."""
     home.prepare()
     if is_running(home):
@@ -252,7 +254,7 @@ def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
             code=codes.NERR_ServiceInstalled,
             hint="`lanman stop server` stops it.",
         )
-    output.emit([codes.message_text(3522, SERVICE)])
+    _progress(call, codes.message_text(3522, SERVICE))
     environment = {name: value for name, value in os.environ.items() if name != "LANMAN_PASSWORD"}
     with open(home.path / LOG_NAME, "ab", opener=_private) as log:
         said_before = log.tell()
@@ -264,7 +266,7 @@ def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
             start_new_session=True,
             env=environment,
         )
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + call.timeout
     with turning_when_slow("Waiting for the Server service") as look:
         while not is_running(home):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -272,7 +274,15 @@ def start_service(home: Home, words: Sequence[str], timeout: float) -> None:
                 raise _not_started(home, said_before)
             look()
             time.sleep(POLL)
-    output.emit([codes.message_text(3524, SERVICE), ""])
+    _progress(call, codes.message_text(3524, SERVICE), "")
+
+
+def _progress(call: Call, *lines: str) -> None:
+    """What NET says while a service comes or goes. It is no part of the data that a program waits for."""
+    if call.format is Format.TABLE:
+        output.emit(lines)
+    else:
+        output.complain(lines)
 
 
 def _private(path: str, flags: int) -> int:
@@ -321,7 +331,7 @@ def stop(call: Call, service: str | None) -> None:
     home = own_home(call)
     if not is_running(home):
         raise LanmanError(codes.message_text(3521, SERVICE), code=3521, hint=f"Nobody listens at {home.control}.")
-    output.emit([codes.message_text(3527, SERVICE)])
+    _progress(call, codes.message_text(3527, SERVICE))
     asyncio.run(_request_stop(home, call.timeout))
     deadline = time.monotonic() + call.timeout
     with turning_when_slow("Waiting for the Server service to stop") as look:
@@ -330,7 +340,8 @@ def stop(call: Call, service: str | None) -> None:
                 raise LanmanError(codes.message_text(3528, SERVICE), code=3528, hint=f"See {home.path / LOG_NAME}.")
             look()
             time.sleep(POLL)
-    output.emit([codes.message_text(3529, SERVICE), ""])
+    _progress(call, codes.message_text(3529, SERVICE), "")
+    return None if call.format is Format.TABLE else list_started(call)
 
 
 async def _request_stop(home: Home, timeout: float) -> None:
