@@ -12,11 +12,16 @@ import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from samba import Samba, Tools, missing_tools
 
 REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
+
+# No test is timed: machines are shared, and what is compiled at its first use makes the first example a slow one.
+hypothesis.settings.register_profile("lanman", deadline=None)
+hypothesis.settings.load_profile("lanman")
 
 
 def pytest_configure() -> None:

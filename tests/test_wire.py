@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanman.errors import LocalProtocolError, MalformedMessage
+from lanman.smb2 import messages
 from lanman.wire import (
     Data,
     Variable,
@@ -152,17 +153,25 @@ def test_what_has_no_room_is_our_own_mistake() -> None:
 
 
 def test_a_declaration_must_add_up() -> None:
+    @wire(9)
+    class Short(Structure):
+        one: u8
+
+    @wire()
+    class Plain(Structure):
+        one: int
+
     with pytest.raises(TypeError, match="StructureSize says 9"):
-
-        @wire(9)
-        class Short(Structure):
-            one: u8
-
+        Short(1).pack()
     with pytest.raises(TypeError, match="no layout"):
+        Plain.unpack(memoryview(b""))
 
-        @wire()
-        class Plain(Structure):
-            one: int
+
+@pytest.mark.parametrize("kind", [*messages.REQUESTS, *messages.RESPONSES])
+def test_messages_add_up(kind: type[messages.Message]) -> None:
+    """They are compiled when first used: so here."""
+    with pytest.raises(MalformedMessage):
+        kind.unpack(memoryview(b""))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

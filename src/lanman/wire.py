@@ -9,9 +9,10 @@
         security_buffer: blob           # (offset, length) here, the bytes behind the fixed part
         previous_session_id: u64 = 0
 
-A declaration becomes a dataclass with slots, and gains `pack()` and `unpack()`: one function each, generated and
-compiled when the module loads, around one `struct.Struct`. StructureSize, offsets, lengths and padding are computed, so
-nobody can set them wrong. Reading checks every bound: any bytes give a value or MalformedMessage.
+A declaration becomes a dataclass with slots, and gains `pack()` and `unpack()`: one function each, around one
+`struct.Struct`, generated and compiled when the first of them is called, since a command uses few of all messages.
+StructureSize, offsets, lengths and padding are computed, so nobody can set them wrong. Reading checks every bound: any
+bytes give a value or MalformedMessage.
 
 Offsets count from the start of what `unpack` is given; a class with `wire_base = 64` begins behind a 64-byte header.
 A size of None declares a structure without a StructureSize field. An odd StructureSize stands for a variable part of at
@@ -109,10 +110,28 @@ def wire(size: int | None = None, *, minimum: int | None = None) -> Callable[[ty
         # What compares and prints is shared: dataclass() would compile it for each class, which takes a command 10 ms.
         made: Any = dataclass(slots=True, eq=False, repr=False)(cls)
         made.__eq__, made.__hash__, made.__repr__ = _equal, None, _representation
-        _compile(made, size, (size or 0) if minimum is None else minimum)
+        _compile_later(made, size, (size or 0) if minimum is None else minimum)
         return cast("type[T]", made)
 
     return decorate
+
+
+def _compile_later(cls: type[Any], size: int | None, minimum: int) -> None:
+    """Have the first call of any of the generated functions generate them all."""
+
+    def unpack(kind: Any, pdu: Any) -> Any:
+        _compile(cls, size, minimum)
+        return cls.unpack.__func__(kind, pdu)
+
+    def parts(self: Any) -> Any:
+        _compile(cls, size, minimum)
+        return cls.parts(self)
+
+    def pack(self: Any) -> Any:
+        _compile(cls, size, minimum)
+        return cls.pack(self)
+
+    cls.unpack, cls.parts, cls.pack = classmethod(unpack), parts, pack
 
 
 def _equal(self: Any, other: Any) -> bool:
