@@ -12,6 +12,7 @@ from lanman.net.configuration import (
     Limits,
     NullSessions,
     ShareConfiguration,
+    number_of_sessions,
     parse_configuration,
     read_configuration,
     with_options,
@@ -100,7 +101,10 @@ def test_nothing_need_be_said(tmp_path: Path) -> None:
         ("[server]\n\nport = true", "line 3: [server] port must be a number"),
         ('[server]\nname = "x"\nautodisconnect = "abc"', "line 3: [server] autodisconnect must be a number from -1"),
         ("[server]\nautodisconnect = 65536", "line 2: [server] autodisconnect"),
-        ("[server]\nmax_sessions = -5", "line 2: [server] max_sessions"),
+        ("[server]\nmax_sessions = -5", "line 2: [server] max_sessions must be a number from 0 (no limit)"),
+        ('[server]\nmax_sessions = "windows95"', 'or "unlimited", "workstation" (10), "home" (5), "windows11" (20)'),
+        ('[server]\nshare_roots = ["srv"]', "line 2: [server] share_roots must be a list of the absolute paths"),
+        ("[limits]\ntree_connects_per_session = 2049", "line 2: [limits] tree_connects_per_session"),
         ('[server]\nencyption = "required"', "line 2: [server] encyption is not a key of this section"),
         ('[server]\nencryption = "sure"', 'must be "offered" or "required" or "off"'),
         ('[server]\nlisten = "0.0.0.0"', "line 2: [server] listen must be a list"),
@@ -137,5 +141,21 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_options_go_over_the_file() -> None:
     configuration = with_options(Configuration(port=1445), listen=("127.0.0.1",), port=None, max_sessions=3)
     assert (configuration.listen, configuration.port, configuration.max_sessions) == (("127.0.0.1",), 1445, 3)
+    assert with_options(Configuration(), max_sessions="home").max_sessions == 5
     with pytest.raises(ConfigurationError, match="max-sessions: must be a number"):
         with_options(Configuration(), max_sessions=-1)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("7", 7), ("Workstation", 10), ("home", 5), ("windows11", 20), ("unlimited", 0)],
+)
+def test_limits_of_sessions_by_number_and_by_name(text: str, number: int) -> None:
+    assert number_of_sessions(text) == number
+    value = text if text.isdigit() else f'"{text.lower()}"'
+    assert parse_configuration(f"[server]\nmax_sessions = {value}").max_sessions == number
+
+
+@pytest.mark.parametrize("text", ["-5", "abc", "", "1.5", "99999999999", "²"])
+def test_what_is_no_limit_of_sessions(text: str) -> None:
+    assert number_of_sessions(text) is None

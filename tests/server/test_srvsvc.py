@@ -13,6 +13,7 @@ from lanman import codes
 from lanman.records import DiskInfo, ServerInfo, SessionInfo, ShareInfo, TimeOfDay, TransportInfo
 from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import (
+    SERVER_INFO,
     SHARE_INFO,
     SRVSVC,
     NetprNameValidate,
@@ -28,11 +29,14 @@ from lanman.rpc.srvsvc import (
     NetrServerTransportEnum,
     NetrSessionDel,
     NetrSessionEnum,
+    NetrShareAdd,
     NetrShareCheck,
     NetrShareDel,
+    NetrShareDelSticky,
     NetrShareEnum,
     NetrShareEnumSticky,
     NetrShareGetInfo,
+    NetrShareSetInfo,
 )
 from lanman.server.changes import FindFolder, KeepSettings
 from lanman.server.configuration import ServerConfiguration
@@ -687,6 +691,11 @@ CALLERS = {
     "r": ROOT,
 }
 ALL = "nguwpsar"
+BLANK_SHARE = ShareInfo("x", 0, "", 0, 1, 0, "", "", 0, "*", None)
+# A number for every number and a text for every text: the rights are asked for before the values are.
+BLANK = ServerInfo(
+    **{name: "" if name in ("name", "comment", "userpath", "domain") else 1 for name in ServerInfo.__match_args__}
+)
 CALLS: list[tuple[Call[Any], str]] = [
     *((NetrSessionEnum(None, None, None, level), "sar") for level in (0, 1, 2, 10, 502)),
     (NetrSessionDel(None, None, "nobody"), "sar"),
@@ -701,11 +710,19 @@ CALLS: list[tuple[Call[Any], str]] = [
     *((NetrShareGetInfo(None, "data", level), ALL) for level in (0, 1, 501, 1005)),
     *((NetrShareGetInfo(None, "data", level), "wpsar") for level in (2, 502, 503)),
     (NetrShareCheck(None, "C:\\srv"), ALL),
+    *((NetrShareAdd(None, level, BLANK_SHARE), "wsar") for level in (2, 502, 503)),
+    *(
+        (NetrShareSetInfo(None, "none", level, BLANK_SHARE), "wsar")
+        for level in (1, 2, 502, 503, 1004, 1005, 1006, 1501)
+    ),
     (NetrShareDel(None, "none"), "wsar"),
+    (NetrShareDelSticky(None, "none"), "wsar"),
     *((NetrServerGetInfo(None, level), ALL) for level in (100, 101)),
     *((NetrServerGetInfo(None, level), "wpsar") for level in (102, 103)),
     (NetrServerGetInfo(None, 502), "wsar"),
     (NetrServerGetInfo(None, 503), "sar"),
+    *((NetrServerSetInfo(None, level, BLANK), "sar") for level in (101, 102, 502, 503, 599)),
+    *((NetrServerSetInfo(None, level, BLANK), "sar") for level in sorted(SERVER_INFO.table) if level > 1000),
     (NetrServerSetInfo(None, 1005, ServerInfo(comment="x")), "sar"),
     (NetrServerSetInfo(None, 1010, ServerInfo(disc=15)), "sar"),
     (NetrServerSetInfo(None, 1016, ServerInfo(hidden=False)), "sar"),

@@ -97,6 +97,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _absolute_path(value: Any) -> str:
+    if not (text := _text(value)).startswith("/") or "\0" in text:
+        raise ValueError("must be the absolute path of a file")
+    return text
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
@@ -124,6 +130,12 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
 def _list(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of texts, such as ["one", "two"]')
+    return tuple(value)
+
+
+def _folders(value: Any) -> tuple[str, ...]:
+    if not all(folder.startswith("/") for folder in _list(value)):
+        raise ValueError("must be a list of the absolute paths of folders")
     return tuple(value)
 
 
@@ -160,7 +172,8 @@ _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
     "encryption": _one_of("offered", "required", "off"),
     "session_rights": _one_of("hardened", "legacy"),
     "guest": _flag,
-    "share_roots": _list,
+    "share_roots": _folders,
+    "keytab": _absolute_path,
 }
 _LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "opens_per_session": _number(1, 16384),  # the maxima of MS-SRVS 3.1.4.18
