@@ -1,4 +1,4 @@
-"""Our Server in the loop of a test, on a free port of the loopback interface, for clients that others wrote."""
+"""Our Server in the loop of a test, on a port of the loopback interface, for clients that others wrote."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ PASSWORDS = {"admin": "Adm1n-secret", "ann": "ann's secret", "bob": "b0b"}
 
 
 @asynccontextmanager
-async def running_server(path: Path, configuration: Configuration | None = None) -> AsyncIterator[SmbServer]:
+async def running_server(
+    path: Path, configuration: Configuration | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[SmbServer]:
     """A Server with the users of PASSWORDS, of whom admin is an administrator."""
-    configuration = replace(configuration or Configuration(name="LANTEST"), listen=("127.0.0.1",), port=0)
+    configuration = replace(configuration or Configuration(name="LANTEST"), listen=(host,), port=port)
     server = SmbServer(configuration, Home(path))
     for name, password in PASSWORDS.items():
         server.accounts.update(lambda accounts, name=name, password=password: accounts.add(name, password))  # type: ignore[misc]
