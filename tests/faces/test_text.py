@@ -90,8 +90,9 @@ def test_block_pads_labels_and_escapes_values() -> None:
         (r"C:\projects\2024\quarter\budget-final.xlsx", 28, r"C:\...\budget-final.xlsx"),
         ("/srv/data/projects/2024/budget-final.xlsx", 30, "/srv/.../budget-final.xlsx"),
         (r"\PIPE\srvsvc", 39, r"\PIPE\srvsvc"),
-        ("x" * 50, 39, "x" * 39),
-        (r"C:\a" + "\\" + "x" * 50, 39, r"C:\a" + "\\" + "x" * 34),
+        ("x" * 50, 39, "x" * 36 + "..."),
+        (r"C:\a" + "\\" + "x" * 50, 39, r"C:\a" + "\\" + "x" * 31 + "..."),
+        (r"C:\data\old" + "\\" + "x" * 50, 20, r"C:\...\xxxxxxxxxx..."),
     ],
 )
 def test_shorten_path(path: str, columns: int, shown: str) -> None:
@@ -102,5 +103,6 @@ def test_shorten_path(path: str, columns: int, shown: str) -> None:
 def test_a_shortened_path_fits_and_keeps_its_end(path: str, columns: int) -> None:
     shown = shorten_path(path, columns)
     assert width(shown) <= columns
-    if "..." in shown:
+    assert ("..." in shown) == (shown != path)
+    if "..." in shown and not shown.endswith("..."):
         assert path.endswith(shown.rpartition("\\...")[2])

@@ -129,8 +129,8 @@ def duration(seconds: int | None) -> str:
 def shorten_path(path: str, columns: int) -> str:
     """A path of at most `columns` columns: its beginning and first folder, `...`, and the last parts that fit.
 
-    `C:\\data\\projects\\2024\\budget-final.xlsx` becomes `C:\\data\\...\\2024\\budget-final.xlsx`. A path whose last
-    part alone does not fit is cut at its end.
+    `C:\\data\\projects\\2024\\budget-final.xlsx` becomes `C:\\data\\...\\2024\\budget-final.xlsx`. Of a last part
+    that does not fit, the beginning is shown, with `...` behind it.
     """
     shown = escape(path)
     if width(shown) <= columns:
@@ -146,4 +146,5 @@ def shorten_path(path: str, columns: int) -> str:
             tail.insert(0, part)
         if tail:
             return separator.join([*head, "...", *tail])
-    return fit(shown, columns).rstrip()
+    whole = separator.join([first, "...", parts[-1]]) if len(parts) > 2 else shown
+    return f"{fit(whole, columns - 3).rstrip()}..."
