@@ -18,8 +18,10 @@ LANMAN = [sys.executable, "-m", "lanman"]
 class Terminal:
     """A command on a terminal of its own: read until it has said something, type, and see how it ends."""
 
-    def __init__(self, words: list[str], home: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+    def __init__(self, words: list[str], home: Path, **names: str) -> None:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("LANMAN_", "NO_COLOR"))
+        }
         self._master, slave = pty.openpty()
         self.said = ""
         self._heard = 0
@@ -28,7 +30,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=environment | {"LANMAN_HOME": str(home)},
+            env=environment | {"LANMAN_HOME": str(home), "TERM": "xterm"} | names,
             start_new_session=True,
             # getpass asks on the terminal itself, so there has to be one that controls the process.
             preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
@@ -69,8 +71,8 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def open_(*words: str) -> Terminal:
-        opened.append(Terminal(list(words), tmp_path / "home"))
+    def open_(*words: str, **names: str) -> Terminal:
+        opened.append(Terminal(list(words), tmp_path / "home", **names))
         return opened[-1]
 
     yield open_
@@ -141,3 +143,76 @@ def test_without_a_configuration_nothing_is_offered(terminal: Callable[..., Term
     assert command.end() == 2
     assert "Is it OK" not in command.said
     assert "The Server service is not started." in command.said
+
+
+def configured(home: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "server.toml").write_text('[server]\nlisten = ["127.0.0.1"]\nport = 0\n')
+
+
+def test_no_answer_to_the_offer_starts_nothing(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    configured(tmp_path / "home")
+    command = terminal("session")
+    command.until("Is it OK to start it? (Y/N) [Y]: ")
+    command.type("perhaps\n")
+    command.until("This is an invalid response.\nIs it OK to start it? (Y/N) [Y]: ")
+    command.type("\x04")
+    assert command.end() == 2
+    assert "No valid response was provided." in command.said
+    assert not (tmp_path / "home" / "control").exists()
+
+    beforehand = terminal("session", "/n")
+    assert beforehand.end() == 2
+    assert "Is it OK" not in beforehand.said
+
+
+def test_without_a_terminal_nothing_is_offered(tmp_path: Path) -> None:
+    configured(tmp_path / "home")
+    done = subprocess.run(
+        [*LANMAN, "session", "--home", str(tmp_path / "home")], input="y\n", capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "The Server service is not started.\n\nMore help is available by typing NET HELPMSG 2114."
+    )
+    assert "lanman start server" in done.stderr
+
+
+def test_a_start_that_fails_says_why(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    configured(tmp_path / "home")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        text = f'[server]\nlisten = ["127.0.0.1"]\nport = {taken.getsockname()[1]}\n'
+        (tmp_path / "home" / "server.toml").write_text(text)
+        command = terminal("session", "/y", "--timeout", "60")
+        assert command.end() == 2
+    assert "The Server service is starting.\n" in command.said
+    assert "The Server service could not be started." in command.said
+    assert "NET HELPMSG 3523" in command.said
+
+
+def test_waiting_for_a_server_is_shown_and_interrupted(terminal: Callable[..., Terminal]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = terminal("session", "-S", f"127.0.0.1:{server.getsockname()[1]}", "-N", "--timeout", "60")
+        command.until("Waiting for 127.0.0.1")
+        command.type("\x03")
+        assert command.end() == 130
+    assert "Traceback" not in command.said
+
+
+@pytest.mark.parametrize("names", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colour_where_it_is_wanted(terminal: Callable[..., Terminal], names: dict[str, str]) -> None:
+    coloured = terminal("session", "-S", "127.0.0.1:1", "-N")
+    assert coloured.end() == 2
+    assert coloured.said.startswith("\x1b[31mSystem error 1225 has occurred.\x1b[0m\n\n")
+    plain = terminal("session", "-S", "127.0.0.1:1", "-N", **names)
+    assert plain.end() == 2
+    assert plain.said.startswith("System error 1225 has occurred.\n\n")
+    help_ = terminal("help", "session")
+    assert help_.end() == 0
+    assert "\x1b[1mExamples:\x1b[0m\n" in help_.said
+
+
+def test_no_colour_in_a_pipe() -> None:
+    for words in (["help", "session"], ["frobnicate"], ["session", "-S", "127.0.0.1:1", "-N"]):
+        done = subprocess.run([*LANMAN, *words], capture_output=True, env=os.environ | {"TERM": "xterm"}, timeout=60)
+        assert b"\x1b" not in done.stdout + done.stderr
