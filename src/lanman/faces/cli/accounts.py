@@ -146,7 +146,12 @@ def new_password() -> str:
         line = sys.stdin.readline() if sys.stdin is not None else ""
         if not line:
             raise LanmanError(codes.message_text(3757), code=3757, hint="Give the password on standard input.")
-        return line.rstrip("\r\n")
+        password = line.rstrip("\r\n")
+        if any("\ud800" <= character <= "\udfff" for character in password):
+            # No client could ever send this one.
+            hint = f"What was read is not text in {sys.stdin.encoding}."
+            raise LanmanError(codes.win32_text(codes.NERR_BadPassword), code=codes.NERR_BadPassword, hint=hint)
+        return password
     import getpass
 
     for _ in range(3):

@@ -104,8 +104,9 @@ def serve(
         return dataclasses.replace(configuration, shares=dict(configuration.shares) | shares_of(folders))
 
     configuration = read()
+    said_now = frozenset(shares_of(folders)) | ({"max_sessions"} if max_sessions is not None else frozenset())
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    return asyncio.run(_serve(configuration, home, read))
+    return asyncio.run(_serve(configuration, home, read, said_now))
 
 
 def own_home(call: Call) -> Home:
@@ -160,7 +161,9 @@ def shares_of(folders: Sequence[str]) -> dict[str, Any]:
     return shares
 
 
-async def _serve(configuration: Configuration, home: Home, read: Callable[[], Configuration]) -> int | None:
+async def _serve(
+    configuration: Configuration, home: Home, read: Callable[[], Configuration], said_now: frozenset[str]
+) -> int | None:
     from lanman.net.server import SmbServer
 
     interrupted = False
@@ -170,10 +173,9 @@ async def _serve(configuration: Configuration, home: Home, read: Callable[[], Co
         interrupted = True
         server.request_stop()
 
-    server = SmbServer(configuration, home, read=read)
+    server = SmbServer(configuration, home, read=read, said_now=said_now)
     loop = asyncio.get_running_loop()
     async with server:
-        _check_shares(server, configuration)
         loop.add_signal_handler(signal.SIGINT, interrupt)
         loop.add_signal_handler(signal.SIGTERM, server.request_stop)
         loop.add_signal_handler(signal.SIGHUP, _reload, server)
@@ -181,14 +183,6 @@ async def _serve(configuration: Configuration, home: Home, read: Callable[[], Co
         output.emit([codes.message_text(3524, SERVICE), "", "Listening on", *map(escape, where), ""])
         await server.wait_stopped()
     return output.EXIT_INTERRUPTED if interrupted else None
-
-
-def _check_shares(server: SmbServer, configuration: Configuration) -> None:
-    """Raise LanmanError for a folder that the Server was to share and does not."""
-    shared = {share.name.casefold() for share in server.service.shares()}
-    for name, share in configuration.shares.items():
-        if name.casefold() not in shared:
-            raise LanmanError(f"{share.path}: this Server cannot share folders", code=codes.ERROR_NOT_SUPPORTED)
 
 
 def _reload(server: SmbServer) -> None:
