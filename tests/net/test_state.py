@@ -202,3 +202,13 @@ StateFile(Path(argv[0])).keep_share(Configuration(), argv[1], Share(argv[1], pat
     kill_at_every_step(work, lambda number: [str(path), f"share{number}"], check)
     state.keep_settings(Configuration(), {"autodisconnect": 40})
     assert sorted(each.name for each in path.parent.iterdir()) == ["settings", "settings.lock"]
+
+
+def test_what_is_said_now_is_the_last_word(state: StateFile, path: Path) -> None:
+    state.forget(["anything"])
+    assert not path.exists()
+    state.keep_settings(BASE, {"max_sessions": 3, "hidden": True})
+    state.keep_share(BASE, "data", None)
+    state.keep_share(BASE, "new", Share("new", path="/srv/new"))
+    state.forget(["max_sessions", "DATA"])
+    assert state.over(BASE) == replace(BASE, hidden=True, shares={**BASE.shares, "new": ShareConfiguration("/srv/new")})

@@ -76,17 +76,24 @@ class SmbServer:
     """A Server service with its home. Use it as an async context manager, or start() and stop() it.
 
     `port` and `addresses` are known once it has started; `service` is the domain, for those who embed it. `read` gives
-    the configuration as it is now, for reload(); without it that is the home's server.toml.
+    the configuration as it is now, for reload(); without it that is the home's server.toml. What was changed while an
+    earlier Server ran lies over the configuration, but for the settings and shares whose names are in `said_now`.
     """
 
     def __init__(
-        self, configuration: Configuration, home: Home, *, read: Callable[[], Configuration] | None = None
+        self,
+        configuration: Configuration,
+        home: Home,
+        *,
+        read: Callable[[], Configuration] | None = None,
+        said_now: frozenset[str] = frozenset(),
     ) -> None:
         self.configuration = configuration
         self.home = home
         self._read = read or (lambda: read_configuration(home.configuration))
         self._base = configuration
         self._state = StateFile(home.settings)
+        self._said_now = said_now
         self.accounts = AccountFile(home.accounts)
         self.settings = ServerConfiguration(
             name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
@@ -133,6 +140,7 @@ class SmbServer:
             for listener in listeners:
                 self._exit.callback(listener.close)
             become(self.configuration.user, self.home)
+            self._state.forget(self._said_now)
             self._configure(self._base)
             self.service.listen(audit.listener(self._loop.time))
             self._dispatch = ServerDispatch(

@@ -1,9 +1,9 @@
 """What was changed while the Server ran, kept beside server.toml and never in it: the file `settings` of the home.
 
 server.toml is a person's, with comments and an order of its own, and is only read. What management calls change goes
-into a file of the Server's, which lies over it. The last word counts: an entry says what server.toml and the command
-line said when it was made (`instead_of`), and holds as long as they still say that. Whoever edits server.toml
-afterwards has changed their mind, and the entry means nothing any more.
+into a file of the Server's, which lies over it. The last word counts: an entry says what server.toml said when it was
+made (`instead_of`), and holds as long as it still says that. Whoever edits server.toml afterwards has changed their
+mind, and the entry means nothing any more; what the command line says at the start is the last word too.
 
     [[setting]]
     name = "autodisconnect"
@@ -24,7 +24,7 @@ import dataclasses
 import json
 import logging
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -119,6 +119,20 @@ class StateFile:
                 state.shares.pop(fold(name), None)
             else:
                 state.shares[fold(name)] = ShareChange(name, value, instead_of)
+
+        self._update(change)
+
+    def forget(self, names: Collection[str]) -> None:
+        """Forget what was changed of these settings and shares: somebody has just said what they are to be."""
+        folded = {fold(name) for name in names}
+        state = self._parsed(self._file.read())
+        if folded.isdisjoint(state.settings) and folded.isdisjoint(state.shares):
+            return
+
+        def change(state: State) -> None:
+            for name in folded:
+                state.settings.pop(name, None)
+                state.shares.pop(name, None)
 
         self._update(change)
 
