@@ -1,6 +1,7 @@
 """What every test may use, and what to do where a peer is missing.
 
-`samba` and `root` are markers: without Samba's programs, or without root, such a test is skipped and says why.
+`samba`, `kerberos` and `root` are markers: without Samba's programs, MIT's and python-gssapi, or without root, such a
+test is skipped and says why.
 Where LANMAN_REQUIRE_PEERS is set, as CI sets it, a skip is a failure, unless its reason begins with "only on" (another
 operating system).
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import kerberos
 from samba import Samba, Tools, missing_tools
 
 REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
@@ -36,6 +38,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = missing_tools(marker.args) if marker.args else missing_tools()
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)} (see system-packages.txt)")
+    if item.get_closest_marker("kerberos") and (absent := kerberos.missing()):
+        pytest.skip(f"not installed: {', '.join(absent)} (see system-packages.txt)")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs to run as root")
 

@@ -447,6 +447,7 @@ class _Ticket:
     oids = (KERBEROS_OID,)
 
     def __init__(self) -> None:
+        self.accounts = Accounts()
         self.security = self
 
     def step(self, token: bytes, now: float) -> Step:
@@ -465,6 +466,9 @@ def test_other_mechanisms_can_be_plugged_in(accounts: Accounts) -> None:
     hint = unpack(server.hint_token())
     assert isinstance(hint, NegTokenInit)
     assert hint.mech_types == [KERBEROS_OID, ntlm.NTLMSSP_OID]
+    assert server.may_block
+    server.use_accounts(accounts)
+    assert mechanism.accounts is accounts
     step = server.step(pack_init(NegTokenInit([KERBEROS_OID, ntlm.NTLMSSP_OID], b"ann@REALM")), NOW)
     assert step.outcome == Accepted("ann@REALM")
     assert unpack(step.token) == NegTokenResp(NegState.ACCEPT_COMPLETED, KERBEROS_OID, b"welcome")
@@ -634,7 +638,7 @@ def test_who_signs_when(state: NegState, mic: bytes | None, answers: bool, compl
     answer = client.step(pack_response(NegTokenResp(state, KERBEROS_OID, b"welcome", mic)))
     assert (answer is not None) == answers
     assert client.complete == complete
-    assert client.session_key == b"k" * 16
+    assert client.session_key == b"k" * 32
 
 
 def test_server_whose_signature_is_wrong() -> None:

@@ -18,7 +18,7 @@ from lanman.net.disk import LANE_EFFECTS, SOURCE_EFFECTS, Disk
 from lanman.net.disk.pool import LANE_THREADS, THREADS, Job, Pool
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Opened, OpenFile
-from lanman.server.effects import Effect, ReadAccounts
+from lanman.server.effects import Effect, ReadAccounts, StepLogon
 
 
 class Failed(Exception):
@@ -122,7 +122,7 @@ async def test_effects_and_their_results(world: World) -> None:
 
 async def test_every_effect_is_performed(world: World) -> None:
     kinds = {kind for kind in vars(do).values() if isinstance(kind, type) and issubclass(kind, Effect)} - {Effect}
-    assert kinds | {ReadAccounts} == set(world.disk._performers)
+    assert kinds | {ReadAccounts, StepLogon} == set(world.disk._performers)
 
 
 async def test_nothing_comes_back_while_it_is_asked_for(world: World) -> None:

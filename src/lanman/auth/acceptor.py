@@ -71,7 +71,15 @@ class Acceptor:
 
     def use_accounts(self, accounts: Accounts) -> None:
         """Decide by these from now on: the account file has been read again since the log-on began."""
-        self._ntlm.accounts = accounts
+        for mechanism in self._mechanisms:
+            mechanism.accounts = accounts
+
+    @property
+    def may_block(self) -> bool:
+        """Whether the next `step` may take long, and decide: further mechanisms read files, NTLM only computes."""
+        if self._state is _State.START:
+            return len(self._mechanisms) > 1
+        return self._mechanism is not self._ntlm
 
     def hint_token(self) -> bytes:
         """The NegTokenInit2 that lists the mechanisms, for the answer to SMB2 NEGOTIATE (MS-SMB2 3.3.5.4)."""

@@ -65,8 +65,8 @@ class SpnegoInitiator:
 
     @property
     def session_key(self) -> bytes:
-        """The first 16 bytes of the mechanism's key, which is what SMB2 takes (MS-SMB2 3.2.5.3)."""
-        return self._mechanism.session_key[:16].ljust(16, b"\x00")
+        """The mechanism's key, of at least 16 bytes: AES-256 takes all of it, the rest 16 bytes (MS-SMB2 3.2.5.3)."""
+        return self._mechanism.session_key.ljust(16, b"\x00")
 
     def step(self, token: bytes | None) -> bytes | None:
         """Take the server's token and give the next one.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lanman.auth.accounts import Accounts
+
 
 @dataclass(slots=True, frozen=True)
 class Accepted:
@@ -13,8 +15,9 @@ class Accepted:
 
     `user_name` is the account's name as the account file writes it, whatever case the client used; it is empty for
     an anonymous log-on. `domain` is the authority that vouched for the name: this server's own name for its own
-    accounts. `session_key` has 16 bytes; that of an anonymous log-on, and of a stranger let in as guest, is known to
-    everybody and protects nothing (MS-NLMP 3.4).
+    accounts. `session_key` has 16 bytes or, from Kerberos, more; that of an anonymous log-on, and of a stranger let in
+    as guest, is known to everybody and protects nothing (MS-NLMP 3.4). `expires_at` is when the credentials run out,
+    in seconds since 1970; None is never.
     """
 
     user_name: str
@@ -24,6 +27,7 @@ class Accepted:
     session_key: bytes = field(default=bytes(16), repr=False)
     anonymous: bool = False
     guest: bool = False
+    expires_at: float | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,7 +62,12 @@ class SecurityContext(Protocol):
 
 
 class Mechanism(Protocol):
-    """The server's half of a security mechanism; NTLM is one, Kerberos can be another."""
+    """The server's half of a security mechanism; NTLM is one, Kerberos can be another.
+
+    `accounts` are those to decide by; they are replaced before a leg that could decide.
+    """
+
+    accounts: Accounts
 
     @property
     def oids(self) -> Sequence[bytes]:

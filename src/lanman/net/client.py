@@ -362,9 +362,12 @@ class SmbClient:
 
     async def _log_on(self, initiator: Initiator) -> None:
         async def step(token: bytes | None) -> bytes | None:
-            if initiator.may_block:
-                return await in_daemon_thread(lambda: initiator.step(token))
-            return initiator.step(token)
+            if not initiator.may_block:
+                return initiator.step(token)
+            self.doing = f"\\\\{self.server}: no answer from the Kerberos key distribution centre"
+            answer = await in_daemon_thread(lambda: initiator.step(token))
+            self.doing = f"\\\\{self.server}: no answer to the log-on"
+            return answer
 
         # The server's hint is not needed: what is offered is what the user asked for.
         token = await step(None)

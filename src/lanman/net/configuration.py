@@ -1,7 +1,7 @@
 """The Server's configuration: server.toml read into typed values, every error naming its line and key.
 
     [server]         listen port name comment hidden user autodisconnect max_sessions signing encryption
-                     session_rights guest share_roots
+                     session_rights guest share_roots keytab
     [limits]         opens_per_session tree_connects_per_session sessions_per_connection
                      unauthenticated unauthenticated_per_address
     [null_sessions]  pipes shares linger
@@ -71,7 +71,7 @@ class ShareConfiguration:
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """The whole of server.toml. `autodisconnect` is in minutes, -1 never; `max_sessions` 0 is no limit; `name` "" is
-    this machine's own name; `user` "" is to stay who one is."""
+    this machine's own name; `user` "" is to stay who one is; `keytab` "" is no Kerberos."""
 
     listen: tuple[str, ...] = ("0.0.0.0", "::")
     port: int = 445
@@ -86,6 +86,7 @@ class Configuration:
     session_rights: Literal["hardened", "legacy"] = "hardened"
     guest: bool = False
     share_roots: tuple[str, ...] = ()
+    keytab: str = ""
     limits: Limits = field(default_factory=Limits)
     null_sessions: NullSessions = field(default_factory=NullSessions)
     shares: Mapping[str, ShareConfiguration] = field(default_factory=dict)

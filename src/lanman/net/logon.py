@@ -1,7 +1,8 @@
 """Who a client wants to be, and the client's half of the log-on that proves it.
 
-NTLM, in SPNEGO, is ours (docs/design.md says why). Kerberos is pyspnego's, where its `kerberos` extra is installed.
-pyspnego takes 80 ms to import; it is imported when the first log-on by Kerberos begins.
+NTLM, in SPNEGO, is ours (docs/design.md says why). Kerberos is the system's: its GSS-API where the `kerberos` extra is
+installed (`lanman.net.kerberos`), on Windows SSPI by pyspnego. Both take their time to import, and are imported when
+the first log-on by Kerberos begins.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lanman import codes
 from lanman.auth.initiator import AnonymousInitiator, SpnegoInitiator
@@ -25,6 +26,8 @@ from lanman.errors import AuthenticationError
 
 if TYPE_CHECKING:
     from spnego import ContextProxy
+
+_ON_WINDOWS: Final = sys.platform == "win32"
 
 __all__ = [
     "AnonymousInitiator",
@@ -130,12 +133,21 @@ class PasswordInitiator(SpnegoInitiator):
 
 
 class KerberosInitiator(SpnegoInitiator):
-    """Kerberos by pyspnego and the system's GSS-API (on Windows SSPI), in SPNEGO. Never becomes NTLM."""
+    """Kerberos by the system's GSS-API, on Windows by SSPI, in SPNEGO. Never becomes NTLM."""
 
     may_block = True
 
-    def __init__(self, credentials: Credentials, host: str, service: str = "cifs") -> None:
-        super().__init__(_KerberosMechanism(credentials, host, service))
+    def __init__(self, credentials: Credentials, host: str) -> None:
+        if _ON_WINDOWS:
+            super().__init__(_SspiMechanism(credentials, host))
+            return
+        if find_spec("gssapi") is None:
+            raise AuthenticationError(
+                "Kerberos is not available here", code=codes.ERROR_NOT_SUPPORTED, hint="pip install 'lanman[kerberos]'"
+            )
+        from lanman.net.kerberos import KerberosMechanism
+
+        super().__init__(KerberosMechanism(credentials, host))
 
 
 class _PyspnegoMechanism:
@@ -210,38 +222,33 @@ def _ntlm_identity(credentials: Credentials) -> tuple[str, str, bytes]:
     return domain, user_name, hash
 
 
-class _KerberosMechanism(_PyspnegoMechanism):
+class _SspiMechanism(_PyspnegoMechanism):
     # Windows 2000's misspelt identifier first, as every client does; the token in it is the same.
     oids = (MS_KERBEROS_OID, KERBEROS_OID)
 
-    def __init__(self, credentials: Credentials, host: str, service: str) -> None:
-        if sys.platform != "win32" and find_spec("gssapi") is None:
-            raise AuthenticationError(
-                "Kerberos is not available here", code=codes.ERROR_NOT_SUPPORTED, hint="pip install 'lanman[kerberos]'"
-            )
+    def __init__(self, credentials: Credentials, host: str) -> None:
         import spnego
         from spnego.exceptions import SpnegoError
 
         try:
-            context = spnego.client(
-                _kerberos_credential(credentials), hostname=host, service=service, protocol="kerberos"
-            )
+            context = spnego.client(_sspi_credential(credentials), hostname=host, service="cifs", protocol="kerberos")
         except (SpnegoError, ImportError) as error:
             raise _failed(error) from error
         super().__init__(context)
 
 
-def _kerberos_credential(credentials: Credentials) -> Any:
-    """What pyspnego takes: a keytab, a named ticket cache, a password, or the default ticket cache."""
+def _sspi_credential(credentials: Credentials) -> Any:
+    """What pyspnego takes: a password, or whoever is logged on to this machine."""
     import spnego
 
     principal = credentials.user_name or None
     if principal and credentials.domain and "@" not in principal:
         principal = f"{principal}@{credentials.domain.upper()}"
-    if credentials.keytab:
-        return spnego.KerberosKeytab(credentials.keytab, principal)
-    if credentials.ccache:
-        return spnego.KerberosCCache(credentials.ccache, principal)
+    if credentials.keytab or credentials.ccache:
+        raise AuthenticationError(
+            "Windows keeps its Kerberos tickets itself: no keytab or ticket cache can be named",
+            code=codes.ERROR_NOT_SUPPORTED,
+        )
     if credentials.password is not None and principal:
         return spnego.Password(principal, credentials.password)
     return spnego.CredentialCache(principal)

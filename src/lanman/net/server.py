@@ -19,13 +19,14 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 
 from lanman import codes
+from lanman.auth.outcome import Mechanism
 from lanman.errors import AccessDenied, LanmanError, RemoteProtocolError
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
@@ -150,6 +151,7 @@ class SmbServer:
                 core=self._core,
                 random=os.urandom,
                 wall_clock=lambda now: time.time() + now - self._loop.time(),
+                mechanisms=self._mechanisms(),
             )
             self.endpoint.changes.perform = self._dispatch.perform_apart
             self._disk = Disk(self.accounts, self._completed, self._failed, self._press, self._performers())
@@ -201,8 +203,8 @@ class SmbServer:
     def reload(self) -> None:
         """Read the configuration again and apply what can be changed while running.
 
-        Raises ConfigurationError; then nothing has changed. Addresses, the name and the user stay until a new start.
-        What is open on a share that is no longer there, or leads elsewhere now, is closed.
+        Raises ConfigurationError; then nothing has changed. Addresses, the name, the user and the keytab stay until
+        a new start. What is open on a share that is no longer there, or leads elsewhere now, is closed.
         """
         base = self._read()
         self._configure(base)
@@ -238,6 +240,14 @@ class SmbServer:
                 log.warning("share %s is left out: %s: %s", quoted(name), quoted(share_configuration.path), problem)
                 del shares[name]
         return replace(configuration, shares=shares)
+
+    def _mechanisms(self) -> Callable[[], Sequence[Mechanism]]:
+        """What each log-on may be made by besides NTLM."""
+        if not self.configuration.keytab:
+            return tuple
+        from lanman.net.kerberos import accepting
+
+        return accepting(self.configuration.keytab)
 
     def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
         """What management calls want done on the disk."""

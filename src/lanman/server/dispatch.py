@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Literal, TypeVar
 
 from lanman import codes
-from lanman.auth.acceptor import Acceptor
+from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
 from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
 from lanman.server.files.table import Files
@@ -575,7 +575,9 @@ class ServerDispatch:
         core: Callable[[bytes], ServerConnection],
         random: Callable[[int], bytes],
         wall_clock: Callable[[float], float],
+        mechanisms: Callable[[], Sequence[Mechanism]] = tuple,
     ) -> None:
+        self._mechanisms = mechanisms
         self.service = service
         self.pipes = pipes
         self.settings = settings
@@ -736,6 +738,7 @@ class ServerDispatch:
             random=self.random,
             allow_anonymous=True,
             allow_guest=settings.guest,
+            mechanisms=self._mechanisms(),
         )
 
     def new_session_id(self) -> int:

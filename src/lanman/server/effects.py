@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from lanman import codes
+from lanman.auth.acceptor import Acceptor, Step
 from lanman.auth.accounts import Accounts
 from lanman.smb2.messages import Message
 
@@ -36,6 +37,15 @@ class Effect(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class ReadAccounts(Effect[Accounts]):
     """The accounts as their file has them now."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepLogon(Effect[Step]):
+    """The next leg of a log-on whose mechanism may take long; `wall` is the time in seconds since 1970."""
+
+    acceptor: Acceptor
+    token: bytes
+    wall: float
 
 
 @dataclass(slots=True)

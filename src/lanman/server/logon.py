@@ -15,8 +15,8 @@ from typing import Final
 from lanman import codes
 from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
-from lanman.auth.outcome import Accepted, Refused
-from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply
+from lanman.auth.outcome import Accepted, Refused, Step
+from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply, StepLogon
 from lanman.server.state import Context, WireSession
 from lanman.service import Limit, LimitReached, Reason, State, fold
 from lanman.smb2.constants import (
@@ -90,15 +90,24 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
     if logon.busy:
         # The client does not wait for its answers; a GSS exchange has one message under way at a time.
         return Reply(codes.STATUS_REQUEST_OUT_OF_SEQUENCE)
-    if logon.fresh:
+    if logon.fresh and not logon.acceptor.may_block:
         logon.fresh = False
         return _step(context, message, logon, context.now)
+    logon.fresh = False
     logon.busy = True
 
     def decide(accounts: Accounts, now: float) -> Outcome:
-        logon.busy = False
         logon.acceptor.use_accounts(accounts)
+        if logon.acceptor.may_block:
+            wall = context.connection.server.wall_clock(now)
+            leg = StepLogon(logon.acceptor, bytes(message.security_buffer), wall)
+            return Perform(leg, go_on, lambda status, now: _abandon(context, logon, status))
+        logon.busy = False
         return _step(context, message, logon, now)
+
+    def go_on(step: Step, now: float) -> Outcome:
+        logon.busy = False
+        return _stepped(context, message, logon, step, now)
 
     return Perform(ReadAccounts(), decide, lambda status, now: _abandon(context, logon, status))
 
@@ -125,8 +134,12 @@ def _find_logon(context: Context) -> Logon | Reply:
 
 
 def _step(context: Context, message: SessionSetupRequest, logon: Logon, now: float) -> Outcome:
+    wall = context.connection.server.wall_clock(now)
+    return _stepped(context, message, logon, logon.acceptor.step(bytes(message.security_buffer), wall), now)
+
+
+def _stepped(context: Context, message: SessionSetupRequest, logon: Logon, step: Step, now: float) -> Outcome:
     connection = context.connection
-    step = logon.acceptor.step(bytes(message.security_buffer), connection.server.wall_clock(now))
     outcome = step.outcome
     if isinstance(outcome, Accepted):
         connection.logons.pop(logon.session_id, None)
@@ -172,6 +185,8 @@ def _accepted(
     connection = context.connection
     service = connection.server.service
     encrypt = connection.server.settings.encryption == "required"
+    # The domain has the loop's clock.
+    expires_at = None if who.expires_at is None else now + who.expires_at - connection.server.wall_clock(now)
     if encrypt and (who.anonymous or who.guest):
         # A null or guest session has no key that anybody could keep secret.
         service.refuse_logon(connection.client_name, who.user_name, Reason.UNENCRYPTED)
@@ -186,6 +201,7 @@ def _accepted(
             groups=who.groups,
             anonymous=who.anonymous,
             guest=who.guest,
+            expires_at=expires_at,
         )
     else:
         _replace_previous(context, message, who)
@@ -205,6 +221,7 @@ def _accepted(
                 signing=connection.signing_name if not (who.anonymous or who.guest) else "",
                 encryption=connection.encryption_name if encrypt else "",
                 created=logon.started,
+                expires_at=expires_at,
             )
         except LimitReached as error:
             paused = error.limit in (Limit.PAUSED, Limit.STOPPED)

@@ -29,7 +29,7 @@ from lanman.net.disk.pool import Job, Pool
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects
 from lanman.server.disk_effects import CloseFile, Opened, OpenFile, ReadFile, WriteFile
-from lanman.server.effects import Effect, ReadAccounts
+from lanman.server.effects import Effect, ReadAccounts, StepLogon
 
 __all__ = ["ACCOUNTS", "Disk", "status_of"]
 
@@ -108,6 +108,7 @@ class Disk:
         self.files = files = Files(limit=max(_FEW, (_descriptors() - _RESERVED) // 2))
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             ReadAccounts: self._read_accounts,
+            StepLogon: lambda effect: effect.acceptor.step(effect.token, effect.wall),
             OpenFile: files.open,
             disk_effects.OverwriteFile: files.overwrite,
             disk_effects.LookUp: files.look_up,
@@ -252,7 +253,7 @@ class Disk:
 
     def _lane(self, effect: Effect[Any]) -> Hashable:
         """Where an effect is performed. Raises Refused if it is about a handle that is not there."""
-        if isinstance(effect, ReadAccounts):
+        if isinstance(effect, ReadAccounts | StepLogon):
             return ACCOUNTS
         if type(effect) in self._more:
             return MORE
