@@ -631,6 +631,27 @@ def test_what_the_process_may_not_do() -> None:
         assert run(_ORDINARY_USER.replace("ROOT", repr(folder))).split() == _EXPECTED
 
 
+_OWNER_OF_A_READ_ONLY_FILE = """
+import os
+from lanman.net.disk.files import Files
+from lanman.server.disk_effects import *
+os.setgroups([]); os.setgid(1); os.setuid(1)
+files = Files(10)
+opened = files.open(OpenFile(ROOT, ("file",), Access.WRITE, FILE_CREATE))
+for wanted in (FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN):
+    after = files.set(SetFile(opened.handle, attributes=wanted, creation_time=TIME))
+    print(after.attributes == wanted, after.creation_time == TIME, oct(os.stat(ROOT + "/file").st_mode & 0o222))
+"""
+
+
+@pytest.mark.root
+def test_a_read_only_file_stays_so_while_its_attributes_change() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        code = _OWNER_OF_A_READ_ONLY_FILE.replace("ROOT", repr(folder)).replace("TIME", str(FILETIME_2000))
+        assert run(code).split() == ["True", "True", "0o0"] * 2
+
+
 def test_what_was_flushed_survives(world: World) -> None:
     code = f"""
 import os, signal

@@ -84,13 +84,29 @@ def _write_kept(descriptor: int, kept: Kept | None) -> None:
     if not hasattr(os, "setxattr"):
         return
     try:
-        if kept is None:
-            os.removexattr(reachable(descriptor), _KEY)
-        else:
-            os.setxattr(reachable(descriptor), _KEY, _KEPT.pack(1, *kept))
+        try:
+            _write_raw(descriptor, kept)
+        except PermissionError:
+            # Beside a file that nobody may write nothing is kept either (xattr(7)), unless one is root. SMB lets
+            # READONLY files have their attributes set, so the owner takes the permission for that moment.
+            mode = stat.S_IMODE(os.stat(descriptor).st_mode)
+            if mode & 0o222:
+                raise
+            os.chmod(reachable(descriptor), mode | 0o200)
+            try:
+                _write_raw(descriptor, kept)
+            finally:
+                os.chmod(reachable(descriptor), mode)
     except OSError as error:
         if error.errno not in NO_SUCH_ATTRIBUTE and error.errno not in (errno.ENOTSUP, errno.ENOSYS):
             raise
+
+
+def _write_raw(descriptor: int, kept: Kept | None) -> None:
+    if kept is None:
+        os.removexattr(reachable(descriptor), _KEY)
+    else:
+        os.setxattr(reachable(descriptor), _KEY, _KEPT.pack(1, *kept))
 
 
 def _default(facts: Facts, name: bytes) -> int:
@@ -135,7 +151,7 @@ def set_attributes(descriptor: int, facts: Facts, name: bytes, attributes: int) 
     if not directory:
         wanted &= ~FILE_ATTRIBUTE_READONLY
     was_read_only = facts.mode & 0o222 == 0 and not directory
-    # The extended attribute of a file that nobody may write cannot be written either: this order lets it be.
+    # The extended attribute of a file that nobody may write cannot be written as it is: this order lets it be.
     if was_read_only and not read_only:
         os.chmod(reachable(descriptor), stat.S_IMODE(facts.mode) | 0o200)
     before = read_kept(descriptor)
