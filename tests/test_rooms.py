@@ -39,7 +39,7 @@ ROOMS = {
     # 1: bytes <-> events, and nouns and rules; these four do not know each other
     "smb2": Room(1, WORDS, frozenset({"cryptography"})),
     "rpc": Room(1, WORDS),
-    "auth": Room(1, WORDS, frozenset({"cryptography"})),
+    "auth": Room(1, WORDS),
     "service": Room(1),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"service"}),

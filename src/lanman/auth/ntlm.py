@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -88,7 +87,10 @@ def _md5(data: bytes) -> bytes:
 
 
 class RC4:
-    """The RC4 key stream (MS-NLMP section 6, RC4Init and RC4), for where OpenSSL has none: see `rc4_stream`."""
+    """The RC4 key stream (MS-NLMP section 6, RC4Init and RC4).
+
+    Our own, because OpenSSL offers RC4 only where its legacy provider is installed, and a log-on needs sixteen bytes.
+    """
 
     __slots__ = ("_i", "_j", "_state")
 
@@ -118,23 +120,6 @@ class RC4:
             out[at] = byte ^ state[(value + other) & 255]
         self._i, self._j = i, j
         return bytes(out)
-
-
-def rc4_stream(key: bytes) -> Callable[[bytes], bytes]:
-    """What combines data with the RC4 key stream of a 16-byte key, going on where it stopped.
-
-    OpenSSL's, which is four times as fast, and a log-on begins three streams; but OpenSSL offers RC4 only where its
-    legacy provider is installed, and where nobody forbids it.
-    """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.ciphers import Cipher
-
-    try:
-        from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
-
-        return Cipher(ARC4(key), None).encryptor().update
-    except (ImportError, UnsupportedAlgorithm):
-        return RC4(key)
 
 
 # --- messages
@@ -312,7 +297,7 @@ def ntowf_v2(hash: bytes, user_name: str, domain: str) -> bytes:
 
 def rc4k(key: bytes, data: bytes) -> bytes:
     """RC4K of MS-NLMP section 6: `data` under a fresh stream."""
-    return rc4_stream(key)(data)
+    return RC4(key)(data)
 
 
 class SessionSecurity:
@@ -325,8 +310,8 @@ class SessionSecurity:
         self._flags = flags
         self._out_key = _sign_key(session_key, ours)
         self._in_key = _sign_key(session_key, theirs)
-        self._out = rc4_stream(_seal_key(flags, session_key, ours))
-        self._in = rc4_stream(_seal_key(flags, session_key, theirs))
+        self._out = RC4(_seal_key(flags, session_key, ours))
+        self._in = RC4(_seal_key(flags, session_key, theirs))
         self._out_number = self._in_number = 0
 
     def sign(self, data: bytes) -> bytes:
@@ -343,7 +328,7 @@ class SessionSecurity:
         """`data` encrypted for the peer; its signature is made over the plain text right after (3.4.3)."""
         return self._out(data)
 
-    def _mac(self, key: bytes, stream: Callable[[bytes], bytes], number: int, data: bytes) -> bytes:
+    def _mac(self, key: bytes, stream: RC4, number: int, data: bytes) -> bytes:
         # 3.4.4.2: with extended session security; the checksum is encrypted where a key was exchanged.
         sequence = number.to_bytes(4, "little")
         checksum = hmac_md5(key, sequence + data)[:8]
@@ -372,7 +357,7 @@ def security_context(flags: int, session_key: bytes, *, server: bool) -> Session
 
 # RC4 under the anonymous key, 16 zero bytes, is no secret, so the exchanged key may as well be those zeros.
 ANONYMOUS_SESSION_KEY: Final = bytes(16)
-_ANONYMOUS_ENCRYPTED_KEY: Final = bytes.fromhex("de188941a3375d3a8a061e67576e926d")
+_ANONYMOUS_ENCRYPTED_KEY: Final = rc4k(bytes(16), ANONYMOUS_SESSION_KEY)
 
 
 def anonymous_negotiate() -> bytes:
