@@ -140,7 +140,6 @@ def test_levels_that_add_nothing(world: World, disk: Disk, level: int) -> None:
         (new(type=3 | STYPE_SPECIAL), codes.ERROR_INVALID_PARAMETER, 3),
         (new(remark="x" * 49), codes.ERROR_INVALID_PARAMETER, 4),
         (new(remark="a\nb"), codes.ERROR_INVALID_PARAMETER, 4),
-        (new(max_uses=0), codes.ERROR_INVALID_PARAMETER, 6),
         (new(max_uses=0x80000000), codes.ERROR_INVALID_PARAMETER, 6),
         (new(path=None), codes.ERROR_INVALID_PARAMETER, 8),
         (new(path="C:\\srv\\none"), codes.NERR_UnknownDevDir, 8),
@@ -184,6 +183,7 @@ def test_a_security_descriptor_is_not_taken_for_granted(world: World, disk: Disk
         (1004, ShareInfo(remark=None), {"remark": ""}),
         (1005, ShareInfo(flags=0x8000), {"encrypt_data": True}),
         (1006, ShareInfo(max_uses=5), {"max_users": 5}),
+        (1006, ShareInfo(max_uses=0), {}),
         (1501, ShareInfo(), {}),
     ],
 )
@@ -207,7 +207,7 @@ def test_changing(world: World, disk: Disk, level: int, info: ShareInfo, changed
         (0, ShareInfo("data"), codes.ERROR_INVALID_LEVEL, 0),
         (501, ShareInfo("data", 0, "x", flags=0), codes.ERROR_INVALID_LEVEL, 0),
         (1004, ShareInfo(remark="x" * 49), codes.ERROR_INVALID_PARAMETER, 4),
-        (1006, ShareInfo(max_uses=0), codes.ERROR_INVALID_PARAMETER, 6),
+        (1006, ShareInfo(max_uses=0x80000000), codes.ERROR_INVALID_PARAMETER, 6),
         (1005, ShareInfo(flags=1), codes.ERROR_NOT_SUPPORTED, 1005),
     ],
 )

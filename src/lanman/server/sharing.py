@@ -143,10 +143,10 @@ def _remark(info: ShareInfo) -> str:
 
 
 def _max_users(info: ShareInfo) -> int:
-    """Nobody at all is no limit that anybody means."""
+    # Nobody at all is no limit that anybody means: Samba's `net rpc share add` sends 0 for no limit.
     if info.max_uses in (UNLIMITED, -1):
         return 0
-    if info.max_uses is None or not 1 <= info.max_uses <= MAX_USERS:
+    if info.max_uses is None or not 0 <= info.max_uses <= MAX_USERS:
         raise BadMember(codes.ERROR_INVALID_PARAMETER, MAX_USES_PARM)
     return info.max_uses
 
