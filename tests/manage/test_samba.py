@@ -170,8 +170,9 @@ async def test_wrong_password_and_unknown_user(samba: Samba) -> None:
 
 async def test_nobody_may_list(samba: Samba) -> None:
     async with lanman.open_manager(samba.host, None, port=samba.port) as manager:
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied) as raised:
             await manager.sessions()
+    assert "log on with -U" in (raised.value.hint or "")
 
 
 @pytest.mark.parametrize(

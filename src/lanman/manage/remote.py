@@ -629,7 +629,9 @@ class RemoteManager(Manager):
     def _refusal(self, status: int, what: str, samba_hint: str = samba.LIST_HINT) -> Win32Error:
         """A status as an error that names the server, what was asked, and the remedy where it can be told."""
         if status == codes.ERROR_ACCESS_DENIED:
-            hint = samba_hint if self._link.is_samba else self._denied_hint()
+            # A null session is a member of nothing, whatever is mapped.
+            anonymous = self._link.credentials.anonymous
+            hint = samba_hint if self._link.is_samba and not anonymous else self._denied_hint()
             return AccessDenied(f"\\\\{self.server}: access denied to {what}", hint=hint)
         return Win32Error(status, f"\\\\{self.server}: {what}: {codes.win32_text(status)}")
 
