@@ -37,7 +37,7 @@ HOST = "localhost"
 # Samba's programs refuse to ask for a ticket for localhost or for an address; this is neither to them, and 127.0.0.1 to
 # every resolver.
 HOST_FOR_SAMBA = "127.1"
-TOOLS = ("krb5kdc", "kdb5_util", "kadmin.local", "kinit", "klist")
+TOOLS = ("krb5kdc", "kdb5_util", "kadmin.local", "kinit", "klist", "kvno", "faketime")
 
 _KRB5_CONF = """\
 [libdefaults]
@@ -200,15 +200,18 @@ class Realm:
         self.ccache.unlink(missing_ok=True)
 
     def expire(self) -> None:
-        """Make every ticket of the cache one of an hour ago. Programs believe what the cache says of times."""
+        """Make every ticket of the cache one that ended an hour ago; programs believe what the cache says."""
         data = self.ccache.read_bytes()
         now = int(time.time())
-        for at in range(len(data) - 16):
+        at = 0
+        while at <= len(data) - 16:
             # FILE cache, version 4: authtime, starttime, endtime, renew_till, big-endian.
-            authtime, starttime, endtime, renew = struct.unpack_from(">4I", data, at)
-            if abs(authtime - now) < 60 and abs(starttime - now) < 60 and endtime > now and renew in (0, endtime):
-                past = struct.pack(">4I", authtime - 90000, starttime - 90000, now - 3600, 0)
-                data = data[:at] + past + data[at + 16 :]
+            authtime, starttime, endtime, renew_till = struct.unpack_from(">4I", data, at)
+            if abs(authtime - now) < 60 and abs(starttime - now) < 60 and endtime > now and renew_till in (0, endtime):
+                moved = struct.pack(">4I", authtime - 90000, starttime - 90000, endtime - 90000, renew_till)
+                data = data[:at] + moved + data[at + 16 :]
+                at += 15
+            at += 1
         self.ccache.write_bytes(data)
 
     def run(self, name: str, *arguments: str, text: str = "") -> str:
