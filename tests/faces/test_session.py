@@ -369,3 +369,11 @@ def test_questions_stay_out_of_the_data(command: Command) -> None:
     result = command("session /delete --json", "y\n")
     assert len(json.loads(result.out)["ended"]) == 4
     assert "Do you want to continue this operation?" in result.err
+
+
+def test_showing_and_ending_at_once_is_neither(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    result = command("session /list /delete /y")
+    assert (result.status, result.out) == (1, "")
+    assert "conflicting switches" in result.err
+    assert len(command.manager.entries) == 4

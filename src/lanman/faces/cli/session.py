@@ -18,7 +18,7 @@ from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, net_option, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import Progress
-from lanman.faces.dialect import computer_name
+from lanman.faces.dialect import DialectError, computer_name
 from lanman.faces.text import Column, block, duration, escape, number, row, table, yes_no
 from lanman.manage.base import (
     Ended,
@@ -81,6 +81,8 @@ def session(
     named = None if computer is None else computer_name(computer)
     filter_client = None if client is None else computer_name(client)
     selection = Selection(named, filter_client, user)
+    if delete and as_list:
+        raise DialectError(3510, hint="/LIST shows sessions and /DELETE ends them: give one of the two.")
     if delete:
         return end_sessions(call, selection)
     show_sessions(call, selection, as_list=as_list, resolve=resolve)
