@@ -142,6 +142,7 @@ def test_levels_that_add_nothing(world: World, disk: Disk, level: int) -> None:
         (new(remark="a\nb"), codes.ERROR_INVALID_PARAMETER, 4),
         (new(max_uses=0x80000000), codes.ERROR_INVALID_PARAMETER, 6),
         (new(path=None), codes.ERROR_INVALID_PARAMETER, 8),
+        (new(path="C:\\srv\\a\nb"), codes.ERROR_INVALID_PARAMETER, 8),
         (new(path="C:\\srv\\none"), codes.NERR_UnknownDevDir, 8),
         (new(path="C:\\etc"), codes.ERROR_ACCESS_DENIED, 8),
         (new(path="C:\\etc\\none"), codes.ERROR_ACCESS_DENIED, 8),

@@ -43,8 +43,8 @@ from lanman.service import Share, fold
 log: Final = logging.getLogger("lanman.server")
 
 HEADING: Final = """\
-# Written by the Server: what was changed while it ran. An entry counts as long as server.toml and the command line
-# still say what it stands in place of. To go back to them, delete entries while the Server is stopped.
+# Written by the Server: what was changed while it ran. An entry counts as long as server.toml still says what it
+# stands in place of. To go back to server.toml, delete entries while the Server is stopped.
 """
 
 

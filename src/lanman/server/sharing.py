@@ -128,7 +128,7 @@ def _new_share(info: ShareInfo) -> Share:
     if kind & ~STYPE_TEMPORARY != STYPE_DISKTREE:
         # There are no printers and devices here, and whoever adds a special share is told to look again.
         raise BadMember(codes.ERROR_INVALID_PARAMETER, TYPE_PARM)
-    if not info.path or not info.path.isprintable():
+    if not info.path or any(character < " " or "\ud800" <= character <= "\udfff" for character in info.path):
         raise BadMember(codes.ERROR_INVALID_PARAMETER, PATH_PARM)
     if info.security_descriptor:
         raise BadMember(codes.ERROR_NOT_SUPPORTED, FILE_SD_PARM)
