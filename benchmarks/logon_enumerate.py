@@ -1,9 +1,11 @@
 """What it costs a client to connect, log on, list the sessions and leave: processor time per server visited.
 
-    .venv/bin/python benchmarks/logon_enumerate.py [--rounds 30] [--server HOST:PORT --login USER%PASSWORD]
+    .venv/bin/python benchmarks/logon_enumerate.py [--rounds 30] [--visits 1] [--server HOST:PORT --login USER%PASSWORD]
 
 lanman, impacket and smbprotocol visit the same smbd in turns within one run, so that what else the machine does falls
-on all of them. Each has all its modules loaded and one visit behind it. smbprotocol has no srvsvc: it is handed the two
+on all of them; with --visits each makes so many visits a turn, as a sweep of many servers does, and does not begin
+every one of them with the processor's caches full of the others' code. Each has all its modules loaded and one visit
+behind it. smbprotocol has no srvsvc: it is handed the two
 DCE/RPC requests ready made and its answer is not decoded, which favours it. Samba's bindings run in the system's
 Python, if that has them. Without --server an smbd is started from a scratch folder, which takes root.
 """
@@ -141,8 +143,8 @@ def smbprotocol_visitor(host: str, port: int, user: str, password: str) -> Calla
     return visit
 
 
-def measure(visitors: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of processor time (all threads) of each visit, the visitors taking turns."""
+def measure(visitors: dict[str, Callable[[], int]], rounds: int, visits: int) -> dict[str, list[float]]:
+    """Milliseconds of processor time (all threads) of a visit, the visitors taking turns of `visits`."""
     for visit in visitors.values():
         if visit() < 1:
             raise SystemExit("a visit listed nothing")
@@ -150,8 +152,9 @@ def measure(visitors: dict[str, Callable[[], int]], rounds: int) -> dict[str, li
     for _ in range(rounds):
         for name, visit in visitors.items():
             begin = time.process_time()
-            visit()
-            times[name].append((time.process_time() - begin) * 1000)
+            for _ in range(visits):
+                visit()
+            times[name].append((time.process_time() - begin) * 1000 / visits)
     return times
 
 
@@ -182,6 +185,7 @@ def server(argument: str | None, login: str | None) -> Iterator[tuple[str, int, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--visits", type=int, default=1, help="visits a turn")
     parser.add_argument("--server", metavar="HOST:PORT")
     parser.add_argument("--login", metavar="USER%PASSWORD")
     arguments = parser.parse_args()
@@ -191,7 +195,7 @@ def main() -> None:
             "impacket": impacket_visitor(host, port, user, password),
             "smbprotocol": smbprotocol_visitor(host, port, user, password),
         }
-        times = measure(visitors, arguments.rounds)
+        times = measure(visitors, arguments.rounds, arguments.visits)
         if native := bindings(host, port, user, password, arguments.rounds):
             times["Samba's bindings"] = native
     ours = statistics.median(times["lanman"])
