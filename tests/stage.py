@@ -6,8 +6,8 @@
         result = stage.run(r"net session \\10.20.0.21")
 
 The Server is a process of its own, named FILER01, started by the command and asked over its control socket; `fs1` in a
-command is that Server over the network. What differs from run to run is shown as one thing: the loopback addresses as
-10.20.0.x, the stage's folder as /srv, times as HH:MM:SS, counts of kilobytes as N.
+command is that Server over the network. What differs from run to run is shown as one thing: the loopback addresses of
+its people as 10.20.0.2x, the stage's folder as /srv, times as HH:MM:SS, counts of kilobytes as N.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Stage:
         self.home = self.folder / "home"
         self.port = _free_port()
         self.people: list[SmbClient] = []
+        self._left: list[subprocess.Popen[bytes]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LANMAN_", "NO_COLOR"))}
@@ -103,6 +104,9 @@ class Stage:
         for client in self.people:
             self._do(client.abort())
         self.run("lanman stop server --timeout 30")
+        for process in self._left:
+            process.terminate()
+            process.wait()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -144,14 +148,35 @@ class Stage:
         )
         return Typed(done.returncode, self._taken_off(done.stdout), self._taken_off(done.stderr))
 
+    def leave_running(self, command: str) -> None:
+        """Type a line that ends in ` &`: a Server in the foreground, which is there once this returns."""
+        line = self._put_on_stage(command.removesuffix(" &"))
+        nowhere = subprocess.DEVNULL
+        self._left.append(
+            subprocess.Popen(
+                ["bash", "-c", f"exec {line}"],
+                stdin=nowhere,
+                stdout=nowhere,
+                stderr=nowhere,
+                cwd=self.folder,
+                env=self._environment,
+            )
+        )
+        for _ in range(300):
+            if "Server" in self.run("lanman start").out:
+                return
+        raise AssertionError(f"{command}: is not there")
+
     def _put_on_stage(self, command: str) -> str:
         placed = re.sub(r"(?<![\w.])/srv\b", str(self.folder), command)
+        placed = re.sub(r"\b4450\b", str(self.port), placed)
         placed = re.sub(r"-S (\\*)fs1\b", f"-S 127.0.0.1:{self.port}", placed)
-        return placed.replace("10.20.0.", "127.0.0.")
+        return re.sub(r"10\.20\.0\.(2\d)\b", r"127.0.0.\1", placed)
 
     def _taken_off(self, text: str) -> str:
         text = text.replace(str(self.folder), "/srv").replace(f"127.0.0.1:{self.port}", "fs1")
-        text = text.replace(r"\\127.0.0.1:", r"\\fs1:").replace("127.0.0.", "10.20.0.")
+        text = text.replace(r"\\127.0.0.1:", r"\\fs1:")
+        text = re.sub(r"\b127\.0\.0\.(2\d)\b", r"10.20.0.\1", text)
         text = re.sub(rf"\b{self.port}\b", "4450", text)
         return normalised(text)
 
