@@ -130,25 +130,27 @@ def set_share(call: Call, name: str, remark: str | None, max_users: int | None) 
 
 
 def delete_share(call: Call, name: str) -> int | None:
-    async def work(manager: Manager) -> str | None:
-        """The share's name; None if the answer was No."""
+    async def work(manager: Manager) -> tuple[str, bool]:
+        """The share's name, and whether it is gone already, since nothing has to be asked."""
         found = await _named(manager, name)
         try:
             opens = sum(one.num_opens or 0 for one in await manager.connections(found))
         except LanmanError:
             # Samba does not tell. Better one question too many.
             opens = None
-        if opens != 0:
-            if call.answer is None:
-                call.say(f"{codes.message_text(3688, escape(found))}\n\n")
-            if not call.confirm("Do you want to continue this operation?", default=False):
-                return None
-        await manager.delete_share(found)
-        return found
+        if opens == 0 or call.answer is True:
+            await manager.delete_share(found)
+            return found, True
+        return found, False
 
-    server, found = asyncio.run(_do(call, work))
-    if found is None:
-        return output.EXIT_ERROR
+    server, (found, gone) = asyncio.run(_do(call, work))
+    if not gone:
+        if call.answer is None:
+            call.say(f"{codes.message_text(3688, escape(found))}\n\n")
+        if not call.confirm("Do you want to continue this operation?", default=False):
+            return output.EXIT_ERROR
+        # A person has been thinking: a new connection, with all of its time.
+        asyncio.run(_do(call, lambda manager: manager.delete_share(found)))
     _tell(call, "deleted", found, codes.message_text(4650, escape(found)), (server, found))
     return None
 
