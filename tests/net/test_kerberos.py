@@ -386,6 +386,32 @@ async def test_smbclient(realm: Realm, tmp_path: Path) -> None:
             assert "blocks available" in done.stdout
 
 
+@pytest.mark.samba("smbtorture")
+async def test_tickets_that_end(tmp_path: Path) -> None:
+    """smbtorture asks for tickets of four seconds and waits for ten; so GSS-API may add no more than a few."""
+    with Realm(clockskew=4) as realm, in_realm(realm):
+        async with server(tmp_path, realm.server_keytab, signing="offered") as running:
+            running.accounts.update(lambda accounts: accounts.set_password("daemon", realm.password))
+            login = ["-U", f"daemon@{REALM}%{realm.password}", f"--realm={REALM}", "--use-kerberos=required"]
+            ask = [tool("smbtorture"), "-s", "/dev/null", "-p", str(running.port), *login, f"--basedir={tmp_path}"]
+            cases = ("expire1n", "expire2e")
+            answers = await asyncio.gather(
+                *(
+                    asyncio.to_thread(
+                        subprocess.run,
+                        [*ask, f"//{HOST_FOR_SAMBA}/share", f"smb2.session.{case}"],
+                        capture_output=True,
+                        text=True,
+                        timeout=100,
+                        check=False,
+                    )
+                    for case in cases
+                )
+            )
+    for case, done in zip(cases, answers, strict=True):
+        assert f"success: {case}" in done.stdout, done.stdout + done.stderr
+
+
 async def test_keytabs_that_no_server_starts_with(realm: Realm, tmp_path: Path) -> None:
     odd = tmp_path / "odd.keytab"
     odd.write_bytes(b"no keytab")

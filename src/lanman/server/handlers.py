@@ -18,7 +18,7 @@ from lanman.server.effects import Outcome, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
 from lanman.server.state import Context, WireTree
-from lanman.service import Limit, LimitReached
+from lanman.service import Limit, LimitReached, State
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
@@ -33,6 +33,7 @@ from lanman.smb2.constants import (
     SMB2_FLUSH,
     SMB2_IOCTL,
     SMB2_LOCK,
+    SMB2_LOCKFLAG_UNLOCK,
     SMB2_LOGOFF,
     SMB2_OPLOCK_BREAK,
     SMB2_QUERY_DIRECTORY,
@@ -186,6 +187,9 @@ def handle_set_info(context: Context, message: SetInfoRequest) -> Outcome:
 
 def handle_lock(context: Context, message: LockRequest) -> Outcome:
     """SMB2 LOCK (MS-SMB2 3.3.5.14)."""
+    if context.wire_session.session.state is State.EXPIRED and not message.locks[0].flags & SMB2_LOCKFLAG_UNLOCK:
+        # 3.3.5.2.9 lets LOCK through for the sake of what is held; as at Samba nothing new is.
+        return Reply(codes.STATUS_NETWORK_SESSION_EXPIRED)
     opened = context.find_open(message.file_id)
     return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.lock(context, message)
 

@@ -387,7 +387,9 @@ class ServerConnection(Connection):
         session = request.session
         if session is None or not session.protected or request.encrypted:
             return header.pack()
-        if request.signed or request.establishes or session.signing_required:
+        # 3.3.5.5.3: the answer that ends a log-on is signed, one that renews a session too; Samba's client insists.
+        ends_logon = header.command == SMB2_SESSION_SETUP and header.status == 0
+        if request.signed or request.establishes or ends_logon or session.signing_required:
             return self._sign(session, header, body)
         return header.pack()
 
