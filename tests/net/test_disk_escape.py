@@ -33,6 +33,12 @@ class World:
         (self.outside / "secret").write_bytes(SECRET)
         self.files = Files(limit=1000)
 
+    def keep_out_of(self, directory: Path) -> None:
+        """As the Server keeps its clients out of its home."""
+        found = directory.stat()
+        self.files.close_all()
+        self.files = Files(limit=1000, private=frozenset({(found.st_dev, found.st_ino)}))
+
     def open(self, *path: str, **more: Any) -> Opened:
         return self.files.open(OpenFile(str(self.root), path, **more))
 
@@ -398,3 +404,42 @@ def test_listing_tells_nothing_of_what_is_outside(world: World) -> None:
                 assert entry.stat is not None
                 assert entry.stat.file_id != outside.st_ino
                 assert entry.stat.size == len(b"inside")
+
+
+# --- the Server's home in a folder that is shared
+
+
+def test_nobody_gets_into_the_home(world: World) -> None:
+    home = world.root / "ann" / "state"
+    home.mkdir(parents=True)
+    (home / "accounts").write_bytes(SECRET)
+    (world.root / "ann" / "letter").write_bytes(b"dear bob")
+    (world.root / "to the home").symlink_to("ann/state")
+    (world.root / "to a file").symlink_to("ann/state/accounts")
+    world.keep_out_of(home)
+    for path in (
+        ("ann", "state"),
+        ("ann", "state", "accounts"),
+        ("ANN", "State", "Accounts"),
+        ("ann", "state", "missing"),
+        ("to the home",),
+        ("to the home", "accounts"),
+        ("to a file",),
+    ):
+        assert world.attempt(*path) == "STATUS_ACCESS_DENIED", path
+    assert world.attempt("ann", "letter") == b"dear bob"
+    for create in (("ann", "state", "server.toml"), ("to the home", "server.toml")):
+        with pytest.raises(Refused, match="ACCESS_DENIED"):
+            world.open(*create, access=Access.READ | Access.WRITE, disposition=do.FILE_CREATE)
+    letter = world.open("ann", "letter", access=Access.READ)
+    with pytest.raises(Refused, match="ACCESS_DENIED"):
+        world.files.rename(do.RenameFile(letter.handle, ("ann", "state", "accounts"), replace=True))
+    assert (home / "accounts").read_bytes() == SECRET
+    assert [path.name for path in home.iterdir()] == ["accounts"]
+
+
+def test_the_home_itself_is_no_share(world: World) -> None:
+    (world.root / "accounts").write_bytes(SECRET)
+    world.keep_out_of(world.root)
+    assert world.attempt() == "STATUS_ACCESS_DENIED"
+    assert world.attempt("accounts") == "STATUS_ACCESS_DENIED"

@@ -154,7 +154,9 @@ class SmbServer:
                 mechanisms=self._mechanisms(),
             )
             self.endpoint.changes.perform = self._dispatch.perform_apart
-            self._disk = Disk(self.accounts, self._completed, self._failed, self._press, self._performers())
+            self._disk = Disk(
+                self.accounts, self._completed, self._failed, self._press, self._performers(), private=[self.home.path]
+            )
             self._exit.callback(self._disk.close)
             self._running = True
             control = ControlServer(self.home.control, self)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -80,7 +81,8 @@ class Disk:
     the effects come to their end, and never from within `perform`. If `completed` returns False nobody took the result;
     a file that was opened is then closed again. `error` is what an administrator should hear of, None for what any
     client may meet with. `pressure(source, True)` asks for no more effects of that source, until it is called with
-    False. `more` is what performs the effects of others, in a thread as well.
+    False. `more` is what performs the effects of others, in a thread as well. `private` are directories that no client
+    gets into, even if a folder above them is shared: the Server's home, where the password hashes are.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Disk:
         failed: Callable[[int, int, Exception | None], None],
         pressure: Callable[[Hashable, bool], None] | None = None,
         more: Mapping[type[Effect[Any]], Callable[[Any], Any]] | None = None,
+        private: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         check_platform()
         self._accounts = accounts
@@ -105,7 +108,8 @@ class Disk:
         self._waking = False
         self._all_done: asyncio.Future[None] | None = None
         # A handle takes up to two descriptors, its own and that of its directory.
-        self.files = files = Files(limit=max(_FEW, (_descriptors() - _RESERVED) // 2))
+        kept_out = frozenset((found.st_dev, found.st_ino) for found in map(os.stat, private))
+        self.files = files = Files(max(_FEW, (_descriptors() - _RESERVED) // 2), kept_out)
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             ReadAccounts: self._read_accounts,
             StepLogon: lambda effect: effect.acceptor.step(effect.token, effect.wall),

@@ -129,8 +129,9 @@ class _Scan:
 class Files:
     """The handles, and what is done with them."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, private: frozenset[Identity] = frozenset()) -> None:
         self._limit = limit
+        self._private = private
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._folders: dict[str, Folder] = {}
@@ -160,7 +161,7 @@ class Files:
 
     def _folder(self, root: str) -> Folder:
         with self._lock:
-            return self._folders.setdefault(root, Folder(root))
+            return self._folders.setdefault(root, Folder(root, self._private))
 
     @contextmanager
     def _using(self, number: int) -> Iterator[Handle]:

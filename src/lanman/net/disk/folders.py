@@ -182,6 +182,7 @@ class Folder:
     """A share's folder on the disk. The path that the administrator gave may itself lead over links."""
 
     path: str
+    private: frozenset[Identity] = frozenset()  # directories that nothing is opened in, wherever the share begins
     names: NameCache = field(default_factory=NameCache)
     changing: threading.Lock = field(default_factory=threading.Lock)  # held while a name is looked for and then taken
 
@@ -216,6 +217,8 @@ class Folder:
                 os.close(found.take_descriptor())
                 found.descriptor = self._follow(root, found.path, 0)
                 found.there = facts(found.descriptor)
+                self._keep_out(_directory_of(found.descriptor))
+            self._keep_out(found.there.identity)
             if not is_shareable(found.there.mode):
                 raise Refused(codes.STATUS_ACCESS_DENIED)
         except BaseException:
@@ -261,6 +264,19 @@ class Folder:
 
     def walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...]]:
         """A handle of a directory, for the caller to close, and its path as the disk has it."""
+        directory, real = self._walk(root, path)
+        try:
+            self._keep_out(facts(directory).identity)
+        except BaseException:
+            os.close(directory)
+            raise
+        return directory, real
+
+    def _keep_out(self, directory: Identity | None) -> None:
+        if directory in self.private:
+            raise Refused(codes.STATUS_ACCESS_DENIED)
+
+    def _walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...]]:
         if can_resolve_beneath():
             try:
                 return _open_pieces(root, path), path
@@ -315,6 +331,15 @@ class Folder:
         except (OSError, Refused):
             return None
         return there if is_shareable(there.mode) else None
+
+
+def _directory_of(descriptor: int) -> Identity | None:
+    """The directory that what a link led to is in; None where the system does not tell."""
+    try:
+        there = os.stat(os.path.dirname(os.readlink(f"/proc/self/fd/{descriptor}")))
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
 
 
 def _refusal(error: OSError) -> Exception:
