@@ -37,6 +37,8 @@ LOG_NAME: Final = "server.log"
 
 # How often a Server that is starting or stopping is looked at, in seconds.
 POLL: Final = 0.05
+# After how many seconds of that a sign of waiting is shown: most Servers need one.
+SLOW: Final = 2.0
 
 
 def number_of_sessions(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
@@ -261,7 +263,7 @@ def start_service(call: Call, home: Home, words: Sequence[str]) -> None:
             env=environment,
         )
     deadline = time.monotonic() + call.timeout
-    with turning_when_slow("Waiting for the Server service") as look:
+    with turning_when_slow("Waiting for the Server service", patience=SLOW) as look:
         while not is_running(home):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.terminate()
@@ -328,7 +330,7 @@ def stop(call: Call, service: str | None) -> None:
     _progress(call, codes.message_text(3527, SERVICE))
     asyncio.run(_request_stop(home, call.timeout))
     deadline = time.monotonic() + call.timeout
-    with turning_when_slow("Waiting for the Server service to stop") as look:
+    with turning_when_slow("Waiting for the Server service to stop", patience=SLOW) as look:
         while is_running(home):
             if time.monotonic() > deadline:
                 raise LanmanError(codes.message_text(3528, SERVICE), code=3528, hint=f"See {home.path / LOG_NAME}.")
