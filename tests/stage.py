@@ -101,9 +101,12 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for client in self.people:
-            self._do(client.abort())
-        self.run("lanman stop server --timeout 30")
+        try:
+            for client in self.people:
+                self._do(client.abort())
+        finally:
+            # Whatever went wrong before, no Server is left behind.
+            self.run("lanman stop server --timeout 30")
         for process in self._left:
             process.terminate()
             process.wait()
