@@ -370,16 +370,6 @@ def test_what_others_wrote_into_our_attribute_is_nothing_to_us(world: World) -> 
     assert world.files.query(do.QueryFile(opened.handle)).attributes & ~do.SETTABLE_ATTRIBUTES == 0
 
 
-def test_more_may_be_kept_beside_a_file(world: World) -> None:
-    opened = world.create("file")
-    assert world.files.read_extra(do.ReadExtra(opened.handle, "sd")) is None
-    world.files.write_extra(do.WriteExtra(opened.handle, "sd", b"\x01\x02"))
-    assert world.files.read_extra(do.ReadExtra(opened.handle, "sd")) == b"\x01\x02"
-    world.files.write_extra(do.WriteExtra(opened.handle, "sd", None))
-    world.files.write_extra(do.WriteExtra(opened.handle, "sd", None))
-    assert world.files.read_extra(do.ReadExtra(opened.handle, "sd")) is None
-
-
 def test_the_volume(world: World) -> None:
     volume = world.files.volume(do.QueryVolume(world.open().handle))
     assert volume.total >= volume.free >= volume.available > 0

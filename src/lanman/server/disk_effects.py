@@ -16,8 +16,6 @@
     ListDirectory       -> Listing           the next names of a directory
     QueryVolume         -> VolumeStat
     CheckFolder         -> VolumeStat        whether a share's folder is there
-    ReadExtra           -> bytes | None      what the Server itself keeps beside a file (a security descriptor, say)
-    WriteExtra          -> None
 
 Failure is an NTSTATUS, as with every effect (`Perform.failed`).
 
@@ -346,24 +344,6 @@ class CheckFolder(Effect[VolumeStat]):
     """Whether a share's folder is there and a directory; BAD_NETWORK_NAME if not."""
 
     root: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReadExtra(Effect["bytes | None"]):
-    """What WriteExtra has kept beside the file under that key (a short ASCII word); None if nothing."""
-
-    handle: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class WriteExtra(Effect[None]):
-    """Keep something beside the file, in an extended attribute; None removes it. NOT_SUPPORTED where the disk has no
-    extended attributes."""
-
-    handle: int
-    key: str
-    value: bytes | None
 
 
 def fold_name(name: str) -> str:

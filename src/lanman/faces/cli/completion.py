@@ -22,7 +22,7 @@ from lanman.faces.cli.options import Call, NetOption, common_options, switches, 
 from lanman.faces.dialect import DialectError, Grammar, Switch, split_verb
 
 # How long a person who pressed TAB is kept waiting for the Server of this machine, in seconds.
-PATIENCE: Final = 0.5
+PATIENCE: Final = 2.0
 
 FILE_OPTIONS: Final = frozenset({"authentication-file", "config", "home"})
 YES_OR_NO: Final = frozenset({"hidden", "active"})

@@ -129,8 +129,6 @@ class Disk:
             disk_effects.ListDirectory: files.list,
             disk_effects.QueryVolume: files.volume,
             disk_effects.CheckFolder: files.check_folder,
-            disk_effects.ReadExtra: files.read_extra,
-            disk_effects.WriteExtra: files.write_extra,
             **(more or {}),
         }
         self._more = frozenset(more or ())

@@ -474,31 +474,6 @@ class Files:
         except Refused:
             raise Refused(codes.STATUS_BAD_NETWORK_NAME) from None
 
-    def read_extra(self, effect: effects.ReadExtra) -> bytes | None:
-        with self._using(effect.handle) as handle:
-            if not hasattr(os, "getxattr"):
-                return None
-            try:
-                return os.getxattr(reachable(handle.descriptor), attributes.PREFIX + effect.key)
-            except OSError as error:
-                if error.errno in attributes.NO_SUCH_ATTRIBUTE or error.errno == errno.ENOTSUP:
-                    return None
-                raise
-
-    def write_extra(self, effect: effects.WriteExtra) -> None:
-        with self._using(effect.handle) as handle:
-            if not hasattr(os, "setxattr"):
-                raise Refused(codes.STATUS_NOT_SUPPORTED)
-            place, key = reachable(handle.descriptor), attributes.PREFIX + effect.key
-            if effect.value is not None:
-                os.setxattr(place, key, effect.value)
-                return
-            try:
-                os.removexattr(place, key)
-            except OSError as error:
-                if error.errno not in attributes.NO_SUCH_ATTRIBUTE:
-                    raise
-
     # --- names ---
 
     def rename(self, effect: effects.RenameFile) -> Path:
