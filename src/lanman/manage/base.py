@@ -37,7 +37,6 @@ R = TypeVar("R", bound="Response")
 
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
-AUTODISCONNECT_NEVER = -1
 
 # From the richest to the poorest: the order in which a level is asked for.
 SESSION_LEVELS = (502, 2, 1, 10, 0)

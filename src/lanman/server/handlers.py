@@ -17,7 +17,7 @@ from lanman import codes
 from lanman.server.effects import Outcome, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
-from lanman.server.state import Context, WireTree
+from lanman.server.state import Context, WireOpen, WireTree
 from lanman.service import Limit, LimitReached, State
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
@@ -169,14 +169,18 @@ def handle_flush(context: Context, message: FlushRequest) -> Outcome:
     return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.flush(context, message)
 
 
-def handle_query_info(context: Context, message: QueryInfoRequest) -> Outcome:
-    """SMB2 QUERY_INFO (MS-SMB2 3.3.5.20)."""
-    opened = context.find_open(message.file_id)
+def _open_to_answer(context: Context, file_id: bytes, size: int) -> WireOpen | Reply:
+    """The open that a request names, if an answer of `size` octets is within MaxTransactSize."""
+    opened = context.find_open(file_id)
     if opened is None:
         return Reply(codes.STATUS_FILE_CLOSED)
-    if message.output_buffer_length > context.connection.max_transact_size:
-        return Reply(codes.STATUS_INVALID_PARAMETER)
-    return opened.query_info(context, message)
+    return Reply(codes.STATUS_INVALID_PARAMETER) if size > context.connection.max_transact_size else opened
+
+
+def handle_query_info(context: Context, message: QueryInfoRequest) -> Outcome:
+    """SMB2 QUERY_INFO (MS-SMB2 3.3.5.20)."""
+    opened = _open_to_answer(context, message.file_id, message.output_buffer_length)
+    return opened if isinstance(opened, Reply) else opened.query_info(context, message)
 
 
 def handle_set_info(context: Context, message: SetInfoRequest) -> Outcome:
@@ -196,22 +200,14 @@ def handle_lock(context: Context, message: LockRequest) -> Outcome:
 
 def handle_query_directory(context: Context, message: QueryDirectoryRequest) -> Outcome:
     """SMB2 QUERY_DIRECTORY (MS-SMB2 3.3.5.18)."""
-    opened = context.find_open(message.file_id)
-    if opened is None:
-        return Reply(codes.STATUS_FILE_CLOSED)
-    if message.output_buffer_length > context.connection.max_transact_size:
-        return Reply(codes.STATUS_INVALID_PARAMETER)
-    return opened.query_directory(context, message)
+    opened = _open_to_answer(context, message.file_id, message.output_buffer_length)
+    return opened if isinstance(opened, Reply) else opened.query_directory(context, message)
 
 
 def handle_change_notify(context: Context, message: ChangeNotifyRequest) -> Outcome:
     """SMB2 CHANGE_NOTIFY (MS-SMB2 3.3.5.19)."""
-    opened = context.find_open(message.file_id)
-    if opened is None:
-        return Reply(codes.STATUS_FILE_CLOSED)
-    if message.output_buffer_length > context.connection.max_transact_size:
-        return Reply(codes.STATUS_INVALID_PARAMETER)
-    return opened.change_notify(context, message)
+    opened = _open_to_answer(context, message.file_id, message.output_buffer_length)
+    return opened if isinstance(opened, Reply) else opened.change_notify(context, message)
 
 
 def handle_oplock_break(context: Context, message: Message) -> Outcome:

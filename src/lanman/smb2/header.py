@@ -15,7 +15,6 @@ from lanman.smb2.constants import (
 
 HEADER_SIZE: Final = 64
 SIGNATURE_AT: Final = 48
-SIGNATURE_SIZE: Final = 16
 TRANSFORM_SIZE: Final = 52
 NO_SIGNATURE: Final = bytes(16)
 

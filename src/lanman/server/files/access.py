@@ -13,7 +13,6 @@ from lanman.smb2.constants import (
     FILE_EXECUTE,
     FILE_READ_ATTRIBUTES,
     FILE_READ_DATA,
-    FILE_READ_EA,
     FILE_WRITE_ATTRIBUTES,
     FILE_WRITE_DATA,
     FILE_WRITE_EA,
@@ -103,12 +102,3 @@ def is_stat_only(access: int) -> bool:
 def changes(access: int) -> bool:
     """Whether these rights let anything be changed."""
     return bool(access & _CHANGING)
-
-
-def may_query(access: int) -> bool:
-    """FILE_READ_ATTRIBUTES, which comes with the right to read the contents' directory (every reader has it)."""
-    return bool(access & (FILE_READ_ATTRIBUTES | FILE_READ_DATA))
-
-
-def may_read_extended(access: int) -> bool:
-    return bool(access & FILE_READ_EA)
