@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 
-WORDS = frozenset({"wire", "records", "codes", "errors"})
+WORDS = frozenset({"wire", "records", "codes", "errors", "names"})
 PROTOCOLS = frozenset({"smb2", "rpc", "auth"})
 
 
@@ -34,13 +34,14 @@ ROOMS = {
     # 0: words
     "codes": Room(0),
     "records": Room(0),
+    "names": Room(0),
     "errors": Room(0, frozenset({"codes"})),
     "wire": Room(0, frozenset({"errors"})),
     # 1: bytes <-> events, and nouns and rules; these four do not know each other
     "smb2": Room(1, WORDS, frozenset({"cryptography"})),
     "rpc": Room(1, WORDS),
     "auth": Room(1, WORDS),
-    "service": Room(1),  # sees no byte, no status code and no record of the wire
+    "service": Room(1, frozenset({"names"})),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"service"}),
     # 3: the only sockets, clocks and disks

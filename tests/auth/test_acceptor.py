@@ -89,6 +89,29 @@ def test_pyspnego_logs_on(accounts: Accounts, protocol: str, user: str) -> None:
     assert len(client.session_key) == 16
 
 
+@pytest.mark.parametrize(
+    ("user", "upper"),
+    [
+        ("\u10d0\u10dc\u10d0", "\u10d0\u10dc\u10d0"),  # Georgian: Windows leaves it, Unicode has capitals
+        ("\u10d0\u10dc\u10d0", "\u1c90\u1c9c\u1c90"),
+        (
+            "\u03bd\u03af\u03ba\u03bf\u03c2\u00df",
+            "\u039d\u038a\u039a\u039f\u03c2\u00df",
+        ),  # a final sigma: Windows leaves it
+        ("\u03bd\u03af\u03ba\u03bf\u03c2\u00df", "\u039d\u038a\u039a\u039f\u03a3\u00df"),
+        ("\u03bd\u03af\u03ba\u03bf\u03c2\u00df", "\u039d\u038a\u039a\u039f\u03a3SS"),
+    ],
+)
+def test_every_upper_case_that_clients_make(user: str, upper: str) -> None:
+    accounts = Accounts()
+    accounts.add(user, "Secret1")
+    server = acceptor(accounts)
+    challenge = ChallengeMessage.unpack(server.step(ntlm.anonymous_negotiate(), NOW).token)
+    outcome = server.step(authenticate(challenge, user, "Secret1", upper=upper, mic=False), NOW).outcome
+    assert isinstance(outcome, Accepted)
+    assert outcome.user_name == user
+
+
 @pytest.mark.parametrize("user", ["Käthe Maß", "käthe maß", "KÄTHE MAß"])
 def test_upper_case_as_windows_and_as_python_do_it(accounts: Accounts, user: str) -> None:
     assert isinstance(talk(pyspnego(user, "Straße"), acceptor(accounts)), Accepted)  # str.upper: MASS

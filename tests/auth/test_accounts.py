@@ -17,10 +17,10 @@ from lanman.auth.accounts import (
     Accounts,
     AccountsError,
     check_name,
-    fold,
 )
 from lanman.auth.md4 import nt_hash
 from lanman.errors import LanmanError, Win32Error
+from lanman.names import fold
 
 HASH = nt_hash("Secret1")
 
@@ -61,6 +61,39 @@ def test_ss_is_not_sharp_s() -> None:
     accounts.add("Mass")
     assert accounts.account("MAß").name == "Maß"
     assert fold("Maß") == "MAß"
+
+
+def test_look_alikes_are_not_there(accounts: Accounts) -> None:
+    accounts.add("kate")
+    for name in ("\u212aate", "admini\u017ftrators", "adm\u0131nistrators"):
+        assert accounts.find(name) is None
+        refused(2220, lambda name=name: accounts.group(name))  # type: ignore[misc]
+    assert accounts.add("\u212aate").name == "\u212aate"
+    assert accounts.account("KATE").name == "kate"
+
+
+def test_a_file_from_before_names_were_compared_as_now() -> None:
+    """The final sigma met the other sigma then; alphas with an iota below them did not meet their upper case."""
+    text = """version = 1
+
+[group \u039f\u0394\u039f\u03a3]
+[user \u1f80]
+comment = one
+groups = \u03bf\u03b4\u03bf\u03c2, u\u017fers
+[user \u1f88]
+comment = two
+"""
+    accounts = Accounts.parse(text.encode())
+    assert accounts.account("\u1f80").groups == {"\u039f\u0394\u039f\u03a3", USERS}
+    assert accounts.account("\u1f88").comment == "two"
+    assert Accounts.parse(accounts.dump()) == accounts
+    refused(2224, lambda: accounts.add("\u1f88"))
+    accounts.delete("\u1f80")
+    assert accounts.account("\u1f80").comment == "two"
+    accounts.delete("\u1f88")
+    assert accounts.find("\u1f88") is None
+    accounts.add("\u1f88")
+    refused(2224, lambda: accounts.add("\u1f80"))
 
 
 def test_add(accounts: Accounts) -> None:

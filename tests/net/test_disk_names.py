@@ -104,7 +104,8 @@ def test_a_path_that_no_wire_carries() -> None:
 
 def test_names_are_compared_as_windows_does() -> None:
     assert fold_name("Ärger.TXT") == fold_name("äRGER.txt")
-    assert fold_name("ΟΔΟΣ") == fold_name("οδος") == fold_name("οδοσ")
+    assert fold_name("ΟΔΟΣ") == fold_name("οδοσ")
+    assert fold_name("ΟΔΟΣ") != fold_name("οδος"), "the final sigma has no upper case in NTFS"
     assert fold_name("straße") != fold_name("STRASSE")
     assert fold_name("\N{LATIN SMALL LETTER DOTLESS I}") != fold_name("i")
     assert fold_name("\N{LATIN SMALL LETTER LONG S}") != fold_name("s")

@@ -73,7 +73,7 @@ def test_shares_come_change_and_go(state: StateFile) -> None:
     assert state.over(BASE).shares["Data"] == ShareConfiguration("/srv/data", "y", ("Users",), ())
     state.keep_share(BASE, "data", None)
     assert list(state.over(BASE).shares) == ["new"]
-    assert state.share_names() == {"data", "new"}
+    assert state.share_names() == {"DATA", "NEW"}
     # Whoever describes it otherwise in server.toml wants it back; so does who removes it there and adds it later.
     edited = replace(BASE, shares={"DATA": ShareConfiguration("/srv/other")})
     assert state.over(edited).shares["DATA"].path == "/srv/other"
@@ -89,8 +89,8 @@ def test_shares_come_change_and_go(state: StateFile) -> None:
 def test_any_text_comes_back(text: str, names: list[str]) -> None:
     state = State()
     share = ShareConfiguration("/" + text, read=tuple(names), write=None)
-    state.shares["x"] = ShareChange("x", share, None)
-    assert parse(_dump(state), "").shares["x"].value == share
+    state.shares["X"] = ShareChange("x", share, None)
+    assert parse(_dump(state), "").shares["X"].value == share
 
 
 def test_as_the_domain_has_it() -> None:

@@ -19,8 +19,8 @@ Lines that start with `#` or `;` and empty lines mean nothing and are not kept w
 on. The built-in groups exist without being written down; a group that users are in must exist.
 
 Names follow Windows: 1 to 256 characters, none of `"/\\[]:;|=,+*?<>@` and no control characters, not only of dots and
-spaces. They are compared without regard to case, character by character as Windows does it, and users and groups
-share one name space. What is wrong with a name, a password or a membership is a Win32Error with the code that NET
+spaces. They are compared as `lanman.names` says, a name written exactly first, and users and groups share one
+name space. What is wrong with a name, a password or a membership is a Win32Error with the code that NET
 would report; what is wrong with the file is an AccountsError that names line and key.
 """
 
@@ -33,8 +33,8 @@ from typing import Final
 
 from lanman import codes
 from lanman.auth.md4 import BadHash, nt_hash, parse_nt_hash
-from lanman.auth.ntlm import fold as fold
 from lanman.errors import LanmanError, Win32Error
+from lanman.names import fold
 
 ADMINISTRATORS: Final = "Administrators"
 SERVER_OPERATORS: Final = "Server Operators"
@@ -136,9 +136,10 @@ class Accounts:
     A fresh one has the built-in groups and no user.
     """
 
-    __slots__ = ("_folded", "groups", "users")
+    __slots__ = ("_folded", "_is_loading", "groups", "users")
 
     def __init__(self) -> None:
+        self._is_loading = False
         self.users: dict[str, Account] = {}
         self.groups: dict[str, Group] = {
             name: Group(name, comment, built_in=True) for name, comment in BUILT_IN_GROUPS.items()
@@ -156,8 +157,8 @@ class Accounts:
     # --- users
 
     def find(self, name: str) -> Account | None:
-        """The user of that name in any case, or None."""
-        found = self._folded.get(fold(name))
+        """The user of that name, else the one whose name differs in case alone, or None."""
+        found = self.users.get(name) or self._folded.get(fold(name))
         return found if isinstance(found, Account) else None
 
     def account(self, name: str) -> Account:
@@ -182,7 +183,7 @@ class Accounts:
         Raises Win32Error 2202 (name), 2224 (taken), 2220 (no such group), 2245 (password), 87 (texts, hash).
         """
         check_name(name)
-        if fold(name) in self._folded:
+        if self._is_taken(name):
             raise Win32Error(codes.NERR_UserExists)
         if password is not None:
             nt_hash = _hash(password)
@@ -190,14 +191,15 @@ class Accounts:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, "an NT hash has 16 bytes")
         names = frozenset(self.group(group).name for group in groups)
         account = Account(name, nt_hash, names, check_text(full_name), check_text(comment), disabled)
-        self.users[name] = self._folded[fold(name)] = account
+        self.users[name] = account
+        self._folded.setdefault(fold(name), account)
         return account
 
     def delete(self, name: str) -> Account:
         """Delete a user. Raises Win32Error 2221."""
         account = self.account(name)
         del self.users[account.name]
-        del self._folded[fold(account.name)]
+        self._release(account)
         return account
 
     def set_password(self, name: str, password: str) -> None:
@@ -226,8 +228,8 @@ class Accounts:
     # --- groups
 
     def group(self, name: str) -> Group:
-        """The group of that name in any case. Raises Win32Error 2220."""
-        found = self._folded.get(fold(name))
+        """The group of that name, else the one whose name differs in case alone. Raises Win32Error 2220."""
+        found = self.groups.get(name) or self._folded.get(fold(name))
         if not isinstance(found, Group):
             raise Win32Error(codes.NERR_GroupNotFound)
         return found
@@ -235,10 +237,11 @@ class Accounts:
     def add_group(self, name: str, comment: str = "") -> Group:
         """Add a group. Raises Win32Error 2202, 2223 (taken), 87."""
         check_name(name)
-        if fold(name) in self._folded:
+        if self._is_taken(name):
             raise Win32Error(codes.NERR_GroupExists)
         group = Group(name, check_text(comment))
-        self.groups[name] = self._folded[fold(name)] = group
+        self.groups[name] = group
+        self._folded.setdefault(fold(name), group)
         return group
 
     def delete_group(self, name: str) -> Group:
@@ -249,7 +252,7 @@ class Accounts:
         for account in self.members(group.name):
             account.groups -= {group.name}
         del self.groups[group.name]
-        del self._folded[fold(group.name)]
+        self._release(group)
         return group
 
     def members(self, name: str) -> list[Account]:
@@ -270,6 +273,26 @@ class Accounts:
         if group.name not in account.groups:
             raise Win32Error(codes.ERROR_MEMBER_NOT_IN_ALIAS)
         account.groups -= {group.name}
+
+    # --- names
+
+    def _is_taken(self, name: str) -> bool:
+        found = self._folded.get(fold(name))
+        if found is None:
+            return False
+        # A file may hold two names that were different once.
+        return not self._is_loading or _fold_before(found.name) == _fold_before(name)
+
+    def _release(self, entry: Account | Group) -> None:
+        """Somebody's name is free again, or belongs to who shared it."""
+        folded = fold(entry.name)
+        if self._folded[folded] is entry:
+            del self._folded[folded]
+            others: tuple[Account | Group, ...] = (*self.users.values(), *self.groups.values())
+            for other in others:
+                if fold(other.name) == folded:
+                    self._folded[folded] = other
+                    break
 
     # --- the file
 
@@ -300,6 +323,11 @@ class Accounts:
         return "\n".join([*lines, ""]).encode()
 
 
+def _fold_before(name: str) -> str:
+    """How names were compared until 0.1: files that were written then must go on being read as they were meant."""
+    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
+
+
 def _hash(password: str) -> bytes:
     return nt_hash(check_password(password))
 
@@ -322,12 +350,14 @@ class _Parser:
         sections = self._sections(text)
         self._check_version(sections.pop(0)[3])
         accounts = Accounts()
+        accounts._is_loading = True
         for kind, name, line, values in sections:
             if kind == "group":
                 self._add_group(accounts, name, line, values)
         for kind, name, line, values in sections:
             if kind == "user":
                 self._add_user(accounts, name, line, values)
+        accounts._is_loading = False
         return accounts
 
     def _sections(self, text: str) -> list[tuple[str, str, int, dict[str, tuple[int, str]]]]:
@@ -392,10 +422,14 @@ class _Parser:
     def _groups(self, accounts: Accounts, value: str) -> frozenset[str]:
         names = set()
         for part in value.split(",") if value else ():
+            name = part.strip()
             try:
-                names.add(accounts.group(part.strip()).name)
+                names.add(accounts.group(name).name)
             except Win32Error as error:
-                raise Win32Error(error.code, f"there is no group {part.strip()!a}") from None
+                before = [group for group in accounts.groups if _fold_before(group) == _fold_before(name)]
+                if not before:
+                    raise Win32Error(error.code, f"there is no group {name!a}") from None
+                names.add(before[0])
         return frozenset(names)
 
     def _yes_or_no(self, value: str) -> bool:

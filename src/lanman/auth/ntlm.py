@@ -283,13 +283,6 @@ class AuthenticateMessage:
 # --- keys
 
 
-def fold(name: str) -> str:
-    """`name` as Windows compares it: every character to its own upper case, never to two (`ß` stays)."""
-    if name.isascii():
-        return name.upper()
-    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
-
-
 def ntowf_v2(hash: bytes, user_name: str, domain: str) -> bytes:
     """ResponseKeyNT (3.3.2, NTOWFv2) from an NT hash; only the user name is upper-cased, and that by the caller."""
     return hmac_md5(hash, (user_name + domain).encode("utf-16-le", "surrogatepass"))

@@ -31,7 +31,6 @@ from lanman.auth.ntlm import (
     MsvAvTimestamp,
     SessionSecurity,
     filetime,
-    fold,
     hmac_md5,
     ntowf_v2,
     pack_av_pairs,
@@ -40,6 +39,7 @@ from lanman.auth.ntlm import (
     security_context,
 )
 from lanman.errors import AuthenticationError
+from lanman.names import fold
 
 # AuthenticateMessage.pack() always leaves room for it here.
 _MIC_AT: Final = 72

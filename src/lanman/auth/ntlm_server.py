@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lanman import codes
-from lanman.auth.accounts import GUESTS, MAX_NAME, Account, Accounts, fold
+from lanman.auth.accounts import GUESTS, MAX_NAME, Account, Accounts
 from lanman.auth.md4 import nt_hash
 from lanman.auth.ntlm import (
     MIC_LENGTH,
@@ -60,6 +60,7 @@ from lanman.auth.ntlm import (
 )
 from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.errors import MalformedMessage
+from lanman.names import fold
 
 # What the server grants of what a client asks for; the rest of the CHALLENGE flags it sets itself (3.2.5.1.1).
 _GRANTED: Final = (
@@ -210,9 +211,10 @@ class NtlmAcceptor:
         known = account.nt_hash if account is not None and account.nt_hash else self._random(16)
         proof, blob = message.nt_response[:16], message.nt_response[16:]
         base_key = None
-        # Windows upper-cases character by character, Python and many clients do not: ß. And 3.2.5.1.2: servers
-        # should bear with clients that leave the domain out of the computation.
-        for upper in {fold(message.user_name), message.user_name.upper()}:
+        # Windows upper-cases by its table, others as Unicode has it, by the character (ς to Σ) or by the string (ß to
+        # SS). Which account is meant does not depend on it. And 3.2.5.1.2: servers should bear with clients that
+        # leave the domain out of the computation.
+        for upper in _upper_cases(message.user_name):
             for domain in {message.domain_name, ""}:
                 response_key = ntowf_v2(known, upper, domain)
                 expected = hmac_md5(response_key, self._server_challenge + blob)
@@ -232,6 +234,12 @@ class NtlmAcceptor:
         end = at + MIC_LENGTH
         blanked = token[:at] + bytes(MIC_LENGTH) + token[end:]
         return hmac.compare_digest(hmac_md5(session_key, self._negotiate + self._challenge + blanked), token[at:end])
+
+
+def _upper_cases(name: str) -> set[str]:
+    """What clients make of a user's name in upper case."""
+    by_character = "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
+    return {fold(name), by_character, name.upper()}
 
 
 def _exchange_key(message: AuthenticateMessage, key: bytes, granted: int) -> bytes | None:

@@ -28,6 +28,7 @@ from typing import Any, Final, Self
 from lanman import codes
 from lanman.auth.outcome import Mechanism
 from lanman.errors import AccessDenied, LanmanError, RemoteProtocolError
+from lanman.names import fold
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
 from lanman.net.audit import quoted
@@ -45,7 +46,7 @@ from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, S
 from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
-from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, STYPE_TEMPORARY, Policy, ServerService, Share, fold
+from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, STYPE_TEMPORARY, Policy, ServerService, Share
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")

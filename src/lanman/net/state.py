@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from lanman.names import fold
 from lanman.net.atomic import AtomicFile, Content
 from lanman.net.configuration import (
     LIMITS,
@@ -38,7 +39,7 @@ from lanman.net.configuration import (
     check_setting,
     parse_share,
 )
-from lanman.service import Share, fold
+from lanman.service import Share
 
 log: Final = logging.getLogger("lanman.server")
 
@@ -126,13 +127,13 @@ class StateFile:
         """Forget what was changed of these settings and shares: somebody has just said what they are to be."""
         folded = {fold(name) for name in names}
         state = self._parsed(self._file.read())
-        if folded.isdisjoint(state.settings) and folded.isdisjoint(state.shares):
+        if state.settings.keys().isdisjoint(names) and folded.isdisjoint(state.shares):
             return
 
         def change(state: State) -> None:
-            for name in folded:
+            for name in names:
                 state.settings.pop(name, None)
-                state.shares.pop(name, None)
+                state.shares.pop(fold(name), None)
 
         self._update(change)
 

@@ -43,8 +43,12 @@ from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Final, TypeAlias
 
+from lanman.names import fold
 from lanman.server.effects import Effect
 from lanman.wire import Data
+
+# NTFS compares names of files by the same table.
+fold_name = fold
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -344,16 +348,3 @@ class CheckFolder(Effect[VolumeStat]):
     """Whether a share's folder is there and a directory; BAD_NETWORK_NAME if not."""
 
     root: str
-
-
-def fold_name(name: str) -> str:
-    """A file name as it is compared: each character by its own upper case, as NTFS does it. What would become longer
-    or ASCII stays as it is (ß, dotless i), so that names which differ to a Windows client differ here."""
-    if name.isascii():
-        return name.upper()
-    return "".join(map(_fold_character, name))
-
-
-def _fold_character(character: str) -> str:
-    upper = character.upper()
-    return character if len(upper) != 1 or (upper < "\x80" <= character) else upper

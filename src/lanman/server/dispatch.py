@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, TypeVar
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
+from lanman.names import fold
 from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
 from lanman.server.files.table import Files
 from lanman.server.files.target import DiskShare
@@ -46,7 +47,6 @@ from lanman.service import (
     State,
     TreeConnect,
     TreeDisconnected,
-    fold,
     unc_name,
 )
 from lanman.smb2.connection import Event as WireEvent

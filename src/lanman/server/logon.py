@@ -16,9 +16,10 @@ from lanman import codes
 from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Refused, Step
+from lanman.names import fold
 from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply, StepLogon
 from lanman.server.state import Context, WireSession
-from lanman.service import Limit, LimitReached, Reason, State, fold
+from lanman.service import Limit, LimitReached, Reason, State
 from lanman.smb2.constants import (
     SMB2_SESSION_FLAG_BINDING,
     SMB2_SESSION_FLAG_ENCRYPT_DATA,

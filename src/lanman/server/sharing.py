@@ -17,13 +17,14 @@ from dataclasses import replace
 from typing import Final
 
 from lanman import codes
+from lanman.names import fold
 from lanman.records import ShareInfo
 from lanman.server.changes import KEEPING_FAILED, EffectFailed, FindFolder, KeepShare, Work
 from lanman.server.configuration import is_comment
 from lanman.server.describe import SHI1005_FLAGS_ENCRYPT_DATA, UNLIMITED, local_path, share_flags
 from lanman.server.names import SHARE, is_valid
 from lanman.server.settings import BadMember
-from lanman.service import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share, fold
+from lanman.service import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share
 
 # 2.2.2.11: what ParmErr calls a bad member.
 NETNAME_PARM: Final = 1
@@ -38,7 +39,7 @@ MAX_USERS: Final = 0x7FFFFFFF
 _MAX_NAME: Final = 80
 
 # 3.1.4.7: these would stand in the way of the pipes and mailslots of old.
-_RESERVED: Final = frozenset({"pipe", "mailslot"})
+_RESERVED: Final = frozenset({"PIPE", "MAILSLOT"})  # as they are compared
 
 # 2.2.2.4: STYPE_CLUSTER_FS and its like, which are ignored.
 _CLUSTER_BITS: Final = 0x0E000000

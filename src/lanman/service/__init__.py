@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lanman.names import fold
 from lanman.service.events import (
     Event,
     FileClosed,
@@ -32,7 +33,6 @@ from lanman.service.nouns import (
     Share,
     State,
     TreeConnect,
-    fold,
     fold_client,
     is_member,
     unc_name,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from lanman.names import fold
+
 DIRECT_TCP: Final = "\\Device\\NetbiosSmb"  # the transport name that Windows gives SMB over TCP port 445
 
 # MS-SRVS 2.2.2.4: what a share is, and the bits that may be added to it.
@@ -21,11 +23,6 @@ STYPE_TEMPORARY: Final = 0x40000000
 STYPE_SPECIAL: Final = 0x80000000
 
 ADMINISTRATORS: Final = "Administrators"
-
-
-def fold(name: str) -> str:
-    """A name as it is compared: case does not count. (Case folding would join names that differ: ß and ss.)"""
-    return name.lower()
 
 
 def fold_client(name: str) -> str:

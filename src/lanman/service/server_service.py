@@ -21,6 +21,7 @@ from enum import Enum
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from lanman.names import fold
 from lanman.service.events import (
     Event,
     FileClosed,
@@ -46,7 +47,6 @@ from lanman.service.nouns import (
     Share,
     State,
     TreeConnect,
-    fold,
     fold_client,
     unc_name,
 )
