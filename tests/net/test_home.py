@@ -73,3 +73,11 @@ def test_where_it_is_looked_for(tmp_path: Path) -> None:
     assert found[0] == state
     assert Path("/run/lanman") in found
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("relative", ["", "state", "./state", "../state", "~/state"])
+def test_a_relative_state_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, relative: str) -> None:
+    """XDG Base Directory Specification: relative paths are invalid. They would mean whatever folder one is in."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert default_home(None, {"XDG_STATE_HOME": relative}).path == Path("/home/ann/.local/state/lanman")

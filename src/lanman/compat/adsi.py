@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -26,6 +25,7 @@ from lanman import codes
 from lanman.compat import _calls, _logins
 from lanman.compat._arguments import number, required
 from lanman.errors import LanmanError
+from lanman.net import child
 from lanman.records import FileInfo, ServerInfo, SessionInfo
 
 __all__ = [
@@ -323,10 +323,11 @@ class IADsFileServiceOperations(IADsFileService):
             raise _com_error(E_NOTIMPL, f"{self._host}: a Server service is started and stopped on its own machine")
 
     def _command(self, verb: str, code: int) -> None:
-        command = [sys.executable, "-m", "lanman", verb, "server"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise _win32_error(code, done.stderr.strip())
+        devnull, pipe = subprocess.DEVNULL, subprocess.PIPE
+        with child.start(verb, "server", stdin=devnull, stdout=devnull, stderr=pipe) as process:
+            _, said = process.communicate()
+        if process.returncode:
+            raise _win32_error(code, said.decode("utf-8", "replace").strip())
 
 
 class IADsSession(_Object):

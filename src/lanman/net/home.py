@@ -111,8 +111,9 @@ def default_home(explicit: str | None = None, environ: Mapping[str, str] = os.en
         return Home(Path(chosen).expanduser())
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return Home(SYSTEM_HOME)
-    state = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Home(Path(state) / "lanman")
+    # The specification says of a relative one: "consider the path invalid and ignore it".
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    return Home((state if state.is_absolute() else Path("~/.local/state").expanduser()) / "lanman")
 
 
 def client_homes(explicit: str | None = None, environ: Mapping[str, str] = os.environ) -> list[Home]:

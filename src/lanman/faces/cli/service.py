@@ -243,6 +243,8 @@ def list_started(call: Call) -> None:
 
 def start_service(call: Call, home: Home, words: Sequence[str]) -> None:
     """Start the Server of `home` in the background, and wait until it answers. Raises LanmanError."""
+    from lanman.net import child
+
     home.prepare()
     if is_running(home):
         raise LanmanError(
@@ -251,16 +253,16 @@ def start_service(call: Call, home: Home, words: Sequence[str]) -> None:
             hint="`lanman stop server` stops it.",
         )
     _progress(call, codes.message_text(3522, SERVICE))
-    environment = {name: value for name, value in os.environ.items() if name != "LANMAN_PASSWORD"}
     with open(home.path / LOG_NAME, "ab", opener=_private) as log:
         said_before = log.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lanman", "serve", f"--home={home.path}", *words],
+        process = child.start(
+            "serve",
+            f"--home={home.path}",
+            *words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
-            env=environment,
         )
     deadline = time.monotonic() + call.timeout
     with turning_when_slow("Waiting for the Server service", patience=SLOW) as look:
