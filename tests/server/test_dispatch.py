@@ -11,7 +11,7 @@ from lanman.auth.accounts import Accounts
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrFileClose, NetrSessionDel, NetrSessionEnum
 from lanman.server.dispatch import Limits, Settings, Timers
-from lanman.server.logon import Throttle
+from lanman.server.throttle import Throttle
 from lanman.service import LogonRefused, Reason, SessionClosed, SessionOpened
 from lanman.smb2.constants import (
     ANY_FILE_ID,
@@ -766,14 +766,3 @@ def test_timers() -> None:
     timers.expire(2.5)
     assert done == ["b"]
     assert timers.next() == 3
-
-
-def test_the_throttle_forgets() -> None:
-    throttle = Throttle()
-    assert throttle.refused("a", "ann", 0) == 0
-    assert throttle.refused("b", "ann", 1) == Throttle.FIRST
-    assert throttle.refused("c", "bob", 2) == 0
-    assert throttle.refused("a", "eve", 2 + Throttle.FORGET) == 0
-    for number in range(Throttle.KEYS + 10):
-        throttle.refused(f"10.0.0.{number}", "", 1000)
-    assert len(throttle._refusals) == Throttle.KEYS

@@ -81,6 +81,18 @@ class Acceptor:
             return len(self._mechanisms) > 1
         return self._mechanism is not self._ntlm
 
+    def claimed_account(self, token: bytes) -> str | None:
+        """Whose password the next `step` would judge, in one spelling however the client wrote it; None: nobody's."""
+        if self._mechanism is not self._ntlm or self._state not in (_State.RAW, _State.MECHANISM):
+            return None
+        try:
+            if self._state is _State.MECHANISM:
+                message = unpack(token)
+                token = message.response_token or b"" if isinstance(message, NegTokenResp) else b""
+            return self._ntlm.claimed_account(token)
+        except MalformedMessage:
+            return None
+
     def hint_token(self) -> bytes:
         """The NegTokenInit2 that lists the mechanisms, for the answer to SMB2 NEGOTIATE (MS-SMB2 3.3.5.4)."""
         return pack_init(NegTokenInit([oid for each in self._mechanisms for oid in each.oids]), hint=True)

@@ -117,6 +117,18 @@ class NtlmAcceptor:
             return Step(self._answer_negotiate(token, now))
         return Step(outcome=self._answer_authenticate(token))
 
+    def claimed_account(self, token: bytes) -> str | None:
+        """Whose password an AUTHENTICATE would prove: the account's name as its file has it, folded; the name as
+        claimed, without what follows an @, where there is no such account. None for no proof. Raises MalformedMessage.
+        """
+        if not self._challenge:
+            return None
+        message = AuthenticateMessage.unpack(token)
+        if message.is_anonymous:
+            return None
+        account = self._find(message.user_name)
+        return fold(account.name if account is not None else message.user_name.partition("@")[0][:MAX_NAME])
+
     def _answer_negotiate(self, token: bytes, now: float) -> bytes:
         # 3.2.5.1.1. Only the flags matter, and old clients send no more than those.
         expect(token, NEGOTIATE, 16)

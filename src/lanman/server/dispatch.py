@@ -29,10 +29,11 @@ from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
 from lanman.server.files.table import Files
 from lanman.server.files.target import DiskShare
 from lanman.server.handlers import COMMANDS, Command, Needs
-from lanman.server.logon import Logon, Throttle
+from lanman.server.logon import Logon
 from lanman.server.pipes import Pipes
 from lanman.server.shares import PipeShare
 from lanman.server.state import Context, Target, WireOpen, WireSession
+from lanman.server.throttle import Throttle, network_of
 from lanman.service import (
     STYPE_IPC,
     Event,
@@ -179,6 +180,7 @@ class ConnectionDispatch:
         self.connection_id = connection_id
         self.core = core
         self.address = address
+        self.network = network_of(address)
         self.client_name = unc_name(address)
         self.sessions: dict[int, WireSession] = {}
         self.logons: dict[int, Logon] = {}
@@ -584,7 +586,7 @@ class ServerDispatch:
         self.random = random
         self.wall_clock = wall_clock
         self.timers = Timers()
-        self.throttle = Throttle()
+        self.throttle = Throttle(random)
         self.connections: dict[int, ConnectionDispatch] = {}
         self.now = 0.0
         self._core = core

@@ -2,15 +2,13 @@
 
 A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a
 half-finished log-on is neither listed nor counted. The accounts are read from their file before every leg that could
-decide, so a password changed a moment ago counts. A refusal is told late, and later with every further one: nobody is
-ever locked out, and nobody else waits.
+decide, so a password changed a moment ago counts. When a password is judged, and when its refusal is told, is
+decided in `throttle`.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor
@@ -19,6 +17,7 @@ from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.names import fold
 from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply, StepLogon
 from lanman.server.state import Context, WireSession
+from lanman.server.throttle import Attempt
 from lanman.service import Limit, LimitReached, Reason, State
 from lanman.smb2.constants import (
     SMB2_SESSION_FLAG_BINDING,
@@ -43,37 +42,7 @@ class Logon:
     existing: WireSession | None = None
     busy: bool = False
     fresh: bool = True
-
-
-class Throttle:
-    """How long a refusal is held back: nothing for a slip, then ever longer for one address and for one user name.
-
-    It forgets a key that has been quiet for FORGET seconds, and the oldest when there are too many.
-    """
-
-    FORGET: Final = 300.0
-    FIRST: Final = 0.1
-    LONGEST: Final = 4.0
-    KEYS: Final = 8192
-
-    def __init__(self) -> None:
-        self._refusals: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def refused(self, address: str, user_name: str, now: float) -> float:
-        """Count a refusal; the seconds for which its answer is to be held back."""
-        counts = [self._count(f"address {address}", now)]
-        if user_name:
-            counts.append(self._count(f"user {fold(user_name)}", now))
-        worst = max(counts)
-        return 0.0 if worst == 1 else min(self.LONGEST, self.FIRST * 2.0 ** min(worst - 2, 10))
-
-    def _count(self, key: str, now: float) -> int:
-        count, at = self._refusals.pop(key, (0, now))
-        count = 1 if now - at > self.FORGET else count + 1
-        self._refusals[key] = (count, now)
-        if len(self._refusals) > self.KEYS:
-            self._refusals.popitem(last=False)
-        return count
+    attempt: Attempt | None = None
 
 
 def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outcome:
@@ -96,6 +65,14 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
         return _step(context, message, logon, context.now)
     logon.fresh = False
     logon.busy = True
+    return _decide(context, message, logon)
+
+
+def _decide(context: Context, message: SessionSetupRequest, logon: Logon) -> Outcome:
+    """A leg that may decide: read the accounts, wait for the turn of whose password it proves, then judge."""
+
+    def read() -> Outcome:
+        return Perform(ReadAccounts(), decide, lambda status, now: _abandon(context, logon, status))
 
     def decide(accounts: Accounts, now: float) -> Outcome:
         logon.acceptor.use_accounts(accounts)
@@ -103,14 +80,26 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
             wall = context.connection.server.wall_clock(now)
             leg = StepLogon(logon.acceptor, bytes(message.security_buffer), wall)
             return Perform(leg, go_on, lambda status, now: _abandon(context, logon, status))
+        account = logon.acceptor.claimed_account(bytes(message.security_buffer))
+        logon.attempt = None if account is None else logon.attempt or Attempt(context.connection.network, account)
+        if (waits := wait(now)) is not None:
+            return waits
         logon.busy = False
         return _step(context, message, logon, now)
+
+    def wait(now: float) -> Outcome | None:
+        if (attempt := logon.attempt) is None:
+            return None
+        at = context.connection.server.throttle.turn(attempt, now)
+        if attempt.displaced:
+            return _displaced(context, logon)
+        return Later(at, lambda then: wait(then) or read()) if at > now else None
 
     def go_on(step: Step, now: float) -> Outcome:
         logon.busy = False
         return _stepped(context, message, logon, step, now)
 
-    return Perform(ReadAccounts(), decide, lambda status, now: _abandon(context, logon, status))
+    return read()
 
 
 def _find_logon(context: Context) -> Logon | Reply:
@@ -162,6 +151,14 @@ def _abandon(context: Context, logon: Logon, status: int) -> Reply:
     return Reply(status)
 
 
+def _displaced(context: Context, logon: Logon) -> Reply:
+    """Too many attempts on that account wait for their turn; whether this one's password is right nobody has looked."""
+    connection = context.connection
+    user_name = logon.attempt.account if logon.attempt is not None else ""
+    connection.server.service.refuse_logon(connection.client_name, user_name, Reason.THROTTLED)
+    return _abandon(context, logon, codes.STATUS_REQUEST_NOT_ACCEPTED)
+
+
 def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Outcome:
     """3.3.5.5.3: the session goes, with all it has open if it was one already."""
     connection = context.connection
@@ -169,7 +166,8 @@ def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Ou
     malformed = refusal.status in (codes.STATUS_INVALID_PARAMETER, codes.STATUS_NOT_SUPPORTED)
     reason = Reason.MALFORMED if malformed else Reason.CREDENTIALS
     service.refuse_logon(connection.client_name, refusal.user_name, reason, refusal.reason)
-    delay = connection.server.throttle.refused(connection.address, refusal.user_name, now)
+    account = logon.attempt.account if logon.attempt is not None else None
+    delay = connection.server.throttle.refused(connection.network, account, now)
     connection.held_until = max(connection.held_until, now + delay)
 
     def answer(now: float) -> Outcome:

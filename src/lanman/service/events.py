@@ -29,6 +29,7 @@ class Reason(Enum):
     UNENCRYPTED = "encryption is required"
     LIMIT = "too many sessions"
     PAUSED = "server paused"
+    THROTTLED = "too many wrong passwords at once"
 
 
 @dataclass(slots=True)
