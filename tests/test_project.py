@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import lanman
 from lanman.faces.cli.main import VERBS
@@ -100,3 +102,14 @@ def test_demo_shows_what_it_promises() -> None:
     assert not re.search(r"^\\\\\S+ +bob ", after, re.MULTILINE)
     assert re.search(r"^\\\\\S+ +ann ", after, re.MULTILINE)
     assert "Traceback" not in shown
+
+
+def test_dependencies_are_those_that_the_tests_run_with() -> None:
+    """Each has an upper bound, and what is installed here lies below it: so the bounds are what was tested."""
+    project = PROJECT["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["kerberos"]]
+    declared += [*PROJECT["dependency-groups"]["dev"], *PROJECT["build-system"]["requires"]]
+    for requirement in map(Requirement, declared):
+        assert any(each.operator == "<" for each in requirement.specifier), requirement
+        if requirement.name != "hatchling" and (requirement.marker is None or requirement.marker.evaluate()):
+            assert importlib.metadata.version(requirement.name) in requirement.specifier, requirement

@@ -140,7 +140,9 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def expire(self, now: float) -> None:
-        while (at := self.next()) is not None and at <= now:
+        """Do what is due. What this itself puts off, to go on in the next turn of the event loop, is left for that."""
+        before = next(self._numbers)
+        while (at := self.next()) is not None and at <= now and self._heap[0][1] < before:
             heapq.heappop(self._heap)[2].action(now)
 
 

@@ -707,6 +707,10 @@ class LockElement:
 _LOCK: Final = struct.Struct("<HHI16s")
 _LOCK_ELEMENT: Final = struct.Struct("<QQI4x")
 
+# Ranges that one LOCK may name. The specification and Windows leave it to the size of the message: so many fit into the
+# 64 KiB of a request whose CreditCharge counts no payload (3.3.5.2.5). The Linux client sends a page of them at most.
+MAX_LOCK_ELEMENTS: Final = 65536 // _LOCK_ELEMENT.size
+
 
 @dataclass(slots=True)
 class LockRequest(Message):
@@ -729,6 +733,8 @@ class LockRequest(Message):
             size, count, sequence, file_id = _LOCK.unpack_from(pdu, HEADER_SIZE)
         except struct.error:
             raise MalformedMessage("LockRequest: cut short") from None
+        if count > MAX_LOCK_ELEMENTS:
+            raise MalformedMessage(f"LockRequest: {count} ranges; {MAX_LOCK_ELEMENTS} at most are taken")
         at = HEADER_SIZE + _LOCK.size
         elements = pdu[at : at + count * _LOCK_ELEMENT.size]
         if size != 48 or not count or len(elements) != count * _LOCK_ELEMENT.size:

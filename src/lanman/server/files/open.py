@@ -24,12 +24,12 @@ from lanman.server.disk_effects import (
     VolumeStat,
     WriteFile,
 )
-from lanman.server.effects import Outcome, Park, Perform, Reply
+from lanman.server.effects import Later, Outcome, Park, Perform, Reply
 from lanman.server.files import info, notify
 from lanman.server.files.access import READING, WRITING
 from lanman.server.files.copy import copy_request, resume_key
 from lanman.server.files.directory import Scan
-from lanman.server.files.locks import END, Lock
+from lanman.server.files.locks import END, MAX_WAITING, Lock
 from lanman.server.files.names import Refused, split_path, wire_name
 from lanman.server.files.oplocks import Oplock
 from lanman.server.files.security import security_descriptor
@@ -103,6 +103,9 @@ FSCTL_CREATE_OR_GET_OBJECT_ID: Final = 0x000900C0
 # The create options that FileModeInformation tells of (MS-FSCC 2.4.26).
 _MODE: Final = FILE_WRITE_THROUGH | FILE_SEQUENTIAL_ONLY | FILE_NO_INTERMEDIATE_BUFFERING | 0x30
 
+# Byte ranges that are locked or unlocked in one turn of the event loop.
+_SLICE: Final = 256
+
 _LOCK_FLAGS: Final = frozenset(
     kind | wait
     for kind in (SMB2_LOCKFLAG_SHARED_LOCK, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)
@@ -139,9 +142,10 @@ class DiskOpen(WireOpen):
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)
         self._scan: Scan | None = None
         self._watch: notify.Watch | None = None
-        self._parked_locks: list[Callable[[int, float], None]] = []
+        self._parked_locks: dict[Callable[[int, float], None], None] = {}
         self._on_closed: Callable[[FileStat | None, int, float], None] | None = None
         self._closed: tuple[FileStat | None, int] | None = None
+        self._released = False
 
     # --- reading and writing
 
@@ -216,31 +220,48 @@ class DiskOpen(WireOpen):
         self.state.changed_by(self, context.now)
         return self._lock(message.locks, context.now)
 
-    def _lock(self, elements: list[LockElement], now: float) -> Outcome:
-        granted: list[Lock] = []
-        for each in elements:
+    def _lock(self, elements: list[LockElement], now: float, granted: tuple[Lock, ...] = ()) -> Outcome:
+        """Take the ranges from where `granted` ends, a slice of them in one turn of the event loop."""
+        if self._released:
+            return Reply(codes.STATUS_FILE_CLOSED)
+        locks, taken = self.state.locks, list(granted)
+        for each in elements[len(granted) : len(granted) + _SLICE]:
+            if locks.is_full(self):
+                return self._give_back(taken, codes.STATUS_INSUFFICIENT_RESOURCES, now)
             exclusive = bool(each.flags & SMB2_LOCKFLAG_EXCLUSIVE_LOCK)
-            lock = self.state.locks.lock(self, each.offset, each.length, exclusive)
+            lock = locks.lock(self, each.offset, each.length, exclusive)
             if lock is not None:
-                granted.append(lock)
+                taken.append(lock)
             elif each.flags & SMB2_LOCKFLAG_FAIL_IMMEDIATELY:
                 # 3.3.5.14.2: all or none of them.
-                for taken in granted:
-                    self.state.locks.remove(taken)
-                if granted:
-                    self.state.retry_locks(now)
-                return Reply(codes.STATUS_LOCK_NOT_GRANTED)
+                return self._give_back(taken, codes.STATUS_LOCK_NOT_GRANTED, now)
             else:
                 return self._wait_for(each, exclusive)
         self._count_locks()
+        if len(taken) < len(elements):
+            return Later(now, lambda then: self._lock(elements, then, tuple(taken)))
         return Reply(message=LockResponse())
 
-    def _wait_for(self, element: LockElement, exclusive: bool) -> Park:
+    def _give_back(self, taken: list[Lock], status: int, now: float) -> Outcome:
+        """Take back what a request has got before it failed, a slice in one turn of the event loop."""
+        if self._released:
+            return Reply(status)
+        for _ in range(min(len(taken), _SLICE)):
+            self.state.locks.remove(taken.pop())
+        self._count_locks()
+        if taken:
+            return Later(now, lambda then: self._give_back(taken, status, then))
+        self.state.retry_locks(now)
+        return Reply(status)
+
+    def _wait_for(self, element: LockElement, exclusive: bool) -> Outcome:
         """Until the range is free, the client gives up, or the file is closed."""
+        if len(self.state.waiting_locks) >= MAX_WAITING:
+            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         resumed: list[Callable[[Outcome, float], None]] = []
 
         def finish(reply: Reply, now: float) -> None:
-            self._parked_locks.remove(end)
+            del self._parked_locks[end]
             resumed[0](reply, now)
 
         def granted(lock: Lock, now: float) -> None:
@@ -248,27 +269,29 @@ class DiskOpen(WireOpen):
             finish(Reply(message=LockResponse()), now)
 
         def end(status: int, now: float) -> None:
-            self.state.waiting_locks.remove(waiting)
+            self.state.waiting_locks.pop(waiting, None)
             finish(Reply(status), now)
 
         waiting = WaitingLock(self, element.offset, element.length, exclusive, granted)
 
         def start(resume: Callable[[Outcome, float], None]) -> None:
             resumed.append(resume)
-            self.state.waiting_locks.append(waiting)
-            self._parked_locks.append(end)
+            self.state.waiting_locks[waiting] = None
+            self._parked_locks[end] = None
 
         def cancel() -> None:
-            if waiting in self.state.waiting_locks:
-                self.state.waiting_locks.remove(waiting)
-                self._parked_locks.remove(end)
+            if self.state.waiting_locks.pop(waiting, self) is None:
+                del self._parked_locks[end]
 
         return Park(start, cancel)
 
-    def _unlock(self, elements: list[LockElement], now: float) -> Reply:
-        """3.3.5.14.1: one after the other, until one is wrong."""
+    def _unlock(self, elements: list[LockElement], now: float, done: int = 0) -> Outcome:
+        """3.3.5.14.1: one after the other, until one is wrong; a slice in one turn of the event loop."""
+        if self._released:
+            return Reply(codes.STATUS_FILE_CLOSED)
         status = codes.STATUS_SUCCESS
-        for each in elements:
+        following = elements[done : done + _SLICE]
+        for each in following:
             if each.flags != SMB2_LOCKFLAG_UNLOCK:
                 status = codes.STATUS_INVALID_PARAMETER
             elif not self.state.locks.unlock(self, each.offset, each.length):
@@ -276,6 +299,8 @@ class DiskOpen(WireOpen):
             if status:
                 break
         self._count_locks()
+        if not status and (done := done + len(following)) < len(elements):
+            return Later(now, lambda then: self._unlock(elements, then, done))
         self.state.retry_locks(now)
         return Reply(status, None if status else LockResponse())
 
@@ -478,7 +503,7 @@ class DiskOpen(WireOpen):
         target = split_path(new.name.removeprefix("\\"))
         if not self.path or not target:
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        if self.directory and self.server.files.below(self.root, self.path):
+        if self.directory and self.server.files.has_open_below(self.root, self.path):
             return Reply(codes.STATUS_ACCESS_DENIED)  # what is open below it would lose its way
         # It is as if the folder that takes the name in were opened for it.
         for each in self.server.files.at(self.root, target[:-1]):
@@ -504,9 +529,9 @@ class DiskOpen(WireOpen):
         old = self.path
         watches = self.server.files.watches
         what = notify.names_change(self.directory)
-        for each in self.state.opens:
+        for each in list(self.state.opens):
             if each.root == self.root and each.path == old:
-                each.path = path
+                self.server.files.moved(each, path)
                 each.opened.path = "/".join([self.root.rstrip("/"), *path])
         if old[:-1] == path[:-1]:
             watches.changed(self.root, old, notify.FILE_ACTION_RENAMED_OLD_NAME, what, now)
@@ -576,6 +601,7 @@ class DiskOpen(WireOpen):
             self._watch.end(codes.STATUS_NOTIFY_CLEANUP, now)
 
     def released(self) -> None:
+        self._released = True
         now = self.server.now
         if self._watch is not None:
             self.server.files.watches.remove(self._watch)

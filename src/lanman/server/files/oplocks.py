@@ -48,17 +48,26 @@ class Oplock:
     def excludes(self) -> bool:
         return self.level in ALONE
 
+    def grant(self, level: int) -> None:
+        """Its open has this oplock from now on."""
+        self._become(level, None)
+
+    def _become(self, level: int, breaking_to: int | None) -> None:
+        before = self.level, self.breaking_to is not None
+        self.level, self.breaking_to = level, breaking_to
+        self._open.state.oplock_changed(self._open, before, (level, breaking_to is not None))
+
     def break_to(self, level: int, now: float) -> None:
         """Take it back, down to that level; nothing if that is under way. 3.3.4.6."""
         if self.breaking_to is not None or self.level <= level:
             return
         connection = self._open.connection
         if self.excludes:
-            self.breaking_to = level
+            self._become(self.level, level)
             timers = connection.server.timers
             self._timer = timers.at(now + BREAK_TIMEOUT, self._timed_out)
         else:
-            self.level = level  # note 218: level II is gone when the client is told
+            self._become(level, None)  # note 218: level II is gone when the client is told
         notification = OplockBreak(level, self._open.file_id)
         connection.core.send_oplock_break(notification, session_id=self._open.opened.session.session_id)
         connection.server.mark_ready(connection)
@@ -76,8 +85,7 @@ class Oplock:
         self._settle(SMB2_OPLOCK_LEVEL_NONE)
 
     def _settle(self, level: int) -> None:
-        self.level = level
-        self.breaking_to = None
+        self._become(level, None)
         if self._timer is not None:
             self._timer.cancelled = True
             self._timer = None

@@ -7,6 +7,7 @@ something of it is open, or its name is about to go.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _SHARED: Final = ((READING, FILE_SHARE_READ), (WRITING, FILE_SHARE_WRITE), (DELETE, FILE_SHARE_DELETE))
 _COUNTS: Final = READING | WRITING | DELETE
+_CACHING: Final = (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 
 
 def shares_conflict(access: int, share: int, other_access: int, other_share: int) -> bool:
@@ -58,18 +60,48 @@ class WaitingLock:
         self.granted = granted
 
 
+@dataclass(slots=True)
+class _Modes:
+    """What the opens of one file have been granted and what they share, in numbers: how many have each of the three
+    rights, and how many withhold each from the others. Opens that only ask for attributes do not count."""
+
+    having: list[int] = field(default_factory=lambda: [0] * len(_SHARED))
+    withholding: list[int] = field(default_factory=lambda: [0] * len(_SHARED))
+
+    def count(self, access: int, share: int, difference: int) -> None:
+        if access & _COUNTS:
+            for number, (rights, allowed) in enumerate(_SHARED):
+                self.having[number] += difference * bool(access & rights)
+                self.withholding[number] += difference * (not share & allowed)
+
+    def conflict(self, access: int, share: int) -> bool:
+        """Whether one of them cannot be at once with this open: `shares_conflict` of all of them."""
+        return bool(access & _COUNTS) and any(
+            (access & rights and self.withholding[number]) or (not share & allowed and self.having[number])
+            for number, (rights, allowed) in enumerate(_SHARED)
+        )
+
+
 class FileState:
-    """One file of which something is open."""
+    """One file of which something is open.
+
+    What one more open must know of the others is kept in numbers and by what they cache, so that it costs the same
+    however many there are.
+    """
 
     def __init__(self, files: Files, identity: tuple[int, int]) -> None:
         self.files = files
         self.identity = identity
-        self.opens: list[DiskOpen] = []
+        self.opens: dict[DiskOpen, None] = {}
         self.delete_pending = False
         self.removing = 0  # closes under way that take the name away
         self.locks = Locks()
-        self.waiting_locks: list[WaitingLock] = []
-        self._waiting: list[Callable[[float], None]] = []
+        self.waiting_locks: dict[WaitingLock, None] = {}
+        self._modes = _Modes()
+        self._with_contents = 0  # opens that are not for attributes alone
+        self._caching: dict[int, dict[DiskOpen, None]] = {level: {} for level in _CACHING}
+        self._breaking = dict.fromkeys(_CACHING, 0)
+        self._waiting: dict[Callable[[float], None], None] = {}
 
     # --- opening and closing ---
 
@@ -77,62 +109,85 @@ class FileState:
         """Whether one more open fits: a status, or None if it is to ask again when it is woken (`wait`)."""
         if self.delete_pending or self.removing:
             return codes.STATUS_DELETE_PENDING
-        violation = any(shares_conflict(access, share, each.access, each.share_access) for each in self.opens)
+        violation = self._modes.conflict(access, share)
         if is_stat_only(access) and not overwrites:
             return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
         level = SMB2_OPLOCK_LEVEL_NONE if overwrites else SMB2_OPLOCK_LEVEL_II
-        must_wait = False
-        for each in list(self.opens):
-            oplock = each.oplock
-            if oplock.level == SMB2_OPLOCK_LEVEL_BATCH or (oplock.excludes and not violation):
-                oplock.break_to(level, now)
-                must_wait = True
-            elif oplock.level == SMB2_OPLOCK_LEVEL_II and overwrites and not violation:
-                oplock.break_to(SMB2_OPLOCK_LEVEL_NONE, now)
-        if must_wait:
+        self._break(SMB2_OPLOCK_LEVEL_BATCH, level, now)
+        if not violation:
+            self._break(SMB2_OPLOCK_LEVEL_EXCLUSIVE, level, now)
+            if overwrites:
+                self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now)
+        if self._breaking[SMB2_OPLOCK_LEVEL_BATCH] or (self._breaking[SMB2_OPLOCK_LEVEL_EXCLUSIVE] and not violation):
             return None
         return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
 
+    def _break(self, held: int, level: int, now: float, but: DiskOpen | None = None) -> None:
+        """Take back all oplocks of a level, down to another."""
+        for each in list(self._caching[held]):
+            if each is not but:
+                each.oplock.break_to(level, now)
+
+    def oplock_changed(self, wire_open: DiskOpen, before: tuple[int, bool], after: tuple[int, bool]) -> None:
+        """An open's oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
+        for (level, breaking), difference in ((before, -1), (after, 1)):
+            if level == SMB2_OPLOCK_LEVEL_NONE:
+                continue
+            if breaking:
+                self._breaking[level] += difference
+            elif difference > 0:
+                self._caching[level][wire_open] = None
+            else:
+                del self._caching[level][wire_open]
+
     def wait(self, again: Callable[[float], None]) -> Callable[[], None]:
         """Call it when an oplock has been given back or an open is gone; the result takes that back."""
-        self._waiting.append(again)
+        self._waiting[again] = None
 
         def forget() -> None:
-            if again in self._waiting:
-                self._waiting.remove(again)
+            self._waiting.pop(again, None)
             self.tidy()
 
         return forget
 
     def wake(self, now: float) -> None:
         """Something has changed that those may wait for who were not admitted."""
-        waiting, self._waiting = self._waiting, []
+        if self._breaking[SMB2_OPLOCK_LEVEL_BATCH] and not (self.delete_pending or self.removing):
+            return  # all of them would go on waiting
+        waiting, self._waiting = self._waiting, {}
         for again in waiting:
             again(now)
         self.tidy()
 
     def enter(self, wire_open: DiskOpen) -> None:
         """It is open."""
-        self.opens.append(wire_open)
+        self.opens[wire_open] = None
+        self._modes.count(wire_open.access, wire_open.share_access, 1)
+        self._with_contents += not is_stat_only(wire_open.access)
+        self.files.entered(wire_open)
 
     def grant(self, wire_open: DiskOpen, wanted: int) -> int:
         """The oplock that an open gets of the one it wants (MS-FSA 2.1.5.18.1)."""
         if wanted not in (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH):
             return SMB2_OPLOCK_LEVEL_NONE
-        others = any(each is not wire_open and not is_stat_only(each.access) for each in self.opens)
+        others = self._with_contents > (not is_stat_only(wire_open.access))
         level = SMB2_OPLOCK_LEVEL_II if others else wanted
         if level == SMB2_OPLOCK_LEVEL_II and self.locks:
             level = SMB2_OPLOCK_LEVEL_NONE
-        wire_open.oplock.level = level
+        wire_open.oplock.grant(level)
         return level
 
     def leave(self, wire_open: DiskOpen, now: float) -> bool:
         """It is closed. Whether the file is to go now: it was the last one, and the file is to be deleted."""
-        self.opens.remove(wire_open)
+        del self.opens[wire_open]
+        self._modes.count(wire_open.access, wire_open.share_access, -1)
+        self._with_contents -= not is_stat_only(wire_open.access)
+        self.files.left(wire_open)
         wire_open.oplock.release()
         if wire_open.delete_on_close:
             self.delete_pending = True
-        self.waiting_locks = [each for each in self.waiting_locks if each.owner is not wire_open]
+        for each in [each for each in self.waiting_locks if each.owner is wire_open]:
+            del self.waiting_locks[each]
         if self.locks.release(wire_open):
             self.retry_locks(now)
         deletes = self.delete_pending and not self.opens
@@ -153,17 +208,17 @@ class FileState:
 
     def changed_by(self, wire_open: DiskOpen, now: float) -> None:
         """Its contents change: what others have cached of it is no longer right."""
-        if len(self.opens) > 1:
-            for each in list(self.opens):
-                if each is not wire_open and each.oplock.level == SMB2_OPLOCK_LEVEL_II:
-                    each.oplock.break_to(SMB2_OPLOCK_LEVEL_NONE, now)
+        if self._caching[SMB2_OPLOCK_LEVEL_II]:
+            self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now, but=wire_open)
 
     def retry_locks(self, now: float) -> None:
         """A range is free again: whoever waits for it has it now, first come first served."""
         for each in list(self.waiting_locks):
+            if self.locks.is_full(each.owner):
+                continue
             granted = self.locks.lock(each.owner, each.offset, each.length, each.exclusive)
             if granted is not None:
-                self.waiting_locks.remove(each)
+                del self.waiting_locks[each]
                 each.granted(granted, now)
 
 
@@ -174,6 +229,7 @@ class Files:
         self.server = server
         self.watches = Watches()
         self._states: dict[tuple[int, int], FileState] = {}
+        self._names: dict[str, _Name] = {}
 
     def state(self, identity: tuple[int, int]) -> FileState:
         """The state of a file, whether or not it has one yet."""
@@ -189,26 +245,40 @@ class Files:
     def find(self, identity: tuple[int, int]) -> FileState | None:
         return self._states.get(identity)
 
-    def below(self, root: str, path: Path) -> list[DiskOpen]:
-        """What is open in the directory `path` of the folder `root`, at any depth."""
-        wanted = [fold_name(name) for name in path]
-        depth = len(wanted)
-        return [
-            each
-            for state in self._states.values()
-            for each in state.opens
-            if each.root == root and len(each.path) > depth and [fold_name(n) for n in each.path[:depth]] == wanted
-        ]
+    def entered(self, wire_open: DiskOpen) -> None:
+        """Something is open by its path."""
+        self._names.setdefault(wire_open.root, _Name()).put(_folded(wire_open.path), wire_open)
+
+    def left(self, wire_open: DiskOpen) -> None:
+        """It is so no more."""
+        top = self._names[wire_open.root]
+        top.take(_folded(wire_open.path), wire_open)
+        if not top.count:
+            del self._names[wire_open.root]
+
+    def moved(self, wire_open: DiskOpen, path: Path) -> None:
+        """It has been renamed."""
+        self.left(wire_open)
+        wire_open.path = path
+        self.entered(wire_open)
+
+    def has_open_below(self, root: str, path: Path) -> bool:
+        """Whether anything is open in the directory `path` of the folder `root`, at any depth."""
+        found = self._find_name(root, path)
+        return found is not None and found.count > len(found.opens)
 
     def at(self, root: str, path: Path) -> list[DiskOpen]:
         """What is open by exactly that path."""
-        wanted = [fold_name(name) for name in path]
-        return [
-            each
-            for state in self._states.values()
-            for each in state.opens
-            if each.root == root and len(each.path) == len(wanted) and [fold_name(n) for n in each.path] == wanted
-        ]
+        found = self._find_name(root, path)
+        return list(found.opens) if found is not None else []
+
+    def _find_name(self, root: str, path: Path) -> _Name | None:
+        found = self._names.get(root)
+        for name in path:
+            if found is None:
+                return None
+            found = found.below.get(fold_name(name))
+        return found
 
     def end_watches(self, root: str, path: Path, now: float) -> None:
         """A directory is to be deleted: who watches it hears no more (MS-FSA 2.1.5.15.3)."""
@@ -216,9 +286,40 @@ class Files:
 
     def is_going(self, root: str, path: Path) -> bool:
         """Whether a file of that name is to be deleted."""
-        wanted = [fold_name(name) for name in path]
-        return any(
-            (state.delete_pending or state.removing)
-            and any(each.root == root and [fold_name(name) for name in each.path] == wanted for each in state.opens)
-            for state in self._states.values()
-        )
+        return any(each.state.delete_pending or each.state.removing for each in self.at(root, path))
+
+
+@dataclass(slots=True)
+class _Name:
+    """A name below a share's folder by which something is open, or of a directory with such a name in it.
+
+    `count` is how many opens there are here and below.
+    """
+
+    opens: dict[DiskOpen, None] = field(default_factory=dict)
+    below: dict[str, _Name] = field(default_factory=dict)
+    count: int = 0
+
+    def put(self, path: Path, wire_open: DiskOpen) -> None:
+        name = self
+        name.count += 1
+        for part in path:
+            name = name.below.setdefault(part, _Name())
+            name.count += 1
+        name.opens[wire_open] = None
+
+    def take(self, path: Path, wire_open: DiskOpen) -> None:
+        name = self
+        name.count -= 1
+        for part in path:
+            following = name.below[part]
+            following.count -= 1
+            if not following.count:
+                del name.below[part]  # and all that is below it, which is this path alone
+                return
+            name = following
+        del name.opens[wire_open]
+
+
+def _folded(path: Path) -> Path:
+    return tuple(map(fold_name, path))
