@@ -73,7 +73,7 @@ def test_a_program_that_answers_for_ever(server: Command) -> None:
         (r"session \\ /delete /y", 3870, 1),
         ("file 7x /close", 3960, 1),
         ("file /close", 3503, 1),
-        ("file 7 8 /close", 3503, 1),
+        ("file 7 8", 3503, 1),
         ("file 7 /close --user ann", 3510, 1),
         ("file 7 /close /frob", 3506, 1),
         ("file 9 /close", 2314, 2),

@@ -82,6 +82,29 @@ def test_close_one(command: Command) -> None:
     assert len(command.manager.opened) == 2
 
 
+@pytest.mark.parametrize("words", ["file 1140850707 1140850711 /close", "file /c 1140850711 1140850707 1140850711"])
+def test_close_several(command: Command, words: str) -> None:
+    command.manager.opened = some_files()
+    result = command(words)
+    assert (result.status, result.out, result.err) == (0, "The command completed successfully.\n\n", "")
+    assert [entry.id for entry in command.manager.opened] == [4294967295]
+
+
+def test_close_several_of_which_one_is_not_open(command: Command) -> None:
+    command.manager.opened = some_files()
+    result = command("file 7 1140850711 /close --json")
+    assert result.status == 2
+    assert [(one["id"], one["path"], one["error"]) for one in json.loads(result.out)["closed"]] == [
+        (7, None, 2314),
+        (1140850711, r"C:\data\projects\2024\quarters\budget-final.xlsx", None),
+    ]
+    assert "7:\nThere is not an open file with that identification number." in result.err
+    assert [entry.id for entry in command.manager.opened] == [1140850707, 4294967295]
+    # One that is no number closes none.
+    assert command("file 1140850707 x /close").status == 1
+    assert len(command.manager.opened) == 2
+
+
 @pytest.mark.parametrize("words", ["file /close", "file 7 8", "file 7 --user ann"])
 def test_wrong_syntax(command: Command, words: str) -> None:
     result = command(words)

@@ -218,7 +218,7 @@ def _arguments(name: str, arguments: Sequence[str], current: str) -> Iterator[tu
         yield from ((shell, "") for shell in SCRIPTS if shell.startswith(current))
     elif name == "session" and place == 0:
         yield from _clients(current)
-    elif name == "file" and place == 0:
+    elif name == "file":
         yield from _asked("files", current)
     elif name == "share" and place == 0:
         yield from _asked("shares", current)

@@ -41,27 +41,35 @@ PERMISSIONS: Final = (
     syntax="lanman file [ID [/CLOSE]] [/CLOSE [/Y]] [--path GLOB] [--user NAME] [--client NAME]",
     about=r"""
 Lists the files, pipes and devices that are open through a Server service. With an ID, shows one; /CLOSE closes
-it and removes its locks. The filters choose what is listed; with /CLOSE and no ID, all that they choose is closed.
-In a GLOB, * and ? match slashes as well, letter case does not count, and / means \ too.
+it and removes its locks, and so for several IDs. The filters choose what is listed; with /CLOSE and no ID, all that
+they choose is closed. In a GLOB, * and ? match slashes as well, letter case does not count, and / means \ too.
 """,
     examples=r"""
 lanman file -S fs1 --path '*.xlsx'  who has a workbook open
 lanman file 1140850707 /close       close one file
+lanman file 12 13 /close            close two
 lanman file --user bob /close       close what bob has open, after asking
 """,
 )
-@click.argument("id", required=False)
+@click.argument("ids", nargs=-1)
 @net_option("--close", is_flag=True, help="close it, or all that the filters choose")
 @click.option("--path", metavar="GLOB", help="only what has such a path")
 @click.option("--user", metavar="NAME", help="only what this user has opened")
 @click.option("--client", metavar="NAME", help="only what was opened from this client")
-def file(call: Call, id: str | None, close: bool, path: str | None, user: str | None, client: str | None) -> int | None:
+def file(
+    call: Call, ids: tuple[str, ...], close: bool, path: str | None, user: str | None, client: str | None
+) -> int | None:
     filters = {"path": path, "user": user, "client": None if client is None else computer_name(client)}
     filtered = any(value is not None for value in filters.values())
-    if id is not None:
+    if ids:
         if filtered:
             raise DialectError(3510, hint="An ID names one file: give it without --path, --user and --client.")
-        (close_one if close else show_one)(call, file_id(id))
+        wanted = list(dict.fromkeys(map(file_id, ids)))
+        if len(ids) > 1 and not close:
+            raise DialectError(3503, hint="One file is shown at a time. Several IDs go with /CLOSE.")
+        if len(wanted) > 1:
+            return close_listed(call, wanted)
+        (close_one if close else show_one)(call, wanted[0])
         return None
     if close:
         if not filtered:
@@ -156,6 +164,11 @@ def close_one(call: Call, id: int) -> None:
         _show(call, server, entry, error=None)
 
 
+def close_listed(call: Call, ids: Sequence[int]) -> int | None:
+    """Close the files of these numbers. Each of them was named, so nothing is asked, as with one."""
+    return _close_and_report(call, call.server, [FileInfo(id) for id in ids], look_again=False)
+
+
 def close_many(call: Call, filters: dict[str, Any]) -> int | None:
     server, entries = asyncio.run(_files(call, filters))
     if not entries:
@@ -168,9 +181,13 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
         call.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))
     if not call.confirm("Do you want to continue this operation?", default=False):
         return output.EXIT_ERROR
+    return _close_and_report(call, server, entries, look_again=asked)
+
+
+def _close_and_report(call: Call, server: str | None, entries: list[FileInfo], *, look_again: bool) -> int | None:
     fates: list[LanmanError | None] = []
     try:
-        asyncio.run(_close(call, entries, fates, look_again=asked))
+        server = asyncio.run(_close(call, entries, fates, look_again=look_again))
     except KeyboardInterrupt:
         _report_broken_off(call, server, entries, fates)
         raise
@@ -189,28 +206,30 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
     return statuses[0] if statuses else None
 
 
-async def _close(call: Call, entries: Sequence[FileInfo], fates: list[LanmanError | None], *, look_again: bool) -> None:
-    """Close each, and go on when one fails; `fates` gets an error or None for each.
+async def _close(call: Call, entries: list[FileInfo], fates: list[LanmanError | None], *, look_again: bool) -> str:
+    """Close each, and go on when one fails; `fates` gets an error or None for each. Gives the server's name.
 
-    With `look_again`, a number that has come to mean another file since the list was shown is left alone.
+    With `look_again`, a number that has come to mean another file since the list was shown is left alone. Of an entry
+    with no more than its number, the rest is filled in.
     """
     async with call.manager() as manager:
         with Progress("Closing files", len(entries)) as progress:
-            for entry in entries:
+            for place, entry in enumerate(entries):
                 try:
                     now = await manager.file(entry.id or 0) if look_again else entry
                     if (now.path, now.user_name) != (entry.path, entry.user_name):
                         raise no_such_file(entry.id or 0)
-                    await manager.close_file(entry.id or 0)
+                    entries[place] = await manager.close_file(entry.id or 0)
                 except LanmanError as error:
                     fates.append(error)
                 else:
                     fates.append(None)
                 progress.advance()
+        return manager.server
 
 
 def _report_broken_off(
-    call: Call, server: str, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]
+    call: Call, server: str | None, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]
 ) -> None:
     """Say which files were closed before somebody broke off the work."""
     if call.format is not Format.TABLE:
@@ -226,7 +245,9 @@ def _report_broken_off(
             output.complain([title, "", *(f"    {_which(entry)}" for entry in files), ""])
 
 
-def _emit_closed(call: Call, server: str, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]) -> None:
+def _emit_closed(
+    call: Call, server: str | None, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]
+) -> None:
     records = [
         {**output.fields(entry, FIELDS), "error": None if error is None else error.code}
         for entry, error in zip(entries, fates, strict=True)
@@ -238,4 +259,4 @@ def _emit_closed(call: Call, server: str, entries: Sequence[FileInfo], fates: Se
 
 
 def _which(entry: FileInfo) -> str:
-    return escape(f"{entry.id}, {entry.path or ''}")
+    return escape(", ".join([str(entry.id), *([entry.path] if entry.path else [])]))
