@@ -17,6 +17,7 @@ from lanman import codes
 from lanman.net.disk import files as files_module
 from lanman.net.disk import folders, system
 from lanman.net.disk.files import Files
+from lanman.net.disk.guard import Guard
 from lanman.net.disk.system import Refused, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
@@ -35,9 +36,8 @@ class World:
 
     def keep_out_of(self, directory: Path) -> None:
         """As the Server keeps its clients out of its home."""
-        found = directory.stat()
         self.files.close_all()
-        self.files = Files(limit=1000, private=frozenset({(found.st_dev, found.st_ino)}))
+        self.files = Files(limit=1000, guard=Guard([directory]))
 
     def open(self, *path: str, **more: Any) -> Opened:
         return self.files.open(OpenFile(str(self.root), path, **more))

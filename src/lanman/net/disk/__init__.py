@@ -3,6 +3,7 @@
     pool        threads, in lanes that cannot block each other
     files       handles, and what is done with them
     folders     finding a path below a share's folder without leaving it
+    guard       what no client gets into: the Server's home, /proc and its like
     names       a name on the wire and on the disk
     attributes  what SMB knows about a file and POSIX does not
     system      what is Linux's alone
@@ -26,6 +27,7 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
 from lanman.net.disk.files import Files
+from lanman.net.disk.guard import Guard
 from lanman.net.disk.pool import Job, Pool
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects
@@ -108,8 +110,7 @@ class Disk:
         self._waking = False
         self._all_done: asyncio.Future[None] | None = None
         # A handle takes up to two descriptors, its own and that of its directory.
-        kept_out = frozenset((found.st_dev, found.st_ino) for found in map(os.stat, private))
-        self.files = files = Files(max(_FEW, (_descriptors() - _RESERVED) // 2), kept_out)
+        self.files = files = Files(max(_FEW, (_descriptors() - _RESERVED) // 2), Guard(private))
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             ReadAccounts: self._read_accounts,
             StepLogon: lambda effect: effect.acceptor.step(effect.token, effect.wall),

@@ -22,7 +22,8 @@ from typing import Final
 
 from lanman import codes
 from lanman.net.disk import attributes
-from lanman.net.disk.folders import Folder, Found, Identity, closing
+from lanman.net.disk.folders import Folder, Found, closing
+from lanman.net.disk.guard import Guard, Identity
 from lanman.net.disk.names import disk_path, wire_name, wire_path
 from lanman.net.disk.system import (
     NAMING,
@@ -129,9 +130,9 @@ class _Scan:
 class Files:
     """The handles, and what is done with them."""
 
-    def __init__(self, limit: int, private: frozenset[Identity] = frozenset()) -> None:
+    def __init__(self, limit: int, guard: Guard | None = None) -> None:
         self._limit = limit
-        self._private = private
+        self._guard = guard or Guard()
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._folders: dict[str, Folder] = {}
@@ -161,7 +162,7 @@ class Files:
 
     def _folder(self, root: str) -> Folder:
         with self._lock:
-            return self._folders.setdefault(root, Folder(root, self._private))
+            return self._folders.setdefault(root, Folder(root, self._guard))
 
     @contextmanager
     def _using(self, number: int) -> Iterator[Handle]:
@@ -469,7 +470,9 @@ class Files:
 
     def check_folder(self, effect: effects.CheckFolder) -> VolumeStat:
         try:
-            with self._folder(effect.root).opened() as root:
+            folder = self._folder(effect.root)
+            with folder.opened() as root:
+                folder.guard.check(root, facts(root))
                 return _volume(root)
         except Refused:
             raise Refused(codes.STATUS_BAD_NETWORK_NAME) from None

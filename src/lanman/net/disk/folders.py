@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lanman import codes
+from lanman.net.disk.guard import Guard, Identity
 from lanman.net.disk.names import wire_name
 from lanman.net.disk.system import (
     NAMING,
@@ -52,8 +53,6 @@ _TICK: Final = 20_000_000
 
 _NAMES_KEPT: Final = 500_000
 _DIRECTORIES_KEPT: Final = 1000
-
-Identity = tuple[int, int]
 
 
 @contextmanager
@@ -182,7 +181,7 @@ class Folder:
     """A share's folder on the disk. The path that the administrator gave may itself lead over links."""
 
     path: str
-    private: frozenset[Identity] = frozenset()  # directories that nothing is opened in, wherever the share begins
+    guard: Guard = field(default_factory=Guard)
     names: NameCache = field(default_factory=NameCache)
     changing: threading.Lock = field(default_factory=threading.Lock)  # held while a name is looked for and then taken
 
@@ -217,8 +216,9 @@ class Folder:
                 os.close(found.take_descriptor())
                 found.descriptor = self._follow(root, found.path, 0)
                 found.there = facts(found.descriptor)
-                self._keep_out(_directory_of(found.descriptor))
-            self._keep_out(found.there.identity)
+                if (directory := _directory_of(found.descriptor)) is not None:
+                    self.guard.check_identity(directory)
+            self.guard.check(found.descriptor, found.there, root)
             if not is_shareable(found.there.mode):
                 raise Refused(codes.STATUS_ACCESS_DENIED)
         except BaseException:
@@ -266,15 +266,11 @@ class Folder:
         """A handle of a directory, for the caller to close, and its path as the disk has it."""
         directory, real = self._walk(root, path)
         try:
-            self._keep_out(facts(directory).identity)
+            self.guard.check(directory, facts(directory), root)
         except BaseException:
             os.close(directory)
             raise
         return directory, real
-
-    def _keep_out(self, directory: Identity | None) -> None:
-        if directory in self.private:
-            raise Refused(codes.STATUS_ACCESS_DENIED)
 
     def _walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...]]:
         if can_resolve_beneath():
@@ -328,6 +324,7 @@ class Folder:
         try:
             with self.opened() as root, closing(self._follow(root, path, 0)) as descriptor:
                 there = facts(descriptor)
+                self.guard.check(descriptor, there, root)
         except (OSError, Refused):
             return None
         return there if is_shareable(there.mode) else None

@@ -116,6 +116,10 @@ _syscall: Final = _function("syscall", ctypes.c_long, _int, _bytes, _bytes, ctyp
 _statx: Final = _function("statx", _int, _bytes, _int, ctypes.c_uint, ctypes.c_char_p)
 _renameat2: Final = _function("renameat2", _int, _bytes, _int, _bytes, ctypes.c_uint)
 _fallocate: Final = _function("fallocate", _int, _int, ctypes.c_int64, ctypes.c_int64)
+_fstatfs: Final = _function("fstatfs", _int, ctypes.c_char_p)
+
+# `f_type` is the first member of struct statfs: a word, on s390 half of one.
+_STATFS_TYPE: Final = struct.Struct("=I" if _LINUX and os.uname().machine.startswith("s390") else "@L")
 
 
 def _error() -> OSError:
@@ -255,6 +259,16 @@ def _plain_facts(directory: int, name: bytes) -> Facts:
         found.st_ctime_ns,
         found.st_mtime_ns,
     )
+
+
+def file_system_type(descriptor: int) -> int | None:
+    """`f_type` of the file system that what is open lies on (statfs(2)), 32 bits; None where there is no such thing."""
+    if _fstatfs is None:
+        return None
+    buffer = _buffer.raw
+    if _fstatfs(descriptor, buffer) != 0:
+        raise _error()
+    return int(_STATFS_TYPE.unpack_from(buffer)[0]) & 0xFFFFFFFF
 
 
 def rename_to_nothing(source: int, name: bytes, target: int, new_name: bytes) -> None:

@@ -1,0 +1,152 @@
+"""What no client gets into, whatever folder is shared: the Server's home, and file systems that are no storage.
+
+The rules:
+
+* **The home**, at any depth: a directory or file in it is known by its device and inode, so that neither a link, a hard
+  link nor a bind mount leads there; and what lies on the home's device is looked at from below, directory by directory
+  up to the root of the machine, so that it does not matter how much lies in the home.
+* **proc, sysfs, debugfs, cgroup and their like** show the kernel and its processes, the Server's own memory among them.
+  They are refused by the type that the kernel gives for what is open (fstatfs(2)), wherever they are mounted. What is
+  mounted below one of them is found from below as well: a path that leaves the device of the share's folder is followed
+  upwards again.
+* A tmpfs is storage. Devices, FIFOs and sockets are refused by their file type (`is_shareable`), on any file system.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lanman import codes
+from lanman.net.disk.system import O_PATH, Facts, Refused, facts, file_system_type
+
+Identity = tuple[int, int]
+
+# f_type of statfs(2), of what is no storage (linux/magic.h, and the file systems' own sources).
+# fmt: off
+NO_STORAGE: Final = {
+    0x9FA0: "proc", 0x62656572: "sysfs", 0x64626720: "debugfs", 0x74726163: "tracefs", 0x73636673: "securityfs",
+    0x27E0EB: "cgroup", 0x63677270: "cgroup2", 0x62656570: "configfs", 0xCAFE4A11: "bpf", 0x6165676C: "pstore",
+    0xDE5E81E4: "efivarfs", 0x42494E4D: "binfmt_misc", 0x1CD1: "devpts", 0x19800202: "mqueue",
+    0x958458F6: "hugetlbfs", 0x65735543: "fusectl", 0x6E736673: "nsfs", 0x50494446: "pidfs", 0x50495045: "pipefs",
+    0x534F434B: "sockfs", 0x09041934: "anon_inodefs", 0x62646576: "bdev", 0x67596969: "rpc_pipefs",
+    0x6E667364: "nfsd", 0xF97CFF8C: "selinuxfs", 0x43415D53: "smackfs", 0x5A3C69F0: "apparmorfs",
+    0xABBA1974: "xenfs", 0x07655821: "resctrl", 0x6C6F6F70: "binderfs", 0x444D4142: "dma-buf",
+    0x5345434D: "secretmem", 0x454D444D: "devmem", 0x9FA1: "openpromfs", 0x9FA2: "usbfs", 0x0BAD1DEA: "futexfs",
+    0x73727279: "spufs", 0x4F504E50: "openpromfs", 0x474D454D: "guest-memfd",
+}
+# fmt: on
+
+# A change this many nanoseconds ago may not show in a directory's time, which moves in ticks of the kernel's clock.
+_TICK: Final = 20_000_000
+
+# How much of a home is known by device and inode. Deeper than anybody's is, shallower than a disk in its place.
+_MOST_KNOWN: Final = 20_000
+
+# As deep as a path of PATH_MAX can lead.
+_MOST_STEPS: Final = 4096
+
+
+def no_storage(descriptor: int) -> str:
+    """What a file system is called that shows no stored files; "" for one that does, or where that is not known."""
+    kind = file_system_type(descriptor)
+    return "" if kind is None else NO_STORAGE.get(kind, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """A private directory with all that is in it, as it was read."""
+
+    identities: frozenset[Identity] = frozenset()
+    devices: frozenset[int] = frozenset()
+    times: tuple[tuple[str, int], ...] = ()  # of its directories, by which a change is noticed
+    doubtful: bool = False  # changed so recently that the next change might not be noticed
+
+
+class Guard:
+    """What is refused in all shares. `private` are the directories that nobody gets into. Used by several threads."""
+
+    def __init__(self, private: Iterable[str | os.PathLike[str]] = ()) -> None:
+        self._private = tuple(os.path.realpath(os.fspath(path)) for path in private)
+        self._tree = self._read()
+
+    def check(self, descriptor: int, there: Facts, root: int | None = None) -> None:
+        """Raises Refused with ACCESS_DENIED for what is not to be shared. `descriptor` names it, a directory or a file;
+        `root` is the share's folder, if it was found by a path below that."""
+        self.check_identity(there.identity)
+        if no_storage(descriptor):
+            raise Refused(codes.STATUS_ACCESS_DENIED)
+        if stat.S_ISDIR(there.mode) and (
+            there.device in self._tree.devices or (root is not None and there.device != facts(root).device)
+        ):
+            self._check_above(descriptor)
+
+    def check_identity(self, identity: Identity) -> None:
+        """Raises Refused for what is in a private directory."""
+        if self._private and identity[0] in self._tree.devices:
+            if self._is_stale():
+                self._tree = self._read()
+            if identity in self._tree.identities:
+                raise Refused(codes.STATUS_ACCESS_DENIED)
+
+    def _check_above(self, descriptor: int) -> None:
+        """Look at every directory above, as they are mounted."""
+        identities = self._tree.identities
+        for above in _ancestors(descriptor):
+            if facts(above).identity in identities or no_storage(above):
+                raise Refused(codes.STATUS_ACCESS_DENIED)
+
+    def _is_stale(self) -> bool:
+        tree = self._tree
+        return tree.doubtful or any(_written(path) != time for path, time in tree.times)
+
+    def _read(self) -> _Tree:
+        identities: set[Identity] = set()
+        times: list[tuple[str, int]] = []
+        newest = 0
+        waiting = list(self._private)
+        while waiting and len(identities) < _MOST_KNOWN:
+            path = waiting.pop()
+            try:
+                found = os.lstat(path)
+                identities.add((found.st_dev, found.st_ino))
+                if not stat.S_ISDIR(found.st_mode):
+                    continue
+                times.append((path, found.st_mtime_ns))
+                newest = max(newest, found.st_mtime_ns)
+                waiting += [entry.path for entry in os.scandir(path)]
+            except OSError:  # gone meanwhile, or not ours to read
+                continue
+        devices = frozenset(device for device, _ in identities)
+        return _Tree(frozenset(identities), devices, tuple(times), time.time_ns() - newest < _TICK)
+
+
+def _written(path: str) -> int:
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return -1
+
+
+def _ancestors(descriptor: int) -> Iterator[int]:
+    """Handles of the directories above one, up to the root or to where this process may not look any further. Each is
+    closed when the next is asked for."""
+    current, last = os.dup(descriptor), facts(descriptor).identity
+    try:
+        for _ in range(_MOST_STEPS):
+            try:
+                above = os.open("..", (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=current)
+            except PermissionError:
+                return
+            os.close(current)
+            current = above
+            if (identity := facts(current).identity) == last:
+                return
+            last = identity
+            yield current
+    finally:
+        os.close(current)
