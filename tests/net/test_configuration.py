@@ -33,6 +33,7 @@ signing = "required"
 encryption = "required"
 session_rights = "legacy"
 guest = false
+filesystem_name = "LANMAN"
 share_roots = ["/srv"]
 
 [limits]
@@ -74,6 +75,7 @@ def test_everything_can_be_said() -> None:
         encryption="required",
         session_rights="legacy",
         guest=False,
+        filesystem_name="LANMAN",
         share_roots=("/srv",),
         limits=Limits(
             opens_per_session=100, sessions_per_connection=7, unauthenticated=50, unauthenticated_per_address=5
@@ -104,6 +106,7 @@ def test_nothing_need_be_said(tmp_path: Path) -> None:
         ("[server]\nmax_sessions = -5", "line 2: [server] max_sessions must be a number from 0 (no limit)"),
         ('[server]\nmax_sessions = "windows95"', 'or "unlimited", "workstation" (10), "home" (5), "windows11" (20)'),
         ('[server]\nshare_roots = ["srv"]', "line 2: [server] share_roots must be a list of the absolute paths"),
+        ('[server]\nfilesystem_name = ""', "line 2: [server] filesystem_name must be the name of a file system"),
         ("[limits]\ntree_connects_per_session = 2049", "line 2: [limits] tree_connects_per_session"),
         ('[server]\nencyption = "required"', "line 2: [server] encyption is not a key of this section"),
         ('[server]\nencryption = "sure"', 'must be "offered" or "required" or "off"'),

@@ -158,3 +158,17 @@ async def test_an_open_file_is_seen_and_closed(server: SmbServer, tools: Tools, 
         assert "a.txt" in await asyncio.to_thread(held.command, "ls")
     finally:
         await asyncio.to_thread(held.close)
+
+
+async def test_names_that_people_type(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    """As smbd takes them: two separators for one, and a short name that opens its file or none."""
+    (folder / "dir").mkdir()
+    (folder / "dir" / "Quarterly figures.xlsx").write_text("x")
+    (folder / "dir" / "README.TXT").write_text("x")
+    said = await smb(tools, "ann", 'allinfo "dir\\\\\\\\Quarterly figures.xlsx"; allinfo dir/README.TXT')
+    assert "NT_STATUS" not in said, said
+    assert [line.split(":")[1].strip() for line in said.splitlines() if line.startswith("altname")] == [
+        "",
+        "README.TXT",
+    ]
+    assert said.count("stream: [::$DATA], 1 bytes") == 2

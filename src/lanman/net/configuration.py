@@ -1,7 +1,7 @@
 """The Server's configuration: server.toml read into typed values, every error naming its line and key.
 
     [server]         listen port name comment hidden user autodisconnect max_sessions signing encryption
-                     session_rights guest share_roots keytab
+                     session_rights guest share_roots keytab filesystem_name
     [limits]         opens_per_session tree_connects_per_session sessions_per_connection
                      unauthenticated unauthenticated_per_address
     [null_sessions]  pipes shares linger
@@ -87,6 +87,7 @@ class Configuration:
     guest: bool = False
     share_roots: tuple[str, ...] = ()
     keytab: str = ""
+    filesystem_name: str = "NTFS"
     limits: Limits = field(default_factory=Limits)
     null_sessions: NullSessions = field(default_factory=NullSessions)
     shares: Mapping[str, ShareConfiguration] = field(default_factory=dict)
@@ -148,6 +149,13 @@ def _comment(value: Any) -> str:
     return text
 
 
+def _filesystem_name(value: Any) -> str:
+    text = _text(value)
+    if not 1 <= len(text) <= 32 or not text.isascii() or not text.isprintable():
+        raise ValueError('must be the name of a file system, 1 to 32 characters of ASCII, such as "NTFS"')
+    return text
+
+
 def _sessions(value: Any) -> int:
     """A number of sessions, or the name of a Windows edition that has such a limit; 0 is none."""
     if isinstance(value, str) and value in SESSION_LIMITS:
@@ -175,6 +183,7 @@ _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
     "guest": _flag,
     "share_roots": _folders,
     "keytab": _absolute_path,
+    "filesystem_name": _filesystem_name,
 }
 _LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "opens_per_session": _number(1, 16384),  # the maxima of MS-SRVS 3.1.4.18

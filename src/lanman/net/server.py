@@ -604,6 +604,7 @@ def _wire_settings(configuration: Configuration, name: str) -> Settings:
         guest=configuration.guest,
         null_pipes=frozenset(pipe.lower() for pipe in configuration.null_sessions.pipes),
         null_shares=frozenset(fold(share) for share in configuration.null_sessions.shares),
+        filesystem_name=configuration.filesystem_name,
         limits=Limits(
             unauthenticated=configuration.limits.unauthenticated,
             unauthenticated_per_address=configuration.limits.unauthenticated_per_address,

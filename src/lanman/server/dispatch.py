@@ -110,6 +110,7 @@ class Settings:
     guest: bool = False
     null_pipes: frozenset[str] = frozenset()
     null_shares: frozenset[str] = frozenset()
+    filesystem_name: str = "NTFS"
     limits: Limits = field(default_factory=Limits)
 
 

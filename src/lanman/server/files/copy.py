@@ -79,7 +79,7 @@ class Copy:
             or (needs_reading and not target.access & FILE_READ_DATA)
         ):
             return Reply(codes.STATUS_ACCESS_DENIED)
-        target.state.changed_by(target, context.now)
+        target.state.changed(context.now)
         return self._next()
 
     def _next(self) -> Outcome:

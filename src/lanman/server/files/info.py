@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -129,14 +130,15 @@ def _normalized_name(subject: Subject) -> bytes:
     return struct.pack("<I", len(name)) + name
 
 
+# A name of eight and three characters (MS-FSCC 2.1.5.2.1).
+_SHORT: Final = re.compile(r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(\.[A-Z0-9!#$%&'()\-@^_`{}~]{1,3})?", re.IGNORECASE)
+
+
 def short_name(name: str) -> str:
-    """A name of eight and three characters for those who ask for one; not one that can be opened."""
-    stem, dot, extension = name.rpartition(".") if "." in name[1:] else (name, "", "")
-    keep = [character for character in stem.upper() if character.isascii() and character.isalnum()]
-    tail = [character for character in extension.upper() if character.isascii() and character.isalnum()][:3]
-    number = sum(ord(character) * (at + 1) for at, character in enumerate(name)) % 36**3
-    digits = "".join("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number // 36**power % 36] for power in (2, 1, 0))
-    return "".join(keep[:4]) + "~" + digits + ("." + "".join(tail) if dot and tail else "")
+    """The short name that a file has: its own, if it is one. Every other has none, since a name that is made up would
+    not open the file, or open another; that is told as an empty name, as smbclient's `allinfo` gives up at
+    STATUS_OBJECT_NAME_NOT_FOUND (MS-FSA 2.1.5.12.2)."""
+    return name if _SHORT.fullmatch(name) else ""
 
 
 def _alternate_name(subject: Subject) -> bytes:
@@ -195,12 +197,13 @@ class Volume:
 
     stat: VolumeStat
     label: str
+    file_system: str
 
     @property
-    def units(self) -> tuple[int, int, int]:
-        """All, available and free allocation units."""
+    def units(self) -> tuple[int, int]:
+        """All allocation units, and those that an ordinary user may use."""
         block = self.stat.block_size
-        return self.stat.total // block, self.stat.available // block, self.stat.free // block
+        return self.stat.total // block, self.stat.available // block
 
 
 _SECTOR: Final = 512
@@ -217,13 +220,14 @@ def _sectors(volume: Volume) -> int:
 
 
 def _fs_size(volume: Volume) -> bytes:
-    total, available, _ = volume.units
+    total, available = volume.units
     return struct.pack("<QQII", total, available, _sectors(volume), _SECTOR)
 
 
 def _fs_full_size(volume: Volume) -> bytes:
-    total, available, free = volume.units
-    return struct.pack("<QQQII", total, available, free, _sectors(volume), _SECTOR)
+    # What the disk keeps back for root is nobody's room: both counts are what an ordinary user may use.
+    total, available = volume.units
+    return struct.pack("<QQQII", total, available, available, _sectors(volume), _SECTOR)
 
 
 def _fs_device(volume: Volume) -> bytes:
@@ -231,8 +235,7 @@ def _fs_device(volume: Volume) -> bytes:
 
 
 def _fs_attribute(volume: Volume) -> bytes:
-    # Clients know what to expect of a file system by its name, and expect more of NTFS than there is here.
-    name = "LANMAN".encode("utf-16-le")
+    name = volume.file_system.encode("utf-16-le")
     attributes = _FILE_SYSTEM_ATTRIBUTES | (_READ_ONLY_VOLUME if volume.stat.read_only else 0)
     return struct.pack("<III", attributes, NAME_MAX, len(name)) + name
 

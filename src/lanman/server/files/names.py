@@ -20,15 +20,21 @@ class Refused(Exception):
 
 
 def split_path(name: str) -> Path:
-    r"""`a\b` as ("a", "b"); the share's own folder is (). Raises Refused."""
-    if name.startswith("\\"):
+    r"""`a\b` as ("a", "b"); the share's own folder is (). Raises Refused.
+
+    As Samba 4.17 takes them: `/` separates names too, empty ones are passed over, a `\` at the end means nothing and a
+    `/` there is no name.
+    """
+    if name.startswith(("\\", "/")):
         raise Refused(codes.STATUS_INVALID_PARAMETER)  # 3.3.5.9
+    if name.endswith("/"):
+        raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
     if not name:
         return ()
-    parts = name.removesuffix("\\").split("\\")
+    parts = [part for part in name.replace("/", "\\").split("\\") if part]
     if parts[-1].lower().endswith(_UNNAMED_STREAM):
         parts[-1] = parts[-1][: -len(_UNNAMED_STREAM)]
-    if not all(parts):
+    if not parts[-1]:
         raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
     return tuple(parts)
 

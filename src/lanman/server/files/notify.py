@@ -51,6 +51,9 @@ class Watch:
         self.path = tuple(map(fold_name, path))
         self.filter = message.completion_filter
         self.tree = tree
+        self._size = (
+            message.output_buffer_length
+        )  # the first request's is the watch's, as on Windows (notify.valid-req)
         self._changes: list[tuple[int, str]] = []
         self._overflow = False
         self._waiting: deque[tuple[int, Callable[[Outcome, float], None]]] = deque()
@@ -89,7 +92,7 @@ class Watch:
 
     def _answer(self, length: int) -> Reply:
         data = pack_changes(self._changes)
-        overflow = self._overflow or len(data) > length
+        overflow = self._overflow or len(data) > min(length, self._size)
         self._changes, self._overflow = [], False
         if overflow:
             # 3.3.4.4: too much has changed to be told; the client is to list the directory.
@@ -122,13 +125,6 @@ class Watches:
 
     def remove(self, watch: Watch) -> None:
         self._watches.remove(watch)
-
-    def end(self, root: str, path: Path, status: int, now: float) -> None:
-        """All requests that wait for changes in that directory are answered with that status."""
-        folded = tuple(map(fold_name, path))
-        for watch in list(self._watches):
-            if watch.root == root and watch.path == folded:
-                watch.end(status, now)
 
     def changed(self, root: str, path: Path, action: int, what: int, now: float) -> None:
         """`path` below the folder `root` has changed, in a way that the bits of `what` stand for."""

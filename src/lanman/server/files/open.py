@@ -182,7 +182,7 @@ class DiskOpen(WireOpen):
             return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
         if not size:
             return Reply(message=WriteResponse(count=0))
-        self.state.changed_by(self, context.now)
+        self.state.changed(context.now)
         through = self._through or bool(message.flags & SMB2_WRITEFLAG_WRITE_THROUGH)
 
         def then(written: int, now: float) -> Outcome:
@@ -217,7 +217,7 @@ class DiskOpen(WireOpen):
         for each in message.locks:
             if each.offset + each.length > END:
                 return Reply(codes.STATUS_INVALID_LOCK_RANGE)
-        self.state.changed_by(self, context.now)
+        self.state.changed(context.now)
         return self._lock(message.locks, context.now)
 
     def _lock(self, elements: list[LockElement], now: float, granted: tuple[Lock, ...] = ()) -> Outcome:
@@ -377,7 +377,7 @@ class DiskOpen(WireOpen):
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
 
         def then(stat: VolumeStat, now: float) -> Outcome:
-            volume = info.Volume(stat, self.tree.tree_connect.share.name)
+            volume = info.Volume(stat, self.tree.tree_connect.share.name, self.server.settings.filesystem_name)
             return _bounded(kind.pack(volume), message.output_buffer_length)
 
         return Perform(QueryVolume(self.handle), then)
@@ -443,7 +443,7 @@ class DiskOpen(WireOpen):
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if not self.access & FILE_WRITE_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        self.state.changed_by(self, context.now)
+        self.state.changed(context.now)
         effect = SetFile(self.handle, end_of_file=end_of_file, allocation=allocation)
         return self._set(effect, notify.FILE_NOTIFY_CHANGE_SIZE)
 
@@ -481,9 +481,7 @@ class DiskOpen(WireOpen):
             return Perform(CheckDeletable(self.handle), deletable)
 
         def deletable(result: None, now: float) -> Outcome:
-            if self.directory:
-                self.server.files.end_watches(self.root, self.path, now)
-            self.state.delete_pending = True
+            self.state.set_delete_pending(now)
             return Reply(message=SetInfoResponse())
 
         return Perform(QueryFile(self.handle), known)
@@ -597,8 +595,12 @@ class DiskOpen(WireOpen):
         """3.3.4.17: locks that were waited for are not to be had, and nothing more will be seen."""
         for end in list(self._parked_locks):
             end(codes.STATUS_RANGE_NOT_LOCKED, now)
+        self.end_watch(codes.STATUS_NOTIFY_CLEANUP, now)
+
+    def end_watch(self, status: int, now: float) -> None:
+        """Answer the requests that wait for changes below it, if there are any."""
         if self._watch is not None:
-            self._watch.end(codes.STATUS_NOTIFY_CLEANUP, now)
+            self._watch.end(status, now)
 
     def released(self) -> None:
         self._released = True

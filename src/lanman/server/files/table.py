@@ -122,11 +122,10 @@ class FileState:
             return None
         return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
 
-    def _break(self, held: int, level: int, now: float, but: DiskOpen | None = None) -> None:
+    def _break(self, held: int, level: int, now: float) -> None:
         """Take back all oplocks of a level, down to another."""
         for each in list(self._caching[held]):
-            if each is not but:
-                each.oplock.break_to(level, now)
+            each.oplock.break_to(level, now)
 
     def oplock_changed(self, wire_open: DiskOpen, before: tuple[int, bool], after: tuple[int, bool]) -> None:
         """An open's oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
@@ -185,7 +184,7 @@ class FileState:
         self.files.left(wire_open)
         wire_open.oplock.release()
         if wire_open.delete_on_close:
-            self.delete_pending = True
+            self.set_delete_pending(now)
         for each in [each for each in self.waiting_locks if each.owner is wire_open]:
             del self.waiting_locks[each]
         if self.locks.release(wire_open):
@@ -193,6 +192,16 @@ class FileState:
         deletes = self.delete_pending and not self.opens
         self.removing += deletes
         return deletes
+
+    def set_delete_pending(self, now: float) -> None:
+        """It goes with its last open; whoever watches it hears no more (MS-FSA 2.1.5.15.3). Every way into
+        delete-pending leads through here: a client that waits for the end of its watch before it closes would keep the
+        directory for ever."""
+        if self.delete_pending:
+            return
+        self.delete_pending = True
+        for each in list(self.opens):
+            each.end_watch(codes.STATUS_DELETE_PENDING, now)
 
     def removed(self, now: float) -> None:
         """A close that was to delete the file has come to its end."""
@@ -206,10 +215,10 @@ class FileState:
 
     # --- contents ---
 
-    def changed_by(self, wire_open: DiskOpen, now: float) -> None:
-        """Its contents change: what others have cached of it is no longer right."""
-        if self._caching[SMB2_OPLOCK_LEVEL_II]:
-            self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now, but=wire_open)
+    def changed(self, now: float) -> None:
+        """Its contents change, or are locked: what anybody has cached of it under level II is no longer right. That
+        holds for the open that changes them too (MS-FSA 2.1.4.12): an oplock has no key by which it would be spared."""
+        self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now)
 
     def retry_locks(self, now: float) -> None:
         """A range is free again: whoever waits for it has it now, first come first served."""
@@ -279,10 +288,6 @@ class Files:
                 return None
             found = found.below.get(fold_name(name))
         return found
-
-    def end_watches(self, root: str, path: Path, now: float) -> None:
-        """A directory is to be deleted: who watches it hears no more (MS-FSA 2.1.5.15.3)."""
-        self.watches.end(root, path, codes.STATUS_DELETE_PENDING, now)
 
     def is_going(self, root: str, path: Path) -> bool:
         """Whether a file of that name is to be deleted."""
