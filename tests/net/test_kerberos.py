@@ -291,7 +291,7 @@ async def server(path: Path, keytab: Path, **more: object) -> AsyncIterator[SmbS
         **more,  # type: ignore[arg-type]
     )
     running = SmbServer(configuration, Home(path / "home"))
-    running.accounts.update(lambda accounts: accounts.find("Daemon") or accounts.add("Daemon", PASSWORD))
+    running.accounts.update(lambda accounts: accounts.find("daemon") or accounts.add("daemon", PASSWORD))
     async with running:
         yield running
 
@@ -303,7 +303,7 @@ async def test_our_client_at_our_server(realm: Realm, tmp_path: Path, encrypt: b
         async with SmbClient(HOST, running.port, tickets()) as client:
             await client.tree_connect("share")
             (session,) = running.service.sessions()
-            assert (session.user_name, session.domain) == ("Daemon", REALM)
+            assert (session.user_name, session.domain) == ("daemon", REALM)
             assert session.expires_at is not None
             left = session.expires_at - asyncio.get_running_loop().time()
             assert 85000 < left <= 86400 + 300  # GSS-API adds the clock skew that it allows
@@ -335,7 +335,7 @@ async def test_whom_the_server_does_not_take(realm: Realm, tmp_path: Path) -> No
             await use(running.port, tickets("daemon", realm.password))
 
 
-def acceptor(realm: Realm) -> Acceptor:
+def acceptor(realm: Realm, users_realm: str = "") -> Acceptor:
     from lanman.net.kerberos import accepting
 
     accounts = Accounts()
@@ -345,10 +345,40 @@ def acceptor(realm: Realm) -> Acceptor:
         server_name="S",
         dns_name="s",
         random=os.urandom,
-        mechanisms=accepting(str(realm.server_keytab))(),
+        mechanisms=accepting(str(realm.server_keytab), users_realm)(),
     )
     made.use_accounts(accounts)
     return made
+
+
+def test_a_token_of_an_unknown_kind_is_refused(realm: Realm) -> None:
+    """RFC 4121 4.1: 01 00 is an AP-REQ. MIT's library answers others with an error token and would go on for ever."""
+    realm.kinit()
+    token = initiator_for(tickets(), HOST).step(None) or b""
+    at = token.index(KERBEROS_OID + b"\x01\x00") + len(KERBEROS_OID)
+    for kind in (b"\x02\x00", b"\x03\x00", b"\x05\x01", b"\x07\x07"):
+        step = acceptor(realm).step(token[:at] + kind + token[at + 2 :], 0)
+        assert isinstance(step.outcome, Refused)
+        assert step.token == b""
+
+
+def test_look_alikes_are_nobody(realm: Realm) -> None:
+    for name in ("DAEMON", "daem\u00f6n", "dae\u217fon"):
+        if f"{name}@" not in realm.kadmin("listprincs"):
+            realm.add(name, "secret")
+        token = initiator_for(tickets(name, "secret"), HOST).step(None) or b""
+        outcome = acceptor(realm).step(token, 0).outcome
+        assert isinstance(outcome, Refused)
+        assert outcome.user_name == f"{name}@{REALM}"
+
+
+def test_users_of_another_realm_are_nobody(realm: Realm) -> None:
+    realm.kinit()
+    token = initiator_for(tickets(), HOST).step(None) or b""
+    outcome = acceptor(realm, "OTHER.TEST").step(token, 0).outcome
+    assert outcome == Refused(
+        codes.STATUS_LOGON_FAILURE, f"daemon@{REALM}", "the principal is not of the realm OTHER.TEST"
+    )
 
 
 def test_ticket_serves_once_and_unchanged(realm: Realm) -> None:
@@ -425,6 +455,24 @@ def test_keytab_in_the_configuration() -> None:
     assert parse_configuration('[server]\nkeytab = "/etc/lanman.keytab"\n').keytab == "/etc/lanman.keytab"
     with pytest.raises(ConfigurationError, match=r"line 2: \[server\] keytab must be the absolute path"):
         parse_configuration('[server]\nkeytab = "lanman.keytab"\n')
+
+
+def test_realm_in_the_configuration() -> None:
+    assert parse_configuration('[domain]\nrealm = "EXAMPLE.COM"\n').domain.realm == "EXAMPLE.COM"
+    assert parse_configuration("").domain.realm == ""
+    for wrong in ("", "ann@EXAMPLE.COM", "EXAMPLE COM"):
+        with pytest.raises(ConfigurationError, match=r"line 2: \[domain\] realm must be the name of a Kerberos realm"):
+            parse_configuration(f'[domain]\nrealm = "{wrong}"\n')
+
+
+async def test_a_keytab_without_any_realm(realm: Realm, tmp_path: Path) -> None:
+    bare = tmp_path / "krb5.conf"
+    bare.write_text("[libdefaults]\ndns_lookup_realm = false\n")
+    with in_realm(realm, KRB5_CONFIG=str(bare)), pytest.raises(LanmanError, match="no Kerberos realm") as caught:
+        async with server(tmp_path, realm.server_keytab):
+            pass
+    assert caught.value.hint is not None
+    assert "[domain] realm" in caught.value.hint
 
 
 def test_nothing_of_it_is_imported_unasked() -> None:

@@ -1,9 +1,11 @@
 """The server's half of a Kerberos log-on: whom a good ticket stands for, and until when.
 
 Whether a ticket is good is for the system's GSS-API to say (`lanman.net.kerberos`); which account it means is decided
-here. A principal of the server's own realm means the account of that name: `ann@EXAMPLE.COM` is ann. One of another
-realm, or one of several components such as `ann/admin`, means nobody: a realm that is trusted to name its own people is
-not thereby trusted to name ours.
+here. A principal of the configured realm means the account of exactly that name: `ann@EXAMPLE.COM` is ann, and neither
+`Ann@EXAMPLE.COM` nor anything that looks like it is, since a realm counts letter case and may have given each of these
+names to somebody else (RFC 4120 6.2). One of another realm, or one of several components such as `ann/admin`, means
+nobody: a realm that is trusted to name its own people is not thereby trusted to name ours. Nor is one that has given us
+a key, so the key by which the ticket came must be of the configured realm too.
 """
 
 from __future__ import annotations
@@ -55,12 +57,16 @@ class TicketContext(SecurityContext, Protocol):
 
 
 class KerberosAcceptor:
-    """One Kerberos log-on, as a mechanism of `lanman.auth.acceptor.Acceptor`."""
+    """One Kerberos log-on, as a mechanism of `lanman.auth.acceptor.Acceptor`. `realm` is the one that names our users.
+
+    The client's first token is its last: SMB has no use for the exchange of three (RFC 4757 7.3, DCE style).
+    """
 
     oids: Final = (MS_KERBEROS_OID, KERBEROS_OID)
 
-    def __init__(self, context: TicketContext) -> None:
+    def __init__(self, context: TicketContext, realm: str) -> None:
         self.accounts = Accounts()
+        self._realm = realm
         self.security: SecurityContext | None = None
         self._context = context
 
@@ -71,11 +77,12 @@ class KerberosAcceptor:
         except TicketRefused as error:
             return Step(outcome=Refused(error.status, "", error.message))
         if (ticket := self._context.ticket) is None:
-            return Step(answer)
-        account = account_of(self.accounts, ticket)
+            # MIT's library answers a token of an unknown kind (TOK_ID, RFC 4121 4.1) with an error token and waits on.
+            return Step(outcome=Refused(codes.STATUS_INVALID_PARAMETER, "", "Kerberos: the token brings no ticket"))
+        account, problem = account_of(self.accounts, ticket, self._realm)
         claimed = ticket.client[:_MAX_NAME]
         if account is None:
-            return Step(outcome=Refused(codes.STATUS_LOGON_FAILURE, claimed, "no account goes with the principal"))
+            return Step(outcome=Refused(codes.STATUS_LOGON_FAILURE, claimed, problem))
         if account.disabled:
             return Step(outcome=Refused(codes.STATUS_ACCOUNT_DISABLED, account.name, "the account is disabled"))
         self.security = self._context
@@ -90,10 +97,19 @@ class KerberosAcceptor:
         return Step(answer, accepted)
 
 
-def account_of(accounts: Accounts, ticket: Ticket) -> Account | None:
-    """The account that a ticket's principal means; None if there is none."""
-    name, _, realm = ticket.client.rpartition("@")
+def account_of(accounts: Accounts, ticket: Ticket, realm: str) -> tuple[Account | None, str]:
+    """The account that a ticket's principal means; or None, and why there is none."""
+    name, _, client_realm = ticket.client.rpartition("@")
+    service_realm = ticket.service.rpartition("@")[2]
+    if not realm or client_realm != realm:
+        return None, f"the principal is not of the realm {realm}"
+    if service_realm != realm:
+        return None, f"the ticket is for the key of another realm than {realm}: {ticket.service[:_MAX_NAME]}"
     # A backslash escapes what would divide the principal: no account is called so.
-    if not realm or realm != ticket.service.rpartition("@")[2] or any(sign in name for sign in "/@\\"):
-        return None
-    return accounts.find(name)
+    if any(sign in name for sign in "/@\\"):
+        return None, "no account goes with a principal of several parts"
+    if (account := accounts.users.get(name)) is not None:
+        return account, ""
+    if (similar := accounts.find(name)) is not None:
+        return None, f"no account goes with the principal; letter case counts, and the account is {similar.name}"
+    return None, "no account goes with the principal"

@@ -5,6 +5,7 @@
     [limits]         opens_per_session tree_connects_per_session sessions_per_connection
                      unauthenticated unauthenticated_per_address
     [null_sessions]  pipes shares linger
+    [domain]         realm
     [shares.NAME]    path comment read write max_users hidden encryption
 
 A key that is not in this table is an error: a misspelt `encyption = "required"` must not pass unnoticed.
@@ -55,6 +56,13 @@ class NullSessions:
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """Who else names the Server's users: the Kerberos `realm`, "" being the default realm of krb5.conf."""
+
+    realm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShareConfiguration:
     """One shared folder. `read` and `write` name users and groups. Without `read` every account may read, without
     `write` whoever reads may write; who may write may read. `max_users` 0: no limit."""
@@ -90,6 +98,7 @@ class Configuration:
     filesystem_name: str = "NTFS"
     limits: Limits = field(default_factory=Limits)
     null_sessions: NullSessions = field(default_factory=NullSessions)
+    domain: Domain = field(default_factory=Domain)
     shares: Mapping[str, ShareConfiguration] = field(default_factory=dict)
 
 
@@ -102,6 +111,12 @@ def _text(value: Any) -> str:
 def _absolute_path(value: Any) -> str:
     if not (text := _text(value)).startswith("/") or "\0" in text:
         raise ValueError("must be the absolute path of a file")
+    return text
+
+
+def _realm(value: Any) -> str:
+    if not re.fullmatch(r"[^\x00-\x20/@:\\]+", text := _text(value)):
+        raise ValueError("must be the name of a Kerberos realm, such as EXAMPLE.COM; upper and lower case count")
     return text
 
 
@@ -204,6 +219,9 @@ _NULL_SESSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "shares": _list,
     "linger": _number(0, 86400),
 }
+_DOMAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "realm": _realm,
+}
 _SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "path": _text,
     "comment": _comment,
@@ -235,13 +253,14 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
         raise ConfigurationError(f"{source}{line}: {problem}") from None
     reader = _Reader(text, source)
     for name in document:
-        if name not in ("server", "limits", "null_sessions", "shares"):
+        if name not in ("server", "limits", "null_sessions", "domain", "shares"):
             raise reader.error((), name, "is not a section of this file")
     shares = reader.table(document, "shares")
     return Configuration(
         **reader.section(document, "server", _SERVER),
         limits=Limits(**reader.section(document, "limits", _LIMITS)),
         null_sessions=NullSessions(**reader.section(document, "null_sessions", _NULL_SESSIONS)),
+        domain=Domain(**reader.section(document, "domain", _DOMAIN)),
         shares={name: reader.share(shares, name) for name in shares},
     )
 

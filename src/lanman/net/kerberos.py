@@ -313,10 +313,12 @@ def _ticket_refused(error: Any) -> TicketRefused:
     return TicketRefused(status, f"Kerberos: {' '.join(_reasons(error)) or 'refused'}")
 
 
-def accepting(keytab: str) -> Callable[[], Sequence[Mechanism]]:
-    """What makes the mechanism of each log-on at a Server that has this keytab.
+def accepting(keytab: str, realm: str = "") -> Callable[[], Sequence[Mechanism]]:
+    """What makes the mechanism of each log-on at a Server that has this keytab, and whose users `realm` names: "" is
+    the default realm of krb5.conf.
 
-    The file is read for each log-on, so keys may be added to it. Raises LanmanError for one that cannot be used now.
+    The file is read for each log-on, so keys may be added to it. Raises LanmanError for one that cannot be used now,
+    and where no realm is known.
     """
     gssapi = _load()
     try:
@@ -337,7 +339,25 @@ def accepting(keytab: str) -> Callable[[], Sequence[Mechanism]]:
             code=codes.ERROR_INVALID_DATA,
             hint=f"look at it with: klist -k {keytab}",
         ) from error
-    return lambda: (KerberosAcceptor(AcceptingContext(gssapi, creds)),)
+    users_realm = realm or _default_realm(gssapi)
+    return lambda: (KerberosAcceptor(AcceptingContext(gssapi, creds), users_realm),)
+
+
+def _default_realm(gssapi: Any) -> str:
+    """That of krb5.conf: the keytab may hold keys of several realms, and does not say whose users are ours."""
+    try:
+        name = gssapi.Name("user", gssapi.NameType.user).canonicalize(gssapi.OID.from_int_seq(_KRB5_OID))
+        realm = _principal(name).rpartition("@")[2]
+    except gssapi.exceptions.GSSError:
+        realm = ""
+    if not realm:
+        raise LanmanError(
+            "the Server has a keytab and no Kerberos realm",
+            code=codes.ERROR_INVALID_DATA,
+            hint='say which realm names its users: [domain] realm = "EXAMPLE.COM" in server.toml, or default_realm '
+            "in krb5.conf",
+        )
+    return realm
 
 
 # --- both

@@ -206,8 +206,9 @@ class SmbServer:
     def reload(self) -> None:
         """Read the configuration again and apply what can be changed while running.
 
-        Raises ConfigurationError; then nothing has changed. Addresses, the name, the user and the keytab stay until
-        a new start. What is open on a share that is no longer there, or leads elsewhere now, is closed.
+        Raises ConfigurationError; then nothing has changed. Addresses, the name, the user, the keytab and the
+        realm stay until a new start. What is open on a share that is no longer there, or leads elsewhere now, is
+        closed.
         """
         base = self._read()
         self._configure(base)
@@ -250,7 +251,7 @@ class SmbServer:
             return tuple
         from lanman.net.kerberos import accepting
 
-        return accepting(self.configuration.keytab)
+        return accepting(self.configuration.keytab, self.configuration.domain.realm)
 
     def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
         """What management calls want done on the disk."""
