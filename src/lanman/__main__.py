@@ -6,14 +6,20 @@ import sys
 
 
 def main() -> None:
-    """The command. Its exit status: 0, 1 wrong syntax, 2 any other error, 5 access denied, 130 interrupted."""
+    """The command. Its exit status: 0, 1 wrong syntax, 2 any other error, 5 access denied, 130 interrupted, 141
+    when who reads its output has stopped reading."""
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
         # The parser alone would take longer than all of the rest.
         from lanman import __version__
 
-        print(f"lanman {__version__}")
-        return
+        try:
+            print(f"lanman {__version__}", flush=True)
+        except (OSError, ValueError):
+            # Nobody reads it, or it cannot be written: the whole command knows what to say then, and what not.
+            pass
+        else:
+            return
     try:
         from lanman.faces.cli.secrets import cover_secrets
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -156,3 +157,41 @@ def test_arguments_that_are_no_text(words: list[str | bytes]) -> None:
     result = subprocess.run([*LANMAN, *words], capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
     assert result.returncode in (1, 2)
     assert b"Traceback" not in result.stderr
+
+
+class Closed(io.StringIO):
+    """A pipe that nobody reads any more."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("form", ["", "--json", "--csv"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "session",
+        "session /list",
+        "session pc7",
+        "session /delete /y",
+        "file",
+        "file 7",
+        "file 7 /close",
+        "file --path * /close /y",
+        "share",
+        "config server",
+        "config",
+        "statistics server",
+        "helpmsg 5",
+        "help",
+        "session /?",
+    ],
+)
+def test_a_reader_that_has_gone_is_told_nothing(
+    command: Command, monkeypatch: pytest.MonkeyPatch, line: str, form: str
+) -> None:
+    command.manager.entries = [SessionInfo(r"\\pc7", "ann", 1)]
+    command.manager.opened = [FileInfo(7, 1, 0, r"C:\a", "ann")]
+    monkeypatch.setattr("sys.stdout", Closed())
+    result = command(f"{line} {form}")
+    assert (result.status, result.err) == (141, "")

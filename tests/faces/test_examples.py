@@ -118,7 +118,7 @@ def test_the_script_named_net(stage: Stage, tmp_path: Path) -> None:
     done = stage.run(f"unalias net; PATH={tmp_path}:$PATH; net helpmsg 5; exec net frobnicate")
     assert "Access is denied." in done.out
     assert done.status == 1
-    assert "The option frobnicate is unknown." in done.err
+    assert "The verb frobnicate is unknown." in done.err
 
 
 def test_nothing_is_installed_as_net() -> None:

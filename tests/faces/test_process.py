@@ -152,22 +152,37 @@ def test_a_server_that_speaks_something_else() -> None:
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "| true", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["helpmsg", "2312"],
+        ["helpmsg", "2312", "--json"],
+        ["help"],
+        ["session", "/?"],
+        ["user", "--csv"],
+        ["localgroup"],
+        ["completion", "bash"],
+        ["--version"],
+        ["--version", "--json"],
+    ],
+)
+def test_a_reader_that_has_seen_enough_is_no_error(words: list[str], tmp_path: Path) -> None:
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+        # It has gone before anything is written.
+        reader.wait()
+        assert reader.stdin is not None
+        home = {**os.environ, "LANMAN_HOME": str(tmp_path)}
+        result = subprocess.run([*LANMAN, *words], stdout=reader.stdin, stderr=subprocess.PIPE, text=True, env=home)
+        reader.stdin.close()
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", ">&- 2>&-"])
 def test_standard_output_that_takes_nothing(redirection: str) -> None:
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("only on Linux is there /dev/full")
     command = shlex.join([*LANMAN, "helpmsg", "2312"])
-    if redirection == "| true":
-        # The reader has gone before anything is written.
-        with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
-            reader.wait()
-            assert reader.stdin is not None
-            result = subprocess.run(
-                [*LANMAN, "helpmsg", "2312"], stdout=reader.stdin, stderr=subprocess.PIPE, text=True
-            )
-            reader.stdin.close()
-    else:
-        result = subprocess.run(["sh", "-c", f"exec {command} {redirection}"], capture_output=True, text=True)
+    result = subprocess.run(["sh", "-c", f"exec {command} {redirection}"], capture_output=True, text=True)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "Exception ignored" not in result.stderr

@@ -204,6 +204,19 @@ def test_json(command: Command) -> None:
     assert json.loads(command("session pc7 --json").out)["connections"] == []
 
 
+@pytest.mark.parametrize(
+    ("listed", "bare"),
+    [(r"\\pc7", "pc7"), ("10.0.0.7", "10.0.0.7"), (r"\\[fe80::7]", "fe80::7"), ("::1", "::1"), (None, None), ("", "")],
+)
+def test_json_has_the_client_bare_too(command: Command, listed: str | None, bare: str | None) -> None:
+    command.manager.entries = [SessionInfo(listed, "ann", 0)]
+    (shown,) = json.loads(command("session --json").out)["sessions"]
+    assert (shown["client_name"], shown["client"]) == (listed, bare)
+    assert list(shown)[:2] == ["client_name", "client"]
+    (ended,) = json.loads(command("session /delete /y --json").out)["ended"]
+    assert (ended["client_name"], ended["client"]) == (listed, bare)
+
+
 def test_json_is_harmless_on_a_terminal(command: Command) -> None:
     command.manager.entries = [SessionInfo("pc\u202e\x1b]0;x\x07\x9b", "bü\ud83d")]
     result = command("session --json")

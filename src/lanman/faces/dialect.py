@@ -39,6 +39,27 @@ class DialectError(Exception):
         self.insertion = insertion
         self.hint = hint
 
+    def lines(self) -> list[str]:
+        """What is said of it, without the hint and the syntax."""
+        return [str(self), ""]
+
+    def more_help(self) -> list[str]:
+        """The line that names NET's explanation."""
+        return [codes.message_text(3514, self.message_id), ""]
+
+
+class UnknownVerb(DialectError):
+    """The first word is no verb. NET has no message that says so: it shows its own verbs."""
+
+    def __init__(self, verb: str, hint: str) -> None:
+        super().__init__(3506, verb, hint)
+
+    def lines(self) -> list[str]:
+        return [f"The verb {self.insertion} is unknown.", ""]
+
+    def more_help(self) -> list[str]:
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:

@@ -17,7 +17,7 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
 from lanman.faces.cli.options import HELP_SWITCH, VERSION_SWITCH, Verb, common_options, switches
-from lanman.faces.dialect import DialectError, Grammar, normalise, split_verb
+from lanman.faces.dialect import DialectError, Grammar, UnknownVerb, normalise, split_verb
 from lanman.faces.text import escape
 
 # Each verb: its module, and what it does in a line.
@@ -94,11 +94,11 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def load(name: str) -> Verb:
-    """The verb of that name. Raises DialectError 3506."""
+    """The verb of that name. Raises UnknownVerb."""
     folded = name.casefold()
     folded = ALIASES.get(folded, folded)
     if folded not in VERBS:
-        raise DialectError(3506, name, "`lanman help` lists the verbs.")
+        raise UnknownVerb(name, "`lanman help` lists the verbs.")
     module = import_module(f"lanman.faces.cli.{VERBS[folded][0]}")
     command: Any = getattr(module, folded)
     assert isinstance(command, Verb)
@@ -121,17 +121,20 @@ def _without_a_verb(words: Sequence[str]) -> int:
 
 def _misspelt(error: DialectError, command: Verb | None) -> int:
     """NET's message, the remedy, and the syntax."""
-    lines = [escape(codes.message_text(error.message_id, error.insertion)), ""]
+    lines = [escape(line) for line in error.lines()]
     if error.hint:
         lines += [escape(error.hint), ""]
     if command is not None:
         lines += short_help(command)
-    output.complain([*lines, codes.message_text(3514, error.message_id), ""])
+    output.complain([*lines, *error.more_help()])
     return output.EXIT_SYNTAX
 
 
 def _standard_output_failed(error: output.StandardOutputError) -> int:
-    """Nobody reads any more, or the disk is full: say so, and keep Python from trying again at exit."""
+    """Nobody reads any more, or the disk is full: keep Python from trying again at exit, and tell of the latter.
+
+    A reader that has seen enough (`| head -1`) is no error. Other programs are ended by SIGPIPE then, without a word.
+    """
     if sys.stdout is not None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -140,8 +143,10 @@ def _standard_output_failed(error: output.StandardOutputError) -> int:
             pass
         finally:
             os.close(nowhere)
-    code = codes.ERROR_BROKEN_PIPE if isinstance(error.__cause__, BrokenPipeError) else codes.ERROR_GEN_FAILURE
-    output.complain([*output.error_lines(code), f"Standard output cannot be written: {error}."])
+    if isinstance(error.__cause__, BrokenPipeError):
+        return output.EXIT_BROKEN_PIPE
+    lines = output.error_lines(codes.ERROR_GEN_FAILURE)
+    output.complain([*lines, f"Standard output cannot be written: {error}."])
     return output.EXIT_ERROR
 
 

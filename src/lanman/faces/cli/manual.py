@@ -24,6 +24,7 @@ EXIT_STATUS = (
     ("2", "any other error, and an answer of No"),
     ("5", "access denied"),
     ("130", "interrupted"),
+    ("141", "whoever read the output has stopped reading (| head); nothing is said of it"),
 )
 
 ENVIRONMENT = (

@@ -26,6 +26,8 @@ EXIT_SYNTAX: Final = 1
 EXIT_ERROR: Final = 2
 EXIT_ACCESS_DENIED: Final = 5
 EXIT_INTERRUPTED: Final = 130
+EXIT_BROKEN_PIPE: Final = 141
+"""What a shell reports of a program that SIGPIPE (13) ended."""
 
 _FORMULA: Final = ("=", "+", "-", "@")
 

@@ -117,7 +117,7 @@ class Selection:
 def show_sessions(call: Call, selection: Selection, *, as_list: bool, resolve: bool) -> None:
     found, connections, names = asyncio.run(_ask(call, selection, detail=not as_list, resolve=resolve))
     if call.format is Format.JSON:
-        parts: dict[str, Any] = {"level": found.level, "sessions": _records(found, names)}
+        parts: dict[str, Any] = {"level": found.level, "sessions": [_bare(one) for one in _records(found, names)]}
         if connections is not None:
             parts["connections"] = [output.fields(entry) for entry in connections]
         output.emit_json(found.server, **parts)
@@ -192,6 +192,15 @@ def _records(found: Sessions, names: dict[str, str] | None) -> list[dict[str, An
         for record in records:
             record["resolved_name"] = names.get(canonical_client(record["client_name"] or ""))
     return records
+
+
+def _bare(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with the client as other programs write it, `10.0.0.7` or `fe80::7`, behind what the server listed."""
+    listed = record["client_name"]
+    bare = None if listed is None else listed.lstrip("\\/")
+    if bare is not None and bare.startswith("[") and bare.endswith("]"):
+        bare = bare[1:-1]
+    return {"client_name": listed, "client": bare, **record}
 
 
 def session_table(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) -> Iterator[str]:
@@ -381,6 +390,6 @@ def _emit_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> None:
         record["note"] = one.note
         records.append(record)
     if call.format is Format.JSON:
-        output.emit_json(found.server, ended=records)
+        output.emit_json(found.server, ended=[_bare(record) for record in records])
     else:
         output.emit_csv(records, [*FIELDS.split(), "error", "message", "note"])
