@@ -188,6 +188,7 @@ def test_json(command: Command) -> None:
         "sessions": [
             {
                 "client_name": client,
+                "client": client.lstrip("\\"),
                 "user_name": user,
                 "num_opens": opens,
                 "active_time": None,
@@ -199,7 +200,7 @@ def test_json(command: Command) -> None:
             for client, user, opens in ((r"\\pc7", "ann", 1), ("pc8", None, None))
         ],
     }
-    assert list(document["sessions"][0])[:3] == ["client_name", "user_name", "num_opens"]
+    assert list(document["sessions"][0])[:3] == ["client_name", "client", "user_name"]
     assert json.loads(command("session --json --user nobody").out)["sessions"] == []
     assert json.loads(command("session pc7 --json").out)["connections"] == []
 
