@@ -122,6 +122,10 @@ class World:
                         self.dispatch.failed(ticket, self.fail_effects, self.now)
                     else:
                         self.perform(ticket, effect)
+            if not moving and (deadline := self.dispatch.next_deadline()) is not None and deadline <= self.now:
+                # What was put off until the next turn of the event loop.
+                moving = True
+                self.dispatch.expire(self.now)
 
     def perform(self, ticket: int, effect: Effect[Any]) -> None:
         """Perform what a handler wants done: here there are the accounts and nothing else."""

@@ -6,22 +6,32 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from disk_world import DiskWorld, FileClient
+from disk_world import READ, DiskWorld, FileClient
 from lanman import codes
+from lanman.server.files import directory, notify
+from lanman.server.files.directory import matches
 from lanman.server.files.locks import MAX_LOCKS_OF_OPEN, Locks
+from lanman.smb2 import client as smb2_client
 from lanman.smb2.constants import (
+    FILE_DIRECTORY_FILE,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_LOCKFLAG_SHARED_LOCK,
     SMB2_LOCKFLAG_UNLOCK,
     SMB2_OPLOCK_LEVEL_II,
+    SMB2_WATCH_TREE,
 )
 from lanman.smb2.messages import (
     MAX_LOCK_ELEMENTS,
-    CloseRequest,
+    ChangeNotifyRequest,
+    EchoRequest,
     LockElement,
     LockRequest,
+    QueryDirectoryRequest,
+    QueryDirectoryResponse,
     ReadRequest,
     WriteRequest,
 )
@@ -47,11 +57,9 @@ def world(tmp_path: Path) -> Iterator[DiskWorld]:
     assert not world.dispatch.files._names
 
 
-def run(world: DiskWorld, client: FileClient, request: LockRequest) -> str:
-    """Send a request that goes on in later turns, and see how it ends."""
-    number = client.send(request)
-    world.advance(0)
-    return client.result(number)
+def run(client: FileClient, request: LockRequest) -> str:
+    """How a request ends."""
+    return codes.ntstatus_name(client.ask(request).status)
 
 
 def ranges(number: int, flags: int) -> list[LockElement]:
@@ -67,8 +75,8 @@ def test_each_of_many_ranges_is_as_much_work_as_each_of_few(world: DiskWorld, fl
     file_id = ann.make("a", b"x")
 
     def lock(number: int) -> Callable[[], object]:
-        run(world, ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)))
-        return lambda: run(world, ann, LockRequest(file_id, ranges(number, flags)))
+        run(ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)))
+        return lambda: run(ann, LockRequest(file_id, ranges(number, flags)))
 
     assert growth(lock, 250, MAX_LOCK_ELEMENTS) < LINEAR
 
@@ -76,7 +84,7 @@ def test_each_of_many_ranges_is_as_much_work_as_each_of_few(world: DiskWorld, fl
 def test_a_read_is_the_same_work_however_many_ranges_are_locked(world: DiskWorld) -> None:
     ann, bob = world.user(), world.user("bob")
     mine, other = ann.make("a", b"x" * 100), bob.open("a")
-    run(world, ann, LockRequest(mine, ranges(10, EXCLUSIVE)))
+    run(ann, LockRequest(mine, ranges(10, EXCLUSIVE)))
 
     def read() -> None:
         ann.ask(ReadRequest(length=100, offset=0, file_id=mine))
@@ -84,7 +92,7 @@ def test_a_read_is_the_same_work_however_many_ranges_are_locked(world: DiskWorld
         ann.ask(WriteRequest(b"y" * 100, file_id=mine))
 
     few = steps(read)
-    run(world, ann, LockRequest(mine, [LockElement(50 + 2 * at, 1, EXCLUSIVE) for at in range(2000)]))
+    run(ann, LockRequest(mine, [LockElement(50 + 2 * at, 1, EXCLUSIVE) for at in range(2000)]))
     assert steps(read) < few + 100
 
 
@@ -92,8 +100,8 @@ def test_more_ranges_than_a_request_may_name_are_refused(world: DiskWorld) -> No
     ann = world.user()
     file_id = ann.make("a", b"x")
     most, more = ranges(MAX_LOCK_ELEMENTS, SHARED), ranges(MAX_LOCK_ELEMENTS + 1, SHARED)
-    assert run(world, ann, LockRequest(file_id, most)) == "STATUS_SUCCESS"
-    assert run(world, ann, LockRequest(file_id, more)) == "STATUS_INVALID_PARAMETER"
+    assert run(ann, LockRequest(file_id, most)) == "STATUS_SUCCESS"
+    assert run(ann, LockRequest(file_id, more)) == "STATUS_INVALID_PARAMETER"
     assert world.service.opens()[0].num_locks == MAX_LOCK_ELEMENTS
 
 
@@ -102,37 +110,39 @@ def test_an_open_has_so_many_locks_and_no_more(world: DiskWorld) -> None:
     file_id = ann.make("a", b"x")
     for number in range(6):
         elements = [LockElement(number << 32 | 2 * at, 1, SHARED) for at in range(MAX_LOCK_ELEMENTS)]
-        assert run(world, ann, LockRequest(file_id, elements)) == "STATUS_SUCCESS"
+        assert run(ann, LockRequest(file_id, elements)) == "STATUS_SUCCESS"
     elements = [LockElement(99 << 32 | 2 * at, 1, SHARED) for at in range(10)]
-    assert run(world, ann, LockRequest(file_id, elements)) == "STATUS_INSUFFICIENT_RESOURCES"
+    assert run(ann, LockRequest(file_id, elements)) == "STATUS_INSUFFICIENT_RESOURCES"
     assert world.service.opens()[0].num_locks == 6 * MAX_LOCK_ELEMENTS  # all of a request, or none
     assert 6 * MAX_LOCK_ELEMENTS <= MAX_LOCKS_OF_OPEN < 7 * MAX_LOCK_ELEMENTS
 
 
 def test_many_ranges_take_turns_with_others(world: DiskWorld) -> None:
     """A request with many ranges does not hold the event loop until it is done, and ends with its open."""
-    ann, bob = world.user(), world.user("bob")
+    ann = world.user()
     mine = ann.make("a", b"x")
-    whole = steps(lambda: run(world, ann, LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, EXCLUSIVE))))
-    run(world, ann, LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)))
+    whole = steps(lambda: run(ann, LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, EXCLUSIVE))))
+    run(ann, LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)))
     number = ann.core.send(
         LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, EXCLUSIVE)), session_id=ann.session_id, tree_id=ann.tree_id
     )
     data = b"".join(map(bytes, ann.core.data_to_send()))
     assert steps(lambda: ann.connection.receive_data(data, world.now)) < whole / 2
     turns = 0
-    while not ann.result(number):
+    while (deadline := world.dispatch.next_deadline()) is not None and deadline <= world.now:
         assert steps(lambda: world.dispatch.expire(world.now)) < whole / 5
         turns += 1
-        if turns == 3:
-            bob.ask(CloseRequest(file_id=bob.open("a")))
-        world.pump()
+    world.pump()
     assert turns > 5
     assert ann.result(number) == "STATUS_SUCCESS"
     # One whose open ends meanwhile leaves no lock behind.
-    number = ann.send(LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)))
+    number = ann.core.send(
+        LockRequest(mine, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)),
+        session_id=ann.session_id,
+        tree_id=ann.tree_id,
+    )
+    ann.connection.receive_data(b"".join(map(bytes, ann.core.data_to_send())), world.now)
     ann.shut(mine)
-    world.advance(0)
     assert ann.result(number) == "STATUS_FILE_CLOSED"
 
 
@@ -180,7 +190,7 @@ def test_one_more_open_is_the_same_work_however_many_there_are(world: DiskWorld)
 def test_locks_that_wait_are_bounded(world: DiskWorld) -> None:
     ann, bob = world.user(), world.user("bob")
     mine, other = ann.make("a", b"x"), bob.open("a")
-    run(world, ann, LockRequest(mine, [LockElement(0, 1, EXCLUSIVE)]))
+    run(ann, LockRequest(mine, [LockElement(0, 1, EXCLUSIVE)]))
     waiting = LockRequest(other, [LockElement(0, 1, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)])
     numbers = [bob.send(waiting) for _ in range(60)]
     assert {bob.result(number) for number in numbers} == {""}
@@ -190,3 +200,104 @@ def test_locks_that_wait_are_bounded(world: DiskWorld) -> None:
     assert codes.ntstatus_name(bob.ask(waiting).status) == "STATUS_INSUFFICIENT_RESOURCES"
     for each in list(state.waiting_locks)[60:]:
         del state.waiting_locks[each]
+
+
+# --- directories
+
+
+def by_sets(pattern: str, name: str) -> bool:
+    """MS-FSA 2.1.4.4 spelled out: all places in the name that the pattern's beginning may lead to."""
+    size, last_dot = len(name), name.rfind(".")
+    reached = {0}
+    for character in pattern:
+        following = set()
+        for at in reached:
+            if character == "*":
+                following |= set(range(at, size + 1))
+            elif character == "<":
+                following |= set(range(at, (last_dot if at <= last_dot else size) + 1))
+            elif character == ">":
+                following.add(at + (at < size and name[at] != "."))
+            elif character == '"' and (at == size or name[at] == "."):
+                following.add(at + (at < size))
+            elif at < size and character in ("?", name[at]) and character != '"':
+                following.add(at + 1)
+        reached = following
+    return size in reached
+
+
+@given(st.text('AB.*?<>"', max_size=10), st.text("AB.", max_size=10))
+def test_patterns_are_what_the_specification_says(pattern: str, name: str) -> None:
+    assert matches(pattern, name) == by_sets(pattern, name)
+
+
+@pytest.mark.parametrize("pattern", ["*A" * 126 + "B", "<" * 254, ">" * 255, "<A" * 126 + "B", '*"' * 127, "?*" * 127])
+@pytest.mark.parametrize("name", ["A" * 244, "A." * 122, "A" * 122 + "." + "A" * 121])
+def test_no_pattern_takes_longer_than_its_length_says(pattern: str, name: str) -> None:
+    assert steps(lambda: matches(pattern, name)) < 40 * (len(pattern) + len(name))
+
+
+def test_many_listings_in_a_pipeline(world: DiskWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smb2_client, "CREDITS_WANTED", 8192)
+    ann = world.user()
+    for name in "abc":
+        ann.shut(ann.make(name))
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    request = QueryDirectoryRequest(37, 0, name="*", output_buffer_length=65536, file_id=folder)
+    ann.ask(EchoRequest())
+    numbers = [ann.core.send(request, session_id=ann.session_id, tree_id=ann.tree_id) for _ in range(1500)]
+    world.pump()
+    assert [ann.result(number) for number in numbers] == ["STATUS_SUCCESS"] + ["STATUS_NO_MORE_FILES"] * 1499
+
+
+def test_a_listing_is_no_larger_than_one_turn_can_pack(world: DiskWorld) -> None:
+    ann = world.user()
+    for number in range(40):
+        (world.folder / f"{number:03}{'n' * 200}").touch()
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    request = QueryDirectoryRequest(37, 0, name="*", output_buffer_length=1 << 20, file_id=folder)
+    sizes = []
+    directory.PORTION, whole = 4096, directory.PORTION
+    try:
+        while (answer := ann.ask(request)).status == codes.STATUS_SUCCESS:
+            assert isinstance(answer.message, QueryDirectoryResponse)
+            sizes.append(len(answer.message.output))
+    finally:
+        directory.PORTION = whole
+    assert codes.ntstatus_name(answer.status) == "STATUS_NO_MORE_FILES"
+    assert max(sizes) <= 4096
+    assert sum(sizes) > 40 * 500
+
+
+def test_a_change_looks_at_the_watches_on_its_way_alone(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    file_id = bob.make("a", b"x")
+    ann.mkdir("d")
+
+    def write() -> None:
+        bob.want(WriteRequest(b"y", file_id=file_id))
+
+    few = steps(write)
+    for _ in range(300):
+        folder = ann.open("d", access=READ, options=FILE_DIRECTORY_FILE)
+        ann.send(ChangeNotifyRequest(SMB2_WATCH_TREE, 65536, folder, 0x1FF))
+    assert steps(write) < few + 50
+
+
+def test_what_is_kept_of_changes_is_bounded(world: DiskWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = world.user(), world.user("bob")
+    watches = world.dispatch.files.watches
+    folders = [ann.open("", access=READ, options=FILE_DIRECTORY_FILE) for _ in range(4)]
+    requests = [ChangeNotifyRequest(0, 65536, folder, 0x1FF) for folder in folders]
+    for request in requests:
+        ann.send(request)
+    bob.shut(bob.make("a"))  # this answers all of them
+    monkeypatch.setattr(notify, "MAX_KEPT_IN_ALL", 4 * 100 * 34)
+    for number in range(200):
+        bob.shut(bob.make(f"{number:011}"))
+        assert watches.kept <= 4 * 100 * 34
+    answers = [codes.ntstatus_name(ann.ask(request).status) for request in requests]
+    assert "STATUS_NOTIFY_ENUM_DIR" in answers
+    assert watches.kept == sum(watch._kept for watch in watches._roots[str(world.folder)].watches)
+    numbers = [ann.send(requests[0]) for _ in range(notify.MAX_WAITING + 1)]
+    assert ann.result(numbers[-1]) == "STATUS_INSUFFICIENT_RESOURCES"

@@ -504,6 +504,9 @@ class CreateContext:
 
 _CREATE_CONTEXT: Final = struct.Struct("<IHHHHI")
 
+# Contexts that one CREATE may bring. There are a dozen of them (2.2.13.2).
+MAX_CREATE_CONTEXTS: Final = 64
+
 
 def pack_create_contexts(contexts: Sequence[CreateContext]) -> bytes:
     """A chain of contexts (2.2.13.2): names and data at multiples of 8."""
@@ -528,6 +531,8 @@ def unpack_create_contexts(view: memoryview) -> list[CreateContext]:
     contexts: list[CreateContext] = []
     at = 0
     while len(view) > at:
+        if len(contexts) == MAX_CREATE_CONTEXTS:
+            raise MalformedMessage(f"CreateContext: more than {MAX_CREATE_CONTEXTS} of them")
         entry = view[at:]
         try:
             following, name_at, name_size, _, data_at, data_size = _CREATE_CONTEXT.unpack_from(entry)

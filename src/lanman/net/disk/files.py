@@ -14,6 +14,7 @@ import os
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ _TRIES: Final = 16
 # Names that one ListDirectory looks at; it may ask for fewer octets.
 _NAMES_AT_ONCE: Final = 4096
 _ENTRY_SIZE: Final = 100
+
+# How many seconds one ListDirectory looks at names before it gives what it has: another waits for its thread, and the
+# event loop for the interpreter. Looked at after so many names.
+LISTING_BUDGET: Final = 0.05
+_NAMES_BETWEEN: Final = 64
 
 _COPY_PIECE: Final = 1024 * 1024
 
@@ -588,7 +594,10 @@ class Files:
     def _list(self, handle: Handle, scan: _Scan, effect: effects.ListDirectory) -> Listing:
         entries: list[Entry] = []
         size = 0
-        for _ in range(_NAMES_AT_ONCE):
+        until = time.monotonic() + LISTING_BUDGET
+        for number in range(1, _NAMES_AT_ONCE + 1):
+            if number % _NAMES_BETWEEN == 0 and time.monotonic() > until:
+                break
             found = next(scan.entries, None)
             if found is None:
                 return Listing(tuple(entries), last=True)

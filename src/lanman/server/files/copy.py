@@ -37,13 +37,14 @@ def copy_request(
     target: DiskOpen, context: Context, message: IoctlRequest, find: Callable[[int], DiskOpen | None]
 ) -> Outcome:
     """FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE. `find` knows the files that the session has open."""
-    data = bytes(message.input)
+    data = bytes(message.input[: _HEAD.size + MOST_CHUNKS * _CHUNK.size])
     if len(data) < _HEAD.size or message.max_output_response < _ANSWER.size:
         return Reply(codes.STATUS_INVALID_PARAMETER)
     key, count = _HEAD.unpack_from(data)
     if len(data) < _HEAD.size + count * _CHUNK.size and count <= MOST_CHUNKS:
         return Reply(codes.STATUS_INVALID_PARAMETER)
-    chunks = list(_CHUNK.iter_unpack(data[_HEAD.size : _HEAD.size + count * _CHUNK.size])) if count else []
+    read = min(count, MOST_CHUNKS)
+    chunks = list(_CHUNK.iter_unpack(data[_HEAD.size : _HEAD.size + read * _CHUNK.size])) if read else []
     sizes = [length for _, _, length in chunks]
     if count > MOST_CHUNKS or max(sizes, default=0) > LARGEST_CHUNK or sum(sizes) > MOST_OCTETS or 0 in sizes:
         # 3.3.5.15.6: the answer says how much it might have been.

@@ -42,8 +42,11 @@ _CLASSES: Final = frozenset(
     }
 )
 
-# Octets that one listing brings at most, whatever the client would take: a megabyte of work on the loop.
-_PORTION: Final = 1024 * 1024
+# Bytes that one listing brings at most, whatever the client would take: what is packed in one turn of the event loop.
+PORTION: Final = 256 * 1024
+
+# QUERY_DIRECTORY requests that may wait for their turn on one open directory.
+MAX_TURNS: Final = 2048
 
 
 def _pack_entry(information_class: int, name: str, stat: FileStat | None) -> bytes:
@@ -80,26 +83,39 @@ def matcher(pattern: str) -> Callable[[str], bool] | None:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a name fits; both already folded. Time is at most the product of their lengths."""
+    """Whether a name fits; both already folded.
+
+    Bit n of a number stands for the place behind n characters of the name. All places that the beginning of the pattern
+    may lead to are kept at once, in one number, and each character of the pattern is a few operations on it: no pattern
+    takes longer than its length says.
+    """
     size, last_dot = len(name), name.rfind(".")
-    reached = {0}  # how much of the name the pattern's beginning may have used up
+    everywhere = (2 << size) - 1
+    end = 1 << size
+    up_to_dot = (2 << last_dot) - 1 if last_dot >= 0 else 0
+    where: dict[str, int] = {}
+    for at, character in enumerate(name):
+        where[character] = where.get(character, 0) | 1 << at
+    dots = where.get(".", 0)
+    reached = 1
     for character in pattern:
         if character == "*":
-            following = set(range(min(reached), size + 1))
+            reached = everywhere & -(reached & -reached)
         elif character == "<":  # DOS_STAR: anything but the last dot
-            following = {end for at in reached for end in range(at, (last_dot if at <= last_dot else size) + 1)}
+            low, high = reached & up_to_dot, reached & ~up_to_dot
+            reached = (up_to_dot & -(low & -low) if low else 0) | (everywhere & -(high & -high) if high else 0)
         elif character == "?":
-            following = {at + 1 for at in reached if at < size}
+            reached = (reached & ~end) << 1
         elif character == ">":  # DOS_QM: one, or none at a dot or the end
-            following = {at + (at < size and name[at] != ".") for at in reached}
+            stays = reached & (dots | end)
+            reached = (reached ^ stays) << 1 | stays
         elif character == '"':  # DOS_DOT: a dot, or the end
-            following = {at + (at < size) for at in reached if at == size or name[at] == "."}
+            reached = (reached & dots) << 1 | (reached & end)
         else:
-            following = {at + 1 for at in reached if at < size and name[at] == character}
-        if not following:
+            reached = (reached & where.get(character, 0)) << 1
+        if not reached:
             return False
-        reached = following
-    return size in reached
+    return bool(reached & end)
 
 
 # --- the listing
@@ -117,7 +133,8 @@ class Scan:
         self._restart = False
         self._last = False
         self._busy = False
-        self._turns: deque[tuple[QueryDirectoryRequest, Callable[[Outcome, float], None]]] = deque()
+        # In their order; each under a key of its own, so that one can be taken out of the middle.
+        self._turns: dict[object, tuple[QueryDirectoryRequest, Callable[[Outcome, float], None]]] = {}
 
     def query(self, message: QueryDirectoryRequest) -> Outcome:
         """3.3.5.18."""
@@ -127,15 +144,15 @@ class Scan:
             return Reply(codes.STATUS_OBJECT_NAME_INVALID)
         if not self._busy:
             return self._start(message)
-        entry: list[tuple[QueryDirectoryRequest, Callable[[Outcome, float], None]]] = []
+        if len(self._turns) >= MAX_TURNS:
+            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
+        key = object()
 
         def start(resume: Callable[[Outcome, float], None]) -> None:
-            entry.append((message, resume))
-            self._turns.append(entry[0])
+            self._turns[key] = message, resume
 
         def cancel() -> None:
-            if entry and entry[0] in self._turns:
-                self._turns.remove(entry[0])
+            self._turns.pop(key, None)
 
         return Park(start, cancel, brief=True)
 
@@ -169,7 +186,7 @@ class Scan:
     def _list(self, message: QueryDirectoryRequest, now: float) -> Outcome:
         restart, self._restart = self._restart, False
         # What is read ahead may be gone when it is told: a client that wants one name at a time gets it fresh.
-        ahead = 1 if message.flags & SMB2_RETURN_SINGLE_ENTRY else min(message.output_buffer_length, _PORTION)
+        ahead = 1 if message.flags & SMB2_RETURN_SINGLE_ENTRY else min(message.output_buffer_length, PORTION)
         effect = ListDirectory(
             self._open.handle,
             ahead,
@@ -202,7 +219,7 @@ class Scan:
                 stat = None
             entry = _pack_entry(message.file_information_class, name, stat)
             padding = -len(output) % 8
-            if len(output) + padding + len(entry) > message.output_buffer_length:
+            if len(output) + padding + len(entry) > min(message.output_buffer_length, PORTION):
                 break
             if output:
                 output += bytes(padding)
@@ -218,12 +235,17 @@ class Scan:
         return self._end(Reply(message=QueryDirectoryResponse(bytes(output))), now)
 
     def _end(self, reply: Reply, now: float) -> Reply:
-        """A request is done; the next one's turn."""
+        """A request is done; the next one's turn, which is the event loop's next one too: there may be thousands."""
+        self._busy = bool(self._turns)
+        if self._turns:
+            self._open.server.timers.at(now, self._next)
+        return reply
+
+    def _next(self, now: float) -> None:
         self._busy = False
         if self._turns:
-            message, resume = self._turns.popleft()
+            message, resume = self._turns.pop(next(iter(self._turns)))
             resume(self._start(message), now)
-        return reply
 
     def abandon(self) -> None:
         """The directory is closed."""

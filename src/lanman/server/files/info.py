@@ -71,6 +71,11 @@ _NETWORK_OPEN: Final = struct.Struct("<QQQQQQI4x")
 _RENAME: Final = struct.Struct("<B7xQI")
 
 
+# What a new name may have, in bytes: as much as that of a CREATE (MS-SMB2 2.2.13).
+MAX_NEW_NAME: Final = 65534
+MAX_SET_INFO: Final = MAX_NEW_NAME + _RENAME.size
+
+
 class BadLength(Exception):
     """What came is too short for what it is to be: STATUS_INFO_LENGTH_MISMATCH."""
 
@@ -306,6 +311,8 @@ def read_new_name(data: bytes) -> NewName:
     if len(data) < _RENAME.size:
         raise BadLength
     replace, root, length = _RENAME.unpack_from(data)
+    if length > MAX_NEW_NAME:
+        raise ValueError("longer than any name")
     name = data[_RENAME.size : _RENAME.size + length]
     if len(name) != length:
         raise BadLength

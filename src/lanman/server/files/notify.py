@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from lanman import codes
@@ -32,8 +33,13 @@ FILE_NOTIFY_CHANGE_LAST_ACCESS: Final = 0x020
 FILE_NOTIFY_CHANGE_CREATION: Final = 0x040
 FILE_NOTIFY_CHANGE_SECURITY: Final = 0x100
 
-# Changes that are kept for a client that is not asking just now. More, and it is told to look for itself.
-MOST_KEPT: Final = 1000
+# What is kept for a client that is not asking just now, in bytes of its answer: for one open, and for all together.
+# If more has changed it is told to look for itself.
+MAX_KEPT: Final = 64 * 1024
+MAX_KEPT_IN_ALL: Final = 16 * 1024 * 1024
+
+# Requests that may wait on one open.
+MAX_WAITING: Final = 512
 
 _HEAD: Final = struct.Struct("<III")
 
@@ -51,10 +57,10 @@ class Watch:
         self.path = tuple(map(fold_name, path))
         self.filter = message.completion_filter
         self.tree = tree
-        self._size = (
-            message.output_buffer_length
-        )  # the first request's is the watch's, as on Windows (notify.valid-req)
+        self._size = message.output_buffer_length  # the first request's, as on Windows (notify.valid-req)
+        self.watches: Watches | None = None
         self._changes: list[tuple[int, str]] = []
+        self._kept = 0
         self._overflow = False
         self._waiting: deque[tuple[int, Callable[[Outcome, float], None]]] = deque()
 
@@ -62,6 +68,8 @@ class Watch:
         """A CHANGE_NOTIFY that takes up to `length` octets of changes."""
         if self._changes or self._overflow:
             return self._answer(length)
+        if len(self._waiting) >= MAX_WAITING:
+            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         entry: list[tuple[int, Callable[[Outcome, float], None]]] = []
 
         def start(resume: Callable[[Outcome, float], None]) -> None:
@@ -76,13 +84,31 @@ class Watch:
 
     def add(self, action: int, name: str, now: float) -> None:
         """Something has happened."""
-        if len(self._changes) < MOST_KEPT:
+        size = _HEAD.size + 2 * len(name)
+        if not self._overflow and self._kept + size <= MAX_KEPT and self._keep(size):
             self._changes.append((action, name))
         else:
             self._overflow = True
+            self.drop()
         if self._waiting and action != FILE_ACTION_RENAMED_OLD_NAME:
             length, resume = self._waiting.popleft()
             resume(self._answer(length), now)
+
+    def _keep(self, size: int) -> bool:
+        """Count what is kept. Whether there is room for it."""
+        if self.watches is not None:
+            if self.watches.kept + size > MAX_KEPT_IN_ALL:
+                return False
+            self.watches.kept += size
+        self._kept += size
+        return True
+
+    def drop(self) -> None:
+        """Keep nothing any more."""
+        self._changes = []
+        if self.watches is not None:
+            self.watches.kept -= self._kept
+        self._kept = 0
 
     def end(self, status: int, now: float) -> None:
         """Whoever waits hears that there is nothing more to wait for."""
@@ -93,7 +119,8 @@ class Watch:
     def _answer(self, length: int) -> Reply:
         data = pack_changes(self._changes)
         overflow = self._overflow or len(data) > min(length, self._size)
-        self._changes, self._overflow = [], False
+        self._overflow = False
+        self.drop()
         if overflow:
             # 3.3.4.4: too much has changed to be told; the client is to list the directory.
             return Reply(codes.STATUS_NOTIFY_ENUM_DIR, ChangeNotifyResponse())
@@ -114,30 +141,51 @@ def pack_changes(changes: list[tuple[int, str]]) -> bytes:
     return bytes(packed)
 
 
+@dataclass(slots=True)
+class _Folder:
+    """A directory that is watched, or above one that is."""
+
+    watches: dict[Watch, None] = field(default_factory=dict)
+    below: dict[str, _Folder] = field(default_factory=dict)
+
+
 class Watches:
-    """All watches of the Server."""
+    """All watches of the Server, by the directory that they are on: a change looks at those on its own way alone."""
 
     def __init__(self) -> None:
-        self._watches: list[Watch] = []
+        self.kept = 0
+        self._roots: dict[str, _Folder] = {}
 
     def add(self, watch: Watch) -> None:
-        self._watches.append(watch)
+        folder = self._roots.setdefault(watch.root, _Folder())
+        for name in watch.path:
+            folder = folder.below.setdefault(name, _Folder())
+        folder.watches[watch] = None
+        watch.watches = self
 
     def remove(self, watch: Watch) -> None:
-        self._watches.remove(watch)
+        watch.drop()
+        watch.watches = None
+        way = [self._roots[watch.root]]
+        for name in watch.path:
+            way.append(way[-1].below[name])
+        del way[-1].watches[watch]
+        # Folders that nothing is watched in any more are forgotten, from the lowest up.
+        for name in reversed(watch.path):
+            folder = way.pop()
+            if folder.watches or folder.below:
+                return
+            del way[-1].below[name]
+        if not (way[0].watches or way[0].below):
+            del self._roots[watch.root]
 
     def changed(self, root: str, path: Path, action: int, what: int, now: float) -> None:
         """`path` below the folder `root` has changed, in a way that the bits of `what` stand for."""
-        if not self._watches or not path:
-            return
-        folded = tuple(map(fold_name, path))
-        for watch in list(self._watches):
-            depth = len(watch.path)
-            if (
-                watch.filter & what
-                and watch.root == root
-                and len(path) > depth
-                and (watch.tree or len(path) == depth + 1)
-                and folded[:depth] == watch.path
-            ):
-                watch.add(action, "\\".join(path[depth:]), now)
+        folder = self._roots.get(root)
+        for depth, name in enumerate(path):
+            if folder is None:
+                return
+            for watch in list(folder.watches):
+                if watch.filter & what and (watch.tree or depth == len(path) - 1):
+                    watch.add(action, "\\".join(path[depth:]), now)
+            folder = folder.below.get(fold_name(name))

@@ -409,7 +409,8 @@ class DiskOpen(WireOpen):
         if setter is None:
             return Reply(codes.STATUS_INVALID_INFO_CLASS)
         try:
-            return setter(self, context, bytes(message.buffer))
+            # No class has more behind its head than a name.
+            return setter(self, context, bytes(message.buffer[: info.MAX_SET_INFO]))
         except info.BadLength:
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
         except Refused as refused:
