@@ -172,3 +172,29 @@ async def test_names_that_people_type(tools: Tools, folder: Path, tmp_path: Path
         "README.TXT",
     ]
     assert said.count("stream: [::$DATA], 1 bytes") == 2
+
+
+async def test_a_dot_file_is_put_twice(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    (folder / ".local").write_text("a local program's")
+    said = await smb(
+        tools,
+        "ann",
+        f"lcd {tmp_path}; put x .gitignore; put x .gitignore; put x .local; rename .local .new; put x .new",
+    )
+    assert "NT_STATUS" not in said, said
+    assert sorted(os.listdir(folder)) == [".gitignore", ".new"]
+    assert (folder / ".new").read_text() == "x"
+
+
+async def test_a_read_only_file(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    said = await smb(tools, "ann", f"lcd {tmp_path}; put x a; put x b; setmode a +r; ls")
+    assert "NT_STATUS" not in said, said
+    for command in ("put x a", "del a", "rename b a -f"):
+        assert "NT_STATUS_" in await smb(tools, "ann", f"lcd {tmp_path}; {command}"), command
+    assert sorted(os.listdir(folder)) == ["a", "b"]
+    (folder / "b").chmod(0o444)
+    said = await smb(tools, "ann", f"lcd {tmp_path}; del b; setmode a -r; put x a; del a")
+    assert "NT_STATUS" not in said, said
+    assert os.listdir(folder) == []

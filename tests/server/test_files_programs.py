@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,12 @@ from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,
+    FILE_OPEN_IF,
+    FILE_OVERWRITE,
+    FILE_OVERWRITE_IF,
     FILE_READ_ATTRIBUTES,
+    FILE_SUPERSEDE,
+    FILE_WRITE_ATTRIBUTES,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_OPLOCK_LEVEL_EXCLUSIVE,
@@ -35,7 +41,12 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 
-BASIC, DISPOSITION, ALLOCATION, END_OF_FILE, ALTERNATE_NAME = 4, 13, 19, 20, 21
+BASIC, RENAME, DISPOSITION, ALLOCATION, END_OF_FILE, ALTERNATE_NAME = 4, 10, 13, 19, 20, 21
+
+
+def rename(name: str, *, replace: bool = False) -> bytes:
+    data = name.encode("utf-16-le")
+    return struct.pack("<B7xQI", replace, 0, len(data)) + data
 
 
 @pytest.fixture
@@ -233,3 +244,151 @@ def test_an_exclusive_oplock_outlives_changes_of_ones_own(world: DiskWorld) -> N
     ann.want(WriteRequest(b"x", file_id=bytes(response.file_id)))
     assert ann.status("a", access=FILE_READ_ATTRIBUTES) == "STATUS_SUCCESS"
     assert ann.breaks == []
+
+
+# --- attributes: what was set decides, what is made up is shown
+
+NORMAL, ARCHIVE, HIDDEN, SYSTEM, READ_ONLY = 0x80, 0x20, 0x02, 0x04, 0x01
+WRITE = 0x00120116
+
+
+def attributes(ann: FileClient, name: str) -> int:
+    response = ann.opened(name, access=FILE_READ_ATTRIBUTES)
+    ann.shut(bytes(response.file_id))
+    return response.file_attributes
+
+
+def set_attributes(ann: FileClient, name: str, wanted: int, creation_time: int = 0) -> None:
+    file_id = ann.open(name, access=FILE_WRITE_ATTRIBUTES)
+    assert ann.set(file_id, BASIC, struct.pack("<QQQQI4x", creation_time, 0, 0, 0, wanted)) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+
+
+@pytest.mark.parametrize("disposition", [FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE])
+@pytest.mark.parametrize("wanted", [0, NORMAL, ARCHIVE])
+def test_a_dot_file_is_written_twice(world: DiskWorld, disposition: int, wanted: int) -> None:
+    ann = world.user()
+    for name in (".gitignore", ".~lock.report.odt#", ".DS_Store"):
+        for _ in range(3):
+            file_id = ann.open(name, access=WRITE, disposition=FILE_OVERWRITE_IF, attributes=wanted)
+            ann.want(WriteRequest(b"x", file_id=file_id))
+            ann.shut(file_id)
+        assert ann.status(name, access=WRITE, disposition=disposition, attributes=wanted) == "STATUS_SUCCESS"
+        assert attributes(ann, name) == ARCHIVE | HIDDEN, "it is shown all the same"
+
+
+def test_a_dot_file_that_a_local_program_made_is_overwritten(world: DiskWorld) -> None:
+    (world.folder / ".profile").write_text("x")
+    assert world.user().status(".profile", access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_SUCCESS"
+
+
+def test_what_is_read_and_written_back_is_not_set_by_that(world: DiskWorld) -> None:
+    """As robocopy, tar and rsync do; also where the time of creation is kept, or another attribute is added."""
+    ann = world.user()
+    for name, creation_time in ((".a", 0), (".b", 130_000_000_000_000_000)):
+        ann.shut(ann.make(name))
+        set_attributes(ann, name, attributes(ann, name), creation_time)
+        assert ann.status(name, access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_SUCCESS"
+    ann.shut(ann.make(".c"))
+    set_attributes(ann, ".c", ARCHIVE | HIDDEN | SYSTEM)
+    assert attributes(ann, ".c") == ARCHIVE | HIDDEN | SYSTEM
+    assert ann.status(".c", access=WRITE, disposition=FILE_OVERWRITE, attributes=SYSTEM) == "STATUS_SUCCESS"
+
+
+@pytest.mark.parametrize("protection", [HIDDEN, SYSTEM])
+@pytest.mark.parametrize("name", ["a", ".a"])
+def test_what_was_set_protects(world: DiskWorld, name: str, protection: int) -> None:
+    """MS-FSA 2.1.5.1.2.1, whatever the name."""
+    ann = world.user()
+    ann.shut(ann.make(name, attributes=protection))
+    for disposition in (FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE):
+        assert ann.status(name, access=WRITE, disposition=disposition) == "STATUS_ACCESS_DENIED"
+    assert ann.status(name, access=WRITE, disposition=FILE_OVERWRITE, attributes=protection) == "STATUS_SUCCESS"
+    set_attributes(ann, name, ARCHIVE)
+    assert attributes(ann, name) == ARCHIVE
+    assert ann.status(name, access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_SUCCESS"
+    assert attributes(ann, name) == ARCHIVE, "who has said that it is not hidden has said so for good"
+
+
+def test_a_hidden_that_was_set_goes_with_the_file_and_one_of_the_name_with_the_name(world: DiskWorld) -> None:
+    ann = world.user()
+    for name, new, wanted in (("a", ".b", HIDDEN), (".c", "d", HIDDEN)):
+        file_id = ann.make(name, attributes=wanted)
+        assert ann.set(file_id, RENAME, rename(new)) == "STATUS_SUCCESS"
+        ann.shut(file_id)
+        assert attributes(ann, new) & HIDDEN
+        assert ann.status(new, access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_ACCESS_DENIED"
+    file_id = ann.make(".e")
+    assert ann.set(file_id, RENAME, rename("f")) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    assert attributes(ann, "f") == ARCHIVE
+
+
+def test_a_mode_without_write_permission_is_shown_and_forbids_writing_alone(world: DiskWorld) -> None:
+    """As git makes its objects: they are replaced, renamed and deleted."""
+    ann = world.user()
+    for name in ("object", "old", "new", "going"):
+        (world.folder / name).write_bytes(b"x")
+        (world.folder / name).chmod(0o444)
+    assert attributes(ann, "object") & READ_ONLY
+    assert ann.status("object", access=WRITE) == "STATUS_ACCESS_DENIED"
+    assert ann.status("object", access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_ACCESS_DENIED"
+    file_id = ann.open("new", access=DELETE)
+    assert ann.set(file_id, RENAME, rename("old", replace=True)) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    ann.shut(ann.open("going", access=DELETE, options=FILE_DELETE_ON_CLOSE))
+    file_id = ann.open("object", access=DELETE)
+    assert ann.set(file_id, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    assert [each.name for each in world.folder.iterdir()] == ["old"]
+
+
+def test_a_file_that_a_client_made_read_only_stays(world: DiskWorld) -> None:
+    ann = world.user()
+    ann.shut(ann.make("a"))
+    ann.shut(ann.make("b"))
+    (world.folder / "a").chmod(0o664)
+    set_attributes(ann, "a", ARCHIVE | READ_ONLY)
+    assert (world.folder / "a").stat().st_mode & 0o222 == 0, "local programs see it"
+    file_id = ann.open("b", access=DELETE)
+    assert ann.set(file_id, RENAME, rename("a", replace=True)) == "STATUS_ACCESS_DENIED"
+    assert ann.set(file_id, RENAME, rename("B", replace=True)) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    assert ann.status("a", access=DELETE, options=FILE_DELETE_ON_CLOSE) == "STATUS_CANNOT_DELETE"
+    assert ann.set(ann.open("a", access=DELETE), DISPOSITION, b"\1") == "STATUS_CANNOT_DELETE"
+    assert ann.status("a", access=WRITE) == "STATUS_ACCESS_DENIED"
+    file_id = ann.open("a", access=DELETE)
+    assert ann.set(file_id, RENAME, rename("c")) == "STATUS_SUCCESS", "a rename of its own is no harm"
+    ann.shut(file_id)
+    set_attributes(ann, "c", NORMAL)
+    assert (world.folder / "c").stat().st_mode & 0o777 == 0o664, "what READONLY took away is given back"
+    assert ann.status("c", access=DELETE, options=FILE_DELETE_ON_CLOSE) == "STATUS_SUCCESS"
+
+
+def test_nobody_creates_what_is_read_only_and_goes_at_once(world: DiskWorld) -> None:
+    """MS-FSA 2.1.5.1.1."""
+    ann = world.user()
+    for disposition in (FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE_IF):
+        status = ann.status("a", disposition=disposition, options=FILE_DELETE_ON_CLOSE, attributes=READ_ONLY)
+        assert status == "STATUS_CANNOT_DELETE"
+    assert list(world.folder.iterdir()) == []
+
+
+def test_attributes_of_the_first_format_are_read(world: DiskWorld) -> None:
+    """What a Server before this one has kept: it did not tell a HIDDEN of the name from one that was set, and READONLY
+    of a file was its mode alone."""
+    for name, kept in ((".a", HIDDEN | ARCHIVE), (".b", ARCHIVE), ("c", HIDDEN), ("d", SYSTEM)):
+        (world.folder / name).write_bytes(b"x")
+        os.setxattr(world.folder / name, "user.lanman.dos", struct.pack("<B3xIQ", 1, kept, 130_000_000_000_000_000))
+    (world.folder / "d").chmod(0o444)
+    ann = world.user()
+    assert [attributes(ann, name) for name in (".a", ".b", "c", "d")] == [
+        HIDDEN | ARCHIVE, ARCHIVE, HIDDEN, SYSTEM | READ_ONLY
+    ]  # fmt: skip
+    assert ann.opened(".a", access=READ).creation_time == 130_000_000_000_000_000
+    assert ann.status(".a", access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_SUCCESS"
+    assert ann.status("c", access=WRITE, disposition=FILE_OVERWRITE) == "STATUS_ACCESS_DENIED"
+    ann.shut(ann.open("d", access=DELETE, options=FILE_DELETE_ON_CLOSE))
+    set_attributes(ann, ".b", attributes(ann, ".b") | SYSTEM)
+    assert attributes(ann, ".b") == ARCHIVE | SYSTEM
+    assert os.getxattr(world.folder / ".b", "user.lanman.dos")[0] == 2

@@ -72,7 +72,7 @@ FILE_ATTRIBUTE_SPARSE_FILE: Final = 0x00000200
 FILE_ATTRIBUTE_OFFLINE: Final = 0x00001000
 FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: Final = 0x00002000
 
-# Those that a client can set; READONLY is the absence of write permission, the others are kept beside the file.
+# Those that a client can set; they are kept beside the file.
 SETTABLE_ATTRIBUTES: Final = (
     FILE_ATTRIBUTE_READONLY
     | FILE_ATTRIBUTE_HIDDEN
@@ -108,7 +108,8 @@ class FileStat:
     """What is known about a file or directory (MS-FSCC 2.4).
 
     Sizes are octets, times FILETIMEs (100 ns since 1601). `volume` and `file_id` are st_dev and st_ino; `attributes`
-    are as a client sees them, never 0. `mode`, `user_id` and `group_id` are POSIX's. Of a name that is a link inside
+    are as a client sees them, never 0; of them `set_attributes` were set by somebody and decide what may be done, while
+    the others are made up and shown. `mode`, `user_id` and `group_id` are POSIX's. Of a name that is a link inside
     the share, this is what the link leads to.
     """
 
@@ -126,6 +127,12 @@ class FileStat:
     mode: int
     user_id: int
     group_id: int
+    set_attributes: int = 0
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it is a file that somebody has made READONLY: it is neither deleted nor replaced."""
+        return bool(self.set_attributes & FILE_ATTRIBUTE_READONLY) and not self.directory
 
     @property
     def identity(self) -> tuple[int, int]:

@@ -1,9 +1,19 @@
 """What SMB wants to know about a file and POSIX does not keep: DOS attributes and the time of creation.
 
-READONLY of a file is the absence of every write permission, so that local programs see it and a client sees theirs.
-The others, and a time of creation that a client has set, are kept in one extended attribute, `user.lanman.dos`:
-a version (one octet, 1), three octets 0, the attributes (32 bits), the FILETIME of creation or 0 (64 bits), all
-little-endian. Without it a file is ARCHIVE, a directory is nothing more, and a name that begins with a dot is HIDDEN.
+What a client has set is kept in one extended attribute, `user.lanman.dos`, little-endian:
+
+    version 2   2 (8 bits), flags (8 bits), the write permissions that READONLY took away (16 bits), the attributes
+                (32 bits), the FILETIME of creation or 0 (64 bits). Flag 1: the attributes were set; flag 2: the name
+                does not decide about HIDDEN.
+    version 1   1 (8 bits), 0 (24 bits), the attributes (32 bits), the FILETIME of creation or 0 (64 bits). Only read.
+                It does not tell a HIDDEN that was set from one that the name had made, nor holds READONLY of a file.
+
+What nobody has set is made up: a file is ARCHIVE, a directory is nothing more, a name that begins with a dot is HIDDEN,
+a file that nobody may write is READONLY. That is shown and decides nothing, but that nobody writes to a READONLY file.
+`FileStat.set_attributes` are those that were set, and those protect a file from being deleted or overwritten (MS-FSA
+2.1.5.1.2.1). Setting what is shown already sets nothing: clients read attributes and write them back.
+
+A file that a client makes READONLY loses its write permissions too, so that local programs see it, and gets them back.
 Where the disk has no extended attributes, what would be kept there is lost without an error: a client that copies a
 file would take that for a failure of the copy.
 """
@@ -29,7 +39,12 @@ from lanman.server.disk_effects import (
 
 PREFIX: Final = "user.lanman."
 _KEY: Final = PREFIX + "dos"
-_KEPT: Final = struct.Struct("<B3xIQ")
+_KEPT: Final = struct.Struct("<BBHIQ")
+_FIRST: Final = struct.Struct("<B3xIQ")
+_ATTRIBUTES_SET: Final = 1
+_HIDDEN_DECIDED: Final = 2
+
+_WRITERS: Final = 0o222
 
 # 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3), and the last moment that is not negative.
 _FILETIME_EPOCH: Final = 116444736000000000
@@ -43,10 +58,35 @@ _NOTHING: Final = NO_SUCH_ATTRIBUTE | {errno.ENOTSUP, errno.ENOSYS, errno.EPERM,
 
 
 class Kept(NamedTuple):
-    """What the extended attribute says."""
+    """What the extended attribute says. `attributes` None: none were set. `by_name`: the name decides about HIDDEN;
+    None where version 1 does not tell. `taken` are the write permissions that READONLY took away."""
 
-    attributes: int
-    creation_time: int
+    attributes: int | None = None
+    creation_time: int = 0
+    by_name: bool | None = True
+    taken: int = 0
+
+    def set_on(self, name: bytes) -> int:
+        """The attributes that were set."""
+        attributes = self.attributes or 0
+        if self.by_name is None and _is_dotted(name):
+            attributes &= ~FILE_ATTRIBUTE_HIDDEN
+        return attributes
+
+    def is_hidden_by(self, name: bytes) -> bool:
+        """Whether it is HIDDEN because of its name alone."""
+        if not _is_dotted(name) or self.set_on(name) & FILE_ATTRIBUTE_HIDDEN:
+            return False
+        if self.by_name is None:
+            return bool((self.attributes or 0) & FILE_ATTRIBUTE_HIDDEN)
+        return self.by_name
+
+
+_NOTHING_KEPT: Final = Kept()
+
+
+def _is_dotted(name: bytes) -> bool:
+    return name.startswith(b".")
 
 
 def filetime(nanoseconds: int) -> int:
@@ -74,10 +114,20 @@ def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
         if error.errno in _NOTHING or name:
             return None
         raise
-    if len(raw) != _KEPT.size or raw[0] != 1:
+    if len(raw) != _KEPT.size:
         return None
-    _, attributes, creation_time = _KEPT.unpack(raw)
-    return Kept(attributes & SETTABLE_ATTRIBUTES, min(creation_time, _FILETIME_MAX))
+    if raw[0] == 1:
+        _, attributes, creation_time = _FIRST.unpack(raw)
+        return Kept(attributes & SETTABLE_ATTRIBUTES, min(creation_time, _FILETIME_MAX), by_name=None)
+    version, flags, taken, attributes, creation_time = _KEPT.unpack(raw)
+    if version != 2:
+        return None
+    return Kept(
+        attributes & SETTABLE_ATTRIBUTES if flags & _ATTRIBUTES_SET else None,
+        min(creation_time, _FILETIME_MAX),
+        not flags & _HIDDEN_DECIDED,
+        taken & _WRITERS,
+    )
 
 
 def _write_kept(descriptor: int, kept: Kept | None) -> None:
@@ -106,24 +156,31 @@ def _write_raw(descriptor: int, kept: Kept | None) -> None:
     if kept is None:
         os.removexattr(reachable(descriptor), _KEY)
     else:
-        os.setxattr(reachable(descriptor), _KEY, _KEPT.pack(1, *kept))
+        flags = (0 if kept.attributes is None else _ATTRIBUTES_SET) | (0 if kept.by_name else _HIDDEN_DECIDED)
+        raw = _KEPT.pack(2, flags, kept.taken, kept.attributes or 0, kept.creation_time)
+        os.setxattr(reachable(descriptor), _KEY, raw)
 
 
-def _default(facts: Facts, name: bytes) -> int:
-    hidden = FILE_ATTRIBUTE_HIDDEN if name.startswith(b".") else 0
-    return hidden | (0 if stat.S_ISDIR(facts.mode) else FILE_ATTRIBUTE_ARCHIVE)
+def _default(facts: Facts) -> int:
+    return 0 if stat.S_ISDIR(facts.mode) else FILE_ATTRIBUTE_ARCHIVE
+
+
+def _is_unwritable(facts: Facts) -> bool:
+    return not stat.S_ISDIR(facts.mode) and not facts.mode & _WRITERS
 
 
 def file_stat(facts: Facts, kept: Kept | None, name: bytes) -> FileStat:
     """What a client is told. `name` is the last one of the path, b"" of a share's folder itself."""
     directory = stat.S_ISDIR(facts.mode)
-    attributes = kept.attributes if kept is not None else _default(facts, name)
+    kept = kept or _NOTHING_KEPT
+    decided = kept.set_on(name)
+    attributes = decided if kept.attributes is not None else _default(facts)
     if directory:
         attributes |= FILE_ATTRIBUTE_DIRECTORY
-    elif facts.mode & 0o222 == 0:
+    elif _is_unwritable(facts):
         attributes |= FILE_ATTRIBUTE_READONLY
-    else:
-        attributes &= ~FILE_ATTRIBUTE_READONLY
+    if kept.is_hidden_by(name):
+        attributes |= FILE_ATTRIBUTE_HIDDEN
     born = facts.born if facts.born is not None else min(facts.written, facts.changed)
     return FileStat(
         volume=facts.device,
@@ -131,7 +188,7 @@ def file_stat(facts: Facts, kept: Kept | None, name: bytes) -> FileStat:
         directory=directory,
         size=0 if directory else facts.size,
         allocation=0 if directory else facts.blocks * 512,
-        creation_time=kept.creation_time if kept is not None and kept.creation_time else filetime(born),
+        creation_time=kept.creation_time or filetime(born),
         last_access_time=filetime(facts.accessed),
         last_write_time=filetime(facts.written),
         change_time=filetime(facts.changed),
@@ -140,44 +197,67 @@ def file_stat(facts: Facts, kept: Kept | None, name: bytes) -> FileStat:
         mode=facts.mode,
         user_id=facts.user_id,
         group_id=facts.group_id,
+        set_attributes=decided,
     )
 
 
 def set_attributes(descriptor: int, facts: Facts, name: bytes, attributes: int) -> None:
-    """Give an open file these attributes and no others."""
-    directory = stat.S_ISDIR(facts.mode)
+    """Give an open file these attributes and no others. What is shown already, and was not set, is not set by that."""
     wanted = attributes & SETTABLE_ATTRIBUTES
-    read_only = bool(wanted & FILE_ATTRIBUTE_READONLY) and not directory
-    if not directory:
-        wanted &= ~FILE_ATTRIBUTE_READONLY
-    was_read_only = facts.mode & 0o222 == 0 and not directory
-    # The extended attribute of a file that nobody may write cannot be written as it is: this order lets it be.
-    if was_read_only and not read_only:
-        os.chmod(reachable(descriptor), stat.S_IMODE(facts.mode) | 0o200)
-    before = read_kept(descriptor)
-    creation_time = before.creation_time if before is not None else 0
-    is_default = wanted == _default(facts, name) and not creation_time
-    if before != (now := None if is_default else Kept(wanted, creation_time)):
-        _write_kept(descriptor, now)
-    if read_only and not was_read_only:
-        os.chmod(reachable(descriptor), stat.S_IMODE(facts.mode) & ~0o222)
+    before = read_kept(descriptor) or _NOTHING_KEPT
+    by_name: bool | None = True
+    if _is_dotted(name):
+        by_name = before.is_hidden_by(name) and bool(wanted & FILE_ATTRIBUTE_HIDDEN)
+        if by_name:
+            wanted &= ~FILE_ATTRIBUTE_HIDDEN
+    if _is_unwritable(facts) and not before.set_on(name) & FILE_ATTRIBUTE_READONLY and wanted & FILE_ATTRIBUTE_READONLY:
+        kept = wanted & ~FILE_ATTRIBUTE_READONLY
+    else:
+        kept = wanted
+    _keep(descriptor, facts, before, Kept(kept, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY))
 
 
 def set_created_attributes(descriptor: int, facts: Facts, name: bytes, attributes: int) -> None:
-    """The attributes of what has just been created or emptied. Every such file is ARCHIVE; a client that asks for
-    nothing else leaves a name with a dot HIDDEN."""
-    wanted = attributes & SETTABLE_ATTRIBUTES & ~FILE_ATTRIBUTE_ARCHIVE
-    if wanted & ~FILE_ATTRIBUTE_READONLY:
-        full = wanted | (0 if stat.S_ISDIR(facts.mode) else FILE_ATTRIBUTE_ARCHIVE)
+    """The attributes of what has just been created or emptied, which its client has set, every one. Each such file is
+    ARCHIVE, and a name with a dot is HIDDEN whether or not the client has asked for that."""
+    wanted = attributes & SETTABLE_ATTRIBUTES | _default(facts)
+    before = read_kept(descriptor) or _NOTHING_KEPT
+    by_name = not _is_dotted(name) or before == _NOTHING_KEPT or before.is_hidden_by(name)
+    _keep(
+        descriptor, facts, before, Kept(wanted, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY)
+    )
+
+
+def _keep(descriptor: int, facts: Facts, before: Kept, now: Kept, read_only: bool) -> None:
+    """Keep that, and have the write permissions agree with whether it is READONLY."""
+    mode = stat.S_IMODE(facts.mode)
+    if stat.S_ISDIR(facts.mode):
+        writers = mode & _WRITERS
+    elif read_only:
+        writers = 0
+        now = now._replace(taken=mode & _WRITERS or before.taken)
     else:
-        full = wanted | _default(facts, name)
-    set_attributes(descriptor, facts, name, full)
+        writers = mode & _WRITERS or before.taken or 0o200
+    # The extended attribute of a file that nobody may write cannot be written as it is: this order lets it be.
+    if writers and not mode & _WRITERS:
+        os.chmod(reachable(descriptor), mode | writers)
+    if now.attributes == _default(facts) and now.by_name and not now.creation_time:
+        if before != _NOTHING_KEPT:
+            _write_kept(descriptor, None)
+    elif now != before:
+        _write_kept(descriptor, now)
+    if not writers and mode & _WRITERS:
+        os.chmod(reachable(descriptor), mode & ~_WRITERS)
 
 
 def set_creation_time(descriptor: int, facts: Facts, name: bytes, time: int) -> None:
     """Keep a time of creation; the disk's own cannot be changed."""
-    before = read_kept(descriptor)
-    _write_kept(descriptor, Kept(before.attributes if before is not None else _default(facts, name), time))
+    before = read_kept(descriptor) or _NOTHING_KEPT
+    if before.by_name is None:
+        before = before._replace(
+            attributes=before.set_on(name), by_name=not _is_dotted(name) or before.is_hidden_by(name)
+        )
+    _write_kept(descriptor, before._replace(creation_time=time))
 
 
 def set_times(descriptor: int, facts: Facts, accessed: int | None, written: int | None) -> None:

@@ -187,7 +187,12 @@ class Creating:
         self.granted = self.wanted & ~MAXIMUM_ALLOWED
         if self.wanted & MAXIMUM_ALLOWED:
             self.granted |= maximal(self.tree_access, opened.access, 0 if opened.created else attributes)
-        if not opened.created and (status := self._refusal(opened.stat)):
+        if opened.created:
+            # MS-FSA 2.1.5.1.1
+            status = codes.STATUS_CANNOT_DELETE if self.delete_on_close and opened.stat.is_protected else 0
+        else:
+            status = self._refusal(opened.stat)
+        if status:
             return self._give_up(status)
         self.state = self.server.files.state(opened.stat.identity)
         return self._contend(now)
@@ -195,14 +200,14 @@ class Creating:
     def _refusal(self, stat: FileStat) -> int:
         """What an existing file's attributes forbid (MS-FSA 2.1.5.1.2.1); 0 if nothing."""
         read_only = bool(stat.attributes & FILE_ATTRIBUTE_READONLY) and not stat.directory
-        kept = stat.attributes & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM)
+        protected = stat.set_attributes & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM)
         if read_only and (self.granted & WRITING or self.overwrites):
             return codes.STATUS_ACCESS_DENIED
-        if read_only and self.delete_on_close:
+        if self.delete_on_close and stat.is_protected:
             return codes.STATUS_CANNOT_DELETE
         if self.overwrites and stat.directory:
             return codes.STATUS_FILE_IS_A_DIRECTORY
-        return codes.STATUS_ACCESS_DENIED if self.overwrites and kept & ~self.message.file_attributes else 0
+        return codes.STATUS_ACCESS_DENIED if self.overwrites and protected & ~self.message.file_attributes else 0
 
     def _give_up(self, status: int) -> Reply:
         self.server.perform_apart(CloseFile(self.opened.handle, delete=self.opened.created))

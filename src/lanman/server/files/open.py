@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.server.disk_effects import (
-    FILE_ATTRIBUTE_READONLY,
     CheckDeletable,
     CloseFile,
     FileStat,
@@ -477,7 +476,7 @@ class DiskOpen(WireOpen):
             return Reply(message=SetInfoResponse())
 
         def known(stat: FileStat, now: float) -> Outcome:
-            if stat.attributes & FILE_ATTRIBUTE_READONLY and not stat.directory:
+            if stat.is_protected:
                 return Reply(codes.STATUS_CANNOT_DELETE)
             return Perform(CheckDeletable(self.handle), deletable)
 
@@ -516,6 +515,8 @@ class DiskOpen(WireOpen):
             other = self.server.files.find(stat.identity)
             if other is not None and other is not self.state:
                 return Reply(codes.STATUS_ACCESS_DENIED)  # what would be replaced is open
+            if stat.is_protected and stat.identity != self.state.identity:
+                return Reply(codes.STATUS_ACCESS_DENIED)  # MS-FSA 2.1.5.15.11
             return Perform(rename, self._renamed)
 
         def not_there(status: int, now: float) -> Outcome:
