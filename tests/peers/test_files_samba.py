@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -198,3 +199,10 @@ async def test_a_read_only_file(tools: Tools, folder: Path, tmp_path: Path) -> N
     said = await smb(tools, "ann", f"lcd {tmp_path}; del b; setmode a -r; put x a; del a")
     assert "NT_STATUS" not in said, said
     assert os.listdir(folder) == []
+
+
+async def test_a_time_that_was_set_stays(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    said = await smb(tools, "ann", f'lcd {tmp_path}; put x; utimes x -1 -1 "1980:01:01-00:00:00" -1; allinfo x')
+    assert "NT_STATUS" not in said, said
+    assert re.search(r"write_time: +Tue Jan +1 00:00:00 1980", said), said

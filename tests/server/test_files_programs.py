@@ -25,6 +25,8 @@ from lanman.smb2.constants import (
     FILE_READ_ATTRIBUTES,
     FILE_SUPERSEDE,
     FILE_WRITE_ATTRIBUTES,
+    FSCTL_SRV_COPYCHUNK_WRITE,
+    FSCTL_SRV_REQUEST_RESUME_KEY,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_OPLOCK_LEVEL_EXCLUSIVE,
@@ -35,6 +37,7 @@ from lanman.smb2.constants import (
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CreateContext,
+    IoctlRequest,
     LockElement,
     LockRequest,
     QueryInfoRequest,
@@ -392,3 +395,106 @@ def test_attributes_of_the_first_format_are_read(world: DiskWorld) -> None:
     set_attributes(ann, ".b", attributes(ann, ".b") | SYSTEM)
     assert attributes(ann, ".b") == ARCHIVE | SYSTEM
     assert os.getxattr(world.folder / ".b", "user.lanman.dos")[0] == 2
+
+
+# --- times
+
+YEAR_1980 = 119_600_064_000_000_000
+FREEZE, THAW = 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFE
+WRITTEN, ACCESSED = 2, 1  # where they stand among the four times
+
+
+def times(ann: FileClient, file_id: bytes) -> tuple[int, ...]:
+    """Creation, last access, last write, change."""
+    told = bytes(ann.want(QueryInfoRequest(1, BASIC, 1024, file_id=file_id)).output)
+    return struct.unpack_from("<QQQQ", told)
+
+
+def set_time(ann: FileClient, file_id: bytes, which: int, time: int) -> None:
+    four = [0, 0, 0, 0]
+    four[which] = time
+    assert ann.set(file_id, BASIC, struct.pack("<QQQQI4x", *four, 0)) == "STATUS_SUCCESS"
+
+
+def change(ann: FileClient, file_id: bytes, how: str) -> None:
+    if how == "write":
+        ann.want(WriteRequest(b"more", file_id=file_id))
+    elif how == "copy":
+        source = ann.open("source", access=READ)
+        key = bytes(ann.want(IoctlRequest(FSCTL_SRV_REQUEST_RESUME_KEY, source, max_output_response=32)).output)
+        chunk = struct.pack("<24sI4xQQI4x", key[:24], 1, 0, 0, 1)
+        ann.want(IoctlRequest(FSCTL_SRV_COPYCHUNK_WRITE, file_id, chunk, max_output_response=12))
+        ann.shut(source)
+    else:
+        kind = END_OF_FILE if how == "end of file" else ALLOCATION
+        _, size = struct.unpack_from("<QQ", ann.want(QueryInfoRequest(1, 5, 1024, file_id=file_id)).output)
+        assert ann.set(file_id, kind, struct.pack("<Q", size - 1)) == "STATUS_SUCCESS"
+
+
+def age(world: DiskWorld, name: str) -> None:
+    """As if it had last been touched long ago, so that no two times are taken for one."""
+    os.utime(world.folder / name, (1, 1))
+
+
+WAYS = ["write", "end of file", "allocation", "copy"]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_write_time_that_was_set_sticks(world: DiskWorld, how: str) -> None:
+    """MS-FSA 2.1.4.17: a copy that is marked as of 1980 until it is complete stays so."""
+    (world.folder / "source").write_bytes(b"x")
+    ann = world.user()
+    file_id = ann.make("a", b"first")
+    set_time(ann, file_id, WRITTEN, YEAR_1980)
+    change(ann, file_id, how)
+    assert times(ann, file_id)[WRITTEN] == YEAR_1980
+    set_time(ann, file_id, WRITTEN, 0)
+    change(ann, file_id, how)
+    assert times(ann, file_id)[WRITTEN] == YEAR_1980, "0 leaves all as it is"
+    ann.shut(file_id)
+    assert (world.folder / "a").stat().st_mtime == YEAR_1980 // 10_000_000 - 11_644_473_600
+    again = ann.open("a")
+    change(ann, again, how)
+    assert times(ann, again)[WRITTEN] > YEAR_1980, "it held for that open"
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_write_time_is_frozen_and_thawed(world: DiskWorld, how: str) -> None:
+    (world.folder / "source").write_bytes(b"x")
+    ann, bob = world.user(), world.user("bob")
+    file_id, other = ann.make("a", b"first"), bob.open("a")
+    age(world, "a")
+    long_ago = times(ann, file_id)[WRITTEN]
+    set_time(ann, file_id, WRITTEN, FREEZE)
+    change(ann, file_id, how)
+    assert times(bob, other)[WRITTEN] == long_ago
+    change(bob, other, how)
+    now = times(ann, file_id)[WRITTEN]
+    assert now > long_ago, "another open's changes count"
+    change(ann, file_id, how)
+    assert times(ann, file_id)[WRITTEN] == now
+    age(world, "a")
+    set_time(ann, file_id, WRITTEN, THAW)
+    assert times(ann, file_id)[WRITTEN] == long_ago, "thawing changes nothing by itself"
+    change(ann, file_id, how)
+    assert times(ann, file_id)[WRITTEN] > long_ago
+
+
+def test_a_time_of_access_that_was_set_sticks(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a", b"first")
+    set_time(ann, file_id, ACCESSED, YEAR_1980)
+    assert bytes(ann.get(file_id).message.data) == b"first"  # type: ignore[union-attr]
+    assert times(ann, file_id)[ACCESSED] == YEAR_1980
+    change(ann, file_id, "write")
+    assert times(ann, file_id)[ACCESSED] == YEAR_1980
+    assert times(ann, file_id)[WRITTEN] > YEAR_1980
+
+
+def test_attributes_alone_set_no_time(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a", b"first")
+    age(world, "a")
+    assert ann.set(file_id, BASIC, struct.pack("<QQQQI4x", 0, 0, 0, 0, HIDDEN)) == "STATUS_SUCCESS"
+    change(ann, file_id, "write")
+    assert times(ann, file_id)[WRITTEN] > YEAR_1980

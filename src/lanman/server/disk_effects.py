@@ -272,7 +272,9 @@ class QueryFile(Effect[FileStat]):
 @dataclass(frozen=True, slots=True)
 class SetFile(Effect[FileStat]):
     """Change what is not None. `attributes` replace all settable ones. Times are FILETIMEs; a change time cannot be
-    set on POSIX disks. `allocation` below the size cuts the file; above it, room is set aside where the disk can."""
+    set on POSIX disks. `allocation` below the size cuts the file; above it, room is set aside where the disk can.
+    `keeps_write_time` and `keeps_access_time` say whether from now on these times stay as they are whatever is done by
+    this handle; what others do changes them all the same (MS-FSA 2.1.4.17, UserSetModificationTime)."""
 
     handle: int
     end_of_file: int | None = None
@@ -281,6 +283,8 @@ class SetFile(Effect[FileStat]):
     creation_time: int | None = None
     last_access_time: int | None = None
     last_write_time: int | None = None
+    keeps_access_time: bool | None = None
+    keeps_write_time: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ class Handle:
     directory: bool
     place: _Place | None  # None: the share's folder itself
     named: bool = False  # not flushed since it was created
+    keeps_accessed: bool = False  # times that stay as they are whatever this handle does
+    keeps_written: bool = False
     can_try: bool = True  # whether its file system can say that a read would have to wait
     users: int = 0
     closed: bool = False
@@ -377,7 +379,7 @@ class Files:
             return None
         handle = self.take(effect.handle)
         try:
-            if not handle.can_try or handle.directory:
+            if not handle.can_try or handle.directory or handle.keeps_accessed:
                 return None
             data = bytearray(effect.length)
             got = os.preadv(handle.descriptor, [data], effect.offset, os.RWF_NOWAIT)
@@ -396,18 +398,16 @@ class Files:
     def read(self, effect: effects.ReadFile) -> Data:
         with self._using(effect.handle) as handle:
             _insist_on_file(handle)
-            data = os.pread(handle.descriptor, effect.length, effect.offset)
-            while 0 < len(data) < effect.length:
-                more = os.pread(handle.descriptor, effect.length - len(data), effect.offset + len(data))
-                if not more:
-                    break
-                data += more
-            return data
+            if not handle.keeps_accessed:
+                return _read(handle.descriptor, effect.length, effect.offset)
+            with _keeping_times(handle):
+                return _read(handle.descriptor, effect.length, effect.offset)
 
     def write(self, effect: effects.WriteFile) -> int:
         with self._using(effect.handle) as handle:
             _insist_on_file(handle)
-            _write(handle.descriptor, effect.data, effect.offset)
+            with _keeping_times(handle):
+                _write(handle.descriptor, effect.data, effect.offset)
             if effect.through:
                 self._flush(handle)
             return len(effect.data)
@@ -416,9 +416,10 @@ class Files:
         with self._using(effect.source) as source, self._using(effect.target) as target:
             _insist_on_file(source)
             _insist_on_file(target)
-            return _copy(
-                source.descriptor, effect.source_offset, target.descriptor, effect.target_offset, effect.length
-            )
+            with _keeping_times(target):
+                return _copy(
+                    source.descriptor, effect.source_offset, target.descriptor, effect.target_offset, effect.length
+                )
 
     def flush(self, effect: effects.FlushFile) -> None:
         with self._using(effect.handle) as handle:
@@ -442,15 +443,10 @@ class Files:
     def set(self, effect: effects.SetFile) -> FileStat:
         with self._using(effect.handle) as handle:
             now = facts(handle.descriptor)
-            if effect.allocation is not None:
+            if effect.allocation is not None or effect.end_of_file is not None:
                 _insist_on_file(handle)
-                if effect.allocation < now.size:
-                    _truncate(handle, effect.allocation)
-                elif effect.allocation > now.blocks * 512:
-                    _set_aside(handle, effect.allocation)
-            if effect.end_of_file is not None:
-                _insist_on_file(handle)
-                _truncate(handle, effect.end_of_file)
+                with _keeping_times(handle):
+                    _resize(handle, now, effect)
             # A file that becomes read-only is given its other facts before, one that ceases to be after.
             becomes = effect.attributes is not None and effect.attributes & effects.FILE_ATTRIBUTE_READONLY
             if not becomes:
@@ -462,6 +458,10 @@ class Files:
             if effect.last_access_time is not None or effect.last_write_time is not None:
                 now = facts(handle.descriptor)
                 attributes.set_times(handle.descriptor, now, effect.last_access_time, effect.last_write_time)
+            if effect.keeps_access_time is not None:
+                handle.keeps_accessed = effect.keeps_access_time
+            if effect.keeps_write_time is not None:
+                handle.keeps_written = effect.keeps_write_time
             return self._stat(handle.descriptor, handle.name)
 
     @staticmethod
@@ -754,6 +754,52 @@ def _set_aside(handle: Handle, size: int) -> None:
     elif can_reopen():
         with closing(os.open(f"/proc/self/fd/{handle.descriptor}", os.O_WRONLY | OPENING)) as writable:
             set_aside(writable, size)
+
+
+# Whoever keeps a file's times changes them for a moment; two handles of one file do so in turn.
+_KEEPING: Final = tuple(threading.Lock() for _ in range(64))
+
+
+@contextmanager
+def _keeping_times(handle: Handle) -> Iterator[None]:
+    """Have what is done within leave the times alone that the handle keeps: POSIX has them change with every write."""
+    if not handle.keeps_written and not handle.keeps_accessed:
+        yield
+        return
+    with _KEEPING[facts(handle.descriptor).inode % len(_KEEPING)]:
+        before = facts(handle.descriptor)
+        try:
+            yield
+        finally:
+            now = facts(handle.descriptor)
+            wanted = (
+                before.accessed if handle.keeps_accessed else now.accessed,
+                before.written if handle.keeps_written else now.written,
+            )
+            # PermissionError: somebody else's file, where one may write and not say when.
+            with suppress(PermissionError):
+                if wanted != (now.accessed, now.written):
+                    os.utime(reachable(handle.descriptor), ns=wanted)
+
+
+def _read(descriptor: int, length: int, offset: int) -> bytes:
+    data = os.pread(descriptor, length, offset)
+    while 0 < len(data) < length:
+        more = os.pread(descriptor, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _resize(handle: Handle, now: Facts, effect: effects.SetFile) -> None:
+    if effect.allocation is not None:
+        if effect.allocation < now.size:
+            _truncate(handle, effect.allocation)
+        elif effect.allocation > now.blocks * 512:
+            _set_aside(handle, effect.allocation)
+    if effect.end_of_file is not None:
+        _truncate(handle, effect.end_of_file)
 
 
 def _write(descriptor: int, data: Data, offset: int | None) -> None:

@@ -63,7 +63,9 @@ _REMOTE_DEVICE: Final = 0x00000010
 _READ_ONLY_DEVICE: Final = 0x00000002
 
 # What a time of SET_INFO may say beside a time (MS-FSCC 2.4.7): leave it; and from now on leave it alone, or no longer.
-_LEAVE: Final = frozenset({0, 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFE})
+_FREEZE: Final = 0xFFFFFFFFFFFFFFFF
+_THAW: Final = 0xFFFFFFFFFFFFFFFE
+_LEAVE: Final = frozenset({0, _FREEZE, _THAW})
 
 _BASIC: Final = struct.Struct("<QQQQI4x")
 _STANDARD: Final = struct.Struct("<QQIBB2x")
@@ -295,7 +297,15 @@ def read_basic(data: bytes, handle: int, directory: bool) -> SetFile:
         creation_time=times[0],
         last_access_time=times[1],
         last_write_time=times[2],
+        keeps_access_time=_keeps(access),
+        keeps_write_time=_keeps(write),
     )
+
+
+def _keeps(time: int) -> bool | None:
+    """Whether a time stays from now on, whatever this open does: an explicit one does (MS-FSA 2.1.5.15.2). None: what
+    held before."""
+    return None if time == 0 else time != _THAW
 
 
 @dataclass(slots=True)
