@@ -69,6 +69,19 @@ def chunked(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
         yield data[at:]
 
 
+def begun(server: Connection, data: bytes) -> list[Event]:
+    """What arrives with `data`, each request judged as if it ran at once."""
+    return _begin(server, server.receive_data(data))
+
+
+def _begin(server: Connection, events: list[Event]) -> list[Event]:
+    for event in events:
+        if isinstance(event, RequestsReceived) and isinstance(server, ServerConnection):
+            for request in event.requests:
+                server.begin(request)
+    return events
+
+
 def feed(
     client: ClientConnection,
     server: ServerConnection,
@@ -80,7 +93,7 @@ def feed(
     seen: list[Event] = []
     while True:
         arrived = wire.carry(client, server, wire.to_server)
-        for event in arrived:
+        for event in _begin(server, arrived):
             if answer is not None:
                 answer(server, event)
         back = wire.carry(server, client, wire.to_client)
@@ -118,7 +131,7 @@ class Answering:
             server.respond([self.one(server, request) for request in event.requests])
 
     def one(self, server: ServerConnection, request: Request) -> Response:
-        if request.status:
+        if server.begin(request):
             return Response(request, request.status)
         if isinstance(request.message, SessionSetupRequest):
             return self._log_on(server, request, request.message)

@@ -513,7 +513,7 @@ class _Connection(asyncio.Protocol):
         self.server.script.gone.clear()
 
     def _respond(self, request: Request) -> Response | None:
-        if request.status:
+        if self.core.begin(request):
             return Response(request, request.status, None)
         try:
             handler: Callable[[Request, Any], Response | None] = getattr(

@@ -100,7 +100,9 @@ class World:
         """Carry everything everywhere until nothing moves."""
         moving = True
         while moving:
-            moving = False
+            moving = self.dispatch.busy
+            self.dispatch.refill()
+            self.dispatch.run(self.now)
             for connection in self.dispatch.ready():
                 client = self.clients.get(connection.connection_id)
                 if client is None:
@@ -108,6 +110,7 @@ class World:
                 for data in connection.data_to_send():
                     moving = True
                     client.deliver(self._written(data))
+                connection.sent(0, self.now)
                 if connection.finished is not None:
                     client.finished = connection.finished
                     self.disconnect(client)

@@ -761,7 +761,7 @@ def test_timers() -> None:
     timers.at(2, lambda now: done.append("b"))
     first = timers.at(1, lambda now: done.append("a"))
     timers.at(3, lambda now: done.append("c"))
-    first.cancelled = True
+    first.cancel()
     assert timers.next() == 2
     timers.expire(2.5)
     assert done == ["b"]

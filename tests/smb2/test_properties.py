@@ -24,7 +24,7 @@ from lanman.smb2.messages import (
     TreeConnectResponse,
 )
 from lanman.smb2.server import Request, ServerConnection
-from pair import Answering, CutWire, Wire, ask, connected, make_pair
+from pair import Answering, CutWire, Wire, ask, begun, connected, make_pair
 
 
 def reply(request: Request) -> Any:
@@ -55,7 +55,7 @@ for encrypted in (False, True):
 def poke(connection: Connection, data: bytes) -> bool:
     """Give a core bytes; whether it still lives. Anything but events or RemoteProtocolError fails the test."""
     try:
-        events = connection.receive_data(data)
+        events = begun(connection, data)
     except RemoteProtocolError:
         with pytest.raises(RemoteProtocolError):
             connection.receive_data(b"x")

@@ -56,7 +56,7 @@ from lanman.smb2.server import (
     Response,
     ServerConnection,
 )
-from pair import Answering, ask, connected, counted_random, feed, log_on, make_pair
+from pair import Answering, ask, begun, connected, counted_random, feed, log_on, make_pair
 
 GUID = bytes(range(16))
 PREAUTH = NegotiateContext(1, PreauthIntegrityCapabilities([1], b"salt").pack())
@@ -153,9 +153,9 @@ def test_credits_are_few_before_the_log_on_and_never_too_many() -> None:
 def test_a_message_id_that_may_not_come_ends_the_connection(message_id: int) -> None:
     _, server, session_id = connected(Answering(reply))
     with pytest.raises(RemoteProtocolError, match="not one that may come"):
-        server.receive_data(frame((Header(SMB2_ECHO, message_id, session_id), EchoRequest())))
+        begun(server, frame((Header(SMB2_ECHO, message_id, session_id), EchoRequest())))
     with pytest.raises(RemoteProtocolError, match="over"):
-        server.receive_data(b"")
+        begun(server, b"")
 
 
 def test_a_replayed_request_ends_the_connection() -> None:
@@ -163,22 +163,22 @@ def test_a_replayed_request_ends_the_connection() -> None:
     client, server, session_id = connected(answer)
     client.send(TreeConnectRequest(0, "x"), session_id=session_id)
     data = sent(client)
-    assert len(requests(server.receive_data(data))) == 1
+    assert len(requests(begun(server, data))) == 1
     with pytest.raises(RemoteProtocolError, match="not one that may come"):
-        server.receive_data(data)
+        begun(server, data)
 
 
 def test_who_wants_more_than_was_paid_for_is_refused() -> None:
     answer = Answering(reply)
     client, server, session_id = connected(answer, server=NOT_SIGNED)
     request = (Header(SMB2_READ, client._next_id, session_id, credit_charge=1), ReadRequest(length=65537))
-    (found,) = requests(server.receive_data(frame(request)))
+    (found,) = requests(begun(server, frame(request)))
     assert found.status == STATUS_ACCESS_DENIED  # the client said that it wants signing
     for charge, status in ((1, STATUS_INVALID_PARAMETER), (2, 0)):
         answer = Answering(reply, sign=False)
         client, server, session_id = connected(answer, anonymous_or_guest=True)
         header = Header(SMB2_READ, client._next_id, session_id, credit_charge=charge)
-        (found,) = requests(server.receive_data(frame((header, ReadRequest(length=65537)))))
+        (found,) = requests(begun(server, frame((header, ReadRequest(length=65537)))))
         assert (found.status, found.message is None) == (status, bool(status))
 
 
@@ -187,7 +187,7 @@ def test_not_many_more_requests_than_credits_wait_at_a_time() -> None:
     waiting: list[Request] = []
     while client.credits and len(waiting) < 2 * MOST_CREDITS:
         client.send(ReadRequest(length=1), session_id=session_id)
-        (request,) = requests(server.receive_data(sent(client)))
+        (request,) = requests(begun(server, sent(client)))
         server.pending(request)
         client.receive_data(sent(server))
         waiting.append(request)
@@ -212,7 +212,7 @@ def test_a_changed_octet_anywhere_is_refused_or_ends_the_connection(dialect: Dia
             break
         data[at] ^= 0x01
         try:
-            (found,) = requests(server.receive_data(bytes(data)))
+            (found,) = requests(begun(server, bytes(data)))
         except RemoteProtocolError:
             continue
         # Another command, another session or none at all: then nobody's session has been touched.
@@ -233,13 +233,13 @@ def test_a_changed_octet_of_what_is_encrypted_ends_the_connection(dialect: Diale
             break
         data[at] ^= 0x01
         with pytest.raises(RemoteProtocolError):
-            server.receive_data(bytes(data))
+            begun(server, bytes(data))
 
 
 def test_an_unsigned_request_is_refused_and_the_session_lives() -> None:
     answer = Answering(reply)
     client, server, session_id = connected(answer)
-    (found,) = requests(server.receive_data(frame((Header(SMB2_ECHO, client._next_id, session_id), EchoRequest()))))
+    (found,) = requests(begun(server, frame((Header(SMB2_ECHO, client._next_id, session_id), EchoRequest()))))
     assert (found.status, found.message, found.signed) == (STATUS_ACCESS_DENIED, None, False)
     server.respond([Response(found, found.status)])
     ((header, message),) = said(server)
@@ -254,7 +254,7 @@ def test_a_plain_request_on_an_encrypted_session_is_refused() -> None:
     client, server, session_id = connected(answer, encrypt=True)
     client._sessions[session_id].encrypt = False
     client.send(EchoRequest(), session_id=session_id)
-    (found,) = requests(server.receive_data(sent(client)))
+    (found,) = requests(begun(server, sent(client)))
     assert (found.status, found.signed, found.encrypted) == (STATUS_ACCESS_DENIED, True, False)
 
 
@@ -271,16 +271,16 @@ def test_where_nobody_demands_signing() -> None:
     assert client.negotiated is not None
     assert not client.negotiated.signing_required
     client.send(SessionSetupRequest(0, 1, 0, 0, b"first"))
-    first = server.receive_data(sent(client))
+    first = begun(server, sent(client))
     answer(server, first[0])
     (event,) = client.receive_data(sent(server))
     session_id = event.header.session_id  # type: ignore[attr-defined]
     client.send(SessionSetupRequest(0, 1, 0, 0, b"last"), session_id=session_id)
-    answer(server, server.receive_data(sent(client))[0])
+    answer(server, begun(server, sent(client))[0])
     ((header, _),) = said(server)
     assert header.flags & SMB2_FLAGS_SIGNED
     for _ in range(2):
-        (found,) = requests(server.receive_data(frame((Header(SMB2_ECHO, client._next_id, session_id), EchoRequest()))))
+        (found,) = requests(begun(server, frame((Header(SMB2_ECHO, client._next_id, session_id), EchoRequest()))))
         client._next_id += 1
         assert (found.status, found.signed) == (0, False)
         server.respond([Response(found, 0, EchoResponse())])
@@ -292,16 +292,14 @@ def test_an_unprotected_tree_connect_on_3_1_1_ends_the_connection() -> None:
     for options in ({}, NOT_SIGNED):
         client, server, session_id = connected(Answering(reply), server=options)
         with pytest.raises(RemoteProtocolError, match="neither signed nor encrypted"):
-            server.receive_data(
-                frame((Header(SMB2_TREE_CONNECT, client._next_id, session_id), TreeConnectRequest(0, "x")))
-            )
+            begun(server, frame((Header(SMB2_TREE_CONNECT, client._next_id, session_id), TreeConnectRequest(0, "x"))))
     client, server, session_id = connected(Answering(reply), client={"dialects": [Dialect.SMB_3_0_2]})
     data = frame((Header(SMB2_TREE_CONNECT, client._next_id, session_id), TreeConnectRequest(0, "x")))
-    (found,) = requests(server.receive_data(data))
+    (found,) = requests(begun(server, data))
     assert found.status == STATUS_ACCESS_DENIED
     client, server, session_id = connected(Answering(reply, sign=False), anonymous_or_guest=True)
     data = frame((Header(SMB2_TREE_CONNECT, client._next_id, session_id), TreeConnectRequest(0, "x")))
-    (found,) = requests(server.receive_data(data))
+    (found,) = requests(begun(server, data))
     assert found.status == 0
 
 
@@ -310,7 +308,7 @@ def test_encryption_that_does_not_hold_ends_the_connection() -> None:
     server.forget_session(session_id)
     client.send(EchoRequest(), session_id=session_id)
     with pytest.raises(RemoteProtocolError, match="no keys here"):
-        server.receive_data(sent(client))
+        begun(server, sent(client))
 
 
 def test_an_encrypted_request_speaks_for_its_own_session() -> None:
@@ -322,7 +320,7 @@ def test_an_encrypted_request_speaks_for_its_own_session() -> None:
     inner = Header(SMB2_ECHO, client._next_id, first).pack() + EchoRequest().pack()
     sealed = b"".join(bytes(each) for each in sealer.seal(inner))
     with pytest.raises(RemoteProtocolError, match="another session's encryption"):
-        server.receive_data(len(sealed).to_bytes(4, "big") + sealed)
+        begun(server, len(sealed).to_bytes(4, "big") + sealed)
 
 
 # --- sessions ---
@@ -336,7 +334,7 @@ def test_forgetting_one_session_leaves_the_other() -> None:
     server.forget_session(first)
     assert not server.has_session(first)
     client.send(TreeConnectRequest(0, "x"), session_id=first)
-    (found,) = requests(server.receive_data(sent(client)))
+    (found,) = requests(begun(server, sent(client)))
     assert (found.status, found.signed, found.session_id) == (0, False, first)
     server.respond([Response(found, STATUS_USER_SESSION_DELETED)])
     ((header, _),) = said(server)
@@ -360,13 +358,13 @@ def test_the_answer_to_ones_own_deletion_leaves_first_and_signed(encrypt: bool) 
 def test_frames_are_small_until_somebody_has_logged_on() -> None:
     server = make_server()
     with pytest.raises(MalformedMessage, match="are allowed"):
-        server.receive_data((FIRST_FRAME_LIMIT + 1).to_bytes(4, "big"))
+        begun(server, (FIRST_FRAME_LIMIT + 1).to_bytes(4, "big"))
     _, server, session_id = connected(Answering(reply))
-    assert server.receive_data((FIRST_FRAME_LIMIT + 1).to_bytes(4, "big")) == []
+    assert begun(server, (FIRST_FRAME_LIMIT + 1).to_bytes(4, "big")) == []
     _, server, session_id = connected(Answering(reply))
     server.forget_session(session_id)
     with pytest.raises(MalformedMessage, match="are allowed"):
-        server.receive_data((FIRST_FRAME_LIMIT + 1).to_bytes(4, "big"))
+        begun(server, (FIRST_FRAME_LIMIT + 1).to_bytes(4, "big"))
 
 
 def test_a_session_that_cannot_be_encrypted() -> None:
@@ -375,7 +373,7 @@ def test_a_session_that_cannot_be_encrypted() -> None:
         client.negotiate()
         feed(client, server)
         client.send(SessionSetupRequest(0, 2, 0, 0, b"x"))
-        (found,) = requests(server.receive_data(sent(client)))
+        (found,) = requests(begun(server, sent(client)))
         with pytest.raises(LocalProtocolError, match="cannot be encrypted"):
             server.establish_session(7, bytes(16), request=found, sign=sign, encrypt=True)
         server.respond([Response(found, STATUS_ACCESS_DENIED)])
@@ -388,7 +386,7 @@ def test_a_session_that_cannot_be_encrypted() -> None:
 def test_no_session_begins_without_session_setup() -> None:
     client, server, _ = connected(Answering(reply))
     client.send(EchoRequest())
-    (found,) = requests(server.receive_data(sent(client)))
+    (found,) = requests(begun(server, sent(client)))
     with pytest.raises(LocalProtocolError, match="begins with SESSION_SETUP"):
         server.establish_session(7, bytes(16), request=found)
 
@@ -401,7 +399,7 @@ def test_a_malformed_body_is_refused_and_the_connection_lives() -> None:
     for command, body in ((SMB2_ECHO, b"\5\0\0\0"), (SMB2_READ, b"\x31\0"), (0x77, b"")):
         data = Header(command, client._next_id, session_id).pack() + body
         client._next_id += 1
-        (found,) = requests(server.receive_data(len(data).to_bytes(4, "big") + data))
+        (found,) = requests(begun(server, len(data).to_bytes(4, "big") + data))
         assert (found.status, found.message, found.command) == (STATUS_INVALID_PARAMETER, None, command)
         server.respond([Response(found, found.status)])
 
@@ -417,13 +415,13 @@ def test_what_nobody_says_ends_the_connection() -> None:
     ):
         _, server, _ = connected(Answering(reply))
         with pytest.raises(RemoteProtocolError):
-            server.receive_data(frame((header, EchoRequest())))
+            begun(server, frame((header, EchoRequest())))
 
 
 def test_the_first_of_a_compound_cannot_be_related() -> None:
     client, server, session_id = connected(Answering(reply, sign=False), anonymous_or_guest=True)
     header = Header(SMB2_ECHO, client._next_id, session_id, flags=SMB2_FLAGS_RELATED_OPERATIONS)
-    (found,) = requests(server.receive_data(frame((header, EchoRequest()))))
+    (found,) = requests(begun(server, frame((header, EchoRequest()))))
     assert (found.status, found.related) == (STATUS_INVALID_PARAMETER, True)
 
 
@@ -431,7 +429,7 @@ def test_the_first_of_a_compound_cannot_be_related() -> None:
 
 
 def negotiate(server: ServerConnection, offer: NegotiateRequest) -> tuple[Header, Message]:
-    server.receive_data(frame((Header(SMB2_NEGOTIATE, 0, credits=31), offer)))
+    begun(server, frame((Header(SMB2_NEGOTIATE, 0, credits=31), offer)))
     ((header, message),) = said(server)
     return header, message
 
@@ -444,14 +442,14 @@ def smb1(*dialects: bytes) -> bytes:
 
 def test_multi_protocol_negotiation() -> None:
     server = make_server()
-    server.receive_data(smb1(b"NT LM 0.12", b"SMB 2.002", b"SMB 2.???"))
+    begun(server, smb1(b"NT LM 0.12", b"SMB 2.002", b"SMB 2.???"))
     ((header, message),) = said(server)
     assert (header.command, header.message_id, header.credits) == (SMB2_NEGOTIATE, 0, 1)
     assert isinstance(message, NegotiateResponse)
     assert (message.dialect_revision, message.capabilities) == (0x02FF, 4)
     assert server.negotiated is None
     offer = NegotiateRequest([int(dialect) for dialect in Dialect], 1, 0, GUID, [PREAUTH])
-    server.receive_data(frame((Header(SMB2_NEGOTIATE, 1), offer)))
+    begun(server, frame((Header(SMB2_NEGOTIATE, 1), offer)))
     ((header, message),) = said(server)
     assert isinstance(message, NegotiateResponse)
     assert message.dialect_revision == Dialect.SMB_3_1_1
@@ -459,13 +457,13 @@ def test_multi_protocol_negotiation() -> None:
 
 def test_multi_protocol_negotiation_of_2_0_2() -> None:
     server = make_server()
-    server.receive_data(smb1(b"NT LM 0.12", b"SMB 2.002"))
+    begun(server, smb1(b"NT LM 0.12", b"SMB 2.002"))
     ((_, message),) = said(server)
     assert isinstance(message, NegotiateResponse)
     assert (message.dialect_revision, message.max_read_size) == (0x0202, 65536)
     assert server.negotiated is not None
     with pytest.raises(RemoteProtocolError):
-        server.receive_data(smb1(b"SMB 2.002"))
+        begun(server, smb1(b"SMB 2.002"))
 
 
 @pytest.mark.parametrize(
@@ -482,7 +480,7 @@ def test_multi_protocol_negotiation_of_2_0_2() -> None:
 def test_smb1_that_leads_nowhere(data: bytes) -> None:
     server = make_server()
     with pytest.raises(RemoteProtocolError):
-        server.receive_data(data)
+        begun(server, data)
 
 
 def test_offers_that_cannot_be_taken() -> None:

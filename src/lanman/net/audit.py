@@ -1,8 +1,9 @@
-"""The audit log: one line for each session opened, refused and ended, and why.
+"""The audit log: one line for each session opened, renewed, refused and ended, and why.
 
 A listener of the domain's stream of events.
 
     session opened client="\\\\192.0.2.7" user="ann" id=3 dialect="3.1.1" signing="AES-128-GMAC" encryption=""
+    session renewed client="\\\\192.0.2.7" user="ann" id=3 domain="" anonymous=no guest=no
     session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password" detail="..."
     session ended client="\\\\192.0.2.7" user="ann" id=3 reason="ended by an administrator" seconds=61
 
@@ -16,12 +17,20 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from lanman.service import Event, LogonRefused, Reason, SessionClosed, SessionExpired, SessionOpened
+from lanman.service import (
+    Event,
+    LogonRefused,
+    Reason,
+    SessionClosed,
+    SessionExpired,
+    SessionOpened,
+    SessionReauthenticated,
+)
 
 audit_log: Final = logging.getLogger("lanman.audit")
 
 # Ends that the client or the rules bring about are everyday; these are worth a second look.
-_NOTABLE: Final = frozenset({Reason.DELETED, Reason.CREDENTIALS})
+_NOTABLE: Final = frozenset({Reason.DELETED, Reason.CREDENTIALS, Reason.OTHER_USER})
 
 
 def quoted(text: str) -> str:
@@ -47,6 +56,17 @@ def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
                 quoted(session.dialect),
                 quoted(session.signing),
                 quoted(session.encryption),
+            )
+        elif isinstance(event, SessionReauthenticated):
+            session = event.session
+            audit_log.info(
+                "session renewed client=%s user=%s id=%d domain=%s anonymous=%s guest=%s",
+                quoted(session.client_name),
+                quoted(session.user_name),
+                session.global_id,
+                quoted(session.domain),
+                "yes" if session.anonymous else "no",
+                "yes" if session.guest else "no",
             )
         elif isinstance(event, LogonRefused):
             audit_log.warning(

@@ -27,7 +27,7 @@ from typing import Any, Final, Self
 
 from lanman import codes
 from lanman.auth.outcome import Mechanism
-from lanman.errors import AccessDenied, LanmanError, RemoteProtocolError
+from lanman.errors import AccessDenied, LanmanError
 from lanman.names import fold
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
@@ -121,6 +121,7 @@ class SmbServer:
         self._protocols: dict[int, SmbProtocol] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
+        self._resting = False  # whether the loop does something else before more is done
 
     # --- life ---
 
@@ -153,6 +154,7 @@ class SmbServer:
                 random=os.urandom,
                 wall_clock=lambda now: time.time() + now - self._loop.time(),
                 mechanisms=self._mechanisms(),
+                failed=self._connection_failed,
             )
             self.endpoint.changes.perform = self._dispatch.perform_apart
             self._disk = Disk(
@@ -348,7 +350,11 @@ class SmbServer:
         return now
 
     def flush(self) -> None:
-        """Send, end, perform and set the timer: what whatever just happened has led to."""
+        """Send, end, perform and set the timer: what whatever just happened has led to. What is left of it, when the
+        loop has been held for long enough, is done after others had theirs."""
+        if not self._resting:
+            self._resting = True
+            self._loop.call_soon(self._go_on)
         for connection in self._dispatch.ready():
             if (protocol := self._protocols.get(connection.connection_id)) is not None:
                 protocol.flush()
@@ -357,6 +363,18 @@ class SmbServer:
         for ticket in self._dispatch.abandoned():
             self._disk.cancel(ticket)
         self._arm()
+
+    def _go_on(self) -> None:
+        """The loop has done something else."""
+        self._resting = False
+        self._dispatch.refill()
+        if self._dispatch.busy:
+            self._dispatch.run(self.tick())
+            self.flush()
+
+    def _connection_failed(self, connection: ConnectionDispatch, error: Exception) -> None:
+        """An error of ours costs this connection, and no other."""
+        log.error("connection from %s ended by an error in the server", connection.address, exc_info=error)
 
     def _completed(self, ticket: int, result: Any) -> bool:
         taken = self._dispatch.completed(ticket, result, self._loop.time())
@@ -394,9 +412,9 @@ class SmbServer:
             self.flush()
 
 
-# Where what has arrived is put first, unless it is the rest of a frame: in octets. One for all connections, since each
-# takes what is its own before the next is asked.
-_ARRIVALS: Final = memoryview(bytearray(256 * 1024))
+# Where what has arrived is put first, in bytes. One for all connections, since each takes a copy of what is its own
+# before the next is asked: what a peer says that it will send takes no memory.
+_ARRIVALS: Final = memoryview(bytearray(512 * 1024))
 
 
 class SmbProtocol(asyncio.BufferedProtocol):
@@ -408,13 +426,13 @@ class SmbProtocol(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._closing = False
         self._holds: set[str] = set()
-        self._rest: memoryview | None = None
+        self._farewell: asyncio.TimerHandle | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        transport.set_write_buffer_limits(high=0)  # so that `resume_writing` tells when all is sent
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -425,41 +443,38 @@ class SmbProtocol(asyncio.BufferedProtocol):
             transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        connection = self._connection
-        self._rest = connection.core.receive_buffer() if connection is not None and not self._closing else None
-        return self._rest if self._rest is not None else _ARRIVALS
+        return _ARRIVALS
 
     def buffer_updated(self, nbytes: int) -> None:
-        rest, self._rest = self._rest, None
-        connection = self._connection
-        if connection is None or self._closing:
-            return
-        try:
-            if rest is None:
-                connection.receive_data(bytes(_ARRIVALS[:nbytes]), self._server.tick())
-            else:
-                connection.received(nbytes, self._server.tick())
-                if nbytes < len(rest):
-                    return  # nothing has happened yet
-        except RemoteProtocolError as error:
-            log.warning("connection from %s ended: %s", connection.address, quoted(str(error)))
-            self.close()
-        except Exception:
-            # An error of ours costs this connection, and no other.
-            log.exception("connection from %s ended by an error in the server", connection.address)
-            self.abort()
-        self._server.flush()
+        if self._connection is not None and not self._closing:
+            self._connection.receive_data(_ARRIVALS[:nbytes], self._server.tick())
+            self._server.flush()
 
     def flush(self) -> None:
         """Send what there is; end the connection if it is to end."""
         connection = self._connection
         if connection is None or self._transport.is_closing():
             return
+        self._send(connection)
+        if connection.finished is not None and not self._closing:
+            level = logging.WARNING if connection.violation else logging.INFO
+            log.log(level, "connection from %s ended: %s", connection.address, quoted(connection.finished))
+            if connection.at_once:
+                self.abort()
+            else:
+                self.close()
+        elif connection.overloaded:
+            self.hold("work")
+        elif "work" in self._holds:
+            self.let_go("work")
+
+    def _send(self, connection: ConnectionDispatch) -> None:
         if data := connection.data_to_send():
             self._transport.writelines(data)
-        if connection.finished is not None and not self._closing:
-            log.info("connection from %s ended: %s", connection.address, quoted(connection.finished))
-            self.close()
+        left = self._transport.get_write_buffer_size()
+        connection.sent(left, self._server.tick())
+        if left > WRITE_BUFFER:
+            self.hold("answers")
 
     def close(self) -> None:
         """End it once all is sent, or when that takes too long."""
@@ -467,10 +482,10 @@ class SmbProtocol(asyncio.BufferedProtocol):
             return
         self._closing = True
         if self._connection is not None and not self._transport.is_closing():
-            self._transport.writelines(self._connection.data_to_send())
+            self._send(self._connection)
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
+            self._farewell = asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
 
     def abort(self) -> None:
         """End it now."""
@@ -483,8 +498,9 @@ class SmbProtocol(asyncio.BufferedProtocol):
 
     def hold(self, why: str) -> None:
         """Leave the peer's next requests in the kernel for a while."""
+        if not self._holds and not self._transport.is_closing():
+            self._transport.pause_reading()
         self._holds.add(why)
-        self._transport.pause_reading()
 
     def let_go(self, why: str) -> None:
         """One reason less to wait."""
@@ -493,16 +509,23 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        # The peer does not read its answers. It gets no more of them until it does.
-        self.hold("answers")
+        """Something is to be sent that the kernel does not take yet. If that is much, the peer is to read it first."""
+        if self._transport.get_write_buffer_size() > WRITE_BUFFER:
+            self.hold("answers")
 
     def resume_writing(self) -> None:
+        """All is sent."""
         self.let_go("answers")
+        if self._connection is not None:
+            self._connection.sent(0, self._server.tick())
+            self._server.flush()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._connection is not None:
             self._server.gone(self._connection)
             self._connection = None
+        if self._farewell is not None:
+            self._farewell.cancel()
         if not self.gone.done():
             self.gone.set_result(None)
 

@@ -4,6 +4,14 @@ One compound chain is answered as one frame, its requests one after the other. W
 for a moment or for somebody else, its chain waits with it and all other chains go on. If it waits for long, the
 answers before it leave, and it gets its STATUS_PENDING.
 
+Work is done in steps that do little: look at one frame, begin one request, keep one answer. What a step leads to on its
+own connection is done before what was there to do, and before the answer to the request that led to it; nothing is done
+in the midst of a step. So steps never nest, however many requests one sets free. Connections take turns of a few
+steps, and `run` ends when `BUDGET` is spent: the shell then lets others have the loop, calls `refill` and `run` again.
+
+A request is judged (`ServerConnection.begin`) at the moment it runs. It does not run while there is no room for its
+answer: what is answered and not sent, and what is being answered, is bounded for each connection and for all.
+
 What the domain ends, whoever asked for it, comes back here as an event of its one stream: the connection then cancels
 the requests that wait on it, lets go of what is open and forgets the session, and nothing else (MS-SMB2 3.3.4.12,
 3.3.4.17). An answer that is being made meanwhile still leaves, signed.
@@ -14,8 +22,7 @@ to perform and the `next_deadline()`. Times are the seconds of one clock that on
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +31,7 @@ from typing import Any, Final, Literal, TypeVar
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
+from lanman.errors import RemoteProtocolError
 from lanman.names import fold
 from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
 from lanman.server.files.table import Files
@@ -34,6 +42,7 @@ from lanman.server.pipes import Pipes
 from lanman.server.shares import PipeShare
 from lanman.server.state import Context, Target, WireOpen, WireSession
 from lanman.server.throttle import Throttle, network_of
+from lanman.server.timers import Timer, Timers
 from lanman.service import (
     STYPE_IPC,
     Event,
@@ -60,6 +69,7 @@ from lanman.smb2.constants import (
     SMB2_SESSION_SETUP,
     SMB2_TREE_CONNECT,
 )
+from lanman.smb2.messages import IoctlRequest, Message, QueryDirectoryRequest, QueryInfoRequest, ReadRequest
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
 from lanman.wire import Data
 
@@ -71,6 +81,15 @@ UNAUTHENTICATED_FOR: Final = 45.0
 
 # How long the answer to a call that ended its own session waits on the pipe to be read.
 LAST_WORDS_FOR: Final = 5.0
+
+# What one `run` may cost, and one connection's turn in it. A step costs 1, and 1 more for every 64 KiB it signs,
+# verifies, encrypts or decrypts: 20 to 50 microseconds.
+BUDGET: Final = 64
+TURN: Final = 8
+_COSTS_ONE: Final = 65536
+
+# How long a peer may leave answers unread, in seconds, while others wait for room.
+UNREAD_FOR: Final = 10.0
 
 # MS-SMB2 2.2.3.1, 2.2.3.1.2 and 2.2.3.1.7, as people name them.
 _DIALECTS: Final = {0x0202: "2.0.2", 0x0210: "2.1", 0x0300: "3.0", 0x0302: "3.0.2", 0x0311: "3.1.1"}
@@ -89,14 +108,40 @@ def _no_matter(result: Any, status: int, now: float) -> None:
     """Nobody wants to know what came of it."""
 
 
+def _nothing() -> None:
+    """There is nothing to take back."""
+
+
+def _answer_size(message: Message | None, core: ServerConnection) -> int:
+    """How many bytes the answer to a request may hold, beside its fixed part. What is asked of a directory that may
+    wait for ever takes none: what is kept for it is bounded where it is kept."""
+    if core.negotiated is None:
+        return 0
+    if isinstance(message, ReadRequest):
+        return min(message.length, core.negotiated.max_read_size)
+    if isinstance(message, QueryInfoRequest | QueryDirectoryRequest):
+        return min(message.output_buffer_length, core.negotiated.max_transact_size)
+    if isinstance(message, IoctlRequest):
+        return min(message.max_output_response, core.negotiated.max_transact_size)
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What peers may take before they have said who they are: connections in all and from one address, and log-ons
-    under way on one connection."""
+    """What peers may take: connections on which nobody has logged on, in all and from one address; log-ons under way
+    on one connection; memory for answers, in bytes."""
 
     unauthenticated: int = 1024
     unauthenticated_per_address: int = 64
     logons_per_connection: int = 64
+    # Bytes that are answered, or are being answered, and that the transport has not sent: of one connection, of all,
+    # and what a connection may always have.
+    output_per_connection: int = 16 * 1024 * 1024
+    output: int = 64 * 1024 * 1024
+    output_always: int = 32 * 1024
+    # Bytes that pipes have answered and nobody has read yet.
+    unread_per_connection: int = 8 * 1024 * 1024
+    unread: int = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,50 +160,19 @@ class Settings:
 
 
 @dataclass(slots=True, eq=False)
-class Timer:
-    """Something to do at a time, unless it is cancelled before."""
-
-    at: float
-    action: Callable[[float], None]
-    cancelled: bool = False
-
-
-class Timers:
-    """What is to be done when. Cancelled ones are forgotten when their time comes."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer]] = []
-        self._numbers = count()
-
-    def at(self, at: float, action: Callable[[float], None]) -> Timer:
-        timer = Timer(at, action)
-        heapq.heappush(self._heap, (at, next(self._numbers), timer))
-        return timer
-
-    def next(self) -> float | None:
-        while self._heap and self._heap[0][2].cancelled:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def expire(self, now: float) -> None:
-        """Do what is due. What this itself puts off, to go on in the next turn of the event loop, is left for that."""
-        before = next(self._numbers)
-        while (at := self.next()) is not None and at <= now and self._heap[0][1] < before:
-            heapq.heappop(self._heap)[2].action(now)
-
-
-@dataclass(slots=True, eq=False)
 class Chain:
-    """The requests of one frame, and the answers so far. `file_id` is the one that the next request may mean."""
+    """The requests of one frame, and the answers so far. `file_id` is the one that the next request may mean;
+    `reserved` are the bytes that `responses` and the answer under way may come to, `under_way` those of the latter."""
 
     requests: list[Request]
     index: int = 0
     responses: list[Response] = field(default_factory=list)
-    session_id: int = 0
     tree_id: int = 0
     file_id: int = 0
     failure: int = 0
     baseless: bool = False
+    reserved: int = 0
+    under_way: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -171,6 +185,24 @@ class Waiting:
     cancellable: bool = False
     pending_timer: Timer | None = None
     over: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Outcoming:
+    """A step: what has come of a request is to be kept, and then its chain goes on."""
+
+    chain: Chain
+    context: Context
+    outcome: Outcome | Callable[[], Outcome]
+
+    def drop(self) -> None:
+        """Nobody wants it any more."""
+        if isinstance(self.outcome, Park):
+            self.outcome.start(lambda outcome, now: None)
+            self.outcome.cancel()
+
+
+Step = Outcoming | Callable[[float], None]
 
 
 class ConnectionDispatch:
@@ -190,92 +222,276 @@ class ConnectionDispatch:
         self.speaking: WireOpen | None = None  # the pipe that a call is being made on by a WRITE, while it is
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
         self.finished: str | None = None  # why the shell is to end it, once all is sent
+        self.violation = False  # whether that is for what the peer said
+        self.at_once = False  # whether it is to end without what is still to be sent
+        self.output = 0  # bytes: what is reserved for answers, and what is answered and not sent
+        self.unread = 0  # bytes that its pipes have answered and that nobody has read
+        self.unsent_since = now
+        self._reserved = 0
+        self._unsent = 0
         self._waiting: dict[int, Waiting] = {}
+        self._steps: deque[Step] = deque()  # the last one is the next
+        self._led_to: list[Step] | None = None  # what the step under way leads to
         self._soon: deque[Callable[[float], None]] = deque()
-        self._busy = False
+        self._stalled: deque[tuple[Chain, int]] = deque()  # what waits for room, and for how much
+        self._cost = 0
         self._lost = False
         self._reaper = server.timers.at(now + UNAUTHENTICATED_FOR, self._reap)
 
     # --- what the shell calls ---
 
     def receive_data(self, data: Data, now: float) -> None:
-        """Take bytes from the peer. Raises RemoteProtocolError: the connection is dead."""
+        """Take bytes from the peer; `data` may be used for something else afterwards. What cannot be understood ends
+        the connection (`finished`)."""
+        if self._lost or self.finished is not None:
+            return
         self.server.now = now
         self.server.service.statistics.bytes_received += len(data)
-        self._enter(lambda: self._receive(self.core.receive_data(data), now), now)
-
-    def received(self, count: int, now: float) -> None:
-        """So many octets were put where the core wants the rest of a frame (`core.receive_buffer`)."""
-        self.server.now = now
-        self.server.service.statistics.bytes_received += count
-        self._enter(lambda: self._receive(self.core.received(count), now), now)
+        self.core.take(data)
+        if self.core.has_frames:
+            self.server.has_work(self)
+            self.server.run(now)
 
     def data_to_send(self) -> list[Data]:
-        """What there is to send, ready for the transport."""
+        """What there is to send, ready for the transport. Tell it by `sent` how much of it is left."""
+        size = self.core.unsent
         data = self.core.data_to_send()
-        self.server.service.statistics.bytes_sent += sum(map(len, data))
+        self.server.service.statistics.bytes_sent += size
+        if size and not self._unsent:
+            self.unsent_since = self.server.now
+        self._unsent += size
         return data
+
+    def sent(self, left: int, now: float) -> None:
+        """So many bytes of `data_to_send` are still in the transport's buffer."""
+        self.server.now = now
+        if left < self._unsent:
+            self.unsent_since = now
+        self._unsent = left
+        self._recount()
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether it has brought more than could be begun so far, so that the rest is better left in the kernel."""
+        return not self._lost and (self.core.has_frames or bool(self._stalled))
 
     def connection_lost(self, now: float) -> None:
         """The transport is gone (MS-SMB2 3.3.7.1). May be called twice."""
         if self._lost:
             return
         self._lost = True
-        self._reaper.cancelled = True
+        self._reaper.cancel()
         self.logons.clear()
         for waiting in list(self._waiting.values()):
             self._release(waiting)
-        self._soon.clear()
+        self._drop_work()
         self.server.forget_connection(self, now)
+        self._recount()
+        self.server.run(now)
 
-    # --- what the core tells ---
+    # --- steps ---
 
-    def _enter(self, work: Callable[[], None], now: float) -> None:
-        """Work on this connection, then do what was put off until the answers were made."""
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn would do something."""
         if self._lost:
-            return
-        if self._busy:
-            work()
-            return
-        self._busy = True
-        try:
-            work()
-            while self._soon:
-                self._soon.popleft()(now)
-        finally:
-            self._busy = False
-            self.server.mark_ready(self)
+            return False
+        return bool(self._steps or self._soon or (self.core.has_frames and self._takes_frames))
 
-    def _receive(self, events: list[WireEvent], now: float) -> None:
-        for event in events:
-            if self.finished is None:
-                self._receive_event(event, now)
+    @property
+    def _takes_frames(self) -> bool:
+        return self.finished is None and not self._stalled
+
+    def turn(self, now: float, most: int) -> int:
+        """Do steps until they have cost `most`; what they have cost."""
+        cost = 0
+        while cost < most and not self._lost:
+            if self._steps:
+                step = self._steps.pop()
+            elif self._soon:
+                step = self._soon.popleft()
+            elif self.core.has_frames and self._takes_frames:
+                step = self._next_frame
+            else:
+                break
+            self._cost = 1
+            self._do(step, now)
+            cost += self._cost
+        return cost
+
+    def _do(self, step: Step, now: float) -> None:
+        led_to = self._led_to = []
+        try:
+            if isinstance(step, Outcoming):
+                self._come(step, now)
+            else:
+                step(now)
+        except RemoteProtocolError as error:
+            self._steps.extend(led_to)
+            led_to.clear()
+            self._fail(str(error))
+        finally:
+            self._led_to = None
+            self._steps.extend(reversed(led_to))
+            if self._lost:
+                self._drop_work()
+
+    def _add(self, step: Step) -> None:
+        """A step for this connection: next, if the step under way leads to it; otherwise after those there are."""
+        if self._lost:
+            if isinstance(step, Outcoming):
+                step.drop()
+        elif self._led_to is not None:
+            self._led_to.append(step)
+        else:
+            self._steps.appendleft(step)
+            self.server.has_work(self)
+
+    def _drop_work(self) -> None:
+        """Nothing more is to be done."""
+        steps, self._steps = self._steps, deque()
+        for step in steps:
+            if isinstance(step, Outcoming):
+                step.drop()
+        self._soon.clear()
+        self._stalled.clear()
+        self.server.has_room_for(self)
+
+    def _fail(self, why: str) -> None:
+        """The peer has done what ends the connection."""
+        self._drop_work()
+        self.violation = self.finished is None
+        self.finish(why)
+
+    def _next_frame(self, now: float) -> None:
+        for event in self.core.next_events():
+            self._receive_event(event, now)
 
     def _receive_event(self, event: WireEvent, now: float) -> None:
         if isinstance(event, RequestsReceived):
-            self._advance(Chain(event.requests), now)
+            self._cost += sum(request.size for request in event.requests) // _COSTS_ONE
+            chain = Chain(event.requests)
+            self._add(lambda now: self._advance(chain, now))
         elif isinstance(event, CancelReceived):
             waiting = self._waiting.get(event.message_id)
             if waiting is not None and waiting.cancellable:
                 self._resume(waiting, Reply(codes.STATUS_CANCELLED), now, stop=True)
 
+    # --- room for answers ---
+
+    def _recount(self) -> None:
+        output = 0 if self._lost else self._reserved + self.core.unsent + self._unsent
+        difference, self.output = output - self.output, output
+        self.server.output += difference
+        if difference < 0:
+            if self._stalled:
+                self.use_room()
+            self.server.use_room()
+
+    def _fits(self, size: int) -> bool:
+        """Whether an answer of `size` bytes is within what this connection may have."""
+        return not self.output or self.output + size <= self.server.settings.limits.output_per_connection
+
+    def _has_room(self, size: int) -> bool:
+        """Whether an answer of `size` bytes may be made."""
+        if self.output + size <= self.server.settings.limits.output_always:
+            return True
+        return self._fits(size) and self.server.has_room(self, size)
+
+    def _stall(self, chain: Chain, size: int) -> None:
+        """A chain goes on when there is room for its next answer."""
+        self._stalled.append((chain, size))
+        if self._fits(size):
+            self.server.lacks_room(self)
+
+    def use_room(self) -> bool:
+        """Go on with the first that waits for room, if there is some. Whether nothing waits for others' room."""
+        if self._stalled and self._has_room(self._stalled[0][1]):
+            chain, _ = self._stalled.popleft()
+            self._add(lambda now: self._advance(chain, now))
+        if self._stalled and self._fits(self._stalled[0][1]):
+            self.server.lacks_room(self)
+            return False
+        self.server.has_room_for(self)
+        if self.core.has_frames:
+            self.server.has_work(self)
+        return True
+
+    def _reserve(self, chain: Chain, size: int) -> None:
+        chain.reserved += size
+        chain.under_way = size
+        self._reserved += size
+        self._recount()
+
+    def _give_back(self, chain: Chain, size: int) -> None:
+        chain.reserved -= size
+        self._reserved -= size
+        self._recount()
+
+    def count_unread(self, difference: int) -> None:
+        """Its pipes have answered so many bytes more, or so many were read."""
+        self.unread += difference
+        self.server.unread += difference
+
+    @property
+    def may_ask_pipes(self) -> bool:
+        """Whether there is room for one more answer of its pipes."""
+        limits = self.server.settings.limits
+        return self.unread <= limits.unread_per_connection and self.server.unread <= limits.unread
+
     # --- chains ---
 
     def _advance(self, chain: Chain, now: float) -> None:
-        """Go on with a chain until it waits or is answered."""
+        """Go on with a chain until it waits, is answered, or others are to have their turn."""
         while chain.index < len(chain.requests):
             request = chain.requests[chain.index]
+            pdu = request.pdu
+            status = self.core.begin(request)
+            size = 0 if status else _answer_size(request.message, self.core)
+            if size and not self._makes_room(chain, size):
+                request.pdu = pdu  # it is judged again when there is room
+                self._stall(chain, size)
+                return
+            self._reserve(chain, size)
             context = Context(self, request, now, file_id=chain.file_id)
             outcome = self._begin(chain, context)
+            if self._led_to:
+                self._add(Outcoming(chain, context, outcome))
+                return
             if not self._settle(chain, context, outcome, now):
                 return
+            self._cost += 1
+            if self._cost >= TURN and chain.index < len(chain.requests):
+                self._add(lambda now: self._advance(chain, now))
+                return
         self._answer(chain)
+
+    def _makes_room(self, chain: Chain, size: int) -> bool:
+        """Whether there is room for an answer of that size, once those before it in the chain have left if need be."""
+        # 3.3.4.1.3: one frame of answers is not larger than MaxTransactSize.
+        if chain.responses and (chain.reserved + size > self.max_transact_size or not self._has_room(size)):
+            self._answer(chain)
+        return self._has_room(size)
+
+    def _come(self, step: Outcoming, now: float) -> None:
+        """Something has come of a request: keep it, and go on with its chain."""
+        step.context.now = now
+        outcome = step.outcome() if callable(step.outcome) else step.outcome
+        if self._led_to:
+            step.outcome = outcome
+            self._add(step)
+        elif self._settle(step.chain, step.context, outcome, now):
+            self._advance(step.chain, now)
 
     def _answer(self, chain: Chain) -> None:
         """Send the answers that a chain has so far."""
         if chain.responses:
+            before = self.core.unsent
             self.core.respond(chain.responses)
             chain.responses = []
+            self._cost += (self.core.unsent - before) // _COSTS_ONE
+        self._give_back(chain, chain.reserved - chain.under_way)
+        self.server.mark_ready(self)
 
     def _begin(self, chain: Chain, context: Context) -> Outcome:
         """The checks of 3.3.5.2.9 to 3.3.5.2.11 in their order, then the handler."""
@@ -283,7 +499,7 @@ class ConnectionDispatch:
         if request.status:
             return Reply(request.status)
         if not request.related:
-            chain.session_id, chain.tree_id = request.session_id, request.tree_id
+            chain.tree_id = request.tree_id
             chain.file_id = context.file_id = chain.failure = 0
             chain.baseless = False
         elif chain.failure and not chain.file_id:
@@ -291,7 +507,7 @@ class ConnectionDispatch:
             # One that goes on from a request on no session at all makes no sense (smb2.compound.invalid2).
             return Reply(codes.STATUS_INVALID_PARAMETER if chain.baseless else chain.failure)
         command = COMMANDS.get(request.command, _NO_HANDLER)
-        session = self.sessions.get(chain.session_id)
+        session = self.sessions.get(request.session_id)  # the one that the request was judged by
         if session is not None and session.session.state is State.CLOSED and not session.closing:
             session = None  # it is ending at this moment, and cancels the requests that wait on it
         if session is not None and not session.closing:
@@ -347,25 +563,29 @@ class ConnectionDispatch:
             Response(request, outcome.status, outcome.message, session_id=outcome.session_id, tree_id=outcome.tree_id)
         )
         # 3.3.5.2.7.2: ids that an answer brings are those that a related request means.
-        chain.session_id = outcome.session_id or chain.session_id
         chain.tree_id = outcome.tree_id or chain.tree_id
         chain.file_id = context.file_id or chain.file_id
         chain.failure = outcome.status if outcome.status >> 30 == 3 else 0
+        chain.under_way = 0
         chain.index += 1
         return True
 
     # --- requests that wait ---
 
     def _wait(self, chain: Chain, context: Context, outcome: Perform[Any] | Later | Park, now: float) -> None:
-        waiting = Waiting(chain, context, lambda: None)
+        waiting = Waiting(chain, context, _nothing)
         self._waiting[context.request.message_id] = waiting
         if isinstance(outcome, Park):
             waiting.stop, waiting.cancellable = outcome.cancel, not outcome.brief
+            if not outcome.brief:
+                # Nobody knows when there will be an answer; what it will be made of is bounded where it is kept.
+                self._give_back(chain, chain.under_way)
+                chain.under_way = 0
             outcome.start(lambda reply, then: self._resume(waiting, reply, then))
         elif isinstance(outcome, Later):
             proceed = outcome.then
             timer = self.server.timers.at(outcome.at, lambda then: self._resume(waiting, lambda: proceed(then), then))
-            waiting.stop = lambda: setattr(timer, "cancelled", True)
+            waiting.stop = timer.cancel
         else:
             waiting.stop = self.server.perform(self, waiting, outcome)
         # 3.3.4.2: NEGOTIATE and SESSION_SETUP are never told to wait; an interim answer is no part of the hash that
@@ -375,15 +595,14 @@ class ConnectionDispatch:
         if isinstance(outcome, Park) and not outcome.brief:
             self._tell_pending(waiting)
         else:
-            waiting.pending_timer = self.server.timers.at(
-                now + PENDING_AFTER, lambda then: self._enter(lambda: self._tell_pending(waiting), then)
-            )
+            waiting.pending_timer = self.server.timers.at(now + PENDING_AFTER, lambda then: self._tell_pending(waiting))
 
     def _tell_pending(self, waiting: Waiting) -> None:
         """STATUS_PENDING for a request; the answers before it leave first, in a frame of their own."""
         if not waiting.over:
             self._answer(waiting.chain)
             self.core.pending(waiting.context.request)
+            self.server.mark_ready(self)
 
     def _resume(
         self, waiting: Waiting, outcome: Outcome | Callable[[], Outcome], now: float, *, stop: bool = False
@@ -392,27 +611,30 @@ class ConnectionDispatch:
         if waiting.over:
             return
         self._release(waiting, stop=stop)
-
-        def proceed() -> None:
-            waiting.context.now = now
-            result = outcome() if callable(outcome) else outcome
-            if self._settle(waiting.chain, waiting.context, result, now):
-                self._advance(waiting.chain, now)
-
-        self._enter(proceed, now)
+        self._add(Outcoming(waiting.chain, waiting.context, outcome))
+        self.server.run(now)
 
     def completed(self, waiting: Waiting, outcome: Callable[[], Outcome], now: float) -> None:
-        """The effect that a request waits for has been performed."""
-        self._resume(waiting, outcome, now)
+        """The effect that a request waits for has been performed. What comes of it is taken at once: it may be a file
+        that would stay open if its connection were lost before its turn."""
+        if waiting.over:
+            return
+        self._release(waiting, stop=False)
+        self._cost = 0
+        self._do(Outcoming(waiting.chain, waiting.context, outcome), now)
+        self.server.mark_ready(self)
+        if self.has_work:
+            self.server.has_work(self)
 
     def _release(self, waiting: Waiting, *, stop: bool = True) -> None:
         """It waits no more."""
         waiting.over = True
         self._waiting.pop(waiting.context.request.message_id, None)
         if waiting.pending_timer is not None:
-            waiting.pending_timer.cancelled = True
+            waiting.pending_timer.cancel()
+        forget, waiting.stop = waiting.stop, _nothing
         if stop:
-            waiting.stop()
+            forget()
 
     def _cancel(self, which: Callable[[Waiting], bool], now: float) -> None:
         """3.3.4.17: requests that wait on what has ended are cancelled."""
@@ -422,8 +644,10 @@ class ConnectionDispatch:
     # --- what the domain tells ---
 
     def soon(self, action: Callable[[float], None]) -> None:
-        """Do it when the answers to what has arrived are made."""
-        self._soon.append(action)
+        """Do it when the answers are made to what is being done."""
+        if not self._lost:
+            self._soon.append(action)
+            self.server.has_work(self)
 
     def register_open(self, context: Context, path: str, granted_access: int) -> Open:
         """Tell the domain of something opened by a request. Raises LimitReached."""
@@ -488,7 +712,9 @@ class ConnectionDispatch:
         if wire_session.opens:
             # Only the pipe that is being spoken to can be left: the caller has ended its own session.
             wire_session.closing = True
-            self.server.timers.at(now + LAST_WORDS_FOR, lambda then: self.forget(wire_session))
+            wire_session.last_words = self.server.timers.at(
+                now + LAST_WORDS_FOR, lambda then: self.forget(wire_session)
+            )
         else:
             self.forget(wire_session)
         if reason is Reason.IDLE and not self.sessions and not self.logons:
@@ -502,6 +728,8 @@ class ConnectionDispatch:
         self._cancel(lambda waiting: waiting.context.session is session, self.server.now)
         if self.sessions.pop(session_id, None) is not session:
             return
+        if session.last_words is not None:
+            session.last_words.cancel()
         for wire_open in session.opens.values():
             wire_open.released()
         session.opens.clear()
@@ -515,14 +743,15 @@ class ConnectionDispatch:
         """A log-on has succeeded."""
         if not self.sessions:
             self.server.count_unauthenticated(self.address, -1)
-            self._reaper.cancelled = True
+            self._reaper.cancel()
         self.sessions[session.session.session_id] = session
 
-    def finish(self, why: str) -> None:
-        """End the connection when what has been answered is sent."""
+    def finish(self, why: str, *, at_once: bool = False) -> None:
+        """End the connection when what has been answered is sent, or at once."""
+        self.at_once |= at_once
         if self.finished is None:
             self.finished = why
-            self.server.mark_ready(self)
+        self.server.mark_ready(self)
 
     def _reap(self, now: float) -> None:
         """3.3.6.3: it had no session for too long."""
@@ -568,7 +797,8 @@ class ServerDispatch:
     """All connections of the Server, over one ServerService.
 
     `core` makes the SMB2 core of a new connection; `random(n)` gives unpredictable bytes; `wall_clock` turns a time of
-    the Server's clock into seconds since 1970.
+    the Server's clock into seconds since 1970. `failed` is told of an error of ours in a connection's step, which
+    costs that connection; without it the error comes out of whatever the shell called.
     """
 
     def __init__(
@@ -581,8 +811,10 @@ class ServerDispatch:
         random: Callable[[int], bytes],
         wall_clock: Callable[[float], float],
         mechanisms: Callable[[], Sequence[Mechanism]] = tuple,
+        failed: Callable[[ConnectionDispatch, Exception], None] | None = None,
     ) -> None:
         self._mechanisms = mechanisms
+        self._failed = failed
         self.service = service
         self.pipes = pipes
         self.settings = settings
@@ -601,6 +833,14 @@ class ServerDispatch:
         self._effects: list[tuple[int, Effect[Any]]] = []
         self._abandoned: list[int] = []
         self._ready: dict[ConnectionDispatch, None] = {}
+        self.output = 0  # bytes, of all connections
+        self.unread = 0  # bytes, of all pipes
+        self._fresh: OrderedDict[ConnectionDispatch, None] = OrderedDict()  # have work, and have had no turn yet
+        self._left: OrderedDict[ConnectionDispatch, None] = OrderedDict()  # have had a turn, and have more to do
+        self._running = False
+        self._budget = BUDGET
+        self._lacking: OrderedDict[ConnectionDispatch, None] = OrderedDict()  # wait for room, first come first served
+        self._eviction: Timer | None = None
         self._unauthenticated = 0
         self._unauthenticated_of: dict[str, int] = {}
         self._ipc = PipeShare(pipes)
@@ -630,6 +870,7 @@ class ServerDispatch:
         if (then := self._apart.pop(ticket, None)) is not None:
             self.now = now
             then(result, codes.STATUS_SUCCESS, now)
+            self.run(now)
             return True
         return self._finish_effect(ticket, lambda perform: perform.then(result, now), now)
 
@@ -638,6 +879,7 @@ class ServerDispatch:
         if (then := self._apart.pop(ticket, None)) is not None:
             self.now = now
             then(None, status, now)
+            self.run(now)
             return
         self._finish_effect(
             ticket, lambda perform: perform.failed(status, now) if perform.failed else Reply(status), now
@@ -674,11 +916,88 @@ class ServerDispatch:
         self.now = now
         self.service.expire(now)
         self.timers.expire(now)
+        self.run(now)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work left: `refill` and `run` again, when the loop has done something else."""
+        return bool(self._fresh or self._left)
+
+    def refill(self) -> None:
+        """The loop has done something else: `run` may go on."""
+        self._budget = BUDGET
+
+    def run(self, now: float) -> None:
+        """Have the connections take their turns until there is nothing to do or the budget is spent. Those that have
+        just got something to do and those that have more to do than one turn alternate."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._budget > 0 and (self._fresh or self._left):
+                for queue in (self._fresh, self._left):
+                    if queue:
+                        self._turn(queue.popitem(last=False)[0], now)
+        finally:
+            self._running = False
+
+    def _turn(self, connection: ConnectionDispatch, now: float) -> None:
+        try:
+            self._budget -= connection.turn(now, TURN)
+        except Exception as error:
+            if self._failed is None:
+                raise
+            connection.finish("an error in the server", at_once=True)
+            self._failed(connection, error)
+        self.mark_ready(connection)
+        self._fresh.pop(connection, None)
+        if connection.has_work:
+            self._left[connection] = None
 
     # --- what connections and handlers call ---
 
     def mark_ready(self, connection: ConnectionDispatch) -> None:
-        self._ready[connection] = None
+        if connection.connection_id in self.connections:
+            self._ready[connection] = None
+
+    def has_work(self, connection: ConnectionDispatch) -> None:
+        """It has something to do."""
+        if connection not in self._left:
+            self._fresh[connection] = None
+
+    def has_room(self, connection: ConnectionDispatch, size: int) -> bool:
+        """Whether there is room for so many bytes more, and nobody waits who came before."""
+        first = next(iter(self._lacking), connection)
+        return first is connection and (not self.output or self.output + size <= self.settings.limits.output)
+
+    def lacks_room(self, connection: ConnectionDispatch) -> None:
+        """It waits for room. Those who do not read what they asked for go, if that lasts."""
+        self._lacking[connection] = None
+        if self._eviction is None:
+            self._eviction = self.timers.at(self.now + UNREAD_FOR, self._evict)
+
+    def has_room_for(self, connection: ConnectionDispatch) -> None:
+        """It waits for room no more."""
+        self._lacking.pop(connection, None)
+
+    def use_room(self) -> None:
+        """There is more room than before."""
+        while self._lacking and next(iter(self._lacking)).use_room():
+            pass
+
+    def _evict(self, now: float) -> None:
+        """End those that have read nothing for long, the largest first, until the first who waits has room."""
+        self._eviction = None
+        if not self._lacking:
+            return
+        silent = [each for each in self.connections.values() if each.output and each.unsent_since <= now - UNREAD_FOR]
+        excess = self.output + self.settings.limits.output_per_connection // 2 - self.settings.limits.output
+        for each in sorted(silent, key=lambda each: each.output, reverse=True):
+            if excess <= 0:
+                break
+            excess -= each.output
+            each.finish("its peer does not read the answers, and others wait for the memory", at_once=True)
+        self._eviction = self.timers.at(now + UNREAD_FOR, self._evict)
 
     def perform(self, connection: ConnectionDispatch, waiting: Waiting, perform: Perform[Any]) -> Callable[[], None]:
         """Have an effect performed; the result takes that back."""
@@ -704,7 +1023,14 @@ class ServerDispatch:
         if found is None:
             return False
         connection, waiting, perform = found
-        connection.completed(waiting, lambda: outcome(perform), now)
+        try:
+            connection.completed(waiting, lambda: outcome(perform), now)
+        except Exception as error:
+            if self._failed is None:
+                raise
+            connection.finish("an error in the server", at_once=True)
+            self._failed(connection, error)
+        self.run(now)
         return True
 
     def count_unauthenticated(self, address: str, difference: int) -> None:
@@ -724,14 +1050,16 @@ class ServerDispatch:
         for session in list(connection.sessions.values()):
             connection.forget(session)
         self.connections.pop(connection.connection_id, None)
-        self._ready.pop(connection, None)
+        for queue in (self._ready, self._fresh, self._left, self._lacking):
+            queue.pop(connection, None)
         if had_sessions:
             return
+        address = connection.address
         if connection.held_until > now:
             # Whoever hangs up in order not to wait for a refusal waits all the same: the place stays taken.
-            self.timers.at(connection.held_until, lambda then: self.count_unauthenticated(connection.address, -1))
+            self.timers.at(connection.held_until, lambda then: self.count_unauthenticated(address, -1))
         else:
-            self.count_unauthenticated(connection.address, -1)
+            self.count_unauthenticated(address, -1)
 
     def new_acceptor(self) -> Acceptor:
         """The server's half of a log-on. Until its accounts have been read there are none."""

@@ -1,9 +1,9 @@
 """SESSION_SETUP and LOGOFF (MS-SMB2 3.3.5.5, 3.3.5.6): log-ons of several legs, renewed ones, refused ones.
 
 A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a
-half-finished log-on is neither listed nor counted. The accounts are read from their file before every leg that could
-decide, so a password changed a moment ago counts. When a password is judged, and when its refusal is told, is
-decided in `throttle`.
+half-finished log-on is neither listed nor counted. A session that is renewed keeps its keys, and so its first user: see
+`_may_renew`. The accounts are read from their file before every leg that could decide, so a password changed a moment
+ago counts. When a password is judged, and when its refusal is told, is decided in `throttle`.
 """
 
 from __future__ import annotations
@@ -131,6 +131,9 @@ def _step(context: Context, message: SessionSetupRequest, logon: Logon, now: flo
 def _stepped(context: Context, message: SessionSetupRequest, logon: Logon, step: Step, now: float) -> Outcome:
     connection = context.connection
     outcome = step.outcome
+    if logon.existing is not None and connection.sessions.get(logon.session_id) is not logon.existing:
+        connection.logons.pop(logon.session_id, None)
+        return Reply(codes.STATUS_USER_SESSION_DELETED)  # it has ended meanwhile
     if isinstance(outcome, Accepted):
         connection.logons.pop(logon.session_id, None)
         return _accepted(context, message, logon, outcome, step.token, now)
@@ -182,65 +185,111 @@ def _accepted(
     context: Context, message: SessionSetupRequest, logon: Logon, who: Accepted, token: bytes, now: float
 ) -> Outcome:
     connection = context.connection
-    service = connection.server.service
-    encrypt = connection.server.settings.encryption == "required"
     # The domain has the loop's clock.
     expires_at = None if who.expires_at is None else now + who.expires_at - connection.server.wall_clock(now)
-    if encrypt and (who.anonymous or who.guest):
-        # A null or guest session has no key that anybody could keep secret.
-        service.refuse_logon(connection.client_name, who.user_name, Reason.UNENCRYPTED)
-        return Reply(codes.STATUS_ACCESS_DENIED)
     if logon.existing is not None:
-        # 3.3.5.5.3: the keys stay those of the first log-on, and so does what is open.
-        session = logon.existing.session
-        service.reauthenticate(
-            session,
-            who.user_name,
-            domain=who.domain,
-            groups=who.groups,
-            anonymous=who.anonymous,
-            guest=who.guest,
-            expires_at=expires_at,
-        )
+        status = _renew(context, logon.existing, who, expires_at)
+        encrypt = logon.existing.encrypt
     else:
-        _replace_previous(context, message, who)
-        try:
-            session = service.register_session(
-                connection.connection_id,
-                logon.session_id,
-                connection.client_name,
-                who.user_name,
-                now=now,
-                domain=who.domain,
-                anonymous=who.anonymous,
-                guest=who.guest,
-                groups=who.groups,
-                address=connection.address,
-                dialect=connection.dialect_name,
-                signing=connection.signing_name if not (who.anonymous or who.guest) else "",
-                encryption=connection.encryption_name if encrypt else "",
-                created=logon.started,
-                expires_at=expires_at,
-            )
-        except LimitReached as error:
-            paused = error.limit in (Limit.PAUSED, Limit.STOPPED)
-            return Reply(codes.STATUS_SHARING_PAUSED if paused else codes.STATUS_REQUEST_NOT_ACCEPTED)
-        if session.state is State.CLOSED:  # whoever heard of it ended it at once
-            return Reply(codes.STATUS_USER_SESSION_DELETED)
-        connection.established(WireSession(session, encrypt=encrypt))
-        connection.core.establish_session(
-            logon.session_id,
-            who.session_key,
-            request=context.request,
-            sign=not (who.anonymous or who.guest),
-            encrypt=encrypt,
-        )
+        encrypt = connection.server.settings.encryption == "required"
+        status = _establish(context, message, logon, who, encrypt, expires_at, now)
+    if status:
+        return Reply(status)
     flags = (
         (SMB2_SESSION_FLAG_IS_GUEST if who.guest else 0)
         | (SMB2_SESSION_FLAG_IS_NULL if who.anonymous else 0)
         | (SMB2_SESSION_FLAG_ENCRYPT_DATA if encrypt else 0)
     )
     return Reply(message=SessionSetupResponse(flags, token), session_id=logon.session_id)
+
+
+def _may_renew(existing: WireSession, who: Accepted) -> bool:
+    """Whether a session may become that of `who` (3.3.5.5.2).
+
+    Its keys are those of its first log-on, and whoever stands on the way may have made that. A session with keys may
+    be its first user's, or nobody's; one without keys stays what it is, or requests as a user would be unprotected.
+    """
+    if existing.first_user is None:
+        session = existing.session
+        return (who.anonymous, who.guest) == (session.anonymous, session.guest)
+    return who.anonymous or (not who.guest and existing.first_user == (who.user_name, who.domain))
+
+
+def _renew(context: Context, existing: WireSession, who: Accepted, expires_at: float | None) -> int:
+    """3.3.5.5.3 for a session that is there: the keys stay those of the first log-on, and so does what is open. What
+    may be done from now on is what the new identity may. The status; 0 if it is renewed."""
+    connection = context.connection
+    service, session = connection.server.service, existing.session
+    if not _may_renew(existing, who):
+        service.refuse_logon(connection.client_name, who.user_name, Reason.OTHER_USER)
+        service.close_session(session, Reason.OTHER_USER)
+        return codes.STATUS_ACCESS_DENIED
+    service.reauthenticate(
+        session,
+        who.user_name,
+        domain=who.domain,
+        groups=who.groups,
+        anonymous=who.anonymous,
+        guest=who.guest,
+        expires_at=expires_at,
+    )
+    for tree in existing.trees.values():
+        tree.maximal_access = tree.target.access_for(session)
+    return codes.STATUS_SUCCESS
+
+
+def _establish(
+    context: Context,
+    message: SessionSetupRequest,
+    logon: Logon,
+    who: Accepted,
+    encrypt: bool,
+    expires_at: float | None,
+    now: float,
+) -> int:
+    """3.3.5.5.3 for a new session; the status."""
+    connection = context.connection
+    server = connection.server
+    protected = not (who.anonymous or who.guest)
+    if encrypt and not protected:
+        # A null or guest session has no key that anybody could keep secret.
+        server.service.refuse_logon(connection.client_name, who.user_name, Reason.UNENCRYPTED)
+        return codes.STATUS_ACCESS_DENIED
+    _replace_previous(context, message, who)
+    try:
+        session = server.service.register_session(
+            connection.connection_id,
+            logon.session_id,
+            connection.client_name,
+            who.user_name,
+            now=now,
+            domain=who.domain,
+            anonymous=who.anonymous,
+            guest=who.guest,
+            groups=who.groups,
+            address=connection.address,
+            dialect=connection.dialect_name,
+            signing=connection.signing_name if protected else "",
+            encryption=connection.encryption_name if encrypt else "",
+            created=logon.started,
+            expires_at=expires_at,
+        )
+    except LimitReached as error:
+        paused = error.limit in (Limit.PAUSED, Limit.STOPPED)
+        return codes.STATUS_SHARING_PAUSED if paused else codes.STATUS_REQUEST_NOT_ACCEPTED
+    if session.state is State.CLOSED:  # whoever heard of it ended it at once
+        return codes.STATUS_USER_SESSION_DELETED
+    first_user = (who.user_name, who.domain) if protected else None
+    connection.established(WireSession(session, encrypt=encrypt, first_user=first_user))
+    connection.core.establish_session(
+        logon.session_id,
+        who.session_key,
+        request=context.request,
+        sign=protected,
+        encrypt=encrypt,
+        large_frames=not who.anonymous or bool(server.settings.null_shares),
+    )
+    return codes.STATUS_SUCCESS
 
 
 def _replace_previous(context: Context, message: SessionSetupRequest, who: Accepted) -> None:

@@ -62,6 +62,18 @@ FILE_PIPE_LOCAL_INFORMATION: Final = 24
 FILE_NETWORK_OPEN_INFORMATION: Final = 34
 
 
+def _nobody_waits(now: float) -> None:
+    """Nobody waits for something to be said."""
+
+
+def _no_matter(difference: int) -> None:
+    """Nobody counts."""
+
+
+def _ignore(answers: Sequence[bytes], now: float) -> None:
+    """Nobody hears answers that come this late."""
+
+
 class PipeBroken(RemoteProtocolError):
     """What was written to the pipe is not DCE/RPC; there is nobody at its other end any more."""
 
@@ -69,13 +81,15 @@ class PipeBroken(RemoteProtocolError):
 class NamedPipe:
     """One instance of a pipe in message mode, its client's end.
 
-    `spoken` is called when something can be read that no `write` has led to.
+    `spoken` is called when something can be read that no `write` has led to; `counted` is told how many bytes more, or
+    less, wait to be read.
     """
 
     def __init__(self, association: Association) -> None:
         self._association = association
         association.later = self._say
-        self.spoken: Callable[[float], None] = lambda now: None
+        self.spoken: Callable[[float], None] = _nobody_waits
+        self.counted: Callable[[int], None] = _no_matter
         self._unread: deque[memoryview] = deque()
         self._unread_size = 0
         self.broken = False
@@ -101,12 +115,23 @@ class NamedPipe:
     def _append(self, answers: Sequence[bytes]) -> None:
         for answer in answers:
             self._unread.append(memoryview(answer))
-            self._unread_size += len(answer)
+            self._count(len(answer))
 
     def _say(self, answers: Sequence[bytes], now: float) -> None:
         """An answer has come that was still to come."""
         self._append(answers)
         self.spoken(now)
+
+    def close(self) -> None:
+        """Nobody reads or writes any more. What holds the two halves together is undone, so that both are freed."""
+        self._association.later = _ignore
+        self.spoken = _nobody_waits
+        self._unread.clear()
+        self._count(-self._unread_size)
+
+    def _count(self, difference: int) -> None:
+        self._unread_size += difference
+        self.counted(difference)
 
     def read(self, length: int) -> tuple[memoryview, bool] | None:
         """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""
@@ -116,7 +141,7 @@ class NamedPipe:
         data, rest = message[:length], message[length:]
         if rest:
             self._unread.appendleft(rest)
-        self._unread_size -= len(data)
+        self._count(-len(data))
         return data, bool(rest)
 
 
@@ -175,6 +200,7 @@ class PipeOpen(WireOpen):
         super().__init__(opened, tree)
         self._pipe = pipe
         pipe.spoken = lambda now: self._wake(connection, now)
+        pipe.counted = connection.count_unread
         self._readers: deque[_Reader] = deque()
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
@@ -200,6 +226,8 @@ class PipeOpen(WireOpen):
     def write(self, context: Context, message: WriteRequest) -> Outcome:
         if not self.opened.granted_access & FILE_WRITE_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
+        if not context.connection.may_ask_pipes:
+            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         # A call may end the very session that makes it. Its answer is still to be read then.
         context.connection.speaking = self
         try:
@@ -221,7 +249,8 @@ class PipeOpen(WireOpen):
             self._readers.popleft()
             reader.resume(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found), now)
             if self.closing and not self._pipe.unread:
-                connection.release(self)
+                # The last words have been heard, when they have been sent.
+                connection.soon(lambda now: connection.release(self))
 
     def ioctl(self, context: Context, message: IoctlRequest) -> Outcome:
         if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
@@ -238,6 +267,8 @@ class PipeOpen(WireOpen):
             return Reply(codes.STATUS_ACCESS_DENIED)
         if self._pipe.unread or self._readers:
             return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3.48
+        if not context.connection.may_ask_pipes:
+            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         try:
             self._pipe.write(bytes(message.input), context.now)
         except PipeBroken:
@@ -288,3 +319,4 @@ class PipeOpen(WireOpen):
 
     def released(self) -> None:
         self._readers.clear()
+        self._pipe.close()

@@ -33,6 +33,7 @@ from lanman.smb2.server import Request
 
 if TYPE_CHECKING:
     from lanman.server.dispatch import ConnectionDispatch
+    from lanman.server.timers import Timer
 
 # 3.3.5.2.7.2: a related request that names this FileId means the one of the request before it.
 CHAINED_FILE_ID: Final = b"\xff" * 16
@@ -54,7 +55,9 @@ def unpack_file_id(data: bytes) -> int:
 @dataclass(slots=True, eq=False)
 class WireSession:
     """A session on its connection. `closing` means that the domain has ended it by its own request, written to a pipe,
-    and that nothing but the answer is still to be read."""
+    and that nothing but the answer is still to be read; `last_words` is when nobody waits for that any more.
+    `first_user` are the user's name and domain whose log-on its keys come from; None: it has none, and is protected by
+    nothing."""
 
     session: Session
     encrypt: bool = False
@@ -62,6 +65,8 @@ class WireSession:
     opens: dict[int, WireOpen] = field(default_factory=dict)
     last_tree_id: int = 0
     closing: bool = False
+    last_words: Timer | None = None
+    first_user: tuple[str, str] | None = None
 
 
 @dataclass(slots=True, eq=False)

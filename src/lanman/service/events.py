@@ -27,6 +27,7 @@ class Reason(Enum):
     CREDENTIALS = "wrong user name or password"
     MALFORMED = "log-on that cannot be understood"
     UNENCRYPTED = "encryption is required"
+    OTHER_USER = "renewed as another user"
     LIMIT = "too many sessions"
     PAUSED = "server paused"
     THROTTLED = "too many wrong passwords at once"

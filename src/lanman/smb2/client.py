@@ -364,7 +364,7 @@ class ClientConnection(Connection):
         )
         if session.protected:
             if kept.header.flags & SMB2_FLAGS_SIGNED:
-                if not self._verify(session, kept.header, memoryview(kept.pdu)):
+                if not self._verify(session, kept.header.message_id, memoryview(kept.pdu)):
                     raise self._failed(
                         "the log-on's last answer is signed wrongly: somebody has been at the negotiation"
                     )
@@ -483,7 +483,7 @@ class ClientConnection(Connection):
     def _check_signature(self, session: Session, header: Header, pdu: memoryview, pending: _Pending) -> None:
         """3.2.5.1.3, for an answer that was not encrypted."""
         if header.flags & SMB2_FLAGS_SIGNED:
-            if not self._verify(session, header, pdu):
+            if not self._verify(session, header.message_id, pdu):
                 raise RemoteProtocolError(f"the answer to {command_name(header.command)} is signed wrongly")
         elif header.status not in _KEYLESS:
             raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not signed")

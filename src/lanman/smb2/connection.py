@@ -7,12 +7,15 @@ Rules that hold for both ends:
 * A frame holds one message or a compound of several, or a TRANSFORM_HEADER and the same, encrypted.
 * After a RemoteProtocolError (MalformedMessage is one) the connection is dead: close the transport. Answers made before
   that may still be sent.
-* Before anybody has logged on a frame is at most `FIRST_FRAME_LIMIT` long, afterwards as long as NEGOTIATE allowed.
+* Before anybody has logged on a frame is at most `FIRST_FRAME_LIMIT` long, afterwards as long as NEGOTIATE allowed. One
+  that has begun takes the memory of what has come of it, whatever its length field says.
+* A frame holds at most `MAX_COMPOUND` messages.
 * A session here is its keys and what must be done with them. Who the user is, is nobody's business in this room.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +43,8 @@ _FRAME_EXTRA: Final = 0x10000
 # The direct TCP transport has 24 bits for a length (2.1).
 _LARGEST_FRAME: Final = 0xFFFFFF
 NO_PREAUTH: Final = bytes(64)
+# The messages that one frame may hold. MS-SMB2 has no bound; clients compound ten at most (Linux' MAX_COMPOUND).
+MAX_COMPOUND: Final = 64
 
 
 @dataclass(slots=True)
@@ -82,11 +87,21 @@ class Event:
 class Session:
     """The keys of a session that has been established. No keys: an anonymous or guest one, which is unprotected."""
 
-    __slots__ = ("encrypt", "peer_key", "protected", "sealer", "session_id", "signing_key", "signing_required")
+    __slots__ = (
+        "encrypt",
+        "large_frames",
+        "peer_key",
+        "protected",
+        "sealer",
+        "session_id",
+        "signing_key",
+        "signing_required",
+    )
 
     def __init__(self, session_id: int) -> None:
         self.session_id = session_id
         self.protected = False
+        self.large_frames = True
         self.encrypt = False
         self.signing_key = b""
         self.peer_key = b""
@@ -105,9 +120,11 @@ class Connection:
         self._sessions: dict[int, Session] = {}
         self._preauth = NO_PREAUTH
         self._outgoing: list[Data] = []
+        self.unsent = 0  # bytes for `data_to_send`
         self._beginning = b""  # of a frame's length
-        self._frame: bytearray | None = None  # one that has begun, as long as it is to be
-        self._filled = 0
+        self._arrived: deque[memoryview | MalformedMessage] = deque()
+        self._frame: bytearray | None = None  # what has come of one that has begun
+        self._length = 0  # how long it is to be
         self._frame_limit = FIRST_FRAME_LIMIT
         self._dead = False
 
@@ -115,32 +132,45 @@ class Connection:
 
     def receive_data(self, data: Data) -> list[Event]:
         """What the peer did by saying `data`, in order. Raises RemoteProtocolError: the connection is dead then."""
-        return self._receive(self._frames(data))
+        self.take(data)
+        events: list[Event] = []
+        while self._arrived:
+            events += self.next_events()
+        return events
 
-    def receive_buffer(self) -> memoryview | None:
-        """Where the rest of a frame that has begun belongs. Whoever puts it there says so by `received` instead of
-        `receive_data`, and saves a copy. None: no frame has begun."""
-        return memoryview(self._frame)[self._filled :] if self._frame is not None else None
+    def take(self, data: Data) -> None:
+        """Keep what the peer sent for `next_events`. `data` is copied, and may be used for something else."""
+        if self._dead:
+            raise RemoteProtocolError("the connection is over")
+        try:
+            self._arrived.extend(self._frames(data))
+        except MalformedMessage as error:
+            self._arrived.append(error)  # the frames before it count
 
-    def received(self, count: int) -> list[Event]:
-        """So many octets have been put into `receive_buffer`; as `receive_data`."""
-        return self._receive(self._fill(count))
+    @property
+    def has_frames(self) -> bool:
+        """Whether frames have arrived that `next_events` has not looked at."""
+        return bool(self._arrived)
 
-    def _receive(self, frames: Iterator[memoryview]) -> list[Event]:
+    def next_events(self) -> list[Event]:
+        """What the peer did by the next frame that has arrived. Raises RemoteProtocolError, as `receive_data`."""
         if self._dead:
             raise RemoteProtocolError("the connection is over")
         events: list[Event] = []
+        frame = self._arrived.popleft()
         try:
-            for frame in frames:
-                self._receive_frame(frame, events)
+            if isinstance(frame, MalformedMessage):
+                raise frame
+            self._receive_frame(frame, events)
         except ProtocolError:
             self._dead = True
+            self._arrived.clear()
             raise
         return events
 
     def data_to_send(self) -> list[Data]:
         """Buffers for `transport.writelines()`; asking takes them."""
-        outgoing, self._outgoing = self._outgoing, []
+        outgoing, self._outgoing, self.unsent = self._outgoing, [], 0
         return outgoing
 
     def has_session(self, session_id: int) -> bool:
@@ -150,24 +180,29 @@ class Connection:
     def forget_session(self, session_id: int) -> None:
         """Drop a session's keys. A session that is not there is no error."""
         self._sessions.pop(session_id, None)
-        if not self._sessions:
+        if not any(session.large_frames for session in self._sessions.values()):
             self._frame_limit = FIRST_FRAME_LIMIT if self._is_server else self._frame_limit
 
     # --- frames ---
 
     def _frames(self, data: Data) -> Iterator[memoryview]:
-        """The frames that are complete with `data`, without their 4 octets of length."""
-        if self._beginning:
-            data, self._beginning = self._beginning + data, b""
+        """The frames that are complete with `data`, without their 4 bytes of length.
+
+        A frame that has begun is as long as what has come of it: its length is only what the peer says.
+        """
         view = memoryview(data)
+        if self._frame is not None:
+            missing = self._length - len(self._frame)
+            self._frame += view[:missing]
+            if len(self._frame) < self._length:
+                return
+            frame, self._frame = self._frame, None
+            yield memoryview(frame)
+            view = view[missing:]
+        view = memoryview(self._beginning + bytes(view))
+        self._beginning = b""
         at, size = 0, len(view)
         while at < size:
-            if self._frame is not None:
-                count = min(len(self._frame) - self._filled, size - at)
-                self._frame[self._filled : self._filled + count] = view[at : at + count]
-                at += count
-                yield from self._fill(count)
-                continue
             if size - at < 4:
                 self._beginning = bytes(view[at:])
                 return
@@ -175,18 +210,11 @@ class Connection:
             if length > self._frame_limit:
                 raise MalformedMessage(self._too_long(bytes(view[at : at + 8]), length))
             at += 4
-            if length <= size - at:
-                yield view[at : at + length]
-                at += length
-            else:
-                self._frame, self._filled = bytearray(length), 0
-
-    def _fill(self, count: int) -> Iterator[memoryview]:
-        """So many octets more of the frame that has begun are there; the frame, if that was all of it."""
-        self._filled += count
-        if self._frame is not None and self._filled == len(self._frame):
-            frame, self._frame = self._frame, None
-            yield memoryview(frame)
+            if length > size - at:
+                self._frame, self._length = bytearray(view[at:]), length
+                return
+            yield view[at : at + length]
+            at += length
 
     def _too_long(self, start: bytes, length: int) -> str:
         if start[0]:
@@ -206,6 +234,7 @@ class Connection:
 
     def _send_frame(self, parts: Sequence[Data]) -> None:
         size = sum(map(len, parts))
+        self.unsent += size + 4
         if size <= 4096:
             self._outgoing.append(b"".join((size.to_bytes(4, "big"), *parts)))
         else:
@@ -217,7 +246,7 @@ class Connection:
     @staticmethod
     def _split(frame: memoryview) -> Iterator[tuple[Header, memoryview]]:
         """The messages of a compound (3.2.5.1.9, 3.3.5.2.7), each with its header."""
-        while True:
+        for _ in range(MAX_COMPOUND):
             header = Header.unpack(frame)
             following = header.next_command
             if not following:
@@ -227,6 +256,7 @@ class Connection:
                 raise MalformedMessage(f"NextCommand {following} leads nowhere")
             yield header, frame[:following]
             frame = frame[following:]
+        raise MalformedMessage(f"a compound of more than {MAX_COMPOUND} messages")
 
     def _open(self, frame: memoryview) -> tuple[memoryview, Session | None]:
         """A frame's messages, decrypted if they were encrypted, and then the session whose keys did it."""
@@ -253,12 +283,10 @@ class Connection:
 
     # --- signatures ---
 
-    def _verify(self, session: Session, header: Header, pdu: memoryview) -> bool:
+    def _verify(self, session: Session, message_id: int, pdu: memoryview, *, cancel: bool = False) -> bool:
         """Whether the peer signed this message with the session's key (3.1.5.1)."""
         assert self.negotiated is not None
-        nonce = crypto.signing_nonce(
-            header.message_id, response=not self._is_server, cancel=header.command == SMB2_CANCEL
-        )
+        nonce = crypto.signing_nonce(message_id, response=not self._is_server, cancel=cancel)
         return crypto.verify(self.negotiated.signing_algorithm, session.signing_key, pdu, nonce)
 
     def _sign(self, session: Session, header: Header, body: list[Data]) -> bytes:

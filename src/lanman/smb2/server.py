@@ -3,15 +3,19 @@
     connection = ServerConnection(server_guid=..., random=os.urandom, now_filetime=..., security_blob=hint)
     for event in connection.receive_data(data):
         if isinstance(event, RequestsReceived):
+            for request in event.requests:
+                status = connection.begin(request) or ...
             connection.respond([Response(request, status, message) for request in event.requests])
 
 Rules:
 
 * NEGOTIATE is answered here, SMB 1's multi-protocol one too. Everything else comes out as RequestsReceived, one event
   for each frame, and waits for `respond`.
-* A request that must be refused whatever it wants says so in `status`: its signature is wrong or missing, its body is
-  malformed. What ends the connection raises RemoteProtocolError: message ids outside the window, encryption that does
-  not hold, an unprotected TREE_CONNECT on 3.1.1.
+* A request has no `message` until `begin` has judged it, against its session as it is when the request is to run: it
+  may have come before the log-on that gave the session its keys, or wait behind one in its compound. One that must be
+  refused whatever it wants has a `status` then: its signature is wrong or missing, its body is malformed, or it stands
+  behind a SESSION_SETUP in one frame. What ends the connection raises RemoteProtocolError: message ids outside the
+  window, encryption that does not hold, an unprotected TREE_CONNECT on 3.1.1.
 * A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
   sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
 * Credits: few before the log-on, then as many as the client asks for, up to MOST_CREDITS. Requests that wait bring
@@ -97,8 +101,9 @@ _SMB1_HEADER_SIZE: Final = 32
 class Request:
     """A request. `session_id` and `tree_id` of a related one are those of the request before it in its compound.
 
-    `status`, if it is not zero, is what it must be refused with, and then `message` is None. `size` is octets on the
-    wire, header included. `async_id` is set once `pending` has been told.
+    `message` and `signed` are known once it has begun (`ServerConnection.begin`). `status`, if it is not zero, is what
+    it must be refused with, and then `message` is None. `size` is bytes on the wire, header included. `async_id` is set
+    once `pending` has been told.
     """
 
     message_id: int
@@ -119,6 +124,7 @@ class Request:
     session: Session | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
     preauth: bytes = field(default=b"", repr=False)
     establishes: bool = field(default=False, repr=False)
+    pdu: memoryview | None = field(default=None, repr=False)  # until it begins
 
 
 @dataclass(slots=True)
@@ -239,6 +245,7 @@ class ServerConnection(Connection):
             return
         messages, sealed_for = self._open(frame)
         requests: list[Request] = []
+        logs_on = False
         for header, pdu in self._split(messages):
             # 3.3.5.2: what only servers say ends the connection.
             if header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
@@ -252,6 +259,10 @@ class ServerConnection(Connection):
                 self._receive_negotiate(header, pdu)
                 return
             request = self._request(header, pdu, requests[-1] if requests else None, sealed_for)
+            if logs_on:
+                # Whoever stands on the way may have put them behind a log-on that is not theirs.
+                request.status = STATUS_INVALID_PARAMETER
+            logs_on |= request.command == SMB2_SESSION_SETUP
             self._requests[request.message_id] = request
             requests.append(request)
         if requests:
@@ -270,7 +281,6 @@ class ServerConnection(Connection):
         if sealed_for is not None and session_id != sealed_for.session_id:
             # 3.3.5.2.9: an encrypted request speaks for the session whose key encrypted it.
             raise RemoteProtocolError("a request in another session's encryption")
-        session = self._sessions.get(session_id)
         request = Request(
             header.message_id,
             header.command,
@@ -284,25 +294,41 @@ class ServerConnection(Connection):
             sealed_for is not None,
             len(pdu),
             credits_requested=header.credits,
-            session=session,
+            session=sealed_for or self._sessions.get(session_id),
+            pdu=pdu,
         )
-        request.status = self._check_protection(request, header, pdu)
-        if request.command == SMB2_SESSION_SETUP and session is None and self._is_311:
-            request.preauth = crypto.preauth_hash(self._logons.get(session_id, self._preauth), pdu)
-        if not request.status:
-            self._read_body(request, pdu)
         if related and before is None:
-            request.status, request.message = STATUS_INVALID_PARAMETER, None
+            request.status = STATUS_INVALID_PARAMETER
         return request
 
-    def _check_protection(self, request: Request, header: Header, pdu: memoryview) -> int:
+    def begin(self, request: Request) -> int:
+        """A request is to run now: judge it, and read its body. The status to refuse it with; 0: `message` is what it
+        asks. Raises RemoteProtocolError. Asking again changes nothing.
+
+        What has changed since it arrived counts: a session that has keys by now is one that it must be signed for.
+        """
+        pdu, request.pdu = request.pdu, None
+        if pdu is None:
+            return request.status
+        if not request.encrypted:
+            request.session = self._sessions.get(request.session_id, request.session)
+        status = self._check_protection(request, pdu)
+        if request.command == SMB2_SESSION_SETUP and request.session is None and self._is_311:
+            request.preauth = crypto.preauth_hash(self._logons.get(request.session_id, self._preauth), pdu)
+        request.status = request.status or status
+        if not request.status:
+            self._read_body(request, pdu)
+        return request.status
+
+    def _check_protection(self, request: Request, pdu: memoryview) -> int:
         """3.3.5.2.4, and what 3.3.5.2.9 and 3.3.5.7 say about encryption and TREE_CONNECT. 0: it may go on."""
         session = request.session
         if session is None or not session.protected or request.encrypted:
             return 0
         if request.flags & SMB2_FLAGS_SIGNED:
-            request.signed = self._verify(session, header, pdu)
-        if request.command == SMB2_TREE_CONNECT and self._is_311 and not request.signed:
+            request.signed = self._verify(session, request.message_id, pdu)
+        if request.command == SMB2_TREE_CONNECT and self._is_311 and not request.signed and not request.status:
+            self._dead = True
             raise RemoteProtocolError("TREE_CONNECT is neither signed nor encrypted")
         if not request.signed and (session.signing_required or request.flags & SMB2_FLAGS_SIGNED):
             return STATUS_ACCESS_DENIED
@@ -322,13 +348,13 @@ class ServerConnection(Connection):
             request.message = message
 
     def _receive_cancel(self, header: Header, pdu: memoryview, sealed_for: Session | None, events: list[Event]) -> None:
-        """3.3.5.16: no credit, no answer. Signed it must be right; clients exist that do not sign it."""
+        """3.3.5.16: no credit, no answer. One that is not protected as its session demands is passed over."""
         if self.negotiated is None:
             raise RemoteProtocolError("CANCEL before NEGOTIATE")
-        session = self._sessions.get(header.session_id)
-        signed = header.flags & SMB2_FLAGS_SIGNED and sealed_for is None and session is not None and session.protected
-        if signed and session is not None and not self._verify(session, header, pdu):
+        if sealed_for is None and not self._may_cancel(header, pdu):
             return
+        if sealed_for is not None and header.session_id != sealed_for.session_id:
+            raise RemoteProtocolError("a request in another session's encryption")
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND:
             waiting = (each for each in self._requests.values() if each.async_id == header.async_id)
             request = next(waiting, None) if header.async_id else None
@@ -336,6 +362,17 @@ class ServerConnection(Connection):
             request = self._requests.get(header.message_id)
         if request is not None and request.session_id == header.session_id:
             events.append(CancelReceived(request.message_id, request.async_id))
+
+    def _may_cancel(self, header: Header, pdu: memoryview) -> bool:
+        """Whether a CANCEL that is not encrypted counts. Windows and Samba sign it, as 3.2.4.1.1 has it."""
+        session = self._sessions.get(header.session_id)
+        if session is None or not session.protected:
+            return True
+        if session.encrypt:
+            return False
+        if header.flags & SMB2_FLAGS_SIGNED:
+            return self._verify(session, header.message_id, pdu, cancel=True)
+        return not session.signing_required
 
     # --- answers ---
 
@@ -450,12 +487,20 @@ class ServerConnection(Connection):
     # --- sessions ---
 
     def establish_session(
-        self, session_id: int, session_key: bytes, *, request: Request, sign: bool = True, encrypt: bool = False
+        self,
+        session_id: int,
+        session_key: bytes,
+        *,
+        request: Request,
+        sign: bool = True,
+        encrypt: bool = False,
+        large_frames: bool = True,
     ) -> None:
         """A log-on has succeeded (3.3.5.5.3); called before `respond` with the answer to `request`, its last leg.
 
         `sign` is false for anonymous and guest sessions alone: they have no key worth the name. Others are signed,
         and its requests must be where this server or the client demands it. `encrypt` refuses what is not encrypted.
+        `large_frames`: frames may be as long as was negotiated, which who has nothing to write does not need.
         A renewed log-on changes nothing here: the keys stay those of the first.
         """
         self._logons.pop(session_id, None)
@@ -473,7 +518,9 @@ class ServerConnection(Connection):
         )
         self._sessions[session_id] = session
         request.session, request.establishes = session, True
-        self._allow_large_frames()
+        session.large_frames = large_frames
+        if large_frames:
+            self._allow_large_frames()
 
     def forget_session(self, session_id: int) -> None:
         """Drop a session, or a log-on under way. Requests that came before are still answered under its keys."""

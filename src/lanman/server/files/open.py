@@ -584,9 +584,10 @@ class DiskOpen(WireOpen):
                 # What could not be deleted is closed all the same.
                 resume(Reply(message=_close_response(stat if wants_attributes else None)), now)
 
-            self._on_closed = closed
             if self._closed is not None:
                 closed(*self._closed, context.now)
+            else:
+                self._on_closed = closed
 
         def cancel() -> None:
             self._on_closed = None
@@ -612,6 +613,7 @@ class DiskOpen(WireOpen):
             self._watch = None
         if self._scan is not None:
             self._scan.abandon()
+            self._scan = None
         deletes = self.state.leave(self, now)
 
         def closed(stat: FileStat | None, status: int, then: float) -> None:
@@ -622,8 +624,9 @@ class DiskOpen(WireOpen):
                     watches.changed(self.root, self.path, notify.FILE_ACTION_REMOVED, what, then)
                 self.state.removed(then)
             self._closed = stat, status
-            if self._on_closed is not None:
-                self._on_closed(stat, status, then)
+            on_closed, self._on_closed = self._on_closed, None
+            if on_closed is not None:
+                on_closed(stat, status, then)
 
         self.server.perform_apart(CloseFile(self.handle, delete=deletes), closed)
         self.state.wake(now)

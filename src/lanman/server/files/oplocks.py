@@ -11,6 +11,7 @@ nobody waits for it.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -23,8 +24,8 @@ from lanman.smb2.constants import (
 from lanman.smb2.messages import OplockBreak
 
 if TYPE_CHECKING:
-    from lanman.server.dispatch import Timer
     from lanman.server.files.open import DiskOpen
+    from lanman.server.timers import Timer
 
 # 3.3.6.1 with note 217: how many seconds a client has to acknowledge.
 BREAK_TIMEOUT: Final = 35.0
@@ -41,7 +42,7 @@ class Oplock:
     def __init__(self, wire_open: DiskOpen) -> None:
         self.level = SMB2_OPLOCK_LEVEL_NONE
         self.breaking_to: int | None = None
-        self._open = wire_open
+        self._open: DiskOpen = weakref.proxy(wire_open)  # which holds this
         self._timer: Timer | None = None
 
     @property
@@ -87,7 +88,7 @@ class Oplock:
     def _settle(self, level: int) -> None:
         self._become(level, None)
         if self._timer is not None:
-            self._timer.cancelled = True
+            self._timer.cancel()
             self._timer = None
 
     def _timed_out(self, now: float) -> None:
