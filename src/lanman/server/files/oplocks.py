@@ -37,13 +37,19 @@ ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 class Oplock:
     """One open's oplock. `breaking_to` is the level that its client was told, until it has acknowledged."""
 
-    __slots__ = ("_open", "_timer", "breaking_to", "level")
+    __slots__ = ("_held_by", "_timer", "breaking_to", "level")
 
     def __init__(self, wire_open: DiskOpen) -> None:
         self.level = SMB2_OPLOCK_LEVEL_NONE
         self.breaking_to: int | None = None
-        self._open: DiskOpen = weakref.proxy(wire_open)  # which holds this
+        self._held_by = weakref.ref(wire_open)  # which holds this: a cycle would keep both
         self._timer: Timer | None = None
+
+    @property
+    def _open(self) -> DiskOpen:
+        wire_open = self._held_by()
+        assert wire_open is not None, "its timer and its file's state let go of it when its open is released"
+        return wire_open
 
     @property
     def excludes(self) -> bool:
