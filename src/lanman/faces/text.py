@@ -4,38 +4,20 @@ The layouts are those of NET itself, column by column, so that scripts which cut
 the server did not give (`None`) is shown as `-`, where NET would show a number or a name.
 
 Names and paths come from a peer, who may put anything into them. Control characters could drive a terminal,
-bidirectional ones could make `gpj.exe` read as `exe.jpg`: `escape()` shows both as what they are.
+bidirectional ones could make `gpj.exe` read as `exe.jpg`: `lanman.shown.escape` shows both as what they are.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lanman.shown import escape as escape
+
 RULER: Final = "-" * 79
 UNKNOWN: Final = "-"
-
-# C0 and C1 controls, DEL; the line and paragraph separators; marks without width, the bidirectional ones among them
-# (UAX 9: ALM LRM RLM LRE RLE PDF LRO RLO LRI RLI FSI PDI); tag characters; and halves of surrogate pairs, which UTF-16
-# from the wire may hold and no output encoding can.
-_UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
-)
-
-
-def escape(text: str) -> str:
-    """`text` with every character that could drive or deceive a terminal written as `\\x1b`, `\\u202e`."""
-    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_as_escape, text)
-
-
-def _as_escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
 
 # --- columns
 

@@ -3,25 +3,30 @@
 Rules that hold for every Manager:
 
   - An answer tells what the server really said. What it did not say, or is known to invent, is `None`, never 0.
-  - A filter holds whether or not the server understands it: it is applied again on this side.
+  - A filter holds whether or not the server understands it: it is applied again on this side. What selects what, and
+    how names are compared, stands in `lanman.manage.selection`. An empty filter is refused (Win32Error 87, 2351).
   - A client may be written `\\\\pc7`, `\\pc7`, `//pc7` or `pc7`; the server is sent the name as it listed it.
-  - Every method ends within the Manager's `timeout`, or before the `deadline` that it was opened with.
+  - Every method ends within the Manager's `timeout`, or before the `deadline` that it was opened with. Where many are
+    ended or closed, the `timeout` bounds each wait for the server, not the work as a whole.
   - What fails raises a `lanman.errors.LanmanError`, whose message names the thing and whose `hint` names the remedy.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import ipaddress
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
+from lanman.manage.selection import canonical_client as canonical_client
+from lanman.manage.selection import is_address as is_address
+from lanman.manage.selection import path_matcher as path_matcher
+from lanman.manage.selection import same_user as same_user
+from lanman.manage.selection import select_sessions as select_sessions
+from lanman.manage.selection import unc_client as unc_client
 from lanman.records import FileInfo, SessionInfo
 
 if TYPE_CHECKING:
@@ -60,11 +65,22 @@ class Ended:
     """What became of one session that was to end. `error` is None when the server no longer lists it.
 
     `note` is a sentence about something the caller would not expect, such as other sessions that ended with it.
+    `others` are the sessions that went along without being among those to end; where `error` is Win32Error 170, the
+    session was left alone because they would have.
     """
 
     session: SessionInfo
     error: LanmanError | None = None
     note: str | None = None
+    others: list[SessionInfo] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Closed:
+    """What became of one file that was to be closed. `error` is None when the server no longer lists it."""
+
+    file: FileInfo
+    error: LanmanError | None = None
 
 
 class Manager(ABC):
@@ -97,7 +113,9 @@ class Manager(ABC):
         """The sessions of `client` and of `user`, where given (NetrSessionEnum, MS-SRVS 3.1.4.5).
 
         Without `level`, the richest that the server grants. A client that is a name also means every address that it
-        resolves to. No match is an empty answer, not an error. Raises AccessDenied when every level is denied.
+        resolves to, and an address its name. No match is an empty answer, not an error. Raises AccessDenied when every
+        level is denied, Win32Error 2351 for an empty client and 87 for an empty user. The null sessions are those whose
+        `user_name` is empty.
         """
 
     async def session(self, client: str, user: str) -> SessionInfo:
@@ -108,15 +126,28 @@ class Manager(ABC):
             return found[0]
         raise no_such_session(client, user)
 
+    async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
+        """For each of `sessions`, those that an order to end it would, or may, end without their being among them.
+
+        This is the plan, to be shown before `close_sessions`, which looks again just before it acts.
+        """
+        return [[] for _ in sessions]
+
     @abstractmethod
     async def close_sessions(
-        self, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
+        self,
+        sessions: Sequence[SessionInfo],
+        *,
+        with_others: bool | Sequence[SessionInfo] = False,
+        done: Callable[[Ended], None] | None = None,
     ) -> list[Ended]:
         """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6); one `Ended` for each, in order.
 
-        The call names a client and a user, so every session of that pair ends. A session that cannot be ended is an
-        `Ended` with its error; what concerns all of them (a lost connection at the start) is raised. `done` is told
-        of each as it happens, for those who show it and those who are interrupted.
+        The call names a client and a user, so every session of that pair ends. Where others would end that are not
+        among `sessions` (see `bystanders`), the session is left alone with Win32Error 170, unless `with_others` agrees:
+        to all of them, or to those that it holds. A session that cannot be ended is an `Ended` with its error; what
+        concerns all of them (a lost connection at the start) is raised. `done` is told of each as it happens, for those
+        who show it and those who are interrupted.
         """
 
     # --- connections
@@ -136,8 +167,8 @@ class Manager(ABC):
     ) -> list[FileInfo]:
         """The open files, pipes and devices (NetrFileEnum, MS-SRVS 3.1.4.2).
 
-        `path` is a glob over the whole path as `path_matcher` explains. Raises Win32Error 50 where the server cannot
-        tell which client opened a file.
+        `path` is a path as it is listed, or a pattern over the whole of it, as `selection.chosen_paths` explains.
+        Raises Win32Error 50 where the server cannot tell which client opened a file, 2351 and 87 for an empty filter.
         """
 
     @abstractmethod
@@ -147,6 +178,29 @@ class Manager(ABC):
     @abstractmethod
     async def close_file(self, id: int) -> FileInfo:
         """Close one open file, and say what it was (NetrFileClose, MS-SRVS 3.1.4.4). Raises Win32Error 2314."""
+
+    async def close_files(
+        self, files: Sequence[FileInfo], *, done: Callable[[Closed], None] | None = None
+    ) -> list[Closed]:
+        """Close files as `files()` listed them; one `Closed` for each, in order, and `done` is told of each.
+
+        An id that means another file by now is left alone with Win32Error 2314; a file of which no more than the id is
+        known is closed by that alone.
+        """
+        outcomes = []
+        for file in files:
+            outcomes.append(await self._close_listed(file))
+            if done is not None:
+                done(outcomes[-1])
+        return outcomes
+
+    async def _close_listed(self, file: FileInfo) -> Closed:
+        try:
+            if (file.path, file.user_name) != (None, None):
+                check_same_file(await self.file(file.id or 0), file)
+            return Closed(await self.close_file(file.id or 0))
+        except LanmanError as error:
+            return Closed(file, error)
 
     # --- shares
 
@@ -254,91 +308,6 @@ def open_manager(
     return open_local(credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, deadline=deadline)
 
 
-# --- names of clients
-
-
-def canonical_client(name: str) -> str:
-    """A client's name in the one form in which names are compared: no backslashes or brackets, lower case.
-
-    >>> canonical_client("//PC7"), canonical_client(r"\\\\[0:0::1]"), canonical_client("::ffff:10.0.0.1")
-    ('pc7', '::1', '10.0.0.1')
-    """
-    bare = name.strip().lstrip("\\/").strip()
-    if bare.startswith("[") and bare.endswith("]"):
-        bare = bare[1:-1]
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        return bare.casefold().removesuffix(".")
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
-
-
-def unc_client(name: str) -> str:
-    """A client's name as MS-SRVS wants it: `\\\\pc7`, `\\\\10.0.0.1`, `\\\\[::1]`."""
-    bare = name.strip().lstrip("\\/")
-    if ":" in bare and not bare.startswith("["):
-        bare = f"[{bare}]"
-    return "\\\\" + bare
-
-
-def is_address(name: str) -> bool:
-    """Whether a client or server is written as an IP address rather than a name."""
-    try:
-        ipaddress.ip_address(canonical_client(name).partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
-def same_user(listed: str | None, wanted: str) -> bool:
-    """Whether a listed user is the wanted one; `DOMAIN\\user` and `user@domain` mean the user, as MS-SRVS lists it."""
-    if listed is None:
-        return False
-    bare = wanted.rpartition("\\")[2]
-    return listed.casefold() in (wanted.casefold(), bare.casefold(), bare.partition("@")[0].casefold())
-
-
-def select_sessions(
-    entries: Iterable[SessionInfo], clients: frozenset[str] | None, user: str | None
-) -> list[SessionInfo]:
-    """Those entries that a filter means. `clients` are canonical names; None is no filter."""
-    return [
-        entry
-        for entry in entries
-        if (clients is None or canonical_client(entry.client_name or "") in clients)
-        and (user is None or same_user(entry.user_name, user))
-    ]
-
-
-# --- paths
-
-
-def path_matcher(pattern: str) -> Callable[[str | None], bool]:
-    """Whether a path is meant by a glob: `*` and `?` match separators too, letter case does not count.
-
-    `/` and `\\` are the same; a pattern without a drive also means the path behind one, since servers on other systems
-    than Windows list `/srv/a.txt` as `C:\\srv\\a.txt`. A pattern without a wildcard means what lies below it as well.
-    """
-    text = pattern.replace("\\", "/").casefold()
-    if len(text) > 1:
-        text = text.rstrip("/")
-    expressions = [fnmatch.translate(text)]
-    if not re.search(r"[*?\[]", text):
-        expressions.append(fnmatch.translate(text.rstrip("/") + "/*"))
-    matches = re.compile("|".join(expressions)).match
-
-    def matcher(path: str | None) -> bool:
-        if path is None:
-            return False
-        candidate = path.replace("\\", "/").casefold()
-        without_drive = candidate[2:] if candidate[1:2] == ":" else candidate
-        return matches(candidate) is not None or matches(without_drive) is not None
-
-    return matcher
-
-
 # --- errors in everyone's words
 
 
@@ -351,6 +320,12 @@ def no_such_session(client: str | None = None, user: str | None = None) -> Win32
         f"{who}: {message}" if who else message,
         hint="`lanman session` lists the sessions and the names under which the server knows its clients",
     )
+
+
+def check_same_file(now: FileInfo, listed: FileInfo) -> None:
+    """Refuse an id that has come to mean another file since it was listed. Raises Win32Error 2314."""
+    if (now.path, now.user_name) != (listed.path, listed.user_name):
+        raise no_such_file(listed.id or 0)
 
 
 def no_such_file(id: int) -> Win32Error:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.errors import ConnectionLost
-from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT, Ended, Manager, Sessions, open_manager
+from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT, Closed, Ended, Manager, Sessions, open_manager
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -104,8 +104,18 @@ class BlockingManager:
     def session(self, client: str, user: str) -> SessionInfo:
         return self._background.run(self._manager.session(client, user))
 
-    def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
-        return self._background.run(self._manager.close_sessions(sessions))
+    def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
+        return self._background.run(self._manager.bystanders(sessions))
+
+    def close_sessions(
+        self,
+        sessions: Sequence[SessionInfo],
+        *,
+        with_others: bool | Sequence[SessionInfo] = False,
+        done: Callable[[Ended], None] | None = None,
+    ) -> list[Ended]:
+        """As `Manager.close_sessions`; `done` is called in the thread that the connection lives in."""
+        return self._background.run(self._manager.close_sessions(sessions, with_others=with_others, done=done))
 
     def connections(self, qualifier: str) -> list[ConnectionInfo]:
         return self._background.run(self._manager.connections(qualifier))
@@ -118,6 +128,10 @@ class BlockingManager:
 
     def close_file(self, id: int) -> FileInfo:
         return self._background.run(self._manager.close_file(id))
+
+    def close_files(self, files: Sequence[FileInfo], *, done: Callable[[Closed], None] | None = None) -> list[Closed]:
+        """As `Manager.close_files`; `done` is called in the thread that the connection lives in."""
+        return self._background.run(self._manager.close_files(files, done=done))
 
     def shares(self, level: int | None = None) -> list[ShareInfo]:
         return self._background.run(self._manager.shares(level))

@@ -114,7 +114,7 @@ class LocalManager(RemoteManager):
         answer.entries = _with_details(answer.entries, await self._control.session_details())
         return answer
 
-    def _is_own(self, session: SessionInfo) -> bool:
+    def _is_own(self, session: SessionInfo, own_names: frozenset[str]) -> bool:
         # Who asks through the control socket has no session.
         return False
 

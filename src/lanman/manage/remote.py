@@ -9,6 +9,8 @@ Rules first:
     leaves one behind on success. A handle that comes back twice ends the asking.
   - Servers differ in which filters they honour, so every filter is applied here. An order names its client exactly as
     the server listed it.
+  - Nothing ends that was not meant: who would go with a session is found out before its order, and without consent to
+    all of them the order is not given (`lanman.manage.ending`).
   - Questions are asked again once when the connection turns out to be dead. Orders never are: what became of an order
     whose answer was lost is found out by connecting again and looking.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from lanman import codes
@@ -25,22 +27,32 @@ from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProto
 from lanman.manage import samba
 from lanman.manage.base import (
     SESSION_LEVELS,
+    Closed,
     Ended,
     Manager,
     Sessions,
-    canonical_client,
-    is_address,
+    check_same_file,
     no_such_file,
     no_such_session,
-    path_matcher,
+)
+from lanman.manage.ending import Consent, Listed, Order, Outcomes, Plan, agreed, described, left_alone, plan
+from lanman.manage.link import Link, SmbLink, split_server
+from lanman.manage.selection import (
+    alike_clients,
+    canonical_client,
+    check_filters,
+    chosen_users,
+    equal_clients,
+    is_address,
+    is_pattern,
     same_user,
-    select_sessions,
+    select_files,
     unc_client,
 )
-from lanman.manage.link import Link, SmbLink, split_server
+from lanman.names import fold
 from lanman.net.dial import Within
 from lanman.net.logon import Credentials
-from lanman.net.resolve import addresses_of
+from lanman.net.resolve import addresses_of, names_of
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -100,8 +112,21 @@ _NODISC: Final = 0xFFFFFFFF
 _NO_LIMIT: Final = 0xFFFFFFFF  # shi2_max_uses
 STYPE_DISKTREE: Final = 0
 
+_NOT_IN_A_HINT: Final = frozenset("\\@*?")
+
 # While smbd's processes end what they were told to end: how long to wait before looking again, in seconds.
 _PATIENCE: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+
+# To look takes time for each that is listed. So that many orders take time linear in their number, what became of them
+# is looked up this many times at most, and after this many orders at least.
+_MAX_LOOKS: Final = 16
+_MIN_BATCH: Final = 8
+
+# A server that lists clients by name is asked about this many of its names at a time, and this many in all.
+_LOOK_UPS: Final = 16
+_MAX_LOOK_UPS: Final = 256
+# Whether a name is our own is not worth waiting longer for, in seconds.
+_OWN_NAME_PATIENCE: Final = 2.0
 
 _granted: dict[tuple[str, int, str, str], int] = {}
 """The level that a server granted last: by server, port, user and kind of question."""
@@ -126,27 +151,82 @@ class RemoteManager(Manager):
         self._looking_up = None
         return Within(self._timeout, lambda: self._looking_up or self._link.doing, deadline=self._deadline)
 
-    async def _meanings(self, client: str) -> frozenset[str]:
-        """`_meanings()`; where the time runs out meanwhile, it is this machine's resolver that gave no answer."""
+    # --- clients
+
+    async def _clients(self, client: str, listed: Iterable[SessionInfo]) -> frozenset[str]:
+        """The client names among the listed sessions that a typed client means, as they are listed."""
+        names = frozenset(entry.client_name for entry in listed if entry.client_name)
+        found = equal_clients(names, client)
+        if found or not names or is_pattern(client):
+            return found or alike_clients(names, client)
+        if is_address(client):
+            return alike_clients(names, client) or await self._clients_at(canonical_client(client), names)
         self._looking_up = f"\\\\{self.server}: the name of the client {client} was not resolved here"
-        meanings = await _meanings(client)
+        addresses = frozenset(map(canonical_client, await addresses_of(canonical_client(client))))
+        found = alike_clients(names, client, addresses)
+        if not found and not all(map(is_address, names)):
+            # A server that lists names may list another one of the same computer.
+            for address in sorted(addresses):
+                found |= alike_clients(names, client, await self._names_of(address))
         self._looking_up = None
-        return meanings
+        return found
+
+    async def _clients_at(self, address: str, names: frozenset[str]) -> frozenset[str]:
+        """Which listed names are those of an address: names that it has, else names that resolve to it."""
+        by_name = frozenset(name for name in names if not is_address(name))
+        if not by_name:
+            return frozenset()
+        self._looking_up = f"\\\\{self.server}: the clients that it lists by name were not resolved here"
+        found = alike_clients(by_name, address, await self._names_of(address))
+        left = [] if found else sorted(by_name)[:_MAX_LOOK_UPS]
+        while left:
+            batch, left = left[:_LOOK_UPS], left[_LOOK_UPS:]
+            resolved = await asyncio.gather(*(addresses_of(canonical_client(name)) for name in batch))
+            found |= {name for name, known in zip(batch, resolved, strict=True) if _is_among(address, known)}
+        self._looking_up = None
+        return found
+
+    async def _names_of(self, address: str) -> frozenset[str]:
+        """The canonical names of an address. Who owns an address names it as he likes: each name must lead back."""
+        names = await names_of(address)
+        return frozenset([canonical_client(name) for name in names if _is_among(address, await addresses_of(name))])
+
+    async def _own_names(self, listed: Iterable[SessionInfo]) -> frozenset[str]:
+        """The canonical names under which the server may list this machine."""
+        own = canonical_client(self._link.local_address)
+        clients = frozenset(canonical_client(entry.client_name or "") for entry in listed) - {""}
+        if not own or own in clients or all(map(is_address, clients)):
+            return frozenset({own})
+        try:
+            async with asyncio.timeout(_OWN_NAME_PATIENCE):
+                return frozenset({own}) | await self._names_of(own)
+        except TimeoutError:
+            return frozenset({own})
 
     # --- sessions
 
     async def sessions(
         self, *, client: str | None = None, user: str | None = None, level: int | None = None
     ) -> Sessions:
+        check_filters(client=client, user=user)
         async with self._within():
-            clients = None if client is None else await self._meanings(client)
-            answer = await self._sessions(user=user, level=level)
-            return Sessions(self.server, answer.level, select_sessions(answer.entries, clients, user))
+            # Each filter looks at all that is listed: the server may apply the one that stands alone.
+            answer = await self._sessions(user=user if client is None else None, level=level)
+            entries = answer.entries
+            users = None if user is None else chosen_users((entry.user_name for entry in entries), user)
+            clients = None if client is None else await self._clients(client, entries)
+            answer.entries = [
+                entry
+                for entry in entries
+                if (clients is None or entry.client_name in clients) and (users is None or entry.user_name in users)
+            ]
+            return Sessions(self.server, answer.level, answer.entries)
 
     async def _sessions(self, user: str | None = None, level: int | None = None) -> Sessions:
         """What the server lists, as far as it is true. The user is a hint to the server, not a filter."""
-        # An empty user would mean every user to the server, and DOMAIN\user nobody.
-        hint = user if user and "\\" not in user and "@" not in user else None
+        # An empty user would mean every user to the server, DOMAIN\user nobody, and a pattern whatever it likes.
+        plain = user is not None and user.isascii() and user.isprintable() and not _NOT_IN_A_HINT & set(user)
+        hint = user if user and plain else None
 
         async def ask(level: int) -> list[SessionInfo]:
             try:
@@ -164,105 +244,146 @@ class RemoteManager(Manager):
             samba.correct_sessions(entries)
         return Sessions(self.server, granted, entries)
 
-    async def close_sessions(
-        self, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
-    ) -> list[Ended]:
+    async def _plan(self, sessions: Sequence[SessionInfo]) -> Plan:
+        """The orders that end some sessions as things stand now."""
         async with self._within():
-            if not sessions:
-                return []
             listed = (await self._sessions()).entries
-            alike: dict[Pair, list[SessionInfo]] = {}
-            for session in sessions:
-                alike.setdefault(_pair(session), []).append(session)
-            pairs = {pair: same[-1] for pair, same in alike.items()}
-            # The pair that is us goes last: its end is the end of this connection.
-            order = sorted(pairs, key=lambda pair: self._is_own(pairs[pair]))
-            fates: dict[Pair, Ended] = {}
-            for pair in order:
-                fates[pair] = await self._end(pairs[pair], listed, set(pairs))
-                if done is not None:
-                    for session in alike[pair]:
-                        done(Ended(session, fates[pair].error, fates[pair].note))
-            if self._link.is_samba:
-                await self._note_bystanders(listed, fates)
-            return [Ended(session, fates[_pair(session)].error, fates[_pair(session)].note) for session in sessions]
+            own = await self._own_names(listed)
+        is_samba = self._link.is_samba
+        return plan(sessions, listed, whole_connections=is_samba, is_own=lambda entry: self._is_own(entry, own))
 
-    async def _end(self, target: SessionInfo, listed: Sequence[SessionInfo], doomed: set[Pair]) -> Ended:
-        """End every session of one client and user, and tell what became of them."""
-        matches = [entry for entry in listed if _is_meant(entry, target)]
-        if not matches:
-            return Ended(target, no_such_session(target.client_name, target.user_name))
-        if target.user_name == "" and (bystander := _named_bystander(target, listed, doomed)) is not None:
-            # 3.1.4.6: an empty user name is no filter. The order would end the others of that client too.
-            return Ended(
-                target,
-                Win32Error(
-                    codes.ERROR_NOT_SUPPORTED,
-                    f"{unc_client(target.client_name or '')}: its null session cannot be ended alone",
-                    hint=f"the server would end the session of {bystander} with it; end all of that client",
-                ),
-            )
-        own = self._is_own(target)
-        if own and len(matches) == 1:
-            await self._link.close()
-            return Ended(target, note="it was the session of this program itself, which has logged off")
-        client = "\\\\" + (matches[0].client_name or "").lstrip("\\")
+    async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
+        if not sessions:
+            return []
+        others: list[list[SessionInfo]] = [[] for _ in sessions]
+        for order in (await self._plan(sessions)).orders:
+            for place in order.places:
+                others[place] = _together(others[place], order.others)
+        return others
+
+    async def close_sessions(
+        self,
+        sessions: Sequence[SessionInfo],
+        *,
+        with_others: Consent = False,
+        done: Callable[[Ended], None] | None = None,
+    ) -> list[Ended]:
+        if not sessions:
+            return []
+        planned = await self._plan(sessions)
+        told = Outcomes(sessions, planned, done)
+        may_go = agreed(with_others)
+        given: list[Order] = []
+        for order in planned.orders:
+            if all(map(may_go, order.others)):
+                given.append(order)
+            else:
+                told.tell(order, Ended(order.meant[0], left_alone(order, self._link.is_samba), None, order.others))
+        for batch in self._batches(given):
+            await self._end(batch, told)
+        if self._link.is_samba:
+            await self._note_bystanders(told)
+        return told.outcomes()
+
+    def _batches(self, orders: Sequence[Order]) -> Iterator[list[Order]]:
+        """Orders that are looked after together. One that may take this connection along stands alone, at the end."""
+        others = [order for order in orders if not self._is_our_user(order.user)]
+        size = max(_MIN_BATCH, -(-len(others) // _MAX_LOOKS))
+        for start in range(0, len(others), size):
+            yield others[start : start + size]
+        for order in orders:
+            if self._is_our_user(order.user):
+                yield [order]
+
+    async def _end(self, orders: Sequence[Order], told: Outcomes) -> None:
+        """Give some orders, and tell what became of each."""
+        doubtful: dict[Order, tuple[LanmanError | None, bool]] = {}
+        for order in orders:
+            if order.own and len(order.meant) == 1:
+                async with self._within():
+                    await self._link.close()
+                told.tell(
+                    order, Ended(order.meant[0], note="it was the session of this program itself, which has logged off")
+                )
+                continue
+            async with self._within():
+                error, lost = await self._order(order)
+            if self._link.is_samba or lost:
+                doubtful[order] = error, lost
+            elif error is not None and error.code in _NO_MATCH:
+                gone = told.has_ended_alike(order)
+                told.tell(order, Ended(order.meant[0], None if gone else no_such_session(order.client, order.user)))
+            elif error is None and order.others:
+                note = f"the server ended the sessions of {described(order.others)} with it"
+                told.tell(order, Ended(order.meant[0], None, note, order.others))
+            else:
+                told.tell(order, Ended(order.meant[0], error))
+        if doubtful:
+            await self._verify_ends(doubtful, told)
+
+    async def _order(self, order: Order) -> tuple[LanmanError | None, bool]:
+        """Give an order: the error, and whether its answer or its connection was lost."""
+        request = NetrSessionDel(self._unc, order.client, order.user or None)
         try:
-            answer = await self._link.call(NetrSessionDel(self._unc, client, target.user_name or None), again=False)
-            error = self._refusal(answer.status, f"the end of {client}", samba.END_HINT) if answer.status else None
+            answer = await self._link.call(request, again=False)
         except ConnectionLost:
-            error = None
+            return None, True
         except AccessDenied as denied:
-            error = denied
-        if error is not None and not self._link.is_samba:
-            return Ended(target, no_such_session(client, target.user_name) if error.code in _NO_MATCH else error)
-        if error is None and self._link.alive and not self._link.is_samba:
-            return Ended(target)
-        return await self._verify_end(target, own, error)
+            return denied, False
+        if answer.status:
+            return self._refusal(answer.status, f"the end of {order.client}", samba.END_HINT), False
+        return None, not self._link.alive
 
-    async def _verify_end(self, target: SessionInfo, own: bool, error: LanmanError | None) -> Ended:
-        """Look whether a session is gone, where the answer was lost or is known to mean little."""
-        left: list[SessionInfo] = []
+    async def _verify_ends(self, doubtful: dict[Order, tuple[LanmanError | None, bool]], told: Outcomes) -> None:
+        """Look whether sessions are gone, where the answers were lost or are known to mean little."""
         for pause in _PATIENCE:
             await asyncio.sleep(pause)
-            left = [entry for entry in (await self._sessions()).entries if _is_meant(entry, target)]
-            # The connection that looks is itself a session of that user.
-            if len(left) <= int(own):
-                return Ended(target)
-            if error is not None:
-                return Ended(target, error)
-        return Ended(
-            target,
-            Win32Error(
-                codes.NERR_InternalError,
-                f"{unc_client(target.client_name or '')}: the server was told to end the session and still lists it",
-            ),
-        )
+            async with self._within():
+                listed = Listed((await self._sessions()).entries)
+            for order, (error, lost) in list(doubtful.items()):
+                # The connection that looks is itself a session of its user. Where none was known for ours, one whose
+                # order took along the connection that it came by was ours, under whatever name.
+                own = order.own or (lost and not told.own_is_known and self._is_our_user(order.user))
+                if listed.count(order) <= int(own):
+                    told.tell(order, Ended(order.meant[0]))
+                elif error is not None:
+                    told.tell(order, Ended(order.meant[0], error))
+                else:
+                    continue
+                del doubtful[order]
+            if not doubtful:
+                return
+        for order in doubtful:
+            message = f"{order.client}: the server was told to end the session and still lists it"
+            told.tell(order, Ended(order.meant[0], Win32Error(codes.NERR_InternalError, message)))
 
-    async def _note_bystanders(self, before: Sequence[SessionInfo], fates: dict[Pair, Ended]) -> None:
+    async def _note_bystanders(self, told: Outcomes) -> None:
         """Say which sessions Samba ended besides: it ends the process that serves the whole TCP connection."""
-        ended = [fate for fate in fates.values() if fate.error is None]
+        ended = [order for order, outcome in told.outcome_of.items() if outcome.error is None and order.others]
         if not ended:
             return
-        still_there = {_pair(entry) for entry in (await self._sessions()).entries}
-        for fate in ended:
-            client = canonical_client(fate.session.client_name or "")
-            others = {
-                entry.user_name or "nobody": None
-                for entry in before
-                if canonical_client(entry.client_name or "") == client
-                and _pair(entry) not in fates
-                and _pair(entry) not in still_there
-            }
-            if others:
-                fate.note = f"Samba ended the whole connection: the sessions of {', '.join(others)} went with it"
+        async with self._within():
+            still_there = Listed((await self._sessions()).entries)
+        gone: dict[str, list[SessionInfo]] = {}
+        for order in ended:
+            client = canonical_client(order.client)
+            if client not in gone:
+                gone[client] = [entry for entry in order.others if not still_there.meant_by(entry)]
+            outcome = told.outcome_of[order]
+            if gone[client]:
+                outcome.others = gone[client]
+                outcome.note = (
+                    f"Samba ended the whole connection: the sessions of {described(gone[client])} went with it"
+                )
 
-    def _is_own(self, session: SessionInfo) -> bool:
+    def _is_own(self, session: SessionInfo, own_names: frozenset[str]) -> bool:
         """Whether a listed session may be the one that asks."""
-        client = canonical_client(session.client_name or "")
-        if client != canonical_client(self._link.local_address):
+        if canonical_client(session.client_name or "") not in own_names:
             return False
-        return session.user_name is None or same_user(session.user_name, self._link.credentials.user_name)
+        return self._is_our_user(session.user_name)
+
+    def _is_our_user(self, user: str | None) -> bool:
+        return user is None or same_user(user, self._link.credentials.user_name)
 
     # --- connections
 
@@ -275,6 +396,7 @@ class RemoteManager(Manager):
                 )
             if not qualifier.startswith(("\\", "/")):
                 return await self._connections(qualifier)
+            check_filters(client=qualifier)
             names = await self._listed_names(qualifier)
             return [entry for name in names for entry in await self._connections(name)]
 
@@ -297,27 +419,32 @@ class RemoteManager(Manager):
 
     async def _listed_names(self, client: str) -> list[str]:
         """A client's names as the server lists them, with backslashes; as it was typed where it lists none."""
-        clients = await self._meanings(client)
-        listed = select_sessions((await self._sessions()).entries, clients, None)
-        names = dict.fromkeys("\\\\" + (entry.client_name or "").lstrip("\\") for entry in listed)
-        return list(names) or [unc_client(client)]
+        listed = (await self._sessions()).entries
+        clients = await self._clients(client, listed)
+        found = [entry.client_name or "" for entry in listed if entry.client_name in clients]
+        names = dict.fromkeys("\\\\" + name.lstrip("\\") for name in found)
+        return list(names) or ([] if is_pattern(client) else [unc_client(client)])
 
     # --- files
 
     async def files(
         self, *, path: str | None = None, user: str | None = None, client: str | None = None
     ) -> list[FileInfo]:
+        check_filters(client=client, user=user, path=path)
+        everything: list[FileInfo] | None = None
         try:
             async with self._within():
-                entries = await self._files_of_client(client) if client is not None else await self._files()
+                if client is None:
+                    entries = everything = await self._files()
+                else:
+                    entries = await self._files_of_client(client)
+                    if path is not None or user is not None:
+                        everything = await self._files()
         except ConnectionLost as error:
             if self._link.is_samba and error.code == codes.ERROR_SEM_TIMEOUT:
                 error.hint = samba.SLOW_HINT
             raise
-        if path is not None:
-            matches = path_matcher(path)
-            entries = [entry for entry in entries if matches(entry.path)]
-        return [entry for entry in entries if user is None or same_user(entry.user_name, user)]
+        return select_files(entries, path=path, user=user, among=everything)
 
     async def _files(self, user_or_client: str | None = None) -> list[FileInfo]:
         # An empty string is a user without a name to Samba: NULL is what means everyone.
@@ -340,22 +467,20 @@ class RemoteManager(Manager):
 
         That is an answer only while none of those users has a session from elsewhere.
         """
-        clients = await self._meanings(client)
         sessions = (await self._sessions()).entries
-        here = {(entry.user_name or "").casefold() for entry in select_sessions(sessions, clients, None)}
-        there = {
-            (entry.user_name or "").casefold()
-            for entry in sessions
-            if canonical_client(entry.client_name or "") not in clients
-        }
-        if ambiguous := here & there:
+        clients = await self._clients(client, sessions)
+        here = {entry.user_name or "" for entry in sessions if entry.client_name in clients}
+        there = {fold(entry.user_name or "") for entry in sessions if entry.client_name not in clients}
+        if ambiguous := [user for user in sorted(here) if fold(user) in there]:
             raise Win32Error(
                 codes.ERROR_NOT_SUPPORTED,
-                f"\\\\{self.server}: cannot tell which of their files {', '.join(sorted(ambiguous))} opened "
+                f"\\\\{self.server}: cannot tell which of their files {', '.join(ambiguous)} opened "
                 f"from {unc_client(client)}",
                 hint="Samba lists files by user only; filter by user, or by path",
             )
-        return [entry for entry in await self._files() if (entry.user_name or "").casefold() in here]
+        # No other session has a user whose name differs in letter case alone.
+        folded = set(map(fold, here))
+        return [entry for entry in await self._files() if fold(entry.user_name or "") in folded]
 
     async def file(self, id: int) -> FileInfo:
         async with self._within():
@@ -374,7 +499,9 @@ class RemoteManager(Manager):
                 if answer.status not in _LEVEL_REFUSED or answer.status == codes.ERROR_ACCESS_DENIED:
                     self._check(answer.status, f"open file {id}")
                     return self._present(answer.info, f"open file {id}")
-        found = [entry for entry in await self._files() if entry.id == id]
+        return self._only_file(id, [entry for entry in await self._files() if entry.id == id])
+
+    def _only_file(self, id: int, found: Sequence[FileInfo]) -> FileInfo:
         if not found:
             raise no_such_file(id)
         if len(found) > 1:
@@ -390,28 +517,85 @@ class RemoteManager(Manager):
     async def close_file(self, id: int) -> FileInfo:
         async with self._within():
             target = await self._file(id)
-            try:
-                status = (await self._link.call(NetrFileClose(self._unc, id), again=False)).status
-            except ConnectionLost:
-                # It may have been the pipe that the order came through.
-                status = codes.ERROR_FILE_NOT_FOUND
-            not_found = status in (codes.ERROR_FILE_NOT_FOUND, codes.NERR_FileIdNotFound)
-            if not not_found:
-                self._check(status, f"the closing of file {id}", samba.END_HINT)
-            if not_found or self._link.is_samba:
-                # Samba says so since 4.21 although it closed the file, and before that said yes before it was done;
-                # others say so because it was closed meanwhile.
-                await self._verify_close(target)
+            if await self._order_close(id):
+                error = (await self._verify_closes([target]))[0]
+                if error is not None:
+                    raise error
             return target
 
-    async def _verify_close(self, target: FileInfo) -> None:
+    async def close_files(
+        self, files: Sequence[FileInfo], *, done: Callable[[Closed], None] | None = None
+    ) -> list[Closed]:
+        if not self._link.is_samba:
+            return await super().close_files(files, done=done)
+        outcomes: list[Closed] = []
+        size = max(_MIN_BATCH, -(-len(files) // _MAX_LOOKS))
+        for start in range(0, len(files), size):
+            for outcome in await self._close_batch(files[start : start + size]):
+                outcomes.append(outcome)
+                if done is not None:
+                    done(outcome)
+        return outcomes
+
+    async def _close_batch(self, files: Sequence[FileInfo]) -> list[Closed]:
+        """Close files of a server that has to be looked at before and after, and that lists all or nothing."""
+        listed: dict[int | None, list[FileInfo]] = {}
+        async with self._within():
+            for entry in await self._files():
+                listed.setdefault(entry.id, []).append(entry)
+        outcomes: list[Closed] = []
+        doubtful: list[Closed] = []
+        for file in files:
+            outcomes.append(outcome := Closed(file))
+            try:
+                now = self._only_file(file.id or 0, listed.get(file.id, []))
+                if (file.path, file.user_name) != (None, None):
+                    check_same_file(now, file)
+                outcome.file = now
+                async with self._within():
+                    if await self._order_close(file.id or 0):
+                        doubtful.append(outcome)
+            except LanmanError as error:
+                outcome.error = error
+        if doubtful:
+            errors = await self._verify_closes([outcome.file for outcome in doubtful])
+            for outcome, failure in zip(doubtful, errors, strict=True):
+                outcome.error = failure
+        return outcomes
+
+    async def _order_close(self, id: int) -> bool:
+        """Tell the server to close a file; whether one has to look what came of it. Raises LanmanError.
+
+        Samba says since 4.21 that it found no such file although it closed it, and before that said yes before it was
+        done; others say so because it was closed meanwhile.
+        """
+        try:
+            status = (await self._link.call(NetrFileClose(self._unc, id), again=False)).status
+        except ConnectionLost:
+            # It may have been the pipe that the order came through.
+            return True
+        not_found = status in (codes.ERROR_FILE_NOT_FOUND, codes.NERR_FileIdNotFound)
+        if not not_found:
+            self._check(status, f"the closing of file {id}", samba.END_HINT)
+        return not_found or self._link.is_samba
+
+    async def _verify_closes(self, targets: Sequence[FileInfo]) -> list[LanmanError | None]:
+        """Look whether files are closed; an error for each that is still listed."""
+        open_still: set[tuple[int | None, str | None]] = set()
         for pause in _PATIENCE:
             await asyncio.sleep(pause)
-            if not any(entry.id == target.id and entry.path == target.path for entry in await self._files()):
-                return
-        raise Win32Error(
-            codes.NERR_InternalError, f"{target.id}: the server was told to close {target.path} and still lists it"
-        )
+            async with self._within():
+                open_still = {(entry.id, entry.path) for entry in await self._files()}
+            if not any((target.id, target.path) in open_still for target in targets):
+                break
+        return [
+            Win32Error(
+                codes.NERR_InternalError, f"{target.id}: the server was told to close {target.path} and still lists it"
+            )
+            if (target.id, target.path) in open_still
+            else None
+            for target in targets
+        ]
 
     # --- shares
 
@@ -573,7 +757,7 @@ class RemoteManager(Manager):
         """The answer at the richest level that is granted, and that level. A `level` that is given is the only one."""
         if level is not None:
             return level, await ask(level)
-        memory = (self.server.casefold(), self._link.port, self._link.credentials.logon_name, kind)
+        memory = (fold(self.server), self._link.port, self._link.credentials.logon_name, kind)
         known = _granted.get(memory, levels[0])
         for level in levels[levels.index(known) :]:
             try:
@@ -667,29 +851,13 @@ async def open_remote(
 # --- small words
 
 
-Pair = tuple[str, str | None]
+def _together(some: list[SessionInfo], more: list[SessionInfo]) -> list[SessionInfo]:
+    known = {id(session) for session in some}
+    return some + [session for session in more if id(session) not in known] if some else more
 
 
-def _pair(session: SessionInfo) -> Pair:
-    """What NetrSessionDel can name: a client and a user."""
-    user = session.user_name
-    return canonical_client(session.client_name or ""), None if user is None else user.casefold()
-
-
-def _is_meant(entry: SessionInfo, target: SessionInfo) -> bool:
-    """Whether an order that names the target's client and user means this entry."""
-    client, user = _pair(target)
-    entry_client, entry_user = _pair(entry)
-    return bool(client) and entry_client == client and (user is None or entry_user in (user, None))
-
-
-def _named_bystander(target: SessionInfo, listed: Sequence[SessionInfo], doomed: set[Pair]) -> str | None:
-    """A user whose session an order for a null session would end without having been asked to."""
-    for entry in listed:
-        client, user = _pair(entry)
-        if user and client == _pair(target)[0] and not doomed & {(client, user), (client, None)}:
-            return entry.user_name
-    return None
+def _is_among(address: str, known: Iterable[str]) -> bool:
+    return address.partition("%")[0] in {canonical_client(one).partition("%")[0] for one in known}
 
 
 def _wire_path(path: str) -> str:
@@ -701,23 +869,13 @@ def _signed(value: int | str) -> int | str:
     return value - (1 << 32) if isinstance(value, int) and value == _NODISC else value
 
 
-async def _meanings(client: str) -> frozenset[str]:
-    """The canonical names that a client typed by a user may be listed under: itself, and every address of it."""
-    canonical = canonical_client(client)
-    if not canonical:
-        raise Win32Error(codes.NERR_InvalidComputer, f"{client!r}: {codes.win32_text(codes.NERR_InvalidComputer)}")
-    if is_address(canonical):
-        return frozenset({canonical})
-    return frozenset({canonical}) | {canonical_client(address) for address in await addresses_of(canonical)}
-
-
 def _denied_hint(credentials: Credentials, server: str) -> str:
     """The likely causes, the likeliest first, of a denial by a server that is no Samba."""
     if credentials.anonymous:
         return "a null session may not ask this; log on with -U"
     who = credentials.logon_name or "the user"
     member = f"{who} must be one of the Administrators or Server Operators there"
-    if not credentials.domain or credentials.domain.casefold() in (".", server.casefold().partition(".")[0]):
+    if not credentials.domain or fold(credentials.domain) in (".", fold(server).partition(".")[0]):
         return (
             f"{member}; where it is, but as a local account of a Windows, remote UAC takes the right away "
             "until LocalAccountTokenFilterPolicy is 1; since Windows 10 1607 the descriptor SrvsvcSessionInfo "

@@ -110,6 +110,20 @@ async def addresses_of(name: str) -> frozenset[str]:
     return frozenset(where[0].partition("%")[0] for _, where in found)
 
 
+async def names_of(address: str) -> frozenset[str]:
+    """The names that are said to belong to an address, aliases too; empty where there are none.
+
+    Whoever owns the address says so. That a name is an address's is certain only where the name resolves to it.
+    """
+    if (known := numeric_address(address.partition("%")[0], 0)) is None:
+        return frozenset()
+    try:
+        name, aliases, _ = await in_daemon_thread(lambda: socket.gethostbyaddr(known[1][0]))
+    except (OSError, UnicodeError):
+        return frozenset()
+    return frozenset({name, *aliases})
+
+
 async def name_of(address: str) -> str | None:
     """The name that belongs to an address, for showing beside it; None where there is none."""
     known = numeric_address(address, 0)

@@ -14,9 +14,10 @@ from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, net_option, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import Progress
-from lanman.faces.dialect import DialectError, computer_name
+from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
+from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, number, row, shorten_path, table
-from lanman.manage.base import no_such_file
+from lanman.manage.base import Closed
 from lanman.records import FileInfo
 
 HEADER: Final = "ID         Path                                    User name            # Locks"
@@ -42,7 +43,8 @@ PERMISSIONS: Final = (
     about=r"""
 Lists the files, pipes and devices that are open through a Server service. With an ID, shows one; /CLOSE closes
 it and removes its locks, and so for several IDs. The filters choose what is listed; with /CLOSE and no ID, all that
-they choose is closed. In a GLOB, * and ? match slashes as well, letter case does not count, and / means \ too.
+they choose is closed. What a list shows selects itself; a folder means the folder alone, FOLDER\* what lies below it.
+Otherwise * and ? are patterns that match slashes as well, letter case does not count, and / means \ too.
 """,
     examples=r"""
 lanman file -S fs1 --path '*.xlsx'  who has a workbook open
@@ -53,13 +55,13 @@ lanman file --user bob /close       close what bob has open, after asking
 )
 @click.argument("ids", nargs=-1)
 @net_option("--close", is_flag=True, help="close it, or all that the filters choose")
-@click.option("--path", metavar="GLOB", help="only what has such a path")
-@click.option("--user", metavar="NAME", help="only what this user has opened")
-@click.option("--client", metavar="NAME", help="only what was opened from this client")
+@click.option("--path", metavar="GLOB", callback=path_filter, help="only what has such a path")
+@click.option("--user", metavar="NAME", callback=user_filter, help="only what this user has opened")
+@click.option("--client", metavar="NAME", callback=client_filter, help="only what was opened from this client")
 def file(
     call: Call, ids: tuple[str, ...], close: bool, path: str | None, user: str | None, client: str | None
 ) -> int | None:
-    filters = {"path": path, "user": user, "client": None if client is None else computer_name(client)}
+    filters = {"path": path, "user": user, "client": client}
     filtered = any(value is not None for value in filters.values())
     if ids:
         if filtered:
@@ -166,7 +168,7 @@ def close_one(call: Call, id: int) -> None:
 
 def close_listed(call: Call, ids: Sequence[int]) -> int | None:
     """Close the files of these numbers. Each of them was named, so nothing is asked, as with one."""
-    return _close_and_report(call, call.server, [FileInfo(id) for id in ids], look_again=False)
+    return _close_and_report(call, call.server, [FileInfo(id) for id in ids])
 
 
 def close_many(call: Call, filters: dict[str, Any]) -> int | None:
@@ -176,20 +178,20 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
         message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
         hint = "`lanman file` lists what is open."
         return output.report(LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint))
-    asked = call.answer is None
-    if asked:
+    if call.answer is None:
         call.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))
     if not call.confirm("Do you want to continue this operation?", default=False):
         return output.EXIT_ERROR
-    return _close_and_report(call, server, entries, look_again=asked)
+    return _close_and_report(call, server, entries)
 
 
-def _close_and_report(call: Call, server: str | None, entries: list[FileInfo], *, look_again: bool) -> int | None:
+def _close_and_report(call: Call, server: str | None, entries: list[FileInfo]) -> int | None:
     fates: list[LanmanError | None] = []
     try:
-        server = asyncio.run(_close(call, entries, fates, look_again=look_again))
-    except KeyboardInterrupt:
-        _report_broken_off(call, server, entries, fates)
+        server = asyncio.run(_close(call, entries, fates))
+    except (KeyboardInterrupt, LanmanError) as error:
+        if fates or isinstance(error, KeyboardInterrupt):
+            _report_broken_off(call, server, entries, fates)
         raise
     if call.format is not Format.TABLE:
         _emit_closed(call, server, entries, fates)
@@ -206,25 +208,21 @@ def _close_and_report(call: Call, server: str | None, entries: list[FileInfo], *
     return statuses[0] if statuses else None
 
 
-async def _close(call: Call, entries: list[FileInfo], fates: list[LanmanError | None], *, look_again: bool) -> str:
-    """Close each, and go on when one fails; `fates` gets an error or None for each. Gives the server's name.
+async def _close(call: Call, entries: list[FileInfo], fates: list[LanmanError | None]) -> str:
+    """Close each, and go on when one fails; `fates` gets an error or None for each as it happens.
 
-    With `look_again`, a number that has come to mean another file since the list was shown is left alone. Of an entry
-    with no more than its number, the rest is filled in.
+    A number that has come to mean another file since the list was made is left alone. Of an entry with no more than its
+    number, the rest is filled in. Gives the server's name.
     """
-    async with call.manager() as manager:
+    async with call.manager(long_work=True) as manager:
         with Progress("Closing files", len(entries)) as progress:
-            for place, entry in enumerate(entries):
-                try:
-                    now = await manager.file(entry.id or 0) if look_again else entry
-                    if (now.path, now.user_name) != (entry.path, entry.user_name):
-                        raise no_such_file(entry.id or 0)
-                    entries[place] = await manager.close_file(entry.id or 0)
-                except LanmanError as error:
-                    fates.append(error)
-                else:
-                    fates.append(None)
+
+            def done(one: Closed) -> None:
+                entries[len(fates)] = one.file
+                fates.append(one.error)
                 progress.advance()
+
+            await manager.close_files(list(entries), done=done)
         return manager.server
 
 

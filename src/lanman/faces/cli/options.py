@@ -249,8 +249,9 @@ class Call:
             options["port"],
         )
 
-    def manager(self) -> AbstractAsyncContextManager[Manager]:
-        """The Manager to ask; every wait of it ends `timeout` seconds from now."""
+    def manager(self, *, long_work: bool = False) -> AbstractAsyncContextManager[Manager]:
+        """The Manager to ask; every wait of it ends `timeout` seconds from now. With `long_work` each wait may take
+        that long: what makes progress is not broken off."""
         import asyncio
 
         from lanman.faces.cli.progress import shown_waiting
@@ -259,7 +260,7 @@ class Call:
         if not 1 <= self.port <= 65535:
             # `serve --port 0` is any free port; there is no server to be asked there.
             raise DialectError(3952, "--port", PORT_HINT)
-        deadline = asyncio.get_running_loop().time() + self.timeout
+        deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
         opening = base.open_manager(
             self.server, self.credentials, port=self.port, timeout=self.timeout, home=self.home, deadline=deadline
         )

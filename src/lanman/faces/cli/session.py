@@ -7,7 +7,9 @@ ended and asked about is always the same selection.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import click
@@ -16,9 +18,10 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, net_option, verb
-from lanman.faces.cli.output import Format
+from lanman.faces.cli.output import Format, is_terminal
 from lanman.faces.cli.progress import Progress
-from lanman.faces.dialect import DialectError, computer_name
+from lanman.faces.cli.selecting import client_filter, client_name, user_filter
+from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, duration, escape, number, row, table, yes_no
 from lanman.manage.base import (
     Ended,
@@ -29,6 +32,7 @@ from lanman.manage.base import (
     no_such_session,
     unc_client,
 )
+from lanman.manage.ending import Consent
 from lanman.records import ConnectionInfo, SessionInfo
 
 HEADER: Final = "Computer               User name            Client Type       Opens Idle time"
@@ -44,6 +48,8 @@ CONNECTIONS_HEADER: Final = "Share name     Type     # Opens"
 CONNECTION_COLUMNS: Final = (Column(0, 14), Column(15, 8), Column(25, 5, right=True))
 LABEL_WIDTH: Final = 16
 FIELDS: Final = "client_name user_name num_opens active_time idle_time user_flags client_type transport"
+OTHER_FIELDS: Final = "client_name user_name num_opens"
+QUESTION: Final = "Do you want to continue this operation?"
 
 SESS_GUEST: Final = 0x1
 # MS-SRVS 2.2.2.4; the special bits stand above.
@@ -55,11 +61,16 @@ RESOLVE_SECONDS: Final = 2.0
 
 @verb(
     "session",
-    syntax=r"lanman session [\\CLIENT] [/LIST] [/DELETE [/Y]] [--client NAME] [--user NAME] [--resolve]",
+    syntax=r"""
+lanman session [\\CLIENT] [/LIST] [--client NAME] [--user NAME] [--null-sessions] [--resolve]
+lanman session [\\CLIENT] /DELETE [/Y] [--with-others] [--client NAME] [--user NAME] [--null-sessions]
+""",
     about=r"""
 Lists the sessions between a Server service and its clients: who is connected, from where, with how many
 open files, and for how long idle. With \\CLIENT, shows the sessions of that client and the shares they use.
 /LIST shows blocks in place of the table. /DELETE ends what is selected, and closes all files that are open there.
+What a list shows selects itself; otherwise * and ? are patterns, and letter case does not count. Where a server ends
+others along (Samba ends whole connections), they are named and asked about; /Y does not answer that question.
 """,
     examples=r"""
 lanman session                      the sessions of this machine
@@ -67,41 +78,62 @@ lanman session -S fs1 -U ann        those of \\fs1, as ann
 lanman session \\pc7                one client, and the shares it uses
 lanman session \\pc7 /delete        end the sessions of one client
 lanman session --user bob /delete   end those of one user
+lanman session --user 'svc*'        those of users whose names begin so
 """,
 )
 @click.argument("computer", required=False)
 @net_option("--delete", is_flag=True, help="end the sessions; without /Y it asks where files are open")
 @net_option("--list", "as_list", is_flag=True, help="blocks in place of a table")
-@click.option("--client", metavar="NAME", help="only the sessions of this client: a name or an address")
-@click.option("--user", metavar="NAME", help="only the sessions of this user")
+@click.option("--client", metavar="NAME", callback=client_filter, help="only this client: a name or an address")
+@click.option("--user", metavar="NAME", callback=user_filter, help="only the sessions of this user")
+@click.option("--null-sessions", is_flag=True, help="only those of nobody: log-ons without a user")
+@net_option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
 @click.option("--resolve", is_flag=True, help="look up the names of addresses, and show them beside")
 def session(
-    call: Call, computer: str | None, delete: bool, as_list: bool, client: str | None, user: str | None, resolve: bool
+    call: Call,
+    computer: str | None,
+    delete: bool,
+    as_list: bool,
+    client: str | None,
+    user: str | None,
+    null_sessions: bool,
+    with_others: bool,
+    resolve: bool,
 ) -> int | None:
-    named = None if computer is None else computer_name(computer)
-    filter_client = None if client is None else computer_name(client)
-    selection = Selection(named, filter_client, user)
+    named = None if computer is None else client_name(computer)
+    if null_sessions and user is not None:
+        raise DialectError(3510, hint="A null session has no user: give one of --null-sessions and --user.")
+    selection = Selection(named, client, user, null_sessions)
     if delete and as_list:
         raise DialectError(3510, hint="/LIST shows sessions and /DELETE ends them: give one of the two.")
     if delete:
-        return end_sessions(call, selection)
+        return end_sessions(call, selection, with_others=with_others)
+    if with_others:
+        raise DialectError(3510, hint="--with-others goes with /DELETE.")
     show_sessions(call, selection, as_list=as_list, resolve=resolve)
     return None
 
 
 class Selection:
-    """Which sessions are meant: those of the client named as an argument, and of both filters."""
+    """Which sessions are meant: those of the client named as an argument, and of all filters."""
 
-    def __init__(self, named: str | None, client: str | None, user: str | None) -> None:
-        self.named, self.client, self.user = named, client, user
+    def __init__(self, named: str | None, client: str | None, user: str | None, null_sessions: bool = False) -> None:
+        self.named, self.client, self.user, self.null_sessions = named, client, user, null_sessions
 
     @property
     def filtered(self) -> bool:
-        return any(part is not None for part in (self.named, self.client, self.user))
+        return self.null_sessions or any(part is not None for part in (self.named, self.client, self.user))
+
+    @property
+    def is_whole_client(self) -> bool:
+        """Whether all sessions of a client are meant, whoever has them."""
+        return self.user is None and not self.null_sessions and None in (self.named, self.client) and self.filtered
 
     async def of(self, manager: Manager) -> Sessions:
         """The sessions that are meant."""
         found = await manager.sessions(client=self.named or self.client, user=self.user)
+        if self.null_sessions:
+            found.entries = [entry for entry in found.entries if entry.user_name == ""]
         if self.named is None or self.client is None:
             return found
         others = await manager.sessions(client=self.client, user=self.user)
@@ -264,8 +296,26 @@ def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
 # --- ending
 
 
-def end_sessions(call: Call, selection: Selection) -> int | None:
-    found, ended = asyncio.run(_end_unasked(call, selection))
+@dataclass(slots=True)
+class EndPlan:
+    """The sessions to end, and for each the others whom the server would end with it."""
+
+    found: Sessions
+    others: list[list[SessionInfo]]
+
+    @property
+    def bystanders(self) -> list[SessionInfo]:
+        """All others, each once."""
+        return list(
+            {
+                id(other): other for others in {id(some): some for some in self.others}.values() for other in others
+            }.values()
+        )
+
+
+def end_sessions(call: Call, selection: Selection, *, with_others: bool) -> int | None:
+    plan, ended = asyncio.run(_end_unasked(call, selection, with_others))
+    found = plan.found
     if not found.entries:
         if selection.filtered:
             return output.report(selection.missing())
@@ -275,13 +325,24 @@ def end_sessions(call: Call, selection: Selection) -> int | None:
             _emit_ended(call, found, [])
         return None
     if ended is None:
-        if not ask_about(call, found.entries, named=selection.named):
-            return output.EXIT_ERROR
-        ended = asyncio.run(_end(call, found))
+        agreed = _consent(selection, plan, with_others)
+        if call.answer is not True:
+            if not ask_about(call, plan, named=selection.named):
+                return output.EXIT_ERROR
+        elif not ask_about_others(call, plan):
+            agreed = False
+        ended = asyncio.run(_end(call, found, agreed))
     return report_ended(call, found, ended)
 
 
-async def _end_with(manager: Manager, call: Call, found: Sessions) -> list[Ended]:
+def _consent(selection: Selection, plan: EndPlan, with_others: bool) -> Consent:
+    """Who may go along once a person has agreed to the plan, or where nobody would: they who were named."""
+    if with_others or (selection.is_whole_client and not plan.bystanders):
+        return True
+    return plan.bystanders
+
+
+async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: Consent) -> list[Ended]:
     """End sessions; where something breaks off the work, say which were ended before."""
     ended: list[Ended] = []
     with Progress("Ending sessions", len(found.entries)) as progress:
@@ -290,8 +351,9 @@ async def _end_with(manager: Manager, call: Call, found: Sessions) -> list[Ended
             ended.append(one)
             progress.advance()
 
+        consent: dict[str, Any] = {"with_others": with_others} if with_others else {}
         try:
-            return await manager.close_sessions(found.entries, done=done)
+            return await manager.close_sessions(found.entries, done=done, **consent)
         except (LanmanError, asyncio.CancelledError) as error:
             broken_off = error
     if ended:
@@ -315,20 +377,29 @@ def _report_broken_off(call: Call, found: Sessions, ended: Sequence[Ended], erro
             output.complain([title, "", *(f"    {_whose(entry)}" for entry in entries), ""])
 
 
-async def _end_unasked(call: Call, selection: Selection) -> tuple[Sessions, list[Ended] | None]:
-    """What is selected; and what became of it, where nothing has to be asked first."""
-    async with call.manager() as manager:
+async def _end_unasked(call: Call, selection: Selection, with_others: bool) -> tuple[EndPlan, list[Ended] | None]:
+    """What is selected and who would go along; and what became of it, where nothing has to be asked first."""
+    async with call.manager(long_work=True) as manager:
         found = await selection.of(manager)
-        quiet = selection.named is not None and not any(_may_be_open(entry) for entry in found.entries)
-        if found.entries and (call.answer is True or (quiet and call.answer is None)):
-            return found, await _end_with(manager, call, found)
-        return found, None
+        plan = EndPlan(found, await manager.bystanders(found.entries) if found.entries else [])
+        # Who has agreed to the others before need not be asked about them. Else a person is, where there is one.
+        concerned = [*found.entries, *plan.bystanders]
+        quiet = selection.named is not None and not any(map(_may_be_open, concerned))
+        unanswered = bool(plan.bystanders) and not with_others
+        if call.answer is True:
+            at_once = not unanswered or not is_terminal(sys.stdin)
+        else:
+            at_once = quiet and not unanswered and call.answer is None
+        if not found.entries or not at_once:
+            return plan, None
+        agreed = False if unanswered else _consent(selection, plan, with_others)
+        return plan, await _end_with(manager, call, found, agreed)
 
 
-async def _end(call: Call, found: Sessions) -> list[Ended]:
+async def _end(call: Call, found: Sessions, with_others: Consent) -> list[Ended]:
     # A person has been thinking since the list was made: a new connection, with all of its time.
-    async with call.manager() as manager:
-        return await _end_with(manager, call, found)
+    async with call.manager(long_work=True) as manager:
+        return await _end_with(manager, call, found, with_others)
 
 
 def _whose(entry: SessionInfo) -> str:
@@ -340,9 +411,9 @@ def _may_be_open(entry: SessionInfo) -> bool:
     return entry.num_opens is None or entry.num_opens > 0
 
 
-def ask_about(call: Call, entries: Sequence[SessionInfo], *, named: str | None) -> bool:
-    """NET's questions: for a client with open files, and for all clients after naming them."""
-    lines: list[str] = []
+def ask_about(call: Call, plan: EndPlan, *, named: str | None) -> bool:
+    """NET's questions: for a client with open files, and for all clients after naming them. Others are named too."""
+    entries, lines = plan.found.entries, []
     open_files = [entry for entry in entries if _may_be_open(entry)]
     if named is not None:
         if any(entry.num_opens for entry in open_files):
@@ -355,8 +426,31 @@ def ask_about(call: Call, entries: Sequence[SessionInfo], *, named: str | None) 
                 indented = (row((Column(4, None),), [name]) for name in names)
                 lines += [codes.message_text(message_id), "", *indented, ""]
     if call.answer is None:
-        call.say("".join(f"{line}\n" for line in lines))
-    return call.confirm("Do you want to continue this operation?", default=not open_files)
+        call.say("".join(f"{line}\n" for line in [*lines, *_named_others(plan)]))
+    return call.confirm(QUESTION, default=not open_files and not plan.bystanders)
+
+
+def ask_about_others(call: Call, plan: EndPlan) -> bool:
+    """The question that /Y does not answer: whether those may end whom the server ends along."""
+    call.say("".join(f"{line}\n" for line in _named_others(plan)))
+    return replace(call, answer=None).confirm(QUESTION, default=False)
+
+
+def _named_others(plan: EndPlan) -> Iterator[str]:
+    """Everybody who goes along, one line for each client and user, with what they have open."""
+    bystanders = plan.bystanders
+    if not bystanders:
+        return
+    yield "The server may end these sessions with them:"
+    yield ""
+    groups: dict[str, list[SessionInfo]] = {}
+    for other in bystanders:
+        groups.setdefault(_whose(other), []).append(other)
+    for whose, others in groups.items():
+        counts = [other.num_opens for other in others]
+        opens = "-" if None in counts else str(sum(count or 0 for count in counts))
+        yield f"    {whose} (open files: {opens})"
+    yield ""
 
 
 def report_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> int | None:
@@ -388,8 +482,11 @@ def _emit_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> None:
         record["error"] = None if one.error is None else one.error.code
         record["message"] = None if one.error is None else one.error.message
         record["note"] = one.note
+        record["others"] = [output.fields(other, OTHER_FIELDS) for other in one.others]
         records.append(record)
     if call.format is Format.JSON:
         output.emit_json(found.server, ended=[_bare(record) for record in records])
     else:
-        output.emit_csv(records, [*FIELDS.split(), "error", "message", "note"])
+        for record, one in zip(records, ended, strict=True):
+            record["others"] = "; ".join(other.user_name or "nobody" for other in one.others)
+        output.emit_csv(records, [*FIELDS.split(), "error", "message", "note", "others"])

@@ -1,0 +1,302 @@
+"""What a filter selects: which of the values that a server lists are meant by what somebody typed.
+
+Rules, for paths, users and clients alike:
+
+  - A typed value that equals a listed one, letter case included, means that one alone. It may be typed as it is listed
+    or as it is shown (`lanman.shown`).
+  - Only where none is equal, `*` and `?` are patterns, and nothing else is; a name without them is compared as
+    `lanman.names` says, without regard to letter case.
+  - Several filters select what each of them selects on its own. Each looks at all that the server lists.
+  - An empty filter selects nothing and everything: it is refused.
+
+docs/reference/selecting.md says the same for people, with what is particular to each kind of value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from lanman import codes
+from lanman.errors import Win32Error
+from lanman.names import fold
+from lanman.records import FileInfo, SessionInfo
+from lanman.shown import escape
+
+Test = Callable[[str], bool]
+
+_ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def choose(listed: Iterable[str | None], tests: Iterable[Test]) -> frozenset[str]:
+    """The listed values that pass the first test that any of them passes."""
+    values = frozenset(value for value in listed if value)
+    for test in tests:
+        if found := frozenset(filter(test, values)):
+            return found
+    return frozenset()
+
+
+# --- patterns
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `*` or `?` stand in it."""
+    return "*" in text or "?" in text
+
+
+class Pattern:
+    """`*` is any characters or none, `?` is one; every other character is itself. Time is linear in the text.
+
+    Each part between two stars is looked for from left to right, behind the one before it: the leftmost place leaves
+    the most room for the rest, so no place is ever tried again.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._parts = re.split(r"\*+", text)
+
+    def matches(self, text: str) -> bool:
+        head, tail = self._parts[0], self._parts[-1]
+        if len(self._parts) == 1:
+            return len(text) == len(head) and _is_at(head, text, 0)
+        end = len(text) - len(tail)
+        if end < len(head) or not _is_at(head, text, 0) or not _is_at(tail, text, end):
+            return False
+        position = len(head)
+        for part in self._parts[1:-1]:
+            found = _find(part, text, position, end)
+            if found < 0:
+                return False
+            position = found + len(part)
+        return True
+
+
+def _is_at(part: str, text: str, position: int) -> bool:
+    if "?" not in part:
+        return text.startswith(part, position)
+    return all(wanted in ("?", text[position + offset]) for offset, wanted in enumerate(part))
+
+
+def _find(part: str, text: str, start: int, end: int) -> int:
+    """Where `part` stands first in text[start:end]; -1 where it does not."""
+    if "?" not in part:
+        return text.find(part, start, end)
+    # Shift-and: bit i of the state says that the last i + 1 characters match the first i + 1 of the part.
+    anything = sum(1 << place for place, wanted in enumerate(part) if wanted == "?")
+    masks: dict[str, int] = {}
+    for place, wanted in enumerate(part):
+        if wanted != "?":
+            masks[wanted] = masks.get(wanted, anything) | 1 << place
+    state, whole = 0, 1 << len(part) - 1
+    for position in range(start, end):
+        state = (state << 1 | 1) & masks.get(text[position], anything)
+        if state & whole:
+            return position - len(part) + 1
+    return -1
+
+
+def _equal_or_shown(typed: str) -> Iterator[Test]:
+    yield lambda value: value == typed
+    yield lambda value: escape(value) == typed
+
+
+def _alike(typed: str) -> Test:
+    """A pattern, or a name without regard to letter case."""
+    folded = fold(typed)
+    if is_pattern(typed):
+        pattern = Pattern(folded)
+        return lambda value: pattern.matches(fold(value))
+    return lambda value: fold(value) == folded
+
+
+# --- what is no filter
+
+
+def check_filters(*, client: str | None = None, user: str | None = None, path: str | None = None) -> None:
+    """Refuse a filter that is empty, or is nothing but a domain. Raises Win32Error 2351 (client) or 87."""
+    if client is not None and not bare_client(client):
+        raise _empty(codes.NERR_InvalidComputer, "client", client)
+    if user is not None and not _user_names(user)[-1]:
+        raise _empty(codes.ERROR_INVALID_PARAMETER, "user", user)
+    if path == "":
+        raise _empty(codes.ERROR_INVALID_PARAMETER, "path", path)
+
+
+def empty_filter(kind: str, typed: str) -> str:
+    """What to say of a filter that is empty: "client", "user" or "path"."""
+    if typed:
+        return f"the {kind} in the filter {escape(typed)!r} is empty: nothing is left without its domain or slashes"
+    return f"the filter by {kind} is empty: it would select nothing, or everything"
+
+
+def _empty(code: int, kind: str, typed: str) -> Win32Error:
+    return Win32Error(code, empty_filter(kind, typed), hint=f"name the {kind}, or leave the filter out")
+
+
+# --- users
+
+
+def _user_names(typed: str) -> list[str]:
+    r"""What a typed user may be listed as, likeliest first: as it stands, without `DOMAIN\`, without `@domain`."""
+    behind = typed.rpartition("\\")[2]
+    return list(dict.fromkeys([typed, behind, behind.partition("@")[0]]))
+
+
+def _user_tests(typed: str, patterns: bool) -> Iterator[Test]:
+    for name in _user_names(typed):
+        yield from _equal_or_shown(name)
+        if not is_pattern(name):
+            yield _alike(name)
+        elif patterns and name == typed:
+            # EXAMPLE\* is everybody of a domain: where no domains are listed, that is not everybody.
+            yield _alike(name)
+
+
+def chosen_users(listed: Iterable[str | None], typed: str, *, patterns: bool = True) -> frozenset[str]:
+    r"""The listed users that are meant. `DOMAIN\user` and `user@domain` mean `user` where only that is listed.
+
+    A pattern keeps its domain. Raises Win32Error 87 for a user that is empty, or that is nothing but a domain.
+    """
+    check_filters(user=typed)
+    return choose(listed, _user_tests(typed, patterns))
+
+
+def same_user(listed: str | None, wanted: str) -> bool:
+    """Whether a listed user is the wanted one, where no others are listed; no pattern."""
+    return listed is not None and (listed == wanted or any(test(listed) for test in _user_tests(wanted, False)))
+
+
+# --- clients
+
+
+def bare_client(name: str) -> str:
+    r"""A client's name without the backslashes before it, and an IPv6 address without its brackets; else as it is."""
+    bare = name.lstrip("\\/")
+    return bare[1:-1] if bare.startswith("[") and bare.endswith("]") and ":" in bare else bare
+
+
+def canonical_client(name: str) -> str:
+    """A client's name in the one form in which names are compared: no backslashes or brackets, letter case folded.
+
+    >>> canonical_client("//PC7"), canonical_client(r"\\\\[0:0::1]"), canonical_client("::ffff:10.0.0.1")
+    ('pc7', '::1', '10.0.0.1')
+    """
+    bare = name.strip().lstrip("\\/").strip()
+    if bare.startswith("[") and bare.endswith("]"):
+        bare = bare[1:-1]
+    if ":" in bare or bare[:1].isdigit():
+        try:
+            address = ipaddress.ip_address(bare)
+        except ValueError:
+            pass
+        else:
+            mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+            return str(mapped or address)
+    return fold(bare).translate(_ASCII_LOWER).removesuffix(".")
+
+
+def unc_client(name: str) -> str:
+    """A client's name as MS-SRVS wants it: `\\\\pc7`, `\\\\10.0.0.1`, `\\\\[::1]`."""
+    bare = name.lstrip("\\/")
+    if ":" in bare and not bare.startswith("["):
+        bare = f"[{bare}]"
+    return "\\\\" + bare
+
+
+def is_address(name: str) -> bool:
+    """Whether a client or server is written as an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(canonical_client(name).partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def equal_clients(listed: Iterable[str | None], typed: str) -> frozenset[str]:
+    """The listed clients that equal a typed one, letter case included, whatever backslashes stand before them."""
+    return choose(listed, (_of_bare(test) for test in _equal_or_shown(bare_client(typed))))
+
+
+def alike_clients(listed: Iterable[str | None], typed: str, also: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The listed clients that a typed one means where none is equal. `also`: canonical names that it has besides."""
+    if is_pattern(typed):
+        return choose(listed, [_of_bare(_alike(bare_client(typed)))])
+    canonical = (also | {canonical_client(typed)}) - {""}
+    return choose(listed, [lambda value: canonical_client(value) in canonical])
+
+
+def _of_bare(test: Test) -> Test:
+    return lambda value: test(bare_client(value))
+
+
+# --- paths
+
+
+def _slashes(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+def _path_forms(path: str) -> tuple[str, ...]:
+    """A listed path with `/`, without a slash behind it; and so without its drive, where it has one."""
+    plain = _slashes(path).rstrip("/")
+    return (plain, plain[2:]) if plain[1:2] == ":" else (plain,)
+
+
+def _path_tests(typed: str) -> Iterator[Test]:
+    yield from _equal_or_shown(typed)
+    plain = _slashes(typed).rstrip("/")
+    yield lambda value: plain in _path_forms(value)
+    # A slash behind a pattern stays: without it `a*/` would mean more than it says.
+    alike = _alike(_slashes(typed) if is_pattern(typed) else plain)
+    yield lambda value: any(alike(form) for form in _path_forms(value))
+
+
+def chosen_paths(listed: Iterable[str | None], typed: str) -> frozenset[str]:
+    r"""The listed paths that are meant. `*` and `?` match separators too; a folder means itself, not what is below it.
+
+    `/` and `\` are the same; a path without a drive also means the one behind a drive, since servers on other systems
+    than Windows list `/srv/a.txt` as `C:\srv\a.txt`. Raises Win32Error 87 for an empty path.
+    """
+    check_filters(path=typed)
+    return choose(listed, _path_tests(typed))
+
+
+def path_matcher(pattern: str) -> Callable[[str | None], bool]:
+    """Whether a path is meant by a typed one, where no listed path equals it. See `chosen_paths`."""
+    check_filters(path=pattern)
+    tests = list(_path_tests(pattern))
+    return lambda path: bool(path) and any(test(path or "") for test in tests)
+
+
+# --- records
+
+
+def select_sessions(
+    entries: Iterable[SessionInfo], clients: frozenset[str] | None, user: str | None, *, patterns: bool = True
+) -> list[SessionInfo]:
+    """Those entries that a filter means. `clients` are canonical names; None is no filter."""
+    entries = list(entries)
+    users = None if user is None else chosen_users((entry.user_name for entry in entries), user, patterns=patterns)
+    return [
+        entry
+        for entry in entries
+        if (clients is None or canonical_client(entry.client_name or "") in clients)
+        and (users is None or entry.user_name in users)
+    ]
+
+
+def select_files(
+    entries: Iterable[FileInfo], *, path: str | None, user: str | None, among: Iterable[FileInfo] | None = None
+) -> list[FileInfo]:
+    """Those entries that a filter means. `among` is all that the server lists, where `entries` are not."""
+    entries = list(entries)
+    everything = entries if among is None else list(among)
+    paths = None if path is None else chosen_paths((entry.path for entry in everything), path)
+    users = None if user is None else chosen_users((entry.user_name for entry in everything), user)
+    return [
+        entry
+        for entry in entries
+        if (paths is None or entry.path in paths) and (users is None or entry.user_name in users)
+    ]

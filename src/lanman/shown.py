@@ -1,0 +1,28 @@
+"""How text from a peer is shown to people: what could drive or deceive a terminal is written as what it is.
+
+Control characters could drive a terminal, bidirectional ones could make `gpj.exe` read as `exe.jpg`. A value that was
+shown this way can be typed back as it was shown: filters know this form too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# C0 and C1 controls, DEL; the line and paragraph separators; marks without width, the bidirectional ones among them
+# (UAX 9: ALM LRM RLM LRE RLE PDF LRO RLO LRI RLI FSI PDI); tag characters; and halves of surrogate pairs, which UTF-16
+# from the wire may hold and no output encoding can.
+_UNSAFE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def escape(text: str) -> str:
+    """`text` with every character that could drive or deceive a terminal written as `\\x1b`, `\\u202e`."""
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_as_escape, text)
+
+
+def _as_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
