@@ -14,7 +14,9 @@ from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli.main import run
 from lanman.manage import base
-from lanman.manage.base import Ended, Manager, Sessions, canonical_client, no_such_file, path_matcher, select_sessions
+from lanman.manage.base import Ended, Manager, Sessions, no_such_file
+from lanman.manage.ending import Consent, agreed
+from lanman.manage.selection import alike_clients, equal_clients, select_files, select_sessions
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -33,6 +35,7 @@ class FakeManager(Manager):
 
     server: str = "FILER01"
     level: int = 502
+    whole_connections: bool = False
     entries: list[SessionInfo] = field(default_factory=list)
     opened: list[FileInfo] = field(default_factory=list)
     tree_connects: list[ConnectionInfo] = field(default_factory=list)
@@ -53,18 +56,37 @@ class FakeManager(Manager):
     ) -> Sessions:
         if self.fails:
             raise self.fails
-        clients = None if client is None else frozenset({canonical_client(client)})
-        return Sessions(self.server, self.level, select_sessions(self.entries, clients, user))
+        names = [entry.client_name for entry in self.entries]
+        clients = None if client is None else equal_clients(names, client) or alike_clients(names, client)
+        found = select_sessions(self.entries, None, user)
+        return Sessions(
+            self.server, self.level, [entry for entry in found if clients is None or entry.client_name in clients]
+        )
+
+    async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
+        return [self._others(session, sessions) for session in sessions]
+
+    def _others(self, session: SessionInfo, sessions: Sequence[SessionInfo]) -> list[SessionInfo]:
+        if not self.whole_connections:
+            return []
+        return [entry for entry in self.entries if entry.client_name == session.client_name and entry not in sessions]
 
     async def close_sessions(
-        self, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
+        self,
+        sessions: Sequence[SessionInfo],
+        *,
+        with_others: Consent = False,
+        done: Callable[[Ended], None] | None = None,
     ) -> list[Ended]:
         ended = []
         for session in sessions:
             error = self.refuses.get(session.user_name or "")
+            others = self._others(session, sessions)
+            if not all(map(agreed(with_others), others)):
+                error = Win32Error(codes.ERROR_BUSY, "left alone")
             if error is None:
-                self.entries.remove(session)
-            ended.append(Ended(session, error))
+                self.entries = [entry for entry in self.entries if entry not in (session, *others)]
+            ended.append(Ended(session, error, None, others))
             if done is not None:
                 done(ended[-1])
         return ended
@@ -80,12 +102,7 @@ class FakeManager(Manager):
     ) -> list[FileInfo]:
         if self.fails:
             raise self.fails
-        matches = path_matcher(path) if path is not None else None
-        return [
-            entry
-            for entry in self.opened
-            if (matches is None or matches(entry.path)) and (user is None or entry.user_name == user)
-        ]
+        return select_files(self.opened, path=path, user=user)
 
     async def file(self, id: int) -> FileInfo:
         if (found := next((entry for entry in self.opened if entry.id == id), None)) is None:

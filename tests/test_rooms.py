@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 
-WORDS = frozenset({"wire", "records", "codes", "errors", "names"})
+WORDS = frozenset({"wire", "records", "codes", "errors", "names", "shown"})
 PROTOCOLS = frozenset({"smb2", "rpc", "auth"})
 
 
@@ -35,6 +35,7 @@ ROOMS = {
     "codes": Room(0),
     "records": Room(0),
     "names": Room(0),
+    "shown": Room(0),
     "errors": Room(0, frozenset({"codes"})),
     "wire": Room(0, frozenset({"errors"})),
     # 1: bytes <-> events, and nouns and rules; these four do not know each other

@@ -56,7 +56,13 @@ def test_list_filter_and_end_one(samba: Samba, lanman: Lanman) -> None:
         assert answered_no.returncode == 2
         assert "blocks available" in goes.command("ls")
 
-        ended = lanman("session", "/delete", "--user", "games", "/y")
+        alone = lanman("session", "/delete", "--user", "games", "/y", "--json")
+        assert alone.returncode == 2
+        (record,) = json.loads(alone.stdout)["ended"]
+        assert (record["error"], [other["user_name"] for other in record["others"]]) == (170, ["daemon"])
+        assert "blocks available" in goes.command("ls")
+
+        ended = lanman("session", "/delete", "--user", "games", "/y", "/WITHOTHERS")
         assert (ended.returncode, ended.stderr) == (0, "")
         assert ended.stdout == "The command completed successfully.\n\n"
         assert "games" not in lanman("session").stdout

@@ -226,8 +226,10 @@ async def test_a_name_means_its_addresses(monkeypatch: pytest.MonkeyPatch) -> No
     script = Script()
     listed = [bob(), SessionInfo(r"\\[fe80::7]", "cleo"), SessionInfo(r"\\PC7", "dave"), ann()]
     script.answers[NetrSessionEnum] = listing(*listed)
-    assert (await script.manager().sessions(client=r"\\PC7")).entries == listed[:3]
+    assert (await script.manager().sessions(client=r"\\pc7")).entries == listed[:3]
     assert (await script.manager().sessions(client="pc8")).entries == []
+    # As it is listed it means itself alone.
+    assert (await script.manager().sessions(client=r"\\PC7")).entries == [listed[2]]
 
 
 async def test_a_clients_name_that_nobody_resolves_is_not_held_against_the_server(
@@ -237,8 +239,10 @@ async def test_a_clients_name_that_nobody_resolves_is_not_held_against_the_serve
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
     monkeypatch.setattr(remote, "addresses_of", addresses_of)
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(ann())
     with pytest.raises(ConnectionLost, match=r": the name of the client pc7 was not resolved here within") as raised:
-        await RemoteManager(Script(), timeout=0.001, deadline=None).sessions(client="pc7")
+        await RemoteManager(script, timeout=0.001, deadline=None).sessions(client="pc7")
     assert raised.value.code == 121
 
 
@@ -249,13 +253,31 @@ async def test_a_server_that_knows_no_such_user_has_none_of_his_sessions(status:
     assert (await script.manager().sessions(user="zoe")).entries == []
 
 
-async def test_the_null_sessions_are_asked_for_by_an_empty_user() -> None:
+@pytest.mark.parametrize("user", ["", "EXAMPLE\\", "@x", "EXAMPLE\\@x", "\\"])
+async def test_an_empty_user_is_refused_before_anybody_is_asked(user: str) -> None:
     script = Script()
-    nobody = SessionInfo(r"\\10.0.0.1", "")
-    script.answers[NetrSessionEnum] = listing(ann(), nobody)
-    assert (await script.manager().sessions(user="")).entries == [nobody]
-    # To the server an empty name is no filter, so it would be a wrong one.
-    assert script.calls[0].user_name is None
+    for attempt in (script.manager().sessions(user=user), script.manager().files(user=user)):
+        with pytest.raises(Win32Error, match="empty") as raised:
+            await attempt
+        assert raised.value.code == 87
+    assert script.calls == []
+
+
+@pytest.mark.parametrize("client", ["", "\\\\", "//"])
+async def test_an_empty_client_is_refused_before_anybody_is_asked(client: str) -> None:
+    script = Script()
+    for attempt in (script.manager().sessions(client=client), script.manager().files(client=client)):
+        with pytest.raises(Win32Error, match="empty") as raised:
+            await attempt
+        assert raised.value.code == 2351
+    assert script.calls == []
+
+
+async def test_an_empty_path_is_refused_before_anybody_is_asked() -> None:
+    script = Script()
+    with pytest.raises(Win32Error, match="empty") as raised:
+        await script.manager().files(path="")
+    assert (raised.value.code, script.calls) == (87, [])
 
 
 async def test_one_session() -> None:
@@ -283,6 +305,10 @@ async def test_samba_does_not_know_what_it_says() -> None:
 
 def ending(status: int = 0) -> Answer:
     return lambda request: NetrSessionDelResponse(status)
+
+
+def names(sessions: Iterable[SessionInfo]) -> list[str | None]:
+    return [session.user_name for session in sessions]
 
 
 class World:
@@ -372,10 +398,90 @@ async def test_bystanders_on_a_connection_that_samba_ended_are_named() -> None:
     script = Script(samba=True)
     world = World(script, ann(), bob("10.0.0.1"), bob())
     world.whole_connection = {"bob"}
-    (ended,) = await script.manager().close_sessions([ann()])
+    assert [names(others) for others in await script.manager().bystanders([ann()])] == [["bob"]]
+    (ended,) = await script.manager().close_sessions([ann()], with_others=True)
     assert ended.error is None
     assert ended.note is not None
     assert "bob" in ended.note
+    assert names(ended.others) == ["bob"]
+
+
+async def test_a_target_with_bystanders_is_left_alone_without_consent() -> None:
+    script = Script(samba=True)
+    cleo = SessionInfo("10.0.0.1", "cleo", 3)
+    dave = SessionInfo("10.0.0.4", "dave", 0)
+    world = World(script, ann("10.0.0.1"), cleo, dave)
+    alone, ended = await script.manager().close_sessions([ann("10.0.0.1"), dave])
+    assert alone.error is not None
+    assert alone.error.code == 170
+    assert "cleo (3 open files)" in alone.error.message
+    assert "--with-others" in (alone.error.hint or "")
+    assert alone.others == [cleo]
+    assert (ended.error, ended.others) == (None, [])
+    assert names(world.entries) == ["ann", "cleo"]
+    assert [order.user_name for order in script.orders] == ["dave"]
+
+
+async def test_consent_is_to_those_who_were_named() -> None:
+    script = Script(samba=True)
+    cleo, late = SessionInfo("10.0.0.1", "cleo"), SessionInfo("10.0.0.1", "late")
+    world = World(script, ann("10.0.0.1"), cleo)
+    (others,) = await script.manager().bystanders([ann("10.0.0.1")])
+    # Between the plan and the orders somebody else has come.
+    world.entries.append(late)
+    (alone,) = await script.manager().close_sessions([ann("10.0.0.1")], with_others=others)
+    assert alone.error is not None
+    assert alone.error.code == 170
+    world.entries.remove(late)
+    (ended,) = await script.manager().close_sessions([ann("10.0.0.1")], with_others=others)
+    assert ended.error is None
+
+
+async def test_all_of_a_client_have_no_bystanders() -> None:
+    script = Script(samba=True)
+    world = World(script, ann("10.0.0.1"), bob("10.0.0.1"), bob())
+    everyone = (await script.manager().sessions(client="10.0.0.1")).entries
+    assert await script.manager().bystanders(everyone) == [[], []]
+    outcome = await script.manager().close_sessions(everyone)
+    assert [ended.error for ended in outcome] == [None, None]
+    assert names(world.entries) == ["bob"]
+
+
+async def test_our_own_connection_carries_nobody_else() -> None:
+    script = Script(samba=True)
+    World(script, admin("10.0.0.9"), ann("10.0.0.9"))
+    (ended,) = await script.manager().close_sessions([ann("10.0.0.9")])
+    assert ended.error is None
+    # A second session of ours may be anywhere.
+    script = Script(samba=True)
+    World(script, admin("10.0.0.9"), admin("10.0.0.9"), ann("10.0.0.9"))
+    (alone,) = await script.manager().close_sessions([ann("10.0.0.9")])
+    assert names(alone.others) == ["admin"]
+
+
+async def test_who_differs_in_letter_case_alone_goes_along_on_any_server() -> None:
+    script = Script()
+    other = SessionInfo(r"\\10.0.0.1", "ANN", 2)
+    World(script, ann(), other)
+    (alone,) = await script.manager().close_sessions([ann()])
+    assert alone.error is not None
+    assert alone.error.code == 170
+    assert "ANN (2 open files)" in alone.error.message
+    (ended,) = await script.manager().close_sessions([ann()], with_others=True)
+    assert (ended.error, ended.others) == (None, [other])
+
+
+async def test_sharp_s_is_another_user_than_ss() -> None:
+    script = Script()
+    one, two = SessionInfo(r"\\10.0.0.1", "strasse"), SessionInfo(r"\\10.0.0.1", "straße")
+    world = World(script, one, two)
+    (ended,) = await script.manager().close_sessions([two])
+    assert ended.error is None
+    assert world.entries == [one]
+    assert [order.user_name for order in script.orders] == ["straße"]
+    (gone,) = await script.manager().close_sessions([two])
+    assert gone.error is not None
+    assert gone.error.code == 2312
 
 
 async def test_a_lost_answer_is_looked_up_and_the_order_not_repeated() -> None:

@@ -115,7 +115,10 @@ class BlockingManager:
         done: Callable[[Ended], None] | None = None,
     ) -> list[Ended]:
         """As `Manager.close_sessions`; `done` is called in the thread that the connection lives in."""
-        return self._background.run(self._manager.close_sessions(sessions, with_others=with_others, done=done))
+        options: dict[str, Any] = {"with_others": with_others} if with_others else {}
+        if done is not None:
+            options["done"] = done
+        return self._background.run(self._manager.close_sessions(sessions, **options))
 
     def connections(self, qualifier: str) -> list[ConnectionInfo]:
         return self._background.run(self._manager.connections(qualifier))

@@ -325,21 +325,15 @@ def end_sessions(call: Call, selection: Selection, *, with_others: bool) -> int 
             _emit_ended(call, found, [])
         return None
     if ended is None:
-        agreed = _consent(selection, plan, with_others)
+        # Who was named has been agreed to, and nobody who has come since.
+        agreed: Consent = with_others or plan.bystanders
         if call.answer is not True:
             if not ask_about(call, plan, named=selection.named):
                 return output.EXIT_ERROR
         elif not ask_about_others(call, plan):
             agreed = False
-        ended = asyncio.run(_end(call, found, agreed))
+        found, ended = asyncio.run(_end(call, selection, plan, agreed))
     return report_ended(call, found, ended)
-
-
-def _consent(selection: Selection, plan: EndPlan, with_others: bool) -> Consent:
-    """Who may go along once a person has agreed to the plan, or where nobody would: they who were named."""
-    if with_others or (selection.is_whole_client and not plan.bystanders):
-        return True
-    return plan.bystanders
 
 
 async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: Consent) -> list[Ended]:
@@ -392,14 +386,19 @@ async def _end_unasked(call: Call, selection: Selection, with_others: bool) -> t
             at_once = quiet and not unanswered and call.answer is None
         if not found.entries or not at_once:
             return plan, None
-        agreed = False if unanswered else _consent(selection, plan, with_others)
-        return plan, await _end_with(manager, call, found, agreed)
+        return plan, await _end_with(manager, call, found, with_others)
 
 
-async def _end(call: Call, found: Sessions, with_others: Consent) -> list[Ended]:
+async def _end(call: Call, selection: Selection, plan: EndPlan, with_others: Consent) -> tuple[Sessions, list[Ended]]:
     # A person has been thinking since the list was made: a new connection, with all of its time.
     async with call.manager(long_work=True) as manager:
-        return await _end_with(manager, call, found, with_others)
+        found = plan.found
+        if selection.is_whole_client and not plan.bystanders:
+            # Of a whole client those are meant too who have come since.
+            found = await selection.of(manager)
+            if not found.entries:
+                found = plan.found
+        return found, await _end_with(manager, call, found, with_others)
 
 
 def _whose(entry: SessionInfo) -> str:
