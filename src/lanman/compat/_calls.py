@@ -94,7 +94,7 @@ def _filter_sessions(answer: rpc.NetrSessionEnumResponse, client: str | None, us
     """Apply the filters that smbd ignores, with the errors of a server that knows them."""
     clients = None if client is None else frozenset({canonical_client(client)})
     of_client = select_sessions(answer.entries or [], clients, None)
-    found = select_sessions(of_client, None, user)
+    found = select_sessions(of_client, None, user, patterns=False)
     answer.entries, answer.total_entries = found, len(found)
     if not found:
         # As a Windows tells them apart: nobody from there at all, or not this user.
@@ -129,7 +129,7 @@ def session_del(server: str | None, client: str | None, user: str | None) -> int
         if answer.status:
             return answer.status
         clients = None if client is None else frozenset({canonical_client(client)})
-        found = select_sessions(answer.entries or [], clients, user)
+        found = select_sessions(answer.entries or [], clients, user, patterns=False)
         if not found:
             return codes.NERR_ClientNameNotFound
         errors = [ended.error for ended in manager.close_sessions(found) if ended.error is not None]
