@@ -189,8 +189,8 @@ def _close_and_report(call: Call, server: str | None, entries: list[FileInfo]) -
     fates: list[LanmanError | None] = []
     try:
         server = asyncio.run(_close(call, entries, fates))
-    except (KeyboardInterrupt, LanmanError) as error:
-        if fates or isinstance(error, KeyboardInterrupt):
+    except (KeyboardInterrupt, LanmanError) as broken_off:
+        if fates or isinstance(broken_off, KeyboardInterrupt):
             _report_broken_off(call, server, entries, fates)
         raise
     if call.format is not Format.TABLE:
