@@ -6,7 +6,7 @@ or the next, never a part; a writer that is killed leaves the old file, or the n
 starts from what the first one left.
 
 The file and its lock have mode 0600 from the start. Where root changes the file of a Server that runs as somebody else,
-it stays that user's.
+it stays that user's; how it is found and opened, so that this user cannot make it another, is `net.place`'s.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
+from lanman.net.place import Directory, place_of
 
 # How long to wait for another writer; a change takes milliseconds, so somebody is stuck.
 LOCK_TIMEOUT: Final = 10.0
@@ -63,13 +64,21 @@ class AtomicFile:
         """What is in the file; None where there is none. Raises AccessDenied, or LanmanError for one that cannot be
         read or is far too large."""
         try:
-            with open(self.path, "rb") as file:
-                status = os.fstat(file.fileno())
-                data = file.read(MAX_SIZE + 1)
+            with place_of(self.path) as (folder, name):
+                return self._read(folder, name)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._failed("read", error) from error
+
+    def _read(self, folder: Directory, name: str) -> Content | None:
+        try:
+            descriptor = folder.open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with _closing(descriptor), open(descriptor, "rb", closefd=False) as file:
+            status = os.fstat(descriptor)
+            data = file.read(MAX_SIZE + 1)
         if len(data) > MAX_SIZE:
             raise LanmanError(
                 f"{self.path}: far too large to hold {self._what}: more than {MAX_SIZE} octets",
@@ -83,44 +92,57 @@ class AtomicFile:
         When `change` raises, nothing is altered. Raises AccessDenied, or LanmanError when it cannot be written or
         another writer does not come to an end.
         """
-        # The file may be a symbolic link: it is its target that is replaced, and the lock belongs beside that.
-        target = Path(os.path.realpath(self.path))
-        with self._locked(target):
-            before = self.read()
+        with self._place() as (folder, name), self._locked(folder, name):
+            try:
+                before = self._read(folder, name)
+            except OSError as error:
+                raise self._failed("read", error) from error
             data = change(before)
             if before is None or data != before.data:
                 try:
-                    _replace(target, data)
+                    _replace(folder, name, data)
                 except OSError as error:
                     raise self._failed("written", error) from error
 
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[tuple[Directory, str]]:
+        """Where the file is. It may be a symbolic link: it is its target that is replaced, and the lock belongs beside
+        that."""
+        with contextlib.ExitStack() as stack:
+            try:
+                found = stack.enter_context(place_of(self.path, make=True))
+            except OSError as error:
+                raise self._failed("written", error) from error
+            yield found
+
     def _failed(self, verb: str, error: OSError) -> LanmanError:
+        if isinstance(error, AccessDenied):  # by a rule of ours, which names the folder or file and the remedy
+            return AccessDenied(error.message, hint=error.hint)
         message = f"{self.path}: the {self._what} cannot be {verb}: {error.strerror}"
         if isinstance(error, PermissionError):
             return AccessDenied(message)
         return LanmanError(message, code=codes.NERR_InternalError)
 
     @contextlib.contextmanager
-    def _locked(self, target: Path) -> Iterator[None]:
-        """Hold the writers' lock of `target`; it is the system's, so it goes with the process that held it."""
+    def _locked(self, folder: Directory, name: str) -> Iterator[None]:
+        """Hold the writers' lock; it is the system's, so it goes with the process that held it."""
         try:
-            descriptor = _open_lock(target)
+            descriptor = folder.open(f"{name}.lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise self._failed("written", error) from error
-        try:
+        # Closing gives the lock up. The file stays: if it were removed, two writers could lock two different files.
+        with _closing(descriptor):
             deadline = time.monotonic() + LOCK_TIMEOUT
             while not self._lock(descriptor):
                 if time.monotonic() >= deadline:
                     raise LanmanError(
-                        f"{target}: another process has been changing the {self._what} for {LOCK_TIMEOUT:.0f} seconds",
+                        f"{self.path}: another process has been changing the {self._what} for "
+                        f"{LOCK_TIMEOUT:.0f} seconds",
                         code=codes.ERROR_LOCK_VIOLATION,
-                        hint=f"see who holds {target}.lock",
+                        hint=f"see who holds {folder.path / name}.lock",
                     )
                 time.sleep(_LOCK_POLL)
             yield
-        finally:
-            # Closing gives the lock up. The file stays: if it were removed, two writers could lock two different files.
-            os.close(descriptor)
 
     def _lock(self, descriptor: int) -> bool:
         try:
@@ -133,55 +155,34 @@ def _identity(status: os.stat_result) -> Identity:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev, status.st_mode
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """Put `data` in the place of `target`, whatever happens meanwhile. The caller holds the lock."""
+@contextlib.contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(folder: Directory, name: str, data: bytes) -> None:
+    """Put `data` in the place of a file, whatever happens meanwhile. The caller holds the lock."""
     # One name is enough under the lock, and what a killed writer left behind is found again by it.
-    new = target.with_name(f"{target.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    new = f"{name}.new"
+    folder.unlink(new)
+    before = folder.stat(name)
+    descriptor = folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with open(descriptor, "wb") as file:
-            _keep_owner(descriptor, target)
+            if before is not None:
+                folder.give_to_owner(descriptor, (before.st_uid, before.st_gid))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(new, target)
+        folder.replace(new, name)
     except BaseException:
-        new.unlink(missing_ok=True)
+        folder.unlink(new)
         raise
-    _sync_directory(target.parent)
-
-
-def _keep_owner(descriptor: int, target: Path) -> None:
-    """What root creates belongs to whom the file, or else its directory, belongs."""
-    if sys.platform != "win32" and os.geteuid() == 0:
-        try:
-            owner = os.stat(target)
-        except FileNotFoundError:
-            owner = os.stat(target.parent)
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def _sync_directory(directory: Path) -> None:
-    # Without this the rename itself may be lost with the power. Windows has no such call and orders by itself.
-    if sys.platform != "win32":
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _open_lock(target: Path) -> int:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(target.with_name(f"{target.name}.lock"), flags, 0o600)
-    try:
-        _keep_owner(descriptor, target)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    # Without this the rename itself may be lost with the power.
+    folder.sync()
 
 
 if sys.platform == "win32":

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lanman.errors import LanmanError
+from lanman.errors import AccessDenied, LanmanError
+from lanman.net.place import read_file
 from lanman.service import SESSION_LIMITS
 
 SESSIONS_HINT: Final = "a number from 0 (no limit) to 2147483647, or " + ", ".join(
@@ -214,6 +215,9 @@ SETTABLE: Final = frozenset({"comment", "hidden", "autodisconnect", "max_session
 
 MAX_SHARE_NAME: Final = 80
 
+# Far more than the configuration of a hundred thousand shares takes, in bytes.
+MAX_SIZE: Final = 64 * 1024 * 1024
+
 _NULL_SESSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "pipes": _list,
     "shares": _list,
@@ -293,12 +297,18 @@ def parse_share(name: str, values: Mapping[str, Any]) -> ShareConfiguration:
     return share
 
 
-def read_configuration(path: Path) -> Configuration:
-    """The configuration in a file; the defaults where there is none. Raises ConfigurationError."""
+def read_configuration(path: Path, *, named: bool = False) -> Configuration:
+    """The configuration in a file; the defaults where there is none. One that somebody has `named` may lie anywhere;
+    the home's own is found as `net.place` says. Raises ConfigurationError, and AccessDenied as `net.place` does."""
     try:
-        text = path.read_text(encoding="utf-8")
+        found = (path.read_bytes(), None) if named else read_file(path, MAX_SIZE)
+        if found is None:
+            return Configuration()
+        text = found[0].decode("utf-8")
     except FileNotFoundError:
         return Configuration()
+    except AccessDenied:
+        raise
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except OSError as error:

@@ -91,7 +91,6 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. What an earlier Server left there is removed: the home's lock says that it is gone."""
-        self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             bind_unix(listener, self._path)

@@ -1,7 +1,8 @@
 """The home of a Server: the folder that holds its accounts, its configuration, its control socket and its lock.
 
 Who may enter the folder may end sessions and read password hashes, so it is made with mode 0700. The lock is taken
-before anything else is touched; the kernel lets go of it when the process ends, however it ends.
+before anything else is touched; the kernel lets go of it when the process ends, however it ends. Whose the folder and
+those above it may be, and how its files are opened, `net.place` says.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
+from lanman.net.place import Directory, directory
 
 SYSTEM_HOME: Final = Path("/var/lib/lanman")
 SYSTEM_RUN: Final = Path("/run/lanman")
@@ -56,18 +58,43 @@ class Home:
     def __repr__(self) -> str:
         return f"Home({str(self.path)!r})"
 
+    @contextmanager
+    def opened(self, *, make: bool = False) -> Iterator[Directory]:
+        """The folder by its handle; with `make` it is made, and nobody but its owner gets in any more. Raises
+        AccessDenied or HomeError, naming the folder."""
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(directory(self.path, make=make))
+                if make and os.name == "posix" and folder.mode & 0o077 and os.geteuid() in (0, folder.owner[0]):
+                    # It holds password hashes: nobody else has any business in it.
+                    with folder.readable() as handle:
+                        os.fchmod(handle, 0o700)
+            except AccessDenied:
+                raise
+            except PermissionError as error:
+                raise AccessDenied(
+                    f"{self.path}: {error.strerror}", hint="Choose another folder with --home."
+                ) from None
+            except OSError as error:
+                raise HomeError(f"{self.path}: {error.strerror}") from None
+            yield folder
+
     def prepare(self) -> None:
         """Make the folder, mode 0700. Raises AccessDenied or HomeError, naming the folder."""
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = self.path.stat()
-        except PermissionError as error:
-            raise AccessDenied(f"{self.path}: {error.strerror}", hint="Choose another folder with --home.") from None
-        except OSError as error:
-            raise HomeError(f"{self.path}: {error.strerror}") from None
-        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077:
-            # It holds password hashes: nobody else has any business in it.
-            self.path.chmod(0o700)
+        with self.opened(make=True):
+            pass
+
+    def open_file(self, name: str, flags: int) -> int:
+        """Open a file of the home, mode 0600 if it is made, never over a link. Raises as `opened`."""
+        with self.opened() as folder:
+            try:
+                return folder.open(name, flags)
+            except AccessDenied:
+                raise
+            except PermissionError as error:
+                raise AccessDenied(f"{self.path / name}: {error.strerror}") from None
+            except OSError as error:
+                raise HomeError(f"{self.path / name}: {error.strerror}", hint="Remove it.") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -75,10 +102,7 @@ class Home:
         import fcntl  # there is none on Windows, where a client may still ask for client_homes()
 
         self.prepare()
-        try:
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise AccessDenied(f"{self.path}: {error.strerror}", hint="Choose another folder with --home.") from None
+        handle = self.open_file("lock", os.O_RDWR | os.O_CREAT)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,11 +149,18 @@ def client_homes(explicit: str | None = None, environ: Mapping[str, str] = os.en
 
 
 def bind_unix(listener: socket.socket, path: Path) -> None:
-    """Bind to `path` with mode 0600, however long the path is. The file must not exist."""
-    with _reachable(path) as address:
-        listener.bind(address)
-        # Nobody gets in before listen(), so there is no moment in which the mode is too wide.
-        os.chmod(address, 0o600)
+    """Bind to `path` with mode 0600, however long the path is, in place of what an earlier Server has left there.
+    Raises OSError, and AccessDenied for a folder in which others decide."""
+    with directory(path.parent) as folder:
+        folder.unlink(path.name)
+        with _short(folder, path.name) as address:
+            if sys.platform == "linux":
+                # unix(7) gives the name the mode of the socket itself, so that it is never wider.
+                os.fchmod(listener.fileno(), 0o600)
+            listener.bind(address)
+            if sys.platform != "linux":
+                # Nobody gets in before listen(), so there is no moment in which the mode is too wide.
+                os.chmod(address, 0o600)
 
 
 def connect_unix(client: socket.socket, path: Path) -> None:
@@ -146,18 +177,26 @@ def _reachable(path: Path) -> Iterator[str]:
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if os.path.isdir(f"/proc/self/fd/{folder}"):
-            yield f"/proc/self/fd/{folder}/{path.name}"
-            return
-        # No /proc (macOS): the folder is made the current one for as long as the system call takes.
-        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fchdir(folder)
-            try:
-                yield path.name
-            finally:
-                os.fchdir(here)
-        finally:
-            os.close(here)
+        with _short(Directory(path.parent, folder), path.name) as address:
+            yield address
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _short(folder: Directory, name: str) -> Iterator[str]:
+    """An address for a name in a directory that is open, good while the context lasts."""
+    if os.path.isdir(f"/proc/self/fd/{folder.descriptor}"):
+        yield f"/proc/self/fd/{folder.descriptor}/{name}"
+        return
+    # No /proc (macOS): the folder is made the current one for as long as the system call takes.
+    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with folder.readable() as handle:
+            os.fchdir(handle)
+            try:
+                yield name
+            finally:
+                os.fchdir(here)
+    finally:
+        os.close(here)

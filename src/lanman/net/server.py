@@ -37,7 +37,7 @@ from lanman.net.control import ControlServer
 from lanman.net.disk import Disk
 from lanman.net.disk.find import find_folder
 from lanman.net.home import Home
-from lanman.net.privileges import become
+from lanman.net.privileges import become, user_to_become
 from lanman.net.state import StateFile
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder, KeepSettings, KeepShare
@@ -137,12 +137,13 @@ class SmbServer:
     async def start(self) -> None:
         """Take the home, bind, listen. Raises LanmanError with a sentence that names what is in the way."""
         self._loop = asyncio.get_running_loop()
+        user = user_to_become(self.configuration.user, self.home)
         self._exit.enter_context(self.home.locked())
         try:
             listeners = self._bind()
             for listener in listeners:
                 self._exit.callback(listener.close)
-            become(self.configuration.user, self.home)
+            become(user, self.home, kerberos=bool(self.configuration.keytab))
             self._state.forget(self._said_now)
             self._configure(self._base)
             self.service.listen(audit.listener(self._loop.time))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "Server"
 LOG_NAME: Final = "server.log"
+# As much as is read of what a Server that did not start has said, in bytes.
+MAX_SAID: Final = 1024 * 1024
 
 # How often a Server that is starting or stopping is looked at, in seconds.
 POLL: Final = 0.05
@@ -136,7 +138,7 @@ def configured(
     if config_file is not None and not path.exists():
         raise LanmanError(f"{path}: there is no such configuration file", code=codes.ERROR_FILE_NOT_FOUND)
     return with_options(
-        read_configuration(path),
+        read_configuration(path, named=config_file is not None),
         listen=listen or None,
         port=call.given_port,
         max_sessions=max_sessions,
@@ -253,7 +255,7 @@ def start_service(call: Call, home: Home, words: Sequence[str]) -> None:
             hint="`lanman stop server` stops it.",
         )
     _progress(call, codes.message_text(3522, SERVICE))
-    with open(home.path / LOG_NAME, "ab", opener=_private) as log:
+    with open(home.open_file(LOG_NAME, os.O_RDWR | os.O_APPEND | os.O_CREAT), "ab") as log:
         said_before = log.tell()
         process = child.start(
             "serve",
@@ -283,20 +285,17 @@ def _progress(call: Call, *lines: str) -> None:
         output.complain(lines)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _not_started(home: Home, said_before: int) -> LanmanError:
     """3523, and what the Server itself said about it."""
-    log = home.path / LOG_NAME
-    said = log.read_bytes()[said_before:].decode("utf-8", "replace")
+    with open(home.open_file(LOG_NAME, os.O_RDONLY), "rb") as log:
+        log.seek(said_before)
+        said = log.read(MAX_SAID).decode("utf-8", "replace")
     lines = [line for line in said.splitlines() if line and not line.startswith("More help is available")]
     return LanmanError(
         codes.message_text(3523, SERVICE),
         code=3523,
         # Its last line names the thing and the remedy.
-        hint=lines[-1] if lines else f"See {log}.",
+        hint=lines[-1] if lines else f"See {home.path / LOG_NAME}.",
     )
 
 
