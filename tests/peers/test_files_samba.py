@@ -206,3 +206,22 @@ async def test_a_time_that_was_set_stays(tools: Tools, folder: Path, tmp_path: P
     said = await smb(tools, "ann", f'lcd {tmp_path}; put x; utimes x -1 -1 "1980:01:01-00:00:00" -1; allinfo x')
     assert "NT_STATUS" not in said, said
     assert re.search(r"write_time: +Tue Jan +1 00:00:00 1980", said), said
+
+
+async def test_what_cannot_be_read_is_listed_and_deleted(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("secret")
+    (folder / "d").mkdir()
+    (folder / "d" / "dangling").symlink_to("nowhere")
+    (folder / "d" / "leaving").symlink_to(tmp_path / "outside")
+    os.mkfifo(folder / "d" / "fifo")
+    (folder / "file").write_text("inside")
+    (folder / "d" / "inside").symlink_to(folder / "file")
+    said = await smb(tools, "ann", f"lcd {tmp_path}; cd d; ls; get inside; rename dangling lost")
+    assert "NT_STATUS" not in said, said
+    assert all(name in said for name in ("dangling", "leaving", "fifo"))
+    assert (tmp_path / "inside").read_text() == "inside"
+    said = await smb(tools, "ann", f"lcd {tmp_path}; cd d; get leaving")
+    assert "NT_STATUS_ACCESS_DENIED" in said
+    assert "NT_STATUS" not in (said := await smb(tools, "ann", "deltree d; ls")), said
+    assert os.listdir(folder) == ["file"]
+    assert (tmp_path / "outside").read_text() == "secret"

@@ -498,3 +498,66 @@ def test_attributes_alone_set_no_time(world: DiskWorld) -> None:
     assert ann.set(file_id, BASIC, struct.pack("<QQQQI4x", 0, 0, 0, 0, HIDDEN)) == "STATUS_SUCCESS"
     change(ann, file_id, "write")
     assert times(ann, file_id)[WRITTEN] > YEAR_1980
+
+
+# --- links and what is no file
+
+
+def test_what_cannot_be_read_is_listed_and_deleted(world: DiskWorld) -> None:
+    """It would keep its folder from ever going."""
+    outside = world.folder.parent / "outside"
+    outside.write_bytes(b"secret")
+    folder = world.folder / "d"
+    folder.mkdir()
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "leaving").symlink_to(outside)
+    os.mkfifo(folder / "fifo")
+    ann = world.user()
+    for name in ("d\\dangling", "d\\leaving", "d\\fifo"):
+        assert ann.status(name, access=READ) == "STATUS_ACCESS_DENIED"
+        assert ann.status(name, access=WRITE, disposition=FILE_OVERWRITE_IF) == "STATUS_ACCESS_DENIED"
+        opened = ann.opened(name, access=FILE_READ_ATTRIBUTES)
+        assert opened.end_of_file == 0
+        ann.shut(bytes(opened.file_id))
+        file_id = ann.open(name, access=DELETE)
+        assert ann.set(file_id, RENAME, rename(f"{name}2")) == "STATUS_SUCCESS"
+        ann.shut(file_id)
+        ann.shut(ann.open(f"{name}2", access=DELETE, options=FILE_DELETE_ON_CLOSE))
+    ann.shut(ann.open("d", access=DELETE, options=FILE_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE))
+    assert list(world.folder.iterdir()) == []
+    assert outside.read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("way", ["disposition", "delete on close"])
+@pytest.mark.parametrize("last", ["link", "file"])
+def test_deleting_a_link_leaves_the_file(world: DiskWorld, way: str, last: str) -> None:
+    """Whoever closes last; and the file goes by its own name, whoever has it open by the link."""
+    (world.folder / "file").write_bytes(b"x")
+    (world.folder / "file").chmod(0o644)
+    (world.folder / "link").symlink_to("file")
+    ann, bob = world.user(), world.user("bob")
+    other = bob.open("file")
+    options = FILE_DELETE_ON_CLOSE if way == "delete on close" else 0
+    link = ann.open("link", access=DELETE, options=options)
+    if way == "disposition":
+        assert ann.set(link, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+    if last == "link":
+        bob.shut(other)
+    ann.shut(link)
+    if last == "file":
+        assert bob.status("file", access=READ) == "STATUS_SUCCESS", "it is not to go"
+        bob.shut(other)
+    assert [each.name for each in world.folder.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("last", ["link", "file"])
+def test_deleting_a_file_leaves_its_link(world: DiskWorld, last: str) -> None:
+    (world.folder / "file").write_bytes(b"x")
+    (world.folder / "link").symlink_to("file")
+    ann = world.user()
+    link, file_id = ann.open("link", access=READ), ann.open("file")
+    assert ann.set(file_id, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+    for each in (file_id, link) if last == "link" else (link, file_id):
+        ann.shut(each)
+    assert [each.name for each in world.folder.iterdir()] == ["link"]
+    assert ann.status("file") == "STATUS_OBJECT_NAME_NOT_FOUND"

@@ -143,7 +143,8 @@ class FileStat:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What an OpenFile has got. `path` is spelt as the disk has it; `access` is what the handle can do, `maximal` what
-    its owner may do with the contents (only if that was asked for)."""
+    its owner may do with the contents (only if that was asked for). `by_link`: the name is that of a link, which a
+    delete or rename means, and `stat` tells of what the link leads to."""
 
     handle: int
     stat: FileStat
@@ -151,6 +152,7 @@ class Opened:
     created: bool
     access: Access
     maximal: Access = Access.NONE
+    by_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class OpenFile(Effect[Opened]):
     Names are looked for as they are spelt, then without regard to case; a new one is spelt as asked for. Fails with
     OBJECT_NAME_NOT_FOUND (only the last name is missing), OBJECT_PATH_NOT_FOUND (one before it is),
     OBJECT_NAME_COLLISION, OBJECT_NAME_INVALID, FILE_IS_A_DIRECTORY, NOT_A_DIRECTORY; ACCESS_DENIED for what the process
-    may not do and, alike, for links that leave the share or lead nowhere, FIFOs, sockets and devices.
+    may not do and, alike, for the contents of links that leave the share or lead nowhere, FIFOs, sockets and devices,
+    and for whatever lies behind such a link. Those are opened with Access.NONE alone, to be renamed or deleted.
     """
 
     root: str
@@ -337,7 +340,8 @@ class ListDirectory(Effect[Listing]):
     As many come as fit into about `size` octets, 100 and twice its length for each name, at least one if there is one.
     `wanted`, a pure function of the name, chooses; it runs in a thread. One request looks at a bounded number of names,
     so that a Listing may be empty and not the last: ask again. What the taker cannot use it keeps; there is no way back
-    but `restart`. FIFOs, sockets, devices and links that leave the share or lead nowhere are not listed.
+    but `restart`. FIFOs, sockets, devices and links that leave the share or lead nowhere are listed as files of no
+    size.
     """
 
     handle: int

@@ -166,12 +166,13 @@ def _default(facts: Facts) -> int:
 
 
 def _is_unwritable(facts: Facts) -> bool:
-    return not stat.S_ISDIR(facts.mode) and not facts.mode & _WRITERS
+    return stat.S_ISREG(facts.mode) and not facts.mode & _WRITERS
 
 
 def file_stat(facts: Facts, kept: Kept | None, name: bytes) -> FileStat:
     """What a client is told. `name` is the last one of the path, b"" of a share's folder itself."""
     directory = stat.S_ISDIR(facts.mode)
+    sized = stat.S_ISREG(facts.mode)
     kept = kept or _NOTHING_KEPT
     decided = kept.set_on(name)
     attributes = decided if kept.attributes is not None else _default(facts)
@@ -186,8 +187,8 @@ def file_stat(facts: Facts, kept: Kept | None, name: bytes) -> FileStat:
         volume=facts.device,
         file_id=facts.inode,
         directory=directory,
-        size=0 if directory else facts.size,
-        allocation=0 if directory else facts.blocks * 512,
+        size=facts.size if sized else 0,
+        allocation=facts.blocks * 512 if sized else 0,
         creation_time=kept.creation_time or filetime(born),
         last_access_time=filetime(facts.accessed),
         last_write_time=filetime(facts.written),

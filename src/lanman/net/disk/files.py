@@ -1,7 +1,8 @@
 """What is open on the disks of the shares, and every effect on it. Each method is run in a thread of the pool.
 
 A file is first named (O_PATH), then looked at, and only then opened by that very handle through /proc: nothing that is
-not a file or directory is ever opened, and nothing can be put in its place in between.
+not a file or directory is ever opened, and nothing can be put in its place in between. What is neither (a `node`: a
+link that leads nowhere or out, a FIFO, a socket, a device) stays named: it can be deleted and renamed, and no more.
 
 A handle remembers the directory and the name by which it was found, the directory as a handle too: a delete or rename
 means that name in that directory, wherever both have gone meanwhile, and only if it is still the same file.
@@ -109,6 +110,7 @@ class Handle:
     descriptor: int
     access: Access
     directory: bool
+    node: bool  # neither a file nor a directory: it is never opened
     place: _Place | None  # None: the share's folder itself
     named: bool = False  # not flushed since it was created
     keeps_accessed: bool = False  # times that stay as they are whatever this handle does
@@ -291,12 +293,19 @@ class Files:
     def _open_existing(self, folder: Folder, found: Found, effect: effects.OpenFile) -> Opened:
         assert found.there is not None
         directory = stat.S_ISDIR(found.there.mode)
+        node = not is_shareable(found.there.mode)
+        if node and effect.access:
+            raise Refused(codes.STATUS_ACCESS_DENIED)
         if effect.disposition == effects.FILE_CREATE:
             raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
         if directory and (effect.kind is Kind.FILE or effect.disposition in _OVERWRITING):
             raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
         if not directory and effect.kind is Kind.DIRECTORY:
             raise Refused(codes.STATUS_NOT_A_DIRECTORY)
+        if node:
+            if effect.disposition in _OVERWRITING:
+                raise Refused(codes.STATUS_ACCESS_DENIED)
+            return self._register(folder, found, found.take_descriptor(), Access.NONE, effect, created=False)
         access, descriptor = _reopen(found, effect.access, effect.maximum_allowed, directory)
         return self._register(folder, found, descriptor, access, effect, created=False)
 
@@ -338,20 +347,23 @@ class Files:
     ) -> Opened:
         """A handle for what was opened; its descriptor is taken over, and closed if that fails."""
         try:
-            directory = stat.S_ISDIR((found.there or facts(descriptor)).mode)
-            maximal = _maximal(descriptor, directory) if effect.maximal else Access.NONE
+            mode = (found.there or facts(descriptor)).mode
+            directory, node = stat.S_ISDIR(mode), not is_shareable(mode)
+            maximal = _maximal(descriptor, directory) if effect.maximal and not node else Access.NONE
+            by_link = found.there is not None and found.there is not found.name_is
             result = self._stat(descriptor, found.path[-1] if found.path else b"")
             place = self._place(found) if found.path else None
         except BaseException:
             os.close(descriptor)
             raise
-        handle = Handle(next(self._numbers), folder, descriptor, access, directory, place, named=created)
+        handle = Handle(next(self._numbers), folder, descriptor, access, directory, node, place, named=created)
         self._handles[handle.number] = handle
-        return Opened(handle.number, result, wire_path(found.path), created, access, maximal)
+        return Opened(handle.number, result, wire_path(found.path), created, access, maximal, by_link)
 
     @staticmethod
     def _stat(descriptor: int, name: bytes) -> FileStat:
-        return attributes.file_stat(facts(descriptor), attributes.read_kept(descriptor), name)
+        now = facts(descriptor)
+        return attributes.file_stat(now, attributes.read_kept(descriptor) if is_shareable(now.mode) else None, name)
 
     def look_up(self, effect: effects.LookUp) -> FileStat:
         found = self._folder(effect.root).find(disk_path(effect.path))
@@ -364,6 +376,7 @@ class Files:
 
     def overwrite(self, effect: effects.OverwriteFile) -> FileStat:
         with self._using(effect.handle) as handle:
+            _insist_on_contents(handle)
             _truncate(handle, 0)
             if effect.allocation:
                 _set_aside(handle, effect.allocation)
@@ -442,6 +455,7 @@ class Files:
 
     def set(self, effect: effects.SetFile) -> FileStat:
         with self._using(effect.handle) as handle:
+            _insist_on_contents(handle)
             now = facts(handle.descriptor)
             if effect.allocation is not None or effect.end_of_file is not None:
                 _insist_on_file(handle)
@@ -514,6 +528,7 @@ class Files:
             _insist_on_place(handle)
             if handle.directory:
                 raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
+            _insist_on_contents(handle)
             target = disk_path(effect.target)
             with self._target(handle, target) as (parent, _):
                 existing = handle.folder.match(parent, target[-1])
@@ -619,17 +634,16 @@ class Files:
         try:
             if found.is_symlink():
                 path = (*(handle.place.path if handle.place is not None else ()), raw)
+                if not details:
+                    return Entry(name, None)
                 inside = handle.folder.inside(path)
-                if inside is None:
-                    return None
-                return Entry(name, attributes.file_stat(inside, None, raw) if details else None)
-            if not found.is_dir(follow_symlinks=False) and not found.is_file(follow_symlinks=False):
-                return None
-            if not details:
+                if inside is not None:
+                    return Entry(name, attributes.file_stat(inside, None, raw))
+            elif not details:
                 return Entry(name, None)
             there = facts(handle.descriptor, raw)
             if not is_shareable(there.mode):
-                return None  # it was, when the directory was read
+                return Entry(name, attributes.file_stat(there, None, raw))
             return Entry(name, attributes.file_stat(there, attributes.read_kept(handle.descriptor, raw), raw))
         except OSError:
             return None  # gone since, or in a directory that may be read and not entered
@@ -687,6 +701,11 @@ def _maximal(descriptor: int, directory: bool) -> Access:
 def _insist_on_file(handle: Handle) -> None:
     if handle.directory:
         raise Refused(codes.STATUS_INVALID_DEVICE_REQUEST)
+
+
+def _insist_on_contents(handle: Handle) -> None:
+    if handle.node:
+        raise Refused(codes.STATUS_ACCESS_DENIED)
 
 
 def _insist_on_place(handle: Handle) -> _Place:

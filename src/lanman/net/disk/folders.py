@@ -4,8 +4,14 @@ A path is never judged as text: it is a sequence of names that hold no separator
 the directory that the one before it led to. A directory that is swapped for a link while this goes on is a link when it
 is opened, or is still the directory.
 
-    openat2(RESOLVE_BENEATH)   the kernel follows links and refuses whatever leaves the folder, absolute links too
+    openat2(RESOLVE_BENEATH)   the kernel follows links and refuses whatever leaves the folder
     without it                 no link is followed at all
+
+To the kernel every absolute link leaves. One that begins with the path of the share's folder is written into the path
+instead, name by name, and the kernel is asked again: it has the last word whatever a link says.
+
+A link that leads nowhere or out, a FIFO, a socket, a device are a `node`: named, and never opened. It is listed as a
+file of no size, and can be deleted and renamed, or the folder that it is in could never go.
 
 Names are looked for as they are spelt, the whole path at once. Only if that fails it is walked name by name, and a name
 that is not there is looked for without regard to case among those that are. The names of directories that were searched
@@ -50,6 +56,9 @@ TRUSTED_FOR: Final = 2.0
 
 # A change this many nanoseconds ago may not show in the directory's time, which moves in ticks of the kernel's clock.
 _TICK: Final = 20_000_000
+
+# As many links as the kernel follows in one path.
+_MOST_LINKS: Final = 40
 
 _NAMES_KEPT: Final = 500_000
 _DIRECTORIES_KEPT: Final = 1000
@@ -212,19 +221,36 @@ class Folder:
     def _examine(self, root: int, found: Found) -> Found:
         try:
             found.there = found.name_is = facts(found.descriptor)
-            if stat.S_ISLNK(found.there.mode):
+            if stat.S_ISLNK(found.there.mode) and (followed := self._followed(root, found.path)) is not None:
                 os.close(found.take_descriptor())
-                found.descriptor = self._follow(root, found.path, 0)
-                found.there = facts(found.descriptor)
-                if (directory := _directory_of(found.descriptor)) is not None:
-                    self.guard.check_identity(directory)
-            self.guard.check(found.descriptor, found.there, root)
-            if not is_shareable(found.there.mode):
-                raise Refused(codes.STATUS_ACCESS_DENIED)
+                found.descriptor, found.there = followed
+            else:
+                self.guard.check(found.descriptor, found.there, root)
         except BaseException:
             found.close()
             raise
         return found
+
+    def _followed(self, root: int, path: tuple[bytes, ...]) -> tuple[int, Facts] | None:
+        """A handle of what a link leads to, and what that is; None if the link is all that there is for a client."""
+        try:
+            descriptor = self._follow(root, path, 0)
+        except (Refused, PermissionError):
+            return None
+        try:
+            there = facts(descriptor)
+            if (directory := _directory_of(descriptor)) is not None:
+                self.guard.check_identity(directory)
+            self.guard.check(descriptor, there, root)
+            if not is_shareable(there.mode):
+                raise Refused(codes.STATUS_ACCESS_DENIED)
+        except Refused:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor, there
 
     def _find_last(self, root: int, found: Found) -> None:
         """Name what is there by the last name of a path, if anything is."""
@@ -277,7 +303,7 @@ class Folder:
             try:
                 return _open_pieces(root, path), path
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EAGAIN):
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EAGAIN, errno.EXDEV):
                     raise _refusal(error) from None
         current = os.dup(root)
         real: list[bytes] = []
@@ -309,25 +335,62 @@ class Folder:
 
     def _follow(self, root: int, path: tuple[bytes, ...], flags: int) -> int:
         """Open what a link leads to, if the kernel says that it stays below the folder."""
+        names: tuple[bytes, ...] | None = path
         if not can_resolve_beneath() or not O_PATH:
-            raise Refused(codes.STATUS_ACCESS_DENIED)
+            names = None
         try:
-            return _open_pieces(root, path, flags)
+            for _ in range(_MOST_LINKS):
+                if names is None:
+                    break
+                try:
+                    return _open_pieces(root, names, flags)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                names = self._expand(root, names)
         except OSError as error:
             # A link that leads nowhere is refused like one that leads out: nothing outside makes a difference.
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.ELOOP, errno.EAGAIN):
-                raise Refused(codes.STATUS_ACCESS_DENIED) from None
-            raise
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.ELOOP, errno.EAGAIN):
+                raise
+        raise Refused(codes.STATUS_ACCESS_DENIED)
+
+    def _expand(self, root: int, path: tuple[bytes, ...]) -> tuple[bytes, ...] | None:
+        """A path with what its first link says in place of that link; None if there is none, or it leads out."""
+        current = os.dup(root)
+        try:
+            for index, name in enumerate(path):
+                if name == b"..":
+                    following = _open_pieces(root, path[: index + 1])
+                else:
+                    following = os.open(name, NAMING, dir_fd=current)
+                os.close(current)
+                current = following
+                if not stat.S_ISLNK(facts(current).mode):
+                    continue
+                said = os.readlink(b"", dir_fd=current)
+                inner = tuple(part for part in said.split(b"/") if part not in (b"", b"."))
+                if not said.startswith(b"/"):
+                    return (*path[:index], *inner, *path[index + 1 :])
+                for prefix in (os.fsencode(self.path), os.readlink(b"/proc/self/fd/%d" % root)):
+                    beginning = tuple(part for part in prefix.split(b"/") if part not in (b"", b"."))
+                    if inner[: len(beginning)] == beginning:
+                        return (*inner[len(beginning) :], *path[index + 1 :])
+                return None
+        finally:
+            os.close(current)
+        return None
 
     def inside(self, path: tuple[bytes, ...]) -> Facts | None:
-        """What a link leads to; None if it is not to be shared."""
+        """What a link leads to; None if the link is all that there is for a client."""
         try:
-            with self.opened() as root, closing(self._follow(root, path, 0)) as descriptor:
-                there = facts(descriptor)
-                self.guard.check(descriptor, there, root)
+            with self.opened() as root:
+                followed = self._followed(root, path)
         except (OSError, Refused):
             return None
-        return there if is_shareable(there.mode) else None
+        if followed is None:
+            return None
+        os.close(followed[0])
+        return followed[1]
 
 
 def _directory_of(descriptor: int) -> Identity | None:

@@ -9,7 +9,7 @@ The rules:
   They are refused by the type that the kernel gives for what is open (fstatfs(2)), wherever they are mounted. What is
   mounted below one of them is found from below as well: a path that leaves the device of the share's folder is followed
   upwards again.
-* A tmpfs is storage. Devices, FIFOs and sockets are refused by their file type (`is_shareable`), on any file system.
+* A tmpfs is storage. Devices, FIFOs and sockets are named and never opened (`is_shareable`), on any file system.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class Creating:
         protected = stat.set_attributes & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM)
         if read_only and (self.granted & WRITING or self.overwrites):
             return codes.STATUS_ACCESS_DENIED
-        if self.delete_on_close and stat.is_protected:
+        if self.delete_on_close and stat.is_protected and not self.opened.by_link:
             return codes.STATUS_CANNOT_DELETE
         if self.overwrites and stat.directory:
             return codes.STATUS_FILE_IS_A_DIRECTORY

@@ -136,6 +136,9 @@ class DiskOpen(WireOpen):
         self.share_access = message.share_access
         self.mode = message.create_options & _MODE
         self.delete_on_close = False
+        # A link in its place is what a delete means; the file that it leads to stays, with all who have it open.
+        self.by_link = disk.by_link
+        self.link_going = False
         self.oplock = Oplock(self)
         self.position = 0
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)
@@ -361,7 +364,7 @@ class DiskOpen(WireOpen):
             return Reply(codes.STATUS_ACCESS_DENIED)
 
         def then(stat: FileStat, now: float) -> Outcome:
-            going = self.state.delete_pending
+            going = self.link_going if self.by_link else self.state.delete_pending
             subject = info.Subject(stat, wire_name(self.path), self.access, self.mode, self.position, going)
             return _bounded(kind.pack(subject), message.output_buffer_length)
 
@@ -472,16 +475,22 @@ class DiskOpen(WireOpen):
         if not self.access & DELETE:
             return Reply(codes.STATUS_ACCESS_DENIED)
         if not info.read_flag(data):
-            self.state.delete_pending = False
+            if self.by_link:
+                self.link_going = False
+            else:
+                self.state.delete_pending = False
             return Reply(message=SetInfoResponse())
 
         def known(stat: FileStat, now: float) -> Outcome:
-            if stat.is_protected:
+            if stat.is_protected and not self.by_link:
                 return Reply(codes.STATUS_CANNOT_DELETE)
             return Perform(CheckDeletable(self.handle), deletable)
 
         def deletable(result: None, now: float) -> Outcome:
-            self.state.set_delete_pending(now)
+            if self.by_link:
+                self.link_going = True
+            else:
+                self.state.set_delete_pending(now)
             return Reply(message=SetInfoResponse())
 
         return Perform(QueryFile(self.handle), known)
@@ -622,7 +631,8 @@ class DiskOpen(WireOpen):
                     what = notify.names_change(self.directory)
                     watches = self.server.files.watches
                     watches.changed(self.root, self.path, notify.FILE_ACTION_REMOVED, what, then)
-                self.state.removed(then)
+                if not self.by_link:
+                    self.state.removed(then)
             self._closed = stat, status
             on_closed, self._on_closed = self._on_closed, None
             if on_closed is not None:

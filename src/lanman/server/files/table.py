@@ -183,13 +183,16 @@ class FileState:
         self._with_contents -= not is_stat_only(wire_open.access)
         self.files.left(wire_open)
         wire_open.oplock.release()
-        if wire_open.delete_on_close:
+        if wire_open.delete_on_close and not wire_open.by_link:
             self.set_delete_pending(now)
         for each in [each for each in self.waiting_locks if each.owner is wire_open]:
             del self.waiting_locks[each]
         if self.locks.release(wire_open):
             self.retry_locks(now)
-        deletes = self.delete_pending and not self.opens
+        if wire_open.by_link:
+            return wire_open.delete_on_close or wire_open.link_going
+        # Who came by a link has another name open, and takes that away alone.
+        deletes = self.delete_pending and all(each.by_link for each in self.opens)
         self.removing += deletes
         return deletes
 
