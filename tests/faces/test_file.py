@@ -160,3 +160,24 @@ def test_json_and_csv(command: Command) -> None:
         "id,path,user_name,num_locks,permissions\n1140850707,C:\\data\\projects\\plan.xlsx,mira.holt,0,1\n"
     )
     assert next(iter(json.loads(command("file 1140850707 --json").out)["files"][0])) == "id"
+
+
+@pytest.mark.parametrize("option", ["--path=", "--user=", "--user=EXAMPLE\\", "--client=", "/PATH:"])
+@pytest.mark.parametrize("rest", [[], ["/close", "/y"]])
+def test_an_empty_filter_is_refused(command: Command, option: str, rest: list[str]) -> None:
+    command.manager.opened = some_files()
+    result = command(["file", option, *rest])
+    assert (result.status, result.out) == (1, "")
+    assert "empty" in result.err
+    assert len(command.manager.opened) == 3
+
+
+def test_a_path_as_it_is_listed_closes_itself_alone(command: Command) -> None:
+    paths = [r"C:\data\[ab].txt", r"C:\data\a.txt", r"C:\data\b.txt", r"C:\data", r"C:\data\*.txt", r"C:\DATA\A.TXT"]
+    for typed in paths:
+        command.manager.opened = [FileInfo(id, 1, 0, path, "ann") for id, path in enumerate(paths, 1)]
+        assert command(["file", "--path", typed, "/close", "/y"]).status == 0
+        assert [entry.path for entry in command.manager.opened] == [path for path in paths if path != typed]
+    command.manager.opened = [FileInfo(id, 1, 0, path, "ann") for id, path in enumerate(paths, 1)]
+    assert command(["file", "--path", r"c:\data\*", "/close", "/y"]).status == 0
+    assert [entry.path for entry in command.manager.opened] == [r"C:\data"]

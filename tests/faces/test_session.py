@@ -391,3 +391,131 @@ def test_showing_and_ending_at_once_is_neither(command: Command) -> None:
     assert (result.status, result.out) == (1, "")
     assert "conflicting switches" in result.err
     assert len(command.manager.entries) == 4
+
+
+# --- what is selected is what is meant
+
+
+@pytest.mark.parametrize("option", ["--user=", "--user=EXAMPLE\\", "--user=@x", "/USER:", "--client=", "--client=\\\\"])
+@pytest.mark.parametrize("rest", [[], ["/delete", "/y"]])
+def test_an_empty_filter_is_refused(command: Command, option: str, rest: list[str]) -> None:
+    command.manager.entries = some_sessions()
+    result = command(["session", option, *rest])
+    assert (result.status, result.out) == (1, "")
+    assert "empty" in result.err
+    assert command.manager.opened_with == []
+    assert len(command.manager.entries) == 4
+
+
+def test_null_sessions_are_chosen_by_a_switch(command: Command) -> None:
+    command.manager.entries = some_sessions()
+    shown = json.loads(command("session --null-sessions --json").out)["sessions"]
+    assert [entry["client_name"] for entry in shown] == ["10.20.0.15"]
+    assert command("session --null-sessions --user ann").status == 1
+    assert command("session --null-sessions /delete /y").status == 0
+    assert [entry.user_name for entry in command.manager.entries] == ["mira.holt", "KIOSK07$", "jonas"]
+
+
+def test_a_name_as_it_is_shown_selects_itself(command: Command) -> None:
+    command.manager.entries = [
+        SessionInfo(r"\\PC7", "exe\u202egpj", 0),
+        SessionInfo(r"\\pc7", "[ab]", 0),
+        SessionInfo(r"\\pc7.", "a", 0),
+        SessionInfo("pc 7", "b*", 0),
+    ]
+    for option, clients in (
+        (["--user", r"exe\u202egpj"], [r"\\PC7"]),
+        (["--user", "exe\u202egpj"], [r"\\PC7"]),
+        (["--user", "[ab]"], [r"\\pc7"]),
+        (["--user", "b*"], ["pc 7"]),
+        (["--client", "pc7"], [r"\\pc7"]),
+        (["--client", "Pc7"], [r"\\PC7", r"\\pc7", r"\\pc7."]),
+        (["--client", "pc?7"], ["pc 7"]),
+        (["pc 7"], ["pc 7"]),
+        (["//PC7"], [r"\\PC7"]),
+    ):
+        shown = json.loads(command(["session", *option, "--json"]).out)["sessions"]
+        assert [entry["client_name"] for entry in shown] == clients, option
+
+
+# --- who goes along
+
+
+def a_terminal_server(command: Command) -> None:
+    command.manager.whole_connections = True
+    command.manager.entries = [
+        SessionInfo("10.0.0.1", "games", 0),
+        SessionInfo("10.0.0.1", "daemon", 2),
+        SessionInfo("10.0.0.1", "", 0),
+        SessionInfo("10.0.0.2", "games", 0),
+    ]
+
+
+OTHERS = (
+    "The server may end these sessions with them:\n\n"
+    "    \\\\10.0.0.1, daemon (open files: 2)\n    \\\\10.0.0.1, nobody (open files: 0)\n\n"
+    "Do you want to continue this operation? (Y/N) [N]: "
+)
+
+
+@pytest.mark.parametrize(("answers", "status", "left"), [("y\n", 0, 0), ("\n", 2, 4), ("n\n", 2, 4)])
+def test_who_goes_along_is_named_and_asked_about(command: Command, answers: str, status: int, left: int) -> None:
+    a_terminal_server(command)
+    result = command("session --user games /delete", answers)
+    assert result.status == status
+    assert result.out.startswith(
+        "These workstations have sessions on this server:\n\n    \\\\10.0.0.1\n    \\\\10.0.0.2\n\n" + OTHERS
+    )
+    assert len(command.manager.entries) == left
+
+
+def test_one_client_with_nothing_open_is_asked_about_where_others_go_along(command: Command) -> None:
+    a_terminal_server(command)
+    result = command("session 10.0.0.1 --user games /delete", "n\n")
+    assert (result.status, result.out) == (2, OTHERS)
+
+
+def test_yes_beforehand_does_not_consent_to_others(command: Command) -> None:
+    a_terminal_server(command)
+    result = command("session --user games /delete /y --json")
+    assert result.status == 2
+    left, ended = json.loads(result.out)["ended"]
+    assert (left["error"], [other["user_name"] for other in left["others"]]) == (170, ["daemon", ""])
+    assert left["others"][0] == {"client_name": "10.0.0.1", "user_name": "daemon", "num_opens": 2}
+    assert (ended["error"], ended["others"]) == (None, [])
+    assert [entry.user_name for entry in command.manager.entries] == ["games", "daemon", ""]
+    lines = command("session --user games /delete /y --csv").out.splitlines()
+    assert lines[0].endswith("error,message,note,others")
+    assert lines[1].endswith("daemon; nobody")
+
+
+@pytest.mark.parametrize("switch", ["--with-others", "/WITHOTHERS", "/with-others", "--withothers"])
+def test_with_others_consents(command: Command, switch: str) -> None:
+    a_terminal_server(command)
+    result = command(f"session --user games /delete /y {switch}")
+    assert (result.status, result.out) == (0, "The command completed successfully.\n\n")
+    assert command.manager.entries == []
+
+
+@pytest.mark.parametrize(("answers", "left"), [("y\n", []), ("n\n", ["games", "daemon", ""])])
+def test_a_person_is_asked_the_question_that_yes_does_not_answer(
+    command: Command, monkeypatch: pytest.MonkeyPatch, answers: str, left: list[str]
+) -> None:
+    monkeypatch.setattr("lanman.faces.cli.session.is_terminal", lambda stream: True)
+    a_terminal_server(command)
+    result = command("session --user games /delete /y", answers)
+    assert OTHERS in result.out + result.err
+    assert [entry.user_name for entry in command.manager.entries] == left
+    assert result.status == (2 if left else 0)
+
+
+def test_a_whole_client_has_no_others(command: Command) -> None:
+    a_terminal_server(command)
+    result = command(r"session \\10.0.0.1 /delete /y")
+    assert (result.status, result.out) == (0, "The command completed successfully.\n\n")
+    assert [entry.client_name for entry in command.manager.entries] == ["10.0.0.2"]
+
+
+def test_with_others_goes_with_delete(command: Command) -> None:
+    result = command("session --with-others")
+    assert (result.status, result.out) == (1, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
 from lanman.manage import remote
-from lanman.manage.base import Manager
+from lanman.manage.base import Closed, Manager, is_address
 from lanman.manage.samba import is_samba
 from lanman.net.client import SmbClient
 from lanman.net.logon import Credentials
@@ -103,6 +104,66 @@ async def test_our_own_session_and_another_of_the_same_user(samba: Samba) -> Non
             assert own.error is None
             assert "this program" in (own.note or "")
         assert not await lives(other)
+
+
+async def test_a_server_that_lists_clients_by_name(start_samba: Callable[..., Samba]) -> None:
+    """An address finds its name, our own session is ours, and who is ended is ended."""
+    samba = await asyncio.to_thread(start_samba, {"hostname lookups": "yes"})
+    (samba.share / "plan.txt").write_text("plan")
+    with await held(samba, samba.user) as client:
+        await asyncio.to_thread(client.command, "open plan.txt")
+        async with opened(samba) as manager:
+            listed = (await manager.sessions()).entries
+            (name,) = {entry.client_name or "" for entry in listed}
+            assert not is_address(name)
+            for typed in ("127.0.0.1", r"\\127.0.0.1", name, f"//{name.upper()}"):
+                found = (await manager.sessions(client=typed)).entries
+                assert sorted(entry.user_name or "" for entry in found) == ["daemon", "root"]
+            assert (await manager.sessions(client="127.0.0.2")).entries == []
+            paths = [entry.path or "" for entry in await manager.files(client="127.0.0.1", user="daemon")]
+            assert any(path.endswith("plan.txt") for path in paths)
+            outcome = await manager.close_sessions(listed)
+            assert [ended.error for ended in outcome] == [None, None]
+            assert [ended.note for ended in outcome if ended.session.user_name == "root"] == [
+                "it was the session of this program itself, which has logged off"
+            ]
+            assert await users(manager) == ["root"]
+        assert not await lives(client)
+
+
+async def test_our_own_session_under_a_name_that_nobody_resolves(
+    start_samba: Callable[..., Samba], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def names_of(address: str) -> frozenset[str]:
+        return frozenset()
+
+    monkeypatch.setattr(remote, "names_of", names_of)
+    samba = await asyncio.to_thread(start_samba, {"hostname lookups": "yes"})
+    with await held(samba, samba.user) as client:
+        async with opened(samba) as manager:
+            outcome = await manager.close_sessions((await manager.sessions()).entries)
+            assert [ended.error for ended in outcome] == [None, None]
+            assert await users(manager) == ["root"]
+        assert not await lives(client)
+
+
+async def test_many_files_are_closed_and_looked_after_together(samba: Samba) -> None:
+    names = [f"plan{number}.txt" for number in range(12)]
+    with await held(samba, samba.user) as client:
+        for name in names:
+            (samba.share / name).write_text("plan")
+            await asyncio.to_thread(client.command, f"open {name}")
+        async with opened(samba) as manager:
+            files = await manager.files(path="*plan*.txt")
+            assert len(files) == 12
+            stale = dataclasses.replace(files[0], path="C:\\elsewhere")
+            told: list[Closed] = []
+            (left, *closed) = await manager.close_files([stale, *files[1:]], done=told.append)
+            assert left.error is not None
+            assert left.error.code == 2314
+            assert [one.error for one in closed] == [None] * 11
+            assert [one.file for one in told] == [stale, *files[1:]]
+            assert await manager.files(path="*plan*.txt") == files[:1]
 
 
 async def test_who_may_list_may_not_end(samba: Samba) -> None:

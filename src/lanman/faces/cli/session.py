@@ -137,7 +137,8 @@ class Selection:
         if self.named is None or self.client is None:
             return found
         others = await manager.sessions(client=self.client, user=self.user)
-        return Sessions(found.server, found.level, [entry for entry in found.entries if entry in others.entries])
+        clients = {entry.client_name for entry in others.entries}
+        return Sessions(found.server, found.level, [entry for entry in found.entries if entry.client_name in clients])
 
     def missing(self) -> LanmanError:
         return no_such_session(self.named or self.client, self.user)
@@ -481,7 +482,7 @@ def _emit_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> None:
         record["error"] = None if one.error is None else one.error.code
         record["message"] = None if one.error is None else one.error.message
         record["note"] = one.note
-        record["others"] = [output.fields(other, OTHER_FIELDS) for other in one.others]
+        record["others"] = [{name: getattr(other, name) for name in OTHER_FIELDS.split()} for other in one.others]
         records.append(record)
     if call.format is Format.JSON:
         output.emit_json(found.server, ended=[_bare(record) for record in records])
