@@ -12,6 +12,7 @@ import pytest
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
+from lanman.faces.cli import credentials
 from lanman.faces.cli.main import run
 from lanman.manage import base
 from lanman.manage.base import Ended, Manager, Sessions, no_such_file
@@ -180,6 +181,8 @@ class Command:
         for name in ("LANMAN_PASSWORD", "LANMAN_HOME"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr(base, "open_manager", self._open)
+        # Whoever runs the tests at a terminal is not to be asked for passwords.
+        monkeypatch.setattr(credentials, "has_terminal", lambda: False)
 
     @asynccontextmanager
     async def _open(self, *arguments: Any, **options: Any) -> AsyncIterator[FakeManager]:

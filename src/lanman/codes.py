@@ -113,6 +113,7 @@ ERROR_REQUEST_ABORTED: Final = 1235
 ERROR_CONNECTION_ABORTED: Final = 1236
 ERROR_RETRY: Final = 1237
 ERROR_LOGIN_WKSTA_RESTRICTION: Final = 1240
+ERROR_NOT_AUTHENTICATED: Final = 1244
 ERROR_DOWNGRADE_DETECTED: Final = 1265
 ERROR_NO_LOGON_SERVERS: Final = 1311
 ERROR_NO_SUCH_LOGON_SESSION: Final = 1312
@@ -596,6 +597,9 @@ _WIN32_TEXTS: Final = {
     ERROR_CONNECTION_ABORTED: "The network connection was aborted by the local system.",
     ERROR_RETRY: "The operation could not be completed. A retry should be performed.",
     ERROR_LOGIN_WKSTA_RESTRICTION: "The account is not authorized to log in from this station.",
+    ERROR_NOT_AUTHENTICATED: (
+        "The operation being requested was not performed because the user has not been authenticated."
+    ),
     ERROR_DOWNGRADE_DETECTED: (
         "The system cannot contact a domain controller to service the authentication request. Please try again later."
     ),

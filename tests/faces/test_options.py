@@ -33,6 +33,18 @@ def opened(command: Command) -> tuple[str | None, Credentials | None, dict[str, 
         ("fe80::1%eth0", "fe80::1%eth0", None),
         ("[::1]", "[::1]", None),
         ("[::1]:65535", "[::1]", 65535),
+        ("smb://fs1", "fs1", None),
+        ("SMB://fs1:4450/data/x", "fs1", 4450),
+        ("cifs://[::1]:4450/data", "[::1]", 4450),
+        ("smb://10.0.0.1/", "10.0.0.1", None),
+        ("fs1/", "fs1", None),
+        ("fs1:4450/", "fs1", 4450),
+        ("//fs1/data", "fs1", None),
+        ("//fs1/", "fs1", None),
+        (r"\\fs1\share", "fs1", None),
+        (r"\\fs1\share\folder\a b.txt", "fs1", None),
+        (r"\\fs1:4450\share", "fs1", 4450),
+        ("\\\\fs1\\", "fs1", None),
     ],
 )
 def test_a_host_and_its_port(text: str, host: str, port: int | None) -> None:
@@ -51,6 +63,12 @@ def test_a_host_and_its_port(text: str, host: str, port: int | None) -> None:
         (":445", 3870),
         ("[::1]:x", 3952),
         ("a/b", 3870),
+        ("smb://", 3870),
+        ("smb:///data", 3870),
+        ("smb://ann@fs1", 3870),
+        ("//fs1:x/data", 3952),
+        ("///data", 3870),
+        ("http://fs1", 3952),
         ("fs 1", 3870),
     ],
 )
@@ -131,11 +149,134 @@ def test_authentication_file(command: Command, tmp_path: Path, monkeypatch: pyte
     assert opened(command)[1] == Credentials("bob", "x", domain="CONTOSO")
     monkeypatch.setenv("LANMAN_PASSWORD", "from-env")
     command(["session", "-S", "fs1", "-A", str(file)])
-    assert opened(command)[1] == Credentials("ann", "from-env", domain="CONTOSO")
+    assert opened(command)[1] == Credentials("ann", "se=cret word", domain="CONTOSO")
     monkeypatch.delenv("LANMAN_PASSWORD")
     file.write_text(f"username = ann\nnt_hash = {HASH}\n")
     command(["session", "-S", "fs1", "-A", str(file)])
     assert opened(command)[1] == Credentials("ann", None, bytes.fromhex(HASH))
+
+
+TYPED, FILED, SURROUNDING = "typed", "filed", "surrounding"
+OTHER_HASH = 32 * "7"
+
+
+@pytest.mark.parametrize(
+    ("words", "file", "environment", "expected"),
+    [
+        # The password: the command line, its file, the environment.
+        ("-U ann%typed", "password = filed", SURROUNDING, Credentials("ann", TYPED)),
+        ("-U ann%typed", None, SURROUNDING, Credentials("ann", TYPED)),
+        ("-U ann%", "password = filed", SURROUNDING, Credentials("ann", "")),
+        ("-U ann", "password = filed", SURROUNDING, Credentials("ann", FILED)),
+        ("-U ann", "password =", SURROUNDING, Credentials("ann", "")),
+        ("-U ann", "domain = CONTOSO", SURROUNDING, Credentials("ann", SURROUNDING, domain="CONTOSO")),
+        ("-U ann", None, SURROUNDING, Credentials("ann", SURROUNDING)),
+        ("-U ann", None, "", Credentials("ann", "")),
+        # Its NT hash is as good.
+        (f"-U ann --nt-hash {HASH}", "password = filed", SURROUNDING, Credentials("ann", None, bytes.fromhex(HASH))),
+        ("-U ann", f"nt_hash = {HASH}", SURROUNDING, Credentials("ann", None, bytes.fromhex(HASH))),
+        ("-U ann%typed", f"nt_hash = {HASH}", SURROUNDING, Credentials("ann", TYPED)),
+        (
+            f"-U ann --nt-hash {HASH}",
+            f"nt_hash = {OTHER_HASH}",
+            SURROUNDING,
+            Credentials("ann", None, bytes.fromhex(HASH)),
+        ),
+        # The user and the domain.
+        ("-U bob", "username = ann\ndomain = D\npassword = x", SURROUNDING, Credentials("bob", "x", domain="D")),
+        (r"-U E\bob", "username = ann\ndomain = D\npassword = x", None, Credentials("bob", "x", domain="E")),
+        # Kerberos, and nobody.
+        ("-k -U ann", "password = filed", SURROUNDING, Credentials("ann", FILED, kerberos=True)),
+        ("-k -U ann", None, SURROUNDING, Credentials("ann", SURROUNDING, kerberos=True)),
+        ("-k", "realm = EXAMPLE.ORG\ndomain = EX", None, Credentials(domain="EXAMPLE.ORG", kerberos=True)),
+        ("-N", None, SURROUNDING, Credentials(anonymous=True)),
+    ],
+)
+def test_the_command_line_its_file_the_environment(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    file: str | None,
+    environment: str | None,
+    expected: Credentials,
+) -> None:
+    line = ["session", "-S", "fs1", *words.split()]
+    if file is not None:
+        (tmp_path / "credentials").touch(0o600)
+        (tmp_path / "credentials").write_text(file)
+        line += ["-A", str(tmp_path / "credentials")]
+    if environment is not None:
+        monkeypatch.setenv("LANMAN_PASSWORD", environment)
+    result = command(line)
+    assert (result.status, result.err) == (0, "")
+    assert opened(command)[1] == expected
+
+
+def test_a_home_on_the_command_line_comes_before_the_environment(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANMAN_HOME", "/tmp/surrounding")
+    command("session --home /tmp/typed")
+    assert opened(command)[2]["home"] == "/tmp/typed"
+    command("session")
+    assert opened(command)[2]["home"] == "/tmp/surrounding"
+    # An empty one is a script's mistake and means neither.
+    result = command(["session", "--home", ""])
+    assert result.status == 1
+    assert "--home" in result.err
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("username = ann\npassword = blanks behind  \t\n", Credentials("ann", "blanks behind  \t")),
+        ("username = ann  \npassword =  \t blanks before\n", Credentials("ann", "blanks before")),
+        ("username = ann\r\npassword = x \r\n", Credentials("ann", "x ")),
+        ("\ufeffusername = ann\npassword = x\n", Credentials("ann", "x")),
+        ("username=ann\npassword=a\x0bb\x0cc\x85d\u2028e\u2029f\rg\x1ch\n", None),
+        ("user=ann\npass=x\ndom=D\n", Credentials("ann", "x", domain="D")),
+        ("USERNAME=ann\n Pass Word = x\ndomain = D\n", Credentials("ann", "x", domain="D")),
+        ("username = ann\npassword = x\nrealm = EXAMPLE.ORG\npassword2=y", Credentials("ann", "x")),
+        ("username = D\\ann\npassword = x\n", Credentials("ann", "x", domain="D")),
+        ("username = D/ann%x\ndomain=E\n", Credentials("ann", "x", domain="D")),
+        ("password = =x=\nusername = ann", Credentials("ann", "=x=")),
+        ("username = ann\npassword = one\npassword = two\n", Credentials("ann", "two")),
+        (" # mine\n;\n \t\nusername = ann\npassword = #x;\n", Credentials("ann", "#x;")),
+    ],
+)
+def test_what_an_authentication_file_may_hold(
+    command: Command, tmp_path: Path, content: str, expected: Credentials | None
+) -> None:
+    file = tmp_path / "credentials"
+    file.touch(0o600)
+    file.write_bytes(content.encode())
+    result = command(["session", "-S", "fs1", "-A", str(file)])
+    assert (result.status, result.err) == (0, "")
+    # Only LF and CR LF end a line: what else Python takes for an end may stand in a password.
+    odd = "a\x0bb\x0cc\x85d\u2028e\u2029f\rg\x1ch"
+    assert opened(command)[1] == (expected or Credentials("ann", odd))
+
+
+def test_a_name_that_is_not_known_is_passed_over_and_not_repeated(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.touch(0o600)
+    file.write_text("username = ann\nsecret=word\npassword = x\n")
+    result = command(["session", "-S", "fs1", "-A", str(file)])
+    assert result.status == 0
+    assert f"Warning: {file} line 2 is passed over" in result.err
+    assert "secret" not in result.err
+    assert opened(command)[1] == Credentials("ann", "x")
+
+
+def test_one_port_and_not_two(command: Command) -> None:
+    result = command("session -S fs1:4455 -p 1 -N")
+    assert (result.status, result.out) == (1, "")
+    assert "conflicting" in result.err
+    assert "-S says port 4455 and -p says 1" in result.err
+    assert command.manager.opened_with == []
+    assert command("session -S fs1:4455 -p 4455 -N").status == 0
+    assert opened(command)[2]["port"] == 4455
 
 
 def test_an_authentication_file_that_others_can_read_is_warned_about(command: Command, tmp_path: Path) -> None:
@@ -221,9 +362,12 @@ def test_wrong_syntax_is_one(command: Command, words: str | list[str], says: str
 def test_no_terminal_to_ask_for_a_password_on(command: Command) -> None:
     result = command("session -S fs1 -U ann", "typed into a pipe\n")
     assert result.status == 2
-    assert result.err.startswith("System error 1326 has occurred.\n\nThe user name or password is incorrect.\n")
+    # Nothing was sent, so nothing was incorrect.
+    assert result.err.startswith("System error 1244 has occurred.\n\n")
+    assert "incorrect" not in result.err
     assert "there is no password for ann" in result.err
     assert "LANMAN_PASSWORD" in result.err
+    assert command.manager.opened_with == []
 
 
 def test_nothing_secret_in_what_is_shown_of_a_call(command: Command) -> None:

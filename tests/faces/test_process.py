@@ -212,3 +212,11 @@ def test_nobody_listens_here(tmp_path: Path) -> None:
     result = run("session", "--home", str(tmp_path), "--timeout", "5")
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
+
+
+def test_without_a_terminal_no_password_is_asked_for() -> None:
+    # A session of its own has no terminal, whoever runs the tests has one.
+    result = run("session", "-S", "127.0.0.1:1", "-U", "ann", start_new_session=True, timeout=60)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("System error 1244 has occurred.\n")
+    assert "there is no password for ann, and no terminal to ask for it on" in result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from samba import Account, Samba
+from samba import WORKGROUP, Account, Samba, tool
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
 
@@ -67,6 +67,43 @@ def test_list_filter_and_end_one(samba: Samba, lanman: Lanman) -> None:
         assert ended.stdout == "The command completed successfully.\n\n"
         assert "games" not in lanman("session").stdout
         assert "blocks available" in stays.command("ls")
+
+
+@pytest.mark.parametrize(
+    ("password", "content"),
+    [
+        ("blanks behind  ", "username = {user}\npassword = {password}\n"),
+        ("tab behind\t", "username={user}\npassword=\t{password}\n"),
+        ("with = and % in it", "username = {user}\r\npassword = {password}\r\n"),
+        ("x y", "User Name = {domain}\\{user}\nPASSWORD = {password}\nrealm = EXAMPLE.ORG\nother = thing\n"),
+    ],
+)
+def test_an_authentication_file_is_read_as_smbclient_reads_it(
+    samba: Samba, tmp_path: Path, password: str, content: str
+) -> None:
+    file = tmp_path / "credentials"
+    file.touch(0o600)
+    user = samba.administrator
+    file.write_bytes(content.format(user=user.user_name, password=password, domain=WORKGROUP).encode())
+    environment = {**os.environ, "LANMAN_PASSWORD": "another"}
+    samba.pdbedit("-a", "-t", user.user_name, text=f"{password}\n{password}\n")
+    try:
+        theirs = subprocess.run(
+            [tool("smbclient"), f"//{samba.host}/share", *f"-p {samba.port} -A {file} -c ls".split()],
+            capture_output=True,
+            text=True,
+        )
+        ours = subprocess.run(
+            [sys.executable, "-m", "lanman", "session", "-S", f"{samba.host}:{samba.port}", "-A", str(file)],
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+    finally:
+        samba.pdbedit("-a", "-t", user.user_name, text=f"{user.password}\n{user.password}\n")
+    assert "blocks available" in theirs.stdout, theirs.stdout + theirs.stderr
+    assert ours.returncode == 0, ours.stderr
+    assert user.user_name in ours.stdout
 
 
 def test_what_is_not_there(lanman: Lanman) -> None:

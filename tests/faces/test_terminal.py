@@ -18,7 +18,7 @@ LANMAN = [sys.executable, "-m", "lanman"]
 class Terminal:
     """A command on a terminal of its own: read until it has said something, type, and see how it ends."""
 
-    def __init__(self, words: list[str], home: Path, **names: str) -> None:
+    def __init__(self, words: list[str], home: Path, *, stdin: int | None = None, **names: str) -> None:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("LANMAN_", "NO_COLOR"))
         }
@@ -27,13 +27,13 @@ class Terminal:
         self._heard = 0
         self._process = subprocess.Popen(
             [*LANMAN, *words],
-            stdin=slave,
+            stdin=slave if stdin is None else stdin,
             stdout=slave,
             stderr=slave,
             env=environment | {"LANMAN_HOME": str(home), "TERM": "xterm"} | names,
             start_new_session=True,
             # getpass asks on the terminal itself, so there has to be one that controls the process.
-            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
+            preexec_fn=lambda: os.close(os.open(os.ttyname(1), os.O_RDWR)),
         )
         os.close(slave)
 
@@ -71,8 +71,8 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def open_(*words: str, **names: str) -> Terminal:
-        opened.append(Terminal(list(words), tmp_path / "home", **names))
+    def open_(*words: str, stdin: int | None = None, **names: str) -> Terminal:
+        opened.append(Terminal(list(words), tmp_path / "home", stdin=stdin, **names))
         return opened[-1]
 
     yield open_
@@ -106,6 +106,25 @@ def test_the_password_of_a_log_on_is_asked_for(terminal: Callable[..., Terminal]
         connection.close()
     assert command.end() == 2
     assert "secret" not in command.said
+
+
+def test_a_password_is_asked_for_on_the_terminal_although_standard_input_is_a_pipe(
+    terminal: Callable[..., Terminal],
+) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"y\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"127.0.0.1:{server.getsockname()[1]}"
+        command = terminal("session", "/delete", "-S", where, "-U", "ann", "--timeout", "60", stdin=reading)
+        os.close(reading)
+        command.until("Password for ann on 127.0.0.1: ")
+        command.type("secret\n")
+        connection, _ = server.accept()
+        connection.close()
+    assert command.end() == 2
+    os.close(writing)
+    assert "secret" not in command.said
+    assert "1244" not in command.said
 
 
 def test_control_c_at_a_question(terminal: Callable[..., Terminal]) -> None:

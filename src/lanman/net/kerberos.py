@@ -178,6 +178,7 @@ def explain(error: Any, host: str, who: Credentials) -> AuthenticationError:
     if who.keytab and (major == _NO_CRED or minor in _NO_TICKET):
         return AuthenticationError(
             f"{who.keytab}: no keys of {name} can be had from this keytab",
+            code=codes.ERROR_NOT_AUTHENTICATED,
             hint=f"look at it with: klist -k {who.keytab}",
         )
     for wanted, message, code, hint in _EXPLANATIONS:
@@ -186,9 +187,13 @@ def explain(error: Any, host: str, who: Credentials) -> AuthenticationError:
                 message.format(name=name, host=host), code=code, hint=hint.format(kinit=kinit, host=host)
             )
     if major == _CREDENTIALS_EXPIRED:
-        return AuthenticationError("the Kerberos ticket has expired", hint=f"get a new one: {kinit}")
+        return AuthenticationError(
+            "the Kerberos ticket has expired", code=codes.ERROR_NOT_AUTHENTICATED, hint=f"get a new one: {kinit}"
+        )
     if major == _NO_CRED or minor in _NO_TICKET:
-        return AuthenticationError(f"there is no Kerberos ticket for {name}", hint=f"get one: {kinit}")
+        return AuthenticationError(
+            f"there is no Kerberos ticket for {name}", code=codes.ERROR_NOT_AUTHENTICATED, hint=f"get one: {kinit}"
+        )
     return AuthenticationError(f"the Kerberos log-on could not be made: {' '.join(_reasons(error))}")
 
 

@@ -205,14 +205,20 @@ def _ntlm_identity(credentials: Credentials) -> tuple[str, str, bytes]:
     """Domain, user name and NT hash; AuthenticationError when one of them cannot be had."""
     name, hash = credentials.logon_name, credentials.nt_hash
     if not credentials.user_name:
-        raise AuthenticationError("a log-on needs a user name", hint="-U USER, or -N for a null session")
+        raise AuthenticationError(
+            "a log-on needs a user name", code=codes.ERROR_NOT_AUTHENTICATED, hint="-U USER, or -N for a null session"
+        )
     try:
         name.encode("utf-16-le")
     except UnicodeEncodeError:
-        raise AuthenticationError(f"{name!a} is not a user name: it has bytes that are no characters") from None
+        raise AuthenticationError(
+            f"{name!a} is not a user name: it has bytes that are no characters", code=codes.ERROR_NOT_AUTHENTICATED
+        ) from None
     if hash is None:
         if credentials.password is None:
-            raise AuthenticationError(f"no password for {name}", hint="give one, or an NT hash")
+            raise AuthenticationError(
+                f"no password for {name}", code=codes.ERROR_NOT_AUTHENTICATED, hint="give one, or an NT hash"
+            )
         hash = nt_hash(credentials.password)
     if len(hash) != 16:
         raise AuthenticationError("an NT hash has 16 bytes", code=codes.ERROR_INVALID_PARAMETER)

@@ -31,6 +31,10 @@ EXPLANATIONS: Final = {
         "The connection to the server ended.",
         "If somebody ended your session there, connect again.",
     ),
+    1244: (
+        "Nothing that proves who you are was at hand, so nobody was asked to believe it: no password was sent.",
+        "Give the password in a file with -A, in LANMAN_PASSWORD or on a terminal; with -k, get a ticket with kinit.",
+    ),
     1326: (
         "The server does not know this user, or the password is another one.",
         r"Check both. A user of a domain is written DOMAIN\USER.",

@@ -29,7 +29,7 @@ EXIT_STATUS = (
 
 ENVIRONMENT = (
     ("LANMAN_HOME", "where this user's Server keeps its accounts, its configuration and its control socket (--home)"),
-    ("LANMAN_PASSWORD", "the password of a log-on"),
+    ("LANMAN_PASSWORD", "the password of a log-on, where neither the command line nor the file of -A has one"),
     ("NO_COLOR", "anything but nothing: no colours"),
     ("XDG_STATE_HOME", "holds the home, lanman, of users other than root; ~/.local/state where it is not set"),
 )

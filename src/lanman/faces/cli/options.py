@@ -6,16 +6,18 @@ Each option is declared once, here or at its verb, as one of click's; the gramma
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError
-from lanman.faces.cli.output import Format, is_terminal, tell, warn, write
+from lanman.faces.cli.credentials import credentials_from
+from lanman.faces.cli.output import Format, is_terminal, tell, write
 from lanman.faces.dialect import DialectError, Grammar, Switch, computer_name
 
 if TYPE_CHECKING:
@@ -160,9 +162,6 @@ def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
 MAX_QUESTIONS = 10
 MAX_ANSWER = 1000
 
-# What is longer was never meant to be one: a device, a log, the wrong file.
-MAX_AUTHENTICATION_FILE = 65536
-
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
 PORT_HINT = "A port is a number from 1 to 65535."
@@ -194,12 +193,12 @@ def common_options() -> list[click.Parameter]:
         click.Option(
             ["-U", "--login"],
             metavar=r"[DOMAIN\]USER",
-            help="who to be; without a password in LANMAN_PASSWORD or -A, it is asked for",
+            help="who to be; a password is taken from USER%PASSWORD, -A, LANMAN_PASSWORD or a question, in this order",
         ),
         click.Option(
             ["-A", "--authentication-file"],
             metavar="FILE",
-            help="lines `username =`, `password =`, `domain =`, `nt_hash =`",
+            help="smbclient's or mount.cifs' file: lines `username =`, `password =`, `domain =`; `nt_hash =` as well",
         ),
         click.Option(["--nt-hash"], metavar="HEX", help="the NT hash in place of the password"),
         click.Option(
@@ -237,13 +236,15 @@ class Call:
         server, port = None, options["port"]
         if options["server"] is not None:
             server, attached = split_host(options["server"])
+            if attached is not None and port is not None and attached != port:
+                raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
             port = attached if attached is not None else port
         return cls(
             server,
             DEFAULT_PORT if port is None else port,
             credentials_from(options, server),
             DEFAULT_TIMEOUT if options["timeout"] is None else options["timeout"],
-            options["home"] or os.environ.get("LANMAN_HOME") or None,
+            _home(options["home"]),
             Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
             True if options["yes"] else False if options["no"] else None,
             options["port"],
@@ -296,6 +297,14 @@ class Call:
             tell(text)
 
 
+def _home(typed: str | None) -> str | None:
+    """The home that is named: on the command line, else in the environment."""
+    if typed == "":
+        # An empty variable of a script, most likely; another Server would be meant than was said.
+        raise DialectError(3952, "--home", "It is a folder. Without --home, LANMAN_HOME or the default counts.")
+    return typed or os.environ.get("LANMAN_HOME") or None
+
+
 async def is_started(call: Call) -> bool:
     """Whether the Server service that the options mean runs; one that refuses to be asked does."""
     try:
@@ -325,13 +334,22 @@ def _may_start(call: Call) -> bool:
     return True
 
 
+_URL: Final = re.compile(r"(?:smb|cifs)://([^/\\?#]*)", re.IGNORECASE)
+_SHARE_PATH: Final = re.compile(r"(?:\\\\|//)([^/\\]+)[/\\]")
+
+
 def split_host(text: str) -> tuple[str, int | None]:
-    """`\\\\HOST`, `HOST`, `HOST:PORT`, `[::1]:PORT` as name and port. Raises DialectError 3870 or 3952."""
+    """The name and port of a server as people write it. Raises DialectError 3870 or 3952.
+
+    `\\\\HOST`, `HOST`, `HOST:PORT`, `[::1]:PORT`; what names a share or a folder there means its server:
+    `smb://HOST/SHARE`, `\\\\HOST\\SHARE`, `//HOST/SHARE/FOLDER`, `HOST/`.
+    """
+    host = _host_in(text)
     # Only the colon behind a bracket, or one that stands alone, is not part of an IPv6 address.
-    name, port = text, ""
-    attached = not text.endswith("]") and ("]:" in text or text.count(":") == 1)
+    name, port = host, ""
+    attached = not host.endswith("]") and ("]:" in host or host.count(":") == 1)
     if attached:
-        name, _, port = text.rpartition(":")
+        name, _, port = host.rpartition(":")
         if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
             raise DialectError(3952, "--server", f"{text}: {PORT_HINT}")
     try:
@@ -340,121 +358,14 @@ def split_host(text: str) -> tuple[str, int | None]:
         raise DialectError(3870, text, "A server is HOST or HOST:PORT, by name or by address: [::1]:4450.") from None
 
 
-# --- who to be
-
-
-def credentials_from(options: dict[str, Any], server: str | None) -> Credentials | None:
-    """Who the options say to be; None for this machine's own Server, which asks the kernel who we are."""
-    login, file, nt_hash = options["login"], options["authentication_file"], options["nt_hash"]
-    if options["no_pass"] and (options["kerberos"] or login or file or nt_hash):
-        raise DialectError(3510, hint="-N is a log-on as nobody: it goes with none of -U, -A, -k and --nt-hash.")
-    if server is None and not (login or login == "" or file or nt_hash or options["kerberos"] or options["no_pass"]):
-        return None
-
-    from lanman.net.logon import Credentials
-
-    if options["no_pass"] or login == "%":
-        return Credentials(anonymous=True)
-    credentials = read_authentication_file(file) if file is not None else Credentials()
-    if login is not None:
-        typed = Credentials.parse(login)
-        if not typed.user_name:
-            raise DialectError(3952, "--login", "The user's name is empty. -N is a log-on as nobody.")
-        credentials.user_name, credentials.domain = typed.user_name, typed.domain or credentials.domain
-        if typed.password is not None:
-            credentials.password, credentials.nt_hash = typed.password, None
-            return _with_hash(credentials, nt_hash, options["kerberos"])
-    if (password := os.environ.get("LANMAN_PASSWORD")) is not None and nt_hash is None:
-        credentials.password, credentials.nt_hash = password, None
-    credentials = _with_hash(credentials, nt_hash, options["kerberos"])
-    if credentials.kerberos or credentials.password is not None or credentials.nt_hash is not None:
-        if not credentials.user_name and not credentials.kerberos:
-            credentials.user_name = _own_name()
-        return credentials
-    credentials.user_name = credentials.user_name or _own_name()
-    credentials.password = ask_password(credentials.logon_name, server)
-    return credentials
-
-
-def _with_hash(credentials: Credentials, nt_hash: str | None, kerberos: bool) -> Credentials:
-    from lanman.net.logon import parse_nt_hash
-
-    if nt_hash is not None:
-        try:
-            credentials.password, credentials.nt_hash = None, parse_nt_hash(nt_hash)
-        except ValueError as error:
-            raise DialectError(
-                3952, "--nt-hash", f"{error}.".capitalize().replace("an nt hash", "An NT hash")
-            ) from None
-    credentials.kerberos = kerberos
-    return credentials
-
-
-def _own_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        raise DialectError(3952, "--login", "This process has no user's name: give one with -U.") from None
-
-
-def ask_password(user: str, server: str | None) -> str:
-    """Ask for a password on a terminal. Raises AuthenticationError where there is none."""
-    if not is_terminal(sys.stdin):
-        raise AuthenticationError(
-            f"there is no password for {user}, and no terminal to ask for it on",
-            hint="Give it in LANMAN_PASSWORD or in a file with -A, or log on as nobody with -N.",
-        )
-    import getpass
-
-    try:
-        return getpass.getpass(f"Password for {user}{f' on {server}' if server else ''}: ")
-    except EOFError:
-        raise AuthenticationError(f"no password was given for {user}") from None
-
-
-def read_authentication_file(path: str) -> Credentials:
-    """smbclient's format: `username = `, `password = `, `domain = `; `nt_hash = ` as well.
-
-    Raises LanmanError, which names the file and the line and repeats nothing of it.
-    """
-    from lanman.net.logon import Credentials, parse_nt_hash
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(MAX_AUTHENTICATION_FILE + 1)
-    except UnicodeDecodeError:
-        raise LanmanError(f"{path}: is not UTF-8 text", code=codes.ERROR_INVALID_DATA) from None
-    except OSError as error:
-        code = codes.ERROR_ACCESS_DENIED if isinstance(error, PermissionError) else codes.ERROR_FILE_NOT_FOUND
-        hint = "Name a file that holds `username = ` and `password = `."
-        raise LanmanError(
-            f"{path}: the authentication file cannot be read: {error.strerror}", code=code, hint=hint
-        ) from None
-    if len(text) > MAX_AUTHENTICATION_FILE:
-        raise LanmanError(f"{path}: is too long for an authentication file", code=codes.ERROR_INVALID_DATA)
-    if mode & 0o044:
-        warn(f"{path} can be read by others; `chmod 600 {path}` keeps it to you.")
-    credentials = Credentials()
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith(("#", ";")):
-            continue
-        name, equals, value = line.partition("=")
-        name, value = name.strip().casefold(), value.strip()
-        if not equals or name not in ("username", "password", "domain", "nt_hash"):
-            expected = "it is none of username, password, domain and nt_hash with `=` behind it"
-            raise LanmanError(f"{path} line {number}: {expected}", code=codes.ERROR_INVALID_DATA)
-        if name == "username":
-            credentials.user_name = value
-        elif name == "password":
-            credentials.password = value
-        elif name == "domain":
-            credentials.domain = value
-        else:
-            try:
-                credentials.nt_hash = parse_nt_hash(value)
-            except ValueError as error:
-                raise LanmanError(f"{path} line {number}: {error}", code=codes.ERROR_INVALID_DATA) from None
-    return credentials
+def _host_in(text: str) -> str:
+    """The server in a URL or in the path of a share, with its port; any other text without a slash at its end."""
+    if url := _URL.match(text):
+        host = url[1]
+        if "@" in host:
+            raise DialectError(3870, text, "Say who to be with -U, and name the server alone: -S HOST -U USER.")
+        return host
+    if path := _SHARE_PATH.match(text):
+        return path[1]
+    # One at the end is what completing the name of a folder leaves.
+    return text[:-1] if text[:-1] and text.endswith(("/", "\\")) and text.lstrip("\\/") else text
