@@ -314,3 +314,14 @@ class SessionDetails:
     groups: str | None = None
     anonymous: bool = False
     guest: bool = False
+
+
+@_record
+class ShareDetails:
+    """What lanman's own Server knows of a share and MS-SRVS cannot say. Told on its control socket only.
+
+    `guest` is what guests may do there: "" (nothing), "read" or "write".
+    """
+
+    name: str | None = None
+    guest: str | None = None

@@ -10,6 +10,7 @@ import pytest
 from fake_manager import Command
 from lanman import codes
 from lanman.errors import AccessDenied, Win32Error
+from lanman.manage.local import LocalShare
 from lanman.records import ConnectionInfo, ShareInfo
 
 
@@ -54,6 +55,17 @@ def test_what_is_told(sharing: Command, told: list[object], words: list[str], as
     assert asked in told
     line = {"add_share": "new was shared successfully.", "delete_share": f"{asked[1]} was deleted successfully."}
     assert result.out == line.get(str(asked[0]), "The command completed successfully.") + "\n\n"
+
+
+def test_what_guests_may_do_is_told_where_it_is_known(sharing: Command) -> None:
+    open_to_all = LocalShare("pub", 0, "", 0, 0xFFFFFFFF, 2, "/srv/pub", "", 0, guest="write")
+    closed = LocalShare("own", 0, "", 0, 0xFFFFFFFF, 2, "/srv/own", "", 0, guest="")
+    sharing.manager.shared += [open_to_all, closed]
+    assert "Guests            May read and write\n" in sharing("share pub").out
+    for name in ("own", "docs"):
+        assert "Guests" not in sharing(f"share {name}").out
+    listed = {entry["name"]: entry["guest"] for entry in json.loads(sharing("share --json").out)["shares"]}
+    assert listed == {"IPC$": None, "docs": None, "far": None, "pub": "write", "own": False}
 
 
 def test_as_data(sharing: Command) -> None:

@@ -103,9 +103,10 @@ async def test_settings_are_read_back(server: SmbServer) -> None:
 
 
 async def test_a_path_is_this_machines_own(server: SmbServer) -> None:
-    server.service.add_share(Share("data", path="/srv/data"))
+    server.service.add_share(Share("data", path="/srv/data", guest="read"))
     async with lanman.open_manager(home=server.home.path) as manager:
         assert (await manager.share("data")).path == "/srv/data"
+        assert {entry.netname: entry.guest for entry in await manager.shares()} == {"IPC$": "", "data": "read"}  # type: ignore[attr-defined]
         assert "/srv/data" in [entry.path for entry in await manager.shares()]
     admin = Credentials("admin", PASSWORDS["admin"])
     async with lanman.open_manager("127.0.0.1", admin, port=server.port) as manager:

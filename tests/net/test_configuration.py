@@ -52,6 +52,7 @@ path = "/srv/data"
 comment = "what we work on"
 read = ["Users"]
 write = ["ann"]
+guest = "read"
 max_users = 3
 hidden = false
 encryption = true
@@ -83,7 +84,13 @@ def test_everything_can_be_said() -> None:
         null_sessions=NullSessions(pipes=("srvsvc",), shares=("public",), linger=90),
         shares={
             "data": ShareConfiguration(
-                "/srv/data", "what we work on", read=("Users",), write=("ann",), max_users=3, encryption=True
+                "/srv/data",
+                "what we work on",
+                read=("Users",),
+                write=("ann",),
+                max_users=3,
+                encryption=True,
+                guest="read",
             ),
             "old data": ShareConfiguration("/srv/old"),
         },
@@ -105,6 +112,8 @@ def test_nothing_need_be_said(tmp_path: Path) -> None:
         ("[server]\nautodisconnect = 65536", "line 2: [server] autodisconnect"),
         ("[server]\nmax_sessions = -5", "line 2: [server] max_sessions must be a number from 0 (no limit)"),
         ('[server]\nmax_sessions = "windows95"', 'or "unlimited", "workstation" (10), "home" (5), "windows11" (20)'),
+        ('[shares.a]\npath = "/a"\nguest = true', 'line 3: [shares.a] guest must be false, "read" or "write"'),
+        ('[shares.a]\npath = "/a"\n[shares.A]\npath = "/b"', "line 3: [shares.A] is the same share as [shares.a]"),
         ('[server]\nshare_roots = ["srv"]', "line 2: [server] share_roots must be a list of the absolute paths"),
         ('[server]\nfilesystem_name = ""', "line 2: [server] filesystem_name must be the name of a file system"),
         ("[limits]\ntree_connects_per_session = 2049", "line 2: [limits] tree_connects_per_session"),

@@ -69,8 +69,9 @@ def test_shares_come_change_and_go(state: StateFile) -> None:
         "new": ShareConfiguration("/srv/new", "x", max_users=3, encryption=True),
     }
     changed = Share("Data", path="/srv/data", remark="y", readers=frozenset({"Users"}), writers=frozenset())
+    changed.guest = "read"
     state.keep_share(BASE, "Data", changed)
-    assert state.over(BASE).shares["Data"] == ShareConfiguration("/srv/data", "y", ("Users",), ())
+    assert state.over(BASE).shares["Data"] == ShareConfiguration("/srv/data", "y", ("Users",), (), guest="read")
     state.keep_share(BASE, "data", None)
     assert list(state.over(BASE).shares) == ["new"]
     assert state.share_names() == {"DATA", "NEW"}

@@ -240,6 +240,18 @@ async def test_a_null_session(server: SmbServer, tools: Tools) -> None:
 async def test_guests(server: SmbServer, tools: Tools) -> None:
     assert "NT_STATUS_LOGON_FAILURE" in await asyncio.to_thread(tools.smbclient, Account("no-one", "x"), "ls", "public")
     server._dispatch.settings = replace(server._dispatch.settings, guest=True)
+    stranger = Account("no-one", "x")
+    said = await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
+    assert "NT_STATUS_ACCESS_DENIED" in said
+    public = server.service.share_by_name("public")
+    assert public is not None
+    public.guest = "read"
+    assert "a.txt" in await asyncio.to_thread(tools.smbclient, stranger, "ls", "public")
+    said = await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
+    assert "NT_STATUS_ACCESS_DENIED" in said
+    public.guest = "write"
+    await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
+    assert "new" in await asyncio.to_thread(tools.smbclient, stranger, "ls", "public")
     with await asyncio.to_thread(tools.hold, Account("no-one", "x"), "public"):
         async with manager(server, "admin") as admin:
             (guest,) = [entry for entry in (await admin.sessions()).entries if entry.user_name != "admin"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -526,3 +527,17 @@ def test_an_idle_session_is_small(service: ServerService) -> None:
     parts = [ann, ann.connection_ids, ann.client_name, ann.opens, ann.tree_connects, ann.creation_time, ann.idle_time]
     assert sum(map(sys.getsizeof, parts)) < 800
     assert not hasattr(ann, "__dict__")
+
+
+@pytest.mark.parametrize("lists", [{}, {"readers": frozenset({"Guest", "Guests"}), "writers": frozenset({"Guest"})}])
+@pytest.mark.parametrize(
+    ("guest", "may_read", "may_write"), [("", False, False), ("read", True, False), ("write", True, True)]
+)
+def test_guests_reach_only_shares_that_name_them(
+    service: ServerService, lists: dict[str, frozenset[str]], guest: Any, may_read: bool, may_write: bool
+) -> None:
+    share = Share("data", path="/srv/data", guest=guest, **lists)  # type: ignore[arg-type]
+    stranger = service.register_session(1, 1, "PC1", "Guest", now=0, guest=True, groups=frozenset({"Guests"}))
+    assert (share.may_read(stranger), share.may_write(stranger)) == (may_read, may_write)
+    ann = service.register_session(2, 2, "PC2", "ann", now=0, groups=frozenset({"Users"}))
+    assert (share.may_read(ann), share.may_write(ann)) == (not lists, not lists), "it says nothing of others"

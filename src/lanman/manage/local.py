@@ -23,7 +23,7 @@ from lanman.net.dial import Within, dial
 from lanman.net.home import Home, client_homes
 from lanman.net.logon import Credentials
 from lanman.net.resolve import resolve
-from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareInfo
+from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc import NetrServerGetInfo
 
@@ -45,6 +45,13 @@ class LocalSession(SessionInfo):
     groups: str | None = None
     anonymous: bool | None = None
     guest: bool | None = None
+
+
+@dataclass(slots=True)
+class LocalShare(ShareInfo):
+    """A share of this machine's Server, with what no level of MS-SRVS has a field for (see ShareDetails)."""
+
+    guest: str | None = None
 
 
 class ControlLink:
@@ -90,6 +97,13 @@ class ControlLink:
         except AccessDenied:
             return []
 
+    async def share_details(self) -> list[ShareDetails]:
+        """What the Server knows of its shares beyond MS-SRVS; nothing for those who may not ask."""
+        try:
+            return await (await self.connect()).share_details()
+        except Win32Error:  # denied, or a Server that was started before this call was made
+            return []
+
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -128,10 +142,22 @@ class LocalManager(RemoteManager):
         return _at_home(await super()._file(id))
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
-        return [_shared_at_home(entry) for entry in await super().shares(level)]
+        return await self._shared_at_home(await super().shares(level))
 
     async def share(self, name: str) -> ShareInfo:
-        return _shared_at_home(await super().share(name))
+        (entry,) = await self._shared_at_home([await super().share(name)])
+        return entry
+
+    async def _shared_at_home(self, entries: Sequence[ShareInfo]) -> list[ShareInfo]:
+        async with self._within():
+            guests = {detail.name: detail.guest for detail in await self._control.share_details()}
+        shares: list[ShareInfo] = []
+        for entry in entries:
+            share = LocalShare(*(getattr(entry, field.name) for field in fields(ShareInfo)))
+            share.path = None if entry.path is None else _local_path(entry.path)
+            share.guest = guests.get(entry.netname)
+            shares.append(share)
+        return shares
 
     def _sharing_hint(self) -> str | None:
         return "the Server's own user must be able to read the folder"
@@ -166,10 +192,6 @@ def _local_path(path: str) -> str:
 
 
 def _at_home(entry: FileInfo) -> FileInfo:
-    return entry if entry.path is None else replace(entry, path=_local_path(entry.path))
-
-
-def _shared_at_home(entry: ShareInfo) -> ShareInfo:
     return entry if entry.path is None else replace(entry, path=_local_path(entry.path))
 
 

@@ -6,7 +6,7 @@
                      unauthenticated unauthenticated_per_address
     [null_sessions]  pipes shares linger
     [domain]         realm
-    [shares.NAME]    path comment read write max_users hidden encryption
+    [shares.NAME]    path comment read write guest max_users hidden encryption
 
 A key that is not in this table is an error: a misspelt `encyption = "required"` must not pass unnoticed.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from lanman.errors import AccessDenied, LanmanError
+from lanman.names import fold
 from lanman.net.place import read_file
 from lanman.service import SESSION_LIMITS
 
@@ -66,7 +67,8 @@ class Domain:
 @dataclass(frozen=True, slots=True)
 class ShareConfiguration:
     """One shared folder. `read` and `write` name users and groups. Without `read` every account may read, without
-    `write` whoever reads may write; who may write may read. `max_users` 0: no limit."""
+    `write` whoever reads may write; who may write may read. `guest` is what guests may do, "" being nothing.
+    `max_users` 0: no limit."""
 
     path: str
     comment: str = ""
@@ -75,6 +77,7 @@ class ShareConfiguration:
     max_users: int = 0
     hidden: bool = False
     encryption: bool = False
+    guest: Literal["", "read", "write"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,14 @@ def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
     return value
+
+
+def _guest(value: Any) -> str:
+    if value is False:
+        return ""
+    if value not in ("read", "write"):
+        raise ValueError('must be false, "read" or "write"')
+    return str(value)
 
 
 def _number(low: int, high: int) -> Callable[[Any], int]:
@@ -234,6 +245,7 @@ _SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "max_users": _number(0, 0x7FFFFFFF),
     "hidden": _flag,
     "encryption": _flag,
+    "guest": _guest,
 }
 
 
@@ -260,6 +272,12 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
         if name not in ("server", "limits", "null_sessions", "domain", "shares"):
             raise reader.error((), name, "is not a section of this file")
     shares = reader.table(document, "shares")
+    known: dict[str, str] = {}
+    for name in shares:
+        if (other := known.setdefault(fold(name), name)) != name:
+            raise reader.error(
+                ("shares", name), None, f"is the same share as [shares.{other}]: letter case does not count"
+            )
     return Configuration(
         **reader.section(document, "server", _SERVER),
         limits=Limits(**reader.section(document, "limits", _LIMITS)),

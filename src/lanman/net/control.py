@@ -26,10 +26,10 @@ from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.audit import quoted
 from lanman.net.home import bind_unix, connect_unix
-from lanman.records import SessionDetails
+from lanman.records import SessionDetails, ShareDetails
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
 from lanman.rpc.ndr import Call, Response
-from lanman.rpc.private import LANMAN, GetSessionDetails, Reload, Stop
+from lanman.rpc.private import LANMAN, GetSessionDetails, GetShareDetails, Reload, Stop
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
@@ -175,9 +175,12 @@ class PrivateEndpoint:
             return request.failed(codes.ERROR_SUCCESS)
         if isinstance(request, Reload):
             return request.failed(self._reload())
-        assert isinstance(request, GetSessionDetails)
         if request.level != 0:
             return request.failed(codes.ERROR_INVALID_LEVEL)
+        if isinstance(request, GetShareDetails):
+            shares = self._server.service.shares()
+            return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
+        assert isinstance(request, GetSessionDetails)
         return request.response(0, [_details(session) for session in self._server.service.sessions()], 0)
 
     def _reload(self) -> int:
@@ -307,6 +310,13 @@ class ControlClient:
     async def session_details(self) -> list[SessionDetails]:
         """What the Server knows of its sessions beyond MS-SRVS, in NetrSessionEnum's order. Raises AccessDenied."""
         answer = await self.call(GetSessionDetails())
+        _check(answer.status)
+        return answer.entries or []
+
+    async def share_details(self) -> list[ShareDetails]:
+        """What the Server knows of its shares beyond MS-SRVS. Raises AccessDenied, and Win32Error where a Server of an
+        older version does not know the call."""
+        answer = await self.call(GetShareDetails())
         _check(answer.status)
         return answer.entries or []
 

@@ -229,6 +229,8 @@ class SmbServer:
         self.settings.share_roots = configuration.share_roots
         self.settings.can_encrypt = configuration.encryption != "off"
         self.settings.policy.null_session_linger = configuration.null_sessions.linger
+        if configuration.guest and not any(share.guest for share in configuration.shares.values()):
+            log.warning("guests may log on, and no share lets them in: guest of [shares.NAME] does")
         self.configuration = configuration
 
     def _over(self, base: Configuration) -> Configuration:
@@ -285,7 +287,8 @@ class SmbServer:
                 self._configured[name] = new
                 self.service.add_share(new)
             else:
-                known.readers, known.writers, known.hidden = new.readers, new.writers, new.hidden
+                known.readers, known.writers, known.guest = new.readers, new.writers, new.guest
+                known.hidden = new.hidden
                 if (known.remark, known.max_users) != (new.remark, new.max_users):
                     self.service.change_share(known, remark=new.remark, max_users=new.max_users)
 
@@ -589,6 +592,7 @@ def share_of(name: str, configuration: ShareConfiguration) -> Share:
         hidden=configuration.hidden,
         readers=None if configuration.read is None else frozenset(configuration.read),
         writers=None if configuration.write is None else frozenset(configuration.write),
+        guest=configuration.guest,
         encrypt_data=configuration.encryption,
     )
 

@@ -168,6 +168,7 @@ def configuration_of(share: Share) -> ShareConfiguration:
         max_users=share.max_users,
         hidden=share.hidden,
         encryption=share.encrypt_data,
+        guest=share.guest,
     )
 
 

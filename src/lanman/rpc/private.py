@@ -1,8 +1,8 @@
 """The private interface between the command and the running Server, spoken on its control socket only.
 
-It has what MS-SRVS has no call for: to stop, to read the configuration again, and to say of the sessions what no level
-of NetrSessionEnum holds. It is never offered on a named pipe: nobody meets it over SMB. All calls need the rights of an
-administrator of the machine, which the socket's peer credentials decide.
+It has what MS-SRVS has no call for: to stop, to read the configuration again, and to say of sessions and shares what no
+level of NetrSessionEnum and NetrShareEnum holds. It is never offered on a named pipe: nobody meets it over SMB. All
+calls need the rights of an administrator of the machine, which the socket's peer credentials decide.
 
 The encoding is that of any interface, NDR or NDR64; so the control socket needs no protocol of its own, and carries
 srvsvc beside this. The version goes up when a call changes; an unknown one is refused when binding.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from lanman.records import SessionDetails
+from lanman.records import SessionDetails, ShareDetails
 from lanman.rpc.levels import BOOL, levels
 from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
 from lanman.rpc.srvsvc import StatusResponse
@@ -25,6 +25,8 @@ SESSION_DETAILS: Final = levels(
     strings="client_name user_name domain address dialect signing encryption groups",
     kinds={"anonymous": BOOL, "guest": BOOL},
 )
+
+SHARE_DETAILS: Final = levels(ShareDetails, {0: "name guest"}, strings="name guest")
 
 DetailEntries = Annotated[list[SessionDetails] | None, Entries(SESSION_DETAILS)]
 
@@ -63,3 +65,19 @@ class GetSessionDetails(Call[SessionDetailsResponse]):
 
     level: struct_level = 0
     entries: DetailEntries = None
+
+
+class ShareDetailsResponse(Response):
+    """`entries` are in no order; their names are unique."""
+
+    level: struct_level
+    entries: Annotated[list[ShareDetails] | None, Entries(SHARE_DETAILS)] = None
+    status: u32 = 0
+
+
+@LANMAN.call(3)
+class GetShareDetails(Call[ShareDetailsResponse]):
+    """All shares, with what MS-SRVS cannot say of them. The only level is 0."""
+
+    level: struct_level = 0
+    entries: Annotated[list[ShareDetails] | None, Entries(SHARE_DETAILS)] = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Literal
 
 from lanman.names import fold
 
@@ -51,8 +51,9 @@ class Share:
     """One shared resource (MS-SMB2 3.3.1.6, MS-SRVS 3.1.1.7).
 
     `path` is the real one; `max_users` 0 means no limit; `hidden` ones are listed for those who manage shares alone.
-    `readers` and `writers` are names of users and groups. Without readers everybody reads, without writers whoever
-    reads may write too; a writer always reads. `encrypt_data`: what comes unencrypted is refused.
+    `readers` and `writers` are names of users and groups. Without readers every user reads, without writers whoever
+    reads may write too; a writer always reads. `guest` is what guests may do, whatever the lists say: nothing (""),
+    "read" or "write". `encrypt_data`: what comes unencrypted is refused.
     """
 
     name: str
@@ -66,12 +67,17 @@ class Share:
     security_descriptor: bytes = b""
     readers: frozenset[str] | None = None
     writers: frozenset[str] | None = None
+    guest: Literal["", "read", "write"] = ""
     encrypt_data: bool = False
 
     def may_read(self, session: Session) -> bool:
+        if session.guest:
+            return self.guest != ""
         return self.readers is None or session.is_among(self.readers) or self._is_writer(session)
 
     def may_write(self, session: Session) -> bool:
+        if session.guest:
+            return self.guest == "write"
         return self.may_read(session) and (self.writers is None or self._is_writer(session))
 
     def _is_writer(self, session: Session) -> bool:

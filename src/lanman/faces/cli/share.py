@@ -27,7 +27,7 @@ HEADER: Final = "Share name   Resource                        Remark"
 COLUMNS: Final = (Column(0, 12), Column(13, 31), Column(45, None))
 LABEL_WIDTH: Final = 18
 VALUE_WIDTH: Final = 79 - LABEL_WIDTH
-FIELDS: Final = "name type path remark max_users current_users flags"
+FIELDS: Final = "name type path remark max_users current_users flags guest"
 UNLIMITED: Final = 0xFFFFFFFF
 
 # MS-SRVS 2.2.4.29: the bits of SHARE_INFO_1005 that say what clients may keep offline.
@@ -39,6 +39,8 @@ CACHING: Final = {
     0x30: "Caching disabled",
 }
 
+# What lanman's own Server says of a share that lets guests in.
+GUESTS: Final = {"read": "May read", "write": "May read and write"}
 
 MAX_REMARK: Final = 48
 MAX_NAME: Final = 80
@@ -194,6 +196,7 @@ def record(entry: ShareInfo) -> dict[str, object]:
         "max_users": None if entry.max_uses == UNLIMITED else entry.max_uses,
         "current_users": entry.current_uses,
         "flags": entry.flags,
+        "guest": None if (guest := _guest(entry)) is None else guest or False,
     }
 
 
@@ -266,7 +269,14 @@ def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo]) -> Iter
     ]
     if entry.flags is not None:
         pairs.append(("Caching", CACHING[entry.flags & CSC_MASK]))
+    if guest := _guest(entry):
+        pairs.append(("Guests", GUESTS[guest]))
     return block(pairs, LABEL_WIDTH)
+
+
+def _guest(entry: ShareInfo) -> str | None:
+    """What guests may do: "", "read" or "write"; None where that is not known: lanman's own Server tells it here."""
+    return getattr(entry, "guest", None)
 
 
 def _wrapped(names: Sequence[str]) -> list[str]:
