@@ -22,7 +22,7 @@ from lanman.rpc.client import (
     RpcClient,
     ShutdownReceived,
 )
-from lanman.rpc.ndr import Interface
+from lanman.rpc.ndr import LARGE_REQUEST, SMALL_REQUEST, Interface
 from lanman.rpc.private import LANMAN, Stop
 from lanman.rpc.server import CallReceived, RpcServer
 from lanman.rpc.srvsvc import (
@@ -293,13 +293,25 @@ def test_big_endian_clients_can_bind_but_not_call() -> None:
     assert (pdu.call_id, pdu.number(8, 4)) == (2, wire.NCA_UNSUPPORTED_TYPE)
 
 
-def test_a_call_may_not_be_endless() -> None:
-    server = RpcServer([SRVSVC], max_stub=10_000)
+@pytest.mark.parametrize(("opnum", "limit"), [(12, SMALL_REQUEST), (14, LARGE_REQUEST), (99, 0)])
+def test_a_call_is_no_longer_than_such_a_call_can_be(opnum: int, limit: int) -> None:
+    """What is longer is not kept, and answered with a fault when its end has come; other calls go on."""
+    server = RpcServer([SRVSVC])
     server.receive_data(bind_pdu(KNOWN))
-    server.receive_data(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 2, bytes(8) + bytes(4000)))
-    server.receive_data(wire.build(wire.REQUEST, 0, 2, bytes(8) + bytes(4000)))
-    with pytest.raises(RemoteProtocolError, match="10000"):
-        server.receive_data(wire.build(wire.REQUEST, 0, 2, bytes(8) + bytes(4000)))
+    server.data_to_send()
+    head, most = struct.pack("<IHH", 0, 0, opnum), 0
+    server.receive_data(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 2, head))
+    for _ in range(300):
+        server.receive_data(wire.build(wire.REQUEST, 0, 2, head + bytes(4000)))
+        incoming = server._incoming
+        assert incoming is not None
+        most = max(most, len(incoming.reassembly.stub()) if incoming.reassembly is not None else 0)
+    assert max(limit - 4000, 0) <= most <= limit
+    assert server.receive_data(wire.build(wire.REQUEST, wire.PFC_LAST_FRAG, 2, head)) == []
+    fault = wire.parse(server.data_to_send()[0])
+    assert fault.number(8, 4) == (wire.NCA_OP_RNG_ERROR if opnum == 99 else wire.RPC_X_BAD_STUB_DATA)
+    good = wire.build(wire.REQUEST, 3, 3, struct.pack("<IHH", 0, 0, 28) + bytes(4))
+    assert one(server.receive_data(good)).call_id == 3
 
 
 @pytest.mark.parametrize(

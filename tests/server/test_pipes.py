@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lanman.rpc import pdu as wire
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
+from lanman.rpc.ndr import Call
+from lanman.rpc.server import MAX_PDUS
 from lanman.rpc.srvsvc import SRVSVC, NetrRemoteTOD, NetrSessionEnum
 from lanman.server import pipes
 from lanman.server.association import Association
 from lanman.server.pipes import NamedPipe, PipeBroken, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
+from steps import steps
 
 
 class Echo:
-    """Answers every call that it is refused, and keeps who asked what, when."""
+    """Answers every call that it is refused, and keeps who asked what, when. `refused` is refused unread."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Caller, Any, float]] = []
+        self.refused = 0
+        self.levels: list[int | None] = []
+
+    def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
+        self.levels.append(level)
+        return self.refused
 
     def call(self, caller: Caller, request: Any, now: float) -> Any:
         self.asked.append((caller, request, now))
@@ -32,10 +44,10 @@ def new_pipe() -> tuple[NamedPipe, Echo]:
     return NamedPipe(Association([(SRVSVC, endpoint)], Caller("ann"))), endpoint
 
 
-def bound_pipe() -> tuple[NamedPipe, Echo, RpcClient]:
+def bound_pipe(*, ndr64: bool = False) -> tuple[NamedPipe, Echo, RpcClient]:
     pipe, endpoint = new_pipe()
     rpc = RpcClient()
-    pipe.write(rpc.bind(), 1)
+    pipe.write(rpc.bind(ndr64=ndr64), 1)
     (event,) = rpc.receive_data(whole(pipe))
     assert isinstance(event, BindAccepted)
     return pipe, endpoint, rpc
@@ -98,6 +110,89 @@ def test_a_stub_that_is_none_is_a_fault() -> None:
     assert isinstance(event, FaultReceived)
     assert event.status == 1783
     assert endpoint.asked == []
+
+
+@pytest.mark.parametrize("ndr64", [False, True])
+def test_rights_come_before_all_that_is_behind_the_level(ndr64: bool) -> None:
+    """A request that its caller may not make is not decoded: what is wrong with it is not even seen."""
+    pipe, endpoint, rpc = bound_pipe(ndr64=ndr64)
+    endpoint.refused = 5
+    request = NetrSessionEnum("srv", "ann", None, 502)
+    (pdu,) = rpc.call(request)
+    stub = request.pack(ndr64)
+    nonsense = stub[: len(stub) - 24] + b"\xff" * 24
+    pipe.write(pdu.replace(stub, nonsense), 1)
+    (event,) = rpc.receive_data(whole(pipe))
+    assert isinstance(event, ResponseReceived)
+    answer = request.answer(event.stub, ndr64)
+    assert (answer.level, answer.entries, answer.status) == (502, None, 5)
+    assert endpoint.levels == [502]
+    assert endpoint.asked == []
+
+
+@pytest.mark.parametrize("ndr64", [False, True])
+def test_every_call_can_be_refused_unread(ndr64: bool) -> None:
+    for call in SRVSVC.requests.values():
+        answer = call.refused(1, 5)
+        assert type(answer).unpack(answer.pack(ndr64), ndr64) == answer
+        assert answer.status == 5
+
+
+def test_the_calls_of_one_write_are_answered_each_in_its_turn() -> None:
+    pipe, endpoint, rpc = bound_pipe()
+    turns: list[Callable[[float], None]] = []
+    pipe.in_turns(turns.append)
+    pipe.write(b"".join(rpc.call(NetrRemoteTOD(None))[0] for _ in range(MAX_PDUS)), 1)
+    for number in range(1, MAX_PDUS):
+        assert len(endpoint.asked) == number
+        turns.pop()(number)
+        assert turns == [] or len(turns) == 1
+    assert len(endpoint.asked) == MAX_PDUS
+    assert turns == []
+
+
+def test_a_turn_is_not_taken_while_too_much_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, endpoint, rpc = bound_pipe()
+    turns: list[Callable[[float], None]] = []
+    pipe.in_turns(turns.append)
+    pipe.write(b"".join(rpc.call(NetrRemoteTOD(None))[0] for _ in range(3)), 1)
+    monkeypatch.setattr(pipes, "MAX_UNREAD", 10)
+    turns.pop()(2)
+    assert pipe.broken
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        wire.build(wire.REQUEST, 3, 9, struct.pack("<IHH", 0, 0, 99)),  # a call that does not exist
+        wire.build(wire.ORPHANED, 3, 9, b""),
+        wire.build(wire.BIND, 3, 9, b""),
+    ],
+)
+def test_a_write_brings_so_many_pdus_and_no_more(piece: bytes) -> None:
+    pipe, _, _ = bound_pipe()
+    pipe.write(piece * MAX_PDUS, 1)
+    much = piece * 80_000
+
+    def write() -> None:
+        with pytest.raises(PipeBroken):
+            pipe.write(much, 1)
+
+    work = steps(write)
+    assert pipe.broken
+    assert work < 1000 * MAX_PDUS
+
+
+def test_fragments_of_nothing_are_nothing() -> None:
+    pipe, _, _ = bound_pipe()
+    pipe.write(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 9, struct.pack("<IHH", 0, 0, 15)), 1)
+    before = pipe._association._rpc._incoming
+    assert before is not None
+    for _ in range(100):
+        pipe.write(wire.build(wire.REQUEST, 0, 9, struct.pack("<IHH", 0, 0, 15)) * MAX_PDUS, 1)
+    assert before.reassembly is not None
+    assert before.reassembly.stub() == b""
 
 
 def test_nonsense_breaks_the_pipe_for_good() -> None:

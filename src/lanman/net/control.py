@@ -18,6 +18,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -136,9 +137,20 @@ class ControlProtocol(asyncio.Protocol):
             [(SRVSVC, self._server.endpoint), (LANMAN, PrivateEndpoint(self._server))], caller
         )
         self._association.later = self._say
+        self._association.take_turn = self._take_turn
+
+    def _take_turn(self, turn: Callable[[float], None]) -> None:
+        """Have a call answered in the next turn of the event loop; those of others lie in between."""
+
+        def take() -> None:
+            if not self._transport.is_closing():
+                turn(self._server.tick())
+                self._server.flush()
+
+        asyncio.get_running_loop().call_soon(take)
 
     def _say(self, answers: list[bytes], now: float) -> None:
-        """An answer has come that had to wait for the disk."""
+        """An answer has come that had to wait for the disk or for its turn."""
         if not self._transport.is_closing():
             self._transport.writelines(answers)
 
@@ -166,9 +178,11 @@ class PrivateEndpoint:
     def __init__(self, server: SmbServer) -> None:
         self._server = server
 
+    def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
+        """Who is no administrator of the machine may make none of these calls."""
+        return 0 if caller.local_admin else codes.ERROR_ACCESS_DENIED
+
     def call(self, caller: Caller, request: Any, now: float) -> Any:
-        if not caller.local_admin:
-            return request.failed(codes.ERROR_ACCESS_DENIED)
         if isinstance(request, Stop):
             # The answer leaves before anything is taken down.
             asyncio.get_running_loop().call_later(request.grace, self._server.request_stop)

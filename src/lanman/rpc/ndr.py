@@ -601,10 +601,17 @@ class Response(Message):
     """What a call answers. `status` is the code of the outcome, 0 for success."""
 
 
+# What a request may have, in bytes. Most are a few names of 1,024 characters and numbers (MS-SRVS 3.1.4.2 and others);
+# some bring a share, a server or a transport, with paths, comments and a security descriptor.
+SMALL_REQUEST: Final = 32 * 1024
+LARGE_REQUEST: Final = 256 * 1024
+
+
 class Call(Message, Generic[R]):
-    """What a call asks; `response` is the class of its answer."""
+    """What a call asks; `response` is the class of its answer. A longer stub than `max_request` is none of its."""
 
     _request: ClassVar[bool] = True
+    max_request: ClassVar[int] = SMALL_REQUEST
     interface: ClassVar[Interface]
     opnum: ClassVar[int]
     response: ClassVar[type[Any]]
@@ -613,6 +620,26 @@ class Call(Message, Generic[R]):
         for base in getattr(cls, "__orig_bases__", ()):
             if isinstance(answer := (typing.get_args(base) or (None,))[0], type):
                 cls.response = answer
+
+    @classmethod
+    def level_in(cls, stub: bytes, ndr64: bool = False) -> int | None:
+        """The level that a request is about, and nothing of what is behind it. None: it has none.
+
+        Raises MalformedMessage.
+        """
+        if "level" not in cls.parameters:
+            return None
+        try:
+            return typing.cast(int, _compiled_head(cls, 8 if ndr64 else 4)(stub))
+        except struct.error:
+            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} octets is too short") from None
+
+    @classmethod
+    def refused(cls, level: int | None, status: int) -> Any:
+        """The answer to a request of that level of which nothing else was read."""
+        response = cls.response
+        named = {"level": level or 0} if "level" in response.parameters else {}
+        return response(**named, status=status)
 
     def answer(self, stub: bytes | bytearray | memoryview, ndr64: bool = False) -> R:
         """Read the answer to this call. Raises MalformedMessage."""
@@ -674,6 +701,25 @@ def _compiled(cls: type[Message], word: int) -> tuple[Callable[[Any], Any], Call
     found = _COMPILED.get((cls, word))
     if found is None:
         found = _COMPILED[cls, word] = _compile(cls, word)
+    return found
+
+
+_HEADS: Final[dict[tuple[type[Message], int], Callable[[bytes], Any]]] = {}
+
+
+def _compiled_head(cls: type[Message], word: int) -> Callable[[bytes], Any]:
+    """The function that reads a stub up to its level, and gives that."""
+    found = _HEADS.get((cls, word))
+    if found is None:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        names: dict[str, Any] = {}
+        reader = _Code(word, writing=False, request=cls._request, names=names)
+        for name in cls.parameters[: cls.parameters.index("level") + 1]:
+            hints[name].__metadata__[0].read(reader, name)
+        reader.flush()
+        source = "\n".join(["def level(stub):", "    at = 0", *reader.lines, "    return level"])
+        exec(compile(source, f"<level of {cls.__name__}, {8 * word} bit>", "exec"), names)
+        found = _HEADS[cls, word] = typing.cast("Callable[[bytes], Any]", names["level"])
     return found
 
 

@@ -72,6 +72,9 @@ MUST_RECEIVE_FRAG_SIZE: Final = 1432  # C706 12.6.3.1: every implementation take
 MAX_FRAG_SIZE: Final = 0xFFFF
 DEFAULT_FRAG_SIZE: Final = 4280  # what Windows offers
 
+# Transfer syntaxes that one context may offer. There are two, and one that stands for features.
+MAX_TRANSFERS: Final = 16
+
 _LITTLE: Final = b"\x10\0\0\0"  # little-endian, ASCII, IEEE
 
 
@@ -236,6 +239,8 @@ class Bind:
         contexts, at = [], 12
         for _ in range(pdu.number(8, 1)):
             count = pdu.number(at + 2, 1)
+            if count > MAX_TRANSFERS:
+                raise MalformedMessage(f"{count} transfer syntaxes in a context; {MAX_TRANSFERS} at most are taken")
             syntaxes = [pdu.syntax(at + 4 + 20 * number) for number in range(count + 1)]
             contexts.append(Context(pdu.number(at, 2), syntaxes[0], syntaxes[1:]))
             at += 24 + 20 * count
@@ -303,17 +308,15 @@ class Reassembly:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._stub = bytearray()
 
     def add(self, pdu: Pdu, header: int) -> None:
         """Take what a fragment has behind `header` octets. Raises RemoteProtocolError above the limit."""
         piece = pdu.body[header:]
-        self._size += len(piece)
-        if self._size > self._limit:
+        if len(self._stub) + len(piece) > self._limit:
             raise RemoteProtocolError(f"a call of more than {self._limit} octets")
-        self._pieces.append(piece)
+        self._stub += piece
 
     def stub(self) -> bytes:
         """All of it."""
-        return b"".join(self._pieces)
+        return bytes(self._stub)

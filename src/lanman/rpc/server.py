@@ -16,6 +16,7 @@ What is refused, and how:
     a call in an unknown context              fault nca_unk_if
     a call with a number that is no call      fault nca_op_rng_error
     a call with its stub in big-endian form   fault nca_unsupported_type; all else may be big-endian
+    a call longer than that call can be       fault RPC_X_BAD_STUB_DATA, and nothing of it is kept
     a call before any bind, or authenticated  fault nca_proto_error
     anything else                             RemoteProtocolError: the connection is to be closed
 
@@ -36,8 +37,9 @@ from lanman.rpc.ndr import Interface as Interface
 from lanman.rpc.pdu import NCA_OP_RNG_ERROR as NCA_OP_RNG_ERROR
 from lanman.rpc.pdu import RPC_X_BAD_STUB_DATA as RPC_X_BAD_STUB_DATA
 
-MAX_STUB: Final = 4 << 20  # what a client may send in one call
-_MAX_CONTEXTS: Final = 256
+# PDUs that may come at once: what one WRITE to a pipe may bring, which from any client known is one.
+MAX_PDUS: Final = 64
+_MAX_CONTEXTS: Final = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -52,21 +54,30 @@ class CallReceived:
     context_id: int = 0
     maybe: bool = False
 
+    @property
+    def type(self) -> type[Call[Any]]:
+        """The class of the request."""
+        return self.interface.requests[self.opnum]
+
+    def level(self) -> int | None:
+        """The level that it is about, if it has one; nothing behind it is read. Raises MalformedMessage."""
+        return self.type.level_in(self.stub, self.ndr64)
+
     def request(self) -> Call[Any]:
         """The request, unpacked. Raises MalformedMessage: then answer with the fault RPC_X_BAD_STUB_DATA."""
-        return self.interface.requests[self.opnum].unpack(self.stub, self.ndr64)
+        return self.type.unpack(self.stub, self.ndr64)
 
 
 @dataclass(slots=True)
 class _Incoming:
-    """A request whose last fragment is still to come."""
+    """A request whose last fragment is still to come. Without `reassembly` it has become too long."""
 
     call_id: int
     context_id: int
     opnum: int
     flags: int
     big_endian: bool
-    reassembly: wire.Reassembly
+    reassembly: wire.Reassembly | None
 
 
 class RpcServer:
@@ -79,13 +90,11 @@ class RpcServer:
         secondary_address: str | None = None,
         assoc_group_id: int = 1,
         max_frag: int = wire.MAX_FRAG_SIZE & ~7,
-        max_stub: int = MAX_STUB,
     ) -> None:
         self._interfaces = {(interface.uuid, interface.major): interface for interface in interfaces}
         self._address = f"\\PIPE\\{interfaces[0].name}" if secondary_address is None else secondary_address
         self._group = assoc_group_id
         self._max_frag = max_frag
-        self._max_stub = max_stub
         self._transmit = wire.MUST_RECEIVE_FRAG_SIZE
         self._receive_frag = max_frag
         self._splitter = wire.Splitter(max_frag)
@@ -98,7 +107,9 @@ class RpcServer:
     def receive_data(self, data: bytes) -> list[CallReceived]:
         """Take octets as they came; the calls that are now whole. Raises RemoteProtocolError: close the connection."""
         calls = []
-        for pdu in self._splitter.receive_data(data):
+        for number, pdu in enumerate(self._splitter.receive_data(data)):
+            if number == MAX_PDUS:
+                raise RemoteProtocolError(f"more than {MAX_PDUS} PDUs at once")
             call = self._receive(pdu)
             if call is not None:
                 self._calls.add(call)
@@ -197,18 +208,33 @@ class RpcServer:
             if incoming is not None:
                 raise RemoteProtocolError(f"call {pdu.call_id} begins within call {incoming.call_id}")
             incoming = self._incoming = _Incoming(
-                pdu.call_id, context_id, opnum, pdu.flags, pdu.big_endian, wire.Reassembly(self._max_stub)
+                pdu.call_id,
+                context_id,
+                opnum,
+                pdu.flags,
+                pdu.big_endian,
+                wire.Reassembly(self._longest(context_id, opnum)),
             )
         elif incoming is None or incoming.call_id != pdu.call_id:
             raise RemoteProtocolError(f"a fragment of call {pdu.call_id} without its beginning")
         header = 24 if pdu.flags & wire.PFC_OBJECT_UUID else 8
         pdu.number(0, header)
-        incoming.reassembly.add(pdu, header)
+        if incoming.reassembly is not None:
+            try:
+                incoming.reassembly.add(pdu, header)
+            except RemoteProtocolError:
+                incoming.reassembly = None
         if not pdu.flags & wire.PFC_LAST_FRAG:
             return None
         self._incoming = None
         authenticated = bool(pdu.auth_value) and pdu.auth_level > wire.RPC_C_AUTHN_LEVEL_NONE
         return self._whole(incoming, authenticated=authenticated)
+
+    def _longest(self, context_id: int, opnum: int) -> int:
+        """How long the stub of a call may be; of one that cannot be made nothing is kept."""
+        interface, _ = self._contexts.get(context_id, (None, False))
+        request = interface.requests.get(opnum) if interface is not None else None
+        return request.max_request if request is not None else 0
 
     def _whole(self, incoming: _Incoming, *, authenticated: bool) -> CallReceived | None:
         """The call that has arrived; or None, with a fault on its way, if it cannot be made."""
@@ -221,6 +247,8 @@ class RpcServer:
             status = wire.NCA_OP_RNG_ERROR
         elif incoming.big_endian:
             status = wire.NCA_UNSUPPORTED_TYPE
+        elif incoming.reassembly is None:
+            status = RPC_X_BAD_STUB_DATA
         else:
             maybe = bool(incoming.flags & wire.PFC_MAYBE)
             stub = incoming.reassembly.stub()

@@ -27,9 +27,7 @@ from lanman.records import (
 )
 from lanman.rpc.levels import BOOLEAN, COUNTED, COUNTED_BEHIND, OCTETS_256, levels
 from lanman.rpc.ndr import (
-    Call as Call,
-)
-from lanman.rpc.ndr import (
+    LARGE_REQUEST,
     Entries,
     Info,
     InlineInfo,
@@ -47,6 +45,9 @@ from lanman.rpc.ndr import (
     u32,
     union_level,
     wide_buffer,
+)
+from lanman.rpc.ndr import (
+    Call as Call,
 )
 from lanman.rpc.ndr import (
     Response as Response,
@@ -367,6 +368,7 @@ class NetrShareAddResponse(ParmErrResponse):
 class NetrShareAdd(Call[NetrShareAddResponse]):
     """Share a directory (MS-SRVS 3.1.4.7)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: ShareUnion
@@ -415,6 +417,7 @@ class NetrShareSetInfoResponse(ParmErrResponse):
 class NetrShareSetInfo(Call[NetrShareSetInfoResponse]):
     """Change a share (MS-SRVS 3.1.4.11)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     net_name: ref_string
     level: u32
@@ -486,6 +489,7 @@ class NetrServerSetInfoResponse(ParmErrResponse):
 class NetrServerSetInfo(Call[NetrServerSetInfoResponse]):
     """Change the configuration (MS-SRVS 3.1.4.18)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: ServerUnion
@@ -533,6 +537,7 @@ class NetrServerTransportAddResponse(StatusResponse):
 class NetrServerTransportAdd(Call[NetrServerTransportAddResponse]):
     """Listen on one more transport; level 0 (MS-SRVS 3.1.4.23)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: TransportStructure
@@ -565,6 +570,7 @@ class NetrServerTransportDelResponse(StatusResponse):
 class NetrServerTransportDel(Call[NetrServerTransportDelResponse]):
     """Stop to listen on a transport; level 0 (MS-SRVS 3.1.4.26)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: TransportStructure
@@ -741,6 +747,7 @@ class NetrShareDelExResponse(StatusResponse):
 class NetrShareDelEx(Call[NetrShareDelExResponse]):
     """End a share of a scope: level 0 or 503 (MS-SRVS 3.1.4.54)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: ShareUnion
@@ -757,6 +764,7 @@ class NetrServerTransportAddExResponse(StatusResponse):
 class NetrServerTransportAddEx(Call[NetrServerTransportAddExResponse]):
     """Listen on one more transport; levels 0 to 3 (MS-SRVS 3.1.4.24)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: TransportUnion
@@ -770,6 +778,7 @@ class NetrServerTransportDelExResponse(StatusResponse):
 class NetrServerTransportDelEx(Call[NetrServerTransportDelExResponse]):
     """Stop to listen on a transport; levels 0 to 3 (MS-SRVS 3.1.4.27)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: TransportUnion
@@ -783,6 +792,7 @@ class NetrServerAliasAddResponse(StatusResponse):
 class NetrServerAliasAdd(Call[NetrServerAliasAddResponse]):
     """Give the server one more name (MS-SRVS 3.1.4.50)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: AliasUnion
@@ -815,6 +825,7 @@ class NetrServerAliasDelResponse(StatusResponse):
 class NetrServerAliasDel(Call[NetrServerAliasDelResponse]):
     """Take one of the server's other names (MS-SRVS 3.1.4.52)."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     level: u32
     info: AliasUnion
@@ -958,6 +969,7 @@ class NetrCharDevQGetInfo(Call[NetrCharDevQGetInfoResponse]):
 class NetrCharDevQSetInfo(Call[ParmErrResponse]):
     """Change a queue."""
 
+    max_request = LARGE_REQUEST
     server_name: string
     queue_name: ref_string
     level: u32

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from lanman.errors import MalformedMessage, RemoteProtocolError
-from lanman.rpc.ndr import Interface
+from lanman.rpc.ndr import Call, Interface
 from lanman.rpc.server import RPC_X_BAD_STUB_DATA, CallReceived, RpcServer
 from lanman.server.changes import Deferred
 from lanman.server.rights import Caller
@@ -22,14 +22,23 @@ MAX_WAITING: Final = 64
 class Endpoint(Protocol):
     """What answers the calls of an interface."""
 
+    def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
+        """The code by which this caller is refused that call at that level, whatever else it says; 0 if it is not."""
+
     def call(self, caller: Caller, request: Any, now: float) -> Any:
         """The response to the request, of the class that it has, or a Deferred one. A refusal is a code in it."""
+
+
+Turn = Callable[[float], None]
 
 
 class Association:
     """One client's conversation with the endpoints of some interfaces.
 
     Calls are answered in their order. `later` is given the PDUs of answers that come when nothing was received.
+    Of several calls that come at once the first is answered at once, and each of the others in a turn of its own, which
+    `take_turn` is asked for; without it, all are answered at once. Rights come before all else: of a request that its
+    caller may not make no more is read than its level.
     """
 
     def __init__(self, endpoints: Sequence[tuple[Interface, Endpoint]], caller: Caller) -> None:
@@ -37,8 +46,10 @@ class Association:
         self._endpoints: Mapping[Interface, Endpoint] = dict(endpoints)
         self.caller = caller
         self.later: Callable[[list[bytes], float], None] = lambda pdus, now: None
+        self.take_turn: Callable[[Turn], None] | None = None
         self._calls: deque[CallReceived] = deque()
         self._deferred: CallReceived | None = None
+        self._in_turn = False  # the next one has a turn of its own to come
 
     def receive_data(self, data: bytes, now: float) -> list[bytes]:
         """Take what the client wrote and give the PDUs to send it. Raises RemoteProtocolError: it is over."""
@@ -49,16 +60,30 @@ class Association:
         return self._rpc.data_to_send()
 
     def _work(self, now: float) -> None:
-        while self._calls and self._deferred is None:
+        while self._calls and self._deferred is None and not self._in_turn:
             self._answer(self._calls.popleft(), now)
+            if self._calls and self._deferred is None and self.take_turn is not None:
+                self._in_turn = True
+                self.take_turn(self._go_on)
+
+    def _go_on(self, now: float) -> None:
+        """The next call's turn."""
+        self._in_turn = False
+        self._work(now)
+        self.later(self._rpc.data_to_send(), now)
 
     def _answer(self, call: CallReceived, now: float) -> None:
+        endpoint = self._endpoints[call.interface]
         try:
+            level = call.level()
+            if status := endpoint.refuses(self.caller, call.type, level):
+                self._rpc.respond(call, call.type.refused(level, status).pack(call.ndr64))
+                return
             request = call.request()
         except MalformedMessage:
             self._rpc.fault(call, RPC_X_BAD_STUB_DATA)
             return
-        response = self._endpoints[call.interface].call(self.caller, request, now)
+        response = endpoint.call(self.caller, request, now)
         if isinstance(response, Deferred):
             self._deferred = call
             response.then(lambda answer, then: self._come(call, answer, then))

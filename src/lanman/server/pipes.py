@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from lanman import codes
 from lanman.errors import RemoteProtocolError
 from lanman.rpc.ndr import Interface
-from lanman.server.association import Association, Endpoint
+from lanman.server.association import Association, Endpoint, Turn
 from lanman.server.effects import Outcome, Park, Reply
 from lanman.server.rights import Caller
 from lanman.server.state import Context, WireOpen, WireTree
@@ -112,6 +112,17 @@ class NamedPipe:
             raise PipeBroken(str(error)) from error
         self._append(answers)
 
+    def in_turns(self, take_turn: Callable[[Turn], None]) -> None:
+        """Have the calls of one write answered in turns of the event loop, for which `take_turn` is asked."""
+        self._association.take_turn = lambda turn: take_turn(lambda now: self._turn(turn, now))
+
+    def _turn(self, turn: Turn, now: float) -> None:
+        if self._unread_size > MAX_UNREAD:
+            self.broken = True
+            self.spoken(now)
+        elif not self.broken:
+            turn(now)
+
     def _append(self, answers: Sequence[bytes]) -> None:
         for answer in answers:
             self._unread.append(memoryview(answer))
@@ -125,6 +136,7 @@ class NamedPipe:
     def close(self) -> None:
         """Nobody reads or writes any more. What holds the two halves together is undone, so that both are freed."""
         self._association.later = _ignore
+        self._association.take_turn = None
         self.spoken = _nobody_waits
         self._unread.clear()
         self._count(-self._unread_size)
@@ -201,6 +213,8 @@ class PipeOpen(WireOpen):
         self._pipe = pipe
         pipe.spoken = lambda now: self._wake(connection, now)
         pipe.counted = connection.count_unread
+        pipe.in_turns(lambda turn: self._put_off(connection, turn))
+        self._released = False
         self._readers: deque[_Reader] = deque()
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
@@ -239,6 +253,21 @@ class PipeOpen(WireOpen):
             # Those who wait for the answer get it after the writer got its own.
             context.connection.soon(lambda now: self._wake(context.connection, now))
         return Reply(message=WriteResponse(count=len(message.data)))
+
+    def _put_off(self, connection: ConnectionDispatch, turn: Turn) -> None:
+        """Have a call that came behind another in the same write answered in a turn of its own. One that ends its own
+        session is the last."""
+
+        def take(now: float) -> None:
+            if self._released or self.closing:
+                return
+            connection.speaking = self
+            try:
+                turn(now)
+            finally:
+                connection.speaking = None
+
+        connection.server.timers.at(connection.server.now, take)
 
     def _wake(self, connection: ConnectionDispatch, now: float) -> None:
         while self._readers:
@@ -318,5 +347,6 @@ class PipeOpen(WireOpen):
         return Reply(message=CloseResponse())
 
     def released(self) -> None:
+        self._released = True
         self._readers.clear()
         self._pipe.close()

@@ -50,6 +50,10 @@ SHARE_ADD_LEVELS: Final = frozenset({2, 502, 503})
 SHARE_SET_LEVELS: Final = frozenset({1, 2, 502, 503, 1004, 1005, 1006, 1501})
 
 
+# Calls that no Server answers, whoever asks: the rights to them are not asked for.
+_FOR_NOBODY: Final = ("NetrCharDev", "NetrDfs")
+
+
 class Refused(Exception):
     """A call answers with this code, and with nothing else. It never leaves this module."""
 
@@ -102,6 +106,14 @@ class ServerServiceEndpoint:
             rpc.NetprNameValidate: self.name_validate,
         }
 
+    def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
+        """ERROR_ACCESS_DENIED where the caller may not make that call at that level; asked before it is read."""
+        if call.__name__.startswith(_FOR_NOBODY):
+            return 0
+        if call is rpc.NetrShareEnumSticky and level not in STICKY_LEVELS:
+            return 0  # the level comes first there
+        return 0 if may(caller, call.__name__, level, self._configuration.session_rights) else codes.ERROR_ACCESS_DENIED
+
     def call(self, caller: Caller, request: Call[R], now: float) -> R | Deferred[R]:
         """Answer a request with a response of its own type, or with one that is still to come."""
         method: Callable[[Caller, Any, float], Any] = self._methods.get(type(request), self._unsupported)
@@ -129,7 +141,7 @@ class ServerServiceEndpoint:
 
     def _unsupported(self, caller: Caller, request: Call[Any], now: float) -> Any:
         """What this Server does not do: not for anybody, but those who may not ask hear that first."""
-        if not type(request).__name__.startswith(("NetrCharDev", "NetrDfs")):
+        if not type(request).__name__.startswith(_FOR_NOBODY):
             self._require(caller, request, getattr(request, "level", None))
         raise Refused(codes.ERROR_NOT_SUPPORTED)
 
