@@ -91,10 +91,17 @@ class World:
         )
 
     def connect(self, *, address: str = "", dialects: Any = ALL_DIALECTS) -> Client:
-        """A client that has negotiated."""
-        client = Client(self, address or f"192.0.2.{next(self._addresses)}", dialects)
+        """A client that has negotiated. Raises ConnectionRefusedError if it has to wait."""
+        client = self.arrive(address=address, dialects=dialects)
+        if client.connection.waits:
+            self.disconnect(client)
+            raise ConnectionRefusedError(client.connection.address)
         client.negotiate()
         return client
+
+    def arrive(self, *, address: str = "", dialects: Any = ALL_DIALECTS) -> Client:
+        """A client that has connected, and has said nothing yet."""
+        return Client(self, address or f"192.0.2.{next(self._addresses)}", dialects)
 
     def pump(self) -> None:
         """Carry everything everywhere until nothing moves."""
@@ -115,6 +122,8 @@ class World:
                     client.finished = connection.finished
                     self.disconnect(client)
             for client in list(self.clients.values()):
+                if client.connection.waits:
+                    continue  # what it has sent stays in the kernel
                 for data in client.core.data_to_send():
                     moving = True
                     client.connection.receive_data(bytes(self._written(data)), self.now)

@@ -492,23 +492,6 @@ def test_autodisconnect_ends_the_connection_with_its_last_session() -> None:
     assert not busy.finished
 
 
-def test_unauthenticated_connections_are_limited() -> None:
-    world = World(settings=Settings(limits=Limits(unauthenticated=3, unauthenticated_per_address=2)))
-    first = world.connect(address="198.51.100.1")
-    world.connect(address="198.51.100.1")
-    with pytest.raises(ConnectionRefusedError):
-        world.connect(address="198.51.100.1")
-    world.connect(address="198.51.100.2")
-    with pytest.raises(ConnectionRefusedError):
-        world.connect(address="198.51.100.3")
-    first.log_on("ann")
-    world.connect(address="198.51.100.1")
-    first.log_off()
-    world.disconnect(first)
-    with pytest.raises(ConnectionRefusedError):
-        world.connect(address="198.51.100.1")
-
-
 def test_idle_time_begins_anew_with_requests_of_the_session() -> None:
     world = World()
     client = world.connect().log_on("ann")

@@ -33,6 +33,7 @@ from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
 from lanman.errors import RemoteProtocolError
 from lanman.names import fold
+from lanman.server.admission import POLL, Admission, AdmissionLimits, Place, Standing
 from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
 from lanman.server.files.table import Files
 from lanman.server.files.target import DiskShare
@@ -52,6 +53,7 @@ from lanman.service import (
     ServerService,
     Session,
     SessionClosed,
+    SessionReauthenticated,
     Share,
     ShareRemoved,
     State,
@@ -127,12 +129,10 @@ def _answer_size(message: Message | None, core: ServerConnection) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What peers may take: connections on which nobody has logged on, in all and from one address; log-ons under way
-    on one connection; memory for answers, in bytes."""
+class Limits(AdmissionLimits):
+    """What peers may take: connections, see `admission`; log-ons under way on one connection; memory for answers, in
+    bytes."""
 
-    unauthenticated: int = 1024
-    unauthenticated_per_address: int = 64
     logons_per_connection: int = 64
     # Bytes that are answered, or are being answered, and that the transport has not sent: of one connection, of all,
     # and what a connection may always have.
@@ -229,6 +229,7 @@ class ConnectionDispatch:
         self.unsent_since = now
         self._reserved = 0
         self._unsent = 0
+        self.place: Place | None = None
         self._waiting: dict[int, Waiting] = {}
         self._steps: deque[Step] = deque()  # the last one is the next
         self._led_to: list[Step] | None = None  # what the step under way leads to
@@ -261,6 +262,11 @@ class ConnectionDispatch:
             self.unsent_since = self.server.now
         self._unsent += size
         return data
+
+    def withdraw(self) -> None:
+        """It was never let in."""
+        self._lost = True
+        self._reaper.cancel()
 
     def sent(self, left: int, now: float) -> None:
         """So many bytes of `data_to_send` are still in the transport's buffer."""
@@ -364,7 +370,10 @@ class ConnectionDispatch:
         self.finish(why)
 
     def _next_frame(self, now: float) -> None:
-        for event in self.core.next_events():
+        events = self.core.next_events()
+        if self.place is not None and (events or (self.place.mute and self.core.negotiated is not None)):
+            self.server.admission.progress(self.place, now)
+        for event in events:
             self._receive_event(event, now)
 
     def _receive_event(self, event: WireEvent, now: float) -> None:
@@ -734,17 +743,41 @@ class ConnectionDispatch:
             wire_open.released()
         session.opens.clear()
         self.core.forget_session(session_id)
+        self.classify()
         if not self.sessions and not self._lost:
-            self.server.count_unauthenticated(self.address, 1)
             self._reaper = self.server.timers.at(self.server.now + UNAUTHENTICATED_FOR, self._reap)
         self.server.mark_ready(self)
 
     def established(self, session: WireSession) -> None:
         """A log-on has succeeded."""
-        if not self.sessions:
-            self.server.count_unauthenticated(self.address, -1)
-            self._reaper.cancel()
+        self._reaper.cancel()
         self.sessions[session.session.session_id] = session
+        self.classify()
+
+    def classify(self) -> None:
+        """Tell admission whose sessions there are."""
+        if self.place is None or self._lost:
+            return
+        if not self.sessions:
+            standing = Standing.HALF_OPEN
+        elif all(each.session.anonymous or each.session.guest for each in self.sessions.values()):
+            standing = Standing.ANONYMOUS
+        else:
+            standing = Standing.NAMED
+        self.server.admission.holds(self.place, standing, self.server.now)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is not to be read from yet."""
+        return self.place is not None and self.place.standing is Standing.WAITING
+
+    def refusal_of_anonymous(self) -> str:
+        """Why no null session or guest is let in here; "" if they are."""
+        return self.server.admission.refusal_of_anonymous(self.place) if self.place is not None else ""
+
+    def displace(self, why: str) -> None:
+        """Another connection gets its place."""
+        self.finish(f"it gives way to another one: {why}", at_once=True)
 
     def finish(self, why: str, *, at_once: bool = False) -> None:
         """End the connection when what has been answered is sent, or at once."""
@@ -822,6 +855,7 @@ class ServerDispatch:
         self.wall_clock = wall_clock
         self.timers = Timers()
         self.throttle = Throttle(random)
+        self.admission = Admission(settings.limits)
         self.connections: dict[int, ConnectionDispatch] = {}
         self.now = 0.0
         self._core = core
@@ -841,8 +875,7 @@ class ServerDispatch:
         self._budget = BUDGET
         self._lacking: OrderedDict[ConnectionDispatch, None] = OrderedDict()  # wait for room, first come first served
         self._eviction: Timer | None = None
-        self._unauthenticated = 0
-        self._unauthenticated_of: dict[str, int] = {}
+        self._watching = False
         self._ipc = PipeShare(pipes)
         self.files = Files(self)
         self._folders: dict[Share, DiskShare] = {}
@@ -851,18 +884,23 @@ class ServerDispatch:
 
     # --- what the shell calls ---
 
-    def connect(self, address: str, now: float) -> ConnectionDispatch | None:
-        """A new connection from that address (an IPv4 or IPv6 address as text). None: it is not let in."""
+    def connect(self, address: str, now: float, *, scarce: bool = False) -> ConnectionDispatch | None:
+        """A new connection from that address (an IPv4 or IPv6 address as text), which may have to wait. None: there is
+        no room for it. `scarce`: the shell runs out of descriptors, so one that has no session must go for it."""
         self.now = now
-        limits = self.settings.limits
-        if (
-            self._unauthenticated >= limits.unauthenticated
-            or self._unauthenticated_of.get(address, 0) >= limits.unauthenticated_per_address
-        ):
-            return None
         connection = ConnectionDispatch(self, next(self._connection_ids), self._core(self._hint), address, now)
+        connection.place = self.admission.arrive(
+            connection.network,
+            now,
+            admitted=lambda: self.mark_ready(connection),
+            displaced=connection.displace,
+            scarce=scarce,
+        )
+        if connection.place is None:
+            connection.withdraw()
+            return None
         self.connections[connection.connection_id] = connection
-        self.count_unauthenticated(address, 1)
+        self._watch_waiting(now)
         return connection
 
     def completed(self, ticket: int, result: Any, now: float) -> bool:
@@ -1033,33 +1071,35 @@ class ServerDispatch:
         self.run(now)
         return True
 
-    def count_unauthenticated(self, address: str, difference: int) -> None:
-        """One more or one less connection of that address that has no session."""
-        self._unauthenticated += difference
-        left = self._unauthenticated_of.get(address, 0) + difference
-        if left:
-            self._unauthenticated_of[address] = left
-        else:
-            del self._unauthenticated_of[address]
+    def _watch_waiting(self, now: float) -> None:
+        """While connections wait, look again and again whether they still have to."""
+        if self.admission.waiting and not self._watching:
+            self._watching = True
+            self.timers.at(now + POLL, self._look_at_waiting)
+
+    def _look_at_waiting(self, now: float) -> None:
+        self._watching = False
+        self.admission.pump(now)
+        self._watch_waiting(now)
 
     def forget_connection(self, connection: ConnectionDispatch, now: float) -> None:
         """It is lost: its sessions end, and so does its place among those that have none."""
         self.now = now
-        had_sessions = bool(connection.sessions)
         self.service.close_connection(connection.connection_id, Reason.DISCONNECTED)
         for session in list(connection.sessions.values()):
             connection.forget(session)
         self.connections.pop(connection.connection_id, None)
         for queue in (self._ready, self._fresh, self._left, self._lacking):
             queue.pop(connection, None)
-        if had_sessions:
+        if connection.place is None:
             return
-        address = connection.address
-        if connection.held_until > now:
-            # Whoever hangs up in order not to wait for a refusal waits all the same: the place stays taken.
-            self.timers.at(connection.held_until, lambda then: self.count_unauthenticated(address, -1))
-        else:
-            self.count_unauthenticated(address, -1)
+        # Whoever hangs up in order not to wait for a refusal waits all the same: the place stays taken.
+        ghost = connection.held_until > now and connection.place.standing is Standing.HALF_OPEN
+        self.admission.gone(connection.place, now, ghost=ghost)
+        connection.place = None
+        if ghost:
+            network = connection.network
+            self.timers.at(connection.held_until, lambda then: self.admission.exorcise(network, then))
 
     def new_acceptor(self) -> Acceptor:
         """The server's half of a log-on. Until its accounts have been read there are none."""
@@ -1107,6 +1147,9 @@ class ServerDispatch:
                 connection.tree_disconnected(event.tree_connect)
         elif isinstance(event, ShareRemoved):
             self._folders.pop(event.share, None)
+        elif isinstance(event, SessionReauthenticated):
+            for connection in self._connections_of(event.session):
+                connection.classify()
         elif isinstance(event, SessionClosed):
             for connection in self._connections_of(event.session):
                 connection.session_closed(event.session, event.reason, self.now)

@@ -255,6 +255,9 @@ def _establish(
         # A null or guest session has no key that anybody could keep secret.
         server.service.refuse_logon(connection.client_name, who.user_name, Reason.UNENCRYPTED)
         return codes.STATUS_ACCESS_DENIED
+    if not protected and (why := connection.refusal_of_anonymous()):
+        server.service.refuse_logon(connection.client_name, who.user_name, Reason.LIMIT, why)
+        return codes.STATUS_REQUEST_NOT_ACCEPTED
     _replace_previous(context, message, who)
     try:
         session = server.service.register_session(

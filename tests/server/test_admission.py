@@ -1,0 +1,320 @@
+"""Who may connect, who waits and who has to go. Time is an argument."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+
+import pytest
+
+from lanman import codes
+from lanman.errors import StatusError
+from lanman.server.admission import MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
+from lanman.server.dispatch import Limits, Settings
+from lanman.service import LogonRefused, Reason
+from world import Client, World
+
+HALF_OPEN, WAITING, ANONYMOUS, NAMED, GONE = (
+    Standing.HALF_OPEN,
+    Standing.WAITING,
+    Standing.ANONYMOUS,
+    Standing.NAMED,
+    Standing.GONE,
+)
+
+
+class Door:
+    """An Admission, and what it told whom."""
+
+    def __init__(self, **limits: int) -> None:
+        self.admission = Admission(AdmissionLimits(**limits))
+        self.now = 0.0
+        self.told: list[str] = []
+        self._names = count(1)
+
+    def come(self, network: str = "a", *, scarce: bool = False) -> Place | None:
+        return self.admission.arrive(
+            network,
+            self.now,
+            admitted=lambda: self.told.append(f"{network} admitted"),
+            displaced=lambda why: self.told.append(f"{network} displaced: {why}"),
+            scarce=scarce,
+        )
+
+    def place(self, network: str = "a") -> Place:
+        place = self.come(network)
+        assert place is not None
+        return place
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, as dispatch does while somebody waits."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(self.now + POLL, end)
+            self.admission.pump(self.now)
+
+    def log_on(self, place: Place, standing: Standing = NAMED) -> None:
+        self.admission.holds(place, standing, self.now)
+
+    def end(self, place: Place) -> None:
+        self.admission.gone(place, self.now)
+
+
+def standings(places: list[Place]) -> list[Standing]:
+    return [place.standing for place in places]
+
+
+def test_within_the_limits_everybody_has_a_place() -> None:
+    door = Door(unauthenticated=4, unauthenticated_per_address=2)
+    assert standings([door.place(each) for each in "aabb"]) == [HALF_OPEN] * 4
+
+
+def test_whoever_comes_too_many_takes_the_place_of_a_silent_one() -> None:
+    door = Door(unauthenticated_per_address=3)
+    mute, polite, busy = (door.place() for _ in range(3))
+    door.admission.progress(polite, 0)
+    door.admission.progress(busy, 0)
+    door.now = MUTE
+    assert door.place().standing is HALF_OPEN
+    assert mute.standing is GONE
+    assert door.told == ["a displaced: [limits] unauthenticated_per_address = 3 is reached"]
+    door.now = SILENT
+    door.admission.progress(busy, door.now)
+    newest = [door.place(), door.place()]
+    assert standings([polite, busy, *newest]) == [GONE, HALF_OPEN, HALF_OPEN, HALF_OPEN]
+
+
+def test_those_that_are_busy_keep_their_places_and_others_wait() -> None:
+    door = Door(unauthenticated_per_address=1)
+    first = door.place()
+    door.admission.progress(first, 0)
+    second, third = door.place(), door.place()
+    assert standings([first, second, third]) == [HALF_OPEN, WAITING, WAITING]
+    assert door.place("b").standing is HALF_OPEN
+    door.log_on(first)
+    # The newest first: it is the one that has not given up yet.
+    assert standings([second, third]) == [WAITING, HALF_OPEN]
+    door.end(third)
+    assert second.standing is HALF_OPEN
+    assert door.told == ["a admitted", "a admitted"]
+
+
+def test_nobody_who_waits_does_so_for_longer_than_somebody_can_be_silent() -> None:
+    door = Door(unauthenticated=2, unauthenticated_per_address=2)
+    places = [door.place("a"), door.place("a")]
+    waiting = [door.place("a"), door.place("b")]
+    assert standings(waiting) == [WAITING, WAITING]
+    door.wait(MUTE)
+    assert standings(waiting) == [HALF_OPEN, HALF_OPEN]
+    assert standings(places) == [GONE, GONE]
+
+
+def test_whoever_pretends_to_be_busy_has_its_place_for_a_while_only() -> None:
+    door = Door(unauthenticated=1)
+    busy, waiting = door.place("a"), door.place("b")
+    for _ in range(int(SLOW / POLL) - 1):
+        door.wait(POLL)
+        door.admission.progress(busy, door.now)
+    assert standings([busy, waiting]) == [HALF_OPEN, WAITING]
+    door.wait(POLL)
+    assert standings([busy, waiting]) == [GONE, HALF_OPEN]
+
+
+def test_a_network_with_many_gives_up_to_one_with_few_at_once() -> None:
+    door = Door(unauthenticated=6 * MANY, unauthenticated_per_address=2 * MANY)
+    for network in "abc":
+        for _ in range(2 * MANY):
+            door.admission.progress(door.place(network), door.now)
+    assert [door.place("honest").standing for _ in range(MANY // 2)] == [HALF_OPEN] * (MANY // 2)
+    assert len(door.told) == MANY // 2
+    assert all("unauthenticated = 48 is reached" in each for each in door.told)
+
+
+def test_a_burst_of_honest_clients_gets_in_whole() -> None:
+    door = Door()
+    places = [door.place() for _ in range(500)]
+    turns = 0
+    while any(place.standing is not NAMED for place in places):
+        turns += 1
+        assert turns < 50
+        for place in [place for place in places if place.standing is HALF_OPEN]:
+            door.admission.progress(place, door.now)
+            door.log_on(place)
+    assert not any("displaced" in each for each in door.told)
+
+
+def test_an_address_whose_sessions_were_ended_is_not_shut_out() -> None:
+    door = Door(unauthenticated_per_address=64)
+    places = [door.place() for _ in range(64)]
+    for place in places:
+        door.log_on(place)
+    places += [door.place() for _ in range(64)]
+    for place in places[64:]:
+        door.log_on(place)
+    for place in places:
+        door.admission.holds(place, HALF_OPEN, door.now)
+    assert door.place().standing is HALF_OPEN  # at once
+    assert standings(places).count(GONE) == 1
+
+
+def test_anonymous_connections_have_limits_of_their_own_and_are_never_sent_away() -> None:
+    door = Door(anonymous=3, anonymous_per_address=2, unauthenticated_per_address=1)
+    places = []
+    for network in "aab":
+        places.append(door.place(network))
+        assert door.admission.refusal_of_anonymous(places[-1]) == ""
+        door.log_on(places[-1], ANONYMOUS)
+    assert door.admission.refusal_of_anonymous(door.place("b")) == "[limits] anonymous = 3 is reached"
+    door.admission.limits = AdmissionLimits(anonymous_per_address=2)
+    assert door.admission.refusal_of_anonymous(door.place("a")) == "[limits] anonymous_per_address = 2 is reached"
+    # A second null session on a connection that has one is no further connection.
+    assert door.admission.refusal_of_anonymous(places[0]) == ""
+    door.now = 100
+    for _ in range(50):
+        door.place("a")
+    assert standings(places) == [ANONYMOUS] * 3
+    door.log_on(places[0])
+    assert door.admission.refusal_of_anonymous(door.place("a")) == ""
+
+
+def test_beyond_all_connections_only_those_without_a_session_give_way() -> None:
+    door = Door(connections=3)
+    user, guest, half = (door.place(each) for each in "abc")
+    door.log_on(user)
+    door.log_on(guest, ANONYMOUS)
+    assert door.admission.has_room()
+    newest = door.place("d")
+    assert standings([user, guest, half, newest]) == [NAMED, ANONYMOUS, GONE, HALF_OPEN]
+    assert door.told == ["c displaced: [limits] connections = 3 is reached"]
+    door.log_on(newest)
+    assert not door.admission.has_room()
+    assert door.come("e") is None
+    door.end(user)
+    assert door.admission.has_room()
+    assert door.come("e", scarce=True) is None  # no descriptor is left, and nobody can give one up
+    assert door.place("e").standing is HALF_OPEN
+
+
+def test_too_many_that_wait_push_out_the_oldest_of_whoever_has_most() -> None:
+    door = Door(unauthenticated=4, unauthenticated_per_address=1)
+    for network in "ab":
+        door.admission.progress(door.place(network), 0)
+    waiting = {network: [door.place(network) for _ in range(2)] for network in "ab"}
+    third = door.place("a")
+    assert standings([*waiting["a"], *waiting["b"], third]) == [GONE, WAITING, WAITING, WAITING, WAITING]
+
+
+def test_a_ghost_keeps_its_place_until_its_time_and_others_wait() -> None:
+    door = Door(unauthenticated_per_address=1)
+    door.admission.gone(door.place(), 0, ghost=True)
+    newcomer = door.place()
+    door.wait(SLOW)
+    assert newcomer.standing is WAITING
+    assert door.place("b").standing is HALF_OPEN
+    door.admission.exorcise("a", door.now)
+    assert newcomer.standing is HALF_OPEN
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_any_history_the_counts_are_right_and_all_is_given_back(seed: int) -> None:
+    choose = random.Random(seed)
+    limits = {"connections": 30, "unauthenticated": 12, "unauthenticated_per_address": 5, "anonymous_per_address": 3}
+    door = Door(**limits)
+    admission = door.admission
+    places: list[Place] = []
+    ghosts: list[str] = []
+    for _ in range(1500):
+        door.now += choose.choice([0, 0, 0.01, 0.3])
+        live = [place for place in places if place.standing is not GONE]
+        action = choose.randrange(8)
+        if action <= 2 and (place := door.come(choose.choice("abcd"), scarce=choose.random() < 0.05)):
+            places.append(place)
+        elif action == 3 and live:
+            admission.progress(choose.choice(live), door.now)
+        elif action == 4 and live and (place := choose.choice(live)).standing is not WAITING:
+            admission.holds(place, choose.choice([ANONYMOUS, NAMED, HALF_OPEN]), door.now)
+        elif action == 5 and live:
+            place = choose.choice(live)
+            if ghost := place.standing is HALF_OPEN and choose.random() < 0.3:
+                ghosts.append(place.network)
+            admission.gone(place, door.now, ghost=ghost)
+        elif action == 6 and ghosts:
+            admission.exorcise(ghosts.pop(choose.randrange(len(ghosts))), door.now)
+        else:
+            admission.pump(door.now)
+        now = standings(places)
+        assert admission.total == len(places) - now.count(GONE) <= limits["connections"]
+        assert admission.waiting == now.count(WAITING)
+        assert len(admission._half_open) == now.count(HALF_OPEN) == len(admission._mute) + len(admission._spoken)
+        assert admission._anonymous == now.count(ANONYMOUS)
+    for place in places:
+        admission.gone(place, door.now)
+    for network in ghosts:
+        admission.exorcise(network, door.now)
+    assert admission.total == admission.waiting == admission._ghosts == admission._anonymous == 0
+    assert not admission._networks
+    assert not admission._contended
+
+
+# --- through the whole Server
+
+
+@pytest.fixture
+def small() -> World:
+    return World(settings=Settings(limits=Limits(unauthenticated_per_address=2, anonymous_per_address=1)))
+
+
+def arrive(world: World, address: str = "198.51.100.1") -> Client:
+    """A client that has sent its NEGOTIATE, which may lie in the kernel."""
+    client = world.arrive(address=address)
+    client.core.negotiate()
+    world.pump()
+    return client
+
+
+def test_who_waits_is_not_read_from_until_there_is_a_place(small: World) -> None:
+    first, second = small.connect(address="198.51.100.1"), small.connect(address="198.51.100.1")
+    third = arrive(small)
+    assert third.connection.waits
+    assert third.answers == {}
+    first.log_on("ann")
+    assert not third.connection.waits
+    assert len(third.answers) == 1
+    fourth = arrive(small)
+    small.advance(SILENT)
+    assert second.finished == ("it gives way to another one: [limits] unauthenticated_per_address = 2 is reached")
+    assert len(fourth.answers) == 1
+    assert small.users() == ["ann"]
+
+
+def test_administrators_may_end_all_sessions_of_an_address_and_log_on_from_it_again(small: World) -> None:
+    clients = [small.connect(address="198.51.100.1").log_on("ann") for _ in range(20)]
+    for session in small.service.sessions():
+        small.service.close_session(session, Reason.DELETED)
+    small.pump()
+    small.connect(address="198.51.100.1").log_on("admin")
+    clients[5].log_on("ann")  # one that stayed connected
+    assert sorted(small.users()) == ["admin", "ann"]
+
+
+def test_the_next_null_session_of_an_address_is_refused_and_the_log_says_by_which_limit(small: World) -> None:
+    small.connect(address="2001:db8:1:1::1").log_on()
+    other = small.connect(address="2001:db8:1:1::2")
+    with pytest.raises(StatusError) as caught:
+        other.log_on()
+    assert caught.value.status == codes.STATUS_REQUEST_NOT_ACCEPTED
+    refused = [event for event in small.events if isinstance(event, LogonRefused)]
+    assert [(event.reason, event.detail) for event in refused] == [
+        (Reason.LIMIT, "[limits] anonymous_per_address = 1 is reached")
+    ]
+    small.connect(address="2001:db8:1:2::1").log_on()
+    other.log_on("ann")
+
+
+def test_nothing_of_a_connection_stays_when_it_is_gone(small: World) -> None:
+    clients = [arrive(small) for _ in range(5)]
+    clients[0].log_on("ann")
+    for client in clients:
+        small.disconnect(client)
+    assert small.dispatch.admission.total == small.dispatch.admission.waiting == 0
+    assert small.dispatch.admission._networks == {}
