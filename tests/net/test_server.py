@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,20 +145,75 @@ async def test_a_peer_that_does_not_read_its_answers_is_read_no_more(server: Smb
         assert paused == [True]
 
 
-async def test_unauthenticated_connections_are_limited(tmp_path: Path) -> None:
+async def test_whoever_comes_when_its_places_are_taken_waits_and_gets_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     configuration = replace(LOOPBACK, limits=Limits(unauthenticated_per_address=2))
     async with with_users(SmbServer(configuration, Home(tmp_path))) as server:
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        with pytest.raises(ConnectionError):  # noqa: PT012
-            if not await reader.read():
-                raise ConnectionResetError
-        writer.close()
-        for _, other in held:
-            other.close()
-        await until(lambda: not server._protocols)
+        await until(lambda: len(server._protocols) == 2)
+        # Until those two have been silent for a moment this one is not read from.
         async with logged_on(server, "ann"):
             assert len(server.service.sessions()) == 1
+            assert len(server._protocols) == 2
+        for _, other in held:
+            other.close()
+    waits, ended = (message for message in caplog.messages if message.startswith("connection from 127.0.0.1"))
+    assert waits.startswith("connection from 127.0.0.1 waits: [limits] unauthenticated_per_address = 2 is reached")
+    assert ended.endswith('"it gives way to another one: [limits] unauthenticated_per_address = 2 is reached"')
+
+
+async def test_a_burst_of_clients_that_reconnect_in_one_instant_gets_in_whole(server: SmbServer) -> None:
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(*(stack.enter_async_context(logged_on(server, "ann")) for _ in range(200)))
+        assert len(server.service.sessions()) == 200
+        assert server._dispatch.admission.total == 200
+    await until(lambda: server._dispatch.admission.total == 0)
+
+
+async def test_accepting_pauses_while_all_connections_have_sessions(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = replace(LOOPBACK, limits=Limits(connections=2))
+    async with (
+        with_users(SmbServer(configuration, Home(tmp_path))) as server,
+        logged_on(server, "ann"),
+        logged_on(server, "ann") as second,
+    ):
+        third = asyncio.create_task(logged_on(server, "ann").__aenter__())
+        await until(lambda: server._listeners[0].is_paused)
+        assert len(server._protocols) == 2
+        await second.abort()
+        client = await third
+        assert len(server.service.sessions()) == 2
+        await client.abort()
+    assert [message for message in caplog.messages if message.startswith("accepting")] == [
+        "accepting pauses until one ends: [limits] connections = 2 is reached"
+    ]
+
+
+async def test_when_descriptors_run_out_those_without_a_session_give_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with with_users(SmbServer(LOOPBACK, Home(tmp_path))) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await until(lambda: server._protocols)
+        server._listeners[0]._scarce_from = 0
+        async with logged_on(server, "ann"):
+            assert await nothing_from(reader)
+            late, other = await asyncio.open_connection("127.0.0.1", server.port)
+            assert await nothing_from(late)
+            other.close()
+        writer.close()
+    assert any(message.endswith("refused: too few descriptors are left") for message in caplog.messages)
+
+
+async def nothing_from(reader: asyncio.StreamReader) -> bool:
+    """Whether the peer closes the connection without a word."""
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
 
 
 async def test_stopping_ends_sessions(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,10 @@ A listener of the domain's stream of events.
     session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password" detail="..."
     session ended client="\\\\192.0.2.7" user="ann" id=3 reason="ended by an administrator" seconds=61
 
+A peer without an account brings about refusals and null sessions as fast as it likes: of those, BURST lines are written
+in a minute for each address and kind, then how many were left out. What is about somebody with an account is always
+written.
+
 Values in quotation marks are JSON strings in ASCII: what a peer sends can neither end a line nor colour a terminal.
 """
 
@@ -15,8 +19,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from lanman.net.logs import Journal
+from lanman.server.throttle import network_of
 from lanman.service import (
     Event,
     LogonRefused,
@@ -38,13 +45,24 @@ def quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
+# Lines a minute about one address without an account, of one kind.
+BURST: Final = 10
+
+
+def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], None]:
     """What writes the audit log; `clock` is the one that the service's times are of."""
+
+    def write(kind: str, client_name: str, level: int, message: str, *values: object) -> None:
+        peer = network_of(client_name.strip("\\[]"))
+        journal.say(audit_log, level, kind, peer, message, *values, burst=BURST)
 
     def hear(event: Event) -> None:
         if isinstance(event, SessionOpened):
             session = event.session
-            audit_log.info(
+            known = not (session.anonymous or session.guest)
+            log = audit_log.log if known else partial(write, "null or guest session opened", session.client_name)
+            log(
+                logging.INFO,
                 "session opened client=%s user=%s id=%d domain=%s anonymous=%s guest=%s "
                 "dialect=%s signing=%s encryption=%s",
                 quoted(session.client_name),
@@ -69,7 +87,10 @@ def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
                 "yes" if session.guest else "no",
             )
         elif isinstance(event, LogonRefused):
-            audit_log.warning(
+            write(
+                f"session refused, {event.reason.value}",
+                event.client_name,
+                logging.WARNING,
                 "session refused client=%s user=%s reason=%s detail=%s",
                 quoted(event.client_name),
                 quoted(event.user_name),
@@ -80,7 +101,9 @@ def listener(clock: Callable[[], float]) -> Callable[[Event], None]:
             audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)
         elif isinstance(event, SessionClosed):
             session = event.session
-            audit_log.log(
+            known = not (session.anonymous or session.guest)
+            log = audit_log.log if known else partial(write, "null or guest session ended", session.client_name)
+            log(
                 logging.WARNING if event.reason in _NOTABLE else logging.INFO,
                 "session ended client=%s user=%s id=%d reason=%s seconds=%d",
                 quoted(session.client_name),

@@ -3,7 +3,8 @@
     [server]         listen port name comment hidden user autodisconnect max_sessions signing encryption
                      session_rights guest share_roots keytab filesystem_name
     [limits]         opens_per_session tree_connects_per_session sessions_per_connection
-                     unauthenticated unauthenticated_per_address
+                     unauthenticated unauthenticated_per_address anonymous anonymous_per_address connections
+    [log]            file max_bytes keep
     [null_sessions]  pipes shares linger
     [domain]         realm
     [shares.NAME]    path comment read write guest max_users hidden encryption
@@ -39,13 +40,27 @@ class ConfigurationError(LanmanError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one peer may take. `unauthenticated` counts connections that have no session yet, in all and per address."""
+    """What peers may take. `unauthenticated` counts connections without a session, `anonymous` those that have null
+    sessions and guests' alone, in all and per address (64 bits of an IPv6 one); `connections` counts all of them."""
 
     opens_per_session: int = 16384
     tree_connects_per_session: int = 2048
     sessions_per_connection: int = 2048
     unauthenticated: int = 1024
     unauthenticated_per_address: int = 64
+    anonymous: int = 1024
+    anonymous_per_address: int = 64
+    connections: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where the log goes; `file` "" is standard error, or server.log in the home of a Server in the background. It is
+    rotated when it has `max_bytes` (0: never), and `keep` older ones stay."""
+
+    file: str = ""
+    max_bytes: int = 16 * 1024 * 1024
+    keep: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,7 @@ class Configuration:
     limits: Limits = field(default_factory=Limits)
     null_sessions: NullSessions = field(default_factory=NullSessions)
     domain: Domain = field(default_factory=Domain)
+    log: Log = field(default_factory=Log)
     shares: Mapping[str, ShareConfiguration] = field(default_factory=dict)
 
 
@@ -218,6 +234,14 @@ _LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "sessions_per_connection": _number(1, 2048),
     "unauthenticated": _COUNT,
     "unauthenticated_per_address": _COUNT,
+    "anonymous": _COUNT,
+    "anonymous_per_address": _COUNT,
+    "connections": _COUNT,
+}
+_LOG: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "file": _absolute_path,
+    "max_bytes": _number(0, 0x7FFFFFFFFFFFFFFF),
+    "keep": _number(0, 1000),
 }
 
 # What management calls may set, and those of it that are in [limits].
@@ -269,7 +293,7 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
         raise ConfigurationError(f"{source}{line}: {problem}") from None
     reader = _Reader(text, source)
     for name in document:
-        if name not in ("server", "limits", "null_sessions", "domain", "shares"):
+        if name not in ("server", "limits", "null_sessions", "domain", "log", "shares"):
             raise reader.error((), name, "is not a section of this file")
     shares = reader.table(document, "shares")
     known: dict[str, str] = {}
@@ -283,6 +307,7 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
         limits=Limits(**reader.section(document, "limits", _LIMITS)),
         null_sessions=NullSessions(**reader.section(document, "null_sessions", _NULL_SESSIONS)),
         domain=Domain(**reader.section(document, "domain", _DOMAIN)),
+        log=Log(**reader.section(document, "log", _LOG)),
         shares={name: reader.share(shares, name) for name in shares},
     )
 

@@ -34,9 +34,12 @@ from lanman.net.accounts import AccountFile
 from lanman.net.audit import quoted
 from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, read_configuration
 from lanman.net.control import ControlServer
+from lanman.net.descriptors import Descriptors, fit
 from lanman.net.disk import Disk
 from lanman.net.disk.find import find_folder
 from lanman.net.home import Home
+from lanman.net.listener import RETRY, Listener
+from lanman.net.logs import Journal
 from lanman.net.privileges import become, user_to_become
 from lanman.net.state import StateFile
 from lanman.rpc.srvsvc import SRVSVC
@@ -46,6 +49,7 @@ from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, S
 from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.server.throttle import network_of
 from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, STYPE_TEMPORARY, Policy, ServerService, Share
 from lanman.smb2.server import ServerConnection
 
@@ -122,6 +126,9 @@ class SmbServer:
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
         self._resting = False  # whether the loop does something else before more is done
+        self.journal = Journal()
+        self._listeners: list[Listener] = []
+        self._exhausted_until = 0.0
 
     # --- life ---
 
@@ -146,11 +153,12 @@ class SmbServer:
             become(user, self.home, kerberos=bool(self.configuration.keytab))
             self._state.forget(self._said_now)
             self._configure(self._base)
-            self.service.listen(audit.listener(self._loop.time))
+            self.service.listen(audit.listener(self._loop.time, self.journal))
+            self._exit.callback(self.journal.close)
             self._dispatch = ServerDispatch(
                 self.service,
                 Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-                _wire_settings(self.configuration, self.settings.name),
+                _wire_settings(self.configuration, self.settings.name, self._fit()),
                 core=self._core,
                 random=os.urandom,
                 wall_clock=lambda now: time.time() + now - self._loop.time(),
@@ -167,8 +175,17 @@ class SmbServer:
             await control.start()
             self._exit.callback(control.close)
             for listener in listeners:
-                server = await self._loop.create_server(lambda: SmbProtocol(self), sock=listener, backlog=BACKLOG)
-                self._exit.callback(server.close)
+                self._listeners.append(
+                    Listener(
+                        listener,
+                        lambda scarce: SmbProtocol(self, scarce=scarce),
+                        backlog=BACKLOG,
+                        has_room=self._has_room,
+                        paused=self._paused,
+                        scarce_from=self._descriptors.scarce_from,
+                    )
+                )
+                self._exit.callback(self._listeners[-1].close)
         except BaseException:
             self._running = False
             self._exit.close()
@@ -216,7 +233,8 @@ class SmbServer:
         base = self._read()
         self._configure(base)
         self._base = base
-        self._dispatch.settings = _wire_settings(self.configuration, self.settings.name)
+        self._dispatch.settings = _wire_settings(self.configuration, self.settings.name, self._fit())
+        self._dispatch.admission.limits = self._dispatch.settings.limits
         log.info("configuration read again")
 
     def _configure(self, base: Configuration) -> None:
@@ -332,19 +350,61 @@ class SmbServer:
             security_blob=security_blob,
         )
 
-    def admit(self, protocol: SmbProtocol, address: str) -> ConnectionDispatch | None:
+    def _fit(self) -> Descriptors:
+        """Raise the limit of descriptors as far as it may be, and say what fits."""
+        wanted = self.configuration.limits.connections
+        self._descriptors = fit(wanted)
+        limit, connections = self._descriptors.limit, self._descriptors.connections
+        if connections < wanted:
+            log.warning(
+                "[limits] connections = %d: %d fit the %d descriptors that this process may have (half are for open "
+                "files); raise LimitNOFILE= in its systemd unit, or `ulimit -n`",
+                wanted,
+                connections,
+                limit,
+            )
+        else:
+            log.info("room for %d connections ([limits] connections); %d descriptors", connections, limit)
+        return self._descriptors
+
+    def _has_room(self) -> bool:
+        return self._loop.time() >= self._exhausted_until and self._dispatch.admission.has_room()
+
+    def _paused(self, why: str) -> None:
+        reason = why or self._dispatch.settings.limits.reached("connections")
+        self.journal.say(log, logging.WARNING, "accepting pauses", "", "accepting pauses until one ends: %s", reason)
+
+    def admit(self, protocol: SmbProtocol, address: str, *, scarce: bool = False) -> ConnectionDispatch | None:
         """A new connection; None if there is no room for it."""
-        connection = self._dispatch.connect(address, self._loop.time()) if self._running else None
-        if connection is not None:
-            self._protocols[connection.connection_id] = protocol
-            self._arm()
+        if not self._running:
+            return None
+        connection = self._dispatch.connect(address, self._loop.time(), scarce=scarce)
+        reached = self._dispatch.settings.limits.reached
+        if connection is None:
+            why = "too few descriptors are left" if scarce else reached("connections")
+            self.say_of(address, "connection refused", "connection from %s refused: %s", address, why)
+            self._exhausted_until = self._loop.time() + RETRY
+            return None
+        if connection.waits:
+            why = reached("unauthenticated_per_address") + ", or " + reached("unauthenticated")
+            self.say_of(address, "connection waits", "connection from %s waits: %s", address, why)
+        self._protocols[connection.connection_id] = protocol
+        self.flush()
         return connection
+
+    def say_of(self, address: str, kind: str, message: str, *values: object) -> None:
+        """Log what a peer has brought about, once in a while."""
+        self.journal.say(log, logging.WARNING, kind, network_of(address), message, *values)
 
     def gone(self, connection: ConnectionDispatch) -> None:
         """A connection's transport is no more."""
         self._protocols.pop(connection.connection_id, None)
         connection.connection_lost(self._loop.time())
+        self._exhausted_until = 0.0
         self.flush()
+        if self._dispatch.admission.has_room():
+            for listener in self._listeners:
+                listener.resume()
 
     # --- the loop's side of dispatch ---
 
@@ -424,8 +484,9 @@ _ARRIVALS: Final = memoryview(bytearray(512 * 1024))
 class SmbProtocol(asyncio.BufferedProtocol):
     """One connection's socket. It decides nothing."""
 
-    def __init__(self, server: SmbServer) -> None:
+    def __init__(self, server: SmbServer, *, scarce: bool = False) -> None:
         self._server = server
+        self._scarce = scarce
         self._connection: ConnectionDispatch | None = None
         self._transport: asyncio.Transport
         self._closing = False
@@ -441,10 +502,11 @@ class SmbProtocol(asyncio.BufferedProtocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         address = peer_address(transport.get_extra_info("peername"))
-        self._connection = self._server.admit(self, address)
+        self._connection = self._server.admit(self, address, scarce=self._scarce)
         if self._connection is None:
-            log.warning("connection from %s refused: too many that nobody has logged on to", address)
             transport.abort()
+        elif self._connection.waits:
+            self.hold("admission")
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _ARRIVALS
@@ -459,10 +521,16 @@ class SmbProtocol(asyncio.BufferedProtocol):
         connection = self._connection
         if connection is None or self._transport.is_closing():
             return
+        if "admission" in self._holds and not connection.waits:
+            self.let_go("admission")
         self._send(connection)
         if connection.finished is not None and not self._closing:
-            level = logging.WARNING if connection.violation else logging.INFO
-            log.log(level, "connection from %s ended: %s", connection.address, quoted(connection.finished))
+            violation = connection.violation  # what the peer said is in it, and so it is of one kind
+            kind = (
+                "connection ended by an error of the peer" if violation else f"connection ended, {connection.finished}"
+            )
+            message = "connection from %s ended: %s"
+            self._server.say_of(connection.address, kind, message, connection.address, quoted(connection.finished))
             if connection.at_once:
                 self.abort()
             else:
@@ -624,7 +692,7 @@ def _changeable(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-def _wire_settings(configuration: Configuration, name: str) -> Settings:
+def _wire_settings(configuration: Configuration, name: str, descriptors: Descriptors) -> Settings:
     return Settings(
         server_name=name,
         dns_name=socket.gethostname().lower(),
@@ -637,5 +705,8 @@ def _wire_settings(configuration: Configuration, name: str) -> Settings:
         limits=Limits(
             unauthenticated=configuration.limits.unauthenticated,
             unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
+            anonymous=configuration.limits.anonymous,
+            anonymous_per_address=configuration.limits.anonymous_per_address,
+            connections=descriptors.connections,
         ),
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +28,7 @@ from lanman.faces.text import escape
 if TYPE_CHECKING:
     from lanman.net.configuration import Configuration
     from lanman.net.home import Home
+    from lanman.net.logs import LogFile
     from lanman.net.server import SmbServer
 
 SERVICE: Final = "Server"
@@ -109,8 +108,11 @@ def serve(
 
     configuration = read()
     said_now = frozenset(shares_of(folders)) | ({"max_sessions"} if max_sessions is not None else frozenset())
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    return asyncio.run(_serve(configuration, home, read, said_now))
+    from lanman.net.logs import set_up
+
+    of = configuration.log
+    log = set_up(of.file, of.max_bytes, of.keep, background=str(home.path / LOG_NAME))
+    return asyncio.run(_serve(configuration, home, read, said_now, log))
 
 
 def own_home(call: Call) -> Home:
@@ -166,7 +168,11 @@ def shares_of(folders: Sequence[str]) -> dict[str, Any]:
 
 
 async def _serve(
-    configuration: Configuration, home: Home, read: Callable[[], Configuration], said_now: frozenset[str]
+    configuration: Configuration,
+    home: Home,
+    read: Callable[[], Configuration],
+    said_now: frozenset[str],
+    log: LogFile | None,
 ) -> int | None:
     from lanman.net.server import SmbServer
 
@@ -182,18 +188,23 @@ async def _serve(
     async with server:
         loop.add_signal_handler(signal.SIGINT, interrupt)
         loop.add_signal_handler(signal.SIGTERM, server.request_stop)
-        loop.add_signal_handler(signal.SIGHUP, _reload, server)
+        loop.add_signal_handler(signal.SIGHUP, _reload, server, log)
         where = [f"  {host} port {port}" for host, port in server.addresses]
         output.emit([codes.message_text(3524, SERVICE), "", "Listening on", *map(escape, where), ""])
         await server.wait_stopped()
     return output.EXIT_INTERRUPTED if interrupted else None
 
 
-def _reload(server: SmbServer) -> None:
-    try:
-        server.reload()
-    except LanmanError as error:
-        output.report(error)
+def _reload(server: SmbServer, log: LogFile | None) -> None:
+    """SIGHUP: go on in a new log if the old one was renamed, then read the configuration again."""
+    for action in (log.reopen if log is not None else None, server.reload):
+        try:
+            if action is not None:
+                action()
+        except LanmanError as error:
+            output.report(error)
+    if log is not None:
+        log.limit(server.configuration.log.max_bytes, server.configuration.log.keep)
 
 
 # --- in the background

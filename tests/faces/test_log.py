@@ -1,0 +1,77 @@
+"""The log of a Server in a process of its own: SIGHUP after a rename, as logrotate does it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stage import LANMAN
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """The home of a Server that was started in the background."""
+    home = tmp_path / "home"
+    command = [LANMAN, "--home", home]
+    subprocess.run([*command, "start", "server", "--listen", "127.0.0.1", "--port", "0"], check=True, timeout=60)
+    yield home
+    subprocess.run([*command, "stop", "server"], check=True, timeout=60)
+
+
+def process_of(home: Path) -> int:
+    return int((home / "lock").read_text())
+
+
+def test_after_a_rename_and_sighup_everything_goes_to_the_new_file(home: Path) -> None:
+    log, old = home / "server.log", home / "server.log.old"
+    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    log.rename(old)
+    os.kill(process_of(home), signal.SIGHUP)
+    until(lambda: log.exists() and "configuration read again" in log.read_text())
+    assert "configuration read again" not in old.read_text()
+    # What is no log record, such as a traceback of the interpreter, goes there too.
+    errors, new = os.stat(f"/proc/{process_of(home)}/fd/2"), log.stat()
+    assert (errors.st_dev, errors.st_ino) == (new.st_dev, new.st_ino)
+
+
+def test_limits_of_the_log_count_at_once(home: Path) -> None:
+    log = home / "server.log"
+    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    (home / "server.toml").write_text("[log]\nmax_bytes = 150\nkeep = 1\n")
+    for count in range(6):
+        os.kill(process_of(home), signal.SIGHUP)
+        until(lambda count=count: count == 0 or (home / "server.log.1").exists())
+    until(lambda: log.stat().st_size <= 150)
+    assert not (home / "server.log.2").exists()
+
+
+@pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
+def test_logrotate_takes_the_file_in_contrib(home: Path, tmp_path: Path) -> None:
+    log = home / "server.log"
+    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    text = (ROOT / "contrib" / "lanman.logrotate").read_text()
+    text = text.replace("/var/log/lanman/", f"{home}/").replace("/var/lib/lanman/", f"{home}/")
+    text = text.replace("    su lanman lanman\n", "" if os.geteuid() else "    su root root\n")
+    configuration = tmp_path / "logrotate.conf"
+    configuration.write_text(text)
+    configuration.chmod(0o600)
+    state = tmp_path / "state"
+    subprocess.run(["logrotate", "-s", state, "--force", configuration], check=True, timeout=60)
+    until(lambda: log.exists() and "configuration read again" in log.read_text())
+    assert "listening on 127.0.0.1" in (home / "server.log.1").read_text()
