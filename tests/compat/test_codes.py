@@ -189,7 +189,58 @@ def test_pages_of_our_server(ours: Peer) -> None:
         status, second, read, total, resume = netapi.NetSessionEnum(ours.server, None, None, 0, 40, resume)
         assert (status, read, total) == (0, 1, 1)
         assert len(first + second) == 2
-        assert netapi.NetSessionEnum(ours.server, None, None, 0, 1, 0)[:3] == (234, [], 0)
+        # prefmaxlen is advisory: one row at least is given.
+        status, entries, read, total, resume = netapi.NetSessionEnum(ours.server, None, None, 0, 1, 0)
+        assert (status, len(entries), read, total) == (234, 1, 1, 2)
+        assert resume
+
+
+Enumeration = Callable[[str, int, int], tuple[int, list[Any], int, int, int | None]]
+
+ENUMERATIONS: dict[str, Enumeration] = {
+    "sessions": lambda server, length, resume: netapi.NetSessionEnum(server, None, None, 1, length, resume),
+    "files": lambda server, length, resume: netapi.NetFileEnum(server, None, None, 3, length, resume),
+}
+
+
+@pytest.mark.parametrize("length", [0, 1, 7])
+@pytest.mark.parametrize("what", ENUMERATIONS)
+def test_a_length_too_small_for_one_row_gives_one(peer: Peer, what: str, length: int) -> None:
+    ask = ENUMERATIONS[what]
+    with peer.files() if what == "files" else peer.somebody():
+        status, everything, *_ = ask(peer.server, 0xFFFFFFFF, 0)
+        assert status == 0
+        assert len(everything) >= 1
+        found, resume, status = 0, 0, 234
+        while status == 234:
+            status, entries, read, total, handle = ask(peer.server, length, resume)
+            assert status in (0, 234)
+            # The documented loop comes to its end.
+            assert len(entries) == read >= 1
+            assert total >= read
+            found, resume = found + read, handle or 0
+        assert found == len(everything)
+
+
+def test_a_share_at_least(windows: Peer) -> None:
+    compat.login(windows.server, windows.admin, windows.password)
+    names, resume, more = [], 0, True
+    while more:
+        entries, _, resume = win32net.NetShareEnum(windows.server, 0, resume, 1)
+        assert entries
+        names += [entry["netname"] for entry in entries]
+        more = resume != 0
+    assert names == ["ADMIN$", "C$", "data", "IPC$"]
+
+
+def test_handles_and_lengths_are_taken_alike(ours: Peer) -> None:
+    compat.login(ours.server, ours.admin, ours.password)
+    with ours.somebody():
+        for low, same in ((-1, 0xFFFFFFFF), (-(1 << 31), 1 << 31)):
+            assert netapi.NetSessionEnum(ours.server, None, None, 0, low, 0)[0] == 0
+            for ask in ENUMERATIONS.values():
+                assert ask(ours.server, 0xFFFFFFFF, low) == ask(ours.server, 0xFFFFFFFF, same)
+            assert win32net.NetShareEnum(ours.server, 0, low) == win32net.NetShareEnum(ours.server, 0, same)
 
 
 def test_pages_behind_the_scenes(windows: Peer) -> None:
@@ -265,3 +316,51 @@ async def test_a_manager_without_a_protocol() -> None:
     with pytest.raises(Win32Error) as raised:
         await manager.call(srvsvc.NetrServerGetInfo(None, 100))
     assert raised.value.code == codes.ERROR_NOT_SUPPORTED
+
+
+@pytest.mark.samba
+@pytest.mark.root
+def test_samba_answers_a_level_from_a_richer_one(samba: Samba, caplog: pytest.LogCaptureFixture) -> None:
+    peer = samba_peer(samba)
+    compat.login(peer.server, peer.admin, peer.password)
+    with peer.somebody():
+        assert netapi.NetSessionEnum(peer.server, None, None, 10)[0] == codes.ERROR_INVALID_LEVEL
+        assert netapi.NetFileEnum(peer.server, None, None, 2)[0] == codes.ERROR_INVALID_LEVEL
+        compat.login(peer.server, peer.admin, peer.password, richer_levels=True)
+        whole = win32net.NetSessionEnum(1, peer.server)
+        assert compat.answered_level() == 1
+        with caplog.at_level("INFO", "lanman.compat"):
+            found = win32net.NetSessionEnum(10, peer.server)
+        assert compat.answered_level() == 1
+        assert "level 10 is answered from level 1" in caplog.text
+        names = ["client_name", "user_name", "active_time", "idle_time"]
+        assert [list(entry) for entry in found] == [names] * len(whole)
+        assert [entry["user_name"] for entry in found] == [entry["user_name"] for entry in whole]
+        status, entries, *_ = netapi.NetSessionEnum(peer.server, None, peer.user, 10)
+        assert (status, [entry.sesi10_username for entry in entries]) == (0, [peer.user])
+        assert win32net.NetSessionGetInfo(10, peer.server, r"\\127.0.0.1", peer.user)["user_name"] == peer.user
+    with peer.files():
+        status, entries, *_ = netapi.NetFileEnum(peer.server, None, None, 2)
+        assert entries
+        assert (status, compat.answered_level()) == (0, 3)
+        assert {entry.fi2_id for entry in entries} == {entry["id"] for entry in win32net.NetFileEnum(3, peer.server)}
+        # Where no level has all that is asked for, nothing is made up.
+        for level in (2, 502):
+            assert netapi.NetSessionEnum(peer.server, None, None, level)[0] == codes.ERROR_INVALID_LEVEL
+        assert netapi.NetServerGetInfo(peer.server, 503) == (codes.ERROR_INVALID_LEVEL, None)
+
+
+@pytest.mark.samba
+@pytest.mark.root
+def test_samba_files_of_a_client(samba: Samba) -> None:
+    peer = samba_peer(samba)
+    compat.login(peer.server, peer.admin, peer.password)
+    with peer.files():
+        status, everything, *_ = netapi.NetFileEnum(peer.server, None, None, 3)
+        assert status == 0
+        assert everything
+        status, entries, read, total, _ = netapi.NetFileEnum(peer.server, None, r"\\127.0.0.1", 3)
+        assert (status, read, total) == (0, len(everything), len(everything))
+        assert {entry.fi3_id for entry in entries} == {entry.fi3_id for entry in everything}
+        assert netapi.NetFileEnum(peer.server, None, r"\\192.0.2.9", 3)[:3] == (0, [], 0)
+        assert len(win32net.NetFileEnum(3, peer.server, None, r"\\127.0.0.1")) == len(everything)

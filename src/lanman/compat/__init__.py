@@ -19,6 +19,7 @@ are. What is known to differ from the originals is listed in docs/compat.md.
 
 from __future__ import annotations
 
+from lanman.compat._calls import answered_level
 from lanman.compat._logins import login, logout
 
-__all__ = ["login", "logout"]
+__all__ = ["answered_level", "login", "logout"]

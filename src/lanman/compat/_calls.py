@@ -4,6 +4,10 @@ Rules first:
 
   - An answer is what the server said, with its status in it: no other level is tried, nothing is guessed. What keeps a
     call from being made, or its answer from coming, is a LanmanError, whose `code` is what netapi32 would return.
+    Only where the login says `richer_levels`, a level that the server does not know (124) is answered from another one
+    that has all of its members; `answered_level` and the log say which.
+  - A preferred maximum length is advisory: where not even one entry fits, more is asked for, so that a caller who goes
+    on from page to page comes to the end. Lengths and handles are the low 32 bits of what the caller gave.
   - An empty string is no string: the servers of MS-SRVS take both for "not given", Samba does not.
   - What netapi32 refuses without asking the server is refused here too.
   - An order is sent once. A connection that was kept is first asked something harmless, so that an order does not meet
@@ -15,9 +19,11 @@ Rules first:
 from __future__ import annotations
 
 import contextlib
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from lanman import codes
 from lanman.compat import _logins, _pool
@@ -62,6 +68,61 @@ def _order(server: str | None, make: Callable[[str], rpc.Call[R]]) -> R:
         return manager.call(make(_unc(manager)), again=False)
 
 
+# --- pages and levels
+
+# What is asked for, in bytes, where not even one entry fitted into what the caller prefers.
+_LARGER: Final = (*(1 << exponent for exponent in range(5, 18)), EVERYTHING)
+_NONE_FITS: Final = frozenset({codes.ERROR_MORE_DATA, codes.NERR_BufTooSmall})
+
+log: Final = logging.getLogger("lanman.compat")
+_last: Final = threading.local()
+
+
+def answered_level() -> int | None:
+    """The level from which this thread's last question with a level was answered; None before the first."""
+    return getattr(_last, "level", None)
+
+
+def _page(ask: Callable[[int], R], length: int) -> R:
+    """One page of an enumeration: with one entry at least, where there is one."""
+    length &= _32_BITS
+    answer: Any = ask(length)
+    for larger in _LARGER:
+        if answer.entries or answer.status not in _NONE_FITS:
+            break
+        if larger > length:
+            answer = ask(larger)
+    return cast(R, answer)
+
+
+def _handle(resume: int | None) -> int | None:
+    return None if resume is None else resume & _32_BITS
+
+
+def _at_level(server: str | None, levels: Any, level: int, ask: Callable[[int], R]) -> R:
+    """The answer at a level; where the login allows it, made from a richer level if the server does not know this."""
+    answer: Any = ask(level)
+    _last.level = level
+    if answer.status != codes.ERROR_INVALID_LEVEL:
+        return cast(R, answer)
+    if not _logins.login_for(_logins.address_of(server)).richer_levels:
+        return cast(R, answer)
+    for richer in _richer(levels, level):
+        other: Any = ask(richer)
+        if other.status != codes.ERROR_INVALID_LEVEL:
+            log.info("%s: level %d is answered from level %d", server or "this machine", level, richer)
+            _last.level, other.level = richer, level
+            return cast(R, other)
+    return cast(R, answer)
+
+
+def _richer(levels: Any, level: int) -> list[int]:
+    """The levels that have all members of `level`, those with the fewest others first."""
+    members = set(levels.table[level].split())
+    found = [other for other, names in levels.table.items() if other != level and members <= set(names.split())]
+    return sorted(found, key=lambda other: len(levels.table[other].split()))
+
+
 # --- sessions
 
 
@@ -78,12 +139,20 @@ def session_enum(
     with managing(server) as manager:
         # Level 0 names no users: to apply a filter by user, Samba has to be asked for more.
         asked = 1 if manager.is_samba and user and level == 0 else level
-        request = rpc.NetrSessionEnum(
-            _unc(manager), client, user, asked, prefered_maximum_length=length & _32_BITS, resume_handle=resume
-        )
+
+        def request(level: int, length: int = EVERYTHING) -> rpc.NetrSessionEnum:
+            return rpc.NetrSessionEnum(
+                _unc(manager), client, user, level, prefered_maximum_length=length, resume_handle=_handle(resume)
+            )
+
         if level not in SESSION_LEVELS:
-            return request.failed(codes.ERROR_INVALID_LEVEL)
-        answer = manager.call(request)
+            return request(level).failed(codes.ERROR_INVALID_LEVEL)
+        answer = _at_level(
+            server,
+            rpc.SESSION_INFO,
+            asked,
+            lambda level: _page(lambda length: manager.call(request(level, length)), length),
+        )
         if manager.is_samba and (client or user) and answer.status in (0, codes.ERROR_MORE_DATA):
             _filter_sessions(answer, client, user)
             answer.level = level
@@ -150,14 +219,30 @@ def file_enum(
     """One page of the open files (MS-SRVS 3.1.4.2)."""
     base_path, user = base_path or None, user or None
     with managing(server) as manager:
-        request = rpc.NetrFileEnum(
-            _unc(manager), base_path, user, level, prefered_maximum_length=length & _32_BITS, resume_handle=resume
-        )
+        # smbd takes the name of a client for that of a user whom nobody is.
+        client = user if manager.is_samba and user and user.startswith("\\\\") else None
+
+        def request(level: int, length: int = EVERYTHING) -> rpc.NetrFileEnum:
+            who = user if client is None else None
+            return rpc.NetrFileEnum(
+                _unc(manager), base_path, who, level, prefered_maximum_length=length, resume_handle=_handle(resume)
+            )
+
         if level not in FILE_LEVELS:
-            return request.failed(codes.ERROR_INVALID_LEVEL)
-        answer = manager.call(request)
+            return request(level).failed(codes.ERROR_INVALID_LEVEL)
+        answer = _at_level(
+            server,
+            rpc.FILE_INFO,
+            level,
+            lambda level: _page(lambda length: manager.call(request(level, length)), length),
+        )
         if manager.is_samba and base_path and answer.entries:
             answer.entries = [entry for entry in answer.entries if _is_below(entry.path or "", base_path)]
+            answer.total_entries = len(answer.entries)
+        if client is not None and answer.entries:
+            # The manager knows whose files are meant, or that it cannot be told (50).
+            theirs = {(entry.id, entry.path) for entry in manager.files(client=client)}
+            answer.entries = [entry for entry in answer.entries if (entry.id, entry.path) in theirs]
             answer.total_entries = len(answer.entries)
         return answer
 
@@ -206,17 +291,20 @@ def connection_enum(
 ) -> rpc.NetrConnectionEnumResponse:
     r"""One page of the tree connects to a share, or of a `\\client` (MS-SRVS 3.1.4.1)."""
     with managing(server) as manager:
-        request = rpc.NetrConnectionEnum(
-            _unc(manager), qualifier, level, prefered_maximum_length=length & _32_BITS, resume_handle=resume
-        )
+
+        def request(length: int = EVERYTHING) -> rpc.NetrConnectionEnum:
+            return rpc.NetrConnectionEnum(
+                _unc(manager), qualifier, level, prefered_maximum_length=length, resume_handle=_handle(resume)
+            )
+
         if not qualifier:
-            return request.failed(codes.ERROR_INVALID_PARAMETER)
+            return request().failed(codes.ERROR_INVALID_PARAMETER)
         if level not in CONNECTION_LEVELS:
-            return request.failed(codes.ERROR_INVALID_LEVEL)
+            return request().failed(codes.ERROR_INVALID_LEVEL)
         if manager.is_samba:
             # What it would say is one entry out of its program text.
-            return request.failed(codes.ERROR_NOT_SUPPORTED)
-        return manager.call(request)
+            return request().failed(codes.ERROR_NOT_SUPPORTED)
+        return _page(lambda length: manager.call(request(length)), length)
 
 
 # --- shares
@@ -226,16 +314,30 @@ def share_enum(
     server: str | None, level: int, length: int = EVERYTHING, resume: int | None = 0
 ) -> rpc.NetrShareEnumResponse:
     """One page of the shares (MS-SRVS 3.1.4.8)."""
-    return _ask(
-        server,
-        lambda unc: rpc.NetrShareEnum(unc, level, prefered_maximum_length=length & _32_BITS, resume_handle=resume),
-    )
+    with managing(server) as manager:
+
+        def request(level: int, length: int) -> rpc.NetrShareEnum:
+            return rpc.NetrShareEnum(
+                _unc(manager), level, prefered_maximum_length=length, resume_handle=_handle(resume)
+            )
+
+        return _at_level(
+            server,
+            rpc.SHARE_INFO,
+            level,
+            lambda level: _page(lambda length: manager.call(request(level, length)), length),
+        )
 
 
 def share_get_info(server: str | None, name: str, level: int) -> rpc.NetrShareGetInfoResponse:
     """One share (MS-SRVS 3.1.4.10)."""
     with managing(server) as manager:
-        answer = manager.call(rpc.NetrShareGetInfo(_unc(manager), name, level))
+        answer = _at_level(
+            server,
+            rpc.SHARE_INFO,
+            level,
+            lambda level: manager.call(rpc.NetrShareGetInfo(_unc(manager), name, level)),
+        )
         if manager.is_samba and answer.status == codes.ERROR_INVALID_NAME:
             answer.status = codes.NERR_NetNameNotFound
         return answer
@@ -270,7 +372,9 @@ def server_get_info(server: str | None, level: int) -> rpc.NetrServerGetInfoResp
         request = rpc.NetrServerGetInfo(_unc(manager), level)
         if level not in rpc.SERVER_INFO.table:
             return request.failed(codes.ERROR_INVALID_LEVEL)
-        return manager.call(request)
+        return _at_level(
+            server, rpc.SERVER_INFO, level, lambda level: manager.call(rpc.NetrServerGetInfo(_unc(manager), level))
+        )
 
 
 def server_set_info(server: str | None, level: int, info: ServerInfo) -> rpc.NetrServerSetInfoResponse:

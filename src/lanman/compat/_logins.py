@@ -41,6 +41,7 @@ class Login:
     credentials: Credentials | None = field(hash=False)
     timeout: float = DEFAULT_TIMEOUT
     encrypt: bool = False
+    richer_levels: bool = False
 
 
 _lock = threading.Lock()
@@ -58,12 +59,15 @@ def login(
     anonymous: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
     encrypt: bool = False,
+    richer_levels: bool = False,
 ) -> None:
     r"""Say who to be at `server` from now on; without one, at every server that has no login of its own.
 
     `user` may be `DOMAIN\user` or `user@domain`. `nt_hash` (16 bytes, or 32 hexadecimal digits) stands in for the
     password; `kerberos` takes tickets, where the user may be left out; `anonymous` is the null session. `timeout` is in
-    seconds, for each call; `encrypt` refuses a server that cannot encrypt.
+    seconds, for each call; `encrypt` refuses a server that cannot encrypt. With `richer_levels` an information level
+    that the server does not know (error 124) is answered from another one that has all of its members, where the server
+    knows such a one; `answered_level` tells which it was.
 
     Nothing is sent: a wrong password is found out by the first call, as error 1326. Raises ValueError for a mixture
     that cannot be meant, and lanman.Win32Error 2351 or 87 for a server's name or port that cannot be one.
@@ -80,7 +84,7 @@ def login(
         raise ValueError("an NT hash has 16 bytes")
     credentials = Credentials(name, password, nt_hash=digest, domain=domain, kerberos=kerberos, anonymous=anonymous)
     with _lock:
-        _logins[_key(server)] = Login(credentials, timeout, encrypt)
+        _logins[_key(server)] = Login(credentials, timeout, encrypt, richer_levels)
 
 
 def logout(server: str | None = None) -> None:
