@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.manage import remote
+from lanman.manage.base import Closed, Ended
 from lanman.manage.link import split_server
 from lanman.manage.remote import RemoteManager
 from lanman.net.logon import Credentials
@@ -554,6 +556,88 @@ async def test_two_sessions_of_one_pair_are_one_order() -> None:
     assert len(script.asked(NetrSessionDel)) == 1
 
 
+def steps(work: Callable[[], Any]) -> int:
+    """How many calls of Python functions of the Manager a piece of work takes."""
+    count = 0
+
+    def profile(frame: Any, event: str, _: Any) -> None:
+        nonlocal count
+        if event == "call" and "manage" in frame.f_code.co_filename and "tests" not in frame.f_code.co_filename:
+            count += 1
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+class QuickWorld:
+    """Sessions that end in constant time, listed in pages of none but one."""
+
+    def __init__(self, script: Script, entries: Iterable[SessionInfo]) -> None:
+        self.left = {(entry.client_name, entry.user_name): entry for entry in entries}
+        self.looks = 0
+        script.answers[NetrSessionEnum] = self.list
+        script.answers[NetrSessionDel] = self.end
+
+    def list(self, request: Any) -> Any:
+        self.looks += 1
+        return listing(*self.left.values())(request)
+
+    def end(self, request: Any) -> Any:
+        return NetrSessionDelResponse(0 if self.left.pop((request.client_name, request.user_name), None) else 2312)
+
+
+@pytest.mark.parametrize("samba", [False, True])
+@pytest.mark.parametrize("one_client", [False, True])
+def test_ending_takes_steps_linear_in_the_number(samba: bool, one_client: bool) -> None:
+    def end(number: int) -> int:
+        entries = [SessionInfo(r"\\10.0.0.1" if one_client else rf"\\pc{n}", f"user{n}", 0) for n in range(number)]
+        script = Script(samba=samba)
+        world = QuickWorld(script, entries)
+        told: list[Ended] = []
+        count = steps(lambda: asyncio.run(script.manager().close_sessions(entries, done=told.append)))
+        assert [ended.error for ended in told] == [None] * number
+        assert world.left == {}
+        assert world.looks <= 20
+        return count
+
+    few, many = end(200), end(800)
+    # Quadratic work would take sixteen times as many.
+    assert many < 5 * few
+
+
+async def test_the_time_out_bounds_each_wait_and_not_the_work() -> None:
+    """A clock of its own: every answer takes most of the time-out, and all of them take many times as long."""
+    loop = asyncio.get_running_loop()
+    ahead = 0.0
+    real = loop.time
+    loop.time = lambda: real() + ahead  # type: ignore[method-assign]
+    entries = [SessionInfo(rf"\\pc{n}", f"user{n}", 0) for n in range(30)]
+    script = Script()
+    QuickWorld(script, entries)
+    answer = script.call
+
+    async def slowly(request: Any, *, again: bool = True) -> Any:
+        nonlocal ahead
+        ahead += 50.0
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await answer(request, again=again)
+
+    script.call = slowly  # type: ignore[method-assign]
+    try:
+        with pytest.raises(ConnectionLost) as raised:
+            await RemoteManager(script, timeout=40.0, deadline=None).close_sessions(entries)
+        assert raised.value.code == 121
+        outcome = await RemoteManager(script, timeout=90.0, deadline=None).close_sessions(entries)
+    finally:
+        del loop.time  # type: ignore[method-assign]
+    assert [ended.error for ended in outcome] == [None] * 30
+
+
 # --- connections
 
 
@@ -700,6 +784,133 @@ async def test_a_samba_that_takes_too_long_over_its_files_may_be_told_not_to() -
     with pytest.raises(ConnectionLost) as raised:
         await RemoteManager(script, timeout=0.001, deadline=None).sessions()
     assert "--timeout" in (raised.value.hint or "")
+
+
+# --- servers that list clients by name
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, **addresses: str) -> None:
+    """A resolver that knows these names, and calls every address by all of its names and by another one's."""
+
+    async def addresses_of(name: str) -> frozenset[str]:
+        return frozenset({addresses[name]} if name in addresses else ())
+
+    async def names_of(address: str) -> frozenset[str]:
+        # Whoever owns an address may call it anything.
+        return frozenset({name for name, known in addresses.items() if known == address} | {"boss"})
+
+    monkeypatch.setattr(remote, "addresses_of", addresses_of)
+    monkeypatch.setattr(remote, "names_of", names_of)
+
+
+async def test_an_address_finds_its_name_and_a_name_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, pc7="10.0.0.7", alias7="10.0.0.7", boss="10.0.0.1")
+    script = Script()
+    mine, bosses = SessionInfo(r"\\pc7", "ann"), SessionInfo(r"\\boss", "bob")
+    script.answers[NetrSessionEnum] = listing(mine, bosses)
+    for typed in ("10.0.0.7", r"\\10.0.0.7", "::ffff:10.0.0.7", "alias7", "PC7"):
+        assert (await script.manager().sessions(client=typed)).entries == [mine]
+    assert (await script.manager().sessions(client="10.0.0.1")).entries == [bosses]
+    assert (await script.manager().sessions(client="10.0.0.8")).entries == []
+
+
+async def test_a_listed_name_is_found_by_what_it_resolves_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, pc7="10.0.0.7")
+
+    async def names_of(address: str) -> frozenset[str]:
+        return frozenset()
+
+    monkeypatch.setattr(remote, "names_of", names_of)
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(SessionInfo(r"\\PC7", "ann"), bob())
+    (entry,) = (await script.manager().sessions(client="10.0.0.7")).entries
+    assert entry.client_name == r"\\PC7"
+
+
+async def test_our_own_session_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, pc9="10.0.0.9")
+    script = Script(samba=True)
+    World(script, admin("pc9"), ann("pc9"))
+    (ended,) = await script.manager().close_sessions([ann("pc9")])
+    assert ended.error is None
+    (own,) = await script.manager().close_sessions([admin("pc9")])
+    assert (own.error, script.closed) == (None, 1)
+
+
+async def test_our_own_session_is_known_by_the_connection_that_went_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch)
+    script = Script(samba=True)
+    world = World(script, admin("pc9"), ann("pc8"))
+
+    def end(request: Any) -> Any:
+        answer = World.end(world, request)
+        if request.user_name == "admin":
+            # To look, one logs on again: one more session of that name.
+            world.entries.append(admin("pc9"))
+            raise ConnectionLost("lost")
+        return answer
+
+    script.answers[NetrSessionDel] = end
+    outcome = await script.manager().close_sessions([admin("pc9"), ann("pc8")])
+    assert [ended.error for ended in outcome] == [None, None]
+    assert [order.user_name for order in script.orders] == ["ann", "admin"]
+
+
+# --- closing many files
+
+
+class OpenFiles:
+    """The open files of a script's server, which can be closed."""
+
+    def __init__(self, script: Script, *files: FileInfo) -> None:
+        self.files, self.looks = list(files), 0
+        script.answers[NetrFileEnum] = self.list
+        script.answers[NetrFileClose] = self.close
+        script.answers[NetrFileGetInfo] = self.one
+
+    def list(self, request: Any) -> Any:
+        self.looks += 1
+        return opened(*self.files)(request)
+
+    def one(self, request: Any) -> Any:
+        found = next((entry for entry in self.files if entry.id == request.file_id), None)
+        return NetrFileGetInfoResponse(3, found, 0 if found else 2)
+
+    def close(self, request: Any) -> Any:
+        self.files = [entry for entry in self.files if entry.id != request.file_id]
+        return NetrFileCloseResponse(0)
+
+
+@pytest.mark.parametrize("samba", [False, True])
+async def test_files_are_closed_where_their_numbers_still_mean_them(samba: bool) -> None:
+    script = Script(samba=samba)
+    other = FileInfo(13, 1, 0, r"C:\srv\other.txt", "ann")
+    there = OpenFiles(script, PLAN, NOTES, other)
+    listed = [PLAN, dataclasses.replace(other, path=r"C:\srv\before.txt"), FileInfo(NOTES.id), FileInfo(99)]
+    told: list[Closed] = []
+    outcome = await script.manager().close_files(listed, done=told.append)
+    assert [one.error and one.error.code for one in outcome] == [None, 2314, None, 2314]
+    assert [one.file.path for one in outcome] == [PLAN.path, listed[1].path, NOTES.path, None]
+    assert told == outcome
+    assert there.files == [other]
+
+
+async def test_a_number_that_two_files_have_is_closed_for_neither() -> None:
+    script = Script(samba=True)
+    twin = dataclasses.replace(NOTES, id=PLAN.id)
+    there = OpenFiles(script, PLAN, twin)
+    outcome = await script.manager().close_files([PLAN, twin])
+    assert [one.error and one.error.code for one in outcome] == [52, 52]
+    assert there.files == [PLAN, twin]
+
+
+async def test_many_files_take_few_looks() -> None:
+    script = Script(samba=True)
+    files = [FileInfo(number, 1, 0, rf"C:\srv\{number}", "ann") for number in range(1, 501)]
+    there = OpenFiles(script, *files)
+    outcome = await script.manager().close_files(files)
+    assert [one.error for one in outcome] == [None] * 500
+    assert there.looks <= 2 * 16
 
 
 # --- configuration

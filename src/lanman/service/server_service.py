@@ -93,6 +93,7 @@ class ServerService:
         self._sessions: dict[int, Session] = {}
         self._by_session_id: dict[int, Session] = {}
         self._by_connection: dict[int, list[Session]] = {}
+        self._by_names: dict[tuple[str, str], dict[int, Session]] = {}
         self._tree_connects: dict[int, TreeConnect] = {}
         self._opens: dict[int, Open] = {}
         self._shares: dict[str, Share] = {}
@@ -156,6 +157,7 @@ class ServerService:
         self._sessions[session.global_id] = session
         self._by_session_id[session_id] = session
         self._by_connection.setdefault(connection_id, []).append(session)
+        self._by_names.setdefault(_names(session), {})[session.global_id] = session
         self.statistics.sopens += 1
         self._order_of(session).put(session)
         self._watch_expiration(session)
@@ -234,7 +236,9 @@ class ServerService:
         _require_open(session)
         self._order_of(session).discard(session)
         session.state = State.VALID
+        self._forget_names(session)
         session.user_name = "" if anonymous else user_name
+        self._by_names.setdefault(_names(session), {})[session.global_id] = session
         session.domain, session.groups = domain, groups
         session.anonymous, session.guest, session.expires_at = anonymous, guest, expires_at
         if not session.opens:
@@ -253,6 +257,7 @@ class ServerService:
         self._order_of(session).discard(session)
         del self._sessions[session.global_id]
         del self._by_session_id[session.session_id]
+        self._forget_names(session)
         for connection_id in session.connection_ids:
             self._leave(session, connection_id)
         self.statistics.sopens -= 1
@@ -269,6 +274,12 @@ class ServerService:
             *(TreeDisconnected(tree, reason) for tree in trees),
             SessionClosed(session, reason),
         )
+
+    def _forget_names(self, session: Session) -> None:
+        alike = self._by_names[_names(session)]
+        del alike[session.global_id]
+        if not alike:
+            del self._by_names[_names(session)]
 
     def close_sessions(self, sessions: Iterable[Session], reason: Reason) -> None:
         for session in list(sessions):
@@ -454,7 +465,12 @@ class ServerService:
         return len(self._by_connection)
 
     def select_sessions(self, client: str | None = None, user: str | None = None) -> list[Session]:
-        """Sessions of this client and this user; None or "" means any (MS-SRVS 3.1.4.5)."""
+        """Sessions of this client and this user; None or "" means any (MS-SRVS 3.1.4.5).
+
+        Where both are named, the time depends on how many are meant, and not on how many there are.
+        """
+        if client and user:
+            return list(self._by_names.get((fold_client(client), fold(user)), {}).values())
         return [session for session in self._sessions.values() if matches(session, client, user)]
 
     def select_opens(
@@ -571,6 +587,11 @@ def matches(session: Session, client: str | None, user: str | None) -> bool:
     return (not client or fold_client(session.client_name) == fold_client(client)) and (
         not user or fold(session.user_name) == fold(user)
     )
+
+
+def _names(session: Session) -> tuple[str, str]:
+    """What `matches` compares."""
+    return fold_client(session.client_name), fold(session.user_name)
 
 
 def _require_open(session: Session) -> None:
