@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from lanman.compat import _logins, _pool, netapi, win32net
 from lanman.compat._logins import Address, Login, address_of, login_for
 from lanman.compat._pool import Pool
 from lanman.errors import AuthenticationError, ConnectionLost, LanmanError, Win32Error
-from lanman.net.logon import Credentials
+from lanman.net import kerberos, logon
+from lanman.net.logon import Credentials, identity_of
 
 
 def who(server: str | None) -> Credentials | None:
@@ -274,6 +276,50 @@ def test_kept_for_a_while_and_left(made: list[FakeManager]) -> None:
     pool.close()
     assert all(one.left.is_set() for one in made)
     assert len(pool) == 0
+
+
+def test_one_identitys_connection_serves_no_other(made: list[FakeManager], monkeypatch: pytest.MonkeyPatch) -> None:
+    principal = "ann@EXAMPLE.COM"
+    monkeypatch.setattr(logon, "find_spec", lambda name: name)
+    monkeypatch.setattr(kerberos, "principal_of", lambda who: principal)
+    pool = Pool()
+
+    def borrowed(**credentials: Any) -> FakeManager:
+        with pool.borrow(FS1, Login(Credentials(**credentials))) as (manager, _):
+            return manager  # type: ignore[return-value]
+
+    base: dict[str, Any] = {"user_name": "ann", "password": "p", "kerberos": True}
+    assert borrowed(**base) is borrowed(**base)
+    changes: list[dict[str, Any]] = [
+        {"user_name": "bob"},
+        {"password": "q"},
+        {"nt_hash": bytes(16)},
+        {"domain": "D"},
+        {"kerberos": False},
+        {"keytab": "/k"},
+        {"ccache": "FILE:/c"},
+        {"anonymous": True},
+    ]
+    assert {name for change in changes for name in change} == {each.name for each in fields(Credentials)}
+    assert len({id(borrowed(**base)), *(id(borrowed(**{**base, **change})) for change in changes)}) == 9
+    # Where the ticket cache says who: another cache, another principal in it, another user of this machine.
+    first = borrowed(kerberos=True)
+    principal = "bob@EXAMPLE.COM"
+    second = borrowed(kerberos=True)
+    monkeypatch.setenv("KRB5CCNAME", "FILE:/elsewhere")
+    third = borrowed(kerberos=True)
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    fourth = borrowed(kerberos=True)
+    assert len({id(first), id(second), id(third), id(fourth)}) == 4
+    assert borrowed(kerberos=True) is fourth
+    pool.close()
+
+
+def test_an_identity_tells_no_secret() -> None:
+    key = identity_of(Credentials("ann", "secret", nt_hash=b"0123456789abcdef"))
+    assert len(key) == 16
+    assert key != identity_of(Credentials("ann", "secre", nt_hash=b"0123456789abcdef"))
+    assert key not in (identity_of(None), b"0123456789abcdef")
 
 
 def test_a_connection_that_cannot_be_made_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

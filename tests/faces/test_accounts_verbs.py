@@ -41,7 +41,7 @@ def test_changes_are_data_where_data_is_wanted(at_home: Command) -> None:
     added = json.loads(at_home("user ann secret /add --json").out)
     assert (added["schema"], [entry["name"] for entry in added["users"]]) == (1, ["ann"])
     assert json.loads(at_home("localgroup administrators ann /add --json").out)["groups"][0]["members"] == ["ann"]
-    assert at_home("localgroup Auditors /add --csv").out == "name,comment,members\nAuditors,,\n"
+    assert at_home("localgroup Auditors /add --csv").out == '"name","comment","members"\n"Auditors","",""\n'
     assert json.loads(at_home("localgroup Auditors /delete --json").out) == {"schema": 1, "groups": []}
     assert json.loads(at_home("user ann /delete --json").out) == {"schema": 1, "users": []}
 

@@ -157,7 +157,8 @@ def test_json_and_csv(command: Command) -> None:
         ],
     }
     assert command("file --csv").out == (
-        "id,path,user_name,num_locks,permissions\n1140850707,C:\\data\\projects\\plan.xlsx,mira.holt,0,1\n"
+        '"id","path","user_name","num_locks","permissions"\n'
+        '"1140850707","C:\\data\\projects\\plan.xlsx","mira.holt","0","1"\n'
     )
     assert next(iter(json.loads(command("file 1140850707 --json").out)["files"][0])) == "id"
 

@@ -89,6 +89,13 @@ def test_a_password_is_gone_from_the_arguments() -> None:
         (["/add", "USER", "ann", "secret"], ["/add", "USER", "ann", "******"]),
         (["user", "ann", "*", "/add"], ["user", "ann", "*", "/add"]),
         (["user", "--home", "/tmp/h", "ann", "secret"], ["user", "--home", "/tmp/h", "ann", "******"]),
+        (["user", "ann", "--", "-secret"], ["user", "ann", "--", "*******"]),
+        (["user", "--", "ann", "-secret"], ["user", "--", "ann", "*******"]),
+        (["user", "ann", "--", "/add"], ["user", "ann", "--", "****"]),
+        (["user", "ann", "--", "--"], ["user", "ann", "--", "**"]),
+        (["user", "ann", "-secret", "/add"], ["user", "ann", "*******", "/add"]),
+        (["user", "ann", "/secret", "--fulln=A B"], ["user", "ann", "*******", "--fulln=A B"]),
+        (["user", "/ACTIVE:NO", "ann", "-", "/y"], ["user", "/ACTIVE:NO", "ann", "*", "/y"]),
         (["session", r"\\pc7", "--user", "ann"], ["session", r"\\pc7", "--user", "ann"]),
     ],
 )

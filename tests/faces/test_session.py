@@ -235,7 +235,29 @@ def test_csv(command: Command) -> None:
         ["pc8", "'=cmd|'/c calc'!A1", "0", "7", "", "", "", ""],
     ]
     command.manager.entries = []
-    assert command("session --csv").out.startswith("client_name,user_name")
+    assert command("session --csv").out.startswith('"client_name","user_name"')
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("  +1", "  '+1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\uff0b1", "'\uff0b1"),
+        ("\uff0d1", "'\uff0d1"),
+        ("\uff201", "'\uff201"),
+        ("a;=1", "a;'=1"),
+        ("a, -1|@x", "a, '-1|'@x"),
+        ("a-b@c=d", "a-b@c=d"),
+        ('say "x"', 'say "x"'),
+    ],
+)
+def test_no_cell_is_a_formula(command: Command, name: str, cell: str) -> None:
+    command.manager.entries = [SessionInfo("pc8", name, 0)]
+    out = command("session --csv").out
+    assert all(line.startswith('"') and line.endswith('"') for line in out.splitlines())
+    assert list(csv.reader(io.StringIO(out)))[1][1] == cell
 
 
 def test_names_from_a_peer_are_escaped(command: Command) -> None:
@@ -485,8 +507,8 @@ def test_yes_beforehand_does_not_consent_to_others(command: Command) -> None:
     assert (ended["error"], ended["others"]) == (None, [])
     assert [entry.user_name for entry in command.manager.entries] == ["games", "daemon", ""]
     lines = command("session --user games /delete /y --csv").out.splitlines()
-    assert lines[0].endswith("error,message,note,others")
-    assert lines[1].endswith("daemon; nobody")
+    assert lines[0].endswith('"error","message","note","others"')
+    assert lines[1].endswith('"daemon; nobody"')
 
 
 @pytest.mark.parametrize("switch", ["--with-others", "/WITHOTHERS", "/with-others", "--withothers"])

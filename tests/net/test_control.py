@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -86,12 +87,45 @@ async def test_reload(server: SmbServer) -> None:
 async def test_somebody_else_has_no_rights(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if the socket's mode had been loosened, and an ordinary user had come in.
     monkeypatch.setattr(control, "peer_of", lambda sock: os.geteuid() + 12345)
+    monkeypatch.setattr(ControlClient, "_check_peer", lambda client, uid: None)
     async with ControlClient(server.home.control) as client:
         assert (await client.call(NetrSessionEnum(None, None, None, 0))).status == codes.ERROR_ACCESS_DENIED
         assert (await client.call(NetrServerGetInfo(None, 101))).status == 0
     async with ControlClient(server.home.control) as commands:
         with pytest.raises(AccessDenied):
             await commands.stop()
+
+
+async def test_a_socket_that_somebody_else_has_put_there(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = server.home.control.parent.stat().st_uid
+    for uid in {0, os.geteuid(), owner}:
+        monkeypatch.setattr(control, "peer_of", lambda sock, uid=uid: uid)
+        async with ControlClient(server.home.control):
+            pass
+    monkeypatch.setattr(control, "peer_of", lambda sock: 12345)
+    with pytest.raises(AccessDenied, match="belongs to 12345, and not to the owner of the home"):
+        await ControlClient(server.home.control).__aenter__()
+
+
+@pytest.mark.root
+async def test_a_planted_socket(tmp_path: Path) -> None:
+    """A home that others may write to, in which one of them listens: nothing of what it says is believed."""
+    tmp_path.chmod(0o777)
+    path = tmp_path / "control"
+    script = (
+        "import os, socket, sys; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX); "
+        f"s.bind({str(path)!r}); s.listen(); print('ready', flush=True); c, _ = s.accept(); "
+        "sys.exit(bool(c.recv(1)))"
+    )
+    for folder in tmp_path.parents[:-1]:
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    planted = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    assert planted.stdout is not None
+    assert await planted.stdout.readline() == b"ready\n"
+    with pytest.raises(AccessDenied, match="what listens there belongs to"):
+        await ControlClient(path).__aenter__()
+    assert await planted.wait() == 0, "nothing was sent to it"
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ a key, so the key by which the ticket came must be of the configured realm too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lanman import codes
@@ -42,7 +42,7 @@ class Ticket:
     client: str
     service: str
     lifetime: float | None
-    session_key: bytes
+    session_key: bytes = field(repr=False)
 
 
 class TicketContext(SecurityContext, Protocol):

@@ -1,8 +1,8 @@
 """The connections behind the calls, kept for a while: with smbd a log-on costs 22 ms, and a call after it 0.6.
 
 The originals ride on Windows' redirector, which keeps connections too, so scripts call in loops without a thought. One
-connection is kept for each server and each way of logging on to it, `KEEP` seconds beyond its last use, and left
-politely then and when the program ends. A forked child begins without any.
+connection is kept for each server and each identity there (`net.logon.identity_of`), `KEEP` seconds beyond its last
+use, and left politely then and when the program ends. A forked child begins without any.
 
 Calls may come from any thread, also one that runs an event loop: the connection lives on a loop in a thread of its own.
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman.errors import LanmanError
 from lanman.manage.blocking import BlockingManager, connect
+from lanman.net.logon import identity_of
 
 if TYPE_CHECKING:
     from lanman.compat._logins import Address, Login
@@ -117,11 +118,9 @@ class Pool:
 
 
 def _key(address: Address | None, login: Login) -> Key:
-    who = login.credentials
-    identity = who and (who.user_name, who.password, who.nt_hash, who.domain, who.kerberos, who.anonymous)
     # Which Server is this machine's own depends on the environment.
     place = (os.environ.get("LANMAN_HOME"),) if address is None else (address.host.casefold(), address.port)
-    return place, identity, login.timeout, login.encrypt
+    return place, identity_of(login.credentials), login.timeout, login.encrypt
 
 
 def _is_at(address: Address | None, host: str, port: int) -> bool:

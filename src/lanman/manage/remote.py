@@ -51,7 +51,7 @@ from lanman.manage.selection import (
 )
 from lanman.names import fold
 from lanman.net.dial import Within
-from lanman.net.logon import Credentials
+from lanman.net.logon import Credentials, identity_of
 from lanman.net.resolve import addresses_of, names_of
 from lanman.records import (
     ConnectionInfo,
@@ -128,8 +128,8 @@ _MAX_LOOK_UPS: Final = 256
 # Whether a name is our own is not worth waiting longer for, in seconds.
 _OWN_NAME_PATIENCE: Final = 2.0
 
-_granted: dict[tuple[str, int, str, str], int] = {}
-"""The level that a server granted last: by server, port, user and kind of question."""
+_granted: dict[tuple[str, int, bytes, str], int] = {}
+"""The level that a server granted last: by server, port, identity and kind of question."""
 
 
 class RemoteManager(Manager):
@@ -140,6 +140,7 @@ class RemoteManager(Manager):
         self._timeout = timeout
         self._deadline = deadline
         self._looking_up: str | None = None
+        self._granted: dict[tuple[str, int, bytes, str], int] = {}
         self.server = link.server
 
     async def close(self) -> None:
@@ -757,8 +758,11 @@ class RemoteManager(Manager):
         """The answer at the richest level that is granted, and that level. A `level` that is given is the only one."""
         if level is not None:
             return level, await ask(level)
-        memory = (fold(self.server), self._link.port, self._link.credentials.logon_name, kind)
-        known = _granted.get(memory, levels[0])
+        credentials = self._link.credentials
+        memory = (fold(self.server), self._link.port, identity_of(credentials, look=False), kind)
+        # Whose ticket it is shows in the ticket cache alone, and may be another one's the next time.
+        remembered = self._granted if credentials.kerberos and not credentials.user_name else _granted
+        known = remembered.get(memory, levels[0])
         for level in levels[levels.index(known) :]:
             try:
                 answer = await ask(level)
@@ -767,9 +771,9 @@ class RemoteManager(Manager):
                     raise
                 refusal = error
             else:
-                _granted[memory] = level
+                remembered[memory] = level
                 return level, answer
-        _granted.pop(memory, None)
+        remembered.pop(memory, None)
         raise refusal
 
     async def _pages(self, make: Callable[[int], Call[Any]], what: str) -> list[Any]:

@@ -266,7 +266,11 @@ class ControlClient:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connect_unix(sock, self._path)
+            self._check_peer(peer_of(sock))
             sock.setblocking(False)
+        except AccessDenied:
+            sock.close()
+            raise
         except PermissionError:
             sock.close()
             raise AccessDenied(
@@ -277,6 +281,15 @@ class ControlClient:
             sock.close()
             raise ServerNotStarted(self._path) from None
         return sock
+
+    def _check_peer(self, uid: int) -> None:
+        """Believe root, ourselves and the home's owner: others may have put a socket where a Server's is expected, and
+        would tell us what they like. Raises AccessDenied and OSError."""
+        if uid not in (0, os.geteuid(), os.stat(self._path.parent).st_uid):
+            raise AccessDenied(
+                f"{self._path}: what listens there belongs to {user_name_of(uid)}, and not to the owner of the home",
+                hint="No Server of this home has made it. Look at who may write there, and remove it.",
+            )
 
     async def _bind(self) -> None:
         for interface in (SRVSVC, LANMAN):

@@ -170,6 +170,21 @@ def _credentials(gssapi: Any, who: Credentials) -> Any:
     return gssapi.Credentials(usage="initiate", name=name, mechs=mechs) if name is not None else None
 
 
+def principal_of(who: Credentials) -> str:
+    """Whose tickets a log-on would use that names no user; "" where there are none."""
+    try:
+        gssapi = _load()
+    except AuthenticationError:
+        return ""
+    try:
+        creds = _credentials(gssapi, who)
+        if creds is None:
+            creds = gssapi.Credentials(usage="initiate", mechs=[gssapi.OID.from_int_seq(_KRB5_OID)])
+        return _principal(creds.name)
+    except gssapi.exceptions.GSSError:
+        return ""
+
+
 def explain(error: Any, host: str, who: Credentials) -> AuthenticationError:
     """A GSSError of the client's half, in words and with what to do about it."""
     major, minor = error.maj_code >> 16 & 0xFF, error.min_code & 0xFFFFFFFF

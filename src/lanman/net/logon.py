@@ -7,6 +7,8 @@ the first log-on by Kerberos begins.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import socket
 import struct
@@ -35,6 +37,7 @@ __all__ = [
     "Initiator",
     "KerberosInitiator",
     "PasswordInitiator",
+    "identity_of",
     "initiator_for",
     "parse_nt_hash",
 ]
@@ -76,6 +79,30 @@ class Credentials:
     def logon_name(self) -> str:
         """`DOMAIN\\USER`, or USER alone."""
         return f"{self.domain}\\{self.user_name}" if self.domain else self.user_name
+
+
+# What the kernel and the Kerberos library go by besides what they are told.
+_KERBEROS_VARIABLES: Final = ("KRB5CCNAME", "KRB5_CLIENT_KTNAME", "KRB5_CONFIG", "KRB5_KTNAME")
+_SALT: Final = os.urandom(16)
+
+
+def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
+    """Who would be logged on by these credentials now, in 16 bytes that tell nobody a secret: what is kept for reuse is
+    kept under it. None leaves it to the kernel.
+
+    That is all of the credentials, this process's user and, where a ticket cache says who, the principal that it has
+    tickets of. For that the cache is read, unless `look` is false.
+    """
+    parts: list[object] = [credentials and dataclasses.astuple(credentials)]
+    if hasattr(os, "getuid"):
+        parts += [os.getuid(), os.geteuid()]
+    if credentials is not None and credentials.kerberos:
+        parts += [os.environ.get(name) for name in _KERBEROS_VARIABLES]
+        if look and not credentials.user_name and not _ON_WINDOWS and find_spec("gssapi") is not None:
+            from lanman.net.kerberos import principal_of
+
+            parts.append(principal_of(credentials))
+    return hashlib.blake2b(repr(parts).encode(), key=_SALT, digest_size=16).digest()
 
 
 class Initiator(Protocol):

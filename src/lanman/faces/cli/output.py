@@ -2,14 +2,15 @@
 
 JSON is the exact form: what the server gave, unknown values as null, every character beyond ASCII escaped, so that it
 is the same in every locale and cannot drive a terminal. CSV is meant for spreadsheets: control characters are escaped
-as in the tables, an unknown value is an empty cell, and a text that a spreadsheet would take for a formula (it begins
-with `=`, `+`, `-`, `@`) gets an apostrophe before it, since users choose names and paths.
+as in the tables, an unknown value is an empty cell, every cell is in quotation marks, and where a spreadsheet would see
+a formula begin (`=`, `+`, `-`, `@`, full-width ones too) there is an apostrophe, since users choose names and paths.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
@@ -29,7 +30,9 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
 """What a shell reports of a program that SIGPIPE (13) ended."""
 
-_FORMULA: Final = ("=", "+", "-", "@")
+# What begins a formula in a spreadsheet, full-width signs too: at the start of a cell, and behind what may be taken for
+# the end of one, which depends on where the spreadsheet runs.
+_FORMULA: Final = re.compile("(^|[,;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 class StandardOutputError(Exception):
@@ -150,7 +153,7 @@ def emit_csv(records: Sequence[Mapping[str, Any]], header: Sequence[str]) -> Non
     import io
 
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     columns = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
     writer.writerow(columns)
     for record in records:
@@ -167,8 +170,7 @@ def _cell(value: Any) -> str:
         return _cell(" ".join(str(item) for item in value))
     if not isinstance(value, str):
         return str(value)
-    shown = escape(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return _FORMULA.sub(r"\1\2'", escape(value))
 
 
 # --- errors

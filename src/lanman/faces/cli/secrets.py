@@ -6,7 +6,8 @@ Linux it is found in /proc/self/stat (`arg_start`, `arg_end`: proc(5)) and writt
 `_NSGetArgv` gives its pointers. Elsewhere, and where the kernel refuses, the arguments stay as they are.
 
 This runs before the line is understood, so it decides by looks, and rather hides too much: from the first `%` of every
-argument on, the value of whatever begins with `--nt`, and what follows the user's name in `user NAME PASSWORD`.
+argument on, the value of whatever begins with `--nt`, and what follows the user's name in `user NAME PASSWORD`, unless
+it looks like an option of that verb.
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ import sys
 from collections.abc import Sequence
 
 _COVER = b"*"
+
+# What may follow `user NAME` and be seen: options in full or shortened, with the values that are joined to them.
+_OPTIONS = (
+    "active", "add", "authentication-file", "comment", "csv", "delete", "fullname", "help", "home", "json", "kerberos",
+    "login", "no-pass", "nt-hash", "port", "server", "timeout", "yes", "?", "h",
+)  # fmt: skip
+_SHORT_OPTIONS = ("-S", "-U", "-A", "-p", "-k", "-N", "-h", "-y")
 
 
 def cover_secrets(arguments: Sequence[str]) -> bool:
@@ -45,6 +53,7 @@ def _secret_from(arguments: Sequence[str]) -> list[int]:
     """For each argument, from which character on it may be secret; its length where nothing is."""
     starts = []
     names_behind_user = -1
+    only_words = False  # behind `--` nothing is an option
     previous = ""
     for argument in arguments:
         start = len(argument)
@@ -55,7 +64,9 @@ def _secret_from(arguments: Sequence[str]) -> list[int]:
             start = 0
         elif lowered.startswith(("--nt", "/nt")):
             start = min([start, *(lowered.index(mark) + 1 for mark in "=:" if mark in lowered)])
-        elif names_behind_user >= 0 and not argument.startswith(("/", "-")):
+        elif names_behind_user >= 0 and argument == "--" and not only_words:
+            only_words = True
+        elif names_behind_user >= 0 and (only_words or not _is_option(argument, strict=names_behind_user > 0)):
             names_behind_user += 1
             # `*` is the wish to be asked, not a password.
             start = 0 if names_behind_user > 1 and argument != "*" else start
@@ -64,6 +75,16 @@ def _secret_from(arguments: Sequence[str]) -> list[int]:
         starts.append(start)
         previous = lowered
     return starts
+
+
+def _is_option(argument: str, *, strict: bool) -> bool:
+    """Whether an argument looks like an option; `strict` where it could be a password, too."""
+    if not argument.startswith(("/", "-")):
+        return False
+    if not strict or argument in _SHORT_OPTIONS:
+        return True
+    word = argument.lstrip("/-").replace("=", ":").partition(":")[0].casefold()
+    return word != "" and any(option.startswith(word) for option in _OPTIONS)
 
 
 def _overwrite_linux(plain: Sequence[bytes], covered: Sequence[bytes]) -> bool:
