@@ -19,11 +19,12 @@ from compat_peers import Peer, scripted
 from lanman import compat
 from lanman.auth.md4 import nt_hash
 from lanman.compat import _logins, _pool, netapi, win32net
-from lanman.compat._logins import Address, Login, address_of, login_for
+from lanman.compat._logins import Address, Login, address_of, login, login_for
 from lanman.compat._pool import Pool
 from lanman.errors import AuthenticationError, ConnectionLost, LanmanError, Win32Error
 from lanman.net import kerberos, logon
 from lanman.net.logon import Credentials, identity_of
+from samba import Samba
 
 
 def who(server: str | None) -> Credentials | None:
@@ -437,3 +438,20 @@ def test_nothing_is_kept_of_what_was_never_asked() -> None:
     with contextlib.suppress(Win32Error):
         _logins.address_of("a b")
     assert len(_pool._pool) == 0
+
+
+@pytest.mark.samba
+@pytest.mark.root
+def test_others_of_a_client_of_samba_end_only_where_the_login_agrees(samba: Samba) -> None:
+    server, root = f"{samba.host}:{samba.port}", samba.administrator
+    with samba.hold(samba.user) as stays, samba.hold(samba.other_user):
+        login(server, root.user_name, root.password)
+        with pytest.raises(win32net.error) as raised:
+            win32net.NetSessionDel(server, None, samba.other_user.user_name)
+        assert raised.value.winerror == 170
+        assert sorted(entry["user_name"] for entry in win32net.NetSessionEnum(1, server)) == ["daemon", "games", "root"]
+        login(server, root.user_name, root.password, with_others=True)
+        win32net.NetSessionDel(server, None, samba.other_user.user_name)
+        # They had connections of their own, which smbd does not tell.
+        assert sorted(entry["user_name"] for entry in win32net.NetSessionEnum(1, server)) == ["daemon", "root"]
+        assert "blocks available" in stays.command("ls")

@@ -106,6 +106,22 @@ def test_an_authentication_file_is_read_as_smbclient_reads_it(
     assert user.user_name in ours.stdout
 
 
+def test_the_command_ends_its_own_session_under_a_name(start_samba: Callable[..., Samba], tmp_path: Path) -> None:
+    samba = start_samba({"hostname lookups": "yes"})
+    file = tmp_path / "credentials"
+    file.touch(0o600)
+    file.write_text(f"username = root\npassword = {samba.administrator.password}\n")
+    server = f"--server={samba.host}:{samba.port}"
+    with samba.hold(samba.user):
+        for words in (["session", "127.0.0.1", "/delete", "/y"], ["session", "/delete", "/y"]):
+            result = subprocess.run(
+                [sys.executable, "-m", "lanman", *words, server, "-A", str(file), "--timeout", "60"],
+                capture_output=True,
+                text=True,
+            )
+            assert (result.returncode, result.stdout) == (0, "The command completed successfully.\n\n"), result.stderr
+
+
 def test_what_is_not_there(lanman: Lanman) -> None:
     for words, code in (
         (("session", r"\\192.0.2.1"), 2312),

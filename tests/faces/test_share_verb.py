@@ -82,6 +82,8 @@ def test_as_data(sharing: Command) -> None:
         (["share", "a*b=/srv"], "The syntax is incorrect."),
         (["share", "new="], "The syntax is incorrect."),
         (["share", "/delete"], "The syntax is incorrect."),
+        (["share", ""], "The syntax is incorrect."),
+        (["share", "", "/delete", "/y"], "The syntax is incorrect."),
         (["share", "/users:3"], "The syntax is incorrect."),
         (["share", "new=/srv", "/delete"], "The syntax is incorrect."),
         (["share", "docs", "/delete", "/users:3"], "The syntax is incorrect."),
@@ -162,3 +164,11 @@ def test_a_limit_that_is_none(command: Command, limit: str) -> None:
     assert result.status == 1
     assert "You entered an invalid value for the --max-sessions option." in result.err
     assert "workstation" in result.err
+
+
+def test_a_folder_that_is_shared_twice_names_no_share(sharing: Command, told: list[object]) -> None:
+    sharing.manager.shared.append(ShareInfo("docs2", 0, "", 0, 0xFFFFFFFF, 0, "/srv/docs/", "", 0))
+    result = sharing(["share", "/srv/docs", "/delete", "/y"])
+    assert (result.status, result.out) == (2, "")
+    assert "docs, docs2" in result.err
+    assert not any(isinstance(one, tuple) and one[0] == "delete_share" for one in told)

@@ -18,7 +18,7 @@ import lanman
 from embedded import PASSWORDS, running_server
 from lanman.manage import remote
 from lanman.manage.base import Manager
-from lanman.net.configuration import Configuration
+from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer
 from samba import Account, Samba
@@ -196,3 +196,39 @@ async def test_our_server_ends_one_of_two_on_a_connection(server: SmbServer) -> 
         assert await asyncio.to_thread(client.lives)
     finally:
         await asyncio.to_thread(stack.close)
+
+
+async def test_a_listed_path_selects_itself_on_our_server(tmp_path: Path) -> None:
+    names = ["[ab].txt", "a.txt", "b.txt", "A.txt", "{a,b}", "~1", "a b .txt"]
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    for name in names:
+        (folder / name).write_text("text")
+    ann = Account("ann", PASSWORDS["ann"])
+    configuration = Configuration(name="LANTEST", shares={"data": ShareConfiguration(str(folder), read=("ann",))})
+
+    def open_all(port: int) -> tuple[contextlib.ExitStack, Terminal]:
+        stack = contextlib.ExitStack()
+        client = stack.enter_context(terminal("127.0.0.1", port, "data", ann))
+        for name in names:
+            client.open(ann, name)
+        return stack, client
+
+    async with running_server(tmp_path / "home", configuration) as server:
+        stack, _ = await asyncio.to_thread(open_all, server.port)
+        try:
+            async with lanman.open_manager(home=server.home.path) as manager:
+                listed = [entry.path or "" for entry in await manager.files()]
+                assert sorted(Path(path).name for path in listed) == sorted(names)
+                for path in listed:
+                    assert [entry.path for entry in await manager.files(path=path)] == [path]
+                (folder_alone,) = {str(Path(path).parent) for path in listed}
+                assert await manager.files(path=folder_alone) == []
+                assert len(await manager.files(path=f"{folder_alone}/*")) == len(names)
+                (chosen,) = await manager.files(path=f"{folder_alone}/[ab].txt")
+                (closed,) = await manager.close_files([chosen])
+                assert (closed.error, closed.file.path) == (None, chosen.path)
+                left = {Path(entry.path or "").name for entry in await manager.files()}
+                assert left == set(names) - {"[ab].txt"}
+        finally:
+            await asyncio.to_thread(stack.close)

@@ -786,6 +786,14 @@ async def test_a_samba_that_takes_too_long_over_its_files_may_be_told_not_to() -
     assert "--timeout" in (raised.value.hint or "")
 
 
+@pytest.mark.parametrize("ask", ["share", "delete_share", "set_share"])
+async def test_a_share_without_a_name_is_refused_before_anybody_is_asked(ask: str) -> None:
+    script = Script()
+    with pytest.raises(Win32Error, match="empty") as raised:
+        await getattr(script.manager(), ask)("")
+    assert (raised.value.code, script.calls) == (87, [])
+
+
 # --- servers that list clients by name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -145,6 +146,23 @@ async def test_a_file_is_closed_and_told(server: ScriptedWindows) -> None:
             with pytest.raises(Win32Error) as raised:
                 await attempt
             assert raised.value.code == 2314
+
+
+async def test_a_folder_means_itself_alone(server: ScriptedWindows) -> None:
+    async with opened(server) as manager:
+        for path, ids in (
+            ("C:\\data\\", [0xFFFFFFF0]),
+            (r"c:\DATA", [0xFFFFFFF0]),
+            (r"C:\data\*", [1677721603, 0x80000005]),
+            (r"C:\data\2019", []),
+            (r"c:\data\PLAN.xlsx", [1677721603]),
+        ):
+            assert [entry.id for entry in await manager.files(path=path)] == ids
+        plan, budget, *_ = server.windows.files
+        swapped = dataclasses.replace(plan, id=budget.id)
+        outcome = await manager.close_files([swapped, plan])
+        assert [one.error and one.error.code for one in outcome] == [2314, None]
+        assert server.closed == [plan]
 
 
 async def test_settings_take_effect(server: ScriptedWindows) -> None:

@@ -30,6 +30,7 @@ from lanman.compat import _logins, _pool
 from lanman.errors import Win32Error
 from lanman.manage.base import canonical_client, select_sessions
 from lanman.manage.blocking import BlockingManager
+from lanman.names import fold
 from lanman.records import ServerInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc as rpc
 
@@ -201,7 +202,9 @@ def session_del(server: str | None, client: str | None, user: str | None) -> int
         found = select_sessions(answer.entries or [], clients, user, patterns=False)
         if not found:
             return codes.NERR_ClientNameNotFound
-        errors = [ended.error for ended in manager.close_sessions(found) if ended.error is not None]
+        agreed = _logins.login_for(_logins.address_of(server)).with_others
+        outcome = manager.close_sessions(found, with_others=agreed)
+        errors = [ended.error for ended in outcome if ended.error is not None]
         return errors[0].code if errors else 0
 
 
@@ -249,7 +252,7 @@ def file_enum(
 
 def _is_below(path: str, base: str) -> bool:
     # 3.1.4.2: a prefix of whole components.
-    path, base = (text.replace("/", "\\").casefold().rstrip("\\") + "\\" for text in (path, base))
+    path, base = (fold(text).replace("/", "\\").rstrip("\\") + "\\" for text in (path, base))
     return path.startswith(base)
 
 

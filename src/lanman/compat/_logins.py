@@ -42,6 +42,7 @@ class Login:
     timeout: float = DEFAULT_TIMEOUT
     encrypt: bool = False
     richer_levels: bool = False
+    with_others: bool = False
 
 
 _lock = threading.Lock()
@@ -60,6 +61,7 @@ def login(
     timeout: float = DEFAULT_TIMEOUT,
     encrypt: bool = False,
     richer_levels: bool = False,
+    with_others: bool = False,
 ) -> None:
     r"""Say who to be at `server` from now on; without one, at every server that has no login of its own.
 
@@ -67,7 +69,8 @@ def login(
     password; `kerberos` takes tickets, where the user may be left out; `anonymous` is the null session. `timeout` is in
     seconds, for each call; `encrypt` refuses a server that cannot encrypt. With `richer_levels` an information level
     that the server does not know (error 124) is answered from another one that has all of its members, where the server
-    knows such a one; `answered_level` tells which it was.
+    knows such a one; `answered_level` tells which it was. `with_others` agrees to what a Samba may do: to end
+    a client's other users with the one that NetSessionDel names. Without it such a call answers 170 and ends nobody.
 
     Nothing is sent: a wrong password is found out by the first call, as error 1326. Raises ValueError for a mixture
     that cannot be meant, and lanman.Win32Error 2351 or 87 for a server's name or port that cannot be one.
@@ -84,7 +87,7 @@ def login(
         raise ValueError("an NT hash has 16 bytes")
     credentials = Credentials(name, password, nt_hash=digest, domain=domain, kerberos=kerberos, anonymous=anonymous)
     with _lock:
-        _logins[_key(server)] = Login(credentials, timeout, encrypt, richer_levels)
+        _logins[_key(server)] = Login(credentials, timeout, encrypt, richer_levels, with_others)
 
 
 def logout(server: str | None = None) -> None:

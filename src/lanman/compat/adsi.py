@@ -25,6 +25,7 @@ from lanman import codes
 from lanman.compat import _calls, _logins
 from lanman.compat._arguments import number, required
 from lanman.errors import LanmanError
+from lanman.names import choose
 from lanman.net import child
 from lanman.records import FileInfo, ServerInfo, SessionInfo
 
@@ -407,10 +408,11 @@ class IADsCollection(Generic[Item]):
         return iter(list(self._items))
 
     def GetObject(self, bstrName: str) -> Item:
-        """The object of that name, in any case of letters. HRESULT 0x80070908 or 0x8007090A where there is none."""
-        name = required(bstrName, "bstrName").casefold()
+        """The object of that name, else one whose name differs in case alone. HRESULT 0x80070908 or 0x8007090A where
+        there is none."""
+        found = choose(required(bstrName, "bstrName"), [item.Name for item in self._items])
         for item in self._items:
-            if item.Name.casefold() == name:
+            if item.Name in found:
                 return item
         raise _win32_error(self._missing, bstrName)
 

@@ -65,8 +65,8 @@ class Ended:
     """What became of one session that was to end. `error` is None when the server no longer lists it.
 
     `note` is a sentence about something the caller would not expect, such as other sessions that ended with it.
-    `others` are the sessions that went along without being among those to end; where `error` is Win32Error 170, the
-    session was left alone because they would have.
+    `others` are the sessions that went along without being among those to end; where `error` is Win32Error 170 (50
+    for a null session), the session was left alone because they would have.
     """
 
     session: SessionInfo
@@ -144,8 +144,8 @@ class Manager(ABC):
         """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6); one `Ended` for each, in order.
 
         The call names a client and a user, so every session of that pair ends. Where others would end that are not
-        among `sessions` (see `bystanders`), the session is left alone with Win32Error 170, unless `with_others` agrees:
-        to all of them, or to those that it holds. A session that cannot be ended is an `Ended` with its error; what
+        among `sessions` (see `bystanders`), the session is left alone with Win32Error 170 (50 for a null session),
+        unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is an `Ended` with its error; what
         concerns all of them (a lost connection at the start) is raised. `done` is told of each as it happens, for those
         who show it and those who are interrupted.
         """

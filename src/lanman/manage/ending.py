@@ -238,7 +238,7 @@ def left_alone(order: Order, whole_connections: bool) -> Win32Error:
     client = unc_client(order.client)
     if order.user == "" and not whole_connections:
         return Win32Error(
-            codes.ERROR_BUSY,
+            codes.ERROR_NOT_SUPPORTED,
             f"{client}: its null session cannot be ended alone: {described(order.others)} would end with it",
             hint="--with-others ends them too; so does the end of all of that client",
         )

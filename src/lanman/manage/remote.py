@@ -612,6 +612,7 @@ class RemoteManager(Manager):
             return entries
 
     async def share(self, name: str) -> ShareInfo:
+        _require_share(name)
         async with self._within():
 
             async def ask(level: int) -> ShareInfo:
@@ -639,6 +640,7 @@ class RemoteManager(Manager):
             self._check_share(answer.status, f"the sharing of {path}", self._sharing_hint())
 
     async def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        _require_share(name)
         async with self._within():
             if remark is not None:
                 await self._set_share(name, 1004, ShareInfo(remark=remark))
@@ -650,6 +652,7 @@ class RemoteManager(Manager):
         self._check_share(answer.status, f"share {name}")
 
     async def delete_share(self, name: str) -> None:
+        _require_share(name)
         async with self._within():
             answer = await self._link.call(NetrShareDel(self._unc, name), again=False)
             self._check_share(answer.status, f"share {name}")
@@ -862,6 +865,11 @@ def _together(some: list[SessionInfo], more: list[SessionInfo]) -> list[SessionI
 
 def _is_among(address: str, known: Iterable[str]) -> bool:
     return address.partition("%")[0] in {canonical_client(one).partition("%")[0] for one in known}
+
+
+def _require_share(name: str) -> None:
+    if not name:
+        raise Win32Error(codes.ERROR_INVALID_PARAMETER, "the name of the share is empty", hint="name one share")
 
 
 def _wire_path(path: str) -> str:

@@ -88,6 +88,8 @@ def share(
 ) -> int | None:
     if users is not None and unlimited:
         raise DialectError(3510, hint="Give one of /USERS and /UNLIMITED.")
+    if name == "":
+        raise DialectError(3953, hint="The name of the share is empty.")
     changes = (remark, users) != (None, None) or unlimited
     max_users = 0 if unlimited else users
     if name is None or (delete and ("=" in name or changes)):
@@ -162,9 +164,14 @@ async def _named(manager: Manager, name: str) -> str:
     if "/" not in name and "\\" not in name:
         return (await manager.share(name)).netname or name
     folder = name.rstrip("/\\")
-    for entry in await manager.shares():
-        if entry.netname and entry.path and entry.path.rstrip("/\\") in (folder, f"C:{folder}".replace("/", "\\")):
-            return entry.netname
+    paths = (folder, f"C:{folder}".replace("/", "\\"))
+    found = [one.netname for one in await manager.shares() if one.netname and (one.path or "").rstrip("/\\") in paths]
+    if len(found) > 1:
+        raise Win32Error(
+            codes.ERROR_DUP_NAME, f"{name}: is shared as {', '.join(map(escape, found))}", hint="name one of the shares"
+        )
+    if found and folder:
+        return found[0]
     raise Win32Error(codes.NERR_NetNameNotFound, f"{name}: {codes.win32_text(codes.NERR_NetNameNotFound)}")
 
 
