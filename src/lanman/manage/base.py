@@ -145,9 +145,9 @@ class Manager(ABC):
 
         The call names a client and a user, so every session of that pair ends. Where others would end that are not
         among `sessions` (see `bystanders`), the session is left alone with Win32Error 170 (50 for a null session),
-        unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is an `Ended` with its error; what
-        concerns all of them (a lost connection at the start) is raised. `done` is told of each as it happens, for those
-        who show it and those who are interrupted.
+        unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is an
+        `Ended` with its error; what concerns all of them (a lost connection at the start) is raised. `done` is told of
+        each as it happens, for those who show it and those who are interrupted.
         """
 
     # --- connections
