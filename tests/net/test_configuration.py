@@ -56,6 +56,7 @@ guest = "read"
 max_users = 3
 hidden = false
 encryption = true
+windows_names = "allow"
 
 [shares."old data"]
 path = "/srv/old"
@@ -91,6 +92,7 @@ def test_everything_can_be_said() -> None:
                 max_users=3,
                 encryption=True,
                 guest="read",
+                windows_names="allow",
             ),
             "old data": ShareConfiguration("/srv/old"),
         },
@@ -116,6 +118,7 @@ def test_nothing_need_be_said(tmp_path: Path) -> None:
         ('[shares.a]\npath = "/a"\n[shares.A]\npath = "/b"', "line 3: [shares.A] is the same share as [shares.a]"),
         ('[server]\nshare_roots = ["srv"]', "line 2: [server] share_roots must be a list of the absolute paths"),
         ('[server]\nfilesystem_name = ""', "line 2: [server] filesystem_name must be the name of a file system"),
+        ('[shares.a]\npath = "/srv"\nwindows_names = "no"', 'windows_names must be "strict" or "allow"'),
         ("[limits]\ntree_connects_per_session = 2049", "line 2: [limits] tree_connects_per_session"),
         ('[server]\nencyption = "required"', "line 2: [server] encyption is not a key of this section"),
         ('[server]\nencryption = "sure"', 'must be "offered" or "required" or "off"'),

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanman import codes
-from lanman.net.disk.names import disk_name, disk_path, is_device, wire_name
+from lanman.net.disk.names import disk_name, disk_path, wire_name
 from lanman.net.disk.system import Refused
-from lanman.server.disk_effects import fold_name
+from lanman.server.disk_effects import fold_name, is_device
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def configuration(tmp_path: Path, folder: Path) -> Configuration:
             "readers": ShareConfiguration(path, read=("bob",), write=("Administrators",)),
             "secret$": ShareConfiguration(path, encryption=True, hidden=True),
             "one": ShareConfiguration(path, max_users=1),
+            "source": ShareConfiguration(path, windows_names="allow"),
         },
     )
 
@@ -225,3 +226,12 @@ async def test_what_cannot_be_read_is_listed_and_deleted(tools: Tools, folder: P
     assert "NT_STATUS" not in (said := await smb(tools, "ann", "deltree d; ls")), said
     assert os.listdir(folder) == ["file"]
     assert (tmp_path / "outside").read_text() == "secret"
+
+
+async def test_names_of_devices(tools: Tools, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    assert "NT_STATUS_OBJECT_NAME_INVALID" in await smb(tools, "ann", f"lcd {tmp_path}; put x aux.c")
+    said = await smb(tools, "ann", f"lcd {tmp_path}; put x aux.c; rename aux.c con; ls; get con y", "source")
+    assert "NT_STATUS" not in said, said
+    assert (folder / "con").exists()
+    assert (tmp_path / "y").read_text() == "x"

@@ -40,6 +40,7 @@ from lanman.smb2.messages import (
     IoctlRequest,
     LockElement,
     LockRequest,
+    QueryDirectoryRequest,
     QueryInfoRequest,
     WriteRequest,
 )
@@ -561,3 +562,72 @@ def test_deleting_a_file_leaves_its_link(world: DiskWorld, last: str) -> None:
         ann.shut(each)
     assert [each.name for each in world.folder.iterdir()] == ["link"]
     assert ann.status("file") == "STATUS_OBJECT_NAME_NOT_FOUND"
+
+
+# --- names of devices
+
+
+def listed(ann: FileClient, pattern: str = "*") -> list[str]:
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    answer = ann.ask(QueryDirectoryRequest(12, file_id=folder, name=pattern, output_buffer_length=65536))
+    ann.shut(folder)
+    names, at = [], 0
+    while answer.status == codes.STATUS_SUCCESS:
+        data = bytes(answer.message.output)  # type: ignore[union-attr]
+        following, _, length = struct.unpack_from("<III", data, at)
+        names.append(data[at + 12 : at + 12 + length].decode("utf-16-le"))
+        at += following
+        if not following:
+            break
+    return sorted(set(names) - {".", ".."})
+
+
+def test_names_of_devices_are_refused_by_default(world: DiskWorld) -> None:
+    (world.folder / "aux.c").write_bytes(b"x")
+    ann = world.user()
+    assert listed(ann) == ["\uf061ux.c"]
+    assert ann.status("aux.c", access=READ) == "STATUS_OBJECT_NAME_INVALID"
+    assert ann.status("con", disposition=FILE_CREATE) == "STATUS_OBJECT_NAME_INVALID"
+    assert ann.status("\uf061ux.c", access=READ) == "STATUS_SUCCESS"
+
+
+def test_names_of_devices_are_names_where_that_is_configured(world: DiskWorld) -> None:
+    world.share("source", world.folder, device_names=True)
+    ann, bob = world.user("ann", "source"), world.user("bob", "source")
+    folder = bob.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    number = bob.send(ChangeNotifyRequest(SMB2_WATCH_TREE, 4096, folder, 0x17F))
+    ann.mkdir("con")
+    assert bytes(bob.answers[number].message.output)[12:].decode("utf-16-le") == "con"  # type: ignore[union-attr]
+    file_id = ann.make("con\\aux.c", b"x")
+    assert (world.folder / "con" / "aux.c").read_bytes() == b"x"
+    assert [each.path for each in world.service.opens()][-1] == str(world.folder / "con" / "aux.c")
+    told = bytes(ann.want(QueryInfoRequest(1, 18, 1024, file_id=file_id)).output)
+    assert told[100:].decode("utf-16-le") == "\\con\\aux.c"
+    assert ann.set(file_id, RENAME, rename("CON\\nul")) == "STATUS_SUCCESS"
+    assert ann.set(file_id, RENAME, rename("PRN.txt")) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    assert listed(ann) == ["PRN.txt", "con"]
+    assert listed(ann, "prn*") == ["PRN.txt"]
+    assert listed(ann, "CON") == ["con"]
+    assert ann.status("prn.TXT", access=READ) == "STATUS_SUCCESS"
+    assert ann.status("a:b") == "STATUS_OBJECT_NAME_INVALID", "and no others"
+
+
+def test_who_asks_for_attributes_alone_gets_no_oplock_beside_an_exclusive_one(world: DiskWorld) -> None:
+    """smb2.oplock.exclusive4, batch8: it has broken nothing, so nothing can be shared with it."""
+    ann, bob = world.user(), world.user("bob")
+    ann.opened("a", disposition=FILE_CREATE, oplock=SMB2_OPLOCK_LEVEL_EXCLUSIVE)
+    response = bob.opened("a", access=FILE_READ_ATTRIBUTES, oplock=SMB2_OPLOCK_LEVEL_EXCLUSIVE)
+    assert response.oplock_level == SMB2_OPLOCK_LEVEL_NONE
+    assert ann.breaks == []
+
+
+def test_who_reads_attributes_alone_may_cache_and_then_nobody_is_alone(world: DiskWorld) -> None:
+    """smb2.oplock.batch9."""
+    ann, bob = world.user(), world.user("bob")
+    response = ann.opened("a", access=FILE_READ_ATTRIBUTES, disposition=FILE_CREATE, oplock=SMB2_OPLOCK_LEVEL_II)
+    assert response.oplock_level == SMB2_OPLOCK_LEVEL_II
+    response = bob.opened("a", oplock=SMB2_OPLOCK_LEVEL_EXCLUSIVE)
+    assert response.oplock_level == SMB2_OPLOCK_LEVEL_II
+    bob.want(WriteRequest(b"x", file_id=bytes(response.file_id)))
+    assert ann.breaks == bob.breaks == [SMB2_OPLOCK_LEVEL_NONE]

@@ -7,7 +7,7 @@
     [log]            file max_bytes keep
     [null_sessions]  pipes shares linger
     [domain]         realm
-    [shares.NAME]    path comment read write guest max_users hidden encryption
+    [shares.NAME]    path comment read write guest max_users hidden encryption windows_names
 
 A key that is not in this table is an error: a misspelt `encyption = "required"` must not pass unnoticed.
 """
@@ -93,6 +93,7 @@ class ShareConfiguration:
     hidden: bool = False
     encryption: bool = False
     guest: Literal["", "read", "write"] = ""
+    windows_names: Literal["strict", "allow"] = "strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,7 @@ _SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "hidden": _flag,
     "encryption": _flag,
     "guest": _guest,
+    "windows_names": _one_of("strict", "allow"),
 }
 
 

@@ -307,6 +307,7 @@ class SmbServer:
             else:
                 known.readers, known.writers, known.guest = new.readers, new.writers, new.guest
                 known.hidden = new.hidden
+                known.device_names = new.device_names
                 if (known.remark, known.max_users) != (new.remark, new.max_users):
                     self.service.change_share(known, remark=new.remark, max_users=new.max_users)
 
@@ -662,6 +663,7 @@ def share_of(name: str, configuration: ShareConfiguration) -> Share:
         writers=None if configuration.write is None else frozenset(configuration.write),
         guest=configuration.guest,
         encrypt_data=configuration.encryption,
+        device_names=configuration.windows_names == "allow",
     )
 
 

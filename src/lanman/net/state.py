@@ -169,6 +169,7 @@ def configuration_of(share: Share) -> ShareConfiguration:
         hidden=share.hidden,
         encryption=share.encrypt_data,
         guest=share.guest,
+        windows_names="allow" if share.device_names else "strict",
     )
 
 

@@ -38,6 +38,7 @@ open was granted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntFlag
@@ -363,3 +364,14 @@ class CheckFolder(Effect[VolumeStat]):
     """Whether a share's folder is there and a directory; BAD_NETWORK_NAME if not."""
 
     root: str
+
+
+_DEVICE: Final = re.compile(
+    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³])[ .]*(?:\..*)?", re.IGNORECASE | re.DOTALL
+)
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes this name for a device's, whatever follows its first dot. A file of that name is called
+    otherwise in effects: its first letter A is U+F041 there, and so on."""
+    return _DEVICE.fullmatch(name) is not None

@@ -54,6 +54,7 @@ class Share:
     `readers` and `writers` are names of users and groups. Without readers every user reads, without writers whoever
     reads may write too; a writer always reads. `guest` is what guests may do, whatever the lists say: nothing (""),
     "read" or "write". `encrypt_data`: what comes unencrypted is refused.
+    `device_names`: files may have the names that Windows keeps for devices.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Share:
     writers: frozenset[str] | None = None
     guest: Literal["", "read", "write"] = ""
     encrypt_data: bool = False
+    device_names: bool = False
 
     def may_read(self, session: Session) -> bool:
         if session.guest:

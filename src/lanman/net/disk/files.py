@@ -26,7 +26,7 @@ from lanman import codes
 from lanman.net.disk import attributes
 from lanman.net.disk.folders import Folder, Found, closing
 from lanman.net.disk.guard import Guard, Identity
-from lanman.net.disk.names import disk_path, wire_name, wire_path
+from lanman.net.disk.names import compared_name, disk_path, wire_name, wire_path
 from lanman.net.disk.system import (
     NAMING,
     O_PATH,
@@ -41,7 +41,7 @@ from lanman.net.disk.system import (
     set_aside,
 )
 from lanman.server import disk_effects as effects
-from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat, fold_name
+from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
 from lanman.wire import Data
 
 # How often a name is looked for again that comes and goes while it is.
@@ -726,7 +726,7 @@ def _insist_on_name(place: _Place) -> Facts:
 def _is_place(place: _Place, parent: int, name: bytes) -> bool:
     """Whether a name is that of a place, spelt as the disk may well let it be spelt."""
     return (
-        fold_name(wire_name(name)) == fold_name(wire_name(place.name))
+        compared_name(name) == compared_name(place.name)
         and facts(parent).identity == place.directory.identity
         and facts(parent, name).identity == place.name_is
     )

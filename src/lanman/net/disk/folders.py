@@ -35,7 +35,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.net.disk.guard import Guard, Identity
-from lanman.net.disk.names import wire_name
+from lanman.net.disk.names import compared_name
 from lanman.net.disk.system import (
     NAMING,
     O_PATH,
@@ -46,7 +46,6 @@ from lanman.net.disk.system import (
     is_shareable,
     open_beneath,
 )
-from lanman.server.disk_effects import fold_name
 
 # The kernel takes paths of up to 4095 octets at once; what is longer is walked in pieces.
 _PIECE: Final = 4000
@@ -93,7 +92,7 @@ class NameCache:
     def match(self, directory: int, name: bytes) -> bytes | None:
         """The name in that directory that differs from this one in case alone; None if there is none."""
         now = facts(directory)
-        folded = fold_name(wire_name(name))
+        folded = compared_name(name)
         with self._lock:
             known = self._known.get(now.identity)
             if known is not None and self._is_current(known, now):
@@ -118,7 +117,7 @@ class NameCache:
             self._drop(facts(directory).identity)
 
     def _changed(self, directory: int, name: bytes, now_there: bytes | None) -> None:
-        folded = fold_name(wire_name(name))
+        folded = compared_name(name)
         with suppress(OSError), self._lock:
             now = facts(directory)
             if (known := self._known.get(now.identity)) is None:
@@ -156,7 +155,7 @@ def _read_names(directory: int, written: int) -> _Known:
     with closing(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)) as readable:
         # Sorted, so that of two names that differ in case alone it is always the same one.
         for name in sorted(map(os.fsencode, os.listdir(readable)), reverse=True):
-            known.names[fold_name(wire_name(name))] = name
+            known.names[compared_name(name)] = name
     return known
 
 

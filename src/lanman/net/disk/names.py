@@ -22,15 +22,12 @@ from typing import Final
 
 from lanman import codes
 from lanman.net.disk.system import Refused
-from lanman.server.disk_effects import NAME_MAX, Path
+from lanman.server.disk_effects import NAME_MAX, Path, fold_name, is_device
 
 # MS-SMB2 2.2.13: a name has at most this many UTF-16 code units.
 PATH_MAX: Final = 32767
 
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f"*/:<>?\\|\ud800-\udfff]')
-_DEVICE: Final = re.compile(
-    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³])[ .]*(?:\..*)?", re.IGNORECASE | re.DOTALL
-)
 
 # Names that are the same on both sides, as most are; what begins like a device's is looked at more closely.
 _PLAIN: Final = re.compile(
@@ -43,11 +40,6 @@ _TO_WIRE: Final = {octet: 0xF000 + octet for octet in range(1, 0x20)} | {
 _TO_DISK: Final = {private: octet for octet, private in _TO_WIRE.items()} | {0xF028: 0x20, 0xF029: 0x2E}
 _RAW_OCTET: Final = 0xEF00
 _ENDS: Final = {" ": "\uf028", ".": "\uf029"}
-
-
-def is_device(name: str) -> bool:
-    """Whether Windows takes this name for a device's, whatever follows its first dot."""
-    return _DEVICE.fullmatch(name) is not None
 
 
 def wire_name(name: bytes) -> str:
@@ -64,6 +56,12 @@ def wire_name(name: bytes) -> str:
     if is_device(text):
         text = chr(0xF000 + ord(text[0])) + text[1:]
     return text
+
+
+def compared_name(name: bytes) -> str:
+    """A name on the disk as it is compared. The letter that a device's name begins with has no case of its own."""
+    text = fold_name(wire_name(name))
+    return chr(ord(text[0]) - 0x20) + text[1:] if "\uf061" <= text[0] <= "\uf07a" else text
 
 
 def _decode_raw(name: bytes) -> str:

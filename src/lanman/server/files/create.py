@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -115,7 +116,7 @@ class Creating:
         access = contents_of(self.wanted)
         effect = OpenFile(
             self.share.share.path,
-            path,
+            self.share.spelling.to_disk(path),
             access | Access.WRITE if self.overwrites else access,
             message.create_disposition,
             kind,
@@ -182,7 +183,7 @@ class Creating:
         return Reply(status)
 
     def _opened(self, opened: Opened, now: float) -> Outcome:
-        self.opened = opened
+        self.opened = opened = replace(opened, path=self.share.spelling.from_disk(opened.path))
         attributes = opened.stat.attributes
         self.granted = self.wanted & ~MAXIMUM_ALLOWED
         if self.wanted & MAXIMUM_ALLOWED:

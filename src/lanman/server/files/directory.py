@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
-from lanman.server.disk_effects import NAME_MAX, Entry, FileStat, ListDirectory, Listing, QueryFile, fold_name
+from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, Listing, QueryFile, fold_name
 from lanman.server.effects import Outcome, Park, Perform, Reply
+from lanman.server.files.names import STRICT
 from lanman.smb2.constants import SMB2_REOPEN, SMB2_RESTART_SCANS, SMB2_RETURN_SINGLE_ENTRY
 from lanman.smb2.messages import QueryDirectoryRequest, QueryDirectoryResponse
 
@@ -191,7 +192,7 @@ class Scan:
             self._open.handle,
             ahead,
             restart,
-            self._wanted,
+            self._wanted_on_disk(),
             details=message.file_information_class != FILE_NAMES_INFORMATION,
         )
         return Perform(
@@ -200,8 +201,16 @@ class Scan:
             lambda status, then: self._end(Reply(status), then),
         )
 
+    def _wanted_on_disk(self) -> Callable[[str], bool] | None:
+        """What chooses among the names as the disk's effects have them."""
+        wanted, spelling = self._wanted, self._open.spelling
+        if wanted is None or spelling is STRICT:
+            return wanted
+        return lambda name: wanted(spelling.name(name))
+
     def _listed(self, message: QueryDirectoryRequest, listing: Listing, now: float) -> Outcome:
-        self._entries.extend(map(_entry, listing.entries))
+        name = self._open.spelling.name
+        self._entries.extend((name(entry.name), entry.stat) for entry in listing.entries)
         self._last = listing.last
         return self._more(message, now)
 
@@ -250,7 +259,3 @@ class Scan:
     def abandon(self) -> None:
         """The directory is closed."""
         self._turns.clear()
-
-
-def _entry(entry: Entry) -> tuple[str, FileStat | None]:
-    return entry.name, entry.stat

@@ -29,7 +29,7 @@ from lanman.server.files.access import READING, WRITING
 from lanman.server.files.copy import copy_request, resume_key
 from lanman.server.files.directory import Scan
 from lanman.server.files.locks import END, MAX_WAITING, Lock
-from lanman.server.files.names import Refused, split_path, wire_name
+from lanman.server.files.names import LIBERAL, STRICT, Refused, split_path, wire_name
 from lanman.server.files.oplocks import Oplock
 from lanman.server.files.security import security_descriptor
 from lanman.server.files.table import FileState, WaitingLock, shares_conflict
@@ -130,6 +130,7 @@ class DiskOpen(WireOpen):
         self.state = state
         self.handle = disk.handle
         self.root = tree.tree_connect.share.path
+        self.spelling = LIBERAL if tree.tree_connect.share.device_names else STRICT
         self.path = disk.path
         self.directory = disk.stat.directory
         self.access = opened.granted_access
@@ -516,7 +517,7 @@ class DiskOpen(WireOpen):
         for each in self.server.files.at(self.root, target[:-1]):
             if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
                 return Reply(codes.STATUS_SHARING_VIOLATION)
-        rename = RenameFile(self.handle, target, new.replace)
+        rename = RenameFile(self.handle, self.spelling.to_disk(target), new.replace)
         if not new.replace:
             return Perform(rename, self._renamed)
 
@@ -532,10 +533,10 @@ class DiskOpen(WireOpen):
             missing = status == codes.STATUS_OBJECT_NAME_NOT_FOUND
             return Perform(rename, self._renamed) if missing else Reply(status)
 
-        return Perform(LookUp(self.root, target), there, not_there)
+        return Perform(LookUp(self.root, self.spelling.to_disk(target)), there, not_there)
 
     def _renamed(self, path: tuple[str, ...], now: float) -> Outcome:
-        old = self.path
+        old, path = self.path, self.spelling.from_disk(path)
         watches = self.server.files.watches
         what = notify.names_change(self.directory)
         for each in list(self.state.opens):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SHARED: Final = ((READING, FILE_SHARE_READ), (WRITING, FILE_SHARE_WRITE), (DELETE, FILE_SHARE_DELETE))
 _COUNTS: Final = READING | WRITING | DELETE
 _CACHING: Final = (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
+_ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 
 
 def shares_conflict(access: int, share: int, other_access: int, other_share: int) -> bool:
@@ -170,6 +171,9 @@ class FileState:
         if wanted not in (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH):
             return SMB2_OPLOCK_LEVEL_NONE
         others = self._with_contents > (not is_stat_only(wire_open.access))
+        if any(each is not wire_open for level in _ALONE for each in self._caching[level]):
+            return SMB2_OPLOCK_LEVEL_NONE  # an open for attributes alone, which has broken nothing
+        others = others or any(each is not wire_open for each in self._caching[SMB2_OPLOCK_LEVEL_II])
         level = SMB2_OPLOCK_LEVEL_II if others else wanted
         if level == SMB2_OPLOCK_LEVEL_II and self.locks:
             level = SMB2_OPLOCK_LEVEL_NONE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lanman.server.effects import Outcome
 from lanman.server.files.access import FILE_ALL_ACCESS, READ_ONLY_ACCESS
 from lanman.server.files.create import Creating
+from lanman.server.files.names import LIBERAL, STRICT, Spelling
 from lanman.server.state import Context, Target
 from lanman.service import Session, Share
 from lanman.smb2.constants import SMB2_SHARE_TYPE_DISK, SMB2_SHAREFLAG_ENCRYPT_DATA
@@ -25,6 +26,11 @@ class DiskShare(Target):
     def __init__(self, share: Share, files: Files) -> None:
         self.share = share
         self.files = files
+
+    @property
+    def spelling(self) -> Spelling:
+        """How its clients say the names of devices."""
+        return LIBERAL if self.share.device_names else STRICT
 
     @property
     def encrypt(self) -> bool:
