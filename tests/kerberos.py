@@ -103,7 +103,10 @@ class Realm:
     cifs/HOST, `host_keytab` those of host/hostonly.test alone, `user_keytab` the user's.
     """
 
-    def __init__(self, *, enctypes: str = "aes256-cts-hmac-sha1-96:normal", clockskew: int = 300) -> None:
+    def __init__(
+        self, name: str = REALM, *, enctypes: str = "aes256-cts-hmac-sha1-96:normal", clockskew: int = 300
+    ) -> None:
+        self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix="lanman-krb5-"))
         self.directory.chmod(0o711)
         self.user_name, self.password = "daemon", secrets.token_hex(8)
@@ -115,7 +118,7 @@ class Realm:
         self._silent = socket.create_server(("127.0.0.1", 0))
         self._process: subprocess.Popen[bytes] | None = None
         self._values = {
-            "realm": REALM,
+            "realm": name,
             "directory": self.directory,
             "silent": self._silent.getsockname()[1],
             "enctypes": enctypes,
@@ -137,7 +140,7 @@ class Realm:
 
     def _start(self) -> None:
         self._configure()
-        self.run("kdb5_util", "create", "-s", "-r", REALM, "-P", secrets.token_hex(8))
+        self.run("kdb5_util", "create", "-s", "-r", self.name, "-P", secrets.token_hex(8))
         self.add(self.user_name, self.password)
         for principal, keytab in (
             (f"cifs/{HOST}", self.server_keytab),
@@ -162,7 +165,7 @@ class Realm:
 
     def _listen(self) -> bool:
         self._process = subprocess.Popen(
-            [_tool("krb5kdc"), "-n", "-r", REALM],
+            [_tool("krb5kdc"), "-n", "-r", self.name],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -188,7 +191,23 @@ class Realm:
         self.kadmin("ktadd", "-q", "-k", str(path), "-norandkey", principal)
 
     def kadmin(self, *query: str) -> str:
-        return self.run("kadmin.local", "-r", REALM, *query)
+        return self.run("kadmin.local", "-r", self.name, *query)
+
+    def trust(self, other: Realm) -> None:
+        """Let this realm's users have tickets for what is in the other."""
+        key = secrets.token_hex(8)
+        for realm in (self, other):
+            realm.add(f"krbtgt/{other.name}@{self.name}", key)
+
+    def configuration(self, *others: Realm, options: str = "", domains: str = "") -> Path:
+        """A krb5.conf of a client that knows these realms too, with lines for [libdefaults] and [domain_realm]."""
+        kdcs = "".join(f"{realm.name} = {{\nkdc = 127.0.0.1:{realm.port}\n}}\n" for realm in (self, *others))
+        path = self.directory / f"client-{secrets.token_hex(4)}.conf"
+        path.write_text(
+            f"[libdefaults]\ndefault_realm = {self.name}\nudp_preference_limit = 1\ndns_lookup_kdc = false\n{options}\n"
+            f"[realms]\n{kdcs}[domain_realm]\n{domains}\n"
+        )
+        return path
 
     def kinit(self, *options: str, user_name: str | None = None, password: str | None = None) -> None:
         """Get a ticket for the user into the cache of `environment`."""
@@ -230,7 +249,7 @@ class Realm:
     def samba_options(self) -> dict[str, str]:
         """What makes an smbd take this realm's tickets."""
         return {
-            "realm": REALM,
+            "realm": self.name,
             "kerberos method": "dedicated keytab",
             "dedicated keytab file": f"FILE:{self.server_keytab}",
         }

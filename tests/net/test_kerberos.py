@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -118,6 +119,87 @@ async def test_host_will_do(realm: Realm, start_samba: Callable[..., Samba]) -> 
     listed = realm.run("klist")
     assert f"host/127.0.0.1@{REALM}" in listed
     assert "cifs/" not in listed
+
+
+# --- our client where somebody else answers for the DNS
+
+_SPOOF = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+        dlsym(RTLD_NEXT, "getaddrinfo");
+    if (node == NULL || strcmp(node, "fs1.home.test") != 0)
+        return real(node, service, hints, found);
+    int failed = real("127.0.0.1", service, hints, found);
+    if (!failed && hints != NULL && (hints->ai_flags & AI_CANONNAME)) {
+        free((*found)->ai_canonname);
+        (*found)->ai_canonname = strdup("evil.trusted.test");
+    }
+    return failed;
+}
+"""
+
+_ASK = """
+import sys, gssapi
+from lanman.errors import AuthenticationError
+from lanman.net.logon import Credentials, initiator_for
+name = gssapi.Name(f"cifs@{sys.argv[1]}", gssapi.NameType.hostbased_service)
+print(name.canonicalize(gssapi.MechType.kerberos))
+try:
+    initiator_for(Credentials(kerberos=True), sys.argv[1]).step(None)
+    print("a ticket")
+except AuthenticationError as error:
+    print(error.message)
+"""
+
+
+@pytest.fixture(scope="module")
+def trusted(running_realm: Realm) -> Iterator[Realm]:
+    """Another realm, which ours trusts. Whoever runs it has made a principal of the name of a server of ours."""
+    with Realm("TRUSTED.TEST") as other:
+        running_realm.trust(other)
+        other.add("cifs/fs1.home.test")
+        yield other
+
+
+@pytest.fixture(scope="module")
+def spoof(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that resolves fs1.home.test as who can answer for the DNS would like it."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed (system-packages.txt)")
+    library = tmp_path_factory.mktemp("spoof") / "spoof.so"
+    command = ["gcc", "-shared", "-fPIC", "-o", str(library), "-x", "c", "-", "-ldl"]
+    subprocess.run(command, input=_SPOOF, text=True, check=True)
+    return library
+
+
+@pytest.mark.parametrize("lookups", ["", "dns_lookup_realm = true\n"])
+def test_the_name_service_does_not_choose_the_realm(realm: Realm, trusted: Realm, spoof: Path, lookups: str) -> None:
+    """Who spoofs the DNS and runs a realm that ours trusts is not taken for the server."""
+    options, domains = f"dns_canonicalize_hostname = true\nrdns = false\n{lookups}", ".trusted.test = TRUSTED.TEST"
+
+    def ask(host: str, domains: str) -> list[str]:
+        realm.kdestroy()
+        realm.kinit()
+        configuration = realm.configuration(trusted, options=options, domains=domains)
+        environment = {**os.environ, "KRB5_CONFIG": str(configuration), "LD_PRELOAD": str(spoof)}
+        done = subprocess.run([sys.executable, "-c", _ASK, host], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    by_the_library, by_us = ask("fs1.home.test", domains)
+    assert by_the_library == "cifs/evil.trusted.test@TRUSTED.TEST"
+    assert "knows no server cifs/fs1.home.test" in by_us
+    assert "TRUSTED.TEST" not in realm.run("klist")
+    # What a person has written down counts, for the name as it was typed.
+    assert ask("fs1.home.test", f"{domains}\nfs1.home.test = TRUSTED.TEST")[1] == "a ticket"
+    assert "cifs/fs1.home.test@TRUSTED.TEST" in realm.run("klist")
 
 
 # --- our client where it goes wrong: no server is needed for what the client has to say

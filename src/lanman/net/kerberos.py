@@ -3,12 +3,15 @@
 Everything here may block: the client's half asks a key distribution centre over the network, the server's reads a
 keytab and writes a replay cache. It is called in threads, and imported only where Kerberos is asked for.
 
-The client asks for a ticket for the name as the user typed it. GSS-API by itself would ask the DNS for a better one,
-and whoever can answer for the DNS would then choose the server that we trust; only the realm is left to krb5.conf.
+The client asks for a ticket for the name as the user typed it, in the realm that [domain_realm] of krb5.conf has for
+that name, or else where the client's own key distribution centre refers it to. GSS-API by itself would ask the DNS for
+a better name and take the realm of that one: whoever can answer for the DNS, and has the keys of any realm that ours
+trusts, would then be the server.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +131,7 @@ class KerberosMechanism:
     def _ask(self, gssapi: Any, creds: Any, service: str) -> Any:
         flag = gssapi.RequirementFlag
         self._context = gssapi.SecurityContext(
-            name=_service_name(gssapi, service, self._host),
+            name=_service_name(gssapi, service, self._host, creds),
             creds=creds,
             usage="initiate",
             mech=gssapi.OID.from_int_seq(_KRB5_OID),
@@ -140,12 +143,43 @@ class KerberosMechanism:
         return explain(error, self._host, self._credentials)
 
 
-def _service_name(gssapi: Any, service: str, host: str) -> Any:
+def _service_name(gssapi: Any, service: str, host: str, creds: Any) -> Any:
     """`cifs/HOST@REALM` with HOST as it was typed, and of REALM what krb5.conf says; empty is for the KDC to find."""
-    based = gssapi.Name(f"{service}@{host}", gssapi.NameType.hostbased_service)
-    realm = str(based.canonicalize(gssapi.OID.from_int_seq(_KRB5_OID))).rstrip("\0").rpartition("@")[2]
+    realm, asks_dns = _host_realm(gssapi, host)
+    if not realm and asks_dns:
+        # With an empty realm the library would ask the DNS where a KDC refers us to nobody; with ours it does not.
+        who = creds or gssapi.Credentials(usage="initiate", mechs=[gssapi.OID.from_int_seq(_KRB5_OID)])
+        realm = _principal(who.name).rpartition("@")[2]
     escaped = "".join(f"\\{sign}" if sign in "\\/@" else sign for sign in host.lower())
     return gssapi.Name(f"{service}/{escaped}@{realm}", gssapi.NameType.kerberos_principal)
+
+
+def _host_realm(gssapi: Any, host: str) -> tuple[str, bool]:
+    """What [domain_realm] says of a name, "" if nothing; and whether the library would ask the DNS then.
+
+    GSS-API has no function for it, and MIT's libkrb5, on which it stands, has one that resolves nothing. Of another
+    library (Heimdal's asks the DNS) nothing is asked.
+    """
+    library = ctypes.CDLL(gssapi.raw.names.__file__)  # its symbols, and those of all that it is linked with
+    if not all(hasattr(library, name) for name in ("krb5_get_fallback_host_realm", "profile_get_boolean")):
+        return "", False
+    context, profile, asks_dns = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_int()
+    realms = ctypes.POINTER(ctypes.c_char_p)()
+    if library.krb5_init_context(ctypes.byref(context)):
+        return "", False
+    try:
+        if not library.krb5_get_profile(context, ctypes.byref(profile)):
+            option = (b"libdefaults", b"dns_lookup_realm", None)
+            library.profile_get_boolean(profile, *option, 0, ctypes.byref(asks_dns))
+            library.profile_release(profile)
+        if library.krb5_get_host_realm(context, os.fsencode(host), ctypes.byref(realms)):
+            return "", bool(asks_dns.value)
+        try:
+            return (realms[0] or b"").decode("utf-8", "backslashreplace"), bool(asks_dns.value)
+        finally:
+            library.krb5_free_host_realm(context, realms)
+    finally:
+        library.krb5_free_context(context)
 
 
 def _credentials(gssapi: Any, who: Credentials) -> Any:
