@@ -198,7 +198,7 @@ def test_locks_that_wait_are_bounded(world: DiskWorld) -> None:
     assert {bob.result(number) for number in numbers} == {""}
     state = next(iter(world.dispatch.files._states.values()))
     one = next(iter(state.waiting_locks))
-    state.waiting_locks.update((type(one)(one.owner, 0, 1, True, one.granted), None) for _ in range(512))
+    state.waiting_locks.update((type(one)(one.owner, 0, 1, True), None) for _ in range(512))
     assert codes.ntstatus_name(bob.ask(waiting).status) == "STATUS_INSUFFICIENT_RESOURCES"
     for each in list(state.waiting_locks)[60:]:
         del state.waiting_locks[each]

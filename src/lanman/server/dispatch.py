@@ -1024,17 +1024,14 @@ class ServerDispatch:
             pass
 
     def _evict(self, now: float) -> None:
-        """End those that have read nothing for long, the largest first, until the first who waits has room."""
+        """While some wait for room, those go that have read nothing for long and hold more than everybody may."""
         self._eviction = None
         if not self._lacking:
             return
-        silent = [each for each in self.connections.values() if each.output and each.unsent_since <= now - UNREAD_FOR]
-        excess = self.output + self.settings.limits.output_per_connection // 2 - self.settings.limits.output
-        for each in sorted(silent, key=lambda each: each.output, reverse=True):
-            if excess <= 0:
-                break
-            excess -= each.output
-            each.finish("its peer does not read the answers, and others wait for the memory", at_once=True)
+        least = self.settings.limits.output_always
+        for each in list(self.connections.values()):
+            if each.output > least and each.unsent_since <= now - UNREAD_FOR:
+                each.finish("its peer does not read the answers, and others wait for the memory", at_once=True)
         self._eviction = self.timers.at(now + UNREAD_FOR, self._evict)
 
     def perform(self, connection: ConnectionDispatch, waiting: Waiting, perform: Perform[Any]) -> Callable[[], None]:

@@ -65,41 +65,47 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
         return _step(context, message, logon, context.now)
     logon.fresh = False
     logon.busy = True
-    return _decide(context, message, logon)
+    return _Deciding(context, message, logon).read()
 
 
-def _decide(context: Context, message: SessionSetupRequest, logon: Logon) -> Outcome:
+@dataclass(slots=True, eq=False)
+class _Deciding:
     """A leg that may decide: read the accounts, wait for the turn of whose password it proves, then judge."""
 
-    def read() -> Outcome:
-        return Perform(ReadAccounts(), decide, lambda status, now: _abandon(context, logon, status))
+    context: Context
+    message: SessionSetupRequest
+    logon: Logon
 
-    def decide(accounts: Accounts, now: float) -> Outcome:
+    def read(self) -> Outcome:
+        return Perform(ReadAccounts(), self._decide, self._abandon)
+
+    def _decide(self, accounts: Accounts, now: float) -> Outcome:
+        context, logon, token = self.context, self.logon, bytes(self.message.security_buffer)
         logon.acceptor.use_accounts(accounts)
         if logon.acceptor.may_block:
-            wall = context.connection.server.wall_clock(now)
-            leg = StepLogon(logon.acceptor, bytes(message.security_buffer), wall)
-            return Perform(leg, go_on, lambda status, now: _abandon(context, logon, status))
-        account = logon.acceptor.claimed_account(bytes(message.security_buffer))
+            leg = StepLogon(logon.acceptor, token, context.connection.server.wall_clock(now))
+            return Perform(leg, self._go_on, self._abandon)
+        account = logon.acceptor.claimed_account(token)
         logon.attempt = None if account is None else logon.attempt or Attempt(context.connection.network, account)
-        if (waits := wait(now)) is not None:
+        if (waits := self._wait(now)) is not None:
             return waits
         logon.busy = False
-        return _step(context, message, logon, now)
+        return _step(context, self.message, logon, now)
 
-    def wait(now: float) -> Outcome | None:
-        if (attempt := logon.attempt) is None:
+    def _wait(self, now: float) -> Outcome | None:
+        if (attempt := self.logon.attempt) is None:
             return None
-        at = context.connection.server.throttle.turn(attempt, now)
+        at = self.context.connection.server.throttle.turn(attempt, now)
         if attempt.displaced:
-            return _displaced(context, logon)
-        return Later(at, lambda then: wait(then) or read()) if at > now else None
+            return _displaced(self.context, self.logon)
+        return Later(at, lambda then: self._wait(then) or self.read()) if at > now else None
 
-    def go_on(step: Step, now: float) -> Outcome:
-        logon.busy = False
-        return _stepped(context, message, logon, step, now)
+    def _go_on(self, step: Step, now: float) -> Outcome:
+        self.logon.busy = False
+        return _stepped(self.context, self.message, self.logon, step, now)
 
-    return read()
+    def _abandon(self, status: int, now: float) -> Outcome:
+        return _abandon(self.context, self.logon, status)
 
 
 def _find_logon(context: Context) -> Logon | Reply:

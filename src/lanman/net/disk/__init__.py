@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ SOURCE_OCTETS: Final = 32 * 1024 * 1024
 
 # Jobs that may wait in one lane; a lane fuller than this belongs to a disk that hangs.
 LANE_EFFECTS: Final = 8192
+
+# How long results are told of before the event loop does something else, in seconds.
+DELIVER_FOR: Final = 0.005
 
 # File descriptors that are not for the files of shares: sockets, accounts, the interpreter.
 _RESERVED: Final = 256
@@ -191,6 +195,9 @@ class Disk:
             result = self._performers[type(ticket.effect)](ticket.effect)
         except Exception as error:  # noqa: BLE001 - here a task ends; what is a mistake of ours is raised on the loop
             failure = error
+            if isinstance(error, (Refused, OSError)):
+                # It holds this frame, which holds it, and all that the effect holds.
+                error.__traceback__ = error.__context__ = None
         if self._closed:
             self._release(result)
             return
@@ -215,11 +222,15 @@ class Disk:
             self._loop.call_soon(self._deliver)
 
     def _deliver(self) -> None:
-        """Tell of what is over; of what comes to its end meanwhile, after the loop has done something else."""
+        """Tell of what is over, for so long as the loop may be held; of the rest, and of what comes to its end
+        meanwhile, after it has done something else."""
         self._waking = False
+        until = time.monotonic() + DELIVER_FOR
         try:
             for _ in range(len(self._over)):
                 self._deliver_one(*self._over.popleft())
+                if time.monotonic() > until:
+                    break
         finally:
             if self._over:
                 self._wake()
@@ -281,6 +292,7 @@ class Disk:
 
     def _forget(self, ticket: _Ticket) -> None:
         self._tickets.pop(ticket.number, None)
+        ticket.job = None  # which holds the ticket
         load = self._loads[ticket.source]
         load.effects -= 1
         load.octets -= ticket.octets

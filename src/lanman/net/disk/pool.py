@@ -101,6 +101,7 @@ class Pool:
                     self._idle += 1
                     lane.busy -= 1
                     self._tidy(job.lane, lane)
+                    del job  # whatever it holds is not to wait for the next one
             self._threads -= 1
             self._idle -= 1
 

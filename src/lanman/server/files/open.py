@@ -145,7 +145,7 @@ class DiskOpen(WireOpen):
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)
         self._scan: Scan | None = None
         self._watch: notify.Watch | None = None
-        self._parked_locks: dict[Callable[[int, float], None], None] = {}
+        self._waiting_locks: dict[WaitingLock, None] = {}
         self._on_closed: Callable[[FileStat | None, int, float], None] | None = None
         self._closed: tuple[FileStat | None, int] | None = None
         self._released = False
@@ -261,32 +261,26 @@ class DiskOpen(WireOpen):
         """Until the range is free, the client gives up, or the file is closed."""
         if len(self.state.waiting_locks) >= MAX_WAITING:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
-        resumed: list[Callable[[Outcome, float], None]] = []
-
-        def finish(reply: Reply, now: float) -> None:
-            del self._parked_locks[end]
-            resumed[0](reply, now)
-
-        def granted(lock: Lock, now: float) -> None:
-            self._count_locks()
-            finish(Reply(message=LockResponse()), now)
-
-        def end(status: int, now: float) -> None:
-            self.state.waiting_locks.pop(waiting, None)
-            finish(Reply(status), now)
-
-        waiting = WaitingLock(self, element.offset, element.length, exclusive, granted)
+        waiting = WaitingLock(self, element.offset, element.length, exclusive)
 
         def start(resume: Callable[[Outcome, float], None]) -> None:
-            resumed.append(resume)
-            self.state.waiting_locks[waiting] = None
-            self._parked_locks[end] = None
+            waiting.resume = resume
+            self.state.waiting_locks[waiting] = self._waiting_locks[waiting] = None
 
         def cancel() -> None:
             if self.state.waiting_locks.pop(waiting, self) is None:
-                del self._parked_locks[end]
+                del self._waiting_locks[waiting]
 
         return Park(start, cancel)
+
+    def lock_granted(self, waiting: WaitingLock, now: float) -> None:
+        """The range that it waited for is its own."""
+        self._count_locks()
+        self._end_lock(waiting, Reply(message=LockResponse()), now)
+
+    def _end_lock(self, waiting: WaitingLock, reply: Reply, now: float) -> None:
+        del self._waiting_locks[waiting]
+        waiting.resume(reply, now)
 
     def _unlock(self, elements: list[LockElement], now: float, done: int = 0) -> Outcome:
         """3.3.5.14.1: one after the other, until one is wrong; a slice in one turn of the event loop."""
@@ -606,8 +600,9 @@ class DiskOpen(WireOpen):
 
     def ended(self, now: float) -> None:
         """3.3.4.17: locks that were waited for are not to be had, and nothing more will be seen."""
-        for end in list(self._parked_locks):
-            end(codes.STATUS_RANGE_NOT_LOCKED, now)
+        for waiting in list(self._waiting_locks):
+            self.state.waiting_locks.pop(waiting, None)
+            self._end_lock(waiting, Reply(codes.STATUS_RANGE_NOT_LOCKED), now)
         self.end_watch(codes.STATUS_NOTIFY_CLEANUP, now)
 
     def end_watch(self, status: int, now: float) -> None:

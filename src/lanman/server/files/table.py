@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.server.disk_effects import Path, fold_name
+from lanman.server.effects import Outcome
 from lanman.server.files.access import READING, WRITING, is_stat_only
-from lanman.server.files.locks import Lock, Locks
+from lanman.server.files.locks import Locks
 from lanman.server.files.notify import Watches
 from lanman.smb2.constants import (
     DELETE,
@@ -46,19 +47,15 @@ def shares_conflict(access: int, share: int, other_access: int, other_share: int
     )
 
 
+@dataclass(slots=True, eq=False)
 class WaitingLock:
-    """A LOCK request that waits for a range."""
+    """A LOCK request that waits for a range. `resume` goes on with it."""
 
-    __slots__ = ("exclusive", "granted", "length", "offset", "owner")
-
-    def __init__(
-        self, owner: DiskOpen, offset: int, length: int, exclusive: bool, granted: Callable[[Lock, float], None]
-    ) -> None:
-        self.owner = owner
-        self.offset = offset
-        self.length = length
-        self.exclusive = exclusive
-        self.granted = granted
+    owner: DiskOpen
+    offset: int
+    length: int
+    exclusive: bool
+    resume: Callable[[Outcome, float], None] = lambda outcome, now: None
 
 
 @dataclass(slots=True)
@@ -235,7 +232,7 @@ class FileState:
             granted = self.locks.lock(each.owner, each.offset, each.length, each.exclusive)
             if granted is not None:
                 del self.waiting_locks[each]
-                each.granted(granted, now)
+                each.owner.lock_granted(each, now)
 
 
 class Files:
