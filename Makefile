@@ -1,5 +1,6 @@
 # make demo    see it work: a Server, clients, the list of sessions, one ended
 # make test    the tests
+# make long    what takes minutes: very many hostile connections, and an honest client among them
 # make check   format, lint, types and tests: what CI runs
 #
 # Each target sets up .venv by itself and does so once. Needs: python3 (3.11 or later) with venv, make, git.
@@ -17,7 +18,7 @@ tickets := $(VENV)/.kerberos-installed
 install := $(python) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format clean
+.PHONY: help demo test long check lint format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -27,6 +28,9 @@ demo: $(runtime)
 
 test: $(dev) $(tickets)
 	$(python) -m pytest -n $(JOBS) $(ARGS)
+
+long: $(dev) $(tickets)
+	$(python) -m pytest -m long $(ARGS)
 
 check: lint test
 

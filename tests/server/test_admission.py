@@ -9,7 +9,7 @@ import pytest
 
 from lanman import codes
 from lanman.errors import StatusError
-from lanman.server.admission import MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
+from lanman.server.admission import LEAST, MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
 from lanman.server.dispatch import Limits, Settings
 from lanman.service import LogonRefused, Reason
 from world import Client, World
@@ -92,10 +92,9 @@ def test_those_that_are_busy_keep_their_places_and_others_wait() -> None:
     assert standings([first, second, third]) == [HALF_OPEN, WAITING, WAITING]
     assert door.place("b").standing is HALF_OPEN
     door.log_on(first)
-    # The newest first: it is the one that has not given up yet.
-    assert standings([second, third]) == [WAITING, HALF_OPEN]
-    door.end(third)
-    assert second.standing is HALF_OPEN
+    assert standings([second, third]) == [HALF_OPEN, WAITING]
+    door.end(second)
+    assert third.standing is HALF_OPEN
     assert door.told == ["a admitted", "a admitted"]
 
 
@@ -112,11 +111,11 @@ def test_nobody_who_waits_does_so_for_longer_than_somebody_can_be_silent() -> No
 def test_whoever_pretends_to_be_busy_has_its_place_for_a_while_only() -> None:
     door = Door(unauthenticated=1)
     busy, waiting = door.place("a"), door.place("b")
-    for _ in range(int(SLOW / POLL) - 1):
+    while door.now < SLOW - 2 * POLL:
         door.wait(POLL)
         door.admission.progress(busy, door.now)
     assert standings([busy, waiting]) == [HALF_OPEN, WAITING]
-    door.wait(POLL)
+    door.wait(3 * POLL)
     assert standings([busy, waiting]) == [GONE, HALF_OPEN]
 
 
@@ -195,13 +194,47 @@ def test_beyond_all_connections_only_those_without_a_session_give_way() -> None:
     assert door.place("e").standing is HALF_OPEN
 
 
-def test_too_many_that_wait_push_out_the_oldest_of_whoever_has_most() -> None:
-    door = Door(unauthenticated=4, unauthenticated_per_address=1)
+def test_too_many_that_wait_push_out_the_newest_of_whoever_has_most() -> None:
+    door = Door(unauthenticated=2, unauthenticated_per_address=1)
     for network in "ab":
         door.admission.progress(door.place(network), 0)
-    waiting = {network: [door.place(network) for _ in range(2)] for network in "ab"}
-    third = door.place("a")
-    assert standings([*waiting["a"], *waiting["b"], third]) == [GONE, WAITING, WAITING, WAITING, WAITING]
+    flood = [door.place("a") for _ in range(4)]
+    assert standings(flood) == [WAITING] * 4
+    honest = door.place("b")
+    assert standings([*flood, honest]) == [WAITING, WAITING, WAITING, GONE, WAITING]
+    assert door.place("a").standing is GONE
+
+
+def test_an_honest_client_behind_the_address_of_a_flood_comes_to_its_turn() -> None:
+    door = Door()
+    flood = [door.place() for _ in range(1500)]
+    ended: list[float] = []
+    for place in flood:
+        if place.standing is HALF_OPEN:
+            door.admission.progress(place, 0)
+    honest: Place | None = None
+    arrived = 0.0
+    # Whoever is displaced comes again after a second, says something, and falls silent.
+    while honest is None or honest.standing is WAITING:
+        door.wait(POLL)
+        for place in [place for place in flood if place.standing is GONE]:
+            flood.remove(place)
+            ended.append(door.now)
+        while ended and ended[0] <= door.now - 1:
+            ended.pop(0)
+            flood.append(door.place())
+        for place in flood:
+            if place.standing is HALF_OPEN and place.mute:
+                door.admission.progress(place, door.now)
+        if honest is None and door.now > 10:
+            honest, arrived = door.place(), door.now
+        assert door.now < 30
+    assert honest.standing is HALF_OPEN
+    assert door.now - arrived < 5
+    # It has been given its place for long enough to log on.
+    door.admission.progress(honest, door.now)
+    door.wait(LEAST / 2)
+    assert honest.standing is HALF_OPEN
 
 
 def test_a_ghost_keeps_its_place_until_its_time_and_others_wait() -> None:
@@ -281,7 +314,7 @@ def test_who_waits_is_not_read_from_until_there_is_a_place(small: World) -> None
     assert not third.connection.waits
     assert len(third.answers) == 1
     fourth = arrive(small)
-    small.advance(SILENT)
+    small.advance(SILENT + POLL)
     assert second.finished == ("it gives way to another one: [limits] unauthenticated_per_address = 2 is reached")
     assert len(fourth.answers) == 1
     assert small.users() == ["ann"]

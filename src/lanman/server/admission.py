@@ -18,9 +18,11 @@ The rules:
   no further request for SILENT seconds; those whose sessions have ended, at once; and those that have taken SLOW
   seconds, whatever they did. Mute ones go first, then whoever has been silent for longest. If all places are taken
   and nobody is silent, a network that has many gives one up to a network that has few.
-* The next free place goes to the network that has the fewest, and of its connections to the one that came last: when
-  more come than can be served, the newest are those whose people have not given up yet. Too many that wait push out
-  the oldest of whoever has most of them.
+* The more of a network's connections have been displaced for being silent, and the fewer have logged on, the less
+  patience there is with it, down to LEAST: a burst of honest clients is never hurried, and an honest client behind the
+  same address as a flood comes to its turn before it gives up.
+* The next free place goes to the network that has the fewest, and of its connections to the one that has waited
+  longest. At most twice `unauthenticated` wait; one more pushes out the newest of the network that has most of them.
 * Connections with null sessions and guests alone have limits of their own. There the next such *log-on* is refused;
   nobody who has a session is ever sent away for others.
 * All connections together are at most `connections`. A newcomer beyond that takes the place of one without a session;
@@ -40,10 +42,11 @@ from typing import Final
 MUTE: Final = 1.0
 SILENT: Final = 3.0
 SLOW: Final = 10.0
-POLL: Final = 0.25
+LEAST: Final = 0.1
+POLL: Final = 0.1
 
 # How many that wait get a place at once: as many as one turn of the event loop should have to start.
-SEATS: Final = 32
+SEATS: Final = 64
 
 # A network has many places from this number on.
 MANY: Final = 8
@@ -89,12 +92,18 @@ class Place:
 
 @dataclass(slots=True)
 class _Network:
-    """What one network has: half-open connections, ghosts of such, those that wait, and anonymous ones."""
+    """What one network has: half-open connections, ghosts of such, those that wait in their order, anonymous ones."""
 
     half_open: dict[Place, None] = field(default_factory=dict)
     ghosts: int = 0
     waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
     anonymous: int = 0
+    failed: int = 0  # how many were displaced for being silent; halved by each that logs on
+
+    def finds_silent(self, place: Place, now: float) -> bool:
+        """Whether one of its half-open connections may have to go."""
+        patience = (MUTE if place.mute else SILENT) / (1 + self.failed / MANY)
+        return now - place.since >= max(patience, LEAST) or now - place.began >= SLOW
 
     @property
     def taken(self) -> int:
@@ -146,10 +155,13 @@ class Admission:
         place = Place(network, admitted, displaced, began=now, since=now)
         self.total += 1
         of = self._network(network)
-        if not of.waiting and self._make_own_place(of, now) and self._make_place(of, now):
+        has_place = self._make_own_place(of, now) and self._make_place(of, now)
+        if has_place and not of.waiting:
             self._seat(place, of, now)
         else:
             self._wait(place, of)
+            if has_place and of.waiting:
+                self._seat_first(of, now)
         self._tidy()
         return place
 
@@ -177,11 +189,14 @@ class Admission:
         for _ in range(SEATS):
             if (of := self._next(now)) is None:
                 break
-            place, _ = of.waiting.popitem(last=True)
-            self._stopped_waiting(place, of)
-            self._seat(place, of, now)
-            place.admitted()
+            self._seat_first(of, now)
         self._tidy()
+
+    def _seat_first(self, of: _Network, now: float) -> None:
+        place, _ = of.waiting.popitem(last=False)
+        self._stopped_waiting(place, of)
+        self._seat(place, of, now)
+        place.admitted()
 
     def _next(self, now: float) -> _Network | None:
         """The network to get the next free place, if there is one."""
@@ -191,6 +206,7 @@ class Admission:
             for of in self._contended.values():
                 if (victim := self._silent_of(of, now)) is not None:
                     self._displace(victim, "unauthenticated_per_address")
+                    of.failed += 1
                     break
             else:
                 return None
@@ -235,6 +251,8 @@ class Admission:
             self._spoken.move_to_end(place, last=False)
         else:
             place.standing = standing
+            if standing is Standing.NAMED:
+                of.failed //= 2
             if standing is Standing.ANONYMOUS:
                 of.anonymous += 1
                 self._anonymous += 1
@@ -249,6 +267,7 @@ class Admission:
             if victim is None:
                 return False
             self._displace(victim, "unauthenticated_per_address")
+            of.failed += 1
         return True
 
     def _make_place(self, of: _Network, now: float) -> bool:
@@ -271,11 +290,7 @@ class Admission:
         return place if place is not None and now - place.began >= SLOW else None
 
     def _silent_of(self, of: _Network, now: float) -> Place | None:
-        candidates = [
-            place
-            for place in of.half_open
-            if now - place.since >= (MUTE if place.mute else SILENT) or now - place.began >= SLOW
-        ]
+        candidates = [place for place in of.half_open if of.finds_silent(place, now)]
         return min(candidates, key=lambda place: (not place.mute, place.since), default=None)
 
     def _from_many(self, of: _Network) -> Place | None:
@@ -287,7 +302,7 @@ class Admission:
     def _least_of_all(self) -> Place | None:
         """Who goes when there is no room for any more connections."""
         if self.waiting:
-            return next(iter(max(self._contended.values(), key=lambda of: len(of.waiting)).waiting))
+            return next(reversed(max(self._contended.values(), key=lambda of: len(of.waiting)).waiting))
         return next(iter(self._mute), None) or next(iter(self._spoken), None)
 
     def _network(self, name: str) -> _Network:
@@ -306,11 +321,9 @@ class Admission:
         of.waiting[place] = None
         self._contended[place.network] = of
         self.waiting += 1
-        if len(of.waiting) > max(self.limits.unauthenticated // 2, 1):
-            self._displace(next(iter(of.waiting)), "unauthenticated_per_address")
-        elif self.waiting > self.limits.unauthenticated:
+        if self.waiting > 2 * self.limits.unauthenticated:
             most = max(self._contended.values(), key=lambda of: len(of.waiting))
-            self._displace(next(iter(most.waiting)), "unauthenticated")
+            self._displace(next(reversed(most.waiting)), "unauthenticated")
 
     def _stopped_waiting(self, place: Place, of: _Network) -> None:
         self.waiting -= 1
