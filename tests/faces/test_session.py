@@ -541,3 +541,21 @@ def test_a_whole_client_has_no_others(command: Command) -> None:
 def test_with_others_goes_with_delete(command: Command) -> None:
     result = command("session --with-others")
     assert (result.status, result.out) == (1, "")
+
+
+@pytest.mark.parametrize("words", [r"session \\10.0.0.1 /delete", "session /delete"])
+def test_who_has_come_to_a_client_during_the_question_goes_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    a_terminal_server(command)
+
+    class Thinking(io.StringIO):
+        def readline(self, size: int | None = -1) -> str:  # type: ignore[override]
+            command.manager.entries += [SessionInfo("10.0.0.1", "late", 1), SessionInfo("10.0.0.3", "else", 1)]
+            return "y\n"
+
+    monkeypatch.setattr("io.StringIO", Thinking)
+    assert command(words, "y\n").status == 0
+    left = [(entry.client_name, entry.user_name) for entry in command.manager.entries]
+    assert ("10.0.0.3", "else") in left
+    assert "10.0.0.1" not in [client for client, _ in left]

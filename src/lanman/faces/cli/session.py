@@ -307,11 +307,9 @@ class EndPlan:
     @property
     def bystanders(self) -> list[SessionInfo]:
         """All others, each once."""
-        return list(
-            {
-                id(other): other for others in {id(some): some for some in self.others}.values() for other in others
-            }.values()
-        )
+        # Those of one client have one list.
+        lists = {id(others): others for others in self.others}.values()
+        return list({id(other): other for others in lists for other in others}.values())
 
 
 def end_sessions(call: Call, selection: Selection, *, with_others: bool) -> int | None:
@@ -394,11 +392,12 @@ async def _end(call: Call, selection: Selection, plan: EndPlan, with_others: Con
     # A person has been thinking since the list was made: a new connection, with all of its time.
     async with call.manager(long_work=True) as manager:
         found = plan.found
-        if selection.is_whole_client and not plan.bystanders:
-            # Of a whole client those are meant too who have come since.
-            found = await selection.of(manager)
-            if not found.entries:
-                found = plan.found
+        if (selection.is_whole_client or not selection.filtered) and not plan.bystanders:
+            # Clients were asked about: of them those are meant too who have come since.
+            clients = {entry.client_name for entry in found.entries}
+            now = await selection.of(manager)
+            now.entries = [entry for entry in now.entries if entry.client_name in clients]
+            found = now if now.entries else found
         return found, await _end_with(manager, call, found, with_others)
 
 
