@@ -22,6 +22,7 @@ from lanman.compat import _pool
 from lanman.errors import AuthenticationError
 from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT
 from lanman.manage.link import split_server
+from lanman.names import fold
 from lanman.net.logon import Credentials, parse_nt_hash
 
 THIS_MACHINE: Final = frozenset({"", "."})
@@ -117,7 +118,7 @@ def login_for(address: Address | None) -> Login:
         general = _logins.get(None)
         if address is None:
             return general or Login(_for_this_machine())
-        host = address.host.casefold()
+        host = fold(address.host)
         # A login without a port was given under port 0.
         found = _logins.get((host, address.port)) or _logins.get((host, 0)) or general
     return found or Login(_from_environment(os.environ) or Credentials(anonymous=True))
@@ -137,7 +138,7 @@ def _key(server: str | None) -> tuple[str, int] | None:
     host, port = split_server(server, DEFAULT_PORT)
     # Whether a port was written shows when another one is the default.
     written = split_server(server, DEFAULT_PORT + 1)[1] == port
-    return host.casefold(), port if written else 0
+    return fold(host), port if written else 0
 
 
 def _split_user(user: str, domain: str) -> tuple[str, str]:

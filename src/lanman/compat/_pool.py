@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman.errors import LanmanError
 from lanman.manage.blocking import BlockingManager, connect
+from lanman.names import fold, same
 from lanman.net.logon import identity_of
 
 if TYPE_CHECKING:
@@ -119,12 +120,12 @@ class Pool:
 
 def _key(address: Address | None, login: Login) -> Key:
     # Which Server is this machine's own depends on the environment.
-    place = (os.environ.get("LANMAN_HOME"),) if address is None else (address.host.casefold(), address.port)
+    place = (os.environ.get("LANMAN_HOME"),) if address is None else (fold(address.host), address.port)
     return place, identity_of(login.credentials), login.timeout, login.encrypt
 
 
 def _is_at(address: Address | None, host: str, port: int) -> bool:
-    return address is not None and address.host.casefold() == host and port in (0, address.port)
+    return address is not None and same(address.host, host) and port in (0, address.port)
 
 
 def _open(address: Address | None, login: Login) -> BlockingManager:
