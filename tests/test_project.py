@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -111,5 +112,5 @@ def test_dependencies_are_those_that_the_tests_run_with() -> None:
     declared += [*PROJECT["dependency-groups"]["dev"], *PROJECT["build-system"]["requires"]]
     for requirement in map(Requirement, declared):
         assert any(each.operator == "<" for each in requirement.specifier), requirement
-        if requirement.name != "hatchling" and (requirement.marker is None or requirement.marker.evaluate()):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # of this system, or not installed again yet
             assert importlib.metadata.version(requirement.name) in requirement.specifier, requirement

@@ -22,6 +22,7 @@ from lanman.manage.remote import RemoteManager
 from lanman.net.logon import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 from lanman.rpc import srvsvc
+from lanman.rpc.ndr import MAX_ENTRIES, EntryList
 from lanman.rpc.srvsvc import (
     NetrConnectionEnum,
     NetrConnectionEnumResponse,
@@ -205,6 +206,26 @@ async def test_a_server_that_never_advances_is_left(pages: list[tuple[list[Sessi
 
 
 # --- filters
+
+
+@pytest.mark.parametrize(("entries", "size"), [(10_000, 0), (1, 9 << 20)])
+async def test_a_list_without_end_is_given_up(entries: int, size: int) -> None:
+    """A server could page for ever, with few large entries or many small ones."""
+    pages = 0
+
+    def answer(request: NetrSessionEnum) -> Any:
+        nonlocal pages
+        pages += 1
+        page = EntryList([SessionInfo(client_name="a")] * entries, size)
+        return NetrSessionEnumResponse(request.level, page, 99, pages, codes.ERROR_MORE_DATA)
+
+    script = Script()
+    script.answers[NetrSessionEnum] = answer
+    with pytest.raises(RemoteProtocolError, match="longer than 262,144 entries or 64 MiB") as raised:
+        await script.manager().sessions(level=502)
+    assert raised.value.hint
+    assert pages * entries <= MAX_ENTRIES + entries
+    assert pages * size <= remote.MAX_LISTING + size
 
 
 async def test_filters_hold_where_the_server_ignores_them() -> None:

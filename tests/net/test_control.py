@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +18,7 @@ from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.net import control
 from lanman.net.configuration import Configuration
 from lanman.net.control import ControlClient, ServerNotStarted
+from lanman.net.dial import Within
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
 from lanman.rpc.srvsvc import NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
@@ -135,6 +138,37 @@ async def test_nobody_listens(tmp_path: Path) -> None:
     (tmp_path / "control").write_text("")
     with pytest.raises(ServerNotStarted):
         await ControlClient(tmp_path / "control").__aenter__()
+
+
+async def test_a_socket_that_accepts_nobody_is_waited_for_as_long_as_the_caller_likes(tmp_path: Path) -> None:
+    """Linux has connect() wait where as many wait to be accepted as may: it must not hold the event loop."""
+    path = tmp_path / "control"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    for each in waiting:
+        each.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            each.connect(str(path))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    meanwhile = asyncio.create_task(others())
+    try:
+        with pytest.raises(ConnectionLost, match="does not answer"):
+            async with Within(0.3, lambda: "it does not answer"):
+                await ControlClient(path).__aenter__()
+    finally:
+        meanwhile.cancel()
+        for each in (listener, *waiting):
+            each.close()
+    assert turns > 10
 
 
 async def test_a_socket_left_behind_is_no_obstacle(tmp_path: Path) -> None:

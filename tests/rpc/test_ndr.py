@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lanman.errors import LocalProtocolError, MalformedMessage
 from lanman.records import DiskInfo, FileInfo, ServerInfo, SessionInfo, ShareInfo, Statistics, TimeOfDay
 from lanman.rpc import ndr, srvsvc
-from lanman.rpc.ndr import Message
+from lanman.rpc.levels import PIECE, finish
+from lanman.rpc.ndr import MAX_ENTRIES, SMALL_REQUEST, EntryList, Message
 from lanman.rpc.private import LANMAN, GetSessionDetails, SessionDetailsResponse
 from lanman.rpc.srvsvc import (
     SRVSVC,
@@ -31,6 +32,7 @@ from lanman.rpc.srvsvc import (
     NetrShareGetInfoResponse,
 )
 from rpc.messages import CLASSES, messages, samples
+from steps import steps
 
 GOLDEN: list[tuple[Message, bool, str]] = [
     (
@@ -170,6 +172,62 @@ def test_any_bytes_give_a_value_or_an_error(cls: type[Message], stub: bytes, ndr
         assert isinstance(cls.unpack(stub, ndr64), cls)
     except MalformedMessage:
         pass
+
+
+@given(cls=st.sampled_from(CLASSES), stub=st.binary(max_size=200), ndr64=st.booleans())
+@settings(max_examples=200)
+def test_in_pieces_comes_to_the_same(cls: type[Message], stub: bytes, ndr64: bool) -> None:
+    try:
+        whole: Message | str = cls.unpack(stub, ndr64)
+    except MalformedMessage as error:
+        whole = error.message
+    try:
+        pieces: Message | str = finish(cls.unpack_in_pieces(stub, ndr64))
+    except MalformedMessage as error:
+        pieces = error.message
+    assert whole == pieces
+
+
+@pytest.mark.parametrize("ndr64", [False, True])
+@pytest.mark.parametrize("name", ["ann", "ann\U0001f600", None])
+def test_an_answer_is_read_in_pieces_none_of_which_is_long(name: str | None, ndr64: bool) -> None:
+    entries = [SessionInfo(rf"\\10.0.0.{number}", name, 1, 2, 3, 4, "", "t") for number in range(5 * PIECE // 2)]
+    answer = NetrSessionEnumResponse(502, entries, len(entries), 7, 0)
+    stub = answer.pack(ndr64)
+    whole = steps(lambda: NetrSessionEnumResponse.unpack(stub, ndr64))
+    work = NetrSessionEnumResponse.unpack_in_pieces(stub, ndr64)
+    pieces = []
+
+    def one() -> None:
+        try:
+            next(work)
+        except StopIteration as end:
+            pieces.append(end.value)
+
+    while not pieces:
+        assert steps(one) < whole / 2
+    assert pieces == [answer]
+    assert isinstance(pieces[0].entries, EntryList)
+    assert len(stub) - 128 < pieces[0].entries.size < len(stub)
+
+
+def test_more_entries_than_any_server_has_are_refused() -> None:
+    """15 MiB of null pointers were four million entries, and half a gigabyte."""
+    count = MAX_ENTRIES + 1
+    number = count.to_bytes(4, "little")
+    stub = bytes(8) + b"\0\0\2\0" + number + b"\4\0\2\0" + number + bytes(4 * count) + bytes(12)
+    with pytest.raises(MalformedMessage, match=f"{count} entries; {MAX_ENTRIES} at most"):
+        NetrSessionEnumResponse.unpack(stub)
+
+
+def test_the_largest_request_is_little_work() -> None:
+    """Null pointers, as many as a request may have, from somebody who may make the call."""
+    count = (SMALL_REQUEST - 64) // 4
+    number = count.to_bytes(4, "little")
+    head = bytes(12) + bytes(8) + b"\0\0\2\0" + number + b"\4\0\2\0" + number
+    stub = head + bytes(4 * count) + b"\xff\xff\xff\xff" + bytes(4)
+    assert len(stub) <= SMALL_REQUEST
+    assert steps(lambda: NetrSessionEnum.unpack(stub)) < 50 * count
 
 
 @pytest.mark.parametrize("count", [3, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])

@@ -63,7 +63,7 @@ from lanman.records import (
     TimeOfDay,
     TransportInfo,
 )
-from lanman.rpc.ndr import Call, Response
+from lanman.rpc.ndr import MAX_ENTRIES, Call, EntryList, Response
 from lanman.rpc.srvsvc import (
     NetrConnectionEnum,
     NetrFileClose,
@@ -104,6 +104,9 @@ _NO_MATCH: Final = frozenset({codes.NERR_ClientNameNotFound, codes.NERR_UserNotF
 SHARE_LEVELS: Final = (2, 1, 0)
 SERVER_LEVELS: Final = (102, 101, 100)
 TRANSPORT_LEVELS: Final = (0,)
+
+# What a whole list may take on the wire, in bytes; in entries it may have what one answer may (MAX_ENTRIES).
+MAX_LISTING: Final = 64 << 20
 
 # NET's own message: "You entered an invalid value for the %1 option."
 _INVALID_OPTION_VALUE: Final = 3952
@@ -782,12 +785,19 @@ class RemoteManager(Manager):
     async def _pages(self, make: Callable[[int], Call[Any]], what: str) -> list[Any]:
         """A whole enumeration, page by page."""
         entries: list[Any] = []
+        size = 0
         resume, seen = 0, set[int]()
         while True:
             answer = await self._link.call(make(resume))
             if answer.status not in (codes.ERROR_SUCCESS, codes.ERROR_MORE_DATA):
                 raise self._refusal(answer.status, what)
             page = answer.entries or []
+            size += page.size if isinstance(page, EntryList) else 0
+            if len(entries) + len(page) > MAX_ENTRIES or size > MAX_LISTING:
+                raise RemoteProtocolError(
+                    f"\\\\{self.server}: {what} is longer than {MAX_ENTRIES:,} entries or {MAX_LISTING >> 20} MiB",
+                    hint="no server has that much to tell; this one may be damaged or mean harm",
+                )
             entries.extend(page)
             if answer.status == codes.ERROR_SUCCESS:
                 return entries

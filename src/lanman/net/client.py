@@ -29,7 +29,7 @@ from lanman.errors import (
     StatusError,
     Win32Error,
 )
-from lanman.net.dial import dial
+from lanman.net.dial import dial, in_turns
 from lanman.net.logon import Credentials, initiator_for
 from lanman.net.resolve import in_daemon_thread, resolve
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient, ShutdownReceived
@@ -611,7 +611,7 @@ class Pipe:
             self.client.doing = f"\\\\{self.client.server}: no answer to {name}"
             event = await self._exchange(self._rpc.call(request))
         if isinstance(event, CallAnswered):
-            return request.answer(event.stub, event.ndr64)
+            return await in_turns(request.answer_in_pieces(event.stub, event.ndr64))
         if not isinstance(event, FaultReceived):
             raise RemoteProtocolError(f"\\\\{self.client.server}: {name} was answered by a {type(event).__name__}")
         code = codes.fault_to_win32(event.status)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.audit import quoted
+from lanman.net.dial import in_turns
 from lanman.net.home import bind_unix, connect_unix
 from lanman.records import SessionDetails, ShareDetails
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
@@ -44,6 +45,9 @@ log: Final = logging.getLogger("lanman.control")
 R = TypeVar("R", bound=Response)
 
 READ_SIZE: Final = 256 * 1024
+
+# After how many seconds a full socket is tried again.
+CONNECT_AGAIN: Final = 0.02
 
 
 class ServerNotStarted(LanmanError):
@@ -242,7 +246,7 @@ class ControlClient:
         self._rpc = RpcClient()
 
     async def __aenter__(self) -> Self:
-        self._sock = self._connect()
+        self._sock = await self._connect()
         try:
             await self._bind()
         except BaseException:
@@ -261,13 +265,19 @@ class ControlClient:
             self._sock.close()
             self._sock = None
 
-    def _connect(self) -> socket.socket:
-        # A connect() on a Unix-domain socket does not wait for the other side.
+    async def _connect(self) -> socket.socket:
+        # Where as many wait to be accepted as may, Linux has a connect() on a Unix-domain socket wait too, or answers
+        # EAGAIN to one that does not wait, and tells nobody when there is room again. The caller's deadline ends this.
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
         try:
-            connect_unix(sock, self._path)
+            while True:
+                try:
+                    connect_unix(sock, self._path)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(CONNECT_AGAIN)
             self._check_peer(peer_of(sock))
-            sock.setblocking(False)
         except AccessDenied:
             sock.close()
             raise
@@ -280,6 +290,9 @@ class ControlClient:
         except OSError:
             sock.close()
             raise ServerNotStarted(self._path) from None
+        except BaseException:
+            sock.close()
+            raise
         return sock
 
     def _check_peer(self, uid: int) -> None:
@@ -304,7 +317,7 @@ class ControlClient:
         if isinstance(event, FaultReceived):
             raise Win32Error(codes.fault_to_win32(event.status))
         assert isinstance(event, ResponseReceived)
-        return request.answer(event.stub, event.ndr64)
+        return await in_turns(request.answer_in_pieces(event.stub, event.ndr64))
 
     async def _exchange(self, pdus: list[bytes]) -> list[Any]:
         if self._sock is None:

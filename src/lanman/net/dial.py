@@ -7,8 +7,8 @@ import errno
 import itertools
 import os
 import socket
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import ConnectionLost
@@ -16,6 +16,8 @@ from lanman.net.resolve import Address
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+T = TypeVar("T")
 
 # RFC 8305, 8: how long one address is tried alone before the next is tried beside it.
 ATTEMPT_DELAY: Final = 0.25
@@ -55,6 +57,17 @@ class Within:
                 code=codes.ERROR_SEM_TIMEOUT,
                 hint="see whether it is the right server and port, or allow more time with --timeout",
             ) from None
+
+
+async def in_turns(work: Generator[None, None, T]) -> T:
+    """What comes of work in pieces, with a turn for everything else between two: signals and deadlines are heard."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        await asyncio.sleep(0)
 
 
 async def dial(host: str, port: int, addresses: Sequence[Address], local_address: str = "") -> socket.socket:

@@ -20,7 +20,7 @@ from lanman.rpc.ndr import Call, Interface
 from lanman.rpc.srvsvc import SRVSVC
 
 # 100,000 sessions of level 502 are about 20 MiB.
-MAX_STUB: Final = 64 << 20
+MAX_STUB: Final = 32 << 20
 
 
 @dataclass(slots=True)

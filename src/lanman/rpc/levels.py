@@ -20,12 +20,16 @@ from __future__ import annotations
 import dataclasses
 import struct
 from codecs import utf_16_le_decode, utf_16_le_encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from lanman.errors import MalformedMessage
 
 Record = TypeVar("Record")
+T = TypeVar("T")
+
+# Structures that are read in one piece.
+PIECE: Final = 2048
 
 FIRST_REFERENT: Final = 0x00020000  # where Windows and Samba begin to number the pointers of a message; then by fours
 
@@ -222,11 +226,13 @@ def levels(
 class Codec(Generic[Record]):
     """The compiled form of one level in one transfer syntax.
 
-    `read(stub, at, count)` gives `count` records from `at`, and where they end. `write(records, referent)` gives their
+    `read(stub, at, count)` gives `count` records from `at`, and where they end; `read_in_pieces` gives that in the end,
+    and yields after so many of them that others may have a turn. `write(records, referent)` gives their
     octets and the next free referent; they must come to lie at a multiple of `alignment`.
     """
 
     read: Callable[[bytes, int, int], tuple[list[Record], int]]
+    read_in_pieces: Callable[[bytes, int, int], Generator[None, None, tuple[list[Record], int]]]
     write: Callable[[Sequence[Record], int], tuple[bytes, int]]
 
     def __init__(self, owner: Levels[Record], level: int, word: int) -> None:
@@ -259,10 +265,11 @@ class Codec(Generic[Record]):
         }
         exec(compile("\n".join(sources), f"<{owner.record.__name__} level {level}, {8 * word} bit>", "exec"), names)
         self.source = "\n".join(sources)
-        self.read = names["read_fast" if fast else "read"]
+        self.read_in_pieces = names["read_fast" if fast else "read"]
+        self.read = _whole(self.read_in_pieces)
         self.write = names["write_fast" if fast else "write"]
         # Both ways, for tests and measurements.
-        self.read_slowly = names["read"]
+        self.read_slowly = _whole(names["read"])
         self.write_slowly = names["write"]
 
     def _format(self) -> str:
@@ -307,26 +314,29 @@ class Codec(Generic[Record]):
             "    add = entries.append",
             "    fixed = memoryview(stub)[at:end]",
             "    at = end",
-            f"    for {self._targets()} in iter_fixed(fixed):",
+            f"    for begin in range(0, len(fixed), {self.size * PIECE}):",
+            f"        for {self._targets()} in iter_fixed(fixed[begin : begin + {self.size * PIECE}]):",
         ]
         for name, kind in self.members:
             if kind.text:
                 lines += [
-                    f"        if f_{name}:",
-                    f"            {name}, at = text.read(stub, at)",
-                    "        else:",
-                    f"            {name} = None",
+                    f"            if f_{name}:",
+                    f"                {name}, at = text.read(stub, at)",
+                    "            else:",
+                    f"                {name} = None",
                 ]
             elif kind.data:
                 lines += [
-                    f"        if f_{name}:",
-                    f"            {name}, at = text.read_bytes(stub, at, n_{name})",
-                    "        else:",
-                    f"            {name} = None",
+                    f"            if f_{name}:",
+                    f"                {name}, at = text.read_bytes(stub, at, n_{name})",
+                    "            else:",
+                    f"                {name} = None",
                 ]
             elif kind.truth:
-                lines.append(f"        {name} = f_{name} != 0")
-        return "\n".join([*lines, f"        add({self._constructor()})", "    return entries, at", ""])
+                lines.append(f"            {name} = f_{name} != 0")
+        return "\n".join(
+            [*lines, f"            add({self._constructor()})", "        yield", "    return entries, at", ""]
+        )
 
     def _read_fast(self) -> str:
         lines = [
@@ -346,23 +356,26 @@ class Codec(Generic[Record]):
             "    stop = 0",
             "    tail = never",
             "    size = 1",
+            "    fixed = memoryview(stub)[at:end]",
             "    try:",
-            f"        for {self._targets()} in iter_fixed(memoryview(stub)[at:end]):",
+            f"        for begin in range(0, len(fixed), {self.size * PIECE}):",
+            f"            for {self._targets()} in iter_fixed(fixed[begin : begin + {self.size * PIECE}]):",
         ]
         alike = self._alike()
         for name, kind in self.members:
             if kind.text and name not in alike:
-                lines += self._slice(name, " " * 12)
+                lines += self._slice(name, " " * 16)
             elif kind.truth:
-                lines.append(f"            {name} = f_{name} != 0")
+                lines.append(f"                {name} = f_{name} != 0")
         if alike:
             lines += self._slice_alike(alike)
         return "\n".join(
             [
                 *lines,
-                f"            add({self._constructor()})",
+                f"                add({self._constructor()})",
+                "            yield",
                 "    except (IndexError, MalformedMessage):",  # an IndexError: a string ends behind the text
-                "        return read(stub, at, count)",
+                "        return (yield from read(stub, at, count))",
                 "    return entries, end + 2 * stop",
                 "",
             ]
@@ -402,16 +415,17 @@ class Codec(Generic[Record]):
         step = self.word // 2
         present = " and ".join(f"f_{name}" for name in names)
         return [
-            f"            begin = stop + {step - 1} & -{step}",
-            f"            if text[begin : begin + size] == tail and {present}:",
-            "                stop = begin + size",
-            "            else:",
-            *(line for name in names for line in self._slice(name, " " * 16)),
-            f"                if {present}:",
-            "                    tail = text[begin:stop]",
-            "                    size = stop - begin",
+            f"                start = stop + {step - 1} & -{step}",
+            f"                if text[start : start + size] == tail and {present}:",
+            "                    stop = start + size",
             "                else:",
-            "                    tail = never",
+            "                    first = start",
+            *(line for name in names for line in self._slice(name, " " * 20)),
+            f"                    if {present}:",
+            "                        tail = text[first:stop]",
+            "                        size = stop - first",
+            "                    else:",
+            "                        tail = never",
         ]
 
     def _values(self) -> str:
@@ -495,6 +509,25 @@ class Codec(Generic[Record]):
                 "",
             ]
         )
+
+
+def _whole(pieces: Callable[[bytes, int, int], Generator[None, None, T]]) -> Callable[[bytes, int, int], T]:
+    """All pieces in one go."""
+
+    def read(stub: bytes, at: int, count: int) -> T:
+        return finish(pieces(stub, at, count))
+
+    return read
+
+
+def finish(work: Generator[None, None, T]) -> T:
+    """Do work that is in pieces in one go."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            value: T = end.value
+            return value
 
 
 def _codes(kind: Kind) -> list[str]:

@@ -18,17 +18,18 @@ from __future__ import annotations
 
 import struct
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 from uuid import UUID
 
 from lanman.errors import LocalProtocolError, MalformedMessage
 from lanman.records import DiskInfo
-from lanman.rpc.levels import FIRST_REFERENT, TEXT, Codec, Levels
+from lanman.rpc.levels import FIRST_REFERENT, TEXT, Codec, Levels, finish
 
 R = TypeVar("R", bound="Message")
 T = TypeVar("T", bound="type[Message]")
 M = TypeVar("M", bound="Message")
+Entry = TypeVar("Entry")
 
 
 class _Code:
@@ -37,8 +38,11 @@ class _Code:
     `_modulus` and `_offset` are what is known of the place in the stub: it is `_offset` modulo `_modulus`.
     """
 
-    def __init__(self, word: int, *, writing: bool, request: bool, names: dict[str, Any]) -> None:
+    def __init__(
+        self, word: int, *, writing: bool, request: bool, names: dict[str, Any], in_pieces: bool = False
+    ) -> None:
         self.word = word
+        self.in_pieces = in_pieces
         self.writing = writing
         self.request = request
         self.names = names
@@ -280,7 +284,8 @@ class Entries(_Switch):
 
     def read(self, code: _Code, name: str) -> None:
         codec = self._read_tag(code)
-        code.line(f"{name}, at = {code.bind(_read_entries)}(stub, at, {codec})")
+        read = f"{code.bind(_read_entries)}(stub, at, {codec})"
+        code.line(f"{name}, at = {f'yield from {read}' if code.in_pieces else f'{code.bind(finish)}({read})'}")
         if code.request:
             code.line(f"{name} = {name} or None")
         code.place()
@@ -393,7 +398,24 @@ def _write_word(out: bytearray, value: int, word: int) -> None:
     out += value.to_bytes(word, "little")
 
 
-def _read_entries(stub: bytes, at: int, codec: Codec[Any] | None) -> tuple[list[Any] | None, int]:
+# Entries that one answer may have, and one list. No server has as many sessions or files; an answer of 15 MiB could
+# have four million, and take half a gigabyte.
+MAX_ENTRIES: Final = 1 << 18
+
+
+class EntryList(list[Entry]):
+    """The entries of an answer, and how many bytes of it they were."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, entries: Iterable[Entry], size: int) -> None:
+        super().__init__(entries)
+        self.size = size
+
+
+def _read_entries(
+    stub: bytes, at: int, codec: Codec[Any] | None
+) -> Generator[None, None, tuple[list[Any] | None, int]]:
     if codec is None:
         return None, at
     word = codec.word
@@ -407,7 +429,11 @@ def _read_entries(stub: bytes, at: int, codec: Codec[Any] | None) -> tuple[list[
     count, at = _read_word(stub, at, word)
     if count != entries_read:
         raise MalformedMessage(f"an array of {count} entries where {entries_read} are announced")
-    return codec.read(stub, _align(at, codec.alignment), count)
+    if count > MAX_ENTRIES:
+        raise MalformedMessage(f"an array of {count} entries; {MAX_ENTRIES} at most are taken")
+    begin = _align(at, codec.alignment)
+    entries, at = yield from codec.read_in_pieces(stub, begin, count)
+    return EntryList(entries, at - begin), at
 
 
 def _write_entries(out: bytearray, entries: Any, codec: Codec[Any] | None, referent: int) -> int:
@@ -584,6 +610,16 @@ class Message(metaclass=_MessageType):
         except MalformedMessage as error:
             raise MalformedMessage(f"{cls.__name__}: {error}") from None
 
+    @classmethod
+    def unpack_in_pieces(cls: type[M], stub: bytes, ndr64: bool = False) -> Generator[None, None, M]:
+        """`unpack`, which yields whenever others may have a turn."""
+        try:
+            return typing.cast(M, (yield from _compiled_in_pieces(cls, 8 if ndr64 else 4)(stub)))
+        except struct.error:
+            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} octets is too short") from None
+        except MalformedMessage as error:
+            raise MalformedMessage(f"{cls.__name__}: {error}") from None
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
@@ -603,7 +639,7 @@ class Response(Message):
 
 # What a request may have, in bytes. Most are a few names of 1,024 characters and numbers (MS-SRVS 3.1.4.2 and others);
 # some bring a share, a server or a transport, with paths, comments and a security descriptor.
-SMALL_REQUEST: Final = 32 * 1024
+SMALL_REQUEST: Final = 16 * 1024
 LARGE_REQUEST: Final = 256 * 1024
 
 
@@ -644,6 +680,10 @@ class Call(Message, Generic[R]):
     def answer(self, stub: bytes | bytearray | memoryview, ndr64: bool = False) -> R:
         """Read the answer to this call. Raises MalformedMessage."""
         return typing.cast(R, self.response.unpack(stub, ndr64))
+
+    def answer_in_pieces(self, stub: bytes, ndr64: bool = False) -> Generator[None, None, R]:
+        """`answer`, which yields whenever others may have a turn."""
+        return typing.cast("Generator[None, None, R]", self.response.unpack_in_pieces(stub, ndr64))
 
     def failed(self, status: int) -> R:
         """The answer that this call was refused: the level and handles as they came, the rest empty."""
@@ -701,6 +741,26 @@ def _compiled(cls: type[Message], word: int) -> tuple[Callable[[Any], Any], Call
     found = _COMPILED.get((cls, word))
     if found is None:
         found = _COMPILED[cls, word] = _compile(cls, word)
+    return found
+
+
+_IN_PIECES: Final[dict[tuple[type[Message], int], Callable[[bytes], Generator[None, None, Any]]]] = {}
+
+
+def _compiled_in_pieces(cls: type[Message], word: int) -> Callable[[bytes], Generator[None, None, Any]]:
+    """The function that unpacks `cls` in pieces."""
+    found = _IN_PIECES.get((cls, word))
+    if found is None:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        names: dict[str, Any] = {"Message": cls}
+        reader = _Code(word, writing=False, request=cls._request, names=names, in_pieces=True)
+        for name in cls.parameters:
+            hints[name].__metadata__[0].read(reader, name)
+        reader.flush()
+        made = f"    return Message({', '.join(cls.parameters)})"
+        source = "\n".join(["def unpack(stub):", "    at = 0", *reader.lines, made, "    yield"])
+        exec(compile(source, f"<{cls.__name__} in pieces, {8 * word} bit>", "exec"), names)
+        found = _IN_PIECES[cls, word] = names["unpack"]
     return found
 
 
