@@ -56,6 +56,7 @@ class DiskWorld(World):
             effects.CloseFile: files.close,
             effects.ListDirectory: files.list,
             effects.QueryVolume: files.volume,
+            effects.CheckShare: files.check_share,
         }
         self.share("share", folder)
 

@@ -325,3 +325,11 @@ class ShareDetails:
 
     name: str | None = None
     guest: str | None = None
+
+
+@_record
+class ShareProblem:
+    """A share that cannot be used as things are, and why."""
+
+    name: str | None = None
+    problem: str | None = None

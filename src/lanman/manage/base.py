@@ -208,6 +208,11 @@ class Manager(ABC):
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
         """The shares, hidden ones too (NetrShareEnum, MS-SRVS 3.1.4.8). Without `level`: 2, 1 or 0, as granted."""
 
+    async def share_problems(self) -> dict[str, str]:
+        """Why shares cannot be used as things are, by their names: a folder that is not there, say. Only the Server of
+        this machine tells; of any other, and where one may not ask, there are none."""
+        return {}
+
     @abstractmethod
     async def share(self, name: str) -> ShareInfo:
         """One share (NetrShareGetInfo, MS-SRVS 3.1.4.10). Raises Win32Error 2310 for one that does not exist."""

@@ -139,6 +139,9 @@ class BlockingManager:
     def shares(self, level: int | None = None) -> list[ShareInfo]:
         return self._background.run(self._manager.shares(level))
 
+    def share_problems(self) -> dict[str, str]:
+        return self._background.run(self._manager.share_problems())
+
     def share(self, name: str) -> ShareInfo:
         return self._background.run(self._manager.share(name))
 

@@ -104,6 +104,14 @@ class ControlLink:
         except Win32Error:  # denied, or a Server that was started before this call was made
             return []
 
+    async def share_problems(self) -> dict[str, str]:
+        """Why shares cannot be used, by their names; nothing for those who may not ask."""
+        try:
+            problems = await (await self.connect()).share_problems()
+        except Win32Error:  # denied, or a Server that was started before this call was made
+            return {}
+        return {each.name or "": each.problem or "" for each in problems}
+
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -143,6 +151,10 @@ class LocalManager(RemoteManager):
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
         return await self._shared_at_home(await super().shares(level))
+
+    async def share_problems(self) -> dict[str, str]:
+        async with self._within():
+            return await self._control.share_problems()
 
     async def share(self, name: str) -> ShareInfo:
         (entry,) = await self._shared_at_home([await super().share(name)])

@@ -24,6 +24,7 @@ from typing import Final
 
 from lanman.net.logs import Journal
 from lanman.server.throttle import network_of
+from lanman.server.watch import NOT_LOOKED_AT
 from lanman.service import (
     Event,
     LogonRefused,
@@ -32,12 +33,14 @@ from lanman.service import (
     SessionExpired,
     SessionOpened,
     SessionReauthenticated,
+    ShareAvailability,
 )
 
+_server_log: Final = logging.getLogger("lanman.server")
 audit_log: Final = logging.getLogger("lanman.audit")
 
 # Ends that the client or the rules bring about are everyday; these are worth a second look.
-_NOTABLE: Final = frozenset({Reason.DELETED, Reason.CREDENTIALS, Reason.OTHER_USER})
+_NOTABLE: Final = frozenset({Reason.DELETED, Reason.CREDENTIALS, Reason.OTHER_USER, Reason.ACCOUNT})
 
 
 def quoted(text: str) -> str:
@@ -97,6 +100,14 @@ def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], 
                 quoted(event.reason.value),
                 quoted(event.detail),
             )
+        elif isinstance(event, ShareAvailability):
+            share = event.share
+            if share.problem:
+                _server_log.warning(
+                    "share %s is left out: %s: %s", quoted(share.name), quoted(share.path), share.problem
+                )
+            elif event.before != NOT_LOOKED_AT:
+                _server_log.info("share %s is there again: %s", quoted(share.name), quoted(share.path))
         elif isinstance(event, SessionExpired):
             audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)
         elif isinstance(event, SessionClosed):

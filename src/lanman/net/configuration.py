@@ -1,13 +1,13 @@
 """The Server's configuration: server.toml read into typed values, every error naming its line and key.
 
     [server]         listen port name comment hidden user autodisconnect max_sessions signing encryption
-                     session_rights guest share_roots keytab filesystem_name
+                     session_rights guest share_roots keytab end_sessions_of_removed_accounts filesystem_name
     [limits]         opens_per_session tree_connects_per_session sessions_per_connection
                      unauthenticated unauthenticated_per_address anonymous anonymous_per_address connections
     [log]            file max_bytes keep
     [null_sessions]  pipes shares linger
     [domain]         realm
-    [shares.NAME]    path comment read write guest max_users hidden encryption windows_names
+    [shares.NAME]    path comment read write guest max_users hidden encryption windows_names confined
 
 A key that is not in this table is an error: a misspelt `encyption = "required"` must not pass unnoticed.
 """
@@ -83,7 +83,7 @@ class Domain:
 class ShareConfiguration:
     """One shared folder. `read` and `write` name users and groups. Without `read` every account may read, without
     `write` whoever reads may write; who may write may read. `guest` is what guests may do, "" being nothing.
-    `max_users` 0: no limit."""
+    `max_users` 0: no limit. `confined`: no use, if the path is not a real one, without links, within share_roots."""
 
     path: str
     comment: str = ""
@@ -94,6 +94,7 @@ class ShareConfiguration:
     encryption: bool = False
     guest: Literal["", "read", "write"] = ""
     windows_names: Literal["strict", "allow"] = "strict"
+    confined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Configuration:
     session_rights: Literal["hardened", "legacy"] = "hardened"
     guest: bool = False
     share_roots: tuple[str, ...] = ()
+    end_sessions_of_removed_accounts: bool = True
     keytab: str = ""
     filesystem_name: str = "NTFS"
     limits: Limits = field(default_factory=Limits)
@@ -226,6 +228,7 @@ _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
     "session_rights": _one_of("hardened", "legacy"),
     "guest": _flag,
     "share_roots": _folders,
+    "end_sessions_of_removed_accounts": _flag,
     "keytab": _absolute_path,
     "filesystem_name": _filesystem_name,
 }
@@ -272,6 +275,7 @@ _SHARE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "encryption": _flag,
     "guest": _guest,
     "windows_names": _one_of("strict", "allow"),
+    "confined": _flag,
 }
 
 

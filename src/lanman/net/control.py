@@ -28,10 +28,10 @@ from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProto
 from lanman.net.audit import quoted
 from lanman.net.dial import in_turns
 from lanman.net.home import bind_unix, connect_unix
-from lanman.records import SessionDetails, ShareDetails
+from lanman.records import SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
 from lanman.rpc.ndr import Call, Response
-from lanman.rpc.private import LANMAN, GetSessionDetails, GetShareDetails, Reload, Stop
+from lanman.rpc.private import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
@@ -195,6 +195,9 @@ class PrivateEndpoint:
             return request.failed(self._reload())
         if request.level != 0:
             return request.failed(codes.ERROR_INVALID_LEVEL)
+        if isinstance(request, GetShareProblems):
+            shares = self._server.service.shares()
+            return request.response(0, [ShareProblem(each.name, each.problem) for each in shares if each.problem], 0)
         if isinstance(request, GetShareDetails):
             shares = self._server.service.shares()
             return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
@@ -357,6 +360,12 @@ class ControlClient:
         """What the Server knows of its shares beyond MS-SRVS. Raises AccessDenied, and Win32Error where a Server of an
         older version does not know the call."""
         answer = await self.call(GetShareDetails())
+        _check(answer.status)
+        return answer.entries or []
+
+    async def share_problems(self) -> list[ShareProblem]:
+        """The shares that cannot be used as things are. Raises AccessDenied."""
+        answer = await self.call(GetShareProblems())
         _check(answer.status)
         return answer.entries or []
 

@@ -21,7 +21,6 @@ import time
 import uuid
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -50,10 +49,25 @@ from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
 from lanman.server.throttle import network_of
-from lanman.service import STYPE_DISKTREE, STYPE_IPC, STYPE_SPECIAL, STYPE_TEMPORARY, Policy, ServerService, Share
+from lanman.server.watch import NOT_LOOKED_AT
+from lanman.service import (
+    STYPE_DISKTREE,
+    STYPE_IPC,
+    STYPE_SPECIAL,
+    STYPE_TEMPORARY,
+    Event,
+    Policy,
+    ServerService,
+    Share,
+    ShareAdded,
+    ShareRemoved,
+)
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
+
+# How long the start waits for disks that do not answer, in seconds.
+PATIENCE: Final = 1.0
 
 BACKLOG: Final = 512
 
@@ -170,7 +184,11 @@ class SmbServer:
                 self.accounts, self._completed, self._failed, self._press, self._performers(), private=[self.home.path]
             )
             self._exit.callback(self._disk.close)
+            for share in self.service.shares():
+                self._confine(ShareAdded(share))
+            self.service.listen(self._confine)
             self._running = True
+            await self._look_at_shares()
             control = ControlServer(self.home.control, self)
             await control.start()
             self._exit.callback(control.close)
@@ -191,6 +209,19 @@ class SmbServer:
             self._exit.close()
             raise
         log.info("listening on %s", ", ".join(f"{host} port {port}" for host, port in self.addresses))
+
+    async def _look_at_shares(self) -> None:
+        """Look at the folders of all shares. One whose disk does not answer keeps nobody waiting for long."""
+        looked = self._loop.create_future()
+        self._dispatch.watch.start(self.tick())
+        self._dispatch.watch.look_at_shares(self.service.shares(), lambda: looked.set_result(None))
+        self.flush()
+        await asyncio.wait([looked], timeout=PATIENCE)
+
+    def _confine(self, event: Event) -> None:
+        """Have the disk know which folders no link may lead to."""
+        if isinstance(event, ShareAdded | ShareRemoved) and event.share.confined:
+            self._disk.files.confined[event.share.path] += 1 if isinstance(event, ShareAdded) else -1
 
     async def stop(self) -> None:
         """End every session, send what is still to be sent, close all. May be called twice."""
@@ -235,6 +266,9 @@ class SmbServer:
         self._base = base
         self._dispatch.settings = _wire_settings(self.configuration, self.settings.name, self._fit())
         self._dispatch.admission.limits = self._dispatch.settings.limits
+        self._dispatch.watch.reassess()
+        self._dispatch.watch.look_at_shares(self.service.shares())
+        self.flush()
         log.info("configuration read again")
 
     def _configure(self, base: Configuration) -> None:
@@ -252,8 +286,7 @@ class SmbServer:
         self.configuration = configuration
 
     def _over(self, base: Configuration) -> Configuration:
-        """The configuration and what was changed over it. What was shared at run time and is gone from the disk is
-        left out: a folder of server.toml that is gone is a mistake in it, this one is just gone."""
+        """The configuration and what was changed over it."""
         configuration = self._state.over(base)
         kept = self._state.share_names()
         # What came and went since a configuration was read last. What is temporary now is nobody's but its own.
@@ -261,12 +294,7 @@ class SmbServer:
         self._configured = {
             name: share for name, share in now.items() if name in kept or self._configured.get(name) is share
         }
-        shares = dict(configuration.shares)
-        for name, share_configuration in configuration.shares.items():
-            if fold(name) in kept and (problem := folder_problem(share_configuration.path)):
-                log.warning("share %s is left out: %s: %s", quoted(name), quoted(share_configuration.path), problem)
-                del shares[name]
-        return replace(configuration, shares=shares)
+        return configuration
 
     def _mechanisms(self) -> Callable[[], Sequence[Mechanism]]:
         """What each log-on may be made by besides NTLM."""
@@ -285,19 +313,17 @@ class SmbServer:
         }
 
     def _share(self, configuration: Configuration) -> None:
-        """Share what the configuration says and nothing that it said before. Raises ConfigurationError for a folder
-        that cannot be shared; then nothing has changed."""
+        """Share what the configuration says and nothing that it said before. Raises ConfigurationError; then nothing
+        has changed. A folder that is not there stops nothing: its share is refused until it is."""
         wanted = {fold(name): share_of(name, each) for name, each in configuration.shares.items()}
         for name, share in wanted.items():
             if name not in self._configured and self.service.share_by_name(name) is not None:
                 raise ConfigurationError(f"{share.name}: something is shared by this name already")
             if share.encrypt_data and configuration.encryption == "off":
                 raise ConfigurationError(f"{share.name}: is to be encrypted, and encryption is off")
-            if problem := folder_problem(share.path):
-                raise ConfigurationError(f"{share.name}: {share.path} cannot be shared: {problem}")
         for name, share in list(self._configured.items()):
             new = wanted.get(name)
-            if new is None or (new.path, new.encrypt_data, new.name) != (share.path, share.encrypt_data, share.name):
+            if new is None or _place_of(new) != _place_of(share):
                 self.service.remove_share(share)
                 del self._configured[name]
         for name, new in wanted.items():
@@ -664,21 +690,14 @@ def share_of(name: str, configuration: ShareConfiguration) -> Share:
         guest=configuration.guest,
         encrypt_data=configuration.encryption,
         device_names=configuration.windows_names == "allow",
+        confined=configuration.confined,
+        problem=NOT_LOOKED_AT,
     )
 
 
-def folder_problem(path: str) -> str:
-    """Why a folder cannot be shared, in words; "" if it can."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return "there is no such folder"
-    except NotADirectoryError:
-        return "it is not a folder"
-    except OSError as error:
-        return (error.strerror or "it cannot be opened").lower()
-    os.close(descriptor)
-    return ""
+def _place_of(share: Share) -> tuple[object, ...]:
+    """What cannot be changed while a share is in use."""
+    return share.name, share.path, share.encrypt_data, share.confined
 
 
 def _changeable(configuration: Configuration) -> dict[str, Any]:
@@ -704,6 +723,8 @@ def _wire_settings(configuration: Configuration, name: str, descriptors: Descrip
         null_pipes=frozenset(pipe.lower() for pipe in configuration.null_sessions.pipes),
         null_shares=frozenset(fold(share) for share in configuration.null_sessions.shares),
         filesystem_name=configuration.filesystem_name,
+        share_roots=configuration.share_roots,
+        end_sessions_of_removed_accounts=configuration.end_sessions_of_removed_accounts,
         limits=Limits(
             unauthenticated=configuration.limits.unauthenticated,
             unauthenticated_per_address=configuration.limits.unauthenticated_per_address,

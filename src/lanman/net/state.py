@@ -170,6 +170,7 @@ def configuration_of(share: Share) -> ShareConfiguration:
         encryption=share.encrypt_data,
         guest=share.guest,
         windows_names="allow" if share.device_names else "strict",
+        confined=share.confined,
     )
 
 

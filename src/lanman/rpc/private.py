@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from lanman.records import SessionDetails, ShareDetails
+from lanman.records import SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.levels import BOOL, levels
 from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
 from lanman.rpc.srvsvc import StatusResponse
@@ -81,3 +81,22 @@ class GetShareDetails(Call[ShareDetailsResponse]):
 
     level: struct_level = 0
     entries: Annotated[list[ShareDetails] | None, Entries(SHARE_DETAILS)] = None
+
+
+SHARE_PROBLEMS: Final = levels(ShareProblem, {0: "name problem"}, strings="name problem")
+
+ProblemEntries = Annotated[list[ShareProblem] | None, Entries(SHARE_PROBLEMS)]
+
+
+class ShareProblemsResponse(Response):
+    level: struct_level
+    entries: ProblemEntries = None
+    status: u32 = 0
+
+
+@LANMAN.call(4)
+class GetShareProblems(Call[ShareProblemsResponse]):
+    """The shares that cannot be used as things are, and why. The only level is 0."""
+
+    level: struct_level = 0
+    entries: ProblemEntries = None

@@ -16,6 +16,7 @@
     ListDirectory       -> Listing           the next names of a directory
     QueryVolume         -> VolumeStat
     CheckFolder         -> VolumeStat        whether a share's folder is there
+    CheckShare          -> str               why a share's folder cannot be used
 
 Failure is an NTSTATUS, as with every effect (`Perform.failed`).
 
@@ -357,6 +358,15 @@ class QueryVolume(Effect[VolumeStat]):
     """The file system that what is open lies on."""
 
     handle: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckShare(Effect[str]):
+    """Why the folder of a share cannot be used, in words; "" if it can. With `roots`, it must be a real path, without
+    links, that lies in one of them."""
+
+    root: str
+    roots: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

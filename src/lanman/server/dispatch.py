@@ -44,6 +44,7 @@ from lanman.server.shares import PipeShare
 from lanman.server.state import Context, Target, WireOpen, WireSession
 from lanman.server.throttle import Throttle, network_of
 from lanman.server.timers import Timer, Timers
+from lanman.server.watch import Watch
 from lanman.service import (
     STYPE_IPC,
     Event,
@@ -156,6 +157,8 @@ class Settings:
     null_pipes: frozenset[str] = frozenset()
     null_shares: frozenset[str] = frozenset()
     filesystem_name: str = "NTFS"
+    share_roots: tuple[str, ...] = ()
+    end_sessions_of_removed_accounts: bool = True
     limits: Limits = field(default_factory=Limits)
 
 
@@ -878,6 +881,7 @@ class ServerDispatch:
         self._watching = False
         self._ipc = PipeShare(pipes)
         self.files = Files(self)
+        self.watch = Watch(self)
         self._folders: dict[Share, DiskShare] = {}
         self._hint = self.new_acceptor().hint_token()
         service.listen(self._heard)

@@ -14,11 +14,11 @@ from enum import IntEnum
 from typing import Any, Final
 
 from lanman import codes
-from lanman.server.effects import Outcome, Reply
+from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
 from lanman.server.state import Context, WireOpen, WireTree
-from lanman.service import Limit, LimitReached, State
+from lanman.service import Limit, LimitReached, Share, State
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
@@ -100,6 +100,11 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
     maximal_access = target.access_for(session)
     if not maximal_access or (target.encrypt and not connection.can_encrypt):
         return Reply(codes.STATUS_ACCESS_DENIED)
+    if share.problem:
+        return Perform(
+            connection.server.watch.check_of(share),
+            lambda problem, now: _connect_again(context, message, share, problem),
+        )
     wire_session = context.wire_session
     wire_session.last_tree_id += 1
     try:
@@ -120,6 +125,12 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
         ),
         tree_id=tree_connect.tree_id,
     )
+
+
+def _connect_again(context: Context, message: TreeConnectRequest, share: Share, problem: str) -> Outcome:
+    """The folder of a share that could not be used has been looked at again."""
+    context.connection.server.watch.mark(share, problem)
+    return Reply(codes.STATUS_BAD_NETWORK_NAME) if problem else handle_tree_connect(context, message)
 
 
 def handle_tree_disconnect(context: Context, message: TreeDisconnectRequest) -> Outcome:

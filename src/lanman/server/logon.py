@@ -82,6 +82,7 @@ class _Deciding:
     def _decide(self, accounts: Accounts, now: float) -> Outcome:
         context, logon, token = self.context, self.logon, bytes(self.message.security_buffer)
         logon.acceptor.use_accounts(accounts)
+        context.connection.server.watch.use_accounts(accounts)
         if logon.acceptor.may_block:
             leg = StepLogon(logon.acceptor, token, context.connection.server.wall_clock(now))
             return Perform(leg, self._go_on, self._abandon)

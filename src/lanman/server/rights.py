@@ -92,7 +92,9 @@ class Caller:
             return True
         if self.session is not None and (self.session.anonymous or self.session.guest):
             return False
-        return group == AUTHENTICATED_USERS or is_member(self.groups, group)
+        # A session's groups are those that its user is in now, the caller's own those of the start.
+        groups = self.groups if self.session is None else self.session.groups
+        return group == AUTHENTICATED_USERS or is_member(groups, group)
 
 
 def groups_for(call: str, level: int | None = None, session_rights: SessionRights = "hardened") -> tuple[str, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from lanman import codes
-from lanman.server.effects import Outcome, Reply
+from lanman.auth.accounts import Accounts
+from lanman.server.effects import Outcome, Perform, ReadAccounts, Reply
 from lanman.server.pipes import FILE_ATTRIBUTE_NORMAL, PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
 from lanman.server.state import Context, Target
-from lanman.service import LimitReached, Session
+from lanman.service import LimitReached, Session, State
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
 from lanman.smb2.messages import CreateRequest, CreateResponse
 
@@ -39,6 +40,20 @@ class PipeShare(Target):
     def create(self, context: Context, message: CreateRequest) -> Outcome:
         """3.3.5.9 for a pipe."""
         name = canonical_pipe_name(message.name)
+        session = context.wire_session.session
+        if session.anonymous:
+            return self._open(context, message, name)
+
+        def go_on(accounts: Accounts, now: float) -> Outcome:
+            # What is asked on this pipe is judged by the groups that the user is in now.
+            context.connection.server.watch.use_accounts(accounts)
+            if session.state is State.CLOSED:
+                return Reply(codes.STATUS_USER_SESSION_DELETED)
+            return self._open(context, message, name)
+
+        return Perform(ReadAccounts(), go_on, lambda status, now: self._open(context, message, name))
+
+    def _open(self, context: Context, message: CreateRequest, name: str) -> Outcome:
         session = context.wire_session.session
         # MS-SRVS 3.1.6.17: a null session may open the pipes that were named for it. Asked first, so that it does not
         # learn which others there are.

@@ -55,6 +55,7 @@ def add_share(service: ServerService, info: ShareInfo, roots: tuple[str, ...] | 
     except EffectFailed as error:
         denied = error.status == codes.STATUS_ACCESS_DENIED
         raise BadMember(codes.ERROR_ACCESS_DENIED if denied else codes.NERR_UnknownDevDir, PATH_PARM) from None
+    share.confined = roots is not None
     yield from _keep(share.name, share)
     try:
         service.add_share(share)

@@ -283,9 +283,9 @@ class ServerServiceEndpoint:
         )
 
     def _shares_for(self, caller: Caller) -> list[Share]:
-        """Hidden shares are for those who may see all about any."""
+        """Shares that are hidden, or that cannot be used, are for those who may see all about any."""
         sees_all = may(caller, "NetrShareEnum", 502)
-        return [share for share in self._service.shares() if sees_all or not share.hidden]
+        return [share for share in self._service.shares() if sees_all or not (share.hidden or share.problem)]
 
     def share_get_info(self, caller: Caller, request: rpc.NetrShareGetInfo, now: float) -> rpc.NetrShareGetInfoResponse:
         """NetrShareGetInfo (MS-SRVS 3.1.4.10)."""

@@ -24,6 +24,9 @@ class Reason(Enum):
     REPLACED = "replaced by a new session of the same client"
     STOPPED = "server stopped"
     SHARE_DELETED = "share deleted"
+    SHARE_UNAVAILABLE = "share out of its bounds"
+    RIGHTS = "access taken away"
+    ACCOUNT = "account disabled or deleted"
     CREDENTIALS = "wrong user name or password"
     MALFORMED = "log-on that cannot be understood"
     UNENCRYPTED = "encryption is required"
@@ -101,6 +104,14 @@ class ShareChanged:
 
 
 @dataclass(slots=True)
+class ShareAvailability:
+    """Its folder has gone or come back; `share.problem` says what is the matter now, `before` what was until now."""
+
+    share: Share
+    before: str
+
+
+@dataclass(slots=True)
 class ShareRemoved:
     share: Share
 
@@ -117,5 +128,6 @@ Event = (
     | LogonRefused
     | ShareAdded
     | ShareChanged
+    | ShareAvailability
     | ShareRemoved
 )

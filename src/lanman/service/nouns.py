@@ -55,6 +55,8 @@ class Share:
     reads may write too; a writer always reads. `guest` is what guests may do, whatever the lists say: nothing (""),
     "read" or "write". `encrypt_data`: what comes unencrypted is refused.
     `device_names`: files may have the names that Windows keeps for devices.
+    `problem` says why the folder cannot be used now; "" if it can. `confined`: it must lie within the share roots
+    whenever it is used.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Share:
     guest: Literal["", "read", "write"] = ""
     encrypt_data: bool = False
     device_names: bool = False
+    problem: str = ""
+    confined: bool = False
 
     def may_read(self, session: Session) -> bool:
         if session.guest:

@@ -33,6 +33,7 @@ from lanman.service.events import (
     SessionOpened,
     SessionReauthenticated,
     ShareAdded,
+    ShareAvailability,
     ShareChanged,
     ShareRemoved,
     TreeConnected,
@@ -415,14 +416,30 @@ class ServerService:
             share.type |= STYPE_TEMPORARY
         self._tell(ShareChanged(share))
 
+    def mark_share(self, share: Share, problem: str) -> None:
+        """Its folder cannot be used, and why; or can again ("").
+
+        What is open there fails by itself while the folder is gone. Where a share has left its bounds, it is closed.
+        """
+        if share.problem == problem:
+            return
+        before, share.problem = share.problem, problem
+        if problem and share.confined:
+            self._close_tree_connects(share, Reason.SHARE_UNAVAILABLE)
+        self._tell(ShareAvailability(share, before))
+
     def remove_share(self, share: Share) -> None:
         """Stop sharing it: opens and tree connects on it end, the sessions stay. Removing it again does nothing."""
         if self._shares.get(fold(share.name)) is not share:
             return
         del self._shares[fold(share.name)]
-        for tree in [tree for tree in self._tree_connects.values() if tree.share is share]:
-            self.close_tree_connect(tree, Reason.SHARE_DELETED)
+        self._close_tree_connects(share, Reason.SHARE_DELETED)
         self._tell(ShareRemoved(share))
+
+    def _close_tree_connects(self, share: Share, reason: Reason) -> None:
+        if share.current_uses:
+            for tree in [tree for tree in self._tree_connects.values() if tree.share is share]:
+                self.close_tree_connect(tree, reason)
 
     # --- looking ---
 

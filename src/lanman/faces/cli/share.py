@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
@@ -27,7 +27,7 @@ HEADER: Final = "Share name   Resource                        Remark"
 COLUMNS: Final = (Column(0, 12), Column(13, 31), Column(45, None))
 LABEL_WIDTH: Final = 18
 VALUE_WIDTH: Final = 79 - LABEL_WIDTH
-FIELDS: Final = "name type path remark max_users current_users flags guest"
+FIELDS: Final = "name type path remark max_users current_users flags guest unavailable"
 UNLIMITED: Final = 0xFFFFFFFF
 
 # MS-SRVS 2.2.4.29: the bits of SHARE_INFO_1005 that say what clients may keep offline.
@@ -193,7 +193,7 @@ def _tell(call: Call, what: str, name: str, line: str | None, done: tuple[str, o
 # --- showing
 
 
-def record(entry: ShareInfo) -> dict[str, object]:
+def record(entry: ShareInfo, problems: Mapping[str, str]) -> dict[str, object]:
     """A share for programs. A password and a security descriptor are nobody's business here."""
     return {
         "name": entry.netname,
@@ -204,40 +204,43 @@ def record(entry: ShareInfo) -> dict[str, object]:
         "current_users": entry.current_uses,
         "flags": entry.flags,
         "guest": None if (guest := _guest(entry)) is None else guest or False,
+        "unavailable": problems.get(entry.netname or ""),
     }
 
 
 def show_shares(call: Call) -> None:
-    async def ask() -> tuple[str, list[ShareInfo]]:
+    async def ask() -> tuple[str, list[ShareInfo], dict[str, str]]:
         async with call.manager() as manager:
-            return manager.server, await manager.shares()
+            return manager.server, await manager.shares(), await manager.share_problems()
 
-    server, entries = asyncio.run(ask())
+    server, entries, problems = asyncio.run(ask())
     if call.format is Format.JSON:
-        output.emit_json(server, shares=[record(entry) for entry in entries])
+        output.emit_json(server, shares=[record(entry, problems) for entry in entries])
     elif call.format is Format.CSV:
-        output.emit_csv([record(entry) for entry in entries], FIELDS.split())
+        output.emit_csv([record(entry, problems) for entry in entries], FIELDS.split())
     elif not entries:
         output.no_entries()
     else:
-        output.emit(share_table(entries))
+        output.emit(share_table(entries, problems))
         output.success()
 
 
-def share_table(entries: Sequence[ShareInfo]) -> Iterator[str]:
-    """The table of NET SHARE; a name too long for its column stands on a line of its own."""
+def share_table(entries: Sequence[ShareInfo], problems: Mapping[str, str]) -> Iterator[str]:
+    """The table of NET SHARE; a name too long for its column stands on a line of its own. Why a share cannot be used
+    stands in place of its remark."""
     rows: list[str] = []
     for entry in entries:
         name = entry.netname or ""
+        remark = f"Unavailable: {problems[name]}" if name in problems else entry.remark or ""
         if width(name) > 12:
             rows.append(row((Column(0, None),), [name]))
             name = ""
-        rows.append(row(COLUMNS, [name, shorten_path(entry.path or "", 31), entry.remark or ""]))
+        rows.append(row(COLUMNS, [name, shorten_path(entry.path or "", 31), remark]))
     yield from table(HEADER, rows)
 
 
 def show_share(call: Call, name: str) -> None:
-    async def ask() -> tuple[str, ShareInfo, list[ConnectionInfo]]:
+    async def ask() -> tuple[str, ShareInfo, list[ConnectionInfo], dict[str, str]]:
         async with call.manager() as manager:
             entry = await manager.share(name)
             try:
@@ -245,21 +248,21 @@ def show_share(call: Call, name: str) -> None:
             except LanmanError:
                 # Who uses it is for administrators; the share itself is for everybody.
                 connections = []
-            return manager.server, entry, connections
+            return manager.server, entry, connections, await manager.share_problems()
 
-    server, entry, connections = asyncio.run(ask())
+    server, entry, connections, problems = asyncio.run(ask())
     if call.format is Format.JSON:
         listed = [output.fields(connection) for connection in connections]
-        output.emit_json(server, shares=[record(entry)], connections=listed)
+        output.emit_json(server, shares=[record(entry, problems)], connections=listed)
     elif call.format is Format.CSV:
-        output.emit_csv([record(entry)], FIELDS.split())
+        output.emit_csv([record(entry, problems)], FIELDS.split())
     else:
-        output.emit(share_block(entry, connections))
+        output.emit(share_block(entry, connections, problems.get(entry.netname or "")))
         output.emit([""])
         output.success()
 
 
-def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo]) -> Iterator[str]:
+def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo], problem: str | None = None) -> Iterator[str]:
     if entry.max_uses is None:
         users = "-"
     else:
@@ -278,6 +281,8 @@ def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo]) -> Iter
         pairs.append(("Caching", CACHING[entry.flags & CSC_MASK]))
     if guest := _guest(entry):
         pairs.append(("Guests", GUESTS[guest]))
+    if problem:
+        pairs.append(("Unavailable", problem))
     return block(pairs, LABEL_WIDTH)
 
 

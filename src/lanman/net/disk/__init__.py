@@ -134,6 +134,7 @@ class Disk:
             disk_effects.ListDirectory: files.list,
             disk_effects.QueryVolume: files.volume,
             disk_effects.CheckFolder: files.check_folder,
+            disk_effects.CheckShare: files.check_share,
             **(more or {}),
         }
         self._more = frozenset(more or ())

@@ -16,6 +16,7 @@ import secrets
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.net.disk import attributes
+from lanman.net.disk.find import share_problem
 from lanman.net.disk.folders import Folder, Found, closing
 from lanman.net.disk.guard import Guard, Identity
 from lanman.net.disk.names import compared_name, disk_path, wire_name, wire_path
@@ -143,6 +145,7 @@ class Files:
     def __init__(self, limit: int, guard: Guard | None = None) -> None:
         self._limit = limit
         self._guard = guard or Guard()
+        self.confined: Counter[str] = Counter()  # folders that are no use any more if a link leads to them, by shares
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._folders: dict[str, Folder] = {}
@@ -172,7 +175,7 @@ class Files:
 
     def _folder(self, root: str) -> Folder:
         with self._lock:
-            return self._folders.setdefault(root, Folder(root, self._guard))
+            return self._folders.setdefault(root, Folder(root, self._guard, self.confined))
 
     @contextmanager
     def _using(self, number: int) -> Iterator[Handle]:
@@ -487,6 +490,9 @@ class Files:
     def volume(self, effect: effects.QueryVolume) -> VolumeStat:
         with self._using(effect.handle) as handle:
             return _volume(handle.descriptor)
+
+    def check_share(self, effect: effects.CheckShare) -> str:
+        return share_problem(effect.root, effect.roots, self._guard)
 
     def check_folder(self, effect: effects.CheckFolder) -> VolumeStat:
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from lanman import codes
-from lanman.net.disk.system import Refused
+from lanman.net.disk.guard import Guard, no_storage
+from lanman.net.disk.system import Refused, facts, open_real
 from lanman.server.changes import FindFolder
 
 
@@ -32,6 +34,29 @@ def find_folder(effect: FindFolder) -> str:
         raise Refused(codes.STATUS_ACCESS_DENIED)
     # Two slashes at the beginning are something else to POSIX, and nothing else here.
     return "/" + path.lstrip("/")
+
+
+def share_problem(path: str, roots: tuple[str, ...] | None, guard: Guard) -> str:
+    """Perform CheckShare."""
+    if roots is not None and not any(_is_inside(path, os.path.realpath(root)) for root in roots):
+        return "it is not within share_roots"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if roots is None else open_real(path)
+    except FileNotFoundError:
+        return "there is no such folder"
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            return "it is not a folder" if roots is None else "it is not a folder, or a link leads there now"
+        return (error.strerror or "it cannot be opened").lower()
+    try:
+        if kind := no_storage(descriptor):
+            return f"{kind} is not storage"
+        guard.check(descriptor, facts(descriptor))
+    except Refused:
+        return "it is in the Server's home"
+    finally:
+        os.close(descriptor)
+    return ""
 
 
 def _is_inside(path: str, root: str) -> bool:

@@ -28,7 +28,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -45,6 +45,7 @@ from lanman.net.disk.system import (
     facts,
     is_shareable,
     open_beneath,
+    open_real,
 )
 
 # The kernel takes paths of up to 4095 octets at once; what is longer is walked in pieces.
@@ -190,6 +191,7 @@ class Folder:
 
     path: str
     guard: Guard = field(default_factory=Guard)
+    confined: Mapping[str, int] = field(default_factory=dict)  # the folders that no link may lead to
     names: NameCache = field(default_factory=NameCache)
     changing: threading.Lock = field(default_factory=threading.Lock)  # held while a name is looked for and then taken
 
@@ -197,8 +199,15 @@ class Folder:
     def opened(self) -> Iterator[int]:
         """A handle of the folder. It is opened anew each time: a disk may be mounted there, or the folder come back."""
         try:
-            descriptor = os.open(self.path, (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+            if self.confined.get(self.path):
+                descriptor = open_real(self.path)
+            else:
+                descriptor = os.open(self.path, (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
+            raise Refused(codes.STATUS_VOLUME_DISMOUNTED) from None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
             raise Refused(codes.STATUS_VOLUME_DISMOUNTED) from None
         with closing(descriptor):
             yield descriptor

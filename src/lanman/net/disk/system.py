@@ -176,6 +176,21 @@ def open_beneath(directory: int, path: bytes, flags: int) -> int:
     return _openat2(directory, path, flags)
 
 
+def open_real(path: str) -> int:
+    """A handle of a directory by its real path: raises NotADirectoryError or ELOOP where a link is on the way."""
+    current = os.open("/", (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in path.split("/"):
+            if name:
+                following = os.open(name, NAMING | os.O_DIRECTORY, dir_fd=current)
+                os.close(current)
+                current = following
+    except BaseException:
+        os.close(current)
+        raise
+    return current
+
+
 def reachable(descriptor: int) -> str | int:
     """What stands for an open file in calls that take a path or a handle, and that an O_PATH handle is no good for."""
     return f"/proc/self/fd/{descriptor}" if can_reopen() else descriptor

@@ -1,0 +1,188 @@
+"""What may change while nobody asks: folders that go and come back, accounts that are deleted, rights that are taken.
+
+The rules:
+
+* A share whose folder cannot be used is there all the same, and refused with BAD_NETWORK_NAME. Its folder is looked at
+  when somebody connects, and every SHARES_EVERY seconds; so it comes back by itself. Each look waits for its own disk
+  alone, and a second one does not begin while the first is under way.
+* The accounts are looked at every ACCOUNTS_EVERY seconds, and whenever somebody logs on or opens a pipe. What a user
+  may do follows the groups of that moment; a user who is deleted or disabled has no sessions any more, unless the
+  configuration lets them go on.
+* Whatever takes rights away reaches what is connected and open: a tree connect that its session may not make any more
+  is ended, and an open that has been granted more than it would be now is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from lanman import codes
+from lanman.auth.accounts import Account, Accounts
+from lanman.server.disk_effects import CheckShare
+from lanman.server.effects import ReadAccounts
+from lanman.service import STYPE_IPC, Reason, Session, Share, State
+from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE
+
+if TYPE_CHECKING:
+    from lanman.server.dispatch import ServerDispatch
+    from lanman.server.state import WireSession, WireTree
+
+SHARES_EVERY: Final = 30.0
+ACCOUNTS_EVERY: Final = 2.0
+
+# Why a share is refused before its folder has been looked at for the first time.
+NOT_LOOKED_AT: Final = "its folder has not been looked at yet"
+
+
+def nothing() -> None:
+    """Nobody waits for it."""
+
+
+class Watch:
+    """Of one Server. Until `start`, nothing is looked at by the clock."""
+
+    def __init__(self, server: ServerDispatch) -> None:
+        self._server = server
+        self._looking: dict[Share, list[Callable[[], None]]] = {}
+        self._accounts: Accounts | None = None
+        self._newest = 0  # the newest session that was compared with these accounts
+
+    def start(self, now: float) -> None:
+        """Look at shares and accounts from time to time, from now on."""
+        self._server.timers.at(now + SHARES_EVERY, self._shares_due)
+        self._server.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
+
+    # --- shares ---
+
+    def _shares_due(self, now: float) -> None:
+        self._server.timers.at(now + SHARES_EVERY, self._shares_due)
+        self.look_at_shares(self._server.service.shares())
+
+    def look_at_shares(self, shares: Iterable[Share], then: Callable[[], None] = nothing) -> None:
+        """Look at the folders of these shares; `then` is called when all have been."""
+        waiting = 1
+
+        def one_less() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                then()
+
+        for share in shares:
+            if share.type & 0xFFFF != STYPE_IPC:
+                waiting += 1
+                self._look(share, one_less)
+        one_less()
+
+    def _look(self, share: Share, then: Callable[[], None]) -> None:
+        if share in self._looking:
+            self._looking[share].append(then)
+            return
+        self._looking[share] = [then]
+        self._server.perform_apart(
+            self.check_of(share), lambda problem, status, now: self._looked(share, problem, status)
+        )
+
+    def check_of(self, share: Share) -> CheckShare:
+        """The look at a share's folder."""
+        return CheckShare(share.path, self._server.settings.share_roots if share.confined else None)
+
+    def _looked(self, share: Share, problem: str | None, status: int) -> None:
+        waiting = self._looking.pop(share, [])
+        self.mark(share, problem, status)
+        for then in waiting:
+            then()
+
+    def mark(self, share: Share, problem: str | None, status: int = codes.STATUS_SUCCESS) -> None:
+        """What came of a look at a share's folder."""
+        if status != codes.STATUS_SUCCESS:
+            problem = f"it cannot be looked at ({codes.ntstatus_name(status)})"
+        self._server.service.mark_share(share, problem or "")
+
+    # --- accounts ---
+
+    def _accounts_due(self, now: float) -> None:
+        self._server.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
+        if self._server.service.sessions():
+            self._server.perform_apart(ReadAccounts(), self._accounts_read)
+
+    def _accounts_read(self, accounts: Accounts | None, status: int, now: float) -> None:
+        # A file that cannot be read or understood takes nothing away: the log says so, and nobody new gets in.
+        if accounts is not None and status == codes.STATUS_SUCCESS:
+            self.use_accounts(accounts)
+
+    def use_accounts(self, accounts: Accounts) -> None:
+        """These are the accounts as they are now."""
+        before, self._accounts = self._accounts, accounts
+        compared = self._newest if before is accounts else 0
+        changed = []
+        for session in reversed(self._server.service.sessions()):
+            if session.global_id <= compared:
+                break
+            self._newest = max(self._newest, session.global_id)
+            if self._compare(session, accounts, before):
+                changed.append(session)
+        if changed:
+            self.reassess(changed)
+
+    def _compare(self, session: Session, accounts: Accounts, before: Accounts | None) -> bool:
+        """Have a session follow its account. Whether it may do something else now."""
+        if session.anonymous or session.state is State.CLOSED:
+            return False
+        account = accounts.find(session.user_name)
+        if account is None or account.disabled:
+            # A user of a Kerberos realm, or a stranger who is a guest, may never have had an account here.
+            own = not session.guest and session.domain == self._server.settings.server_name
+            if (own or _was_there(before, session)) and self._server.settings.end_sessions_of_removed_accounts:
+                self._server.service.close_session(session, Reason.ACCOUNT)
+            return False
+        if session.groups == account.groups:
+            return False
+        session.groups = account.groups
+        return True
+
+    # --- rights ---
+
+    def reassess(self, sessions: Iterable[Session] | None = None) -> None:
+        """End what these sessions, or all, may not go on with as things are now."""
+        wanted = None if sessions is None else set(sessions)
+        for connection in list(self._server.connections.values()):
+            for wire_session in list(connection.sessions.values()):
+                if wire_session.session.state is not State.CLOSED and (
+                    wanted is None or wire_session.session in wanted
+                ):
+                    self._reassess(wire_session)
+
+    def _reassess(self, wire_session: WireSession) -> None:
+        service, session = self._server.service, wire_session.session
+        for tree in list(wire_session.trees.values()):
+            allowed = self._allowed(session, tree)
+            if not allowed:
+                service.close_tree_connect(tree.tree_connect, Reason.RIGHTS)
+                continue
+            tree.maximal_access = allowed
+            for wire_open in list(wire_session.opens.values()):
+                opened = wire_open.opened
+                if opened.tree_connect is tree.tree_connect and self._exceeds(
+                    session, opened.path, opened.granted_access, tree
+                ):
+                    service.close_open(opened, Reason.RIGHTS)
+
+    def _allowed(self, session: Session, tree: WireTree) -> int:
+        name = tree.tree_connect.share.name
+        pipes = tree.target.share_type == SMB2_SHARE_TYPE_PIPE
+        if session.anonymous and not pipes and not self._server.is_null_share(name):
+            return 0
+        return tree.target.access_for(session)
+
+    def _exceeds(self, session: Session, path: str, granted: int, tree: WireTree) -> bool:
+        if tree.target.share_type == SMB2_SHARE_TYPE_PIPE:
+            pipe = path.rpartition("\\")[2].lower()
+            return session.anonymous and pipe not in self._server.settings.null_pipes
+        return bool(granted & ~tree.maximal_access)
+
+
+def _was_there(accounts: Accounts | None, session: Session) -> bool:
+    account: Account | None = accounts.find(session.user_name) if accounts is not None else None
+    return account is not None and not account.disabled

@@ -1,0 +1,278 @@
+"""Folders that go and come back, accounts that are deleted, rights that are taken: what is open is reached by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from disk_world import READ, DiskWorld
+from lanman import codes
+from lanman.auth.accounts import Accounts
+from lanman.errors import StatusError
+from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
+from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
+from lanman.service import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
+from lanman.smb2.constants import FILE_CREATE
+from world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DiskWorld:
+    (tmp_path / "share").mkdir()
+    world = DiskWorld(tmp_path / "share")
+    world.dispatch.watch.start(world.now)
+    return world
+
+
+def refused(action: Callable[[], object]) -> str:
+    with pytest.raises(StatusError) as caught:
+        action()
+    return codes.ntstatus_name(caught.value.status)
+
+
+def accounts_of(world: World) -> Accounts:
+    """The accounts to be changed, as if their file had been read anew."""
+    world.accounts = Accounts.parse(world.accounts.dump())
+    return world.accounts
+
+
+# --- shares whose folders come and go
+
+
+def test_a_folder_that_is_gone_comes_back_when_it_is_used(world: DiskWorld, tmp_path: Path) -> None:
+    share = world.share("mounted", tmp_path / "mounted", problem=NOT_LOOKED_AT)
+    ann = world.user()
+    for _ in range(2):
+        assert refused(lambda: ann.tree_connect(r"\\server\mounted")) == "STATUS_BAD_NETWORK_NAME"
+    assert share.problem == "there is no such folder"
+    (tmp_path / "mounted").mkdir()
+    ann.tree_connect(r"\\server\mounted")
+    ann.make("letter", b"dear bob")
+    told = [event for event in world.events if isinstance(event, ShareAvailability)]
+    assert [event.before for event in told] == [NOT_LOOKED_AT, "there is no such folder"]
+
+
+def test_the_others_do_not_wait_for_it(world: DiskWorld, tmp_path: Path) -> None:
+    """A disk that does not answer holds up who wants that share."""
+    world.share("dead", tmp_path / "dead", problem=NOT_LOOKED_AT)
+    world.held = lambda effect: getattr(effect, "root", "") == str(tmp_path / "dead")
+    world.dispatch.watch.look_at_shares(world.service.shares())
+    bob = world.user("bob")
+    assert bob.status("letter", disposition=FILE_CREATE) == "STATUS_SUCCESS"
+    world.advance(5 * SHARES_EVERY)
+    assert len(world._waiting) == 1  # and it is not looked at again before the first look has come to its end
+
+
+def test_a_folder_is_looked_at_from_time_to_time(world: DiskWorld, tmp_path: Path) -> None:
+    share = world.share("mounted", tmp_path / "mounted")
+    world.advance(SHARES_EVERY)
+    assert share.problem == "there is no such folder"
+    (tmp_path / "mounted").write_text("")
+    world.advance(SHARES_EVERY)
+    assert share.problem == "it is not a folder"
+    (tmp_path / "mounted").unlink()
+    (tmp_path / "mounted").mkdir()
+    world.advance(SHARES_EVERY)
+    assert share.problem == ""
+
+
+@pytest.mark.parametrize("path", ["/proc", "/proc/self/fd"])
+def test_a_folder_that_is_no_storage(world: DiskWorld, path: str) -> None:
+    share = world.share("data", Path(path), problem=NOT_LOOKED_AT)
+    world.dispatch.watch.look_at_shares([share])
+    world.pump()
+    assert share.problem == "proc is not storage"
+
+
+def test_who_is_told_of_a_share_that_cannot_be_used(world: DiskWorld, tmp_path: Path) -> None:
+    world.share("mounted", tmp_path / "mounted")
+    world.advance(SHARES_EVERY)
+    for user, seen in (("admin", True), ("ann", False)):
+        client = world.connect().log_on(user).bind()
+        answer = client.call(NetrShareEnum(None, 1))
+        assert ("mounted" in [entry.netname for entry in answer.entries]) is seen
+
+
+# --- shares within bounds
+
+
+def test_a_folder_that_is_replaced_by_a_link(world: DiskWorld, tmp_path: Path) -> None:
+    """What was shared over the network lies in share_roots when it is used, too."""
+    (tmp_path / "roots" / "data").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_bytes(b"secret")
+    world.dispatch.settings = replace(world.dispatch.settings, share_roots=(str(tmp_path / "roots"),))
+    share = world.share("data", tmp_path / "roots" / "data", confined=True)
+    world.files.confined[share.path] += 1
+    ann = world.user("ann", "data")
+    letter = ann.make("letter", b"dear bob")
+    (tmp_path / "roots" / "data").rename(tmp_path / "roots" / "old")
+    (tmp_path / "roots" / "data").symlink_to(tmp_path / "outside")
+    assert ann.status("secret", access=READ) == "STATUS_VOLUME_DISMOUNTED"
+    world.advance(SHARES_EVERY)
+    assert share.problem == "it is not a folder, or a link leads there now"
+    assert codes.ntstatus_name(ann.get(letter).status) == "STATUS_NETWORK_NAME_DELETED"
+    assert refused(lambda: ann.tree_connect(r"\\server\data")) == "STATUS_BAD_NETWORK_NAME"
+
+
+def test_share_roots_that_are_taken_back(world: DiskWorld, tmp_path: Path) -> None:
+    (tmp_path / "roots" / "data").mkdir(parents=True)
+    world.dispatch.settings = replace(world.dispatch.settings, share_roots=(str(tmp_path / "roots"),))
+    share = world.share("data", tmp_path / "roots" / "data", confined=True)
+    ann = world.user("ann", "data")
+    world.advance(SHARES_EVERY)
+    assert share.problem == ""
+    world.dispatch.settings = replace(world.dispatch.settings, share_roots=())
+    world.dispatch.watch.look_at_shares([share])
+    world.pump()
+    assert share.problem == "it is not within share_roots"
+    assert ann.status("letter", access=READ) == "STATUS_NETWORK_NAME_DELETED"
+
+
+# --- rights
+
+
+def test_rights_that_are_taken_reach_what_is_open(world: DiskWorld) -> None:
+    share = world.service.share_by_name("share")
+    assert share is not None
+    ann, bob = world.user("ann"), world.user("bob")
+    written = ann.make("letter", b"dear bob")
+    reading = ann.open("letter", access=READ)
+    of_bob = bob.open("letter", access=READ)
+    share.writers = frozenset({"admin"})
+    world.dispatch.watch.reassess()
+    assert codes.ntstatus_name(ann.get(written).status) == "STATUS_FILE_CLOSED"
+    assert bytes(ann.get(reading).message.data) == b"dear bob"  # type: ignore[union-attr]
+    assert ann.status("letter") == "STATUS_ACCESS_DENIED"
+    share.readers = frozenset({"ann"})
+    world.dispatch.watch.reassess()
+    assert codes.ntstatus_name(bob.get(of_bob).status) == "STATUS_NETWORK_NAME_DELETED"
+    assert codes.ntstatus_name(ann.get(reading).status) == "STATUS_SUCCESS"
+    assert [event.reason for event in world.events if isinstance(event, TreeDisconnected)] == [Reason.RIGHTS]
+
+
+def test_rights_that_are_given_count_at_once_too(world: DiskWorld) -> None:
+    share = world.service.share_by_name("share")
+    assert share is not None
+    share.writers = frozenset({"admin"})
+    ann = world.user("ann")
+    assert ann.status("letter", disposition=FILE_CREATE) == "STATUS_ACCESS_DENIED"
+    share.writers = None
+    world.dispatch.watch.reassess()
+    assert ann.status("letter", disposition=FILE_CREATE) == "STATUS_SUCCESS"
+
+
+def test_pipes_that_a_null_session_may_open_no_more() -> None:
+    world = World()
+    world.dispatch.settings = replace(world.dispatch.settings, null_pipes=frozenset({"srvsvc"}))
+    nobody = world.connect().log_on().bind()
+    world.dispatch.watch.reassess()
+    assert nobody.call(NetrShareEnum(None, 1)).status == 0
+    world.dispatch.settings = replace(world.dispatch.settings, null_pipes=frozenset())
+    world.dispatch.watch.reassess()
+    assert refused(lambda: nobody.call(NetrShareEnum(None, 1))) == "STATUS_FILE_CLOSED"
+
+
+# --- accounts
+
+
+@pytest.mark.parametrize("how", ["deleted", "disabled"])
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_account_that_is_gone(world: DiskWorld, how: str, ends: bool) -> None:
+    world.dispatch.settings = replace(world.dispatch.settings, end_sessions_of_removed_accounts=ends)
+    ann, bob = world.user("ann"), world.user("bob")
+    letter = ann.make("letter", b"dear bob")
+    if how == "deleted":
+        accounts_of(world).delete("ann")
+    else:
+        accounts_of(world).change("ann", disabled=True)
+    world.advance(ACCOUNTS_EVERY)
+    assert world.users() == (["bob"] if ends else ["ann", "bob"])
+    status = codes.ntstatus_name(ann.get(letter).status)
+    assert status == ("STATUS_USER_SESSION_DELETED" if ends else "STATUS_SUCCESS")
+    assert bob.status("letter", access=READ) == "STATUS_SUCCESS"
+    closed = [event.reason for event in world.events if isinstance(event, SessionClosed)]
+    assert closed == ([Reason.ACCOUNT] if ends else [])
+
+
+def test_a_password_that_is_changed_ends_nothing(world: DiskWorld) -> None:
+    ann = world.user("ann")
+    accounts_of(world).set_password("ann", "An0ther-secret")
+    world.advance(ACCOUNTS_EVERY)
+    assert ann.status("letter", disposition=FILE_CREATE) == "STATUS_SUCCESS"
+
+
+def test_accounts_that_cannot_be_read_take_nothing_away(world: DiskWorld) -> None:
+    ann = world.user("ann")
+    world.fail_effects = codes.STATUS_INTERNAL_ERROR
+    world.advance(5 * ACCOUNTS_EVERY)
+    world.fail_effects = 0
+    assert ann.status("letter", disposition=FILE_CREATE) == "STATUS_SUCCESS"
+
+
+def test_groups_are_those_of_now(world: DiskWorld) -> None:
+    """On a pipe that is opened anew they are looked up; on one that is open they follow a moment later."""
+    admin, ann = world.connect().log_on("admin").bind(), world.connect().log_on("ann")
+    call = NetrSessionEnum(None, None, None, 502)
+    assert admin.call(call).status == codes.ERROR_SUCCESS
+    accounts_of(world).remove_member("Administrators", "admin")
+    accounts_of(world).add_member("Administrators", "ann")
+    assert ann.bind().call(call).status == codes.ERROR_SUCCESS
+    assert admin.call(call).status == codes.ERROR_ACCESS_DENIED
+    accounts_of(world).remove_member("Administrators", "ann")
+    world.advance(ACCOUNTS_EVERY)
+    assert ann.call(call).status == codes.ERROR_ACCESS_DENIED
+
+
+def test_a_group_that_may_use_a_share(world: DiskWorld) -> None:
+    share = world.service.share_by_name("share")
+    assert share is not None
+    accounts_of(world).add_group("Staff")
+    accounts_of(world).add_member("Staff", "ann")
+    share.readers = frozenset({"Staff"})
+    ann = world.user("ann")
+    letter = ann.make("letter", b"dear bob")
+    accounts_of(world).remove_member("Staff", "ann")
+    world.advance(ACCOUNTS_EVERY)
+    assert codes.ntstatus_name(ann.get(letter).status) == "STATUS_NETWORK_NAME_DELETED"
+
+
+def test_an_account_that_goes_while_a_pipe_is_opened(world: DiskWorld) -> None:
+    ann = world.connect().log_on("ann")
+    ann.tree_connect()
+    accounts_of(world).delete("ann")
+    assert refused(lambda: ann.open_pipe()) in ("STATUS_USER_SESSION_DELETED", "STATUS_CANCELLED")
+    assert world.users() == []
+
+
+def test_an_account_that_goes_while_its_session_is_renewed(world: DiskWorld) -> None:
+    ann = world.connect().log_on("ann")
+    accounts_of(world).delete("ann")
+    with pytest.raises(StatusError):
+        ann.log_on("ann", again=True)
+    assert world.users() == []
+
+
+def test_only_new_sessions_are_compared_while_the_file_does_not_change(world: DiskWorld) -> None:
+    compared = []
+    find = world.accounts.find
+    world.user("ann")
+
+    class Counting:
+        def find(self, name: str) -> object:
+            compared.append(name)
+            return find(name)
+
+    accounts = Counting()
+    for _ in range(3):
+        world.dispatch.watch.use_accounts(accounts)  # type: ignore[arg-type]
+    assert compared == ["ann"]
+
+
+def test_a_share_of_its_own_is_not_marked(world: DiskWorld) -> None:
+    marked = Share("other", problem="")
+    world.service.mark_share(marked, "")
+    assert not [event for event in world.events if isinstance(event, ShareAvailability)]
