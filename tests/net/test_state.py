@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lanman.errors import LanmanError
+from lanman.net import state as state_module
 from lanman.net.configuration import Configuration, ConfigurationError, Limits, ShareConfiguration
 from lanman.net.state import ShareChange, State, StateFile, _dump, configuration_of, parse
 from lanman.service import Share
@@ -213,3 +214,57 @@ def test_what_is_said_now_is_the_last_word(state: StateFile, path: Path) -> None
     state.keep_share(BASE, "new", Share("new", path="/srv/new"))
     state.forget(["max_sessions", "DATA"])
     assert state.over(BASE) == replace(BASE, hidden=True, shares={**BASE.shares, "new": ShareConfiguration("/srv/new")})
+
+
+# --- many changes
+
+
+def test_a_change_costs_the_same_however_many_there_are(
+    state: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in entries that are written: each is written once, and again when the whole has doubled."""
+    written: list[str] = []
+    dump = state_module._dump_share
+    monkeypatch.setattr(state_module, "_dump_share", lambda change: written.append(change.name) or dump(change))
+    parsed: list[int] = []
+    read = state_module.parse
+    monkeypatch.setattr(state_module, "parse", lambda data, source: parsed.append(len(data)) or read(data, source))
+    for number in range(1000):
+        state.keep_share(BASE, f"share{number}", Share(f"share{number}", path=f"/srv/{number}"))
+    assert len(written) <= 4 * 1000
+    assert len(parsed) <= 16
+    for number in range(0, 1000, 2):
+        state.keep_share(BASE, f"share{number}", None)
+    assert len(written) <= 4 * 1500
+    monkeypatch.undo()
+    expected = {f"share{number}" for number in range(1, 1000, 2)} | {"Data"}
+    assert set(state.over(BASE).shares) == set(StateFile(path).over(BASE).shares) == expected
+    assert len(path.read_bytes()) < 250 * 1500
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_what_a_killed_writer_left_behind_is_no_change(state: StateFile, path: Path, cut: int) -> None:
+    state.keep_share(BASE, "one", Share("one", path="/srv/one"))
+    state.keep_share(BASE, "two", Share("two", path="/srv/two"))
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert set(StateFile(path).over(BASE).shares) == {"Data", "one"}
+    StateFile(path).keep_share(BASE, "three", Share("three", path="/srv/three"))
+    state.keep_share(BASE, "four", Share("four", path="/srv/four"))
+    assert set(StateFile(path).over(BASE).shares) == {"Data", "one", "three", "four"}
+
+
+def test_two_that_take_turns(path: Path) -> None:
+    one, other = StateFile(path), StateFile(path)
+    for number in range(10):
+        one.keep_share(BASE, f"one{number}", Share(f"one{number}", path="/srv"))
+        other.keep_share(BASE, f"other{number}", Share(f"other{number}", path="/srv"))
+    assert len(StateFile(path).over(BASE).shares) == 21
+
+
+def test_a_change_that_is_taken_back(state: StateFile, path: Path) -> None:
+    for comment in ("one", "two", BASE.comment):
+        state.keep_settings(BASE, {"comment": comment})
+    state.keep_share(BASE, "new", Share("new", path="/srv"))
+    state.keep_share(BASE, "NEW", None)
+    assert StateFile(path).over(BASE) == BASE
+    assert StateFile(path).share_names() == frozenset()

@@ -86,8 +86,34 @@ class AtomicFile:
             )
         return Content(data, _identity(status), status.st_mode)
 
-    def update(self, change: Callable[[Content | None], bytes]) -> None:
-        """Put what `change` makes of the file as it is now in its place; nobody else changes it meanwhile.
+    def append(self, data: bytes, expected: Identity) -> Identity | None:
+        """Add to the end of the file, if it still has that identity, and give its new one; None, with nothing altered,
+        if it is another by now. A writer that is killed leaves a part of `data` behind. Raises as `update`."""
+        with self._place() as (folder, name), self._locked(folder, name):
+            try:
+                descriptor = folder.open(name, os.O_WRONLY | os.O_APPEND)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise self._failed("written", error) from error
+            with _closing(descriptor):
+                before = os.fstat(descriptor)
+                if _identity(before) != expected:
+                    return None
+                try:
+                    with open(descriptor, "wb", closefd=False) as file:
+                        file.write(data)
+                        file.flush()
+                        os.fsync(descriptor)
+                except OSError as error:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(descriptor, before.st_size)
+                    raise self._failed("written", error) from error
+                return _identity(os.fstat(descriptor))
+
+    def update(self, change: Callable[[Content | None], bytes]) -> Identity:
+        """Put what `change` makes of the file as it is now in its place; nobody else changes it meanwhile. Its identity
+        then.
 
         When `change` raises, nothing is altered. Raises AccessDenied, or LanmanError when it cannot be written or
         another writer does not come to an end.
@@ -103,6 +129,8 @@ class AtomicFile:
                     _replace(folder, name, data)
                 except OSError as error:
                     raise self._failed("written", error) from error
+            after = folder.stat(name)
+            return _identity(after) if after is not None else ()
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[tuple[Directory, str]]:

@@ -15,7 +15,11 @@ mind, and the entry means nothing any more; what the command line says at the st
     value = { path = "/srv/data", comment = "of us all" }       # none: it was deleted
     instead_of = { path = "/srv/data" }                         # none: there was none
 
-The file is TOML, so that people can read it, and may delete an entry or all of it while no Server runs.
+The file is TOML, so that people can read it, and may delete an entry or all of it while no Server runs. Of two entries
+of one name the later counts, and one that says what server.toml says anyway takes an earlier one back: a change is
+added to the end, between two marks, and the whole is only written anew when it has doubled. So a change costs the same
+however many there are. What stands behind the last opening mark without a closing one was left by a writer that was
+killed, and is no change.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lanman.names import fold
-from lanman.net.atomic import AtomicFile, Content
+from lanman.net.atomic import AtomicFile, Content, Identity
 from lanman.net.configuration import (
     LIMITS,
     Configuration,
@@ -47,6 +51,12 @@ HEADING: Final = """\
 # Written by the Server: what was changed while it ran. An entry counts as long as server.toml still says what it
 # stands in place of. To go back to server.toml, delete entries while the Server is stopped.
 """
+
+
+# What a change that is added to the end stands between, and how many may stand there at least.
+_OPENS: Final = "# ---"
+_CLOSES: Final = "# +++"
+_FEW: Final = 64
 
 
 @dataclass(slots=True)
@@ -71,12 +81,35 @@ class State:
     settings: dict[str, Setting] = field(default_factory=dict)
     shares: dict[str, ShareChange] = field(default_factory=dict)
 
+    def set(self, name: str, setting: Setting) -> None:
+        """An entry, in place of an earlier one; none, if it changes nothing."""
+        self.settings.pop(name, None)
+        if setting.value != setting.instead_of:
+            self.settings[name] = setting
+
+    def share(self, change: ShareChange) -> None:
+        """The same for a share."""
+        self.shares.pop(fold(change.name), None)
+        if change.value != change.instead_of:
+            self.shares[fold(change.name)] = change
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the file said when this process last read or wrote it, and how many changes stand at its end."""
+
+    state: State
+    identity: Identity
+    added: int = 0
+
 
 class StateFile:
     """The file `settings` of a home. Used by one Server; that several processes change it at once loses nothing."""
 
     def __init__(self, path: Path) -> None:
         self._file = AtomicFile(path, "settings")
+        self._known: _Known | None = None
+        self._names: tuple[Configuration, dict[str, str]] | None = None
 
     def over(self, base: Configuration) -> Configuration:
         """The configuration with what was changed lying over it. Raises ConfigurationError, naming the file, for one
@@ -100,26 +133,23 @@ class StateFile:
     def keep_settings(self, base: Configuration, values: Mapping[str, Any]) -> None:
         """Keep these, in place of what `base` says. Raises LanmanError when the disk does not take them."""
 
-        def change(state: State) -> None:
-            for name, value in values.items():
-                if value == setting_of(base, name):
-                    state.settings.pop(name, None)
-                else:
-                    state.settings[name] = Setting(value, setting_of(base, name))
+        def change(state: State) -> str:
+            entries = {name: Setting(value, setting_of(base, name)) for name, value in values.items()}
+            for name, setting in entries.items():
+                state.set(name, setting)
+            return "".join(_dump_setting(name, setting) for name, setting in entries.items())
 
         self._update(change)
 
     def keep_share(self, base: Configuration, name: str, share: Share | None) -> None:
         """Keep a share as it is now, or that it is no more (None). Raises LanmanError as `keep_settings`."""
 
-        def change(state: State) -> None:
-            in_base = _named(base.shares, name)
+        def change(state: State) -> str:
+            in_base = self._named(base, name)
             instead_of = base.shares[in_base] if in_base is not None else None
-            value = configuration_of(share) if share is not None else None
-            if value == instead_of:
-                state.shares.pop(fold(name), None)
-            else:
-                state.shares[fold(name)] = ShareChange(name, value, instead_of)
+            entry = ShareChange(name, configuration_of(share) if share is not None else None, instead_of)
+            state.share(entry)
+            return _dump_share(entry)
 
         self._update(change)
 
@@ -135,19 +165,40 @@ class StateFile:
                 state.settings.pop(name, None)
                 state.shares.pop(fold(name), None)
 
-        self._update(change)
+        self._rewrite(change)
 
     def share_names(self) -> frozenset[str]:
         """The folded names of the shares that it has something to say about."""
         return frozenset(self._parsed(self._file.read()).shares)
 
-    def _update(self, change: Callable[[State], None]) -> None:
+    def _update(self, change: Callable[[State], str]) -> None:
+        """Make a change, which gives its entries as they are to be written."""
+        known, self._known = self._known, None
+        if known is not None and known.added < max(_FEW, len(known.state.settings) + len(known.state.shares)):
+            entries = f"\n{_OPENS}\n{change(known.state)}{_CLOSES}\n".encode()
+            if (identity := self._file.append(entries, known.identity)) is not None:
+                self._known = _Known(known.state, identity, known.added + 1)
+                return
+        self._rewrite(change)
+
+    def _rewrite(self, change: Callable[[State], object]) -> None:
+        states: list[State] = []
+
         def changed(content: Content | None) -> bytes:
             state = self._parsed(content)
             change(state)
+            states.append(state)
             return _dump(state)
 
-        self._file.update(changed)
+        self._known = None
+        identity = self._file.update(changed)
+        self._known = _Known(states[-1], identity)
+
+    def _named(self, base: Configuration, name: str) -> str | None:
+        """How the configuration writes the name of a share, if it has it."""
+        if self._names is None or self._names[0] is not base:
+            self._names = base, {fold(each): each for each in reversed(list(base.shares))}
+        return self._names[1].get(fold(name))
 
     def _parsed(self, content: Content | None) -> State:
         return State() if content is None else parse(content.data, str(self._file.path))
@@ -177,7 +228,7 @@ def configuration_of(share: Share) -> ShareConfiguration:
 def parse(data: bytes, source: str) -> State:
     """What the file says. Raises ConfigurationError, which names `source` and the entry."""
     try:
-        document = tomllib.loads(data.decode("utf-8"))
+        document = tomllib.loads(_whole(data).decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{source}: {error}", hint=_REMEDY) from None
     state = State()
@@ -197,18 +248,24 @@ def parse(data: bytes, source: str) -> State:
     return state
 
 
+def _whole(data: bytes) -> bytes:
+    """The file without the part of a change that a writer has left who was killed."""
+    before, opens, after = data.rpartition(f"\n{_OPENS}\n".encode())
+    return before if opens and f"{_CLOSES}\n".encode() not in after else data
+
+
 _REMEDY: Final = "The Server writes this file; without it, what was changed at run time is as server.toml says."
 
 
 def _read_setting(state: State, entry: dict[str, Any]) -> None:
     name = entry["name"]
-    state.settings[name] = Setting(check_setting(name, entry["value"]), check_setting(name, entry["instead_of"]))
+    state.set(name, Setting(check_setting(name, entry["value"]), check_setting(name, entry["instead_of"])))
 
 
 def _read_share(state: State, entry: dict[str, Any]) -> None:
     name = entry["name"]
     value, instead_of = (parse_share(name, entry[key]) if key in entry else None for key in ("value", "instead_of"))
-    state.shares[fold(name)] = ShareChange(name, value, instead_of)
+    state.share(ShareChange(name, value, instead_of))
 
 
 def _holds(change: ShareChange, base: Configuration) -> bool:
@@ -227,18 +284,22 @@ def _named(shares: Mapping[str, ShareConfiguration], name: str) -> str | None:
 
 def _dump(state: State) -> bytes:
     lines = [HEADING]
-    for name, setting in state.settings.items():
-        lines.append(
-            f"[[setting]]\nname = {_toml(name)}\nvalue = {_toml(setting.value)}\n"
-            f"instead_of = {_toml(setting.instead_of)}\n"
-        )
-    for change in state.shares.values():
-        lines.append(f"[[share]]\nname = {_toml(change.name)}")
-        for key, value in (("value", change.value), ("instead_of", change.instead_of)):
-            if value is not None:
-                lines.append(f"{key} = {_toml(_without_defaults(value))}")
-        lines.append("")
+    lines += [_dump_setting(name, setting) for name, setting in state.settings.items()]
+    lines += map(_dump_share, state.shares.values())
     return "\n".join(lines).encode()
+
+
+def _dump_setting(name: str, setting: Setting) -> str:
+    value, instead_of = _toml(setting.value), _toml(setting.instead_of)
+    return f"[[setting]]\nname = {_toml(name)}\nvalue = {value}\ninstead_of = {instead_of}\n"
+
+
+def _dump_share(change: ShareChange) -> str:
+    lines = [f"[[share]]\nname = {_toml(change.name)}"]
+    for key, value in (("value", change.value), ("instead_of", change.instead_of)):
+        if value is not None:
+            lines.append(f"{key} = {_toml(_without_defaults(value))}")
+    return "\n".join([*lines, ""])
 
 
 def _without_defaults(share: ShareConfiguration) -> dict[str, Any]:
