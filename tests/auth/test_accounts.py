@@ -119,13 +119,24 @@ def test_characters_no_name_has(bad: str) -> None:
     assert message.isprintable()
 
 
-@pytest.mark.parametrize("bad", ["", " ", "...", ". .", " ann", "ann ", "\u00a0ann", "x" * 257])
+@pytest.mark.parametrize("bad", ["", " ", "...", ". .", " ann", "ann ", "\u00a0ann", "x" * 257, "\U0001f600" * 129])
 def test_no_names(bad: str) -> None:
     refused(2202, lambda: check_name(bad))
 
 
 @pytest.mark.parametrize(
-    "good", ["a", "x" * 256, "Ann Other", "ann.other", "#1", "user", "\u0646\u0627\u0645\u200c\u06a9", "$ann%"]
+    "good",
+    [
+        "a",
+        "x" * 256,
+        "\U0001f600" * 128,
+        "Ann Other",
+        "ann.other",
+        "#1",
+        "user",
+        "\u0646\u0627\u0645\u200c\u06a9",
+        "$ann%",
+    ],
 )
 def test_names(good: str) -> None:
     assert check_name(good) == good

@@ -129,3 +129,23 @@ def test_no_password_given_is_no_password(at_home: Command) -> None:
     result = at_home(["user", "ann", "*", "/add"], "")
     assert result.status == 2
     assert "NET HELPMSG 3757" in result.err
+
+
+@pytest.mark.parametrize("words", ["user ann /delete", "user ann /active:no", "localgroup Administrators ann /delete"])
+def test_the_last_administrator(at_home: Command, words: str) -> None:
+    at_home("user ann secret /add")
+    at_home("user bob secret /add")
+    at_home("localgroup Administrators ann bob /add")
+    at_home("user bob /active:no")  # who may not log on is none
+    result = at_home(words)
+    assert result.status == 0
+    assert "administration account being disabled, deleted or unable to logon" in result.err
+    assert "lanman localgroup Administrators NAME /add" in result.err
+    assert at_home("user bob /active:no").err == ""  # it is said once
+
+
+def test_an_administrator_who_is_not_the_last(at_home: Command) -> None:
+    for name in ("ann", "bob"):
+        at_home(f"user {name} secret /add")
+        at_home(f"localgroup Administrators {name} /add")
+    assert at_home("user ann /delete").err == ""

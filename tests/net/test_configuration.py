@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from lanman.net.configuration import (
     Limits,
     NullSessions,
     ShareConfiguration,
+    listen_address,
     number_of_sessions,
     parse_configuration,
     read_configuration,
+    share_name_problem,
     with_options,
 )
 
@@ -174,3 +177,52 @@ def test_limits_of_sessions_by_number_and_by_name(text: str, number: int) -> Non
 @pytest.mark.parametrize("text", ["-5", "abc", "", "1.5", "99999999999", "²"])
 def test_what_is_no_limit_of_sessions(text: str) -> None:
     assert number_of_sessions(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1", ("127.0.0.1", None)),
+        ("127.0.0.1:4450", ("127.0.0.1", 4450)),
+        ("::", ("::", None)),
+        ("::1", ("::1", None)),
+        ("[::1]", ("::1", None)),
+        ("[::1]:4450", ("::1", 4450)),
+        ("[::1]:0", ("::1", 0)),
+        (r"\\127.0.0.1", ("127.0.0.1", None)),
+        ("//[::1]:4450", ("::1", 4450)),
+        ("fe80::1%eth0", ("fe80::1%eth0", None)),
+        ("[fe80::1%eth0]:4450", ("fe80::1%eth0", 4450)),
+    ],
+)
+def test_addresses_to_listen_on(text: str, address: tuple[str, int | None]) -> None:
+    """As `-S` takes them."""
+    assert listen_address(text) == address
+    assert parse_configuration(f"[server]\nlisten = ['{text}']").listen == (text,)
+    assert with_options(Configuration(), listen=(text,)).listen == (text,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "localhost", "localhost:445", "*", "0", "127.1", "1.2.3.4.5", "[::1", "::1]", "[::1]4450", "1.2.3.4:", "[]:1",
+     "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:x", "[127.0.0.1]:1", "1.2.3.4 ", "1.2.3.4\n", "10.0.0.0/8"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_anything_is_bound(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="listen"):
+        with_options(Configuration(), listen=(text,))
+    with pytest.raises(ConfigurationError, match=r"line 2: \[server\] listen"):
+        parse_configuration(f"[server]\nlisten = [{json.dumps(text)}]")
+
+
+@pytest.mark.parametrize(
+    "name", [".", "..", "...", " ", ". .", " a", "a ", "pipe", "MailSlot", "", "a" * 81, "\U0001f600" * 41]
+)
+def test_names_that_no_share_may_have(name: str) -> None:
+    assert share_name_problem(name)
+    with pytest.raises(ConfigurationError):
+        parse_configuration(f'[shares.{json.dumps(name)}]\npath = "/srv"')
+
+
+@pytest.mark.parametrize("name", [".git", "a.b", "..x", "a b", "IPC", "\U0001f600" * 40])
+def test_names_that_a_share_may_have(name: str) -> None:
+    assert share_name_problem(name) == ""

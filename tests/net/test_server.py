@@ -70,10 +70,18 @@ async def test_a_port_in_use_is_named(server: SmbServer, tmp_path: Path) -> None
         pass
 
 
-@pytest.mark.parametrize("address", ["not an address", "127.0.0.1.2", "[::1]"])
+@pytest.mark.parametrize("address", ["not an address", "127.0.0.1.2", "localhost", "::1:", "[127.0.0.1]"])
 async def test_an_address_that_is_none(address: str, tmp_path: Path) -> None:
     with pytest.raises(LanmanError, match="not an IPv4 or IPv6 address"):
         await SmbServer(replace(LOOPBACK, listen=(address,)), Home(tmp_path)).start()
+
+
+async def test_an_address_with_a_port_of_its_own(tmp_path: Path) -> None:
+    async with SmbServer(replace(LOOPBACK, listen=("127.0.0.1:0", "127.0.0.2")), Home(tmp_path)) as server:
+        assert server.addresses == [("127.0.0.1", server.port), ("127.0.0.2", server.port)]
+        configuration = replace(LOOPBACK, listen=("127.0.0.3", f"127.0.0.2:{server.port}"))
+        with pytest.raises(LanmanError, match=f"port {server.port} of 127.0.0.2: another program"):
+            await SmbServer(configuration, Home(tmp_path / "other")).start()
 
 
 async def test_an_address_of_another_machine(tmp_path: Path) -> None:

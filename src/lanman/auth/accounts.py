@@ -94,8 +94,9 @@ def check_name(name: str) -> str:
         wrong = "it is empty"
     elif name != name.strip():
         wrong = "it begins or ends with a space"
-    elif len(name) > MAX_NAME:
-        wrong = f"it has {len(name)} characters, and {MAX_NAME} are allowed"
+    elif (units := len(name.encode("utf-16-le", "surrogatepass")) // 2) > MAX_NAME:
+        # UNLEN counts what is on the wire: a character beyond U+FFFF is two.
+        wrong = f"it has {units} characters, and {MAX_NAME} are allowed"
     elif bad := next((c for c in name if c in _FORBIDDEN), None):
         wrong = f"it has a {bad}"
     elif not _is_clean(name):

@@ -18,6 +18,7 @@ import dataclasses
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -187,6 +188,33 @@ def _folders(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def listen_address(text: str) -> tuple[str, int | None]:
+    r"""An address to listen on and its own port, if it names one: `ADDRESS`, `ADDRESS:PORT`, `[::1]:PORT` and
+    `\\ADDRESS`, as `-S` takes them. Names are none: they may mean another at the next start. Raises ValueError."""
+    import ipaddress
+
+    bare = re.sub(r"\A(\\{1,2}|//)", "", text)
+    match = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?|([^:]*):([0-9]{1,5})|(.*)", bare, re.DOTALL)
+    assert match is not None
+    bracketed, port, host, port_of_host, alone = match.groups()
+    port = port or port_of_host
+    address = bracketed if bracketed is not None else host if host is not None else alone
+    version = 0
+    with suppress(ValueError):
+        version = int(ipaddress.ip_address(address).version)
+    if not version or (bracketed is not None and version == 4):
+        raise ValueError(f"{text}: is not an IPv4 or IPv6 address to listen on, nor one with a port: [::1]:4450")
+    if port is not None and int(port) > 65535:
+        raise ValueError(f"{text}: a port is a number from 0 to 65535")
+    return address, None if port is None else int(port)
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    for text in _list(value):
+        listen_address(text)
+    return tuple(value)
+
+
 # MS-SRVS 3.1.4.7: a remark is at most 48 characters; the Server's own comment is held to the same.
 def _comment(value: Any) -> str:
     text = _text(value)
@@ -215,7 +243,7 @@ def _sessions(value: Any) -> int:
 _COUNT: Final = _number(1, 0x7FFFFFFF)
 
 _SERVER: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "listen": _list,
+    "listen": _addresses,
     "port": _number(0, 65535),
     "name": _text,
     "comment": _comment,
@@ -253,6 +281,7 @@ LIMITS: Final = frozenset({"opens_per_session", "tree_connects_per_session", "se
 SETTABLE: Final = frozenset({"comment", "hidden", "autodisconnect", "max_sessions"}) | LIMITS
 
 MAX_SHARE_NAME: Final = 80
+RESERVED_SHARE_NAMES: Final = frozenset(map(fold, ("pipe", "mailslot")))  # MS-SRVS 3.1.4.7
 
 # Far more than the configuration of a hundred thousand shares takes, in bytes.
 MAX_SIZE: Final = 64 * 1024 * 1024
@@ -318,10 +347,19 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
     )
 
 
+def _units(name: str) -> int:
+    """How long a name is on the wire, in UTF-16 code units."""
+    return len(name.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def share_name_problem(name: str) -> str:
     """Why a share cannot be called so; "" if it can."""
     # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
-    if not 1 <= len(name) <= MAX_SHARE_NAME or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
+    if not name.strip(". ") or name != name.strip():
+        return "is not a share name (clients take dots and spaces for a place in a path, or fold them away)"
+    if fold(name) in RESERVED_SHARE_NAMES:
+        return "is not a share name (it would stand in the way of pipes and mailslots)"
+    if not 1 <= _units(name) <= MAX_SHARE_NAME or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
         return f'is not a share name (1 to {MAX_SHARE_NAME} characters, none of "\\/[]:|<>+=;,*?)'
     return ""
 

@@ -31,7 +31,13 @@ from lanman.names import fold
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
 from lanman.net.audit import quoted
-from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, read_configuration
+from lanman.net.configuration import (
+    Configuration,
+    ConfigurationError,
+    ShareConfiguration,
+    listen_address,
+    read_configuration,
+)
 from lanman.net.control import ControlServer
 from lanman.net.descriptors import Descriptors, fit
 from lanman.net.disk import Disk
@@ -340,14 +346,16 @@ class SmbServer:
     # --- sockets ---
 
     def _bind(self) -> list[socket.socket]:
-        """A bound socket for every address. All have one port; 0 becomes whatever the first one is given."""
+        """A bound socket for every address. Those without one of their own have one port; 0 becomes whatever the first
+        one is given."""
         listeners: list[socket.socket] = []
         port = self.configuration.port
         skipped: LanmanError | None = None
         try:
             for host in self.configuration.listen:
                 try:
-                    listener = _bind_one(host, port)
+                    host, own_port = _listen_address(host)
+                    listener = _bind_one(host, port if own_port is None else own_port)
                 except LanmanError as error:
                     # A machine without IPv6 is no reason not to serve IPv4.
                     if host != "::" or error.code != codes.ERROR_NOT_SUPPORTED:
@@ -355,8 +363,9 @@ class SmbServer:
                     skipped = error
                     continue
                 listeners.append(listener)
-                port = listener.getsockname()[1]
-                self.addresses.append((host, port))
+                bound = listener.getsockname()[1]
+                port = port or bound
+                self.addresses.append((host, bound))
             if not listeners:
                 raise skipped or ConfigurationError("there is no address to listen on")
         except BaseException:
@@ -364,7 +373,7 @@ class SmbServer:
                 listener.close()
             self.addresses.clear()
             raise
-        self.port = port
+        self.port = self.addresses[0][1]
         return listeners
 
     def _core(self, security_blob: bytes) -> ServerConnection:
@@ -633,6 +642,13 @@ def peer_address(peer: Any) -> str:
     """The address of a peer as text: no zone, and IPv4 as such even if it came in through an IPv6 socket."""
     host = str(peer[0]).partition("%")[0] if peer else "0.0.0.0"
     return host.removeprefix("::ffff:") if "." in host else host
+
+
+def _listen_address(text: str) -> tuple[str, int | None]:
+    try:
+        return listen_address(text)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _bind_one(host: str, port: int) -> socket.socket:

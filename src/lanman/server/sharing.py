@@ -120,11 +120,11 @@ def _find(service: ServerService, name: str) -> Share:
 def _new_share(info: ShareInfo) -> Share:
     """What NetrShareAdd describes, as far as it can be judged without a disk; the path is still to be found."""
     name = info.netname or ""
-    if not 1 <= len(name) <= _MAX_NAME:
+    if not 1 <= len(name.encode("utf-16-le", "surrogatepass")) // 2 <= _MAX_NAME:
         raise BadMember(codes.ERROR_INVALID_PARAMETER, NETNAME_PARM)
     if fold(name) in _RESERVED:
         raise BadMember(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
-    if not is_valid(name, SHARE) or not name.isprintable() or name != name.strip():
+    if not is_valid(name, SHARE) or not name.isprintable() or name != name.strip() or not name.strip(". "):
         raise BadMember(codes.ERROR_INVALID_NAME, NETNAME_PARM)
     kind = (info.type or 0) & ~_CLUSTER_BITS
     if kind & ~STYPE_TEMPORARY != STYPE_DISKTREE:

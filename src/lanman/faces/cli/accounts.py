@@ -6,7 +6,8 @@ The accounts are a file that a running Server reads again before the next log-on
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -119,10 +120,33 @@ def change_user(
         disabled = None if active is None else not active
         accounts.change(name, full_name=fullname, comment=comment, disabled=disabled)
 
-    with naming(name):
-        account_file(call, to_change=True).update(change)
+    with naming(name), keeping_an_administrator(call) as update:
+        update(change)
     if add and password is None:
         output.warn(f"{name} cannot log on before it has a password: lanman user {name} *")
+
+
+@contextmanager
+def keeping_an_administrator(call: Call) -> Iterator[Callable[[Callable[[Any], None]], None]]:
+    """Changes accounts, and warns when nobody is left who may manage the Server over the network."""
+    was = is_now = False
+
+    def watched(change: Callable[[Any], None], accounts: Any) -> None:
+        nonlocal was, is_now
+        was = has_administrator(accounts)
+        change(accounts)
+        is_now = has_administrator(accounts)
+
+    file = account_file(call, to_change=True)
+    yield lambda change: file.update(lambda accounts: watched(change, accounts))
+    if was and not is_now:
+        output.warn(codes.win32_text(codes.ERROR_LAST_ADMIN))
+        output.warn("Nobody can manage this Server over the network now: lanman localgroup Administrators NAME /add")
+
+
+def has_administrator(accounts: Any) -> bool:
+    """Whether anybody who may log on is in Administrators."""
+    return any(account.nt_hash and not account.disabled for account in accounts.members("Administrators"))
 
 
 class naming:
@@ -262,7 +286,8 @@ def change_group(call: Call, group: str, names: Sequence[str], *, add: bool, com
             with naming(name):
                 (accounts.add_member if add else accounts.remove_member)(group, name)
 
-    account_file(call, to_change=True).update(change)
+    with keeping_an_administrator(call) as update:
+        update(change)
 
 
 def list_groups(call: Call) -> None:

@@ -58,7 +58,10 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of `serve`, which `start server` hands on."""
     for option in (
         click.option(
-            "--listen", metavar="ADDR", multiple=True, help="an address to listen on, repeatable; without it, all"
+            "--listen",
+            metavar="ADDR",
+            multiple=True,
+            help="an address to listen on, as ADDRESS, ADDRESS:PORT or [::1]:PORT; repeatable; without it, all",
         ),
         click.option(
             "--config", "config_file", metavar="FILE", help="the configuration; without it, server.toml in the home"

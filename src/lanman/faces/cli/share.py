@@ -112,6 +112,10 @@ def share(
 
 
 def add_share(call: Call, name: str, folder: str, remark: str, max_users: int) -> None:
+    if name and not name.strip(". "):
+        raise DialectError(
+            3953, hint="Dots and spaces alone are no share's name: clients take them for a place in a path."
+        )
     if not 1 <= len(name) <= MAX_NAME or _NOT_IN_A_NAME & set(name) or not name.isprintable():
         characters = "".join(sorted(_NOT_IN_A_NAME))
         raise DialectError(3953, hint=f"A share's name has 1 to {MAX_NAME} characters, none of them in {characters}")
