@@ -32,7 +32,7 @@ def completed(line: str) -> list[str]:
         ("se", ["serve", "session"]),
         ("SE", ["serve", "session"]),
         ("-S fs1 sess", ["session"]),
-        ("session /", ["/DELETE", "/LIST", "/YES", "/Y", "/NO", "/N"]),
+        ("session /", ["/DELETE", "/LIST", "/WITH-OTHERS", "/WITHOTHERS", "/YES", "/Y", "/NO", "/N"]),
         ("session /d", ["/delete"]),
         ("session /D", ["/DELETE"]),
         ("sess /l", ["/list"]),
