@@ -541,3 +541,18 @@ def test_guests_reach_only_shares_that_name_them(
     assert (share.may_read(stranger), share.may_write(stranger)) == (may_read, may_write)
     ann = service.register_session(2, 2, "PC2", "ann", now=0, groups=frozenset({"Users"}))
     assert (share.may_read(ann), share.may_write(ann)) == (not lists, not lists), "it says nothing of others"
+
+
+def test_a_user_who_is_named_exactly_is_meant_alone(service: ServerService) -> None:
+    for number, name in enumerate(("\u1f80", "\u1f88", "strasse", "stra\u00dfe", "Ann"), 1):
+        service.register_session(number, number, "PC1", name, now=0)
+
+    def meant(client: str | None, user: str) -> list[str]:
+        return [session.user_name for session in service.select_sessions(client, user)]
+
+    for client in (None, "pc1"):
+        assert meant(client, "\u1f80") == ["\u1f80"]
+        assert meant(client, "strasse") == meant(client, "STRASSE") == ["strasse"]
+        assert meant(client, "STRA\u00dfE") == ["stra\u00dfe"]
+        assert meant(client, "ANN") == ["Ann"]
+        assert meant(client, "") == ["\u1f80", "\u1f88", "strasse", "stra\u00dfe", "Ann"]

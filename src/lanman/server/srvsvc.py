@@ -155,7 +155,8 @@ class ServerServiceEndpoint:
         if client and not client.startswith("\\\\"):
             raise Refused(codes.NERR_InvalidComputer)
         _require_level(request.level, SESSION_LEVELS)
-        if (client or user) and not self._service.select_sessions(client, user):
+        meant = set(self._service.select_sessions(client, user))
+        if (client or user) and not meant:
             # Either code is right; 2312 says that nobody at all is connected from there.
             known = not client or self._service.select_sessions(client)
             raise Refused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
@@ -163,7 +164,7 @@ class ServerServiceEndpoint:
             request,
             rpc.SESSION_INFO,
             self._service.sessions(),
-            lambda session: describe.session_info(session, now) if matches(session, client, user) else None,
+            lambda session: describe.session_info(session, now) if session in meant else None,
         )
         return rpc.NetrSessionEnumResponse(
             request.level, found.entries, found.total, _handle(request, found), found.status

@@ -482,24 +482,29 @@ class ServerService:
         return len(self._by_connection)
 
     def select_sessions(self, client: str | None = None, user: str | None = None) -> list[Session]:
-        """Sessions of this client and this user; None or "" means any (MS-SRVS 3.1.4.5).
+        """Sessions of this client and this user; None or "" means any (MS-SRVS 3.1.4.5). A user who is named exactly is
+        meant alone, without others whose names differ in case.
 
         Where both are named, the time depends on how many are meant, and not on how many there are.
         """
         if client and user:
-            return list(self._by_names.get((fold_client(client), fold(user)), {}).values())
-        return [session for session in self._sessions.values() if matches(session, client, user)]
+            found = list(self._by_names.get((fold_client(client), fold(user)), {}).values())
+        else:
+            found = [session for session in self._sessions.values() if matches(session, client, user)]
+        return [session for session in found if session.user_name == user] or found
 
     def select_opens(
         self, *, path: str | None = None, client: str | None = None, user: str | None = None
     ) -> list[Open]:
-        """Opens at or under a path (whole components), of this client and this user; None or "" means any."""
+        """Opens at or under a path (whole components), of this client and this user; None or "" means any. A user
+        who is named exactly is meant alone."""
         wanted = _components(path or "")
-        return [
+        found = [
             opened
             for opened in self._opens.values()
             if matches(opened.session, client, user) and _components(opened.path)[: len(wanted)] == wanted
         ]
+        return [opened for opened in found if opened.session.user_name == user] or found
 
     # --- time ---
 
