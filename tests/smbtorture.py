@@ -28,6 +28,11 @@ SUITES = (
     "getinfo",
     "sharemode",
     "session",
+    "notify",
+    "timestamps",
+    "oplock",
+    "setinfo",
+    "ioctl",
 )
 EXPECTED = Path(__file__).parent / "peers" / "smbtorture.txt"
 
@@ -68,9 +73,11 @@ def run_suite(suite: str, host: str, port: int, login: str, share: str, *, timeo
 def parse(suite: str, text: str) -> Outcome:
     """What smbtorture has printed."""
     outcome = Outcome()
-    begun = re.findall(r"^test: (\S+)", text, re.MULTILINE)
+    begun = re.findall(r"^test: (.+)$", text, re.MULTILINE)
     ended = set()
-    for kind, name, why in re.findall(r"^(success|skip|failure|error): (\S+)(?: \[\n(.*?)\n\])?$", text, re.M | re.S):
+    for kind, name, why in re.findall(
+        r"^(success|skip|failure|error): ([^\[\n]+?)(?: \[\n(.*?)\n\])?$", text, re.M | re.S
+    ):
         case = f"smb2.{suite}.{name}"
         ended.add(name)
         if kind == "success":

@@ -631,3 +631,23 @@ def test_who_reads_attributes_alone_may_cache_and_then_nobody_is_alone(world: Di
     assert response.oplock_level == SMB2_OPLOCK_LEVEL_II
     bob.want(WriteRequest(b"x", file_id=bytes(response.file_id)))
     assert ann.breaks == bob.breaks == [SMB2_OPLOCK_LEVEL_NONE]
+
+
+def test_a_chunk_that_the_source_does_not_have_is_not_counted(world: DiskWorld) -> None:
+    """smb2.ioctl.copy_chunk_src_exceed_multi."""
+    ann = world.user()
+    source, target = ann.make("a", b"0123456789"), ann.make("b")
+    key = bytes(ann.want(IoctlRequest(FSCTL_SRV_REQUEST_RESUME_KEY, source, max_output_response=32)).output)
+    chunks = struct.pack("<24sI4x", key[:24], 2) + struct.pack("<QQI4xQQI4x", 0, 0, 6, 6, 6, 6)
+    answer = ann.ask(IoctlRequest(FSCTL_SRV_COPYCHUNK_WRITE, target, chunks, max_output_response=12))
+    assert answer.status == codes.STATUS_INVALID_VIEW_SIZE
+    assert struct.unpack("<III", answer.message.output) == (1, 0, 6)  # type: ignore[union-attr]
+
+
+def test_nothing_is_compressed(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a")
+    assert bytes(ann.want(IoctlRequest(0x9003C, file_id, max_output_response=2)).output) == bytes(2)
+    ann.want(IoctlRequest(0x9C040, file_id, bytes(2), max_output_response=2))
+    answer = ann.ask(IoctlRequest(0x9C040, file_id, struct.pack("<H", 1), max_output_response=2))
+    assert answer.status == codes.STATUS_NOT_SUPPORTED

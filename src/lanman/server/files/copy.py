@@ -97,10 +97,10 @@ class Copy:
             return self._answer(codes.STATUS_INVALID_PARAMETER)
 
         def then(copied: int, now: float) -> Outcome:
-            self._total += copied
             if copied < length:
-                # 3.3.5.15.6: the source ends before the chunk does.
+                # 3.3.5.15.6: the source ends before the chunk does; what of it was copied is not counted.
                 return self._answer(codes.STATUS_INVALID_VIEW_SIZE)
+            self._total += copied
             self._written += 1
             return self._next()
 

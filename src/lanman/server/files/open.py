@@ -98,6 +98,8 @@ _LARGEST: Final = (1 << 63) - 1
 _LARGEST_FILE: Final = 0xFFFFFFF0000
 
 FSCTL_CREATE_OR_GET_OBJECT_ID: Final = 0x000900C0
+FSCTL_GET_COMPRESSION: Final = 0x0009003C
+FSCTL_SET_COMPRESSION: Final = 0x0009C040
 
 # The create options that FileModeInformation tells of (MS-FSCC 2.4.26).
 _MODE: Final = FILE_WRITE_THROUGH | FILE_SEQUENTIAL_ONLY | FILE_NO_INTERMEDIATE_BUFFERING | 0x30
@@ -553,6 +555,16 @@ class DiskOpen(WireOpen):
             if message.max_output_response < 32:
                 return Reply(codes.STATUS_INVALID_PARAMETER)
             return Reply(message=ioctl_response(message, resume_key(self)))
+        if message.ctl_code == FSCTL_GET_COMPRESSION:
+            # MS-FSCC 2.3.9: nothing is compressed, and clients that copy files ask all the same.
+            if message.max_output_response < 2:
+                return Reply(codes.STATUS_INVALID_PARAMETER)
+            return Reply(message=ioctl_response(message, bytes(2)))
+        if message.ctl_code == FSCTL_SET_COMPRESSION:
+            # MS-FSCC 2.3.67: to compress nothing is what is done anyway.
+            if bytes(message.input) != bytes(2):
+                return Reply(codes.STATUS_NOT_SUPPORTED)
+            return Reply(message=ioctl_response(message, b""))
         if message.ctl_code == FSCTL_CREATE_OR_GET_OBJECT_ID:
             return self._object_id(message)
         if message.ctl_code in (FSCTL_SRV_COPYCHUNK, FSCTL_SRV_COPYCHUNK_WRITE):
