@@ -553,3 +553,28 @@ def test_sizes_are_set(world: DiskWorld) -> None:
     reader = ann.open("a", access=READ)
     assert ann.set(reader, END_OF_FILE, struct.pack("<Q", 0)) == "STATUS_ACCESS_DENIED"
     assert ann.ask(ReadRequest(length=1, offset=1 << 63, file_id=file_id)).status == codes.STATUS_INVALID_PARAMETER
+
+
+def test_room_that_is_asked_for_is_told_and_not_taken(world: DiskWorld) -> None:
+    """One request could take all that is left on the disk, by a file that looks empty."""
+    ann = world.user()
+    asked = CreateContext(b"AlSi", struct.pack("<Q", 1 << 20))
+    request = ann.create("a", disposition=FILE_CREATE)
+    request.contexts = [asked]
+    created = ann.want(request)
+    assert created.allocation_size == 1 << 20
+    file_id = bytes(created.file_id)
+    path = world.folder / "a"
+    assert path.stat().st_blocks == 0
+
+    def allocation() -> int:
+        answer = ann.want(QueryInfoRequest(1, 5, output_buffer_length=24, file_id=file_id))
+        return int.from_bytes(bytes(answer.output)[:8], "little")
+
+    assert allocation() == 1 << 20
+    assert ann.set(file_id, 19, struct.pack("<Q", 2 << 20)) == "STATUS_SUCCESS"
+    assert allocation() == 2 << 20
+    assert path.stat().st_blocks == 0
+    assert ann.set(file_id, 19, struct.pack("<Q", 1 << 60)) == "STATUS_DISK_FULL"
+    assert ann.set(file_id, END_OF_FILE, struct.pack("<Q", 10)) == "STATUS_SUCCESS"
+    assert allocation() < 1 << 20

@@ -149,7 +149,7 @@ def test_room_that_the_disk_has_not_is_refused(world: DiskWorld, monkeypatch: py
     def full(descriptor: int, size: int) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr("lanman.net.disk.files.set_aside", full)
+    monkeypatch.setattr("lanman.net.disk.files.check_room", full)
     ann = world.user()
     request = ann.create("copy", disposition=FILE_CREATE)
     request.contexts = [CreateContext(b"AlSi", struct.pack("<Q", 1 << 40))]

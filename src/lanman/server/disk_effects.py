@@ -277,7 +277,7 @@ class QueryFile(Effect[FileStat]):
 @dataclass(frozen=True, slots=True)
 class SetFile(Effect[FileStat]):
     """Change what is not None. `attributes` replace all settable ones. Times are FILETIMEs; a change time cannot be
-    set on POSIX disks. `allocation` below the size cuts the file; above it, room is set aside where the disk can.
+    set on POSIX disks. `allocation` below the size cuts the file; above it, there must be room, and none is taken.
     `keeps_write_time` and `keeps_access_time` say whether from now on these times stay as they are whatever is done by
     this handle; what others do changes them all the same (MS-FSA 2.1.4.17, UserSetModificationTime)."""
 

@@ -36,11 +36,11 @@ from lanman.net.disk.system import (
     Facts,
     Refused,
     can_reopen,
+    check_room,
     facts,
     is_shareable,
     reachable,
     rename_to_nothing,
-    set_aside,
 )
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
@@ -336,7 +336,7 @@ class Files:
             if effect.attributes:
                 attributes.set_created_attributes(descriptor, found.there, name, effect.attributes)
             if effect.allocation and effect.kind is not Kind.DIRECTORY:
-                set_aside(descriptor, effect.allocation)
+                check_room(descriptor, effect.allocation)
             found.take_descriptor()
             return self._register(folder, found, descriptor, access, effect, created=True)
         except OSError:
@@ -382,7 +382,7 @@ class Files:
             _insist_on_contents(handle)
             _truncate(handle, 0)
             if effect.allocation:
-                _set_aside(handle, effect.allocation)
+                check_room(handle.descriptor, effect.allocation)
             now = facts(handle.descriptor)
             attributes.set_created_attributes(handle.descriptor, now, handle.name, effect.attributes)
             return self._stat(handle.descriptor, handle.name)
@@ -773,14 +773,6 @@ def _truncate(handle: Handle, size: int) -> None:
         os.truncate(reachable(handle.descriptor), size)
 
 
-def _set_aside(handle: Handle, size: int) -> None:
-    if handle.access & Access.WRITE:
-        set_aside(handle.descriptor, size)
-    elif can_reopen():
-        with closing(os.open(f"/proc/self/fd/{handle.descriptor}", os.O_WRONLY | OPENING)) as writable:
-            set_aside(writable, size)
-
-
 # Whoever keeps a file's times changes them for a moment; two handles of one file do so in turn.
 _KEEPING: Final = tuple(threading.Lock() for _ in range(64))
 
@@ -822,7 +814,7 @@ def _resize(handle: Handle, now: Facts, effect: effects.SetFile) -> None:
         if effect.allocation < now.size:
             _truncate(handle, effect.allocation)
         elif effect.allocation > now.blocks * 512:
-            _set_aside(handle, effect.allocation)
+            check_room(handle.descriptor, effect.allocation)
     if effect.end_of_file is not None:
         _truncate(handle, effect.end_of_file)
 

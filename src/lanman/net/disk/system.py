@@ -92,7 +92,6 @@ _SYS_OPENAT2: Final = 437  # the same on every architecture but alpha
 _RESOLVE_NO_MAGICLINKS: Final = 0x02
 _RESOLVE_BENEATH: Final = 0x08
 _RENAME_NOREPLACE: Final = 1
-_FALLOC_FL_KEEP_SIZE: Final = 1
 _EAGAIN_TRIES: Final = 32
 
 _OPEN_HOW: Final = struct.Struct("=QQQ")
@@ -115,7 +114,6 @@ _int, _bytes = ctypes.c_int, ctypes.c_char_p
 _syscall: Final = _function("syscall", ctypes.c_long, _int, _bytes, _bytes, ctypes.c_size_t)
 _statx: Final = _function("statx", _int, _bytes, _int, ctypes.c_uint, ctypes.c_char_p)
 _renameat2: Final = _function("renameat2", _int, _bytes, _int, _bytes, ctypes.c_uint)
-_fallocate: Final = _function("fallocate", _int, _int, ctypes.c_int64, ctypes.c_int64)
 _fstatfs: Final = _function("fstatfs", _int, ctypes.c_char_p)
 
 # `f_type` is the first member of struct statfs: a word, on s390 half of one.
@@ -302,18 +300,13 @@ def rename_to_nothing(source: int, name: bytes, target: int, new_name: bytes) ->
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
-def set_aside(descriptor: int, size: int) -> None:
-    """Keep room for a file of that size, where the file system can; its size stays. Raises OSError, ENOSPC say."""
-    if size >= 1 << 63:  # ctypes would cut it
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    if _fallocate is None:
-        return
-    if _fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, 0, size) != 0 and ctypes.get_errno() not in (
-        errno.ENOTSUP,
-        errno.ENOSYS,
-        errno.EINVAL,
-    ):
-        raise _error()
+def check_room(descriptor: int, size: int) -> None:
+    """Whether the file system could hold so much of a file as things stand. Nothing is reserved: one request could take
+    all that is left. Raises OSError with ENOSPC."""
+    volume = os.fstatvfs(descriptor)
+    has = os.fstat(descriptor).st_blocks * 512
+    if volume.f_blocks and size > has + volume.f_bavail * (volume.f_frsize or volume.f_bsize):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def is_shareable(mode: int) -> bool:

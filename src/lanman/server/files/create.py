@@ -274,6 +274,9 @@ class Creating:
 
     def _done(self, stat: FileStat, now: float) -> Outcome:
         wire_open, message = self.wire_open, self.message
+        if self.opened.created or self.overwrites:
+            self.state.allocation = self.allocation
+        stat = self.state.with_allocation(stat)
         if self.delete_on_close:
             wire_open.delete_on_close = True
         oplock = 0 if stat.directory else self.state.grant(wire_open, message.requested_oplock_level)
@@ -291,7 +294,7 @@ class Creating:
                 last_access_time=stat.last_access_time,
                 last_write_time=stat.last_write_time,
                 change_time=stat.change_time,
-                allocation_size=0 if stat.directory else max(stat.allocation, self.allocation * self.opened.created),
+                allocation_size=0 if stat.directory else stat.allocation,
                 end_of_file=0 if stat.directory else stat.size,
                 file_attributes=stat.attributes,
                 file_id=wire_open.file_id,

@@ -362,6 +362,7 @@ class DiskOpen(WireOpen):
 
         def then(stat: FileStat, now: float) -> Outcome:
             going = self.link_going if self.by_link else self.state.delete_pending
+            stat = self.state.with_allocation(stat)
             subject = info.Subject(stat, wire_name(self.path), self.access, self.mode, self.position, going)
             return _bounded(kind.pack(subject), message.output_buffer_length)
 
@@ -449,6 +450,10 @@ class DiskOpen(WireOpen):
 
     def _set(self, effect: SetFile, what: int) -> Outcome:
         def then(stat: FileStat, now: float) -> Outcome:
+            if effect.allocation is not None:
+                self.state.allocation = effect.allocation
+            elif effect.end_of_file is not None and effect.end_of_file < self.state.allocation:
+                self.state.allocation = 0
             self._tell_changed(what, now)
             return Reply(message=SetInfoResponse())
 

@@ -7,11 +7,11 @@ something of it is open, or its name is about to go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
-from lanman.server.disk_effects import Path, fold_name
+from lanman.server.disk_effects import FileStat, Path, fold_name
 from lanman.server.effects import Outcome
 from lanman.server.files.access import READING, WRITING, is_stat_only
 from lanman.server.files.locks import Locks
@@ -93,6 +93,8 @@ class FileState:
         self.opens: dict[DiskOpen, None] = {}
         self.delete_pending = False
         self.removing = 0  # closes under way that take the name away
+        # Room that was asked for and not taken (MS-FSCC 2.4.4): told to clients as long as the file is open.
+        self.allocation = 0
         self.locks = Locks()
         self.waiting_locks: dict[WaitingLock, None] = {}
         self._modes = _Modes()
@@ -218,6 +220,12 @@ class FileState:
             self.files.forget(self)
 
     # --- contents ---
+
+    def with_allocation(self, stat: FileStat) -> FileStat:
+        """What is known of the file, with the room that was asked for. The disk gives it when it is written to."""
+        if stat.directory or stat.allocation >= self.allocation:
+            return stat
+        return replace(stat, allocation=self.allocation)
 
     def changed(self, now: float) -> None:
         """Its contents change, or are locked: what anybody has cached of it under level II is no longer right. That
