@@ -25,7 +25,7 @@ ID         Path                                    User name            # Locks
 -------------------------------------------------------------------------------
 1140850707 C:\data\projects\plan.xlsx              mira.holt            0
 1140850711 C:\data\...\quarters\budget-final.xlsx  jonas                2
-4294967295 \PIPE\srvsvc                            a-user-with-a-long-n 0
+4294967295 \PIPE\srvsvc                            a-user-with-a-lon... 0
 The command completed successfully.
 
 """

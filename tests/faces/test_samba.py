@@ -161,3 +161,31 @@ def test_the_server_itself(samba: Samba, lanman: Lanman) -> None:
     assert ignored.returncode == 2
     assert ignored.stdout == ""
     assert "System error 50" in ignored.stderr
+
+
+def test_a_samba_here_is_named_where_no_server_of_lanman_is(samba: Samba, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+    said = subprocess.run(
+        [sys.executable, "-m", "lanman", "session", "-p", str(samba.port), "--home", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith("The Server service is not started.\n")
+    assert f"Samba serves port {samba.port} of this machine" in said.stderr
+    assert f"lanman session -S localhost:{samba.port} -U USER" in said.stderr
+
+
+def test_a_file_by_its_share(samba: Samba, lanman: Lanman) -> None:
+    with samba.hold(samba.user) as client:
+        (samba.share / "a.txt").touch()
+        (samba.share / "a.txt").chmod(0o666)
+        client.command("open a.txt")
+        path = rf"\\{samba.host}\share\a.txt"
+        (found,) = json.loads(lanman("file", "--path", path, "--json").stdout)["files"]
+        assert found["path"].endswith("/a.txt") or found["path"].endswith("\\a.txt")
+        assert lanman("file", "--path", rf"\\{samba.host}\share\b.txt", "--json").stdout.count('"id"') == 0
+        elsewhere = lanman("file", "--path", r"\\192.0.2.1\share\a.txt", "/close", "/y")
+        assert elsewhere.returncode == 2
+        assert "--server 192.0.2.1" in elsewhere.stderr

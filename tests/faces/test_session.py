@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import os
+import struct
+import termios
 
 import pytest
 
 from fake_manager import Command
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
+from lanman.faces.cli import output
 from lanman.records import ConnectionInfo, SessionInfo
 
 NO_SUCH_SESSION = (
@@ -559,3 +564,69 @@ def test_who_has_come_to_a_client_during_the_question_goes_too(
     left = [(entry.client_name, entry.user_name) for entry in command.manager.entries]
     assert ("10.0.0.3", "else") in left
     assert "10.0.0.1" not in [client for client, _ in left]
+
+
+# --- names that are long
+
+
+LONG = r"\\a-workstation-with-a-long-name"
+
+
+def test_names_that_are_cut_are_marked(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command.manager.entries = [
+        SessionInfo(LONG, "first.middle.last-of-them", 1, 1, 1),
+        SessionInfo(r"\\[2001:db8:1:2:3:4:5:6]", "first.middle.last-of-all", 1, 1, 1, 0, "Windows 2002 Service Pack"),
+    ]
+    command.manager.tree_connects = [
+        ConnectionInfo(1, 0, 1, 1, 1, "first.middle.last-of-them", "a-share-with-a-long-name")
+    ]
+    # In a pipe the layout is NET's.
+    rows = command("session").out.splitlines()[5 - 1 : 6]
+    assert [row[:22] for row in rows] == [r"\\a-workstation-wit...", r"\\[2001:d...2:3:4:5:6]"]
+    assert all("..." in row[:22] and row[23:43] == "first.middle.last..." for row in rows)
+    assert rows[1][44:61] == "Windows 2002 Serv"
+    assert [row[62:] for row in rows] == ["    1 00:00:01"] * 2
+
+    monkeypatch.setattr(output, "terminal_columns", lambda: 132)
+    header, *_, first, second, _, _ = command("session").out.splitlines()[1:]
+    assert first.startswith(f"{LONG} first.middle.last-of-them ")
+    assert second.startswith(r"\\[2001:db8:1:2:3:4:5:6] ")
+    assert "Windows 2002 Service Pack" in second
+    for title, text in (("User name", "first.middle"), ("Idle time", "00:00:01")):
+        assert header.index(title) == first.index(text) == second.index(text)
+    assert "a-share-with-a-long-name" in command(["session", LONG]).out
+
+
+def test_a_cut_name_typed_back_leads_to_the_whole_one(command: Command) -> None:
+    command.manager.entries = [SessionInfo(LONG, "ann", 0)]
+    result = command(r"session \\a-workstation-wi...")
+    assert result.status == 2
+    assert "`lanman session /list` shows names whole" in result.err
+
+
+@pytest.mark.parametrize("words", ["session fs1", r"session \\fs1", "session fs1 /delete"])
+def test_who_names_a_server_is_told_how(command: Command, words: str) -> None:
+    command.manager.entries = [SessionInfo(r"\\pc7", "ann", 0)]
+    result = command(words)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(NO_SUCH_SESSION)
+    assert "a server is named by -S: lanman session -S fs1" in result.err
+    # With a server named, it was a client that was meant.
+    assert "named by -S" not in command(f"{words} -S fs2 -N").err
+    # And where such a client is known, it is the client.
+    assert command("session pc7").status == 0
+
+
+def test_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    try:
+        with open(slave, "w", closefd=False) as terminal:
+            monkeypatch.setattr("sys.stdout", terminal)
+            assert output.terminal_columns() is None
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+            assert output.terminal_columns() == 132
+        monkeypatch.setattr("sys.stdout", io.StringIO())
+        assert output.terminal_columns() is None
+    finally:
+        os.close(master)
+        os.close(slave)

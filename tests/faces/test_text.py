@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanman.faces.text import Column, block, duration, escape, fit, row, shorten_path, width
+from lanman.faces.text import (
+    Column,
+    block,
+    duration,
+    escape,
+    fit,
+    row,
+    shorten,
+    shorten_client,
+    shorten_path,
+    table,
+    width,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +118,66 @@ def test_a_shortened_path_fits_and_keeps_its_end(path: str, columns: int) -> Non
     assert ("..." in shown) == (shown != path)
     if "..." in shown and not shown.endswith("..."):
         assert path.endswith(shown.rpartition("\\...")[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("mira.holt", 9, "mira.holt"),
+        ("mira.holtz", 9, "mira.h..."),
+        ("日本語の名前です", 10, "日本語..."),
+        ("a\x1bb", 20, "a\\x1bb"),
+    ],
+)
+def test_a_name_that_is_cut_is_marked(text: str, columns: int, shown: str) -> None:
+    assert shorten(text, columns) == shown
+    assert width(shown) <= columns
+
+
+def test_addresses_that_begin_alike_stay_apart() -> None:
+    listed = [rf"\\[2001:db8:1234:5678:9abc:def0:1234:{host:04x}]" for host in range(300)]
+    shown = {shorten_client(client, 22) for client in listed}
+    assert len(shown) == 300
+    assert all(len(one) == 22 and "..." in one for one in shown)
+    assert shorten_client(r"\\[fe80::1]", 22) == r"\\[fe80::1]"
+    assert shorten_client(r"\\a-client-with-a-very-long-name", 22) == r"\\a-client-with-a-v..."
+
+
+LAYOUT = (Column(0, 6, fitted=shorten), Column(7, 6, fitted=shorten), Column(14, 3, right=True), Column(18, 4))
+HEADER = "Name   User     # Idle"
+ROWS = [["ann-marie", "x" * 30, "1", "0:01"], ["bob", "bob", "12345", "0:02"]]
+
+
+@pytest.mark.parametrize(
+    ("available", "lines"),
+    [
+        # No terminal, and one without room: the layout as it is.
+        (None, ["Name   User     # Idle", "ann... xxx...   1 0:01", "bob    bob    12345 0:02"]),
+        (22, ["Name   User     # Idle", "ann... xxx...   1 0:01", "bob    bob    12345 0:02"]),
+        (10, ["Name   User     # Idle", "ann... xxx...   1 0:01", "bob    bob    12345 0:02"]),
+        # Who needs the least comes first; the rest has what is left, and a mark.
+        (30, ["Name      User          # Idle", "ann-marie xxxxxxxx...   1 0:01", "bob       bob         12345 0:02"]),
+        (
+            99,
+            [
+                f"Name      User{' ' * 29}# Idle",
+                f"ann-marie {'x' * 30}   1 0:01",
+                f"bob       bob{' ' * 28}12345 0:02",
+            ],
+        ),
+    ],
+)
+def test_columns_widen_as_far_as_there_is_room(available: int | None, lines: list[str]) -> None:
+    _, header, _, ruler, *rows = table(HEADER, LAYOUT, ROWS, available)
+    assert [header, *rows] == lines
+    assert set(ruler) == {"-"}
+    assert len(ruler) == 79 + len(lines[0]) - len(HEADER)
+
+
+@pytest.mark.parametrize("available", [None, 79, 100, 300])
+@pytest.mark.parametrize("names", [["a"], ["a" * 12], ["a" * 13, "b"], ["é" * 40]])
+def test_what_has_a_line_of_its_own_is_shown_whole(available: int | None, names: list[str]) -> None:
+    columns = (Column(0, 12, own_line=True), Column(13, 31), Column(45, None))
+    header = "Share name   Resource                        Remark"
+    lines = list(table(header, columns, [[name, "C:", ""] for name in names], available))
+    assert all(any(line.split("C:")[0].strip() == name for line in lines) for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -140,6 +141,34 @@ async def test_a_socket_that_may_not_be_opened_is_denied(tmp_path: Path, monkeyp
     with pytest.raises(AccessDenied):
         async with lanman.open_manager(home=tmp_path):
             pass
+
+
+async def test_another_program_where_a_home_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PATIENCE", 0.01)
+    monkeypatch.setattr(local, "SAMBA_PIDS", ())
+
+    async def hint(port: int) -> str:
+        with pytest.raises(Win32Error) as raised:
+            async with lanman.open_manager(port=port, home=tmp_path):
+                pass
+        assert raised.value.code == 2114
+        return raised.value.hint or ""
+
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        said = await hint(port)
+        assert f"another program serves port {port} of this machine" in said
+        assert f"lanman session -S localhost:{port} -U USER" in said
+    assert (
+        await hint(port)
+        == f"start one with `lanman start server --home {tmp_path}`, or name another machine's with --server"
+    )
+    # smbd may listen elsewhere than on the loopback interface.
+    (tmp_path / "smbd.pid").write_text(f"{os.getpid()}\n")
+    monkeypatch.setattr(local, "SAMBA_PIDS", (tmp_path / "nothing", tmp_path / "smbd.pid"))
+    assert (await hint(port)).startswith("Samba runs on this machine, and not at 127.0.0.1")
+    (tmp_path / "smbd.pid").write_text("not a number")
+    assert (await hint(port)).startswith("start one with")
 
 
 async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -392,3 +392,55 @@ async def test_a_long_list(server: ScriptedWindows) -> None:
         # The question itself may be longer than a fragment.
         with pytest.raises(LanmanError):
             await manager.share("x" * 6000)
+
+
+async def test_a_time_that_the_server_does_not_know(server: ScriptedWindows) -> None:
+    server.windows.sessions[0].idle_time = 0xFFFFFFFF
+    server.windows.sessions[1].active_time = 0xFFFFFFFF
+    async with opened(server) as manager:
+        found = (await manager.sessions()).entries
+    assert (found[0].idle_time, found[0].active_time) == (None, 3700)
+    assert (found[1].idle_time, found[1].active_time) == (120, None)
+    # The greatest that is one.
+    server.windows.sessions[0].idle_time = 0xFFFFFFFE
+    async with opened(server) as manager:
+        assert (await manager.sessions()).entries[0].idle_time == 0xFFFFFFFE
+
+
+def _named(typed: str, server: ScriptedWindows) -> str:
+    """A path of WIN2019, as one of this server."""
+    name = server.windows.info.name or ""
+    return typed.replace("WIN2019", name).replace("win2019", name.lower())
+
+
+@pytest.mark.parametrize(
+    ("typed", "paths"),
+    [
+        (r"\\WIN2019\data\plan.xlsx", [r"C:\data\plan.xlsx"]),
+        (r"\\win2019\DATA\PLAN.XLSX", [r"C:\data\plan.xlsx"]),
+        ("//127.0.0.1/data/2019/budget.xlsx", [r"C:\data\2019\budget.xlsx"]),
+        (r"\\localhost\data\*.xlsx", [r"C:\data\plan.xlsx", r"C:\data\2019\budget.xlsx"]),
+        (r"\\127.0.0.1\C$\data\plan.xlsx", [r"C:\data\plan.xlsx"]),
+        (r"\\WIN2019\data", ["C:\\data\\"]),
+        (r"\\WIN2019\IPC$\srvsvc", [r"\srvsvc"]),
+        (r"\\WIN2019\data\nothing", []),
+    ],
+)
+async def test_a_path_as_clients_write_it(server: ScriptedWindows, typed: str, paths: list[str]) -> None:
+    async with opened(server) as manager:
+        assert [entry.path for entry in await manager.files(path=_named(typed, server))] == paths
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (r"\\192.0.2.7\data\plan.xlsx", 53),
+        (r"\\WIN2019.elsewhere.invalid\data\plan.xlsx", 53),
+        (r"\\WIN2019\nothing\plan.xlsx", 2310),
+    ],
+)
+async def test_a_path_of_another_server_or_share(server: ScriptedWindows, typed: str, code: int) -> None:
+    async with opened(server) as manager:
+        with pytest.raises(Win32Error) as raised:
+            await manager.files(path=_named(typed, server))
+    assert raised.value.code == code

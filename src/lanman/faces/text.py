@@ -1,7 +1,9 @@
 """Text for people: the tables, blocks and times of the NET command, and names from a peer made safe to show.
 
 The layouts are those of NET itself, column by column, so that scripts which cut its output go on working. A field that
-the server did not give (`None`) is shown as `-`, where NET would show a number or a name.
+the server did not give (`None`) is shown as `-`, where NET would show a number or a name. On a terminal columns are as
+wide as what stands in them, as far as there is room; elsewhere they have NET's widths. A name that is cut all the same
+ends in `...`.
 
 Names and paths come from a peer, who may put anything into them. Control characters could drive a terminal,
 bidirectional ones could make `gpj.exe` read as `exe.jpg`: `lanman.shown.escape` shows both as what they are.
@@ -10,8 +12,8 @@ bidirectional ones could make `gpj.exe` read as `exe.jpg`: `lanman.shown.escape`
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lanman.shown import escape as escape
@@ -48,38 +50,115 @@ def fit(text: str, columns: int) -> str:
     return "".join(kept) + " " * (columns - used)
 
 
+def cut(text: str, columns: int) -> str:
+    """A text at most so wide, as NET cuts it: without a mark."""
+    return fit(escape(text), columns).rstrip()
+
+
+def shorten(text: str, columns: int) -> str:
+    """A name at most so wide. What had to be cut ends in `...`: two that begin alike are not to look like one."""
+    shown = escape(text)
+    return shown if width(shown) <= columns else f"{fit(shown, columns - 3).rstrip()}..."
+
+
+def shorten_client(text: str, columns: int) -> str:
+    """A client's name at most so wide. Addresses of a network begin alike, so those keep their ends too."""
+    if not (":" in text and text.isascii() and text.isprintable()) or len(text) <= columns:
+        return shorten(text, columns)
+    head = (columns - 3) // 2
+    return f"{text[:head]}...{text[head + 3 - columns :]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: where it starts, and how wide it may grow; None is as wide as it likes."""
+    """One column of a table: where it starts, and how wide it may grow; None is as wide as it likes.
+
+    `fitted` makes a text fit. A first column with `own_line` puts what does not fit on a line of its own, whole.
+    """
 
     start: int
     width: int | None
     right: bool = False
+    fitted: Callable[[str, int], str] = cut
+    own_line: bool = False
 
 
 def row(columns: Sequence[Column], cells: Sequence[str]) -> str:
-    """One row; cells are escaped, cut, and set where their columns start."""
+    """One row; cells are escaped, made to fit, and set where their columns start."""
     line = ""
     for column, cell in zip(columns, cells, strict=True):
-        shown = escape(cell)
         line += " " * max(column.start - width(line), 1 if line else 0)
         if column.width is None:
-            line += shown
+            line += escape(cell)
         elif column.right:
             # A number that does not fit is shown whole: a cut number would be a wrong one.
-            line += shown.rjust(column.width)
+            line += escape(cell).rjust(column.width)
         else:
-            line += fit(shown, column.width)
+            line += fit(column.fitted(cell, column.width), column.width)
     return line.rstrip()
 
 
-def table(header: str, rows: Iterable[str]) -> Iterator[str]:
-    """The lines of a table as NET frames it; the success line is not part of it."""
+def widened(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int | None) -> tuple[Column, ...]:
+    """The columns, wider where texts need it and a terminal of `available` columns has the room; None is no terminal.
+
+    NET's own widths are the least. What room there is goes to those first that need the least.
+    """
+    if available is None or not rows:
+        return tuple(columns)
+    widest = [max(width(escape(cell)) for cell in cells) for cells in zip(*rows, strict=True)]
+    last = columns[-1]
+    room = available - last.start - (widest[-1] if last.width is None else last.width)
+    wants = {
+        place: widest[place] - column.width
+        for place, column in enumerate(columns)
+        if column.width is not None and not column.right and widest[place] > column.width
+    }
+    more = [0] * len(columns)
+    for left, place in zip(range(len(wants), 0, -1), sorted(wants, key=wants.__getitem__), strict=True):
+        more[place] = max(0, min(wants[place], room // left))
+        room -= more[place]
+    return tuple(
+        replace(
+            column,
+            start=column.start + sum(more[:place]),
+            width=None if column.width is None else column.width + more[place],
+        )
+        for place, column in enumerate(columns)
+    )
+
+
+def table_lines(
+    header: str,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    available: int | None,
+    *,
+    between: Sequence[str],
+) -> Iterator[str]:
+    """The header over its columns, `between`, a ruler, and the rows. `available` as for `widened`."""
+    whole = list(rows)
+    wide = widened(columns, whole, available)
+    ends = [column.start for column in columns[1:]] + [len(header)]
+    line = ""
+    for old, new, end in zip(columns, wide, ends, strict=True):
+        line = f"{line:<{new.start}}{header[old.start : end]}"
+    yield line.rstrip()
+    yield from between
+    yield RULER + "-" * (wide[-1].start - columns[-1].start + (wide[-1].width or 0) - (columns[-1].width or 0))
+    for cells in whole:
+        first = wide[0]
+        if first.own_line and first.width is not None and width(escape(cells[0])) > first.width:
+            yield escape(cells[0]).rstrip()
+            cells = ["", *cells[1:]]
+        yield row(wide, cells)
+
+
+def table(
+    header: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], available: int | None = None
+) -> Iterator[str]:
+    """The lines of a table as NET frames it; the success line is not part of it. `available` as for `widened`."""
     yield ""
-    yield header
-    yield ""
-    yield RULER
-    yield from rows
+    yield from table_lines(header, columns, rows, available, between=[""])
 
 
 def block(pairs: Iterable[tuple[str, str]], label_width: int) -> Iterator[str]:

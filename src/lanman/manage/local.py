@@ -6,7 +6,10 @@ The calls are those that travel through `\\PIPE\\srvsvc`; the kernel says who as
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import ipaddress
+import os
 import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -16,8 +19,11 @@ from typing import TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, Win32Error
-from lanman.manage.base import Manager, Sessions
+from lanman.manage import samba
+from lanman.manage.base import DEFAULT_PORT, Manager, Sessions
 from lanman.manage.remote import RemoteManager, open_remote
+from lanman.manage.selection import canonical_client, is_address
+from lanman.net.client import SmbClient
 from lanman.net.control import ControlClient, ServerNotStarted
 from lanman.net.dial import Within, dial
 from lanman.net.home import Home, client_homes
@@ -30,6 +36,11 @@ from lanman.rpc.srvsvc import NetrServerGetInfo
 R = TypeVar("R", bound=Response)
 
 LOOPBACK = "127.0.0.1"
+
+# How long a server that holds the port is given to say what it is, in seconds.
+PATIENCE = 1.0
+# Where smbd says that it runs: as Debian and others build it, and as it builds itself.
+SAMBA_PIDS = (Path("/run/samba/smbd.pid"), Path("/var/run/smbd.pid"), Path("/usr/local/samba/var/run/smbd.pid"))
 
 
 @dataclass(slots=True)
@@ -136,6 +147,14 @@ class LocalManager(RemoteManager):
         answer.entries = _with_details(answer.entries, await self._control.session_details())
         return answer
 
+    async def _is_called(self, name: str) -> bool:
+        wanted = canonical_client(name)
+        if wanted in ("localhost", canonical_client(socket.gethostname())):
+            return True
+        if is_address(wanted) and ipaddress.ip_address(wanted.partition("%")[0]).is_loopback:
+            return True
+        return await super()._is_called(name)
+
     def _is_own(self, session: SessionInfo, own_names: frozenset[str]) -> bool:
         # Who asks through the control socket has no session.
         return False
@@ -229,10 +248,11 @@ async def open_local(
                 manager = LocalManager(link, timeout=timeout, deadline=deadline)
                 await manager.name_yourself()
             elif home is not None or not await _answers(port):
-                raise not_started(home)
+                raise not_started(home, await _other_server(port))
             elif credentials is None:
                 raise AuthenticationError(
                     f"port {port} of this machine is served by another program than lanman",
+                    code=codes.ERROR_NOT_AUTHENTICATED,
                     hint="say who you are to it with -U",
                 )
         if link is None:
@@ -276,10 +296,42 @@ async def _answers(port: int) -> bool:
     return True
 
 
-def not_started(home: str | Path | None) -> Win32Error:
-    """NERR_ServerNotStarted, and how to start one."""
+async def _other_server(port: int) -> str | None:
+    """How to ask another SMB server of this machine, which is not lanman's; None where there seems to be none."""
+    if await _answers(port):
+        client = SmbClient(LOOPBACK, port, Credentials(anonymous=True))
+        kind = "another SMB server"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await client.connect()
+            kind = "Samba" if samba.is_samba(client.negotiated.server_guid) else kind
+        except (LanmanError, TimeoutError):
+            # Whatever it is, it holds the port.
+            kind = "another program"
+        finally:
+            await client.abort()
+        where = "localhost" if port == DEFAULT_PORT else f"localhost:{port}"
+        return f"{kind} serves port {port} of this machine: ask it with `lanman session -S {where} -U USER`"
+    for path in SAMBA_PIDS:
+        if _is_running(path):
+            return "Samba runs on this machine, and not at 127.0.0.1: ask it with -S ADDRESS -U USER"
+    return None
+
+
+def _is_running(pid_file: Path) -> bool:
+    """Whether the process that a pid file names runs."""
+    try:
+        os.kill(int(pid_file.read_text()), 0)
+    except PermissionError:
+        # It does, and is another user's.
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def not_started(home: str | Path | None, other: str | None = None) -> Win32Error:
+    """NERR_ServerNotStarted, and how to start one; `other` is how to ask another SMB server that is here."""
     where = "" if home is None else f" --home {home}"
-    return Win32Error(
-        codes.NERR_ServerNotStarted,
-        hint=f"start one with `lanman start server{where}`, or name another machine's with --server",
-    )
+    start = f"start one with `lanman start server{where}`, or name another machine's with --server"
+    return Win32Error(codes.NERR_ServerNotStarted, hint=f"{other}; {start}" if other else start)

@@ -47,6 +47,7 @@ from lanman.manage.selection import (
     is_pattern,
     same_user,
     select_files,
+    split_unc,
     unc_client,
 )
 from lanman.names import fold
@@ -246,6 +247,10 @@ class RemoteManager(Manager):
         granted, entries = await self._ladder("sessions", SESSION_LEVELS, level, ask)
         if self._link.is_samba:
             samba.correct_sessions(entries)
+        for entry in entries:
+            # No session has been idle for 136 years: it is how a server says that it does not know.
+            entry.idle_time = None if entry.idle_time == samba.UNKNOWN_TIME else entry.idle_time
+            entry.active_time = None if entry.active_time == samba.UNKNOWN_TIME else entry.active_time
         return Sessions(self.server, granted, entries)
 
     async def _plan(self, sessions: Sequence[SessionInfo]) -> Plan:
@@ -435,6 +440,7 @@ class RemoteManager(Manager):
         self, *, path: str | None = None, user: str | None = None, client: str | None = None
     ) -> list[FileInfo]:
         check_filters(client=client, user=user, path=path)
+        path = None if path is None else await self._behind_share(path)
         everything: list[FileInfo] | None = None
         try:
             async with self._within():
@@ -449,6 +455,42 @@ class RemoteManager(Manager):
                 error.hint = samba.SLOW_HINT
             raise
         return select_files(entries, path=path, user=user, among=everything)
+
+    async def _behind_share(self, path: str) -> str:
+        r"""The server's own path for `\\server\share\path`, as clients write it; any other path as it is.
+
+        Raises Win32Error 53 for another server than this, 2310 for a share that does not exist.
+        """
+        if (found := split_unc(path)) is None:
+            return path
+        if not await self._is_called(found.server):
+            raise Win32Error(
+                codes.ERROR_BAD_NETPATH,
+                f"{path}: is a path of \\\\{found.server}, and the one that is asked is \\\\{self.server}",
+                hint=f"ask that one with --server {found.server}, or give the path without its server",
+            )
+        folder = (await self.share(found.share)).path
+        if folder is None or is_pattern(folder):
+            raise Win32Error(
+                codes.ERROR_NOT_SUPPORTED,
+                f"\\\\{self.server}: the folder of the share {found.share} cannot be told",
+                hint="give the path as `lanman file` lists it",
+            )
+        return found.below(folder)
+
+    async def _is_called(self, name: str) -> bool:
+        """Whether this server goes by a name or address."""
+        wanted = canonical_client(name)
+        async with self._within():
+            answer = await self._link.call(NetrServerGetInfo(self._unc, 100))
+            own = answer.info.name if answer.info is not None else None
+            names = {canonical_client(known) for known in (self.server, self._link.server, own or self.server)}
+            if wanted in names:
+                return True
+            # A longer name may be that of a namesake in another domain: its address tells.
+            theirs = {wanted} if is_address(wanted) else await addresses_of(wanted)
+            asked = canonical_client(self._link.server)
+            return bool(theirs & ({asked} if is_address(asked) else await addresses_of(asked)))
 
     async def _files(self, user_or_client: str | None = None) -> list[FileInfo]:
         # An empty string is a user without a name to Samba: NULL is what means everyone.

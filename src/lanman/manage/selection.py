@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
@@ -251,6 +252,30 @@ def _path_tests(typed: str) -> Iterator[Test]:
     # A slash behind a pattern stays: without it `a*/` would mean more than it says.
     alike = _alike(_slashes(typed) if is_pattern(typed) else plain)
     yield lambda value: any(alike(form) for form in _path_forms(value))
+
+
+@dataclass(frozen=True, slots=True)
+class UncPath:
+    r"""`\\server\share\path`, as clients write it. `rest` is without a slash before it, and may be a pattern."""
+
+    server: str
+    share: str
+    rest: str
+
+    def below(self, folder: str) -> str:
+        """The path where the share's folder is `folder`."""
+        separator = "/" if folder.startswith("/") else "\\"
+        rest = self.rest.replace("\\", "/") if separator == "/" else self.rest.replace("/", "\\")
+        return folder.rstrip("\\/") + (separator + rest if rest else "") or separator
+
+
+def split_unc(path: str) -> UncPath | None:
+    """What a path of a share names; None for any other path. No server lists a path that begins with two slashes."""
+    if path[:2] not in ("\\\\", "//"):
+        return None
+    server, _, behind = path[2:].replace("/", "\\").partition("\\")
+    share, _, rest = behind.partition("\\")
+    return UncPath(server, share, rest) if server and share and not is_pattern(server + share) else None
 
 
 def chosen_paths(listed: Iterable[str | None], typed: str) -> frozenset[str]:

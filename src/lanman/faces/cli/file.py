@@ -16,12 +16,17 @@ from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, escape, number, row, shorten_path, table
+from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table
 from lanman.manage.base import Closed
 from lanman.records import FileInfo
 
 HEADER: Final = "ID         Path                                    User name            # Locks"
-COLUMNS: Final = (Column(0, 10), Column(11, 39), Column(51, 20), Column(72, None))
+COLUMNS: Final = (
+    Column(0, 10),
+    Column(11, 39, fitted=shorten_path),
+    Column(51, 20, fitted=shorten),
+    Column(72, None),
+)
 LABEL_WIDTH: Final = 17
 FIELDS: Final = "id path user_name num_locks permissions"
 
@@ -108,12 +113,12 @@ async def _files(call: Call, filters: dict[str, Any]) -> tuple[str, list[FileInf
 
 
 def file_table(entries: Sequence[FileInfo]) -> Iterator[str]:
-    yield from table(HEADER, (_row(entry) for entry in entries))
+    yield from table(HEADER, COLUMNS, (_cells(entry) for entry in entries), output.terminal_columns())
 
 
-def _row(entry: FileInfo) -> str:
+def _cells(entry: FileInfo) -> list[str]:
     user = "-" if entry.user_name is None else entry.user_name
-    return row(COLUMNS, [number(entry.id), shorten_path(entry.path or "", 39), user, number(entry.num_locks)])
+    return [number(entry.id), entry.path or "", user, number(entry.num_locks)]
 
 
 def show_one(call: Call, id: int) -> None:

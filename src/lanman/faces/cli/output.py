@@ -89,6 +89,16 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def terminal_columns() -> int | None:
+    """How many columns the terminal at standard output has; None where it is none, or does not say."""
+    if not is_terminal(sys.stdout):
+        return None
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
 # --- colour
 
 BOLD: Final = "1"

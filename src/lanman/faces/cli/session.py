@@ -22,7 +22,19 @@ from lanman.faces.cli.output import Format, is_terminal
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, client_name, user_filter
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, duration, escape, number, row, table, yes_no
+from lanman.faces.text import (
+    Column,
+    block,
+    duration,
+    escape,
+    number,
+    row,
+    shorten,
+    shorten_client,
+    table,
+    table_lines,
+    yes_no,
+)
 from lanman.manage.base import (
     Ended,
     Manager,
@@ -37,15 +49,15 @@ from lanman.records import ConnectionInfo, SessionInfo
 
 HEADER: Final = "Computer               User name            Client Type       Opens Idle time"
 COLUMNS: Final = (
-    Column(0, 22),
-    Column(23, 20),
+    Column(0, 22, fitted=shorten_client),
+    Column(23, 20, fitted=shorten),
     Column(44, 17),
     Column(62, 5, right=True),
     Column(68, 12),
     Column(81, None),
 )
 CONNECTIONS_HEADER: Final = "Share name     Type     # Opens"
-CONNECTION_COLUMNS: Final = (Column(0, 14), Column(15, 8), Column(25, 5, right=True))
+CONNECTION_COLUMNS: Final = (Column(0, 14, fitted=shorten), Column(15, 8), Column(25, 5, right=True))
 LABEL_WIDTH: Final = 16
 FIELDS: Final = "client_name user_name num_opens active_time idle_time user_flags client_type transport"
 OTHER_FIELDS: Final = "client_name user_name num_opens"
@@ -140,8 +152,16 @@ class Selection:
         clients = {entry.client_name for entry in others.entries}
         return Sessions(found.server, found.level, [entry for entry in found.entries if entry.client_name in clients])
 
-    def missing(self) -> LanmanError:
-        return no_such_session(self.named or self.client, self.user)
+    def missing(self, server: str | None) -> LanmanError:
+        """That nothing is meant, at `server`, None for this machine; with what may have been meant."""
+        error = no_such_session(self.named or self.client, self.user)
+        hints = [error.hint or ""]
+        if any((part or "").endswith("...") for part in (self.named, self.client, self.user)):
+            hints = ["`...` stands for what a table had no room for: `lanman session /list` shows names whole"]
+        if self.named is not None and server is None and not any(map(str.isspace, self.named)):
+            hints.append(f"a server is named by -S: lanman session -S {self.named}")
+        error.hint = "; ".join(hints)
+        return error
 
 
 # --- showing
@@ -175,7 +195,7 @@ async def _ask(
     async with call.manager() as manager:
         found = await selection.of(manager)
         if selection.named is not None and not found.entries:
-            raise selection.missing()
+            raise selection.missing(call.server)
         if selection.named is not None and detail:
             connections = await _connections(manager, found.entries)
     names = await resolve_names([entry.client_name or "" for entry in found.entries]) if resolve else None
@@ -238,19 +258,19 @@ def _bare(record: dict[str, Any]) -> dict[str, Any]:
 
 def session_table(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) -> Iterator[str]:
     """The table of NET SESSION; with `names`, one more column behind it."""
-    yield from table(HEADER if names is None else f"{HEADER:<81}Name", (_row(entry, names) for entry in entries))
+    header, columns = (HEADER, COLUMNS[:-1]) if names is None else (f"{HEADER:<81}Name", COLUMNS)
+    yield from table(header, columns, (_cells(entry, names) for entry in entries), output.terminal_columns())
 
 
-def _row(entry: SessionInfo, names: dict[str, str] | None) -> str:
+def _cells(entry: SessionInfo, names: dict[str, str] | None) -> list[str]:
     cells = [
         unc_client(entry.client_name or ""),
         "-" if entry.user_name is None else entry.user_name,
         entry.client_type or "",
         number(entry.num_opens),
         duration(entry.idle_time),
-        (names or {}).get(canonical_client(entry.client_name or ""), ""),
     ]
-    return row(COLUMNS, cells)
+    return cells if names is None else [*cells, names.get(canonical_client(entry.client_name or ""), "")]
 
 
 def blocks(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) -> Iterator[str]:
@@ -287,11 +307,12 @@ def _details(entry: SessionInfo) -> Iterator[tuple[str, str]]:
 
 
 def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
-    yield CONNECTIONS_HEADER
-    yield "-" * 79
-    for entry in connections:
-        kind = "-" if entry.type is None else SHARE_TYPES.get(entry.type & 0x0FFFFFFF, "")
-        yield row(CONNECTION_COLUMNS, [entry.net_name or "", kind, number(entry.num_opens)])
+    rows = [[entry.net_name or "", _kind(entry.type), number(entry.num_opens)] for entry in connections]
+    yield from table_lines(CONNECTIONS_HEADER, CONNECTION_COLUMNS, rows, output.terminal_columns(), between=[])
+
+
+def _kind(share_type: int | None) -> str:
+    return "-" if share_type is None else SHARE_TYPES.get(share_type & 0x0FFFFFFF, "")
 
 
 # --- ending
@@ -317,7 +338,7 @@ def end_sessions(call: Call, selection: Selection, *, with_others: bool) -> int 
     found = plan.found
     if not found.entries:
         if selection.filtered:
-            return output.report(selection.missing())
+            return output.report(selection.missing(call.server))
         if call.format is Format.TABLE:
             output.no_entries()
         else:

@@ -15,7 +15,7 @@ from lanman.faces.cli import output
 from lanman.faces.cli.options import Call, bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, escape, fit, row, shorten_path, table, width
+from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width
 from lanman.records import ConnectionInfo, ShareInfo
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HEADER: Final = "Share name   Resource                        Remark"
-COLUMNS: Final = (Column(0, 12), Column(13, 31), Column(45, None))
+COLUMNS: Final = (Column(0, 12, own_line=True), Column(13, 31, fitted=shorten_path), Column(45, None))
 LABEL_WIDTH: Final = 18
 VALUE_WIDTH: Final = 79 - LABEL_WIDTH
 FIELDS: Final = "name type path remark max_users current_users flags guest unavailable"
@@ -232,15 +232,12 @@ def show_shares(call: Call) -> None:
 def share_table(entries: Sequence[ShareInfo], problems: Mapping[str, str]) -> Iterator[str]:
     """The table of NET SHARE; a name too long for its column stands on a line of its own. Why a share cannot be used
     stands in place of its remark."""
-    rows: list[str] = []
+    rows = []
     for entry in entries:
         name = entry.netname or ""
         remark = f"Unavailable: {problems[name]}" if name in problems else entry.remark or ""
-        if width(name) > 12:
-            rows.append(row((Column(0, None),), [name]))
-            name = ""
-        rows.append(row(COLUMNS, [name, shorten_path(entry.path or "", 31), remark]))
-    yield from table(HEADER, rows)
+        rows.append([name, entry.path or "", remark])
+    yield from table(HEADER, COLUMNS, rows, output.terminal_columns())
 
 
 def show_share(call: Call, name: str) -> None:
