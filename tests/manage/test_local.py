@@ -114,6 +114,19 @@ async def test_a_path_is_this_machines_own(server: SmbServer) -> None:
         assert (await manager.share("data")).path == "C:\\srv\\data"
 
 
+async def test_a_path_as_clients_write_it_is_this_machines_too(server: SmbServer) -> None:
+    share = Share("docs", path="/srv/docs")
+    server.service.add_share(share)
+    async with client(server, "ann"), lanman.open_manager(home=server.home.path) as manager:
+        (session,) = server.service.sessions()
+        tree = server.service.register_tree_connect(session, 99, share, 0)
+        server.service.register_open(session, tree, 99, r"C:\srv\docs\a.txt", 1, 0)
+        for typed in (r"\\LANTEST\docs\a.txt", "//localhost/DOCS/A.TXT", r"\\127.0.0.1\docs\*"):
+            assert [entry.path for entry in await manager.files(path=typed)] == ["/srv/docs/a.txt"]
+        with pytest.raises(Win32Error, match=r"192\.0\.2\.7"):
+            await manager.files(path=r"\\192.0.2.7\docs\a.txt")
+
+
 async def test_no_server_is_2114(tmp_path: Path) -> None:
     with pytest.raises(Win32Error, match="The Server service is not started") as raised:
         async with lanman.open_manager(home=tmp_path):

@@ -440,7 +440,6 @@ class RemoteManager(Manager):
         self, *, path: str | None = None, user: str | None = None, client: str | None = None
     ) -> list[FileInfo]:
         check_filters(client=client, user=user, path=path)
-        path = None if path is None else await self._behind_share(path)
         everything: list[FileInfo] | None = None
         try:
             async with self._within():
@@ -454,6 +453,8 @@ class RemoteManager(Manager):
             if self._link.is_samba and error.code == codes.ERROR_SEM_TIMEOUT:
                 error.hint = samba.SLOW_HINT
             raise
+        if path is not None and path not in {entry.path for entry in everything or ()}:
+            path = await self._behind_share(path)
         return select_files(entries, path=path, user=user, among=everything)
 
     async def _behind_share(self, path: str) -> str:

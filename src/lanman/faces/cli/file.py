@@ -53,6 +53,7 @@ Otherwise * and ? are patterns that match slashes as well, letter case does not 
 """,
     examples=r"""
 lanman file -S fs1 --path '*.xlsx'  who has a workbook open
+lanman file --path '\\fs1\data\a*'   a path as clients write it
 lanman file 1140850707 /close       close one file
 lanman file 12 13 /close            close two
 lanman file --user bob /close       close what bob has open, after asking
