@@ -89,15 +89,17 @@ async def endure(served: Served, tools: Tools, kind: str, count: int, addresses:
         over = asyncio.Event()
         echoing = asyncio.create_task(echoes(client, over))
         crowd = Crowd(served.port, kind, count, addresses)
-        await loop.run_in_executor(None, crowd.__enter__)
-        started = time.perf_counter()
-        for _ in range(3):
-            got.append(await loop.run_in_executor(None, tools.smbclient, ANN, "get hello.txt -", "data"))
-        took = (time.perf_counter() - started) / 3
-        resident, highest = memory(served.process)
-        over.set()
-        times = sorted(await echoing)
-        await loop.run_in_executor(None, crowd.__exit__, None, None, None)
+        try:
+            await loop.run_in_executor(None, crowd.__enter__)
+            started = time.perf_counter()
+            for _ in range(3):
+                got.append(await loop.run_in_executor(None, tools.smbclient, ANN, "get hello.txt -", "data"))
+            took = (time.perf_counter() - started) / 3
+            resident, highest = memory(served.process)
+        finally:
+            over.set()
+            times = sorted(await echoing)
+            await loop.run_in_executor(None, crowd.__exit__, None, None, None)
     until(lambda: descriptors(served.process) <= before)
     say(
         kind=kind,

@@ -166,7 +166,9 @@ class NtlmAcceptor:
         user_name = message.user_name[:MAX_NAME]
         if len(message.nt_response) <= 24:
             kind = "NTLMv1" if message.nt_response else "LM"
-            return Refused(codes.STATUS_LOGON_FAILURE, user_name, f"{kind} response, and only NTLMv2 is accepted")
+            return Refused(
+                codes.STATUS_LOGON_FAILURE, user_name, f"{kind} response, and only NTLMv2 is accepted", outdated=True
+            )
         # 2.2.2.7: sixteen bytes of proof, then the blob whose fixed part has 28 bytes.
         if len(message.nt_response) < 44:
             raise MalformedMessage("NTLMv2 response that is too short")

@@ -36,11 +36,13 @@ class Refused:
 
     `status` is the NTSTATUS for the client, and never tells a wrong name from a wrong password. `user_name` is what
     the client claimed; `reason` says what truly was wrong. Both are for the server's log and for nobody else.
+    `outdated`: the client used a version of the mechanism that is never accepted.
     """
 
     status: int
     user_name: str = ""
     reason: str = ""
+    outdated: bool = False
 
 
 @dataclass(slots=True, frozen=True)

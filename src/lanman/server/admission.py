@@ -42,7 +42,7 @@ from typing import Final
 MUTE: Final = 1.0
 SILENT: Final = 3.0
 SLOW: Final = 10.0
-LEAST: Final = 0.1
+LEAST: Final = {True: 0.1, False: 0.4}  # by whether it is mute
 POLL: Final = 0.1
 
 # How many that wait get a place at once: as many as one turn of the event loop should have to start.
@@ -103,7 +103,7 @@ class _Network:
     def finds_silent(self, place: Place, now: float) -> bool:
         """Whether one of its half-open connections may have to go."""
         patience = (MUTE if place.mute else SILENT) / (1 + self.failed / MANY)
-        return now - place.since >= max(patience, LEAST) or now - place.began >= SLOW
+        return now - place.since >= max(patience, LEAST[place.mute]) or now - place.began >= SLOW
 
     @property
     def taken(self) -> int:

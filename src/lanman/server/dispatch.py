@@ -40,6 +40,7 @@ from lanman.server.files.target import DiskShare
 from lanman.server.handlers import COMMANDS, Command, Needs
 from lanman.server.logon import Logon
 from lanman.server.pipes import Pipes
+from lanman.server.refusals import CHOICES, Refusals
 from lanman.server.shares import PipeShare
 from lanman.server.state import Context, Target, WireOpen, WireSession
 from lanman.server.throttle import Throttle, network_of
@@ -49,6 +50,7 @@ from lanman.service import (
     STYPE_IPC,
     Event,
     FileClosed,
+    LogonRefused,
     Open,
     Reason,
     ServerService,
@@ -66,6 +68,7 @@ from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import (
     SMB2_CHANGE_NOTIFY,
     SMB2_CREATE,
+    SMB2_FLAGS_SIGNED,
     SMB2_LOCK,
     SMB2_NEGOTIATE,
     SMB2_READ,
@@ -73,7 +76,15 @@ from lanman.smb2.constants import (
     SMB2_TREE_CONNECT,
 )
 from lanman.smb2.messages import IoctlRequest, Message, QueryDirectoryRequest, QueryInfoRequest, ReadRequest
-from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
+from lanman.smb2.server import (
+    CancelReceived,
+    Request,
+    RequestsReceived,
+    Response,
+    ServerConnection,
+    Smb1Only,
+    UnprotectedTreeConnect,
+)
 from lanman.wire import Data
 
 # A request that waits is told so after this many seconds; at once if nobody can say how long it will be.
@@ -233,6 +244,7 @@ class ConnectionDispatch:
         self._reserved = 0
         self._unsent = 0
         self.place: Place | None = None
+        self._lacking: set[Reason] = set()  # what its client lacks, as far as that has been told
         self._waiting: dict[int, Waiting] = {}
         self._steps: deque[Step] = deque()  # the last one is the next
         self._led_to: list[Step] | None = None  # what the step under way leads to
@@ -338,6 +350,7 @@ class ConnectionDispatch:
         except RemoteProtocolError as error:
             self._steps.extend(led_to)
             led_to.clear()
+            self._tell_lacking(error)
             self._fail(str(error))
         finally:
             self._led_to = None
@@ -365,6 +378,13 @@ class ConnectionDispatch:
         self._soon.clear()
         self._stalled.clear()
         self.server.has_room_for(self)
+
+    def _tell_lacking(self, error: RemoteProtocolError) -> None:
+        if isinstance(error, Smb1Only):
+            self.lacks(Reason.SMB1)
+        elif isinstance(error, UnprotectedTreeConnect):
+            names = [each.session.user_name for each in self.sessions.values()]
+            self.lacks(Reason.UNSIGNED, names[0] if len(names) == 1 else "")
 
     def _fail(self, why: str) -> None:
         """The peer has done what ends the connection."""
@@ -509,6 +529,8 @@ class ConnectionDispatch:
         """The checks of 3.3.5.2.9 to 3.3.5.2.11 in their order, then the handler."""
         request = context.request
         if request.status:
+            if request.status == codes.STATUS_ACCESS_DENIED and not (request.flags & SMB2_FLAGS_SIGNED):
+                self._lacks_protection(request)
             return Reply(request.status)
         if not request.related:
             chain.tree_id = request.tree_id
@@ -541,8 +563,22 @@ class ConnectionDispatch:
             ):
                 return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # it may be ending at this moment, as a session may
             if context.tree.target.encrypt and not request.encrypted:
+                self.lacks(Reason.UNENCRYPTED_SHARE, session.session.user_name)
                 return Reply(codes.STATUS_ACCESS_DENIED)  # 3.3.5.2.11
         return command.handler(context, request.message)
+
+    def _lacks_protection(self, request: Request) -> None:
+        """A request was denied that is neither signed nor encrypted."""
+        session = self.sessions.get(request.session_id)
+        if session is not None and not request.encrypted:
+            reason = Reason.UNENCRYPTED if session.encrypt else Reason.UNSIGNED
+            self.lacks(reason, session.session.user_name)
+
+    def lacks(self, reason: Reason, user_name: str = "") -> None:
+        """The client cannot do what is required, or is not set to: say so, once for this connection."""
+        if reason not in self._lacking:
+            self._lacking.add(reason)
+            self.server.service.refuse_logon(self.client_name, user_name, reason, CHOICES[reason])
 
     def _session_status(self, session: WireSession, request: Request, command: Command) -> int:
         """3.3.5.2.9 for a session that is there; 0 if the request may go on."""
@@ -859,6 +895,7 @@ class ServerDispatch:
         self.timers = Timers()
         self.throttle = Throttle(random)
         self.admission = Admission(settings.limits)
+        self.refusals = Refusals()
         self.connections: dict[int, ConnectionDispatch] = {}
         self.now = 0.0
         self._core = core
@@ -1148,6 +1185,8 @@ class ServerDispatch:
                 connection.tree_disconnected(event.tree_connect)
         elif isinstance(event, ShareRemoved):
             self._folders.pop(event.share, None)
+        elif isinstance(event, LogonRefused):
+            self.refusals.add(event, self.now)
         elif isinstance(event, SessionReauthenticated):
             for connection in self._connections_of(event.session):
                 connection.classify()

@@ -18,7 +18,7 @@ from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
 from lanman.server.state import Context, WireOpen, WireTree
-from lanman.service import Limit, LimitReached, Share, State
+from lanman.service import Limit, LimitReached, Reason, Share, State
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
@@ -99,6 +99,8 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
         return Reply(codes.STATUS_ACCESS_DENIED)
     maximal_access = target.access_for(session)
     if not maximal_access or (target.encrypt and not connection.can_encrypt):
+        if maximal_access:
+            connection.lacks(Reason.UNENCRYPTED_SHARE, session.user_name)
         return Reply(codes.STATUS_ACCESS_DENIED)
     if share.problem:
         return Perform(

@@ -16,6 +16,7 @@ from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.names import fold
 from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply, StepLogon
+from lanman.server.refusals import CHOICES
 from lanman.server.state import Context, WireSession
 from lanman.server.throttle import Attempt
 from lanman.service import Limit, LimitReached, Reason, State
@@ -49,7 +50,9 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
     """SMB2 SESSION_SETUP (MS-SMB2 3.3.5.5)."""
     connection, request = context.connection, context.request
     if connection.server.settings.encryption == "required" and not connection.can_encrypt:
-        connection.server.service.refuse_logon(connection.client_name, "", Reason.UNENCRYPTED)
+        connection.server.service.refuse_logon(
+            connection.client_name, "", Reason.UNENCRYPTED, CHOICES[Reason.UNENCRYPTED]
+        )
         return Reply(codes.STATUS_ACCESS_DENIED)
     if message.flags & SMB2_SESSION_FLAG_BINDING:
         # 3.3.5.5: this Server has no multichannel (IsMultiChannelCapable is FALSE), so there is nothing to bind.
@@ -175,7 +178,12 @@ def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Ou
     service = connection.server.service
     malformed = refusal.status in (codes.STATUS_INVALID_PARAMETER, codes.STATUS_NOT_SUPPORTED)
     reason = Reason.MALFORMED if malformed else Reason.CREDENTIALS
-    service.refuse_logon(connection.client_name, refusal.user_name, reason, refusal.reason)
+    if refusal.outdated:
+        service.refuse_logon(
+            connection.client_name, refusal.user_name, Reason.NTLMV1, f"{refusal.reason}: {CHOICES[Reason.NTLMV1]}"
+        )
+    else:
+        service.refuse_logon(connection.client_name, refusal.user_name, reason, refusal.reason)
     account = logon.attempt.account if logon.attempt is not None else None
     delay = connection.server.throttle.refused(connection.network, account, now)
     connection.held_until = max(connection.held_until, now + delay)
@@ -260,7 +268,9 @@ def _establish(
     protected = not (who.anonymous or who.guest)
     if encrypt and not protected:
         # A null or guest session has no key that anybody could keep secret.
-        server.service.refuse_logon(connection.client_name, who.user_name, Reason.UNENCRYPTED)
+        server.service.refuse_logon(
+            connection.client_name, who.user_name, Reason.UNENCRYPTED, CHOICES[Reason.UNENCRYPTED]
+        )
         return codes.STATUS_ACCESS_DENIED
     if not protected and (why := connection.refusal_of_anonymous()):
         server.service.refuse_logon(connection.client_name, who.user_name, Reason.LIMIT, why)

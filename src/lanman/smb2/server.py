@@ -97,6 +97,14 @@ _SMB1_NEGOTIATE: Final = 0x72
 _SMB1_HEADER_SIZE: Final = 32
 
 
+class Smb1Only(RemoteProtocolError):
+    """The client offers no dialect of SMB 2."""
+
+
+class UnprotectedTreeConnect(RemoteProtocolError):
+    """MS-SMB2 3.3.5.7: on 3.1.1 it must be signed or encrypted."""
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """A request. `session_id` and `tree_id` of a related one are those of the request before it in its compound.
@@ -329,7 +337,7 @@ class ServerConnection(Connection):
             request.signed = self._verify(session, request.message_id, pdu)
         if request.command == SMB2_TREE_CONNECT and self._is_311 and not request.signed and not request.status:
             self._dead = True
-            raise RemoteProtocolError("TREE_CONNECT is neither signed nor encrypted")
+            raise UnprotectedTreeConnect("TREE_CONNECT is neither signed nor encrypted")
         if not request.signed and (session.signing_required or request.flags & SMB2_FLAGS_SIGNED):
             return STATUS_ACCESS_DENIED
         return STATUS_ACCESS_DENIED if session.encrypt else 0
@@ -548,7 +556,7 @@ class ServerConnection(Connection):
             self._settle(offer, Dialect.SMB_2_0_2, 0, 0, HMAC_SHA256)
             response = self._negotiate_response(Dialect.SMB_2_0_2, 0, [])
         else:
-            raise RemoteProtocolError("the client speaks SMB 1 only")
+            raise Smb1Only("the client speaks SMB 1 only")
         self._answer_negotiate(Header(SMB2_NEGOTIATE, 0), STATUS_SUCCESS, response)
 
     def _receive_negotiate(self, header: Header, pdu: memoryview) -> None:
