@@ -119,6 +119,17 @@ def test_whoever_pretends_to_be_busy_has_its_place_for_a_while_only() -> None:
     assert standings([busy, waiting]) == [GONE, HALF_OPEN]
 
 
+def test_a_server_that_is_behind_with_its_work_takes_nobody_for_silent() -> None:
+    door = Door(unauthenticated_per_address=1)
+    first = door.place()
+    door.admission.lags(1.0)
+    door.now = MUTE + 1.9
+    assert standings([first, door.place()]) == [HALF_OPEN, WAITING]
+    door.now = MUTE + 2.0
+    assert door.place().standing is WAITING
+    assert first.standing is GONE
+
+
 def test_a_network_with_many_gives_up_to_one_with_few_at_once() -> None:
     door = Door(unauthenticated=6 * MANY, unauthenticated_per_address=2 * MANY)
     for network in "abc":

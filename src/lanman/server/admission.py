@@ -21,6 +21,7 @@ The rules:
 * The more of a network's connections have been displaced for being silent, and the fewer have logged on, the less
   patience there is with it, down to LEAST: a burst of honest clients is never hurried, and an honest client behind the
   same address as a flood comes to its turn before it gives up.
+* A Server that is behind with its work has more patience by as much: whoever it has not read is not silent.
 * The next free place goes to the network that has the fewest, and of its connections to the one that has waited
   longest. At most twice `unauthenticated` wait; one more pushes out the newest of the network that has most of them.
 * Connections with null sessions and guests alone have limits of their own. There the next such *log-on* is refused;
@@ -42,7 +43,7 @@ from typing import Final
 MUTE: Final = 1.0
 SILENT: Final = 3.0
 SLOW: Final = 10.0
-LEAST: Final = {True: 0.1, False: 0.4}  # by whether it is mute
+LEAST: Final = {True: 0.3, False: 0.4}  # by whether it is mute
 POLL: Final = 0.1
 
 # How many that wait get a place at once: as many as one turn of the event loop should have to start.
@@ -100,10 +101,10 @@ class _Network:
     anonymous: int = 0
     failed: int = 0  # how many were displaced for being silent; halved by each that logs on
 
-    def finds_silent(self, place: Place, now: float) -> bool:
+    def finds_silent(self, place: Place, now: float, lag: float) -> bool:
         """Whether one of its half-open connections may have to go."""
-        patience = (MUTE if place.mute else SILENT) / (1 + self.failed / MANY)
-        return now - place.since >= max(patience, LEAST[place.mute]) or now - place.began >= SLOW
+        patience = max((MUTE if place.mute else SILENT) / (1 + self.failed / MANY), LEAST[place.mute]) + 2 * lag
+        return now - place.since >= patience or now - place.began >= SLOW + 2 * lag
 
     @property
     def taken(self) -> int:
@@ -121,6 +122,7 @@ class Admission:
         self.limits = limits
         self.total = 0
         self.waiting = 0
+        self.lag = 0.0
         self._networks: dict[str, _Network] = {}
         self._contended: dict[str, _Network] = {}  # those of which connections wait
         self._half_open: OrderedDict[Place, None] = OrderedDict()  # by `began`
@@ -183,6 +185,10 @@ class Admission:
         self._network(network).ghosts -= 1
         self._ghosts -= 1
         self.pump(now)
+
+    def lags(self, seconds: float) -> None:
+        """So much too late the shell comes to things: what looks silent may have spoken and not been read."""
+        self.lag = max(seconds, self.lag * 0.9)
 
     def pump(self, now: float) -> None:
         """Give places to those that wait, as far as there are any. Call it every POLL seconds while some do."""
@@ -284,13 +290,13 @@ class Admission:
     def _silent(self, now: float) -> Place | None:
         """Whoever has been silent for longest, the mute ones first."""
         for order, patience in ((self._mute, MUTE), (self._spoken, SILENT)):
-            if (place := next(iter(order), None)) is not None and now - place.since >= patience:
+            if (place := next(iter(order), None)) is not None and now - place.since >= patience + 2 * self.lag:
                 return place
         place = next(iter(self._half_open), None)
         return place if place is not None and now - place.began >= SLOW else None
 
     def _silent_of(self, of: _Network, now: float) -> Place | None:
-        candidates = [place for place in of.half_open if of.finds_silent(place, now)]
+        candidates = [place for place in of.half_open if of.finds_silent(place, now, self.lag)]
         return min(candidates, key=lambda place: (not place.mute, place.since), default=None)
 
     def _from_many(self, of: _Network) -> Place | None:

@@ -1113,10 +1113,12 @@ class ServerDispatch:
         """While connections wait, look again and again whether they still have to."""
         if self.admission.waiting and not self._watching:
             self._watching = True
-            self.timers.at(now + POLL, self._look_at_waiting)
+            due = now + POLL
+            self.timers.at(due, lambda then: self._look_at_waiting(then, then - due))
 
-    def _look_at_waiting(self, now: float) -> None:
+    def _look_at_waiting(self, now: float, late: float) -> None:
         self._watching = False
+        self.admission.lags(late)
         self.admission.pump(now)
         self._watch_waiting(now)
 
