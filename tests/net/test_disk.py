@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable
@@ -379,3 +380,28 @@ def test_the_pool_does_the_jobs_of_a_lane_in_their_order() -> None:
     pool.close()
     pool.submit(Job("lane", lambda: done.append(-1)))
     assert pool.waiting("lane") == 0
+
+
+async def test_an_effect_is_freed_when_it_is_over_without_the_garbage_collector(world: World) -> None:
+    """What it holds may be eight megabytes of a frame."""
+
+    def left() -> list[str]:
+        kinds = ("_Ticket", "Job", "OpenFile", "WriteFile")
+        return [type(each).__name__ for each in gc.get_objects() if type(each).__name__ in kinds]
+
+    opened = await world.do(OpenFile(world.share("a"), ("a",), Access.READ | Access.WRITE, 3))
+    gc.collect()
+    before = left()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await world.do(do.WriteFile(opened.handle, 0, bytes(100)))
+            with pytest.raises(Failed):
+                await world.do(OpenFile(world.share("a"), ("a", "b", "is not there"), Access.READ, 1))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while left() != before:  # a thread has its last one until it waits for the next
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()
+    world.disk.files.release(opened.handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -262,3 +263,68 @@ async def test_an_account_file_that_is_damaged(server: SmbServer, caplog: pytest
     with pytest.raises(LanmanError):
         await logged_on(server, "ann").__aenter__()
     assert "line 1" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["connected", "negotiated", "half a frame", "nothing read", "logged on"])
+async def test_a_connection_is_freed_with_its_socket_without_the_garbage_collector(
+    server: SmbServer, kind: str
+) -> None:
+    def left() -> list[str]:
+        # asyncio's transport, emptied, stays: it holds a method of its own.
+        kinds = ("SmbProtocol", "ConnectionDispatch", "ServerConnection", "WireSession")
+        return sorted(type(each).__name__ for each in gc.get_objects() if type(each).__name__ in kinds)
+
+    gc.collect()
+    before = left()
+    gc.disable()
+    try:
+        if kind == "logged on":
+            async with logged_on(server, "ann"):
+                assert left() != before
+        else:
+            await _connect_and_leave(server, kind)
+        await until(lambda: not server._protocols)
+        await until(lambda: left() == before)
+    finally:
+        gc.enable()
+
+
+async def _connect_and_leave(server: SmbServer, kind: str) -> None:
+    loop = asyncio.get_running_loop()
+    core = ClientConnection(client_guid=bytes(16), random=os.urandom)
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, ("127.0.0.1", server.port))
+        await until(lambda: server._protocols)
+        if kind != "connected":
+            core.negotiate()
+            await loop.sock_sendall(sock, b"".join(core.data_to_send()))
+            await loop.sock_recv(sock, 65536)
+        if kind == "half a frame":
+            await loop.sock_sendall(sock, (60000).to_bytes(4, "big") + bytes(50000))
+        if kind == "nothing read":
+            (protocol,) = server._protocols.values()
+            protocol._transport.write(bytes(8 * 1024 * 1024))
+            protocol.close()
+
+
+async def test_a_peer_that_reads_late_gets_all(server: SmbServer) -> None:
+    """Its requests are left in the kernel, and the others go on."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, ("127.0.0.1", server.port))
+        core = ClientConnection(client_guid=bytes(16), random=os.urandom)
+        core.negotiate()
+        await loop.sock_sendall(sock, b"".join(core.data_to_send()))
+        core.receive_data(await loop.sock_recv(sock, 65536))
+        (protocol,) = server._protocols.values()
+        protocol._transport.write(bytes(4 * 1024 * 1024))
+        assert not protocol._transport.is_reading()
+        async with logged_on(server, "ann"):
+            pass
+        size = 0
+        while size < 4 * 1024 * 1024:
+            size += len(await loop.sock_recv(sock, 1 << 20))
+        await until(protocol._transport.is_reading)

@@ -80,6 +80,9 @@ BACKLOG: Final = 512
 # Octets that may wait to be sent to a peer before its next requests are left in the kernel.
 WRITE_BUFFER: Final = 1024 * 1024
 
+# While requests wait for room: how often is looked at what the kernel has taken of the answers, in seconds.
+LOOK_AFTER: Final = 0.05
+
 # How long a connection that is to end has for what is still to be sent, in seconds.
 FAREWELL: Final = 5.0
 
@@ -146,6 +149,7 @@ class SmbServer:
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
         self._resting = False  # whether the loop does something else before more is done
+        self._looking: asyncio.TimerHandle | None = None
         self.journal = Journal()
         self._listeners: list[Listener] = []
         self._exhausted_until = 0.0
@@ -236,8 +240,9 @@ class SmbServer:
         self._running = False
         self.service.stop()
         self.flush()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._looking):
+            if timer is not None:
+                timer.cancel()
         protocols = list(self._protocols.values())
         for protocol in protocols:
             protocol.close()
@@ -455,6 +460,8 @@ class SmbServer:
         if not self._resting:
             self._resting = True
             self._loop.call_soon(self._go_on)
+        if self._looking is None and self._dispatch.lacks:
+            self._looking = self._loop.call_later(LOOK_AFTER, self._look_what_is_sent)
         for connection in self._dispatch.ready():
             if (protocol := self._protocols.get(connection.connection_id)) is not None:
                 protocol.flush()
@@ -471,6 +478,13 @@ class SmbServer:
         if self._dispatch.busy:
             self._dispatch.run(self.tick())
             self.flush()
+
+    def _look_what_is_sent(self) -> None:
+        """Some wait for room, which others may have made without anybody having been told."""
+        self._looking = None
+        for protocol in list(self._protocols.values()):
+            protocol.look_what_is_sent()
+        self.flush()
 
     def _connection_failed(self, connection: ConnectionDispatch, error: Exception) -> None:
         """An error of ours costs this connection, and no other."""
@@ -533,7 +547,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # so that `resume_writing` tells when all is sent
+        transport.set_write_buffer_limits(high=WRITE_BUFFER)
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -579,10 +593,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
     def _send(self, connection: ConnectionDispatch) -> None:
         if data := connection.data_to_send():
             self._transport.writelines(data)
-        left = self._transport.get_write_buffer_size()
-        connection.sent(left, self._server.tick())
-        if left > WRITE_BUFFER:
-            self.hold("answers")
+        connection.sent(self._transport.get_write_buffer_size(), self._server.tick())
 
     def close(self) -> None:
         """End it once all is sent, or when that takes too long."""
@@ -617,16 +628,19 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """Something is to be sent that the kernel does not take yet. If that is much, the peer is to read it first."""
-        if self._transport.get_write_buffer_size() > WRITE_BUFFER:
-            self.hold("answers")
+        """Much is to be sent that the kernel does not take yet. The peer is to read it first."""
+        self.hold("answers")
 
     def resume_writing(self) -> None:
-        """All is sent."""
+        """Most is sent."""
         self.let_go("answers")
+        self.look_what_is_sent()
+        self._server.flush()
+
+    def look_what_is_sent(self) -> None:
+        """Tell the connection how much the kernel has taken."""
         if self._connection is not None:
-            self._connection.sent(0, self._server.tick())
-            self._server.flush()
+            self._connection.sent(self._transport.get_write_buffer_size(), self._server.tick())
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._connection is not None:

@@ -1055,6 +1055,11 @@ class ServerDispatch:
         if self._eviction is None:
             self._eviction = self.timers.at(self.now + UNREAD_FOR, self._evict)
 
+    @property
+    def lacks(self) -> bool:
+        """Whether a request waits for room that others take."""
+        return bool(self._lacking)
+
     def has_room_for(self, connection: ConnectionDispatch) -> None:
         """It waits for room no more."""
         self._lacking.pop(connection, None)
