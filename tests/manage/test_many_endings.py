@@ -55,3 +55,8 @@ async def end_all(home: Path, number: int) -> int:
 async def test_a_sample(tmp_path: Path) -> None:
     few, many = await end_all(tmp_path / "few", 50), await end_all(tmp_path / "many", 200)
     assert many <= 5 * max(few, 50)
+
+
+@pytest.mark.long
+async def test_five_thousand(tmp_path: Path) -> None:
+    await end_all(tmp_path / "home", 5000)
