@@ -651,3 +651,22 @@ def test_nothing_is_compressed(world: DiskWorld) -> None:
     ann.want(IoctlRequest(0x9C040, file_id, bytes(2), max_output_response=2))
     answer = ann.ask(IoctlRequest(0x9C040, file_id, struct.pack("<H", 1), max_output_response=2))
     assert answer.status == codes.STATUS_NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("way", ["disposition", "delete on close"])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_of_a_file_with_two_names_the_one_that_was_deleted_goes(world: DiskWorld, way: str, *, renamed: bool) -> None:
+    """Whoever closes last, by whatever name."""
+    (world.folder / "a").write_bytes(b"x")
+    os.link(world.folder / "a", world.folder / "b")
+    ann, bob = world.user(), world.user("bob")
+    other = bob.open("b")
+    file_id = ann.open("a", access=DELETE, options=FILE_DELETE_ON_CLOSE if way == "delete on close" else 0)
+    if way == "disposition":
+        assert ann.set(file_id, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+    if renamed:
+        assert ann.set(file_id, RENAME, rename("c")) == "STATUS_SUCCESS"
+    ann.shut(file_id)
+    bob.shut(other)
+    assert [each.name for each in world.folder.iterdir()] == ["b"]
+    assert bob.status("b") == "STATUS_SUCCESS"

@@ -141,6 +141,7 @@ class DiskOpen(WireOpen):
         self.delete_on_close = False
         # A link in its place is what a delete means; the file that it leads to stays, with all who have it open.
         self.by_link = disk.by_link
+        self.hard_linked = disk.stat.links > 1 and not disk.stat.directory
         self.link_going = False
         self.oplock = Oplock(self)
         self.position = 0
@@ -480,7 +481,7 @@ class DiskOpen(WireOpen):
             if self.by_link:
                 self.link_going = False
             else:
-                self.state.delete_pending = False
+                self.state.clear_delete_pending(self)
             return Reply(message=SetInfoResponse())
 
         def known(stat: FileStat, now: float) -> Outcome:
@@ -492,7 +493,7 @@ class DiskOpen(WireOpen):
             if self.by_link:
                 self.link_going = True
             else:
-                self.state.set_delete_pending(now)
+                self.state.set_delete_pending(self, now)
             return Reply(message=SetInfoResponse())
 
         return Perform(QueryFile(self.handle), known)
@@ -544,6 +545,7 @@ class DiskOpen(WireOpen):
             if each.root == self.root and each.path == old:
                 self.server.files.moved(each, path)
                 each.opened.path = "/".join([self.root.rstrip("/"), *path])
+        self.state.renamed(self.root, old, path)
         if old[:-1] == path[:-1]:
             watches.changed(self.root, old, notify.FILE_ACTION_RENAMED_OLD_NAME, what, now)
             watches.changed(self.root, path, notify.FILE_ACTION_RENAMED_NEW_NAME, what, now)

@@ -91,7 +91,7 @@ class FileState:
         self.files = files
         self.identity = identity
         self.opens: dict[DiskOpen, None] = {}
-        self.delete_pending = False
+        self.going: set[tuple[str, Path]] = set()  # the names of it that are to be deleted
         self.removing = 0  # closes under way that take the name away
         # Room that was asked for and not taken (MS-FSCC 2.4.4): told to clients as long as the file is open.
         self.allocation = 0
@@ -187,32 +187,49 @@ class FileState:
         self.files.left(wire_open)
         wire_open.oplock.release()
         if wire_open.delete_on_close and not wire_open.by_link:
-            self.set_delete_pending(now)
+            self.set_delete_pending(wire_open, now)
         for each in [each for each in self.waiting_locks if each.owner is wire_open]:
             del self.waiting_locks[each]
         if self.locks.release(wire_open):
             self.retry_locks(now)
         if wire_open.by_link:
             return wire_open.delete_on_close or wire_open.link_going
-        # Who came by a link has another name open, and takes that away alone.
-        deletes = self.delete_pending and all(each.by_link for each in self.opens)
+        # A file may have several names, and each goes with its own last open. Who came by a symbolic link has another.
+        name = _name_of(wire_open) if self.going else None
+        deletes = name in self.going and not any(_name_of(each) == name for each in self.opens if not each.by_link)
+        if deletes and name is not None:
+            self.going.discard(name)
         self.removing += deletes
         return deletes
 
-    def set_delete_pending(self, now: float) -> None:
-        """It goes with its last open; whoever watches it hears no more (MS-FSA 2.1.5.15.3). Every way into
-        delete-pending leads through here: a client that waits for the end of its watch before it closes would keep the
-        directory for ever."""
-        if self.delete_pending:
-            return
-        self.delete_pending = True
-        for each in list(self.opens):
+    @property
+    def delete_pending(self) -> bool:
+        """Whether it is to go, by one of its names."""
+        return bool(self.going)
+
+    def clear_delete_pending(self, wire_open: DiskOpen) -> None:
+        """The name that is open by this is not to go after all."""
+        self.going.discard(_name_of(wire_open))
+
+    def renamed(self, root: str, old: Path, new: Path) -> None:
+        """One of its names is another."""
+        before = root, _folded(old)
+        if before in self.going:
+            self.going.discard(before)
+            self.going.add((root, _folded(new)))
+
+    def set_delete_pending(self, wire_open: DiskOpen, now: float) -> None:
+        """The name that is open by this goes with its last open; whoever watches it hears no more (MS-FSA 2.1.5.15.3).
+        Every way into delete-pending leads through here: a client that waits for the end of its watch before it closes
+        would keep the directory for ever."""
+        before = self.delete_pending
+        self.going.add(_name_of(wire_open))
+        for each in [] if before else list(self.opens):
             each.end_watch(codes.STATUS_DELETE_PENDING, now)
 
     def removed(self, now: float) -> None:
         """A close that was to delete the file has come to its end."""
         self.removing -= 1
-        self.delete_pending = False
         self.wake(now)
 
     def tidy(self) -> None:
@@ -340,3 +357,8 @@ class _Name:
 
 def _folded(path: Path) -> Path:
     return tuple(map(fold_name, path))
+
+
+def _name_of(wire_open: DiskOpen) -> tuple[str, Path]:
+    """What tells one name of a file from another. A file of one name may be open by several paths all the same."""
+    return (wire_open.root, _folded(wire_open.path)) if wire_open.hard_linked else ("", ())
