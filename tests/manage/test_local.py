@@ -186,6 +186,7 @@ async def test_another_program_where_a_home_is_named(tmp_path: Path, monkeypatch
 
 async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path)])
+    monkeypatch.setattr(local, "PATIENCE", 0.01)
 
     async def open_here(port: int) -> None:
         async with lanman.open_manager(port=port):
@@ -193,8 +194,10 @@ async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.M
 
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
-        with pytest.raises(AuthenticationError, match="another program than lanman"):
+        with pytest.raises(AuthenticationError, match="another program than lanman") as unsaid:
             await open_here(port)
+        # Nothing was sent that could be incorrect.
+        assert unsaid.value.code == 1244
     with pytest.raises(Win32Error) as raised:
         await open_here(port)
     assert raised.value.code == 2114

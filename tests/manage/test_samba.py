@@ -12,10 +12,11 @@ import pytest
 
 import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
-from lanman.manage import remote
+from lanman.manage import local, remote
 from lanman.manage.base import Closed, Manager, is_address
 from lanman.manage.samba import is_samba
 from lanman.net.client import SmbClient
+from lanman.net.home import Home
 from lanman.net.logon import Credentials
 from lanman.records import SessionInfo
 from lanman.smb2.constants import Dialect
@@ -329,3 +330,16 @@ def test_without_asyncio(samba: Samba) -> None:
     with lanman.connect(samba.host, credentials, port=samba.port) as manager:
         assert [entry.user_name for entry in manager.sessions().entries] == ["root"]
         assert manager.server_info(100).name == "SAMBA"
+
+
+async def test_a_samba_of_this_machine_is_called_so(
+    samba: Samba, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path)])
+    with pytest.raises(AuthenticationError, match="by another program than lanman, by Samba") as raised:
+        async with lanman.open_manager(port=samba.port):
+            pass
+    assert (raised.value.code, raised.value.hint) == (1244, "say who you are to it with -U")
+    credentials = Credentials(samba.administrator.user_name, samba.administrator.password)
+    async with lanman.open_manager(None, credentials, port=samba.port) as manager:
+        assert (await manager.sessions()).entries

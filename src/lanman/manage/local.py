@@ -39,6 +39,7 @@ LOOPBACK = "127.0.0.1"
 
 # How long a server that holds the port is given to say what it is, in seconds.
 PATIENCE = 1.0
+SAMBA = "Samba"
 # Where smbd says that it runs: as Debian and others build it, and as it builds itself.
 SAMBA_PIDS = (Path("/run/samba/smbd.pid"), Path("/var/run/smbd.pid"), Path("/usr/local/samba/var/run/smbd.pid"))
 
@@ -250,8 +251,10 @@ async def open_local(
             elif home is not None or not await _answers(port):
                 raise not_started(home, await _other_server(port))
             elif credentials is None:
+                kind = await _kind_of(port)
                 raise AuthenticationError(
-                    f"port {port} of this machine is served by another program than lanman",
+                    f"port {port} of this machine is served by another program than lanman"
+                    + (f", by {kind}" if kind == SAMBA else ""),
                     code=codes.ERROR_NOT_AUTHENTICATED,
                     hint="say who you are to it with -U",
                 )
@@ -296,25 +299,29 @@ async def _answers(port: int) -> bool:
     return True
 
 
+async def _kind_of(port: int) -> str:
+    """What serves a port of the loopback interface, by its NEGOTIATE response."""
+    client = SmbClient(LOOPBACK, port, Credentials(anonymous=True))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await client.connect()
+        return SAMBA if samba.is_samba(client.negotiated.server_guid) else "another SMB server"
+    except (LanmanError, TimeoutError):
+        # Whatever it is, it holds the port.
+        return "another program"
+    finally:
+        await client.abort()
+
+
 async def _other_server(port: int) -> str | None:
     """How to ask another SMB server of this machine, which is not lanman's; None where there seems to be none."""
     if await _answers(port):
-        client = SmbClient(LOOPBACK, port, Credentials(anonymous=True))
-        kind = "another SMB server"
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await client.connect()
-            kind = "Samba" if samba.is_samba(client.negotiated.server_guid) else kind
-        except (LanmanError, TimeoutError):
-            # Whatever it is, it holds the port.
-            kind = "another program"
-        finally:
-            await client.abort()
         where = "localhost" if port == DEFAULT_PORT else f"localhost:{port}"
-        return f"{kind} serves port {port} of this machine: ask it with `lanman session -S {where} -U USER`"
+        ask = f"ask it with `lanman session -S {where} -U USER`"
+        return f"{await _kind_of(port)} serves port {port} of this machine: {ask}"
     for path in SAMBA_PIDS:
         if _is_running(path):
-            return "Samba runs on this machine, and not at 127.0.0.1: ask it with -S ADDRESS -U USER"
+            return f"{SAMBA} runs on this machine, and not at 127.0.0.1: ask it with -S ADDRESS -U USER"
     return None
 
 
