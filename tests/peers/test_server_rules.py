@@ -379,7 +379,8 @@ async def test_a_restart(tmp_path: Path, configuration: Configuration) -> None:
         info = await admin.server_info(102)
         assert (info.disc, info.comment) == (42, "kept")
         shares = {share.netname: share for share in await admin.shares()}
-        assert list(shares) == ["IPC$", "public", "again"]
+        # A share whose folder is gone is listed, and comes back with it.
+        assert list(shares) == ["IPC$", "public", "again", "gone"]
         assert (shares["public"].remark, shares["again"].remark, shares["again"].max_uses) == ("new", "r", 4)
         # Read again, nothing changes; edited, the configuration has the last word.
         second.reload()
