@@ -22,6 +22,7 @@ from lanman.errors import AuthenticationError, LanmanError
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, parse_configuration
 from lanman.net.home import Home
+from lanman.net.kerberos import keep_replays_in
 from lanman.net.logon import Credentials, initiator_for
 from lanman.net.server import SmbServer
 from lanman.service import State
@@ -561,3 +562,29 @@ def test_nothing_of_it_is_imported_unasked() -> None:
     script = "import sys, lanman.net.server, lanman.net.logon; print([m for m in sys.modules if 'gss' in m or m == "
     script += "'lanman.net.kerberos'])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+async def test_a_log_on_is_kept_from_being_replayed_in_the_home(
+    realm: Realm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KRB5RCACHENAME", "KRB5RCACHEDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("lanman.net.kerberos._said", {})
+    realm.kinit()
+    async with server(tmp_path, realm.server_keytab) as running:
+        async with SmbClient(HOST, running.port, tickets()) as client:
+            await client.tree_connect("share")
+        assert (running.home.path / "replays").is_file()
+    for name in ("KRB5RCACHENAME", "KRB5RCACHEDIR"):
+        monkeypatch.setenv(name, "")  # so that what the Server has set goes, too
+
+
+def test_replays_are_kept_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lanman.net.kerberos._said", {})
+    environ: dict[str, str] = {}
+    for home in (tmp_path / "one", tmp_path / "other"):
+        keep_replays_in(home, environ)
+        assert environ == {"KRB5RCACHENAME": f"file2:{home}/replays", "KRB5RCACHEDIR": str(home)}
+    environ = {"KRB5RCACHENAME": "dfl:"}
+    keep_replays_in(tmp_path, environ)
+    assert environ == {"KRB5RCACHENAME": "dfl:"}

@@ -14,7 +14,8 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
@@ -365,6 +366,20 @@ def _ticket_refused(error: Any) -> TicketRefused:
     else:
         status = codes.STATUS_LOGON_FAILURE
     return TicketRefused(status, f"Kerberos: {' '.join(_reasons(error)) or 'refused'}")
+
+
+def keep_replays_in(folder: Path, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Have MIT's library keep what tells it of replayed tickets there, and not in the folder for everybody's temporary
+    files (krb5 1.18 and later by the first of these variables, earlier ones by the second). Where somebody has said
+    otherwise, that counts; what an earlier Server of this process had said does not."""
+    ours = {"KRB5RCACHENAME": f"file2:{folder / 'replays'}", "KRB5RCACHEDIR": str(folder)}
+    if all(environ.get(name, "") == _said.get(name, "") for name in ours):
+        environ.update(ours)
+        _said.update(ours)
+
+
+# The variables as this process has set them.
+_said: Final[dict[str, str]] = {}
 
 
 def accepting(keytab: str, realm: str = "") -> Callable[[], Sequence[Mechanism]]:

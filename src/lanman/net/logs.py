@@ -73,9 +73,14 @@ class LogFile(logging.Handler):
             hint = "The log must be a file in a folder that the Server's user may write, and no link."
             kind = AccessDenied if isinstance(error, PermissionError) else LanmanError
             raise kind(f"{self._path}: the log cannot be opened: {error.strerror}", hint=hint) from None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        problem = "it is not a file" if not stat.S_ISREG(found.st_mode) else ""
+        if found.st_nlink > 1:
+            # Whoever may write to the folder would have root add to any file of the machine.
+            problem = "it has a second name elsewhere (a hard link)"
+        if problem:
             os.close(descriptor)
-            raise LanmanError(f"{self._path}: the log cannot be opened: it is not a file")
+            raise LanmanError(f"{self._path}: the log cannot be opened: {problem}")
         return descriptor
 
     def _become(self, descriptor: int) -> None:

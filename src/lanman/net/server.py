@@ -311,8 +311,9 @@ class SmbServer:
         """What each log-on may be made by besides NTLM."""
         if not self.configuration.keytab:
             return tuple
-        from lanman.net.kerberos import accepting
+        from lanman.net.kerberos import accepting, keep_replays_in
 
+        keep_replays_in(self.home.path)
         return accepting(self.configuration.keytab, self.configuration.domain.realm)
 
     def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
