@@ -17,7 +17,8 @@ import pytest
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
-from lanman.net.configuration import Configuration, Limits
+from lanman.net.configuration import Configuration, Limits, ShareConfiguration
+from lanman.net.control import ControlClient
 from lanman.net.home import Home, HomeError
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer, peer_address
@@ -328,3 +329,27 @@ async def test_a_peer_that_reads_late_gets_all(server: SmbServer) -> None:
         while size < 4 * 1024 * 1024:
             size += len(await loop.sock_recv(sock, 1 << 20))
         await until(protocol._transport.is_reading)
+
+
+async def test_a_folder_that_is_gone_stops_neither_the_start_nor_a_reload(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "data").mkdir()
+    shares = {name: ShareConfiguration(str(tmp_path / name)) for name in ("data", "gone")}
+    said = [replace(LOOPBACK, shares=shares)]
+    async with SmbServer(said[0], Home(tmp_path / "home"), read=lambda: said[-1]) as server:
+        assert f'share "gone" is left out: "{tmp_path}/gone": there is no such folder' in caplog.text
+        async with ControlClient(server.home.control) as client:
+            assert [(each.name, each.problem) for each in await client.share_problems()] == [
+                ("gone", "there is no such folder")
+            ]
+            said.append(replace(said[0], shares={**shares, "data": replace(shares["data"], read=("admin",))}))
+            await client.reload()
+            data = server.service.share_by_name("data")
+            assert data is not None
+            assert data.readers == {"admin"}
+            (tmp_path / "gone").mkdir()
+            server.reload()
+            await until(lambda: "there again" in caplog.text)
+            assert await client.share_problems() == []
