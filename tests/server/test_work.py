@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,13 @@ from lanman.rpc.srvsvc import NetrSessionDel, NetrShareEnum
 from lanman.server.files import directory, notify
 from lanman.server.files.directory import matches
 from lanman.server.files.locks import MAX_LOCKS_OF_OPEN, Locks
+from lanman.server.handlers import COMMANDS
 from lanman.smb2 import client as smb2_client
 from lanman.smb2.constants import (
     FILE_DIRECTORY_FILE,
+    FSCTL_PIPE_WAIT,
+    FSCTL_SRV_COPYCHUNK,
+    FSCTL_SRV_REQUEST_RESUME_KEY,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_LOCKFLAG_SHARED_LOCK,
@@ -28,13 +34,26 @@ from lanman.smb2.constants import (
 from lanman.smb2.messages import (
     MAX_LOCK_ELEMENTS,
     ChangeNotifyRequest,
+    CloseRequest,
+    CreateContext,
+    CreateRequest,
     EchoRequest,
+    FlushRequest,
+    IoctlRequest,
     LockElement,
     LockRequest,
+    LogoffRequest,
+    Message,
+    OplockBreak,
     QueryDirectoryRequest,
     QueryDirectoryResponse,
+    QueryInfoRequest,
     ReadRequest,
     ReadResponse,
+    SessionSetupRequest,
+    SetInfoRequest,
+    TreeConnectRequest,
+    TreeDisconnectRequest,
     WriteRequest,
 )
 from steps import growth, steps
@@ -345,3 +364,86 @@ def test_a_call_behind_one_that_ended_its_session_is_not_made(world: DiskWorld) 
     assert isinstance(answer, ReadResponse)  # its last words
     world.pump()
     assert world.users() == ["bob"]
+
+
+# --- every command at its largest
+
+
+# Instructions that may be executed in one turn of the event loop: less than ten milliseconds.
+ONE_TURN = 250_000
+
+
+def longest_turn(world: DiskWorld, client: FileClient, message: Message) -> int:
+    """The most instructions that a request takes the Server's event loop in one turn, until it is answered."""
+    turns = []
+    completed = world.dispatch.completed
+
+    def counted(ticket: int, result: Any, now: float) -> bool:
+        taken: list[bool] = []
+        turns.append(steps(lambda: taken.append(completed(ticket, result, now))))
+        return taken[0]
+
+    client.core.send(message, session_id=client.session_id, tree_id=client.tree_id)
+    data = b"".join(map(bytes, client.core.data_to_send()))
+    world.dispatch.completed = counted  # type: ignore[method-assign]
+    try:
+        turns.append(steps(lambda: client.connection.receive_data(data, world.now)))
+        while (effects := world.dispatch.effects()) or (
+            (deadline := world.dispatch.next_deadline()) is not None and deadline <= world.now
+        ):
+            for ticket, effect in effects:
+                world.perform(ticket, effect)
+            turns.append(steps(lambda: world.dispatch.expire(world.now)))
+    finally:
+        del world.dispatch.completed  # type: ignore[method-assign]
+    world.pump()
+    return max(turns)
+
+
+def test_every_command_at_its_largest(world: DiskWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smb2_client, "CREDITS_WANTED", 8192)
+    ann, bob = world.user(), world.user("bob")
+    for client in (ann, bob):
+        client.ask(EchoRequest())
+    for number in range(1500):
+        (world.folder / f"{number:04}{'n' * 100}").touch()
+    file_id = ann.make("a", b"x" * 1000)
+    other = ann.make("b", oplock=SMB2_OPLOCK_LEVEL_II)
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    run(ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, EXCLUSIVE)))
+    most = ann.connection.max_transact_size
+    deep = "\\".join("a" * 16_000)
+    contexts = [CreateContext(b"%04d" % number, b"x" * 900) for number in range(64)]
+    chunks = b"".join(struct.pack("<QQI4x", at, at, 1) for at in range(256))
+    key = bytes(ann.want(IoctlRequest(FSCTL_SRV_REQUEST_RESUME_KEY, file_id, max_output_response=32)).output)[:24]
+    long_name = b"\0" * 16 + (most - 20).to_bytes(4, "little") + b"a\0" * ((most - 20) // 2)
+    largest: list[Message] = [
+        EchoRequest(),
+        TreeConnectRequest(0, "\\\\" + "s" * 32_000),
+        CreateRequest(desired_access=READ, share_access=7, create_disposition=1, name=deep),
+        CreateRequest(desired_access=READ, share_access=7, create_disposition=1, name="a", contexts=contexts),
+        ReadRequest(length=ann.connection.max_read_size, file_id=file_id),
+        WriteRequest(b"w" * ann.connection.max_write_size, file_id=other),
+        FlushRequest(file_id=file_id),
+        LockRequest(other, ranges(MAX_LOCK_ELEMENTS, SHARED)),
+        LockRequest(other, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK)),
+        IoctlRequest(FSCTL_SRV_COPYCHUNK, other, key + struct.pack("<I4x", 256) + chunks, max_output_response=most),
+        IoctlRequest(FSCTL_SRV_COPYCHUNK, other, key + b"\xff" * 4 + b"\0" * (most - 28), max_output_response=most),
+        IoctlRequest(FSCTL_PIPE_WAIT, b"\xff" * 16, b"\xff\0" * (most // 2), max_output_response=most),
+        QueryDirectoryRequest(37, 0, name="*" * 255, output_buffer_length=most, file_id=folder),
+        QueryDirectoryRequest(37, 1, name="*a" * 127, output_buffer_length=most, file_id=folder),
+        QueryInfoRequest(1, 18, most, file_id=file_id),
+        QueryInfoRequest(2, 5, most, file_id=file_id),
+        QueryInfoRequest(3, 0, most, additional_information=7, file_id=file_id),
+        SetInfoRequest(1, 10, long_name, file_id=other),
+        SetInfoRequest(1, 15, b"\xff" * most, file_id=other),
+        OplockBreak(0, other),
+        ChangeNotifyRequest(0, most, folder, 0x1FF),
+        CloseRequest(file_id=file_id),
+        SessionSetupRequest(0, 1, 0, 0, b"\x60\x82" * 30_000, 0),
+        TreeDisconnectRequest(),
+        LogoffRequest(),
+    ]
+    assert {message.command for message in largest} == set(COMMANDS)
+    taken = [(longest_turn(world, ann, message), message.command) for message in largest]
+    assert max(taken)[0] < ONE_TURN, taken
