@@ -101,7 +101,13 @@ class _Deciding:
             return None
         at = self.context.connection.server.throttle.turn(attempt, now)
         if attempt.displaced:
-            return _displaced(self.context, self.logon)
+            # Told no sooner than the others, or asking again would cost nothing.
+            due = attempt.waits_until or now
+            return (
+                Later(due, lambda then: _displaced(self.context, self.logon))
+                if due > now
+                else _displaced(self.context, self.logon)
+            )
         return Later(at, lambda then: self._wait(then) or self.read()) if at > now else None
 
     def _go_on(self, step: Step, now: float) -> Outcome:
