@@ -529,7 +529,7 @@ class SmbServer:
 
 # Where what has arrived is put first, in bytes. One for all connections, since each takes a copy of what is its own
 # before the next is asked: what a peer says that it will send takes no memory.
-_ARRIVALS: Final = memoryview(bytearray(512 * 1024))
+_ARRIVALS: Final = memoryview(bytearray(256 * 1024))
 
 
 class SmbProtocol(asyncio.BufferedProtocol):
