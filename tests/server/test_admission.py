@@ -205,6 +205,15 @@ def test_beyond_all_connections_only_those_without_a_session_give_way() -> None:
     assert door.place("e").standing is HALF_OPEN
 
 
+def test_beyond_all_connections_the_network_with_most_without_a_session_gives_way() -> None:
+    door = Door(connections=6)
+    honest, flood = door.place("honest"), [door.place("flood") for _ in range(5)]
+    for _ in range(20):
+        flood.append(door.place("flood"))
+    assert honest.standing is HALF_OPEN
+    assert standings(flood).count(HALF_OPEN) == 5
+
+
 def test_too_many_that_wait_push_out_the_newest_of_whoever_has_most() -> None:
     door = Door(unauthenticated=2, unauthenticated_per_address=1)
     for network in "ab":

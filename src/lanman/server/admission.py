@@ -26,8 +26,8 @@ The rules:
   longest. At most twice `unauthenticated` wait; one more pushes out the newest of the network that has most of them.
 * Connections with null sessions and guests alone have limits of their own. There the next such *log-on* is refused;
   nobody who has a session is ever sent away for others.
-* All connections together are at most `connections`. A newcomer beyond that takes the place of one without a session;
-  if all have one, the shell accepts no more until one ends (`has_room`).
+* All connections together are at most `connections`. A newcomer beyond that takes the place of one without a session,
+  of the network that has most of those; if all have one, the shell accepts no more until one ends (`has_room`).
 * A peer that hangs up on a refusal that is being held back leaves a ghost in its place until the refusal was due.
 """
 
@@ -309,7 +309,10 @@ class Admission:
         """Who goes when there is no room for any more connections."""
         if self.waiting:
             return next(reversed(max(self._contended.values(), key=lambda of: len(of.waiting)).waiting))
-        return next(iter(self._mute), None) or next(iter(self._spoken), None)
+        if not self._half_open:
+            return None
+        most = max(self._networks.values(), key=lambda of: len(of.half_open))
+        return min(most.half_open, key=lambda place: (not place.mute, place.since))
 
     def _network(self, name: str) -> _Network:
         self._touched.add(name)
