@@ -84,9 +84,15 @@ async def test_rpcclient_ends_its_own_session(server: SmbServer, tools: Tools) -
     assert server.service.sessions() == []
 
 
+@pytest.mark.parametrize("first", ["SMB2_02", "NT1"])  # NT1: the negotiation begins in SMB 1
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_smbclient_logs_on(server: SmbServer, tools: Tools, dialect: str) -> None:
-    options = ("--option", f"client max protocol={dialect}", "--option", f"client ipc max protocol={dialect}")
+async def test_smbclient_logs_on(server: SmbServer, tools: Tools, dialect: str, first: str) -> None:
+    protocols = {"min": first, "max": dialect}
+    options = tuple(
+        f"--option=client {kind}{end} protocol={protocol}"
+        for kind in ("", "ipc ")
+        for end, protocol in protocols.items()
+    )
     async with held(tools, "ann", options):
         (session,) = server.service.sessions()
         assert session.user_name == "ann"

@@ -462,6 +462,9 @@ def test_multi_protocol_negotiation_of_2_0_2() -> None:
     assert isinstance(message, NegotiateResponse)
     assert (message.dialect_revision, message.max_read_size) == (0x0202, 65536)
     assert server.negotiated is not None
+    # smbclient 4.17, `client max protocol = SMB2_02` beside `client min protocol = NT1`, has this validated.
+    assert server.validate_negotiate_info(bytes(22) + bytes.fromhex("0100 0202"))
+    assert server.validate_negotiate_info(bytes(20) + bytes.fromhex("0100 0100 0202")) is None
     with pytest.raises(RemoteProtocolError):
         begun(server, smb1(b"SMB 2.002"))
 

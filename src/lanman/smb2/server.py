@@ -552,7 +552,8 @@ class ServerConnection(Connection):
         if b"\x02SMB 2.???" in offered and max(self._dialects) > Dialect.SMB_2_0_2:
             response = self._negotiate_response(SMB2_WILDCARD, SMB2_GLOBAL_CAP_LARGE_MTU, [])
         elif b"\x02SMB 2.002" in offered and Dialect.SMB_2_0_2 in self._dialects:
-            offer = NegotiateRequest([Dialect.SMB_2_0_2], SMB2_NEGOTIATE_SIGNING_ENABLED)
+            # SMB 1 says nothing of a client's security mode: 0 is what it repeats to have that validated (3.3.5.15.12).
+            offer = NegotiateRequest([Dialect.SMB_2_0_2], 0)
             self._settle(offer, Dialect.SMB_2_0_2, 0, 0, HMAC_SHA256)
             response = self._negotiate_response(Dialect.SMB_2_0_2, 0, [])
         else:
