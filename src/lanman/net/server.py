@@ -759,7 +759,8 @@ def _wire_settings(configuration: Configuration, name: str, descriptors: Descrip
         limits=Limits(
             unauthenticated=configuration.limits.unauthenticated,
             unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
-            anonymous=configuration.limits.anonymous,
+            # Nobody who has a session is sent away, so those without a name must leave room for those that have one.
+            anonymous=min(configuration.limits.anonymous, max(1, descriptors.connections // 2)),
             anonymous_per_address=configuration.limits.anonymous_per_address,
             connections=descriptors.connections,
         ),
