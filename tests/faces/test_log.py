@@ -64,6 +64,30 @@ def test_limits_of_the_log_count_at_once(home: Path) -> None:
     assert not (home / "server.log.2").exists()
 
 
+def test_a_mistake_in_server_toml_is_told_in_the_log(tmp_path: Path) -> None:
+    """Also where standard error goes elsewhere: nobody looks there."""
+    home, log = tmp_path / "home", tmp_path / "the.log"
+    home.mkdir(mode=0o700)
+    text = f'[log]\nfile = "{log}"\n'
+    (home / "server.toml").write_text(text)
+    command = [LANMAN, "--home", home]
+    subprocess.run([*command, "start", "server", "--listen", "127.0.0.1", "--port", "0"], check=True, timeout=60)
+    try:
+        (home / "server.toml").write_text(text + "[server]\nautodisconnect = 99999\n")
+        log.rename(tmp_path / "the.log.1")
+        os.kill(process_of(home), signal.SIGHUP)
+        until(lambda: log.exists() and "autodisconnect must be" in log.read_text())
+        assert "SIGHUP: the configuration is not read again" in log.read_text()
+        # A log that cannot be opened anew: the old one goes on, and says so.
+        log.rename(tmp_path / "the.log.2")
+        log.symlink_to(tmp_path / "nowhere")
+        os.kill(process_of(home), signal.SIGHUP)
+        until(lambda: "SIGHUP: the log goes on in the old file" in (tmp_path / "the.log.2").read_text())
+        assert not (tmp_path / "nowhere").exists()
+    finally:
+        subprocess.run([*command, "stop", "server"], check=True, timeout=60)
+
+
 @pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
 def test_logrotate_takes_the_file_in_contrib(home: Path, tmp_path: Path) -> None:
     log = home / "server.log"

@@ -133,6 +133,8 @@ def test_nothing_need_be_said(tmp_path: Path) -> None:
         ("server = 3", "server must be a section, written [server]"),
         ("[server]\nport = ", "server.toml line 2: Invalid value"),
         ('[shares.data]\ncomment = "no path"', "[shares.data] path must be the absolute path of a folder"),
+        ('[shares.data]\npath = "/srv\\u0000/data"', "[shares.data] path must be the absolute path of a folder"),
+        ('[server]\nshare_roots = ["/srv\\u0000"]', "share_roots must be a list of the absolute paths of folders"),
         ('[shares.data]\n\npath = "data"', "line 3: [shares.data] path must be the absolute path"),
         ('[shares."a/b"]\npath = "/srv"', "is not a share name"),
         (f'[shares.{"x" * 81}]\npath = "/srv"', "is not a share name"),

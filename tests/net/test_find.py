@@ -9,6 +9,7 @@ import pytest
 
 from lanman import codes
 from lanman.net.disk.find import find_folder
+from lanman.net.disk.guard import Guard
 from lanman.net.disk.system import Refused
 from lanman.server.changes import FindFolder
 
@@ -73,3 +74,16 @@ def test_no_roots_is_nothing(tree: Path) -> None:
 def test_the_root_of_all(tree: Path) -> None:
     assert find_folder(FindFolder(f"{tree}/in", ("/",))) == f"{tree}/in"
     assert find_folder(FindFolder("/", ("/",))) == "/"
+
+
+def test_what_no_share_can_be_is_refused_when_it_is_added(tree: Path) -> None:
+    """It would only be left out: the Server's home, above all, and what is no storage."""
+    guard = Guard([tree / "in"])
+    for path in (tree / "in", tree / "in" / "sub", Path("/proc"), Path("/proc/self/fd")):
+        if not path.exists():
+            continue
+        for roots in (None, ("/",)):
+            with pytest.raises(Refused) as caught:
+                find_folder(FindFolder(str(path), roots), guard)
+            assert caught.value.status == codes.STATUS_ACCESS_DENIED
+    assert find_folder(FindFolder(f"{tree}/inner", None), guard) == f"{tree}/inner"

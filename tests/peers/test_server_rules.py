@@ -310,6 +310,10 @@ async def test_our_manager_from_here_and_from_afar(server: SmbServer, tmp_path: 
             with pytest.raises(Win32Error) as caught:
                 await here.add_share(name, path)
             assert caught.value.code == code
+        for manager_ in (here, there):  # the Server's home is within share_roots, and no share all the same
+            with pytest.raises(Win32Error) as private:
+                await manager_.add_share("home", str(server.home.path))
+            assert private.value.code == codes.ERROR_ACCESS_DENIED
         await there.set_share("etc", remark="changed", max_users=0)
         share = await here.share("etc")
         assert (share.remark, share.max_uses) == ("changed", 0xFFFFFFFF)

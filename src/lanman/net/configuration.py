@@ -132,8 +132,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _is_absolute(path: str) -> bool:
+    return path.startswith("/") and "\0" not in path
+
+
 def _absolute_path(value: Any) -> str:
-    if not (text := _text(value)).startswith("/") or "\0" in text:
+    if not _is_absolute(text := _text(value)):
         raise ValueError("must be the absolute path of a file")
     return text
 
@@ -183,7 +187,7 @@ def _list(value: Any) -> tuple[str, ...]:
 
 
 def _folders(value: Any) -> tuple[str, ...]:
-    if not all(folder.startswith("/") for folder in _list(value)):
+    if not all(map(_is_absolute, _list(value))):
         raise ValueError("must be a list of the absolute paths of folders")
     return tuple(value)
 
@@ -379,7 +383,7 @@ def parse_share(name: str, values: Mapping[str, Any]) -> ShareConfiguration:
         if key not in _SHARE:
             raise ValueError(f"{key} is not a key of a share")
     share = ShareConfiguration(**{key: _SHARE[key](value) for key, value in values.items()})
-    if not share.path.startswith("/"):
+    if not _is_absolute(share.path):
         raise ValueError("path must be the absolute path of a folder")
     return share
 
@@ -436,7 +440,7 @@ class _Reader:
         if problem := share_name_problem(name):
             raise self.error(("shares", name), None, problem)
         values = self.section(shares, name, _SHARE, "shares")
-        if not values.get("path", "").startswith("/"):
+        if not _is_absolute(values.get("path", "")):
             raise self.error(("shares", name), "path", "must be the absolute path of a folder")
         return ShareConfiguration(**values)
 

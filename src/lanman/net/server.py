@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -42,6 +43,7 @@ from lanman.net.control import ControlServer
 from lanman.net.descriptors import Descriptors, fit
 from lanman.net.disk import Disk
 from lanman.net.disk.find import find_folder
+from lanman.net.disk.guard import Guard
 from lanman.net.home import Home
 from lanman.net.listener import RETRY, Listener
 from lanman.net.logs import Journal
@@ -319,7 +321,7 @@ class SmbServer:
     def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
         """What management calls want done on the disk."""
         return {
-            FindFolder: find_folder,
+            FindFolder: partial(find_folder, guard=Guard((self.home.path,))),
             KeepSettings: lambda effect: self._state.keep_settings(self._base, effect.values),
             KeepShare: lambda effect: self._state.keep_share(self._base, effect.name, effect.share),
         }

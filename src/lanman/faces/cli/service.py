@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import signal
 import socket
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from lanman.net.home import Home
     from lanman.net.logs import LogFile
     from lanman.net.server import SmbServer
+
+_server_log: Final = logging.getLogger("lanman.server")
 
 SERVICE: Final = "Server"
 LOG_NAME: Final = "server.log"
@@ -200,12 +203,16 @@ async def _serve(
 
 def _reload(server: SmbServer, log: LogFile | None) -> None:
     """SIGHUP: go on in a new log if the old one was renamed, then read the configuration again."""
-    for action in (log.reopen if log is not None else None, server.reload):
+    actions = {"the configuration is not read again": server.reload}
+    if log is not None:
+        actions = {"the log goes on in the old file": log.reopen, **actions}
+    for failure, action in actions.items():
         try:
-            if action is not None:
-                action()
+            action()
         except LanmanError as error:
-            output.report(error)
+            # To the log, since nobody looks at a Server's standard error: whoever sent the signal is told nothing.
+            said = f"{error.message} {error.hint}" if error.hint else error.message
+            _server_log.error("SIGHUP: %s: %s", failure, escape(said))
     if log is not None:
         log.limit(server.configuration.log.max_bytes, server.configuration.log.keep)
 

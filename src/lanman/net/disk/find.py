@@ -12,8 +12,8 @@ from lanman.net.disk.system import Refused, facts, open_real
 from lanman.server.changes import FindFolder
 
 
-def find_folder(effect: FindFolder) -> str:
-    """Perform FindFolder. Raises Refused."""
+def find_folder(effect: FindFolder, guard: Guard | None = None) -> str:
+    """Perform FindFolder. Raises Refused; so for what `guard` keeps out of every share, which would be left out."""
     if not os.path.isabs(effect.path):
         raise Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
     path = os.path.normpath(effect.path)
@@ -31,6 +31,8 @@ def find_folder(effect: FindFolder) -> str:
     if not is_folder:
         raise Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
     if not os.access(path, os.R_OK | os.X_OK):
+        raise Refused(codes.STATUS_ACCESS_DENIED)
+    if share_problem(path, None, guard or Guard()):
         raise Refused(codes.STATUS_ACCESS_DENIED)
     # Two slashes at the beginning are something else to POSIX, and nothing else here.
     return "/" + path.lstrip("/")
