@@ -13,6 +13,7 @@ from lanman import codes
 from lanman.auth.accounts import Accounts
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
+from lanman.server.disk_effects import CheckShare
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
 from lanman.service import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
 from lanman.smb2.constants import FILE_CREATE
@@ -77,6 +78,26 @@ def test_a_folder_is_looked_at_from_time_to_time(world: DiskWorld, tmp_path: Pat
     (tmp_path / "mounted").mkdir()
     world.advance(SHARES_EVERY)
     assert share.problem == ""
+
+
+def test_who_asks_during_a_look_is_told_what_the_next_one_sees(world: DiskWorld, tmp_path: Path) -> None:
+    share = world.share("mounted", tmp_path / "mounted", problem=NOT_LOOKED_AT)
+    looked = []
+    world.hold_effects = True
+    world.dispatch.watch.look_at_shares([share], lambda: looked.append(share.problem))
+    ((ticket, look),) = world.dispatch.effects()
+    assert isinstance(look, CheckShare)
+    seen = world.files.check_share(look)
+    (tmp_path / "mounted").mkdir()  # after the disk was asked, before its answer is here
+    for _ in range(2):
+        world.dispatch.watch.look_at_shares([share], lambda: looked.append(share.problem))
+    assert world.dispatch.effects() == []
+    world.dispatch.completed(ticket, seen, world.now)
+    assert looked == ["there is no such folder"]
+    ((ticket, look),) = world.dispatch.effects()
+    world.perform(ticket, look)
+    assert looked[1:] == ["", ""]
+    assert world.dispatch.effects() == []
 
 
 @pytest.mark.parametrize("path", ["/proc", "/proc/self/fd"])

@@ -4,7 +4,8 @@ The rules:
 
 * A share whose folder cannot be used is there all the same, and refused with BAD_NETWORK_NAME. Its folder is looked at
   when somebody connects, and every SHARES_EVERY seconds; so it comes back by itself. Each look waits for its own disk
-  alone, and a second one does not begin while the first is under way.
+  alone, and a second one does not begin while the first is under way: whoever asks meanwhile gets what the next one
+  sees, since this one may have seen the folder already as it was before.
 * The accounts are looked at every ACCOUNTS_EVERY seconds, and whenever somebody logs on or opens a pipe. What a user
   may do follows the groups of that moment; a user who is deleted or disabled has no sessions any more, unless the
   configuration lets them go on.
@@ -44,7 +45,8 @@ class Watch:
 
     def __init__(self, server: ServerDispatch) -> None:
         self._server = server
-        self._looking: dict[Share, list[Callable[[], None]]] = {}
+        self._looking: dict[Share, list[Callable[[], None]]] = {}  # who waits for the look that is under way
+        self._next_look: dict[Share, list[Callable[[], None]]] = {}  # who waits for the one after it
         self._accounts: Accounts | None = None
         self._newest = 0  # the newest session that was compared with these accounts
 
@@ -77,9 +79,12 @@ class Watch:
 
     def _look(self, share: Share, then: Callable[[], None]) -> None:
         if share in self._looking:
-            self._looking[share].append(then)
-            return
-        self._looking[share] = [then]
+            self._next_look.setdefault(share, []).append(then)
+        else:
+            self._begin_look(share, [then])
+
+    def _begin_look(self, share: Share, waiting: list[Callable[[], None]]) -> None:
+        self._looking[share] = waiting
         self._server.perform_apart(
             self.check_of(share), lambda problem, status, now: self._looked(share, problem, status)
         )
@@ -91,6 +96,8 @@ class Watch:
     def _looked(self, share: Share, problem: str | None, status: int) -> None:
         waiting = self._looking.pop(share, [])
         self.mark(share, problem, status)
+        if share in self._next_look:
+            self._begin_look(share, self._next_look.pop(share))
         for then in waiting:
             then()
 
