@@ -20,6 +20,7 @@ from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,
+    FILE_OPEN,
     FILE_OPEN_IF,
     FILE_OVERWRITE_IF,
     FILE_READ_ATTRIBUTES,
@@ -203,6 +204,26 @@ def test_a_share_that_is_encrypted_is_not_spoken_to_in_the_clear(world: DiskWorl
     world.share("secret", tmp_path, encrypt_data=True)
     ann = world.user("ann", "secret")
     assert ann.status("a", disposition=FILE_OPEN_IF) == "STATUS_ACCESS_DENIED"
+
+
+@pytest.mark.parametrize("more", [0, 0x80, 0x80000000])
+def test_who_may_only_read_deletes_nothing_on_close(world: DiskWorld, more: int) -> None:
+    """MAXIMUM_ALLOWED comes to what is allowed, which does not include DELETE."""
+    share = world.service.share_by_name("share")
+    assert share is not None
+    bob = world.user("bob")
+    bob.shut(bob.make("letter", b"dear ann"))
+    share.writers = frozenset({"bob"})
+    ann = world.user("ann")
+    for disposition in (FILE_OPEN, FILE_OPEN_IF):
+        access = 0x02000000 | more
+        status = ann.status("letter", options=FILE_DELETE_ON_CLOSE, access=access, disposition=disposition)
+        assert status == "STATUS_ACCESS_DENIED"
+        ann.shut(ann.open("letter", access=access, disposition=disposition))
+    assert bob.status("letter", access=0x02000000, options=FILE_DELETE_ON_CLOSE) == "STATUS_SUCCESS"
+    world.disconnect(bob)
+    world.pump()
+    assert not (world.folder / "letter").exists()
 
 
 def test_read_only_files_are_neither_written_nor_deleted(world: DiskWorld) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from lanman import codes
-from lanman.rpc.srvsvc import NetrSessionEnum
+from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.server.dispatch import Settings
 from lanman.service import LogonRefused, Reason, SessionClosed, SessionReauthenticated
 from lanman.smb2.constants import ALL_DIALECTS, SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_SIGNED, SMB2_SESSION_SETUP, Dialect
@@ -25,7 +25,7 @@ from lanman.smb2.messages import (
     TreeConnectRequest,
 )
 from raw import RawClient
-from world import World
+from world import PASSWORD, World
 
 IPC = TreeConnectRequest(0, r"\\server\IPC$")
 PIPE = CreateRequest(desired_access=0x0012019F, share_access=3, name="srvsvc")
@@ -267,3 +267,33 @@ def test_a_session_that_ends_while_it_is_renewed() -> None:
     assert [(header.command, header.status) for header, _ in client.answers] == [
         (SMB2_SESSION_SETUP, codes.STATUS_USER_SESSION_DELETED)
     ]
+
+
+def test_a_session_that_ends_itself_while_it_is_renewed() -> None:
+    """Its last words are still to be read, so it is there; nobody renews it any more."""
+    world = World()
+    admin = world.connect().log_on("admin").bind()
+    finish = admin.log_on_leg_by_leg("admin", again=True, wait=False)
+    world.hold_effects = True
+    with pytest.raises(KeyError):  # it is not answered yet
+        finish()
+    (renewal,) = world.dispatch.effects()
+    admin.write(admin.rpc.call(NetrSessionDel(None, None, "admin"))[0])
+    (looking,) = world.dispatch.effects()
+    for ticket, _ in (looking, renewal):
+        world.dispatch.completed(ticket, world.accounts, world.now)
+        world.pump()
+        assert world.users() == []
+    assert [answer.status for answer in admin.answers.values()] == [codes.STATUS_USER_SESSION_DELETED]
+    assert not admin.finished
+
+
+def test_a_guest_becomes_no_other_guest() -> None:
+    world = World(settings=Settings(guest=True))
+    world.accounts.add("gus", PASSWORD)
+    world.accounts.add_member("Guests", "gus")
+    for first, second in (("stranger", "gus"), ("gus", "stranger")):
+        client = RawClient(world)
+        assert client.log_on(first) == 0
+        assert client.renew(second, sign=False)[0].status == codes.STATUS_ACCESS_DENIED
+        assert world.users() == []

@@ -11,12 +11,17 @@ import pytest
 from disk_world import READ, DiskWorld
 from lanman import codes
 from lanman.auth.accounts import Accounts
+from lanman.auth.outcome import Accepted, Step
+from lanman.auth.spnego import KERBEROS_OID, NegTokenInit, pack_init
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
-from lanman.server.disk_effects import CheckShare
+from lanman.server.disk_effects import CheckShare, OpenFile
+from lanman.server.effects import StepLogon
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
 from lanman.service import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
-from lanman.smb2.constants import FILE_CREATE
+from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
+from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
+from raw import RawClient
 from world import World
 
 
@@ -197,6 +202,53 @@ def test_pipes_that_a_null_session_may_open_no_more() -> None:
     assert refused(lambda: nobody.call(NetrShareEnum(None, 1))) == "STATUS_FILE_CLOSED"
 
 
+@pytest.mark.parametrize("disposition", [FILE_OPEN, FILE_CREATE, FILE_OVERWRITE_IF])
+@pytest.mark.parametrize("how", ["share", "identity"])
+def test_rights_that_are_taken_while_the_disk_opens(
+    world: DiskWorld, tmp_path: Path, how: str, disposition: int
+) -> None:
+    """What is granted is what may be done when it is open, not when it was asked for."""
+    share = world.service.share_by_name("share")
+    assert share is not None
+    ann = world.user("ann")
+    if disposition != FILE_CREATE:
+        ann.shut(ann.make("letter", b"dear bob"))
+    world.held = lambda effect: isinstance(effect, OpenFile)
+    number = ann.send(ann.create("letter", disposition=disposition))
+    if how == "share":
+        share.writers = frozenset({"admin"})
+        world.dispatch.watch.reassess()
+    else:
+        ann.log_on("", again=True)
+    world.let_go()
+    assert ann.result(number) == "STATUS_ACCESS_DENIED"
+    assert not world.service.opens()
+    letter = tmp_path / "share" / "letter"
+    assert not letter.exists() if disposition == FILE_CREATE else letter.read_bytes() == b"dear bob"
+
+
+def test_rights_that_are_taken_while_others_are_asked(world: DiskWorld) -> None:
+    share = world.service.share_by_name("share")
+    assert share is not None
+    ann, bob = world.user("ann"), world.user("bob")
+    letter = bob.make("letter", oplock=SMB2_OPLOCK_LEVEL_EXCLUSIVE)
+    number = ann.send(ann.create("letter"))
+    assert not ann.result(number)
+    share.writers = frozenset({"bob"})
+    world.dispatch.watch.reassess()
+    bob.shut(letter)
+    assert ann.result(number) == "STATUS_ACCESS_DENIED"
+
+
+def test_nobody_opens_more_on_what_a_user_has_connected_to(world: DiskWorld) -> None:
+    ann = world.user("ann")
+    ann.shut(ann.make("letter"))
+    ann.log_on("", again=True)
+    assert ann.status("letter", access=READ) == "STATUS_ACCESS_DENIED"
+    ann.log_on("ann", again=True)
+    assert ann.status("letter", access=READ) == "STATUS_SUCCESS"
+
+
 # --- accounts
 
 
@@ -234,18 +286,86 @@ def test_accounts_that_cannot_be_read_take_nothing_away(world: DiskWorld) -> Non
     assert ann.status("letter", disposition=FILE_CREATE) == "STATUS_SUCCESS"
 
 
-def test_groups_are_those_of_now(world: DiskWorld) -> None:
-    """On a pipe that is opened anew they are looked up; on one that is open they follow a moment later."""
-    admin, ann = world.connect().log_on("admin").bind(), world.connect().log_on("ann")
+@pytest.mark.parametrize("by_writing", [False, True])
+def test_groups_are_looked_up_for_each_call(world: DiskWorld, by_writing: bool) -> None:
+    admin, ann = world.connect().log_on("admin").bind(), world.connect().log_on("ann").bind()
+    call = NetrSessionEnum(None, None, None, 502)
+    for _ in range(2):
+        assert admin.call(call, by_writing=by_writing).status == codes.ERROR_SUCCESS
+        assert ann.call(call, by_writing=by_writing).status == codes.ERROR_ACCESS_DENIED
+        accounts_of(world).remove_member("Administrators", "admin")
+        accounts_of(world).add_member("Administrators", "ann")
+        assert admin.call(call, by_writing=by_writing).status == codes.ERROR_ACCESS_DENIED
+        assert ann.call(call, by_writing=by_writing).status == codes.ERROR_SUCCESS
+        accounts_of(world).remove_member("Administrators", "ann")
+        accounts_of(world).add_member("Administrators", "admin")
+    assert not admin.pendings  # nobody is told to wait for so short a moment
+
+
+def test_an_account_that_goes_between_two_calls(world: DiskWorld) -> None:
+    admin = world.connect().log_on("admin").bind()
     call = NetrSessionEnum(None, None, None, 502)
     assert admin.call(call).status == codes.ERROR_SUCCESS
+    accounts_of(world).delete("admin")
+    assert refused(lambda: admin.call(call)) == "STATUS_CANCELLED"
+    assert world.users() == []
+
+
+def test_one_look_serves_all_who_wait_for_the_next(world: DiskWorld) -> None:
+    """A look that began before a call was made does not count for it."""
+    admins = [world.connect().log_on("admin").bind() for _ in range(5)]
+    call = NetrSessionEnum(None, None, None, 502)
+    world.hold_effects = True
+    for each in admins:
+        each.send(WriteRequest(each.rpc.call(call)[0], file_id=each.file_id))
+    ((ticket, _),) = world.dispatch.effects()
+    before = world.accounts
     accounts_of(world).remove_member("Administrators", "admin")
-    accounts_of(world).add_member("Administrators", "ann")
-    assert ann.bind().call(call).status == codes.ERROR_SUCCESS
-    assert admin.call(call).status == codes.ERROR_ACCESS_DENIED
-    accounts_of(world).remove_member("Administrators", "ann")
+    world.dispatch.completed(ticket, before, world.now)
+    world.pump()
+    ((ticket, _),) = world.dispatch.effects()
+    world.dispatch.completed(ticket, world.accounts, world.now)
+    assert world.dispatch.effects() == []
+    world.hold_effects = False
+    statuses = []
+    for each in admins:
+        (event,) = each.rpc.receive_data(bytes(each.read().message.data))  # type: ignore[union-attr]
+        statuses.append(call.answer(event.stub, event.ndr64).status)  # type: ignore[union-attr]
+    assert statuses == [codes.ERROR_SUCCESS] + [codes.ERROR_ACCESS_DENIED] * 4
+
+
+def test_a_question_asked_while_a_call_is_unanswered(world: DiskWorld) -> None:
+    """MS-FSCC 2.3.48: a transaction gets its own answer and no other's."""
+    admin = world.connect().log_on("admin").bind()
+    world.hold_effects = True
+    pdu = admin.rpc.call(NetrSessionEnum(None, None, None, 502))[0]
+    admin.write(pdu)
+    assert refused(lambda: admin.transceive(pdu)) == "STATUS_PIPE_BUSY"
+    world.hold_effects = False
+
+
+def test_a_pipe_whose_tree_connect_ends_while_it_is_opened(world: DiskWorld) -> None:
+    ann = world.connect().log_on("ann")
+    ann.tree_connect()
+    world.hold_effects = True
+    number = ann.send(CreateRequest(desired_access=0x0012019F, share_access=3, name="srvsvc"))
+    ann.send(TreeDisconnectRequest())
+    world.hold_effects = False
+    world.pump()
+    assert codes.ntstatus_name(ann.answers[number].status) == "STATUS_NETWORK_NAME_DELETED"
+    assert not ann.finished
+
+
+def test_an_account_that_goes_while_its_session_is_nobodys(world: DiskWorld) -> None:
+    """Who renews a session as nobody keeps what is open, and is still the one who opened it."""
+    ann = world.user("ann")
+    letter = ann.make("letter", b"dear bob")
+    ann.log_on("", again=True)
+    assert codes.ntstatus_name(ann.get(letter).status) == "STATUS_SUCCESS"
+    accounts_of(world).delete("ann")
     world.advance(ACCOUNTS_EVERY)
-    assert ann.call(call).status == codes.ERROR_ACCESS_DENIED
+    assert world.users() == []
+    assert codes.ntstatus_name(ann.get(letter).status) == "STATUS_USER_SESSION_DELETED"
 
 
 def test_a_group_that_may_use_a_share(world: DiskWorld) -> None:
@@ -275,6 +395,48 @@ def test_an_account_that_goes_while_its_session_is_renewed(world: DiskWorld) -> 
     with pytest.raises(StatusError):
         ann.log_on("ann", again=True)
     assert world.users() == []
+
+
+class Tickets:
+    """A mechanism that takes as long as it likes to judge by accounts of before."""
+
+    oids = (KERBEROS_OID,)
+    security = None
+    accounts = Accounts()
+
+    def step(self, token: bytes, now: float) -> Step:
+        account = self.accounts.users["admin"]
+        return Step(b"answer", Accepted("admin", "EXAMPLE.COM", groups=account.groups, session_key=bytes(16)))
+
+
+@pytest.mark.parametrize("how", ["deleted", "disabled", "taken out"])
+def test_an_account_that_changes_while_its_ticket_is_judged(how: str) -> None:
+    world = World()
+    world.dispatch._mechanisms = lambda: [Tickets()]
+    client = RawClient(world)
+    token = pack_init(NegTokenInit([KERBEROS_OID], b"ticket"))
+    client.send(client.pdu(SessionSetupRequest(0, 1, 0, 0, token, 0)), pump=False)
+    ((ticket, effect),) = world.dispatch.effects()
+    world.dispatch.completed(ticket, world.accounts, world.now)
+    ((ticket, effect),) = world.dispatch.effects()
+    assert isinstance(effect, StepLogon)
+    step = effect.acceptor.step(effect.token, effect.wall)
+    if how == "deleted":
+        accounts_of(world).delete("admin")
+    elif how == "disabled":
+        accounts_of(world).change("admin", disabled=True)
+    else:
+        accounts_of(world).remove_member("Administrators", "admin")
+    world.dispatch._mechanisms = tuple
+    world.connect().log_on("bob")  # by which the Server hears of it
+    world.dispatch.completed(ticket, step, world.now)
+    world.pump()
+    ((header, _),) = client.answers
+    if how == "taken out":
+        assert "Administrators" not in world.service.sessions()[1].groups
+    else:
+        assert header.status == codes.STATUS_USER_SESSION_DELETED
+        assert world.users() == ["bob"]
 
 
 def test_only_new_sessions_are_compared_while_the_file_does_not_change(world: DiskWorld) -> None:

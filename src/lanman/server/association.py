@@ -38,7 +38,8 @@ class Association:
     Calls are answered in their order. `later` is given the PDUs of answers that come when nothing was received.
     Of several calls that come at once the first is answered at once, and each of the others in a turn of its own, which
     `take_turn` is asked for; without it, all are answered at once. Rights come before all else: of a request that its
-    caller may not make no more is read than its level.
+    caller may not make no more is read than its level. `look_up`, where it is set, is asked before each call: it says
+    False, or has the call answered later, when it is known what the caller may do now.
     """
 
     def __init__(self, endpoints: Sequence[tuple[Interface, Endpoint]], caller: Caller) -> None:
@@ -47,6 +48,7 @@ class Association:
         self.caller = caller
         self.later: Callable[[list[bytes], float], None] = lambda pdus, now: None
         self.take_turn: Callable[[Turn], None] | None = None
+        self.look_up: Callable[[Turn], bool] | None = None
         self._calls: deque[CallReceived] = deque()
         self._deferred: CallReceived | None = None
         self._in_turn = False  # the next one has a turn of its own to come
@@ -59,16 +61,39 @@ class Association:
             raise RemoteProtocolError("too many calls before the first one is answered")
         return self._rpc.data_to_send()
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether a call's answer is still to come."""
+        return bool(self._calls) or self._deferred is not None
+
+    @property
+    def has_turn_to_come(self) -> bool:
+        """Whether that is a matter of moments."""
+        return self._in_turn
+
     def _work(self, now: float) -> None:
         while self._calls and self._deferred is None and not self._in_turn:
-            self._answer(self._calls.popleft(), now)
-            if self._calls and self._deferred is None and self.take_turn is not None:
+            if self.look_up is not None and self.look_up(self._looked_up):
                 self._in_turn = True
-                self.take_turn(self._go_on)
+            else:
+                self._answer_next(now)
+
+    def _answer_next(self, now: float) -> None:
+        self._answer(self._calls.popleft(), now)
+        if self._calls and self._deferred is None and self.take_turn is not None:
+            self._in_turn = True
+            self.take_turn(self._go_on)
 
     def _go_on(self, now: float) -> None:
         """The next call's turn."""
         self._in_turn = False
+        self._work(now)
+        self.later(self._rpc.data_to_send(), now)
+
+    def _looked_up(self, now: float) -> None:
+        """It is known what the caller of the next call may do."""
+        self._in_turn = False
+        self._answer_next(now)
         self._work(now)
         self.later(self._rpc.data_to_send(), now)
 

@@ -640,7 +640,7 @@ class ConnectionDispatch:
         # protects them, and clients differ about it.
         if context.request.command in (SMB2_NEGOTIATE, SMB2_SESSION_SETUP) or waiting.over:
             return
-        if isinstance(outcome, Park) and not outcome.brief:
+        if isinstance(outcome, Park) and not (outcome.brief or outcome.soon):
             self._tell_pending(waiting)
         else:
             waiting.pending_timer = self.server.timers.at(now + PENDING_AFTER, lambda then: self._tell_pending(waiting))
@@ -1177,6 +1177,13 @@ class ServerDispatch:
         if (target := self._folders.get(share)) is None:
             target = self._folders[share] = DiskShare(share, self.files)
         return target
+
+    def first_user_of(self, session: Session) -> tuple[str, str] | None:
+        """The name and domain of the user whose log-on a session's keys come from; None: it has none."""
+        for connection in self._connections_of(session):
+            if (found := connection.sessions.get(session.session_id)) is not None and found.session is session:
+                return found.first_user
+        return None
 
     def is_null_share(self, name: str) -> bool:
         """MS-SRVS 3.1.6.18: whether a null session may connect to it."""

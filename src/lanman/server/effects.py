@@ -79,12 +79,14 @@ class Later:
 class Park:
     """Whoever `start` is told of this request goes on with it by `resume`; `cancel` makes them forget it.
 
-    Its client is told at once that it waits and may cancel it, unless it is `brief`, as I/O is.
+    Its client is told at once that it waits and may cancel it, unless it is `brief`, as I/O is. `soon`: it may cancel
+    it, and is told when it takes longer than was to be expected.
     """
 
     start: Callable[[Callable[[Outcome, float], None]], None]
     cancel: Callable[[], None]
     brief: bool = False
+    soon: bool = False
 
 
 Outcome = Reply | Perform[Any] | Later | Park

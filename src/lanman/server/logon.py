@@ -44,6 +44,7 @@ class Logon:
     busy: bool = False
     fresh: bool = True
     attempt: Attempt | None = None
+    accounts: Accounts | None = None  # by which the leg under way is judged
 
 
 def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outcome:
@@ -84,6 +85,7 @@ class _Deciding:
 
     def _decide(self, accounts: Accounts, now: float) -> Outcome:
         context, logon, token = self.context, self.logon, bytes(self.message.security_buffer)
+        logon.accounts = accounts
         logon.acceptor.use_accounts(accounts)
         context.connection.server.watch.use_accounts(accounts)
         if logon.acceptor.may_block:
@@ -147,7 +149,8 @@ def _step(context: Context, message: SessionSetupRequest, logon: Logon, now: flo
 def _stepped(context: Context, message: SessionSetupRequest, logon: Logon, step: Step, now: float) -> Outcome:
     connection = context.connection
     outcome = step.outcome
-    if logon.existing is not None and connection.sessions.get(logon.session_id) is not logon.existing:
+    existing = logon.existing
+    if existing is not None and (existing.closing or connection.sessions.get(logon.session_id) is not existing):
         connection.logons.pop(logon.session_id, None)
         return Reply(codes.STATUS_USER_SESSION_DELETED)  # it has ended meanwhile
     if isinstance(outcome, Accepted):
@@ -216,6 +219,10 @@ def _accepted(
         status = _establish(context, message, logon, who, encrypt, expires_at, now)
     if status:
         return Reply(status)
+    session = connection.sessions[logon.session_id].session
+    connection.server.watch.follow(session, logon.accounts)
+    if session.state is State.CLOSED:
+        return Reply(codes.STATUS_USER_SESSION_DELETED)
     flags = (
         (SMB2_SESSION_FLAG_IS_GUEST if who.guest else 0)
         | (SMB2_SESSION_FLAG_IS_NULL if who.anonymous else 0)
@@ -232,7 +239,8 @@ def _may_renew(existing: WireSession, who: Accepted) -> bool:
     """
     if existing.first_user is None:
         session = existing.session
-        return (who.anonymous, who.guest) == (session.anonymous, session.guest)
+        before = session.anonymous, session.guest, session.user_name, session.domain
+        return before == (who.anonymous, who.guest, who.user_name, who.domain)
     return who.anonymous or (not who.guest and existing.first_user == (who.user_name, who.domain))
 
 
@@ -255,7 +263,7 @@ def _renew(context: Context, existing: WireSession, who: Accepted, expires_at: f
         expires_at=expires_at,
     )
     for tree in existing.trees.values():
-        tree.maximal_access = tree.target.access_for(session)
+        tree.maximal_access = connection.server.watch.allowed(session, tree)
     return codes.STATUS_SUCCESS
 
 

@@ -116,6 +116,20 @@ class NamedPipe:
         """Have the calls of one write answered in turns of the event loop, for which `take_turn` is asked."""
         self._association.take_turn = lambda turn: take_turn(lambda now: self._turn(turn, now))
 
+    def look_up_first(self, look_up: Callable[[Turn], bool]) -> None:
+        """Have `look_up` find out, before each call, what the caller may do now. It says False if it need not."""
+        self._association.look_up = lambda turn: look_up(lambda now: self._turn(turn, now))
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a call has been made whose answer is still to come."""
+        return self._association.unanswered
+
+    @property
+    def has_turn_to_come(self) -> bool:
+        """Whether that is a matter of moments."""
+        return self._association.has_turn_to_come
+
     def _turn(self, turn: Turn, now: float) -> None:
         if self._unread_size > MAX_UNREAD:
             self.broken = True
@@ -136,7 +150,7 @@ class NamedPipe:
     def close(self) -> None:
         """Nobody reads or writes any more. What holds the two halves together is undone, so that both are freed."""
         self._association.later = _ignore
-        self._association.take_turn = None
+        self._association.take_turn = self._association.look_up = None
         self.spoken = _nobody_waits
         self._unread.clear()
         self._count(-self._unread_size)
@@ -214,6 +228,7 @@ class PipeOpen(WireOpen):
         pipe.spoken = lambda now: self._wake(connection, now)
         pipe.counted = connection.count_unread
         pipe.in_turns(lambda turn: self._put_off(connection, turn))
+        pipe.look_up_first(lambda turn: self._look_up(connection, turn))
         self._released = False
         self._readers: deque[_Reader] = deque()
 
@@ -235,7 +250,7 @@ class PipeOpen(WireOpen):
             reader.resume = resume
             self._readers.append(reader)
 
-        return Park(start, lambda: self._readers.remove(reader))
+        return Park(start, lambda: self._readers.remove(reader), soon=self._pipe.has_turn_to_come)
 
     def write(self, context: Context, message: WriteRequest) -> Outcome:
         if not self.opened.granted_access & FILE_WRITE_DATA:
@@ -254,9 +269,18 @@ class PipeOpen(WireOpen):
             context.connection.soon(lambda now: self._wake(context.connection, now))
         return Reply(message=WriteResponse(count=len(message.data)))
 
+    def _look_up(self, connection: ConnectionDispatch, turn: Turn) -> bool:
+        """Have a call answered by the groups that its user is in now (MS-SRVS 3.1.4: each call asks). Nobody and guests
+        are in none."""
+        session = self.opened.session
+        if session.anonymous or session.guest:
+            return False
+        connection.server.watch.look_up(lambda now: self._put_off(connection, turn))
+        return True
+
     def _put_off(self, connection: ConnectionDispatch, turn: Turn) -> None:
-        """Have a call that came behind another in the same write answered in a turn of its own. One that ends its own
-        session is the last."""
+        """Have a call that came behind another in the same write, or that had to wait, answered in a turn of its own.
+        One that ends its own session is the last."""
 
         def take(now: float) -> None:
             if self._released or self.closing:
@@ -294,7 +318,7 @@ class PipeOpen(WireOpen):
         both = FILE_READ_DATA | FILE_WRITE_DATA
         if self.opened.granted_access & both != both:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        if self._pipe.unread or self._readers:
+        if self._pipe.unread or self._pipe.unanswered or self._readers:
             return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3.48
         if not context.connection.may_ask_pipes:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)

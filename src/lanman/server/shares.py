@@ -70,6 +70,8 @@ class PipeShare(Target):
             opened = context.connection.register_open(context, f"\\PIPE\\{name}", access)
         except LimitReached:
             return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
+        except ValueError:
+            return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # the tree connect has ended meanwhile
         pipe = PipeOpen(opened, context.wire_tree, open_pipe(caller), context.connection)
         context.wire_session.opens[opened.file_id] = pipe
         context.file_id = opened.file_id

@@ -6,9 +6,9 @@ The rules:
   when somebody connects, and every SHARES_EVERY seconds; so it comes back by itself. Each look waits for its own disk
   alone, and a second one does not begin while the first is under way: whoever asks meanwhile gets what the next one
   sees, since this one may have seen the folder already as it was before.
-* The accounts are looked at every ACCOUNTS_EVERY seconds, and whenever somebody logs on or opens a pipe. What a user
-  may do follows the groups of that moment; a user who is deleted or disabled has no sessions any more, unless the
-  configuration lets them go on.
+* The accounts are looked at every ACCOUNTS_EVERY seconds, and whenever somebody logs on, opens a pipe or makes a call
+  on it. What a user may do follows the groups of that moment; a user who is deleted or disabled has no sessions any
+  more, unless the configuration lets them go on.
 * Whatever takes rights away reaches what is connected and open: a tree connect that its session may not make any more
   is ended, and an open that has been granted more than it would be now is closed.
 """
@@ -48,6 +48,8 @@ class Watch:
         self._looking: dict[Share, list[Callable[[], None]]] = {}  # who waits for the look that is under way
         self._next_look: dict[Share, list[Callable[[], None]]] = {}  # who waits for the one after it
         self._accounts: Accounts | None = None
+        self._asking: list[Callable[[float], None]] = []  # who waits for the next look at the accounts
+        self._reading = False  # whether one is under way
         self._newest = 0  # the newest session that was compared with these accounts
 
     def start(self, now: float) -> None:
@@ -119,6 +121,27 @@ class Watch:
         if accounts is not None and status == codes.STATUS_SUCCESS:
             self.use_accounts(accounts)
 
+    def look_up(self, then: Callable[[float], None]) -> None:
+        """Look at the accounts as they are from now on; `then` is called when what has changed is in force. However
+        many ask, one look is under way at a time, and the next is for all who have asked meanwhile."""
+        self._asking.append(then)
+        if not self._reading:
+            self._look_for_all()
+
+    def _look_for_all(self) -> None:
+        asking, self._asking = self._asking, []
+        self._reading = True
+
+        def read(accounts: Accounts | None, status: int, now: float) -> None:
+            self._reading = False
+            self._accounts_read(accounts, status, now)
+            for then in asking:
+                then(now)
+            if self._asking and not self._reading:
+                self._look_for_all()
+
+        self._server.perform_apart(ReadAccounts(), read)
+
     def use_accounts(self, accounts: Accounts) -> None:
         """These are the accounts as they are now."""
         before, self._accounts = self._accounts, accounts
@@ -133,18 +156,29 @@ class Watch:
         if changed:
             self.reassess(changed)
 
+    def follow(self, session: Session, accounts: Accounts | None) -> None:
+        """A session whose log-on was judged by these accounts has begun, or has been renewed; they may have changed
+        while it was judged."""
+        newer = self._accounts if accounts is not None else None
+        if newer is not None and newer is not accounts and self._compare(session, newer, accounts):
+            self.reassess([session])
+
     def _compare(self, session: Session, accounts: Accounts, before: Accounts | None) -> bool:
         """Have a session follow its account. Whether it may do something else now."""
-        if session.anonymous or session.state is State.CLOSED:
+        user_name, domain = session.user_name, session.domain
+        if session.anonymous:
+            # A user's session that was renewed as nobody keeps what the user has open.
+            user_name, domain = self._server.first_user_of(session) or ("", "")
+        if not user_name or session.state is State.CLOSED:
             return False
-        account = accounts.find(session.user_name)
+        account = accounts.find(user_name)
         if account is None or account.disabled:
             # A user of a Kerberos realm, or a stranger who is a guest, may never have had an account here.
-            own = not session.guest and session.domain == self._server.settings.server_name
-            if (own or _was_there(before, session)) and self._server.settings.end_sessions_of_removed_accounts:
+            own = not session.guest and domain == self._server.settings.server_name
+            if (own or _was_there(before, user_name)) and self._server.settings.end_sessions_of_removed_accounts:
                 self._server.service.close_session(session, Reason.ACCOUNT)
             return False
-        if session.groups == account.groups:
+        if session.anonymous or session.groups == account.groups:
             return False
         session.groups = account.groups
         return True
@@ -164,7 +198,7 @@ class Watch:
     def _reassess(self, wire_session: WireSession) -> None:
         service, session = self._server.service, wire_session.session
         for tree in list(wire_session.trees.values()):
-            allowed = self._allowed(session, tree)
+            allowed = self.allowed(session, tree)
             if not allowed:
                 service.close_tree_connect(tree.tree_connect, Reason.RIGHTS)
                 continue
@@ -176,7 +210,8 @@ class Watch:
                 ):
                     service.close_open(opened, Reason.RIGHTS)
 
-    def _allowed(self, session: Session, tree: WireTree) -> int:
+    def allowed(self, session: Session, tree: WireTree) -> int:
+        """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
         name = tree.tree_connect.share.name
         pipes = tree.target.share_type == SMB2_SHARE_TYPE_PIPE
         if session.anonymous and not pipes and not self._server.is_null_share(name):
@@ -190,6 +225,6 @@ class Watch:
         return bool(granted & ~tree.maximal_access)
 
 
-def _was_there(accounts: Accounts | None, session: Session) -> bool:
-    account: Account | None = accounts.find(session.user_name) if accounts is not None else None
+def _was_there(accounts: Accounts | None, user_name: str) -> bool:
+    account: Account | None = accounts.find(user_name) if accounts is not None else None
     return account is not None and not account.disabled

@@ -84,7 +84,6 @@ class Creating:
         self.context = context
         self.message = message
         self.server = context.connection.server
-        self.tree_access = context.wire_tree.maximal_access
         self.overwrites = message.create_disposition in _OVERWRITING
         self.delete_on_close = bool(message.create_options & FILE_DELETE_ON_CLOSE)
         self.contexts = {each.name: each.data for each in message.contexts}
@@ -94,6 +93,11 @@ class Creating:
         self.opened: Opened
         self.state: FileState
         self.wire_open: DiskOpen
+
+    @property
+    def tree_access(self) -> int:
+        """What its session may do on the share (TreeConnect.MaximalAccess) now: it may be less than when it asked."""
+        return self.context.wire_tree.maximal_access
 
     # --- what is asked for
 
@@ -188,7 +192,9 @@ class Creating:
         self.granted = self.wanted & ~MAXIMUM_ALLOWED
         if self.wanted & MAXIMUM_ALLOWED:
             self.granted |= maximal(self.tree_access, opened.access, 0 if opened.created else attributes)
-        if opened.created:
+        if self.delete_on_close and not self.granted & DELETE:
+            status = codes.STATUS_ACCESS_DENIED  # MAXIMUM_ALLOWED came to less
+        elif opened.created:
             # MS-FSA 2.1.5.1.1
             status = codes.STATUS_CANNOT_DELETE if self.delete_on_close and opened.stat.is_protected else 0
         else:
@@ -239,6 +245,9 @@ class Creating:
 
     def _register(self, now: float) -> Outcome:
         opened, context = self.opened, self.context
+        if self._exceeds():
+            self.state.tidy()
+            return self._give_up(codes.STATUS_ACCESS_DENIED)
         root = self.share.share.path
         path = "/".join([root.rstrip("/"), *opened.path]) if opened.path else root
         try:
@@ -264,6 +273,12 @@ class Creating:
         if self.delete_on_close and not opened.created:
             return Perform(CheckDeletable(opened.handle), lambda _, then: self._done(opened.stat, then), self._failed)
         return self._done(opened.stat, now)
+
+    def _exceeds(self) -> bool:
+        """Whether its session may do less by now than what it would be granted: the disk, or others who have the file
+        open, have taken their time."""
+        changing = self.opened.created or self.overwrites
+        return bool(self.granted & ~self.tree_access) or (changing and not changes(self.tree_access))
 
     def _failed(self, status: int, now: float) -> Outcome:
         """It was open already, and is not what was asked for."""
