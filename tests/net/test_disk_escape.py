@@ -170,7 +170,9 @@ def test_links_that_leave_are_all_alike(world: World) -> None:
         (world.root / name).symlink_to(target)
     for name in links:
         for disposition in range(6):
-            assert world.attempt(name, disposition=disposition) == "STATUS_ACCESS_DENIED", (name, disposition)
+            taken = disposition == do.FILE_CREATE and names_nodes(world)  # it is listed, so the name is
+            wanted = "STATUS_OBJECT_NAME_COLLISION" if taken else "STATUS_ACCESS_DENIED"
+            assert world.attempt(name, disposition=disposition) == wanted, (name, disposition)
         for path in ((name, "x"), (name.upper(), "x", "y")):
             assert world.attempt(*path) in ("STATUS_ACCESS_DENIED", "STATUS_OBJECT_PATH_NOT_FOUND")
         if names_nodes(world):
@@ -304,19 +306,27 @@ def test_special_files_are_not_touched(world: World) -> None:
                 (files.write, do.WriteFile(handle, 0, b"x")),
                 (files.set, do.SetFile(handle, end_of_file=0)),
                 (files.set, do.SetFile(handle, attributes=do.FILE_ATTRIBUTE_HIDDEN)),
+                (files.set, do.SetFile(handle, attributes=do.FILE_ATTRIBUTE_READONLY)),
+                (files.set, do.SetFile(handle, last_write_time=1 << 56)),
+                (files.set, do.SetFile(handle, allocation=0)),
                 (files.overwrite, do.OverwriteFile(handle)),
                 (files.link, do.LinkFile(handle, ("linked",))),
             ]
             for perform, effect in actions:
                 with pytest.raises((Refused, OSError)):
                     perform(effect)
+            # smbprotocol, and others, take READONLY off whatever they delete.
+            before = os.lstat(world.root / name)
+            files.set(do.SetFile(handle, attributes=do.FILE_ATTRIBUTE_NORMAL))
+            assert os.lstat(world.root / name).st_ctime_ns == before.st_ctime_ns
             world.files.flush(do.FlushFile(opened.handle))
             assert world.files.volume(do.QueryVolume(opened.handle)).total
             world.files.close(do.CloseFile(opened.handle))
         for name in special:
-            with pytest.raises(Refused) as refused:
-                world.open(name, disposition=do.FILE_CREATE)
-            assert refused.value.status == codes.STATUS_OBJECT_NAME_COLLISION
+            for access in (Access.NONE, Access.READ | Access.WRITE):
+                with pytest.raises(Refused) as refused:
+                    world.open(name, disposition=do.FILE_CREATE, access=access)
+                assert refused.value.status == codes.STATUS_OBJECT_NAME_COLLISION
 
 
 def test_what_cannot_be_read_is_renamed_and_deleted_itself(world: World) -> None:

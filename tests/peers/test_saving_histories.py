@@ -8,6 +8,7 @@ wrong expectation cannot stay.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -224,6 +225,27 @@ def play_while_read(client: FileClient, reader: SmbProtocol, root: Path) -> None
     assert (root / "held.txt").read_bytes() == b"new"
 
 
+def play_nodes(client: FileClient, root: Path) -> None:
+    """What cannot be read, such as the lock of an Emacs on the Server's machine, is in nobody's way."""
+    (root / "d").mkdir()
+    (root / "d" / ".#main.c").symlink_to("ann@pc7.1234:1700000000")
+    (root / "d" / "leaving").symlink_to("/etc/passwd")
+    os.mkfifo(root / "d" / "fifo")
+    assert client.names("d") == {".#main.c", "leaving", "fifo"}
+    for name in ("d/.#main.c", "d/leaving", "d/fifo"):
+        for attempt in (
+            lambda name=name: client.read(name),
+            lambda name=name: client.create(name, b"x"),
+            lambda name=name: client.write(name, b"x"),
+        ):
+            with pytest.raises(Refused):
+                attempt()
+        client.rename(name, name + "2")
+        client.delete(name + "2")
+    client.remove_folder("d")
+    assert not (root / "d").exists()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "share"
@@ -246,6 +268,7 @@ async def test_on_our_server(server: SmbServer, folder: Path, name: str) -> None
             play_all(client, folder, None)
             play_exclusive(client, folder)
             play_while_read(client, reader, folder)
+            play_nodes(client, folder)
 
     await asyncio.to_thread(work)
     assert server.service.opens() == []

@@ -297,10 +297,10 @@ class Files:
         assert found.there is not None
         directory = stat.S_ISDIR(found.there.mode)
         node = not is_shareable(found.there.mode)
-        if node and effect.access:
-            raise Refused(codes.STATUS_ACCESS_DENIED)
         if effect.disposition == effects.FILE_CREATE:
             raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
+        if node and effect.access:
+            raise Refused(codes.STATUS_ACCESS_DENIED)
         if directory and (effect.kind is Kind.FILE or effect.disposition in _OVERWRITING):
             raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
         if not directory and effect.kind is Kind.DIRECTORY:
@@ -458,7 +458,10 @@ class Files:
 
     def set(self, effect: effects.SetFile) -> FileStat:
         with self._using(effect.handle) as handle:
-            _insist_on_contents(handle)
+            if handle.node:
+                if not _changes_nothing(effect):
+                    raise Refused(codes.STATUS_ACCESS_DENIED)
+                return self._stat(handle.descriptor, handle.name)
             now = facts(handle.descriptor)
             if effect.allocation is not None or effect.end_of_file is not None:
                 _insist_on_file(handle)
@@ -712,6 +715,24 @@ def _insist_on_file(handle: Handle) -> None:
 def _insist_on_contents(handle: Handle) -> None:
     if handle.node:
         raise Refused(codes.STATUS_ACCESS_DENIED)
+
+
+_KEPT_OF_NO_NODE: Final = (
+    effects.FILE_ATTRIBUTE_READONLY | effects.FILE_ATTRIBUTE_HIDDEN | effects.FILE_ATTRIBUTE_SYSTEM
+)
+
+
+def _changes_nothing(effect: effects.SetFile) -> bool:
+    """Whether a node, of which nothing is kept, is left as it is by that: clients take the attributes off what they
+    are about to delete."""
+    values = (
+        effect.end_of_file,
+        effect.allocation,
+        effect.creation_time,
+        effect.last_access_time,
+        effect.last_write_time,
+    )
+    return all(value is None for value in values) and not (effect.attributes or 0) & _KEPT_OF_NO_NODE
 
 
 def _insist_on_place(handle: Handle) -> _Place:
