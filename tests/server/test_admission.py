@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -12,6 +13,8 @@ from lanman.errors import StatusError
 from lanman.server.admission import LEAST, MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
 from lanman.server.dispatch import Limits, Settings
 from lanman.service import LogonRefused, Reason
+from lanman.smb2.messages import LogoffRequest
+from steps import growth
 from world import Client, World
 
 HALF_OPEN, WAITING, ANONYMOUS, NAMED, GONE = (
@@ -371,3 +374,46 @@ def test_nothing_of_a_connection_stays_when_it_is_gone(small: World) -> None:
         small.disconnect(client)
     assert small.dispatch.admission.total == small.dispatch.admission.waiting == 0
     assert small.dispatch.admission._networks == {}
+
+
+def test_one_connection_has_few_sessions_without_a_name(small: World) -> None:
+    most = small.dispatch.settings.limits.anonymous_sessions_per_connection
+    client = small.connect()
+    for _ in range(most):
+        client.log_on()
+    with pytest.raises(StatusError) as caught:
+        client.log_on()
+    assert caught.value.status == codes.STATUS_REQUEST_NOT_ACCEPTED
+    refused = [event for event in small.events if isinstance(event, LogonRefused)]
+    assert [(event.reason, event.detail) for event in refused] == [
+        (Reason.LIMIT, f"there are {most} of them on this connection")
+    ]
+    client.log_on("ann")
+    client.ask(LogoffRequest())
+    assert small.users() == [""] * most
+
+
+def test_the_end_of_a_connection_takes_as_much_work_as_it_has_sessions() -> None:
+    def end(number: int) -> Callable[[], object]:
+        world = World(settings=Settings(limits=Limits(anonymous_sessions_per_connection=1000)))
+        client = world.connect()
+        for _ in range(number):
+            client.log_on()
+        return lambda: world.disconnect(client)
+
+    assert growth(end, 20, 200) < 1.2
+
+
+def test_a_connection_is_named_as_long_as_somebody_with_an_account_has_a_session_on_it(small: World) -> None:
+    client = small.connect().log_on()
+    place = client.connection.place
+    assert place is not None
+    assert place.standing is ANONYMOUS
+    client.log_on("ann")
+    assert place.standing is NAMED
+    client.log_on(again=True)  # anonymous from now on
+    assert place.standing is ANONYMOUS
+    client.log_on("ann", again=True)
+    assert place.standing is NAMED
+    client.ask(LogoffRequest())
+    assert place.standing is ANONYMOUS

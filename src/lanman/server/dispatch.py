@@ -146,6 +146,8 @@ class Limits(AdmissionLimits):
     bytes."""
 
     logons_per_connection: int = 64
+    # Null sessions and guests' on one connection, which costs its peer nothing.
+    anonymous_sessions_per_connection: int = 64
     # Bytes that are answered, or are being answered, and that the transport has not sent: of one connection, of all,
     # and what a connection may always have.
     output_per_connection: int = 16 * 1024 * 1024
@@ -233,6 +235,7 @@ class ConnectionDispatch:
         self.client_name = unc_name(address)
         self.sessions: dict[int, WireSession] = {}
         self.logons: dict[int, Logon] = {}
+        self._named: set[int] = set()  # the ids of the sessions that have a user with an account
         self.speaking: WireOpen | None = None  # the pipe that a call is being made on by a WRITE, while it is
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
         self.finished: str | None = None  # why the shell is to end it, once all is sent
@@ -782,6 +785,7 @@ class ConnectionDispatch:
             wire_open.released()
         session.opens.clear()
         self.core.forget_session(session_id)
+        self._named.discard(session_id)
         self.classify()
         if not self.sessions and not self._lost:
             self._reaper = self.server.timers.at(self.server.now + UNAUTHENTICATED_FOR, self._reap)
@@ -791,6 +795,14 @@ class ConnectionDispatch:
         """A log-on has succeeded."""
         self._reaper.cancel()
         self.sessions[session.session.session_id] = session
+        self.identified(session.session)
+
+    def identified(self, session: Session) -> None:
+        """One of its sessions has a user, or another one."""
+        if session.anonymous or session.guest:
+            self._named.discard(session.session_id)
+        elif session.session_id in self.sessions:
+            self._named.add(session.session_id)
         self.classify()
 
     def classify(self) -> None:
@@ -799,10 +811,8 @@ class ConnectionDispatch:
             return
         if not self.sessions:
             standing = Standing.HALF_OPEN
-        elif all(each.session.anonymous or each.session.guest for each in self.sessions.values()):
-            standing = Standing.ANONYMOUS
         else:
-            standing = Standing.NAMED
+            standing = Standing.NAMED if self._named else Standing.ANONYMOUS
         self.server.admission.holds(self.place, standing, self.server.now)
 
     @property
@@ -812,6 +822,9 @@ class ConnectionDispatch:
 
     def refusal_of_anonymous(self) -> str:
         """Why no null session or guest is let in here; "" if they are."""
+        most = self.server.settings.limits.anonymous_sessions_per_connection
+        if len(self.sessions) - len(self._named) >= most:
+            return f"there are {most} of them on this connection"
         return self.server.admission.refusal_of_anonymous(self.place) if self.place is not None else ""
 
     def displace(self, why: str) -> None:
@@ -1203,7 +1216,7 @@ class ServerDispatch:
             self.refusals.add(event, self.now)
         elif isinstance(event, SessionReauthenticated):
             for connection in self._connections_of(event.session):
-                connection.classify()
+                connection.identified(event.session)
         elif isinstance(event, SessionClosed):
             for connection in self._connections_of(event.session):
                 connection.session_closed(event.session, event.reason, self.now)

@@ -89,7 +89,6 @@ class Session:
 
     __slots__ = (
         "encrypt",
-        "large_frames",
         "peer_key",
         "protected",
         "sealer",
@@ -101,7 +100,6 @@ class Session:
     def __init__(self, session_id: int) -> None:
         self.session_id = session_id
         self.protected = False
-        self.large_frames = True
         self.encrypt = False
         self.signing_key = b""
         self.peer_key = b""
@@ -180,8 +178,6 @@ class Connection:
     def forget_session(self, session_id: int) -> None:
         """Drop a session's keys. A session that is not there is no error."""
         self._sessions.pop(session_id, None)
-        if not any(session.large_frames for session in self._sessions.values()):
-            self._frame_limit = FIRST_FRAME_LIMIT if self._is_server else self._frame_limit
 
     # --- frames ---
 

@@ -39,7 +39,7 @@ from lanman.codes import (
 )
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from lanman.smb2 import crypto
-from lanman.smb2.connection import Connection, Event, Negotiated, Session, credits_for
+from lanman.smb2.connection import FIRST_FRAME_LIMIT, Connection, Event, Negotiated, Session, credits_for
 from lanman.smb2.constants import (
     AES_128_CCM,
     AES_128_GCM,
@@ -243,6 +243,7 @@ class ServerConnection(Connection):
         self._multi_protocol = False
         self._requests: dict[int, Request] = {}
         self._logons: dict[int, bytes] = {}
+        self._large: set[int] = set()  # the ids of sessions for which frames may be as long as was negotiated
         self._last_async_id = 0
 
     # --- requests ---
@@ -526,14 +527,17 @@ class ServerConnection(Connection):
         )
         self._sessions[session_id] = session
         request.session, request.establishes = session, True
-        session.large_frames = large_frames
         if large_frames:
+            self._large.add(session_id)
             self._allow_large_frames()
 
     def forget_session(self, session_id: int) -> None:
         """Drop a session, or a log-on under way. Requests that came before are still answered under its keys."""
         self._logons.pop(session_id, None)
         super().forget_session(session_id)
+        self._large.discard(session_id)
+        if not self._large:
+            self._frame_limit = FIRST_FRAME_LIMIT
 
     # --- NEGOTIATE ---
 

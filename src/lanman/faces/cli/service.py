@@ -180,6 +180,7 @@ async def _serve(
     said_now: frozenset[str],
     log: LogFile | None,
 ) -> int | None:
+    from lanman.net.collector import keep_pauses_short
     from lanman.net.server import SmbServer
 
     interrupted = False
@@ -197,6 +198,7 @@ async def _serve(
         loop.add_signal_handler(signal.SIGHUP, _reload, server, log)
         where = [f"  {host} port {port}" for host, port in server.addresses]
         output.emit([codes.message_text(3524, SERVICE), "", "Listening on", *map(escape, where), ""])
+        keep_pauses_short()
         await server.wait_stopped()
     return output.EXIT_INTERRUPTED if interrupted else None
 
