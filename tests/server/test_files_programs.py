@@ -211,6 +211,29 @@ def test_a_watch_ends_whatever_share_its_folder_was_opened_by(world: DiskWorld) 
     assert ann.result(number) == "STATUS_DELETE_PENDING"
 
 
+def test_a_watch_follows_its_folder(world: DiskWorld) -> None:
+    """The folder is what is watched, whatever it is called meanwhile, and nothing that gets its old name."""
+    ann, bob = world.user(), world.user("bob")
+    ann.mkdir("d")
+    ann.mkdir("target")
+    folder, number = watch(ann, "d")
+    for name in ("e", "E", "target\\f"):
+        other = bob.open("d" if name == "e" else "e", access=DELETE, options=FILE_DIRECTORY_FILE)
+        assert bob.set(other, RENAME, rename(name)) == "STATUS_SUCCESS"
+        bob.shut(other)
+    bob.mkdir("d")
+    bob.shut(bob.make("d\\not here"))
+    assert ann.result(number) == ""
+    bob.shut(bob.make("target\\f\\here"))
+    assert ann.result(number) == "STATUS_SUCCESS"
+    number = ann.send(ChangeNotifyRequest(SMB2_WATCH_TREE, 4096, folder, 0x17F))
+    bob.shut(bob.open("target\\f\\here", access=DELETE, options=FILE_DELETE_ON_CLOSE))
+    assert ann.result(number) == "STATUS_SUCCESS"
+    ann.shut(folder)
+    bob.shut(bob.open("target\\f", access=DELETE, options=FILE_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE))
+    assert world.dispatch.files.watches.kept == 0
+
+
 def test_a_watch_that_is_too_small_once_stays_so(world: DiskWorld) -> None:
     """The first request's size is the watch's, as on Windows (smb2.notify.valid-req)."""
     ann, bob = world.user(), world.user("bob")

@@ -157,15 +157,27 @@ class Watches:
         self._roots: dict[str, _Folder] = {}
 
     def add(self, watch: Watch) -> None:
-        folder = self._roots.setdefault(watch.root, _Folder())
-        for name in watch.path:
-            folder = folder.below.setdefault(name, _Folder())
-        folder.watches[watch] = None
+        self._put(watch)
         watch.watches = self
+
+    def moved(self, watch: Watch, path: Path) -> None:
+        """The directory that is watched has another path now."""
+        self._take(watch)
+        watch.path = tuple(map(fold_name, path))
+        self._put(watch)
 
     def remove(self, watch: Watch) -> None:
         watch.drop()
         watch.watches = None
+        self._take(watch)
+
+    def _put(self, watch: Watch) -> None:
+        folder = self._roots.setdefault(watch.root, _Folder())
+        for name in watch.path:
+            folder = folder.below.setdefault(name, _Folder())
+        folder.watches[watch] = None
+
+    def _take(self, watch: Watch) -> None:
         way = [self._roots[watch.root]]
         for name in watch.path:
             way.append(way[-1].below[name])

@@ -543,8 +543,7 @@ class DiskOpen(WireOpen):
         what = notify.names_change(self.directory)
         for each in list(self.state.opens):
             if each.root == self.root and each.path == old:
-                self.server.files.moved(each, path)
-                each.opened.path = "/".join([self.root.rstrip("/"), *path])
+                each.moved(path)
         self.state.renamed(self.root, old, path)
         if old[:-1] == path[:-1]:
             watches.changed(self.root, old, notify.FILE_ACTION_RENAMED_OLD_NAME, what, now)
@@ -553,6 +552,13 @@ class DiskOpen(WireOpen):
             watches.changed(self.root, old, notify.FILE_ACTION_REMOVED, what, now)
             watches.changed(self.root, path, notify.FILE_ACTION_ADDED, what, now)
         return Reply(message=SetInfoResponse())
+
+    def moved(self, path: tuple[str, ...]) -> None:
+        """What is open has another path now."""
+        self.server.files.moved(self, path)
+        self.opened.path = "/".join([self.root.rstrip("/"), *path])
+        if self._watch is not None:
+            self.server.files.watches.moved(self._watch, path)
 
     # --- control codes
 
