@@ -19,7 +19,7 @@ from lanman.errors import AccessDenied
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import ConfigurationError
 from lanman.net.home import Home
-from lanman.net.privileges import become, user_to_become
+from lanman.net.privileges import acting_as, become, user_to_become
 
 pytestmark = pytest.mark.root
 
@@ -107,6 +107,59 @@ def test_in_a_home_that_is_its_user_s_nothing_is_given_away(home: Home, tmp_path
     os.chown(home.path, nobody.pw_uid, nobody.pw_gid)
     become(nobody, home)
     assert (home.path / "loot").stat().st_uid == 0
+
+
+@contextmanager
+def serving(*words: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "lanman", "serve", "--listen=127.0.0.1", "--port=0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/") as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("keep", [0, 3])
+def test_the_service_s_user_has_root_log_to_no_file_of_root_s(home: Home, tmp_path: Path, keep: int) -> None:
+    """It writes server.toml: root would append to any file of the machine, make one anywhere, or empty it."""
+    victim, new = tmp_path / "victim", tmp_path / "new"
+    victim.write_text("root:secret")
+    nobody = pwd.getpwnam("nobody")
+    for log in (victim, new):
+        home.configuration.write_text(
+            f'[server]\nuser = "nobody"\n[log]\nfile = "{log}"\nmax_bytes = 1\nkeep = {keep}\n'
+        )
+        for path in (home.path, home.configuration):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        with serving(f"--home={home.path}") as process:
+            _, said = process.communicate(timeout=30)
+        assert f"{log}: the log cannot be opened: Permission denied" in said
+    assert victim.read_text() == "root:secret"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["home", "victim"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_log_that_root_names_is_its_user_s(home: Home, tmp_path: Path, named: bool) -> None:
+    """In a home that is root's, or in a file of root's that is named: the same Server can open it again."""
+    log = tmp_path / "server.log"
+    configuration = tmp_path / "lanman.toml" if named else home.configuration
+    configuration.write_text(f'[server]\nuser = "nobody"\n[log]\nfile = "{log}"\n')
+    nobody = pwd.getpwnam("nobody")
+    words = [f"--home={home.path}", *([f"--config={configuration}"] if named else [])]
+    for _ in range(2):
+        with serving(*words) as process:
+            assert process.stdout is not None
+            assert "started successfully" in process.stdout.readline()
+        assert (log.stat().st_uid, log.stat().st_gid) == (nobody.pw_uid, nobody.pw_gid)
+        assert "running as nobody" in log.read_text()
+        assert home.path.stat().st_uid == nobody.pw_uid
+
+
+def test_rights_come_back(tmp_path: Path) -> None:
+    before = os.geteuid(), os.getegid(), os.getgroups()
+    with pytest.raises(PermissionError), acting_as(pwd.getpwnam("nobody")):
+        (tmp_path / "file").touch()
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
 
 
 SCRIPT = """

@@ -25,15 +25,23 @@ FORMAT: Final = "%(asctime)s %(name)s: %(message)s"
 class LogFile(logging.Handler):
     """A log file. `max_bytes` 0 never rotates. Raises LanmanError for a file that cannot be opened.
 
-    Where standard error is that same file, as with `lanman start server`, it follows when the file changes.
+    Where standard error is that same file, as with `lanman start server`, it follows when the file changes. A file that
+    root makes is given to `owner`, a user and a group id.
     """
 
-    def __init__(self, path: str | os.PathLike[str], max_bytes: int = 0, keep: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        max_bytes: int = 0,
+        keep: int = 0,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter(FORMAT))
         self._path = os.fspath(path)
         self._max_bytes = max_bytes
         self._keep = keep
+        self._owner = owner
         self._descriptor = self._open()
         self._size = os.fstat(self._descriptor).st_size
 
@@ -68,7 +76,13 @@ class LogFile(logging.Handler):
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            descriptor = os.open(self._path, flags, 0o600)
+            try:
+                descriptor = os.open(self._path, flags | os.O_EXCL, 0o600)
+            except FileExistsError:
+                descriptor = os.open(self._path, flags, 0o600)
+            else:
+                if self._owner is not None and os.geteuid() == 0:
+                    os.fchown(descriptor, *self._owner)
         except OSError as error:
             hint = "The log must be a file in a folder that the Server's user may write, and no link."
             kind = AccessDenied if isinstance(error, PermissionError) else LanmanError
@@ -120,11 +134,12 @@ def _is_standard_error(descriptor: int) -> bool:
         return False
 
 
-def set_up(path: str, max_bytes: int, keep: int, *, background: str) -> LogFile | None:
-    """Log to a file; without one to standard error, which may be the file `background`. Raises LanmanError."""
+def set_up(path: str, *, background: str, owner: tuple[int, int] | None = None) -> LogFile | None:
+    """Log to a file, which is not rotated before `limit` says how; without one to standard error, which may be the file
+    `background`. Raises LanmanError."""
     if not path and _is_file(background, 2):
         path = background
-    file = LogFile(path, max_bytes, keep) if path else None
+    file = LogFile(path, owner=owner) if path else None
     handler: logging.Handler = file or logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()

@@ -1,5 +1,8 @@
 """Bind as root, then be an ordinary user: a file server that stays root gives every account root's rights.
 
+What the configuration names is touched by root for root alone: where the Server's user can write it, root would append
+to, make or empty any file of the machine as its log.
+
 Whose the home is says who the Server may be. Its owner can change `server.toml`, so a Server that root starts there
 must become that user: else whoever has broken into the service, and is its user, would take `user` out of the file and
 be root after the next start. Only a home of root's is given away, to `user`, and then for good.
@@ -10,7 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -99,6 +103,25 @@ def become(entry: struct_passwd | None, home: Home, *, kerberos: bool = False) -
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
     log.info("running as %s", entry.pw_name)
+
+
+@contextmanager
+def acting_as(entry: struct_passwd | None) -> Iterator[None]:
+    """Have the kernel judge what is done meanwhile as if that user did it; None: as who one is. Only while there are no
+    other threads."""
+    if entry is None or os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.initgroups(entry.pw_name, entry.pw_gid)
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _give_away(folder: Directory, uid: int, gid: int) -> None:

@@ -114,11 +114,29 @@ def serve(
 
     configuration = read()
     said_now = frozenset(shares_of(folders)) | ({"max_sessions"} if max_sessions is not None else frozenset())
+    log = _log_to(configuration, home, config_file)
+    return asyncio.run(_serve(configuration, home, read, said_now, log))
+
+
+def _log_to(configuration: Configuration, home: Home, config_file: str | None) -> LogFile | None:
+    """The log of a Server that is about to be. Root opens it with the rights of whom the Server will be, unless it is
+    root who says which file it is. Raises LanmanError."""
     from lanman.net.logs import set_up
 
-    of = configuration.log
-    log = set_up(of.file, of.max_bytes, of.keep, background=str(home.path / LOG_NAME))
-    return asyncio.run(_serve(configuration, home, read, said_now, log))
+    background = str(home.path / LOG_NAME)
+    if os.name != "posix" or os.geteuid() != 0:
+        return set_up(configuration.log.file, background=background)
+    from lanman.net.privileges import acting_as, user_to_become
+
+    user = user_to_become(configuration.user, home)
+    if config_file is not None:
+        by_root = os.stat(config_file).st_uid == 0
+    else:
+        with home.opened() as folder:
+            by_root = folder.owner[0] == 0
+    owner = (user.pw_uid, user.pw_gid) if user is not None else None
+    with acting_as(None if by_root else user):
+        return set_up(configuration.log.file, background=background, owner=owner)
 
 
 def own_home(call: Call) -> Home:
@@ -193,6 +211,7 @@ async def _serve(
     server = SmbServer(configuration, home, read=read, said_now=said_now)
     loop = asyncio.get_running_loop()
     async with server:
+        _limit(server, log)
         loop.add_signal_handler(signal.SIGINT, interrupt)
         loop.add_signal_handler(signal.SIGTERM, server.request_stop)
         loop.add_signal_handler(signal.SIGHUP, _reload, server, log)
@@ -215,6 +234,10 @@ def _reload(server: SmbServer, log: LogFile | None) -> None:
             # To the log, since nobody looks at a Server's standard error: whoever sent the signal is told nothing.
             said = f"{error.message} {error.hint}" if error.hint else error.message
             _server_log.error("SIGHUP: %s: %s", failure, escape(said))
+    _limit(server, log)
+
+
+def _limit(server: SmbServer, log: LogFile | None) -> None:
     if log is not None:
         log.limit(server.configuration.log.max_bytes, server.configuration.log.keep)
 
