@@ -193,6 +193,9 @@ def test_what_is_no_limit_of_sessions(text: str) -> None:
         ("[::1]:0", ("::1", 0)),
         (r"\\127.0.0.1", ("127.0.0.1", None)),
         ("//[::1]:4450", ("::1", 4450)),
+        ("smb://127.0.0.1", ("127.0.0.1", None)),
+        ("SMB://[::1]:4450/", ("::1", 4450)),
+        ("127.0.0.1/", ("127.0.0.1", None)),
         ("fe80::1%eth0", ("fe80::1%eth0", None)),
         ("[fe80::1%eth0]:4450", ("fe80::1%eth0", 4450)),
     ],
@@ -207,7 +210,8 @@ def test_addresses_to_listen_on(text: str, address: tuple[str, int | None]) -> N
 @pytest.mark.parametrize(
     "text",
     ["", "localhost", "localhost:445", "*", "0", "127.1", "1.2.3.4.5", "[::1", "::1]", "[::1]4450", "1.2.3.4:", "[]:1",
-     "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:x", "[127.0.0.1]:1", "1.2.3.4 ", "1.2.3.4\n", "10.0.0.0/8"],
+     "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:x", "[127.0.0.1]:1", "1.2.3.4 ", "1.2.3.4\n", "10.0.0.0/8",
+     "224.0.0.1", "[ff02::1]:445", "::ffff:127.0.0.1", "smb://localhost", "smb://", "/"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_before_anything_is_bound(text: str) -> None:
     with pytest.raises(ConfigurationError, match="listen"):

@@ -193,21 +193,25 @@ def _folders(value: Any) -> tuple[str, ...]:
 
 
 def listen_address(text: str) -> tuple[str, int | None]:
-    r"""An address to listen on and its own port, if it names one: `ADDRESS`, `ADDRESS:PORT`, `[::1]:PORT` and
-    `\\ADDRESS`, as `-S` takes them. Names are none: they may mean another at the next start. Raises ValueError."""
+    r"""An address to listen on and its own port, if it names one: `ADDRESS`, `ADDRESS:PORT`, `[::1]:PORT`, `\\ADDRESS`
+    and `smb://ADDRESS/`, as `-S` takes them. Names are none: they may mean another at the next start. Raises
+    ValueError."""
     import ipaddress
 
-    bare = re.sub(r"\A(\\{1,2}|//)", "", text)
+    bare = re.sub(r"\A(\\{1,2}|//|smb://)", "", text, flags=re.IGNORECASE)
+    bare = re.sub(r"[/\\]\Z", "", bare)
     match = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?|([^:]*):([0-9]{1,5})|(.*)", bare, re.DOTALL)
     assert match is not None
     bracketed, port, host, port_of_host, alone = match.groups()
     port = port or port_of_host
     address = bracketed if bracketed is not None else host if host is not None else alone
-    version = 0
+    known = None
     with suppress(ValueError):
-        version = int(ipaddress.ip_address(address).version)
-    if not version or (bracketed is not None and version == 4):
+        known = ipaddress.ip_address(address)
+    if known is None or known.is_multicast or (bracketed is not None and known.version == 4):
         raise ValueError(f"{text}: is not an IPv4 or IPv6 address to listen on, nor one with a port: [::1]:4450")
+    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is not None:
+        raise ValueError(f"{text}: is an IPv4 address; write {known.ipv4_mapped}")
     if port is not None and int(port) > 65535:
         raise ValueError(f"{text}: a port is a number from 0 to 65535")
     return address, None if port is None else int(port)
