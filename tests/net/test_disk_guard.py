@@ -24,11 +24,11 @@ pytestmark = pytest.mark.skipif(system.file_system_type(0) is None, reason="no s
 
 
 class World:
-    """A share of `root`, with a home that nobody gets into."""
+    """A share of `root`, with a home, and other things, that nobody gets into."""
 
-    def __init__(self, root: str | Path, home: Path | None = None) -> None:
+    def __init__(self, root: str | Path, *private: Path) -> None:
         self.root = str(root)
-        self.files = Files(limit=1000, guard=Guard([home] if home is not None else []))
+        self.files = Files(limit=1000, guard=Guard(private))
 
     def attempt(self, path: str | Path, access: Access = Access.READ) -> str | bytes:
         """What an open of that path comes to, as seen from the share."""
@@ -141,6 +141,57 @@ def test_a_hard_link_into_the_home(tmp_path: Path, home: Path) -> None:
     (tmp_path / "public" / "to").symlink_to(home / "sub")
     assert World(tmp_path / "public", home).attempt(tmp_path / "public" / "letter") == "STATUS_ACCESS_DENIED"
     assert World(tmp_path, home).attempt(tmp_path / "public" / "to") == "STATUS_ACCESS_DENIED"
+
+
+@pytest.mark.parametrize("folder", ["state", "link", "on the way"])
+def test_what_leads_to_the_home_stays_where_it_is(tmp_path: Path, folder: str) -> None:
+    """Else whoever may write above the home would put one of their own in its place, with accounts of their own."""
+    home = tmp_path / "state" / "of" / "lanman"
+    home.mkdir(parents=True)
+    (home / "accounts").write_bytes(SECRET)
+    (tmp_path / "link").symlink_to("on the way/of")
+    (tmp_path / "on the way").symlink_to(tmp_path / "state")
+    (tmp_path / "free").mkdir()
+    (tmp_path / "letter").write_bytes(b"dear bob")
+    files = Files(limit=100, guard=Guard([tmp_path / "link" / "lanman"]))
+    root = str(tmp_path)
+    before = sorted(os.walk(tmp_path))
+    for target in ("new", "free/new"):
+        with pytest.raises(Refused) as refused:
+            files.rename(do.RenameFile(files.open(OpenFile(root, (folder,))).handle, tuple(target.split("/")), False))
+        assert refused.value.status == codes.STATUS_ACCESS_DENIED
+    with pytest.raises((Refused, OSError)):
+        files.check_deletable(do.CheckDeletable(files.open(OpenFile(root, (folder,))).handle))
+    with pytest.raises((Refused, OSError)):
+        files.close(do.CloseFile(files.open(OpenFile(root, (folder,))).handle, delete=True))
+    letter = files.open(OpenFile(root, ("letter",)))
+    for effect in (do.RenameFile(letter.handle, (folder,), True), do.LinkFile(letter.handle, (folder,), True)):
+        with pytest.raises(Refused) as refused:
+            files.rename(effect) if isinstance(effect, do.RenameFile) else files.link(effect)
+        assert refused.value.status == codes.STATUS_ACCESS_DENIED
+    assert sorted(os.walk(tmp_path)) == before
+    assert (tmp_path / "link" / "lanman" / "accounts").read_bytes() == SECRET
+    files.rename(do.RenameFile(files.open(OpenFile(root, ("free",))).handle, ("new",), False))
+
+
+def test_the_keytab_is_nobody_s(tmp_path: Path, home: Path) -> None:
+    """Whoever has it writes itself a ticket of an administrator. It may be replaced while the Server runs."""
+    keytab = tmp_path / "krb5.keytab"
+    keytab.write_bytes(SECRET)
+    (tmp_path / "letter").write_bytes(b"dear bob")
+    os.link(keytab, tmp_path / "other")
+    world = World(tmp_path, home, keytab)
+    letter = world.files.open(OpenFile(str(tmp_path), ("letter",))).handle
+    for _ in range(2):
+        assert world.attempt(keytab) == "STATUS_ACCESS_DENIED"
+        assert world.attempt(tmp_path / "other") == "STATUS_ACCESS_DENIED"
+        with pytest.raises(Refused):
+            world.files.rename(do.RenameFile(letter, ("krb5.keytab",), True))
+        (tmp_path / "new").write_bytes(SECRET)
+        (tmp_path / "new").replace(keytab)
+        (tmp_path / "other").unlink()
+        os.link(keytab, tmp_path / "other")
+    assert world.attempt(tmp_path / "letter") == b"dear bob"
 
 
 def test_more_than_can_be_known_of_a_home(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,7 +193,12 @@ class SmbServer:
             )
             self.endpoint.changes.perform = self._dispatch.perform_apart
             self._disk = Disk(
-                self.accounts, self._completed, self._failed, self._press, self._performers(), private=[self.home.path]
+                self.accounts,
+                self._completed,
+                self._failed,
+                self._press,
+                self._performers(),
+                private=[self.home.path, *([self.configuration.keytab] if self.configuration.keytab else [])],
             )
             self._exit.callback(self._disk.close)
             for share in self.service.shares():

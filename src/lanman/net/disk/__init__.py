@@ -87,8 +87,9 @@ class Disk:
     the effects come to their end, and never from within `perform`. If `completed` returns False nobody took the result;
     a file that was opened is then closed again. `error` is what an administrator should hear of, None for what any
     client may meet with. `pressure(source, True)` asks for no more effects of that source, until it is called with
-    False. `more` is what performs the effects of others, in a thread as well. `private` are directories that no client
-    gets into, even if a folder above them is shared: the Server's home, where the password hashes are.
+    False. `more` is what performs the effects of others, in a thread as well. `private` are directories and
+    files that no client gets into, even if a folder above them is shared: the Server's home, where the password hashes
+    are, and its keytab.
     """
 
     def __init__(

@@ -515,12 +515,12 @@ class Files:
             with self._target(handle, target) as (parent, real):
                 source = place.directory.descriptor
                 old = place.name
-                _insist_on_name(place)
+                self._guard.check_removal(_insist_on_name(place))
                 existing = handle.folder.match(parent, target[-1])
                 if existing is None:
                     rename_to_nothing(source, old, parent, target[-1])
                 elif not _is_place(place, parent, existing):
-                    _may_replace(parent, existing, replace=effect.replace)
+                    self._check_replacing(parent, existing, replace=effect.replace)
                     _rename_over(source, old, parent, existing, target[-1])
                 elif target[-1] != old:
                     os.rename(old, target[-1], src_dir_fd=source, dst_dir_fd=parent)  # spelt otherwise, no more
@@ -531,6 +531,14 @@ class Files:
                 path = (*real, target[-1])
                 self._move(place, os.dup(parent), path)
             return wire_path(path)
+
+    def _check_replacing(self, parent: int, name: bytes, *, replace: bool) -> None:
+        if not replace:
+            raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
+        there = facts(parent, name)
+        if stat.S_ISDIR(there.mode):
+            raise Refused(codes.STATUS_ACCESS_DENIED)
+        self._guard.check_removal(there)
 
     def link(self, effect: effects.LinkFile) -> None:
         with self._using(effect.handle) as handle:
@@ -544,7 +552,7 @@ class Files:
                 if existing is None:
                     _link(handle, parent, target[-1])
                 else:
-                    _may_replace(parent, existing, replace=effect.replace)
+                    self._check_replacing(parent, existing, replace=effect.replace)
                     passing = b".lanman-" + secrets.token_hex(8).encode()
                     _link(handle, parent, passing)
                     _rename_over(parent, passing, parent, existing, target[-1])
@@ -565,6 +573,7 @@ class Files:
     def check_deletable(self, effect: effects.CheckDeletable) -> None:
         with self._using(effect.handle) as handle:
             place = _insist_on_place(handle)
+            self._guard.check_removal(_insist_on_name(place))
             if handle.directory and facts(handle.descriptor).identity == place.name_is:
                 with (
                     closing(
@@ -587,6 +596,7 @@ class Files:
                 place = _insist_on_place(handle)
                 with handle.folder.changing:
                     now = _insist_on_name(place)
+                    self._guard.check_removal(now)
                     directory = stat.S_ISDIR(now.mode)
                     self._unlink(handle.folder, place.directory.descriptor, place.name, directory=directory)
             return self._stat(handle.descriptor, handle.name)
@@ -757,13 +767,6 @@ def _is_place(place: _Place, parent: int, name: bytes) -> bool:
         and facts(parent).identity == place.directory.identity
         and facts(parent, name).identity == place.name_is
     )
-
-
-def _may_replace(parent: int, name: bytes, *, replace: bool) -> None:
-    if not replace:
-        raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
-    if stat.S_ISDIR(facts(parent, name).mode):
-        raise Refused(codes.STATUS_ACCESS_DENIED)
 
 
 def _rename_over(source: int, old: bytes, parent: int, existing: bytes, new: bytes) -> None:

@@ -4,7 +4,10 @@ The rules:
 
 * **The home**, at any depth: a directory or file in it is known by its device and inode, so that neither a link, a hard
   link nor a bind mount leads there; and what lies on the home's device is looked at from below, directory by directory
-  up to the root of the machine, so that it does not matter how much lies in the home.
+  up to the root of the machine, so that it does not matter how much lies in the home. The same for the keytab: whoever
+  has it writes tickets of any user.
+* **What leads to the home** stays where it is: neither a directory above it nor a link on its path can be moved,
+  replaced or deleted, or whoever may write there would put a home of their own in its place, with its own accounts.
 * **proc, sysfs, debugfs, cgroup and their like** show the kernel and its processes, the Server's own memory among them.
   They are refused by the type that the kernel gives for what is open (fstatfs(2)), wherever they are mounted. What is
   mounted below one of them is found from below as well: a path that leaves the device of the share's folder is followed
@@ -17,6 +20,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -47,6 +51,8 @@ _TICK: Final = 20_000_000
 # How much of a home is known by device and inode. Deeper than anybody's is, shallower than a disk in its place.
 _MOST_KNOWN: Final = 20_000
 
+_MOST_LINKS: Final = 40
+
 # As deep as a path of PATH_MAX can lead.
 _MOST_STEPS: Final = 4096
 
@@ -59,19 +65,21 @@ def no_storage(descriptor: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """A private directory with all that is in it, as it was read."""
+    """The private directories and files with all that is in them, as it was read."""
 
     identities: frozenset[Identity] = frozenset()
     devices: frozenset[int] = frozenset()
-    times: tuple[tuple[str, int], ...] = ()  # of its directories, by which a change is noticed
+    times: tuple[tuple[str, int, int], ...] = ()  # inode and time of what a change is noticed by
     doubtful: bool = False  # changed so recently that the next change might not be noticed
 
 
 class Guard:
-    """What is refused in all shares. `private` are the directories that nobody gets into. Used by several threads."""
+    """What is refused in all shares. `private` are the directories and files that nobody gets into. Several threads use
+    it."""
 
     def __init__(self, private: Iterable[str | os.PathLike[str]] = ()) -> None:
-        self._private = tuple(os.path.realpath(os.fspath(path)) for path in private)
+        self._paths = tuple(os.path.abspath(os.fspath(path)) for path in private)
+        self._private = tuple(os.path.realpath(path) for path in self._paths)
         self._tree = self._read()
 
     def check(self, descriptor: int, there: Facts, root: int | None = None) -> None:
@@ -93,6 +101,16 @@ class Guard:
             if identity in self._tree.identities:
                 raise Refused(codes.STATUS_ACCESS_DENIED)
 
+    def check_removal(self, there: Facts) -> None:
+        """Raises Refused with ACCESS_DENIED if what has a name there is to have it no more, and leads to what is
+        private."""
+        if stat.S_ISDIR(there.mode) or stat.S_ISLNK(there.mode):
+            for path in self._paths:
+                if there.identity in _way(path):
+                    raise Refused(codes.STATUS_ACCESS_DENIED)
+        else:
+            self.check_identity(there.identity)
+
     def _check_above(self, descriptor: int) -> None:
         """Look at every directory above, as they are mounted."""
         identities = self._tree.identities
@@ -102,11 +120,11 @@ class Guard:
 
     def _is_stale(self) -> bool:
         tree = self._tree
-        return tree.doubtful or any(_written(path) != time for path, time in tree.times)
+        return tree.doubtful or any(_written(path) != was for path, *was in tree.times)
 
     def _read(self) -> _Tree:
         identities: set[Identity] = set()
-        times: list[tuple[str, int]] = []
+        times: list[tuple[str, int, int]] = []
         newest = 0
         waiting = list(self._private)
         while waiting and len(identities) < _MOST_KNOWN:
@@ -114,10 +132,12 @@ class Guard:
             try:
                 found = os.lstat(path)
                 identities.add((found.st_dev, found.st_ino))
-                if not stat.S_ISDIR(found.st_mode):
+                is_directory = stat.S_ISDIR(found.st_mode)
+                if is_directory or path in self._private:
+                    times.append((path, found.st_ino, found.st_mtime_ns))
+                    newest = max(newest, found.st_mtime_ns)
+                if not is_directory:
                     continue
-                times.append((path, found.st_mtime_ns))
-                newest = max(newest, found.st_mtime_ns)
                 waiting += [entry.path for entry in os.scandir(path)]
             except OSError:  # gone meanwhile, or not ours to read
                 continue
@@ -125,11 +145,35 @@ class Guard:
         return _Tree(frozenset(identities), devices, tuple(times), time.time_ns() - newest < _TICK)
 
 
-def _written(path: str) -> int:
+def _way(path: str) -> Iterator[Identity]:
+    """The directories and links that a path leads through, its end included, as things are now."""
+    todo = deque(path.split("/"))
+    here, links = "/", 0
+    while todo:
+        part = todo.popleft()
+        if part in ("", "."):
+            continue
+        here = os.path.dirname(here) if part == ".." else os.path.join(here, part)
+        try:
+            found = os.lstat(here)
+            target = os.readlink(here) if stat.S_ISLNK(found.st_mode) else None
+        except OSError:
+            return
+        yield found.st_dev, found.st_ino
+        if target is not None:
+            links += 1
+            if links > _MOST_LINKS:
+                return
+            todo.extendleft(reversed(target.split("/")))
+            here = "/" if target.startswith("/") else os.path.dirname(here)
+
+
+def _written(path: str) -> list[int]:
     try:
-        return os.lstat(path).st_mtime_ns
+        found = os.lstat(path)
     except OSError:
-        return -1
+        return []
+    return [found.st_ino, found.st_mtime_ns]
 
 
 def _ancestors(descriptor: int) -> Iterator[int]:
