@@ -10,11 +10,12 @@ import re
 from typing import Final
 
 # C0 and C1 controls, DEL; the line and paragraph separators; marks without width, the bidirectional ones among them
-# (UAX 9: ALM LRM RLM LRE RLE PDF LRO RLO LRI RLI FSI PDI); tag characters; and halves of surrogate pairs, which UTF-16
-# from the wire may hold and no output encoding can.
+# (UAX 9: ALM LRM RLM LRE RLE PDF LRO RLO LRI RLI FSI PDI); tag characters; halves of surrogate pairs, which UTF-16
+# from the wire may hold and no output encoding can; and characters for private use, which stand for what a wire cannot
+# say (`a*b.txt`) and have no shape, so that many names would look like one.
 _UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
+    "\U000e0000-\U000e007f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
 
 

@@ -15,6 +15,7 @@ from lanman.compat import adsi
 from lanman.compat.adsi import GetObject, IADsFileServiceOperations
 from lanman.rpc import srvsvc
 from lanman.rpc.srvsvc import NetrSessionDel
+from samba import Samba
 
 
 @pytest.fixture
@@ -178,6 +179,33 @@ def test_resources(windows: Peer, service: IADsFileServiceOperations) -> None:
     assert second.Get("Path") == second.Path
     resources.Remove("2147483653")
     assert [file.id for file in windows.peer.closed] == [0x80000005]
+
+
+def test_remove_closes_no_other_file_than_was_collected(windows: Peer, service: IADsFileServiceOperations) -> None:
+    resources = service.Resources()
+    chosen = resources.GetObject("2147483653")
+    for file in windows.peer.windows.files:
+        if file.id == 0x80000005:
+            file.path = r"C:\data\of-somebody-else.txt"
+    with pytest.raises(adsi.com_error) as raised:
+        resources.Remove(chosen.Name)
+    assert hresult(raised.value) == 0x8007090A
+    assert windows.peer.closed == []
+
+
+@pytest.mark.samba
+@pytest.mark.root
+def test_remove_ends_others_of_samba_only_where_the_login_agrees(samba: Samba) -> None:
+    server, root = f"{samba.host}:{samba.port}", samba.administrator
+    service = GetObject(f"WinNT://{server}/LanmanServer")
+    with samba.hold(samba.user), samba.hold(samba.other_user):
+        compat.login(server, root.user_name, root.password)
+        with pytest.raises(adsi.com_error) as raised:
+            service.Sessions().Remove(rf"games\{samba.host}")
+        assert hresult(raised.value) == 0x800700AA
+        compat.login(server, root.user_name, root.password, with_others=True)
+        service.Sessions().Remove(rf"games\{samba.host}")
+        assert sorted(session.User for session in service.Sessions()) == ["daemon", "root"]
 
 
 def test_what_is_not_implemented(service: IADsFileServiceOperations) -> None:

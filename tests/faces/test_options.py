@@ -171,7 +171,7 @@ OTHER_HASH = 32 * "7"
         ("-U ann", "password =", SURROUNDING, Credentials("ann", "")),
         ("-U ann", "domain = CONTOSO", SURROUNDING, Credentials("ann", SURROUNDING, domain="CONTOSO")),
         ("-U ann", None, SURROUNDING, Credentials("ann", SURROUNDING)),
-        ("-U ann", None, "", Credentials("ann", "")),
+        ("-k", None, "", Credentials(kerberos=True)),
         # Its NT hash is as good.
         (f"-U ann --nt-hash {HASH}", "password = filed", SURROUNDING, Credentials("ann", None, bytes.fromhex(HASH))),
         ("-U ann", f"nt_hash = {HASH}", SURROUNDING, Credentials("ann", None, bytes.fromhex(HASH))),
@@ -211,6 +211,17 @@ def test_the_command_line_its_file_the_environment(
     result = command(line)
     assert (result.status, result.err) == (0, "")
     assert opened(command)[1] == expected
+
+
+def test_an_empty_password_in_the_environment_is_none(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of a script that was not set is not sent as a wrong password."""
+    monkeypatch.setenv("LANMAN_PASSWORD", "")
+    result = command("session -S fs1 -U ann")
+    assert result.status == 2
+    assert "System error 1244 has occurred." in result.err
+    assert command.manager.opened_with == []
+    command("session -S fs1 -U ann%")
+    assert opened(command)[1] == Credentials("ann", "")
 
 
 def test_a_home_on_the_command_line_comes_before_the_environment(

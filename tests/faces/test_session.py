@@ -602,6 +602,22 @@ def test_a_cut_name_typed_back_leads_to_the_whole_one(command: Command) -> None:
     result = command(r"session \\a-workstation-wi...")
     assert result.status == 2
     assert "`lanman session /list` shows names whole" in result.err
+    # An address is cut in the middle.
+    result = command(r"session \\[2001:d...2:3:4:5:6]")
+    assert "`lanman session /list` shows names whole" in result.err
+
+
+@pytest.mark.parametrize("words", ["session fs1", r"session \\fs1 /delete /y"])
+def test_who_names_a_server_where_none_is_started_is_told_how(command: Command, words: str) -> None:
+    # A new error each time, as a Manager raises it.
+    hint = "start one with `lanman start server`"
+    command.manager.fails = Win32Error(2114, hint=hint)
+    result = command(words)
+    assert (result.status, result.out) == (2, "")
+    assert "NET HELPMSG 2114" in result.err
+    assert "a server is named by -S: lanman session -S fs1" in result.err
+    command.manager.fails = Win32Error(2114, hint=hint)
+    assert "named by -S" not in command("session").err
 
 
 @pytest.mark.parametrize("words", ["session fs1", r"session \\fs1", "session fs1 /delete"])

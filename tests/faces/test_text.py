@@ -52,6 +52,7 @@ def test_duration(seconds: int | None, shown: str) -> None:
         ("\u2066x\u2069\u200f", "\\u2066x\\u2069\\u200f"),
         ("half \ud83d", "half \\ud83d"),
         ("tag \U000e0041", "tag \\U000e0041"),
+        ("a\uf021b \U000f0000", "a\\uf021b \\U000f0000"),
         ("whole \U0001f600", "whole \U0001f600"),
     ],
 )

@@ -232,3 +232,45 @@ async def test_a_listed_path_selects_itself_on_our_server(tmp_path: Path) -> Non
                 assert left == set(names) - {"[ab].txt"}
         finally:
             await asyncio.to_thread(stack.close)
+
+
+async def test_files_are_listed_at_home_by_their_names_on_the_disk(tmp_path: Path) -> None:
+    """What the wire cannot say travels in other characters. Who types the name that `ls` shows means that file."""
+    names = {
+        b"a*b.txt": "a\uf021b.txt",
+        b"aXb.txt": "aXb.txt",
+        b"a?b.txt": "a\uf025b.txt",
+        b"a\\b.txt": "a\uf026b.txt",
+        b"dot.": "dot\uf029",
+        b"blank ": "blank\uf028",
+        b"latin-\xe9": "latin-\uefe9",
+        "stra\u00dfe".encode(): "stra\u00dfe",
+    }
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    for name in names:
+        (folder / os.fsdecode(name)).write_text("text")
+    ann = Account("ann", PASSWORDS["ann"])
+    configuration = Configuration(name="LANTEST", shares={"data": ShareConfiguration(str(folder), read=("ann",))})
+
+    def open_all(port: int) -> contextlib.ExitStack:
+        stack = contextlib.ExitStack()
+        client = stack.enter_context(terminal("127.0.0.1", port, "data", ann))
+        for name in names.values():
+            client.open(ann, name)
+        return stack
+
+    async with running_server(tmp_path / "home", configuration) as server:
+        stack = await asyncio.to_thread(open_all, server.port)
+        try:
+            async with lanman.open_manager(home=server.home.path) as manager:
+                on_disk = {f"{folder}/{os.fsdecode(name)}" for name in names}
+                assert {entry.path for entry in await manager.files()} == on_disk
+                for path in on_disk:
+                    assert [entry.path for entry in await manager.files(path=path)] == [path]
+                assert [entry.path for entry in await manager.files(path=f"{folder}/A*B.TXT")] != [f"{folder}/a*b.txt"]
+                (closed,) = await manager.close_files(await manager.files(path=f"{folder}/a*b.txt"))
+                assert (closed.error, closed.file.path) == (None, f"{folder}/a*b.txt")
+                assert {entry.path for entry in await manager.files()} == on_disk - {f"{folder}/a*b.txt"}
+        finally:
+            await asyncio.to_thread(stack.close)

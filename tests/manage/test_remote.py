@@ -475,6 +475,11 @@ async def test_our_own_connection_carries_nobody_else() -> None:
     World(script, admin("10.0.0.9"), ann("10.0.0.9"))
     (ended,) = await script.manager().close_sessions([ann("10.0.0.9")])
     assert ended.error is None
+    # Nor does anybody go with ours.
+    script = Script(samba=True)
+    World(script, admin("10.0.0.9"), ann("10.0.0.9"))
+    (own,) = await script.manager().close_sessions([admin("10.0.0.9")])
+    assert (own.error, own.others, script.closed) == (None, [], 1)
     # A second session of ours may be anywhere.
     script = Script(samba=True)
     World(script, admin("10.0.0.9"), admin("10.0.0.9"), ann("10.0.0.9"))
@@ -578,12 +583,12 @@ async def test_two_sessions_of_one_pair_are_one_order() -> None:
 
 
 def steps(work: Callable[[], Any]) -> int:
-    """How many calls of Python functions of the Manager a piece of work takes."""
+    """How many calls of lanman's Python functions a piece of work takes."""
     count = 0
 
     def profile(frame: Any, event: str, _: Any) -> None:
         nonlocal count
-        if event == "call" and "manage" in frame.f_code.co_filename and "tests" not in frame.f_code.co_filename:
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("lanman."):
             count += 1
 
     sys.setprofile(profile)
@@ -627,6 +632,38 @@ def test_ending_takes_steps_linear_in_the_number(samba: bool, one_client: bool) 
 
     few, many = end(200), end(800)
     # Quadratic work would take sixteen times as many.
+    assert many < 5 * few
+
+
+class Terminals(QuickWorld):
+    """A Samba with one terminal server: an order for any of its users ends all of them."""
+
+    def end(self, request: Any) -> Any:
+        self.left = {pair: entry for pair, entry in self.left.items() if pair[0] != request.client_name}
+        return NetrSessionDelResponse(0)
+
+
+@pytest.mark.parametrize("consent", [False, True])
+def test_others_take_steps_linear_in_their_number(consent: bool) -> None:
+    """Half of a terminal server's users are to end: all others go with each of them."""
+
+    def end(number: int) -> int:
+        entries = [SessionInfo(r"\\10.0.0.1", f"user{n}", 1) for n in range(number)]
+        script = Script(samba=True)
+        Terminals(script, entries)
+        ended: list[Ended] = []
+
+        async def work() -> None:
+            manager = script.manager()
+            assert len((await manager.bystanders(entries[::2]))[0]) == number // 2
+            ended.extend(await manager.close_sessions(entries[::2], with_others=consent))
+
+        count = steps(lambda: asyncio.run(work()))
+        assert {one.error.code if one.error else None for one in ended} == {None if consent else 170}
+        assert [len(one.others) for one in ended] == [number // 2] * (number // 2)
+        return count
+
+    few, many = end(100), end(400)
     assert many < 5 * few
 
 

@@ -154,6 +154,10 @@ def test_users(listed: list[str | None], typed: str, meant: set[str]) -> None:
         ([r"C:\d", r"C:\d\a", r"C:\D\b"], r"C:\d", {r"C:\d"}),
         ([r"C:\d", r"C:\d\a", r"C:\D\b"], r"C:\d\*", {r"C:\d\a", r"C:\D\b"}),
         ([r"C:\d", r"C:\d\a", r"C:\db"], "/d", {r"C:\d"}),
+        # Without a drive it is C:, and not the path of that name on every drive.
+        ([r"C:\d\a", r"E:\d\a"], "/d/a", {r"C:\d\a"}),
+        ([r"E:\d\a", r"F:\D\A"], r"\d\a", set()),
+        ([r"E:\d\a", r"c:\d\a"], "/d/*", {r"c:\d\a"}),
         ([r"C:\srv\A", r"C:\srv\a"], "/srv/a", {r"C:\srv\a"}),
         ([r"C:\srv\A", r"C:\srv\B"], "/srv/a", {r"C:\srv\A"}),
         ([r"C:\srv\*.txt", r"C:\srv\a.txt"], "/srv/*.txt", {r"C:\srv\*.txt"}),

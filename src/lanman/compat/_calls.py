@@ -55,6 +55,11 @@ def managing(server: str | None, *, order: bool = False) -> Iterator[BlockingMan
         yield manager
 
 
+def with_others(server: str | None) -> bool:
+    """Whether the login for a server agrees to those whom it ends along."""
+    return _logins.login_for(_logins.address_of(server)).with_others
+
+
 def _unc(manager: BlockingManager) -> str:
     return "\\\\" + manager.server
 
@@ -202,8 +207,7 @@ def session_del(server: str | None, client: str | None, user: str | None) -> int
         found = select_sessions(answer.entries or [], clients, user, patterns=False)
         if not found:
             return codes.NERR_ClientNameNotFound
-        agreed = _logins.login_for(_logins.address_of(server)).with_others
-        outcome = manager.close_sessions(found, with_others=agreed)
+        outcome = manager.close_sessions(found, with_others=with_others(server))
         errors = [ended.error for ended in outcome if ended.error is not None]
         return errors[0].code if errors else 0
 

@@ -96,6 +96,11 @@ def _called(call: Callable[[], T]) -> T:
         raise _win32_error(error.code, f"{error}. {error.hint}" if error.hint else str(error)) from error
 
 
+def _check_outcome(error: LanmanError | None) -> None:
+    if error is not None:
+        raise _win32_error(error.code, str(error)) from error
+
+
 def _check(status: int) -> None:
     if status:
         raise _win32_error(status)
@@ -259,10 +264,9 @@ class IADsFileServiceOperations(IADsFileService):
         def order() -> LanmanError | None:
             # Not by the bare call: told to end a null session, a server ends all sessions of that client.
             with _calls.managing(self._host, order=True) as manager:
-                return manager.close_sessions([session.info])[0].error
+                return manager.close_sessions([session.info], with_others=_calls.with_others(self._host))[0].error
 
-        if (error := _called(order)) is not None:
-            raise _win32_error(error.code, str(error)) from error
+        _check_outcome(_called(order))
 
     def Resources(self) -> IADsCollection[IADsResource]:
         """The open files, as they are now."""
@@ -280,7 +284,12 @@ class IADsFileServiceOperations(IADsFileService):
         return IADsCollection(entries, self._close, "Resource")
 
     def _close(self, resource: IADsResource) -> None:
-        _check(_called(lambda: _calls.file_close(self._host, int(resource.Name))))
+        def order() -> LanmanError | None:
+            # Not by the bare number: it may have come to mean another file since the collection was made.
+            with _calls.managing(self._host, order=True) as manager:
+                return manager.close_files([resource.info])[0].error
+
+        _check_outcome(_called(order))
 
     @property
     def Status(self) -> int:

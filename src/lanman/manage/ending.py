@@ -93,7 +93,9 @@ class Order:
     places: dict[int, None] = field(default_factory=dict)
     """Which of the sessions that were asked for it ends."""
     others: list[SessionInfo] = field(default_factory=list)
-    """Who goes with those that are meant: sessions that were not asked for."""
+    """Who goes with those that are meant: sessions that were not asked for. One list for all orders of a client."""
+    others_named: str = ""
+    """Who these are, in words."""
     own: bool = False
     """Whether the session of this program is among those that are meant."""
 
@@ -149,15 +151,20 @@ def _find_others(
     orders: Sequence[Order], index: Listed, whole_connections: bool, is_own: Callable[[SessionInfo], bool]
 ) -> None:
     chosen = {id(entry) for order in orders for entry in order.meant}
-    of_client: dict[str, list[SessionInfo]] = {}
+    of_client: dict[str, tuple[list[SessionInfo], str]] = {}
     for order in orders:
         client = _canonical(order.client)
+        if order.own and len(order.meant) == 1:
+            # Ours is ended by no order: it logs off, and nobody else is on its connection.
+            continue
         if whole_connections or not order.user:
             if client not in of_client:
-                of_client[client] = _not_chosen(index.of_client[client], chosen, is_own)
-            order.others = of_client[client]
+                others = _not_chosen(index.of_client[client], chosen, is_own)
+                of_client[client] = others, described(others)
+            order.others, order.others_named = of_client[client]
         else:
             order.others = _not_chosen(index.of_user(order.meant[0]), chosen, is_own)
+            order.others_named = described(order.others)
 
 
 def _not_chosen(
@@ -239,13 +246,13 @@ def left_alone(order: Order, whole_connections: bool) -> Win32Error:
     if order.user == "" and not whole_connections:
         return Win32Error(
             codes.ERROR_NOT_SUPPORTED,
-            f"{client}: its null session cannot be ended alone: {described(order.others)} would end with it",
+            f"{client}: its null session cannot be ended alone: {order.others_named} would end with it",
             hint="--with-others ends them too; so does the end of all of that client",
         )
     reason = "the server ends whole connections, and " if whole_connections else ""
     return Win32Error(
         codes.ERROR_BUSY,
-        f"{client}, {escape(order.user or 'nobody')}: left alone: {reason}{described(order.others)} "
+        f"{client}, {escape(order.user or 'nobody')}: left alone: {reason}{order.others_named} "
         f"{'may' if whole_connections else 'would'} end with it",
         hint="--with-others ends them too; so does the end of all of that client",
     )

@@ -26,6 +26,8 @@ from lanman.manage.selection import canonical_client, is_address
 from lanman.net.client import SmbClient
 from lanman.net.control import ControlClient, ServerNotStarted
 from lanman.net.dial import Within, dial
+from lanman.net.disk.names import disk_name
+from lanman.net.disk.system import Refused
 from lanman.net.home import Home, client_homes
 from lanman.net.logon import Credentials
 from lanman.net.resolve import resolve
@@ -224,7 +226,19 @@ def _local_path(path: str) -> str:
 
 
 def _at_home(entry: FileInfo) -> FileInfo:
-    return entry if entry.path is None else replace(entry, path=_local_path(entry.path))
+    if entry.path is None:
+        return entry
+    # Most paths are ASCII, and each of those is the same on the wire and on the disk.
+    path = _local_path(entry.path)
+    return replace(entry, path=path if path.isascii() else "/".join(map(_name_on_disk, path.split("/"))))
+
+
+def _name_on_disk(name: str) -> str:
+    """What a name is called on this machine where the wire cannot say it: `a*b`, `a.`, octets that are no UTF-8."""
+    try:
+        return os.fsdecode(disk_name(name))
+    except Refused:
+        return name
 
 
 @contextlib.asynccontextmanager

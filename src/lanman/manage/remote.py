@@ -282,9 +282,13 @@ class RemoteManager(Manager):
         planned = await self._plan(sessions)
         told = Outcomes(sessions, planned, done)
         may_go = agreed(with_others)
+        # The orders for one client of a Samba have one list of others: to read it for each order would take a square.
+        all_may_go: dict[int, bool] = {}
         given: list[Order] = []
         for order in planned.orders:
-            if all(map(may_go, order.others)):
+            if id(order.others) not in all_may_go:
+                all_may_go[id(order.others)] = all(map(may_go, order.others))
+            if all_may_go[id(order.others)]:
                 given.append(order)
             else:
                 told.tell(order, Ended(order.meant[0], left_alone(order, self._link.is_samba), None, order.others))
@@ -323,7 +327,7 @@ class RemoteManager(Manager):
                 gone = told.has_ended_alike(order)
                 told.tell(order, Ended(order.meant[0], None if gone else no_such_session(order.client, order.user)))
             elif error is None and order.others:
-                note = f"the server ended the sessions of {described(order.others)} with it"
+                note = f"the server ended the sessions of {order.others_named} with it"
                 told.tell(order, Ended(order.meant[0], None, note, order.others))
             else:
                 told.tell(order, Ended(order.meant[0], error))
@@ -373,17 +377,17 @@ class RemoteManager(Manager):
             return
         async with self._within():
             still_there = Listed((await self._sessions()).entries)
-        gone: dict[str, list[SessionInfo]] = {}
+        gone: dict[str, tuple[list[SessionInfo], str]] = {}
         for order in ended:
             client = canonical_client(order.client)
             if client not in gone:
-                gone[client] = [entry for entry in order.others if not still_there.meant_by(entry)]
+                went = [entry for entry in order.others if not still_there.meant_by(entry)]
+                gone[client] = went, described(went)
             outcome = told.outcome_of[order]
-            if gone[client]:
-                outcome.others = gone[client]
-                outcome.note = (
-                    f"Samba ended the whole connection: the sessions of {described(gone[client])} went with it"
-                )
+            went, named = gone[client]
+            if went:
+                outcome.others = went
+                outcome.note = f"Samba ended the whole connection: the sessions of {named} went with it"
 
     def _is_own(self, session: SessionInfo, own_names: frozenset[str]) -> bool:
         """Whether a listed session may be the one that asks."""

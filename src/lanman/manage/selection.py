@@ -240,9 +240,9 @@ def _slashes(path: str) -> str:
 
 
 def _path_forms(path: str) -> tuple[str, ...]:
-    """A listed path with `/`, without a slash behind it; and so without its drive, where it has one."""
+    """A listed path with `/`, without a slash behind it; and so without its drive, where that is C: and no other."""
     plain = _slashes(path).rstrip("/")
-    return (plain, plain[2:]) if plain[1:2] == ":" else (plain,)
+    return (plain, plain[2:]) if plain[:2] in ("C:", "c:") else (plain,)
 
 
 def _path_tests(typed: str) -> Iterator[Test]:
@@ -281,8 +281,8 @@ def split_unc(path: str) -> UncPath | None:
 def chosen_paths(listed: Iterable[str | None], typed: str) -> frozenset[str]:
     r"""The listed paths that are meant. `*` and `?` match separators too; a folder means itself, not what is below it.
 
-    `/` and `\` are the same; a path without a drive also means the one behind a drive, since servers on other systems
-    than Windows list `/srv/a.txt` as `C:\srv\a.txt`. Raises Win32Error 87 for an empty path.
+    `/` and `\` are the same; a path without a drive also means the one behind `C:`, since servers on other systems than
+    Windows list `/srv/a.txt` as `C:\srv\a.txt`. Raises Win32Error 87 for an empty path.
     """
     check_filters(path=typed)
     return choose(listed, _path_tests(typed))

@@ -4,7 +4,7 @@ The first that has a password, or an NT hash in its place, is asked alone:
 
   1. the command line: `-U USER%PASSWORD`, `--nt-hash`;
   2. the file that the command line names (`-A`): `password =`, `nt_hash =`;
-  3. the environment: LANMAN_PASSWORD;
+  3. the environment: LANMAN_PASSWORD, where it is not empty;
   4. the person at the terminal. It is asked for on the terminal itself, whatever standard input is.
 
 What is wrong in one of them is never made good by a later one: a password that was not meant locks accounts. The user's
@@ -70,7 +70,8 @@ def credentials_from(options: dict[str, Any], server: str | None) -> Credentials
     if nt_hash is not None:
         credentials.password, credentials.nt_hash = None, _typed_hash(nt_hash)
     if credentials.password is None and credentials.nt_hash is None:
-        credentials.password = os.environ.get("LANMAN_PASSWORD")
+        # An empty one is a variable of a script that was not set, and would count as a wrong password.
+        credentials.password = os.environ.get("LANMAN_PASSWORD") or None
     credentials.kerberos = options["kerberos"]
     if not credentials.kerberos:
         credentials.user_name = credentials.user_name or _own_name()

@@ -183,6 +183,8 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
         what = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
         message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
         hint = "`lanman file` lists what is open."
+        if "..." in what:
+            hint = "`...` stands for what a table had no room for: `lanman file ID` and --json show paths whole."
         return output.report(LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint))
     if call.answer is None:
         call.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))

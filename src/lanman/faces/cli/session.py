@@ -67,6 +67,9 @@ SESS_GUEST: Final = 0x1
 # MS-SRVS 2.2.2.4; the special bits stand above.
 SHARE_TYPES: Final = {0: "Disk", 1: "Print", 2: "Comm", 3: "IPC"}
 
+# What is said where this machine has no Server of lanman, and where another SMB server holds its port.
+_NO_SERVER_HERE: Final = frozenset({codes.NERR_ServerNotStarted, codes.ERROR_NOT_AUTHENTICATED})
+
 # Looking up the names of addresses may take no longer than this, however many there are.
 RESOLVE_SECONDS: Final = 2.0
 
@@ -118,11 +121,16 @@ def session(
     selection = Selection(named, client, user, null_sessions)
     if delete and as_list:
         raise DialectError(3510, hint="/LIST shows sessions and /DELETE ends them: give one of the two.")
-    if delete:
-        return end_sessions(call, selection, with_others=with_others)
-    if with_others:
+    if with_others and not delete:
         raise DialectError(3510, hint="--with-others goes with /DELETE.")
-    show_sessions(call, selection, as_list=as_list, resolve=resolve)
+    try:
+        if delete:
+            return end_sessions(call, selection, with_others=with_others)
+        show_sessions(call, selection, as_list=as_list, resolve=resolve)
+    except LanmanError as error:
+        if error.code in _NO_SERVER_HERE:
+            error.hint = "; ".join([*filter(None, [error.hint]), *selection.server_hint(call.server)]) or None
+        raise
     return None
 
 
@@ -156,12 +164,17 @@ class Selection:
         """That nothing is meant, at `server`, None for this machine; with what may have been meant."""
         error = no_such_session(self.named or self.client, self.user)
         hints = [error.hint or ""]
-        if any((part or "").endswith("...") for part in (self.named, self.client, self.user)):
+        # An address is cut in the middle.
+        if any("..." in (part or "") for part in (self.named, self.client, self.user)):
             hints = ["`...` stands for what a table had no room for: `lanman session /list` shows names whole"]
-        if self.named is not None and server is None and not any(map(str.isspace, self.named)):
-            hints.append(f"a server is named by -S: lanman session -S {self.named}")
-        error.hint = "; ".join(hints)
+        error.hint = "; ".join([*hints, *self.server_hint(server)])
         return error
+
+    def server_hint(self, server: str | None) -> list[str]:
+        """How to name a server, where what was named as a client may be one; `server` is the one that was asked."""
+        if self.named is None or server is not None or any(map(str.isspace, self.named)):
+            return []
+        return [f"a server is named by -S: lanman session -S {self.named}"]
 
 
 # --- showing
