@@ -29,6 +29,7 @@ from lanman.service import (
     Event,
     LogonRefused,
     Reason,
+    Session,
     SessionClosed,
     SessionExpired,
     SessionOpened,
@@ -48,6 +49,11 @@ def quoted(text: str) -> str:
     return json.dumps(text)
 
 
+def _has_account(session: Session) -> bool:
+    """Whether somebody with an account has made it: it has keys, though it may have been renewed as nobody's."""
+    return bool(session.signing) or not (session.anonymous or session.guest)
+
+
 # Lines a minute about one address without an account, of one kind.
 BURST: Final = 10
 
@@ -62,7 +68,7 @@ def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], 
     def hear(event: Event) -> None:
         if isinstance(event, SessionOpened):
             session = event.session
-            known = not (session.anonymous or session.guest)
+            known = _has_account(session)
             log = audit_log.log if known else partial(write, "null or guest session opened", session.client_name)
             log(
                 logging.INFO,
@@ -80,7 +86,9 @@ def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], 
             )
         elif isinstance(event, SessionReauthenticated):
             session = event.session
-            audit_log.info(
+            log = audit_log.log if _has_account(session) else partial(write, "session renewed", session.client_name)
+            log(
+                logging.INFO,
                 "session renewed client=%s user=%s id=%d domain=%s anonymous=%s guest=%s",
                 quoted(session.client_name),
                 quoted(session.user_name),
@@ -112,7 +120,7 @@ def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], 
             audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)
         elif isinstance(event, SessionClosed):
             session = event.session
-            known = not (session.anonymous or session.guest)
+            known = _has_account(session)
             log = audit_log.log if known else partial(write, "null or guest session ended", session.client_name)
             log(
                 logging.WARNING if event.reason in _NOTABLE else logging.INFO,
