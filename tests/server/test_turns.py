@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
 
 from disk_world import DiskWorld, FileClient
 from lanman import codes
-from lanman.rpc.srvsvc import NetrSessionEnum
+from lanman.rpc.client import RpcClient
+from lanman.rpc.pdu import PFC_FIRST_FRAG, REQUEST, build
+from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareAdd
 from lanman.server.dispatch import BUDGET, TURN, UNREAD_FOR, Limits, Settings
 from lanman.service import Reason
 from lanman.smb2.connection import MAX_COMPOUND
 from lanman.smb2.constants import FILE_DIRECTORY_FILE
 from lanman.smb2.messages import (
+    CloseRequest,
     EchoRequest,
     LockElement,
     LockRequest,
@@ -23,7 +27,7 @@ from lanman.smb2.messages import (
 )
 from raw import RawClient
 from steps import steps
-from world import World
+from world import Client, World
 
 KILO = 1024
 
@@ -313,7 +317,7 @@ def test_a_request_that_waits_for_room_is_judged_when_it_has_it(world: Silent) -
 
 
 def test_pipes_hold_no_more_than_is_read_of_them() -> None:
-    world = World(settings=Settings(limits=Limits(unread_per_connection=100)))
+    world = World(settings=Settings(limits=Limits(unread_per_connection=100, output_always=0)))
     admin = world.connect().log_on("admin").bind()
     (pdu,) = admin.rpc.call(NetrSessionEnum(None, None, None, 502))
     admin.write(pdu)
@@ -325,3 +329,42 @@ def test_pipes_hold_no_more_than_is_read_of_them() -> None:
     admin.write(pdu)
     world.disconnect(admin)
     assert world.dispatch.unread == 0
+
+
+def fragment(client: Client, call_id: int, size: int) -> bytes:
+    """The beginning of a NetrShareAdd, which may be long, and no more of it."""
+    return build(REQUEST, PFC_FIRST_FRAG, call_id, struct.pack("<IHH", 0, 0, NetrShareAdd.opnum) + bytes(size))
+
+
+def test_the_beginnings_of_calls_count_as_what_pipes_keep() -> None:
+    world = World(settings=Settings(limits=Limits(unread_per_connection=4 * KILO, output_always=KILO)))
+    ann = world.connect().log_on("ann").bind()
+    ann.write(fragment(ann, 7, 3 * KILO))
+    assert 3 * KILO <= ann.connection.unread == world.dispatch.unread < 4 * KILO
+    first = ann.file_id
+    ann.open_pipe()
+    ann.rpc = RpcClient()
+    ann.transceive(ann.rpc.bind())
+    ann.write(fragment(ann, 7, 3 * KILO)[:-1])  # not even whole as a PDU
+    ann.open_pipe()
+    answer = ann.ask(WriteRequest(RpcClient().bind(), file_id=ann.file_id))
+    assert answer.status == codes.STATUS_INSUFFICIENT_RESOURCES
+    ann.want(CloseRequest(file_id=first))
+    assert 3 * KILO <= ann.connection.unread < 4 * KILO
+    ann.write(RpcClient().bind())
+    world.disconnect(ann)
+    assert world.dispatch.unread == 0
+
+
+def test_what_some_keep_on_their_pipes_keeps_nobody_else_from_asking() -> None:
+    world = World(settings=Settings(limits=Limits(unread=4 * KILO, output_always=KILO)))
+    bob = world.connect().log_on("bob").bind()
+    for number in range(2):
+        bob.open_pipe()
+        bob.rpc = RpcClient()
+        bob.transceive(bob.rpc.bind())
+        bob.write(fragment(bob, number, 3 * KILO))
+    bob.open_pipe()
+    assert bob.ask(WriteRequest(RpcClient().bind(), file_id=bob.file_id)).status == codes.STATUS_INSUFFICIENT_RESOURCES
+    admin = world.connect().log_on("admin").bind()
+    assert admin.call(NetrSessionEnum(None, None, None, 502)).total_entries == 2

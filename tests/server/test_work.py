@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from disk_world import READ, DiskWorld, FileClient
 from lanman import codes
 from lanman.rpc.srvsvc import NetrSessionDel, NetrShareEnum
-from lanman.server.files import directory, notify
+from lanman.server.files import directory, locks, notify
 from lanman.server.files.directory import matches
 from lanman.server.files.locks import MAX_LOCKS_OF_OPEN, Locks
 from lanman.server.handlers import COMMANDS
@@ -179,6 +180,72 @@ def test_zero_ranges_lie_between_two_bytes() -> None:
     assert locks.lock(ann, 4, 2, True) is None
     assert locks.unlock(ann, 5, 0)
     assert locks.lock(ann, 4, 2, True)
+
+
+def test_all_files_have_so_many_locks_together(world: DiskWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "MAX_LOCKS", 10)
+    ann, bob = world.user(), world.user("bob")
+    a, b = ann.make("a", b"x"), bob.make("b", b"x")
+    assert run(ann, LockRequest(a, ranges(6, SHARED))) == "STATUS_SUCCESS"
+    assert run(bob, LockRequest(b, ranges(5, SHARED))) == "STATUS_INSUFFICIENT_RESOURCES"
+    assert run(bob, LockRequest(b, ranges(4, EXCLUSIVE))) == "STATUS_SUCCESS"
+    assert run(bob, LockRequest(b, ranges(1, SMB2_LOCKFLAG_UNLOCK))) == "STATUS_SUCCESS"
+    assert run(ann, LockRequest(a, ranges(1, SHARED))) == "STATUS_SUCCESS"
+    ann.shut(a)
+    assert run(bob, LockRequest(b, ranges(1, EXCLUSIVE))) == "STATUS_SUCCESS"
+    bob.shut(b)
+    assert world.dispatch.files.locks.count == 0
+
+
+def test_locks_are_no_objects_for_the_collector_to_look_at(world: DiskWorld) -> None:
+    ann = world.user()
+    file_id = ann.make("a", b"x")
+    gc.collect()
+    before = len(gc.get_objects())
+    assert run(ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, SHARED))) == "STATUS_SUCCESS"
+    assert run(ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, SHARED))) == "STATUS_SUCCESS"
+    gc.collect()
+    assert len(gc.get_objects()) - before < 200
+    assert run(ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK))) == "STATUS_SUCCESS"
+    assert run(ann, LockRequest(file_id, ranges(1, EXCLUSIVE))) == "STATUS_LOCK_NOT_GRANTED"
+    assert run(ann, LockRequest(file_id, ranges(MAX_LOCK_ELEMENTS, SMB2_LOCKFLAG_UNLOCK))) == "STATUS_SUCCESS"
+    assert run(ann, LockRequest(file_id, ranges(1, EXCLUSIVE))) == "STATUS_SUCCESS"
+
+
+def test_those_who_wait_are_looked_at_once_for_all_that_becomes_free_in_a_turn(
+    world: DiskWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = world.user(), world.user("bob")
+    mine, other = ann.make("a", b"x"), bob.open("a")
+    assert run(ann, LockRequest(mine, ranges(20, EXCLUSIVE))) == "STATUS_SUCCESS"
+    assert run(ann, LockRequest(mine, [LockElement(1000, 9, EXCLUSIVE)])) == "STATUS_SUCCESS"
+    waits = [
+        bob.core.send(
+            LockRequest(other, [LockElement(at, 1, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]),
+            session_id=bob.session_id,
+            tree_id=bob.tree_id,
+        )
+        for at in [1003, 1003, 1004, 2, 1005]
+    ]
+    world.pump()
+    looked = 0
+    lock = Locks.lock
+
+    def count(*arguments: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return lock(*arguments)
+
+    monkeypatch.setattr(Locks, "lock", count)
+    for at in range(20):
+        unlock = LockRequest(mine, [LockElement(2 * at, 1, SMB2_LOCKFLAG_UNLOCK)])
+        ann.core.send(unlock, session_id=ann.session_id, tree_id=ann.tree_id)
+    world.pump()
+    assert looked <= 3 * len(waits)
+    assert [bob.result(number) for number in waits[3:4]] == ["STATUS_SUCCESS"]
+    assert run(ann, LockRequest(mine, [LockElement(1000, 9, SMB2_LOCKFLAG_UNLOCK)])) == "STATUS_SUCCESS"
+    assert [bob.result(number) for number in (waits[0], waits[2], waits[4])] == ["STATUS_SUCCESS"] * 3
+    assert waits[1] not in bob.answers  # first come, first served
 
 
 # --- opens of one file

@@ -144,6 +144,10 @@ class Splitter:
         self.max_frag = max_frag
         self._buffer = bytearray()
 
+    def __len__(self) -> int:
+        """How many octets have come of a PDU that is not complete."""
+        return len(self._buffer)
+
     def receive_data(self, data: bytes) -> Iterator[Pdu]:
         """The PDUs that are complete. Raises RemoteProtocolError for what is no PDU: the stream is lost."""
         buffer = self._buffer
@@ -316,6 +320,10 @@ class Reassembly:
         if len(self._stub) + len(piece) > self._limit:
             raise RemoteProtocolError(f"a call of more than {self._limit} octets")
         self._stub += piece
+
+    def __len__(self) -> int:
+        """How many octets have come so far."""
+        return len(self._stub)
 
     def stub(self) -> bytes:
         """All of it."""

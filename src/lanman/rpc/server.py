@@ -116,6 +116,13 @@ class RpcServer:
                 calls.append(call)
         return calls
 
+    @property
+    def held(self) -> int:
+        """How many octets have come of calls that are not whole."""
+        incoming = self._incoming
+        pieces = len(incoming.reassembly) if incoming is not None and incoming.reassembly is not None else 0
+        return len(self._splitter) + pieces
+
     def data_to_send(self) -> list[bytes]:
         """What there is to send, one PDU each, in order."""
         output, self._output = self._output, []

@@ -71,6 +71,11 @@ class Association:
         """Whether that is a matter of moments."""
         return self._in_turn
 
+    @property
+    def held(self) -> int:
+        """How many octets of calls are kept that are not answered, whole or not."""
+        return self._rpc.held + sum(len(call.stub) for call in self._calls)
+
     def _work(self, now: float) -> None:
         while self._calls and self._deferred is None and not self._in_turn:
             if self.look_up is not None and self.look_up(self._looked_up):

@@ -153,7 +153,8 @@ class Limits(AdmissionLimits):
     output_per_connection: int = 16 * 1024 * 1024
     output: int = 64 * 1024 * 1024
     output_always: int = 32 * 1024
-    # Bytes that pipes have answered and nobody has read yet.
+    # Bytes of calls on pipes that are not answered, whole or not, and of answers that nobody has read yet. A connection
+    # may always have `output_always`.
     unread_per_connection: int = 8 * 1024 * 1024
     unread: int = 32 * 1024 * 1024
 
@@ -242,7 +243,7 @@ class ConnectionDispatch:
         self.violation = False  # whether that is for what the peer said
         self.at_once = False  # whether it is to end without what is still to be sent
         self.output = 0  # bytes: what is reserved for answers, and what is answered and not sent
-        self.unread = 0  # bytes that its pipes have answered and that nobody has read
+        self.unread = 0  # bytes that its pipes keep: of calls, and of answers that nobody has read
         self.unsent_since = now
         self._reserved = 0
         self._unsent = 0
@@ -464,14 +465,16 @@ class ConnectionDispatch:
         self._recount()
 
     def count_unread(self, difference: int) -> None:
-        """Its pipes have answered so many bytes more, or so many were read."""
+        """Its pipes keep so many bytes more, or less."""
         self.unread += difference
         self.server.unread += difference
 
     @property
     def may_ask_pipes(self) -> bool:
-        """Whether there is room for one more answer of its pipes."""
+        """Whether there is room for one more question to its pipes, and its answer."""
         limits = self.server.settings.limits
+        if self.unread <= limits.output_always:
+            return True  # whatever others keep
         return self.unread <= limits.unread_per_connection and self.server.unread <= limits.unread
 
     # --- chains ---

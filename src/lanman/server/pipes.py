@@ -82,7 +82,7 @@ class NamedPipe:
     """One instance of a pipe in message mode, its client's end.
 
     `spoken` is called when something can be read that no `write` has led to; `counted` is told how many bytes more, or
-    less, wait to be read.
+    less, are kept: those that wait to be read, and those of calls that have not been answered.
     """
 
     def __init__(self, association: Association) -> None:
@@ -92,6 +92,7 @@ class NamedPipe:
         self.counted: Callable[[int], None] = _no_matter
         self._unread: deque[memoryview] = deque()
         self._unread_size = 0
+        self._held = 0
         self.broken = False
 
     @property
@@ -110,6 +111,8 @@ class NamedPipe:
         except RemoteProtocolError as error:
             self.broken = True
             raise PipeBroken(str(error)) from error
+        finally:
+            self._count_held()
         self._append(answers)
 
     def in_turns(self, take_turn: Callable[[Turn], None]) -> None:
@@ -136,6 +139,7 @@ class NamedPipe:
             self.spoken(now)
         elif not self.broken:
             turn(now)
+            self._count_held()
 
     def _append(self, answers: Sequence[bytes]) -> None:
         for answer in answers:
@@ -145,6 +149,7 @@ class NamedPipe:
     def _say(self, answers: Sequence[bytes], now: float) -> None:
         """An answer has come that was still to come."""
         self._append(answers)
+        self._count_held()
         self.spoken(now)
 
     def close(self) -> None:
@@ -154,10 +159,17 @@ class NamedPipe:
         self.spoken = _nobody_waits
         self._unread.clear()
         self._count(-self._unread_size)
+        self.counted(-self._held)
+        self.counted = _no_matter
 
     def _count(self, difference: int) -> None:
         self._unread_size += difference
         self.counted(difference)
+
+    def _count_held(self) -> None:
+        held = self._association.held
+        self.counted(held - self._held)
+        self._held = held
 
     def read(self, length: int) -> tuple[memoryview, bool] | None:
         """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""

@@ -23,6 +23,12 @@ END: Final = 1 << 64
 # Locks that may be held by one open and on one file. A database of Access takes 9,500 for itself.
 MAX_LOCKS_OF_OPEN: Final = 16384
 MAX_LOCKS_OF_FILE: Final = 65536
+# Locks that may be held on all files together: what keeps clients with many files open from taking all memory.
+MAX_LOCKS: Final = 524288
+
+# How many of one range are held is one number, so that there is no object for each: those that are not exclusive count
+# one, those that are so many.
+_EXCLUSIVE: Final = 1 << 32
 
 # LOCK requests that may wait for ranges of one file.
 MAX_WAITING: Final = 512
@@ -91,14 +97,22 @@ class _Held:
         return self.exclusive if exclusive else self.shared
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many locks there are on all files."""
+
+    count: int = 0
+
+
 class Locks:
     """The locks on one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally | None = None) -> None:
         self._all = _Held()
+        self._tally = tally or Tally()
         self._held: dict[object, _Held] = {}
-        # How many of each range an open has, those that are not exclusive first. They cannot be told apart.
-        self._exact: dict[object, dict[tuple[int, int], list[int]]] = {}
+        # How many of each range an open has. They cannot be told apart.
+        self._exact: dict[object, dict[tuple[int, int], int]] = {}
 
     def __bool__(self) -> bool:
         return self._all.count > 0
@@ -109,7 +123,9 @@ class Locks:
         return held.count if held is not None else 0
 
     def is_full(self, owner: object) -> bool:
-        """Whether this open, or the file, has as many as may be."""
+        """Whether this open, the file, or all files have as many as may be."""
+        if self._tally.count >= MAX_LOCKS:
+            return True
         return self._all.count >= MAX_LOCKS_OF_FILE or self.count(owner) >= MAX_LOCKS_OF_OPEN
 
     def lock(self, owner: object, offset: int, length: int, exclusive: bool) -> Lock | None:
@@ -123,7 +139,9 @@ class Locks:
         for each in (self._all, held):
             each.count += 1
             each.of_kind(exclusive).add(offset, length)
-        self._exact.setdefault(owner, {}).setdefault((offset, length), [0, 0])[exclusive] += 1
+        self._tally.count += 1
+        exact = self._exact.setdefault(owner, {})
+        exact[offset, length] = exact.get((offset, length), 0) + (_EXCLUSIVE if exclusive else 1)
         return granted
 
     def unlock(self, owner: object, offset: int, length: int) -> bool:
@@ -131,16 +149,17 @@ class Locks:
         counts = self._exact.get(owner, {}).get((offset, length))
         if counts is None:
             return False
-        self.remove(Lock(owner, offset, length, counts[True] > 0))
+        self.remove(Lock(owner, offset, length, counts >= _EXCLUSIVE))
         return True
 
     def remove(self, lock: Lock) -> None:
         """Take back a lock that was granted."""
         owner, key = lock.owner, (lock.offset, lock.length)
         held, exact = self._held[owner], self._exact[owner]
-        exact[key][lock.exclusive] -= 1
-        if not any(exact[key]):
+        exact[key] -= _EXCLUSIVE if lock.exclusive else 1
+        if not exact[key]:
             del exact[key]
+        self._tally.count -= 1
         for each in (self._all, held):
             each.count -= 1
             each.of_kind(lock.exclusive).remove(lock.offset, lock.length)
@@ -154,10 +173,11 @@ class Locks:
         if held is None or exact is None:
             return False
         self._all.count -= held.count
+        self._tally.count -= held.count
         if 16 * held.count < self._all.count:
             for (offset, length), counts in exact.items():
-                for exclusive in (False, True):
-                    for _ in range(counts[exclusive]):
+                for exclusive, number in ((False, counts % _EXCLUSIVE), (True, counts // _EXCLUSIVE)):
+                    for _ in range(number):
                         self._all.of_kind(exclusive).remove(offset, length)
         else:
             left = list(self._held.values())

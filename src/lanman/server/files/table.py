@@ -14,7 +14,7 @@ from lanman import codes
 from lanman.server.disk_effects import FileStat, Path, fold_name
 from lanman.server.effects import Outcome
 from lanman.server.files.access import READING, WRITING, is_stat_only
-from lanman.server.files.locks import Locks
+from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
 from lanman.smb2.constants import (
     DELETE,
@@ -95,7 +95,8 @@ class FileState:
         self.removing = 0  # closes under way that take the name away
         # Room that was asked for and not taken (MS-FSCC 2.4.4): told to clients as long as the file is open.
         self.allocation = 0
-        self.locks = Locks()
+        self.locks = Locks(files.locks)
+        self._retrying = False
         self.waiting_locks: dict[WaitingLock, None] = {}
         self._modes = _Modes()
         self._with_contents = 0  # opens that are not for attributes alone
@@ -250,8 +251,17 @@ class FileState:
         self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now)
 
     def retry_locks(self, now: float) -> None:
-        """A range is free again: whoever waits for it has it now, first come first served."""
+        """A range is free again: whoever waits for it has it in the next turn of the event loop, first come first
+        served. All who wait are looked at, so once for all that becomes free in one turn."""
+        if self.waiting_locks and not self._retrying:
+            self._retrying = True
+            self.files.server.timers.at(now, self._retry)
+
+    def _retry(self, now: float) -> None:
+        self._retrying = False
         for each in list(self.waiting_locks):
+            if each not in self.waiting_locks:
+                continue  # what the grant of another has led to
             if self.locks.is_full(each.owner):
                 continue
             granted = self.locks.lock(each.owner, each.offset, each.length, each.exclusive)
@@ -266,6 +276,7 @@ class Files:
     def __init__(self, server: ServerDispatch) -> None:
         self.server = server
         self.watches = Watches()
+        self.locks = Tally()
         self._states: dict[tuple[int, int], FileState] = {}
         self._names: dict[str, _Name] = {}
 
