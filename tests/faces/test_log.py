@@ -88,6 +88,26 @@ def test_a_mistake_in_server_toml_is_told_in_the_log(tmp_path: Path) -> None:
         subprocess.run([*command, "stop", "server"], check=True, timeout=60)
 
 
+def test_a_folder_of_the_command_line_that_is_gone_stops_no_reload(tmp_path: Path) -> None:
+    home, folder, said = tmp_path / "home", tmp_path / "folder", tmp_path / "said"
+    folder.mkdir()
+    command = [LANMAN, "--home", home]
+    with said.open("wb") as errors:
+        words = ["serve", f"data={folder}", "--listen", "127.0.0.1", "--port", "0"]
+        process = subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=errors)
+    try:
+        until(lambda: "listening on 127.0.0.1" in said.read_text())
+        folder.rmdir()
+        (home / "server.toml").write_text('[server]\ncomment = "changed"\n')
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "configuration read again" in said.read_text() or "SIGHUP:" in said.read_text())
+        shown = subprocess.run([*command, "config", "server"], capture_output=True, text=True, check=True, timeout=60)
+        assert "changed" in shown.stdout
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 @pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
 def test_logrotate_takes_the_file_in_contrib(home: Path, tmp_path: Path) -> None:
     log = home / "server.log"

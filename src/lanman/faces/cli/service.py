@@ -107,13 +107,14 @@ def serve(
     require_encryption: bool,
 ) -> int | None:
     home = own_home(call)
+    shares = shares_of(folders)  # looked at now, for mistakes of typing; one that goes later stops no reload
 
     def read() -> Configuration:
         configuration = configured(call, home, listen, config_file, max_sessions, require_encryption)
-        return dataclasses.replace(configuration, shares=dict(configuration.shares) | shares_of(folders))
+        return dataclasses.replace(configuration, shares=dict(configuration.shares) | shares)
 
     configuration = read()
-    said_now = frozenset(shares_of(folders)) | ({"max_sessions"} if max_sessions is not None else frozenset())
+    said_now = frozenset(shares) | ({"max_sessions"} if max_sessions is not None else frozenset())
     log = _log_to(configuration, home, config_file)
     return asyncio.run(_serve(configuration, home, read, said_now, log))
 
