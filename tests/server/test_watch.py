@@ -16,13 +16,14 @@ from lanman.auth.spnego import KERBEROS_OID, NegTokenInit, pack_init
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
 from lanman.server.disk_effects import CheckShare, OpenFile
+from lanman.server.dispatch import Settings
 from lanman.server.effects import StepLogon
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
 from lanman.service import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
 from raw import RawClient
-from world import World
+from world import PASSWORD, World
 
 
 @pytest.fixture
@@ -247,6 +248,20 @@ def test_nobody_opens_more_on_what_a_user_has_connected_to(world: DiskWorld) -> 
     assert ann.status("letter", access=READ) == "STATUS_ACCESS_DENIED"
     ann.log_on("ann", again=True)
     assert ann.status("letter", access=READ) == "STATUS_SUCCESS"
+
+
+def test_strangers_who_are_guests_no_more() -> None:
+    """A guest who has an account goes on; strangers do not, where strangers may not log on any more."""
+    world = World(settings=Settings(guest=True))
+    world.accounts.add("gus", PASSWORD)
+    world.accounts.add_member("Guests", "gus")
+    for user in ("stranger", "gus", "ann"):
+        assert RawClient(world).log_on(user) == 0
+    world.dispatch.watch.reassess()
+    assert world.users() == ["Guest", "gus", "ann"]
+    world.dispatch.settings = replace(world.dispatch.settings, guest=False)
+    world.dispatch.watch.reassess()
+    assert world.users() == ["gus", "ann"]
 
 
 # --- accounts

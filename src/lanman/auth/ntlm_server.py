@@ -212,7 +212,7 @@ class NtlmAcceptor:
             return Refused(codes.STATUS_LOGON_FAILURE, message.user_name[:MAX_NAME], reason)
         if self._allow_guest and message.user_name:
             workstation = message.workstation[:MAX_NAME]
-            return Accepted("Guest", self._server_name, workstation, frozenset({GUESTS}), guest=True)
+            return Accepted("Guest", self._server_name, workstation, frozenset({GUESTS}), guest=True, stranger=True)
         return Refused(codes.STATUS_LOGON_FAILURE, message.user_name[:MAX_NAME], "unknown user")
 
     def _find(self, user_name: str) -> Account | None:

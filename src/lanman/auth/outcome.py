@@ -15,9 +15,9 @@ class Accepted:
 
     `user_name` is the account's name as the account file writes it, whatever case the client used; it is empty for
     an anonymous log-on. `domain` is the authority that vouched for the name: this server's own name for its own
-    accounts. `session_key` has 16 bytes or, from Kerberos, more; that of an anonymous log-on, and of a stranger let in
-    as guest, is known to everybody and protects nothing (MS-NLMP 3.4). `expires_at` is when the credentials run out,
-    in seconds since 1970; None is never.
+    accounts. `session_key` has 16 bytes or, from Kerberos, more; that of an anonymous log-on, and of a `stranger` let
+    in as guest, who has no account, is known to everybody and protects nothing (MS-NLMP 3.4). `expires_at` is when the
+    credentials run out, in seconds since 1970; None is never.
     """
 
     user_name: str
@@ -27,6 +27,7 @@ class Accepted:
     session_key: bytes = field(default=bytes(16), repr=False)
     anonymous: bool = False
     guest: bool = False
+    stranger: bool = False
     expires_at: float | None = None
 
 

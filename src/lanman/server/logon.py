@@ -239,8 +239,8 @@ def _may_renew(existing: WireSession, who: Accepted) -> bool:
     """
     if existing.first_user is None:
         session = existing.session
-        before = session.anonymous, session.guest, session.user_name, session.domain
-        return before == (who.anonymous, who.guest, who.user_name, who.domain)
+        before = session.anonymous, session.guest, existing.stranger, session.user_name, session.domain
+        return before == (who.anonymous, who.guest, who.stranger, who.user_name, who.domain)
     return who.anonymous or (not who.guest and existing.first_user == (who.user_name, who.domain))
 
 
@@ -314,7 +314,7 @@ def _establish(
     if session.state is State.CLOSED:  # whoever heard of it ended it at once
         return codes.STATUS_USER_SESSION_DELETED
     first_user = (who.user_name, who.domain) if protected else None
-    connection.established(WireSession(session, encrypt=encrypt, first_user=first_user))
+    connection.established(WireSession(session, encrypt=encrypt, first_user=first_user, stranger=who.stranger))
     connection.core.establish_session(
         logon.session_id,
         who.session_key,

@@ -57,7 +57,7 @@ class WireSession:
     """A session on its connection. `closing` means that the domain has ended it by its own request, written to a pipe,
     and that nothing but the answer is still to be read; `last_words` is when nobody waits for that any more.
     `first_user` are the user's name and domain whose log-on its keys come from; None: it has none, and is protected by
-    nothing."""
+    nothing. `stranger`: it is that of a guest without an account."""
 
     session: Session
     encrypt: bool = False
@@ -67,6 +67,7 @@ class WireSession:
     closing: bool = False
     last_words: Timer | None = None
     first_user: tuple[str, str] | None = None
+    stranger: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -197,6 +197,9 @@ class Watch:
 
     def _reassess(self, wire_session: WireSession) -> None:
         service, session = self._server.service, wire_session.session
+        if wire_session.stranger and not self._server.settings.guest:
+            service.close_session(session, Reason.RIGHTS)
+            return
         for tree in list(wire_session.trees.values()):
             allowed = self.allowed(session, tree)
             if not allowed:
