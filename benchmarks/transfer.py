@@ -1,12 +1,15 @@
 """How fast smbclient gets and puts a large file: from lanman, smbd and impacket's smbserver in turns.
 
-    .venv/bin/python benchmarks/transfer.py [--size 512] [--rounds 3]
+    .venv/bin/python benchmarks/transfer.py [--size 512] [--rounds 3] [--revision COMMIT]...
 
 One smbclient, one file of random octets on the same disk, SMB 3.1.1; what is read goes to /dev/null, what is written
 stays in the page cache. Unprotected, signed and encrypted; impacket's smbserver speaks SMB 2.1 and can only do the
 first. The servers take turns within a round, in the opposite order in every other one, and each puts the file once
 before it counts: in a virtual machine memory that nobody has touched lately has to come from the host first, which is
 slower than any of them. Starting smbd takes root.
+
+Beside what smbclient says, the processor time of the server for the file, with the processes that it started. With
+`--revision` lanman as it was at that commit takes its turns, too.
 """
 
 from __future__ import annotations
@@ -54,12 +57,18 @@ class Peer:
     name: str
     tools: Tools
     account: Account
+    process: int
     protections: tuple[str, ...] = PROTECTIONS
+
+    def processor(self) -> float:
+        """The seconds of processor time that it has taken, with those of its children that have ended."""
+        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def process(command: list[str], ready: str, log: Path, **environment: str) -> Iterator[None]:
-    """A server that says `ready` in its log when it listens ("": when its port does)."""
+def process(command: list[str], ready: str, log: Path, **environment: str) -> Iterator[int]:
+    """A server that says `ready` in its log when it listens ("": when its port does); its process id."""
     with log.open("wb") as output:
         running = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
     try:
@@ -68,55 +77,67 @@ def process(command: list[str], ready: str, log: Path, **environment: str) -> It
             time.sleep(0.05)
         if running.poll() is not None:
             raise SystemExit(f"{command[0]} ended: {log.read_text()}")
-        yield
+        yield running.pid
     finally:
         running.terminate()
         running.wait(20)
 
 
-def start_lanman(stack: ExitStack, scratch: Path, port: int) -> Peer:
-    home = scratch / "home"
-    home.mkdir()
+def start_lanman(stack: ExitStack, scratch: Path, port: int, revision: str = "") -> Peer:
+    name, source = f"lanman {revision}".strip(), ROOT / "src"
+    if revision:
+        source = scratch / f"{name} source"
+        source.mkdir()
+        archive = subprocess.run(["git", "-C", ROOT, "archive", revision, "src"], check=True, capture_output=True)
+        subprocess.run(["tar", "-x", "-C", source], check=True, input=archive.stdout)
+        source /= "src"
+    home = scratch / f"{name} home"
+    home.mkdir(mode=0o700)
     (home / "server.toml").write_text('[server]\nsigning = "offered"\n')
-    folder = scratch / "lanman"
+    folder = scratch / name
     folder.mkdir()
     python = [sys.executable, "-m", "lanman", "--home", str(home)]
-    environment = {"PYTHONPATH": str(ROOT / "src")}
+    environment = {"PYTHONPATH": str(source)}
     add = [*python, "user", "daemon", PASSWORD, "/add"]
     subprocess.run(add, check=True, capture_output=True, env=os.environ | environment)
     serve = [*python, "serve", f"share={folder}", "--listen", "127.0.0.1", "--port", str(port)]
-    stack.enter_context(process(serve, "Listening", scratch / "lanman.log", **environment))
-    return Peer("lanman", Tools(scratch, port), Account("daemon", PASSWORD))
+    running = stack.enter_context(process(serve, "Listening", scratch / f"{name}.log", **environment))
+    assert str(source) in Path(f"/proc/{running}/environ").read_text(errors="replace")
+    return Peer(name, Tools(scratch, port), Account("daemon", PASSWORD), running)
 
 
 def start_impacket(stack: ExitStack, scratch: Path, port: int) -> Peer:
     folder = scratch / "impacket"
     folder.mkdir()
     command = [sys.executable, "-c", IMPACKET, str(port), str(folder), "daemon", PASSWORD]
-    stack.enter_context(process(command, "Config file parsed", scratch / "impacket.log"))
-    return Peer("impacket", Tools(scratch, port), Account("daemon", PASSWORD), ("off",))
+    running = stack.enter_context(process(command, "Config file parsed", scratch / "impacket.log"))
+    return Peer("impacket", Tools(scratch, port), Account("daemon", PASSWORD), running, ("off",))
 
 
-def measure(peer: Peer, source: Path, protection: str) -> tuple[float, float]:
-    """MB/s of a get and of a put, as smbclient says."""
-    options = [f"--client-protection={protection}", "-t", "300"]
-    put = f"put {source.name}; rm {source.name}; put {source.name}"
-    command = f"lcd {source.parent}; {put}; get {source.name} /dev/null; rm {source.name}"
-    smbclient = [*peer.tools.command("smbclient", peer.account), *options, "-c", command]
-    done = subprocess.run([*smbclient, f"//{peer.tools.host}/share"], capture_output=True, text=True, timeout=600)
-    said = done.stdout + done.stderr
-    rates = [float(rate) * 1024 / 1e6 for rate in re.findall(r"\(([\d.]+) (?:kb|KiloBytes)/s", said)]
-    if len(rates) < 2 or "NT_STATUS" in said:
-        raise SystemExit(f"{peer.name} {protection}: {said}")
-    return rates[-1], rates[-2]
+def measure(peer: Peer, source: Path, protection: str) -> dict[str, tuple[float, float]]:
+    """MB/s of a get and of a put, as smbclient says, and the seconds of processor time that the server took for it."""
+    name, figures = source.name, {}
+    for way, command in (("put", f"put {name}; rm {name}; put {name}"), ("get", f"get {name} /dev/null; rm {name}")):
+        options = [f"--client-protection={protection}", "-t", "300", "-c", f"lcd {source.parent}; {command}"]
+        before = peer.processor()
+        smbclient = [*peer.tools.command("smbclient", peer.account), *options, f"//{peer.tools.host}/share"]
+        done = subprocess.run(smbclient, capture_output=True, text=True, timeout=600)
+        said = done.stdout + done.stderr
+        rates = [float(rate) * 1024 / 1e6 for rate in re.findall(r"\(([\d.]+) (?:kb|KiloBytes)/s", said)]
+        if not rates or "NT_STATUS" in said:
+            raise SystemExit(f"{peer.name} {protection}: {said}")
+        time.sleep(0.3)  # until smbd has taken leave of the process that it started
+        figures[way] = rates[-1], (peer.processor() - before) / len(rates)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=512, help="MiB")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--revision", action="append", default=[], metavar="COMMIT", help="lanman at that commit, too")
     options = parser.parse_args()
-    results: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    results: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="lanman-transfer-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -125,31 +146,47 @@ def main() -> None:
             for _ in range(options.size):
                 file.write(os.urandom(1 << 20))
         samba = stack.enter_context(Samba())
-        peers = [start_lanman(stack, scratch, samba.port + 1), Peer("smbd", samba, samba.user)]
+        assert samba._process is not None
+        peers = [
+            start_lanman(stack, scratch, samba.port + 1 + number, revision)
+            for number, revision in enumerate(["", *options.revision])
+        ]
+        peers.append(Peer("smbd", samba, samba.user, samba._process.pid))
         with suppress(ImportError):
-            peers.append(start_impacket(stack, scratch, samba.port + 2))
+            import impacket  # noqa: F401
+
+            peers.append(start_impacket(stack, scratch, samba.port + 20))
         for number in range(options.rounds):
             for protection in PROTECTIONS:
                 for peer in peers if number % 2 else reversed(peers):
                     if protection in peer.protections:
-                        get, put = measure(peer, source, protection)
-                        results[protection, "get", peer.name].append(get)
-                        results[protection, "put", peer.name].append(put)
-    print(f"{options.size} MiB, {options.rounds} rounds, the median in MB/s\n")
-    print("| smbclient | lanman | smbd | impacket | lanman is |\n|---|---|---|---|---|")
-    for protection in PROTECTIONS:
-        for way in ("get", "put"):
-            medians = {
-                name: statistics.median(rates)
-                for (kind, direction, name), rates in results.items()
-                if (kind, direction) == (protection, way)
-            }
-            other = f"{medians['impacket']:.0f}" if "impacket" in medians else "-"
-            label = {"off": "unprotected", "sign": "signed", "encrypt": "encrypted"}[protection]
-            ratio = medians["lanman"] / medians["smbd"]
-            print(
-                f"| {way}, {label} | {medians['lanman']:.0f} | {medians['smbd']:.0f} | {other} | {ratio:.2f} of smbd |"
-            )
+                        for way, figures in measure(peer, source, protection).items():
+                            results[protection, way, peer.name].append(figures)
+    show(options.size, options.rounds, [peer.name for peer in peers], results)
+
+
+def show(
+    size: int, rounds: int, names: list[str], results: dict[tuple[str, str, str], list[tuple[float, float]]]
+) -> None:
+    """Two tables."""
+    for place, what in enumerate(("MB/s", "seconds of processor time of the server")):
+        print(f"\n{size} MiB, {rounds} rounds, the median in {what}\n")
+        print(f"| smbclient | {' | '.join(names)} | lanman is |\n|---|{'---|' * len(names)}---|")
+        for protection in PROTECTIONS:
+            for way in ("get", "put"):
+                medians = {
+                    name: statistics.median([figures[place] for figures in found])
+                    for name in names
+                    if (found := results[protection, way, name])
+                }
+                label = {"off": "unprotected", "sign": "signed", "encrypt": "encrypted"}[protection]
+                cells = " | ".join(f"{medians[name]:.3g}" if name in medians else "-" for name in names)
+                ratios = ", ".join(
+                    f"{medians['lanman'] / medians[name]:.2f} of {name}"
+                    for name in names
+                    if name in medians and name not in ("lanman", "impacket")
+                )
+                print(f"| {way}, {label} | {cells} | {ratios} |")
 
 
 if __name__ == "__main__":

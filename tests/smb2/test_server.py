@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lanman.codes import (
     STATUS_ACCESS_DENIED,
@@ -539,3 +542,39 @@ def test_the_time_of_the_server_is_told() -> None:
     _, message = negotiate(make_server(now_filetime=lambda: 133_500_000_000_000_000), NegotiateRequest([0x0210]))
     assert isinstance(message, NegotiateResponse)
     assert message.system_time == 133_500_000_000_000_000
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_frames_arrive_whole_however_they_are_put_in(sizes: list[int], random: Random) -> None:
+    """By `take` and in place; and one that has begun has no more memory than four times what has come of it."""
+    server = make_server()
+    frames = [random.randbytes(size) for size in sizes]
+    stream = memoryview(b"".join(len(each).to_bytes(4, "big") + each for each in frames))
+    while stream:
+        count = random.choice([1, 2, 3, 5, 100, 1000, 5000])
+        if (rest := server.receive_buffer()) is not None:
+            count = min(count, len(rest), len(stream))
+            rest[:count] = stream[:count]
+            server.received(count)
+        else:
+            server.take(stream[:count])
+        stream = stream[count:]
+        assert len(server._frame or b"") <= 4 * server._filled
+    assert server.receive_buffer() is None
+    assert [bytes(each) for each in server._arrived] == frames  # type: ignore[arg-type]
+
+
+def test_the_rest_of_a_long_frame_is_put_where_it_stays() -> None:
+    server = make_server()
+    server.take((60000).to_bytes(4, "big") + bytes(14999))
+    assert server.receive_buffer() is None
+    server.take(bytes(1))
+    rest = server.receive_buffer()
+    assert rest is not None
+    assert len(rest) == 45000
+    rest[-1:] = b"x"
+    server.received(45000)
+    (frame,) = server._arrived
+    assert isinstance(frame, memoryview)
+    assert frame.obj is rest.obj
+    assert bytes(frame) == bytes(59999) + b"x"

@@ -534,8 +534,8 @@ class SmbServer:
             self.flush()
 
 
-# Where what has arrived is put first, in bytes. One for all connections, since each takes a copy of what is its own
-# before the next is asked: what a peer says that it will send takes no memory.
+# Where what has arrived is put first, unless much of its frame is there already. One for all connections, since
+# each takes a copy of what is its own before the next is asked: what a peer says that it will send takes no memory.
 _ARRIVALS: Final = memoryview(bytearray(256 * 1024))
 
 
@@ -548,6 +548,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
         self._connection: ConnectionDispatch | None = None
         self._transport: asyncio.Transport
         self._closing = False
+        self._in_place = False  # whether what comes next is put where it stays
         self._holds: set[str] = set()
         self._farewell: asyncio.TimerHandle | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -567,12 +568,21 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self.hold("admission")
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _ARRIVALS
+        rest = self._connection.receive_buffer() if self._connection is not None and not self._closing else None
+        self._in_place = rest is not None
+        return _ARRIVALS if rest is None else rest
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._connection is not None and not self._closing:
-            self._connection.receive_data(_ARRIVALS[:nbytes], self._server.tick())
-            self._server.flush()
+        connection = self._connection
+        if connection is None or self._closing:
+            return
+        if self._in_place:
+            connection.received(nbytes, self._server.tick())
+            if connection.receive_buffer() is not None:
+                return  # nothing has happened yet
+        else:
+            connection.receive_data(_ARRIVALS[:nbytes], self._server.tick())
+        self._server.flush()
 
     def flush(self) -> None:
         """Send what there is; end the connection if it is to end."""

@@ -263,11 +263,23 @@ class ConnectionDispatch:
     def receive_data(self, data: Data, now: float) -> None:
         """Take bytes from the peer; `data` may be used for something else afterwards. What cannot be understood ends
         the connection (`finished`)."""
-        if self._lost or self.finished is not None:
-            return
+        if not self._lost and self.finished is None:
+            self.core.take(data)
+            self._arrived(len(data), now)
+
+    def receive_buffer(self) -> memoryview | None:
+        """Where the peer's next bytes are better put than anywhere else; say by `received` how many there are."""
+        return self.core.receive_buffer() if not self._lost and self.finished is None else None
+
+    def received(self, count: int, now: float) -> None:
+        """So many bytes have been put into `receive_buffer`; as `receive_data`."""
+        if not self._lost and self.finished is None:
+            self.core.received(count)
+            self._arrived(count, now)
+
+    def _arrived(self, count: int, now: float) -> None:
         self.server.now = now
-        self.server.service.statistics.bytes_received += len(data)
-        self.core.take(data)
+        self.server.service.statistics.bytes_received += count
         if self.core.has_frames:
             self.server.has_work(self)
             self.server.run(now)

@@ -8,7 +8,7 @@ Rules that hold for both ends:
 * After a RemoteProtocolError (MalformedMessage is one) the connection is dead: close the transport. Answers made before
   that may still be sent.
 * Before anybody has logged on a frame is at most `FIRST_FRAME_LIMIT` long, afterwards as long as NEGOTIATE allowed. One
-  that has begun takes the memory of what has come of it, whatever its length field says.
+  that has begun takes the memory of what has come of it, and of all of it from the quarter on (`receive_buffer`).
 * A frame holds at most `MAX_COMPOUND` messages.
 * A session here is its keys and what must be done with them. Who the user is, is nobody's business in this room.
 """
@@ -121,7 +121,10 @@ class Connection:
         self.unsent = 0  # bytes for `data_to_send`
         self._beginning = b""  # of a frame's length
         self._arrived: deque[memoryview | MalformedMessage] = deque()
-        self._frame: bytearray | None = None  # what has come of one that has begun
+        self._frame: bytearray | None = (
+            None  # what has come of one that has begun, and from a quarter on its whole room
+        )
+        self._filled = 0  # how much of it has come
         self._length = 0  # how long it is to be
         self._frame_limit = FIRST_FRAME_LIMIT
         self._dead = False
@@ -144,6 +147,21 @@ class Connection:
             self._arrived.extend(self._frames(data))
         except MalformedMessage as error:
             self._arrived.append(error)  # the frames before it count
+
+    def receive_buffer(self) -> memoryview | None:
+        """Where the rest of a frame belongs of which much has come. Whoever puts bytes at the beginning of it says so
+        by `received` instead of `take`, and saves a copy. None: there is no such frame."""
+        if self._frame is None or len(self._frame) < self._length:
+            return None
+        return memoryview(self._frame)[self._filled :]
+
+    def received(self, count: int) -> None:
+        """So many bytes have been put into `receive_buffer`."""
+        if self._dead:
+            raise RemoteProtocolError("the connection is over")
+        self._filled += count
+        if (frame := self._whole_frame()) is not None:
+            self._arrived.append(frame)
 
     @property
     def has_frames(self) -> bool:
@@ -182,18 +200,14 @@ class Connection:
     # --- frames ---
 
     def _frames(self, data: Data) -> Iterator[memoryview]:
-        """The frames that are complete with `data`, without their 4 bytes of length.
-
-        A frame that has begun is as long as what has come of it: its length is only what the peer says.
-        """
+        """The frames that are complete with `data`, without their 4 bytes of length."""
         view = memoryview(data)
         if self._frame is not None:
-            missing = self._length - len(self._frame)
-            self._frame += view[:missing]
-            if len(self._frame) < self._length:
+            missing = self._length - self._filled
+            self._add(view[:missing])
+            if (frame := self._whole_frame()) is None:
                 return
-            frame, self._frame = self._frame, None
-            yield memoryview(frame)
+            yield frame
             view = view[missing:]
         view = memoryview(self._beginning + bytes(view))
         self._beginning = b""
@@ -207,10 +221,32 @@ class Connection:
                 raise MalformedMessage(self._too_long(bytes(view[at : at + 8]), length))
             at += 4
             if length > size - at:
-                self._frame, self._length = bytearray(view[at:]), length
+                self._frame, self._filled, self._length = bytearray(), 0, length
+                self._add(view[at:])
                 return
             yield view[at : at + length]
             at += length
+
+    def _add(self, data: memoryview) -> None:
+        """More has come of the frame that has begun. It has no more room than four times what has come of it: its
+        length is only what the peer says."""
+        assert self._frame is not None
+        if len(self._frame) == self._length:
+            self._frame[self._filled : self._filled + len(data)] = data
+        else:
+            self._frame += data
+        self._filled += len(data)
+        if self._length > len(self._frame) >= self._length / 4:
+            whole = bytearray(self._length)
+            whole[: self._filled] = self._frame
+            self._frame = whole
+
+    def _whole_frame(self) -> memoryview | None:
+        """The frame that had begun, if all of it has come."""
+        if self._frame is None or self._filled < self._length:
+            return None
+        frame, self._frame = self._frame, None
+        return memoryview(frame)
 
     def _too_long(self, start: bytes, length: int) -> str:
         if start[0]:
