@@ -286,6 +286,36 @@ def test_an_account_that_is_gone(world: DiskWorld, how: str, ends: bool) -> None
     assert closed == ([Reason.ACCOUNT] if ends else [])
 
 
+def test_a_deleted_administrator_whose_session_goes_on(world: DiskWorld) -> None:
+    world.dispatch.settings = replace(world.dispatch.settings, end_sessions_of_removed_accounts=False)
+    admin = world.connect().log_on("admin").bind()
+    accounts_of(world).delete("admin")
+    for _ in range(2):
+        assert admin.call(NetrSessionEnum(None, None, None, 502)).status == codes.ERROR_ACCESS_DENIED
+        accounts_of(world)
+    assert world.users() == ["admin"]
+
+
+def test_who_is_put_into_guests_is_a_guest(world: DiskWorld) -> None:
+    """And with keys a user again; without, a guest stays one, since nothing that is asked is protected."""
+    accounts_of(world).add_member("Guests", "bob")
+    admin, bob = world.user("admin"), RawClient(world)
+    assert bob.log_on("bob") == 0
+    letter = admin.make("letter", b"dear bob")
+    accounts_of(world).add_member("Guests", "admin")
+    accounts_of(world).remove_member("Guests", "bob")
+    world.advance(ACCOUNTS_EVERY)
+    assert [(each.user_name, each.guest) for each in world.service.sessions()] == [("admin", True), ("bob", True)]
+    assert codes.ntstatus_name(admin.get(letter).status) == "STATUS_NETWORK_NAME_DELETED"
+    assert refused(lambda: admin.tree_connect(r"\\server\share")) == "STATUS_ACCESS_DENIED"
+    admin.bind()
+    call = NetrSessionEnum(None, None, None, 502)
+    assert admin.call(call).status == codes.ERROR_ACCESS_DENIED
+    accounts_of(world).remove_member("Guests", "admin")
+    world.advance(ACCOUNTS_EVERY)
+    assert admin.call(call).status == codes.ERROR_SUCCESS
+
+
 def test_a_password_that_is_changed_ends_nothing(world: DiskWorld) -> None:
     ann = world.user("ann")
     accounts_of(world).set_password("ann", "An0ther-secret")
@@ -463,6 +493,9 @@ def test_only_new_sessions_are_compared_while_the_file_does_not_change(world: Di
         def find(self, name: str) -> object:
             compared.append(name)
             return find(name)
+
+        def is_guest(self, account: object) -> bool:
+            return False
 
     accounts = Counting()
     for _ in range(3):

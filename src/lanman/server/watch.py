@@ -165,23 +165,31 @@ class Watch:
 
     def _compare(self, session: Session, accounts: Accounts, before: Accounts | None) -> bool:
         """Have a session follow its account. Whether it may do something else now."""
+        first_user = self._server.first_user_of(session)
         user_name, domain = session.user_name, session.domain
         if session.anonymous:
             # A user's session that was renewed as nobody keeps what the user has open.
-            user_name, domain = self._server.first_user_of(session) or ("", "")
+            user_name, domain = first_user or ("", "")
         if not user_name or session.state is State.CLOSED:
             return False
         account = accounts.find(user_name)
+        # A user of a Kerberos realm, or a stranger who is a guest, may never have had an account here.
+        own = not session.guest and domain == self._server.settings.server_name
+        had_one = own or _was_there(before, user_name)
         if account is None or account.disabled:
-            # A user of a Kerberos realm, or a stranger who is a guest, may never have had an account here.
-            own = not session.guest and domain == self._server.settings.server_name
-            if (own or _was_there(before, user_name)) and self._server.settings.end_sessions_of_removed_accounts:
+            if had_one and self._server.settings.end_sessions_of_removed_accounts:
                 self._server.service.close_session(session, Reason.ACCOUNT)
+                return False
+            if account is None and not had_one:
+                return False
+        if session.anonymous:
             return False
-        if session.anonymous or session.groups == account.groups:
-            return False
-        session.groups = account.groups
-        return True
+        was = session.groups, session.guest
+        session.groups = account.groups if account is not None else frozenset()
+        if first_user is not None and account is not None:
+            # Without keys a session stays what it is, or requests as a user would be unprotected.
+            session.guest = accounts.is_guest(account)
+        return (session.groups, session.guest) != was
 
     # --- rights ---
 
