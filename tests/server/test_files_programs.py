@@ -14,6 +14,7 @@ import pytest
 from disk_world import READ, DiskWorld, FileClient
 from lanman import codes
 from lanman.server.disk_effects import QueryVolume, VolumeStat
+from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.smb2.constants import (
     DELETE,
     FILE_CREATE,
@@ -29,6 +30,7 @@ from lanman.smb2.constants import (
     FSCTL_SRV_REQUEST_RESUME_KEY,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
+    SMB2_OPLOCK_LEVEL_BATCH,
     SMB2_OPLOCK_LEVEL_EXCLUSIVE,
     SMB2_OPLOCK_LEVEL_II,
     SMB2_OPLOCK_LEVEL_NONE,
@@ -40,8 +42,10 @@ from lanman.smb2.messages import (
     IoctlRequest,
     LockElement,
     LockRequest,
+    OplockBreak,
     QueryDirectoryRequest,
     QueryInfoRequest,
+    SetInfoRequest,
     WriteRequest,
 )
 
@@ -271,6 +275,28 @@ def test_an_exclusive_oplock_outlives_changes_of_ones_own(world: DiskWorld) -> N
     ann.want(WriteRequest(b"x", file_id=bytes(response.file_id)))
     assert ann.status("a", access=FILE_READ_ATTRIBUTES) == "STATUS_SUCCESS"
     assert ann.breaks == []
+
+
+@pytest.mark.parametrize("answer", ["close", "keep it open", "nothing"])
+def test_who_only_caches_a_file_gives_it_back_to_be_replaced(world: DiskWorld, answer: str) -> None:
+    """A batch oplock lets a client keep open what its program has closed. An editor elsewhere that saves by renaming
+    over it must not be refused for that (smb2.lease.v2_rename_target_overwrite has the same of a lease)."""
+    ann, bob = world.user(), world.user("bob")
+    held = ann.opened("a", disposition=FILE_CREATE, oplock=SMB2_OPLOCK_LEVEL_BATCH)
+    file_id = bytes(held.file_id)
+    assert held.oplock_level == SMB2_OPLOCK_LEVEL_BATCH
+    new = bob.make("a.tmp", b"new")
+    number = bob.send(SetInfoRequest(1, RENAME, rename("a", replace=True), file_id=new))
+    assert number in bob.pendings
+    assert ann.breaks == [SMB2_OPLOCK_LEVEL_II]
+    if answer == "close":
+        ann.shut(file_id)
+    elif answer == "keep it open":
+        ann.want(OplockBreak(SMB2_OPLOCK_LEVEL_II, file_id))
+    else:
+        world.advance(BREAK_TIMEOUT + 1)
+    assert bob.result(number) == ("STATUS_SUCCESS" if answer == "close" else "STATUS_ACCESS_DENIED")
+    assert (world.folder / "a").read_bytes() == (b"new" if answer == "close" else b"")
 
 
 # --- attributes: what was set decides, what is made up is shown

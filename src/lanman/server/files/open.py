@@ -520,22 +520,26 @@ class DiskOpen(WireOpen):
             if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
                 return Reply(codes.STATUS_SHARING_VIOLATION)
         rename = RenameFile(self.handle, self.spelling.to_disk(target), new.replace)
-        if not new.replace:
-            return Perform(rename, self._renamed)
+        return self._replace(rename) if new.replace else Perform(rename, self._renamed)
+
+    def _replace(self, rename: RenameFile) -> Outcome:
+        """Rename over what there is of the new name, unless it is open or READONLY (MS-FSA 2.1.5.15.11)."""
 
         def there(stat: FileStat, now: float) -> Outcome:
             other = self.server.files.find(stat.identity)
-            if other is not None and other is not self.state:
+            if other is not None and other is not self.state and other.is_open:
+                if not other.take_handles_back(now):
+                    return _once_given_back(other, lambda: self._replace(rename))
                 return Reply(codes.STATUS_ACCESS_DENIED)  # what would be replaced is open
             if stat.is_protected and stat.identity != self.state.identity:
-                return Reply(codes.STATUS_ACCESS_DENIED)  # MS-FSA 2.1.5.15.11
+                return Reply(codes.STATUS_ACCESS_DENIED)
             return Perform(rename, self._renamed)
 
         def not_there(status: int, now: float) -> Outcome:
             missing = status == codes.STATUS_OBJECT_NAME_NOT_FOUND
             return Perform(rename, self._renamed) if missing else Reply(status)
 
-        return Perform(LookUp(self.root, self.spelling.to_disk(target)), there, not_there)
+        return Perform(LookUp(self.root, rename.target), there, not_there)
 
     def _renamed(self, path: tuple[str, ...], now: float) -> Outcome:
         old, path = self.path, self.spelling.from_disk(path)
@@ -661,6 +665,16 @@ class DiskOpen(WireOpen):
 
         self.server.perform_apart(CloseFile(self.handle, delete=deletes), closed)
         self.state.wake(now)
+
+
+def _once_given_back(state: FileState, again: Callable[[], Outcome]) -> Outcome:
+    """Go on when an oplock of that file has been given back."""
+    forget: list[Callable[[], None]] = []
+
+    def start(resume: Callable[[Outcome, float], None]) -> None:
+        forget.append(state.wait(lambda then: resume(again(), then)))
+
+    return Park(start, lambda: forget[0]())
 
 
 def _file(context: Context, file_id: int) -> DiskOpen | None:

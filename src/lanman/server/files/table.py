@@ -128,6 +128,12 @@ class FileState:
         for each in list(self._caching[held]):
             each.oplock.break_to(level, now)
 
+    def take_handles_back(self, now: float) -> bool:
+        """Ask those to close the file who may keep it open for no program (batch oplocks). Whether nobody is still to
+        answer; if not, `wait`."""
+        self._break(SMB2_OPLOCK_LEVEL_BATCH, SMB2_OPLOCK_LEVEL_II, now)
+        return not self._breaking[SMB2_OPLOCK_LEVEL_BATCH]
+
     def oplock_changed(self, wire_open: DiskOpen, before: tuple[int, bool], after: tuple[int, bool]) -> None:
         """An open's oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
         for (level, breaking), difference in ((before, -1), (after, 1)):
@@ -202,6 +208,11 @@ class FileState:
             self.going.discard(name)
         self.removing += deletes
         return deletes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has it open, or it is just being deleted."""
+        return bool(self.opens or self.removing)
 
     @property
     def delete_pending(self) -> bool:
