@@ -160,7 +160,11 @@ def test_remove_ends_a_session(windows: Peer, service: IADsFileServiceOperations
     assert hresult(raised.value) == 0x80070908
 
 
-def test_a_null_session_does_not_take_others_with_it(windows: Peer, service: IADsFileServiceOperations) -> None:
+@pytest.mark.parametrize("with_others", [False, True])
+def test_a_null_session_does_not_take_others_with_it(
+    windows: Peer, service: IADsFileServiceOperations, with_others: bool
+) -> None:
+    compat.login(windows.server, windows.admin, windows.password, with_others=with_others)
     with pytest.raises(adsi.com_error) as raised:
         service.Sessions().Remove("\\10.0.0.9")
     assert hresult(raised.value) == 0x80070032

@@ -109,7 +109,7 @@ def test_close_several_of_which_one_is_not_open(command: Command) -> None:
 def test_wrong_syntax(command: Command, words: str) -> None:
     result = command(words)
     assert result.status == 1
-    assert "lanman file [ID [/CLOSE]]" in result.err
+    assert "lanman file [ID | ID... /CLOSE]" in result.err
 
 
 def test_filters_choose_what_is_shown(command: Command) -> None:

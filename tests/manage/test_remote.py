@@ -56,6 +56,7 @@ class Script:
         self.is_samba = samba
         self.credentials = credentials
         self.local_address = "10.0.0.9"
+        self.age = 1e9
         self.alive = True
         self.doing = r"\\fs1: no answer"
         self.calls: list[Any] = []
@@ -551,6 +552,26 @@ async def test_our_own_session_ends_by_logging_off() -> None:
     assert other.error is None
     assert [order.user_name for order in script.asked(NetrSessionDel)] == ["ann"]
     assert script.closed == 1
+
+
+async def test_a_session_that_is_older_than_ours_is_not_ours() -> None:
+    """Behind a translator of addresses somebody else may have our address, and our name."""
+    theirs, ours = SessionInfo("10.0.0.9", "admin", 3, 4000), SessionInfo("203.0.113.5", "admin", 0, 2)
+    script = Script(samba=True)
+    script.age = 1.0
+    world = World(script, theirs, ours, ann("10.0.0.9"))
+    (alone,) = await script.manager().close_sessions([ann("10.0.0.9")])
+    assert alone.error is not None
+    assert names(alone.others) == ["admin"]
+    (ended,) = await script.manager().close_sessions([theirs], with_others=True)
+    assert ended.error is None
+    assert [order.client_name for order in script.orders] == [r"\\10.0.0.9"]
+    assert theirs not in world.entries
+    # The server may count a little otherwise.
+    script = Script(samba=True)
+    script.age = 1.0
+    World(script, SessionInfo("10.0.0.9", "admin", 0, 4), ann("10.0.0.9"))
+    assert await script.manager().bystanders([ann("10.0.0.9")]) == [[]]
 
 
 async def test_ours_goes_last_where_others_share_its_names() -> None:

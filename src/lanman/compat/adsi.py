@@ -264,7 +264,9 @@ class IADsFileServiceOperations(IADsFileService):
         def order() -> LanmanError | None:
             # Not by the bare call: told to end a null session, a server ends all sessions of that client.
             with _calls.managing(self._host, order=True) as manager:
-                return manager.close_sessions([session.info], with_others=_calls.with_others(self._host))[0].error
+                # The login agrees to what a Samba does, and never to a null session's taking all others along.
+                agreed = manager.is_samba and _calls.with_others(self._host)
+                return manager.close_sessions([session.info], with_others=agreed)[0].error
 
         _check_outcome(_called(order))
 

@@ -35,6 +35,10 @@ class Link(Protocol):
     is_samba: bool
 
     @property
+    def age(self) -> float:
+        """For how many seconds our session may have been there; it has not been for longer."""
+
+    @property
     def alive(self) -> bool:
         """Whether the connection that the last call went over still stands."""
 
@@ -60,10 +64,15 @@ class SmbLink:
     local_address: str = ""
     is_samba: bool = False
     _client: SmbClient | None = None
+    _since: float = 0.0
     _doing: str = ""
     _idle: list[Pipe] = field(default_factory=list)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PIPES))
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def age(self) -> float:
+        return asyncio.get_running_loop().time() - self._since
 
     @property
     def alive(self) -> bool:
@@ -80,6 +89,7 @@ class SmbLink:
             if self._client is not None and self._client.error is None:
                 return self._client
             await self._drop(self._client)
+            self._since = asyncio.get_running_loop().time()
             self._client = client = SmbClient(self.server, self.port, self.credentials, encrypt=self.encrypt)
             try:
                 await client.connect()

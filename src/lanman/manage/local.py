@@ -72,6 +72,7 @@ class ControlLink:
     """The control socket of a home as what carries a Manager's calls. Connects again where it was lost."""
 
     port = 0
+    age = 0.0
     local_address = ""
     is_samba = False
 

@@ -129,6 +129,9 @@ _MIN_BATCH: Final = 8
 # A server that lists clients by name is asked about this many of its names at a time, and this many in all.
 _LOOK_UPS: Final = 16
 _MAX_LOOK_UPS: Final = 256
+# How far a server's idea of a session's age may be beyond ours, in seconds.
+_AGES_DIFFER: Final = 5
+
 # Whether a name is our own is not worth waiting longer for, in seconds.
 _OWN_NAME_PATIENCE: Final = 2.0
 
@@ -392,6 +395,9 @@ class RemoteManager(Manager):
     def _is_own(self, session: SessionInfo, own_names: frozenset[str]) -> bool:
         """Whether a listed session may be the one that asks."""
         if canonical_client(session.client_name or "") not in own_names:
+            return False
+        # Networks behind translators have the same addresses. What was there before us is somebody else's.
+        if session.active_time is not None and session.active_time > self._link.age + _AGES_DIFFER:
             return False
         return self._is_our_user(session.user_name)
 

@@ -128,7 +128,7 @@ def check_filters(*, client: str | None = None, user: str | None = None, path: s
 def empty_filter(kind: str, typed: str) -> str:
     """What to say of a filter that is empty: "client", "user" or "path"."""
     if typed:
-        return f"the {kind} in the filter {escape(typed)!r} is empty: nothing is left without its domain or slashes"
+        return f"the {kind} in the filter {escape(typed)} is empty: nothing is left without its domain or slashes"
     return f"the filter by {kind} is empty: it would select nothing, or everything"
 
 

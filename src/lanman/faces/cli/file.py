@@ -44,7 +44,7 @@ PERMISSIONS: Final = (
 
 @verb(
     "file",
-    syntax="lanman file [ID [/CLOSE]] [/CLOSE [/Y]] [--path GLOB] [--user NAME] [--client NAME]",
+    syntax="lanman file [ID | ID... /CLOSE] [/CLOSE [/Y]] [--path GLOB] [--user NAME] [--client NAME]",
     about=r"""
 Lists the files, pipes and devices that are open through a Server service. With an ID, shows one; /CLOSE closes
 it and removes its locks, and so for several IDs. The filters choose what is listed; with /CLOSE and no ID, all that
