@@ -20,7 +20,13 @@ from lanman.server.dispatch import Settings
 from lanman.server.effects import StepLogon
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
 from lanman.service import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
-from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
+from lanman.smb2.constants import (
+    FILE_CREATE,
+    FILE_OPEN,
+    FILE_OVERWRITE_IF,
+    MAXIMUM_ALLOWED,
+    SMB2_OPLOCK_LEVEL_EXCLUSIVE,
+)
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
 from raw import RawClient
 from world import PASSWORD, World
@@ -245,7 +251,14 @@ def test_nobody_opens_more_on_what_a_user_has_connected_to(world: DiskWorld) -> 
     ann = world.user("ann")
     ann.shut(ann.make("letter"))
     ann.log_on("", again=True)
-    assert ann.status("letter", access=READ) == "STATUS_ACCESS_DENIED"
+    for access in (READ, MAXIMUM_ALLOWED):
+        assert ann.status("letter", access=access) == "STATUS_ACCESS_DENIED"
+    ann.log_on("ann", again=True)
+    world.held = lambda effect: isinstance(effect, OpenFile)
+    number = ann.send(ann.create("letter", access=MAXIMUM_ALLOWED))
+    ann.log_on("", again=True)
+    world.let_go()
+    assert ann.result(number) == "STATUS_ACCESS_DENIED"
     ann.log_on("ann", again=True)
     assert ann.status("letter", access=READ) == "STATUS_SUCCESS"
 

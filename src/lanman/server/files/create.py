@@ -166,7 +166,7 @@ class Creating:
 
     def _check_access(self) -> None:
         wanted = specific(self.message.desired_access)
-        if wanted is None or wanted & ~MAXIMUM_ALLOWED & ~self.tree_access:
+        if wanted is None or not self.tree_access or wanted & ~MAXIMUM_ALLOWED & ~self.tree_access:
             raise Refused(codes.STATUS_ACCESS_DENIED)
         if self.delete_on_close and not wanted & (DELETE | MAXIMUM_ALLOWED):
             raise Refused(codes.STATUS_INVALID_PARAMETER)
@@ -278,7 +278,8 @@ class Creating:
         """Whether its session may do less by now than what it would be granted: the disk, or others who have the file
         open, have taken their time."""
         changing = self.opened.created or self.overwrites
-        return bool(self.granted & ~self.tree_access) or (changing and not changes(self.tree_access))
+        most = self.tree_access
+        return not most or bool(self.granted & ~most) or (changing and not changes(most))
 
     def _failed(self, status: int, now: float) -> Outcome:
         """It was open already, and is not what was asked for."""
