@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -197,3 +198,46 @@ async def test_a_server_that_goes_away(tmp_path: Path) -> None:
     with pytest.raises(ConnectionLost):
         await client.call(NetrSessionEnum(None, None, None, 0))
     client.close()
+
+
+async def test_too_many_at_the_control_socket_wait_for_their_turn(
+    server: SmbServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(control, "MAX_CONNECTIONS", 2)
+    loop = asyncio.get_running_loop()
+    silent = []
+    for _ in range(5):
+        silent.append(socket.socket(socket.AF_UNIX))
+        silent[-1].setblocking(False)
+        control.connect_unix(silent[-1], server.home.control)
+    while "the control socket pauses: there are 2 control connections" not in caplog.text:
+        await asyncio.sleep(0.01)
+
+    async def ask() -> int:
+        async with ControlClient(server.home.control) as client:
+            return (await client.call(NetrServerGetInfo(None, 101))).status
+
+    asking = loop.create_task(ask())
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    for each in silent:
+        each.close()
+    assert await asking == 0
+
+
+async def test_no_descriptors_for_the_control_socket_are_one_line_in_the_log(
+    server: SmbServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept, failed = socket.socket.accept, []
+
+    def fail(self: socket.socket) -> tuple[socket.socket, object]:
+        if self.family == socket.AF_UNIX and len(failed) < 3:
+            failed.append(self)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return accept(self)
+
+    monkeypatch.setattr(socket.socket, "accept", fail)
+    async with ControlClient(server.home.control) as client:
+        assert (await client.call(NetrServerGetInfo(None, 101))).status == 0
+    said = [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
+    assert said == ["the control socket pauses: too many open files"]

@@ -28,6 +28,7 @@ from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProto
 from lanman.net.audit import quoted
 from lanman.net.dial import in_turns
 from lanman.net.home import bind_unix, connect_unix
+from lanman.net.listener import Listener
 from lanman.records import SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
 from lanman.rpc.ndr import Call, Response
@@ -45,6 +46,10 @@ log: Final = logging.getLogger("lanman.control")
 R = TypeVar("R", bound=Response)
 
 READ_SIZE: Final = 256 * 1024
+
+# Connections that may wait to be accepted, and that may be there at a time.
+BACKLOG: Final = 128
+MAX_CONNECTIONS: Final = 256
 
 # After how many seconds a full socket is tried again.
 CONNECT_AGAIN: Final = 0.02
@@ -91,7 +96,7 @@ class ControlServer:
     def __init__(self, path: Path, server: SmbServer) -> None:
         self._path = path
         self._server = server
-        self._listening: asyncio.Server | None = None
+        self._listening: Listener | None = None
         self._connections: set[ControlProtocol] = set()
 
     async def start(self) -> None:
@@ -99,8 +104,13 @@ class ControlServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             bind_unix(listener, self._path)
-            loop = asyncio.get_running_loop()
-            self._listening = await loop.create_unix_server(lambda: ControlProtocol(self._server, self), sock=listener)
+            self._listening = Listener(
+                listener,
+                lambda scarce: ControlProtocol(self._server, self),
+                backlog=BACKLOG,
+                has_room=self._has_room,
+                paused=self._paused,
+            )
         except OSError as error:
             listener.close()
             raise LanmanError(f"{self._path}: {error.strerror}") from None
@@ -113,11 +123,21 @@ class ControlServer:
         for connection in list(self._connections):
             connection.close()
 
+    def _has_room(self) -> bool:
+        coming = self._listening.coming if self._listening is not None else 0
+        return len(self._connections) + coming < MAX_CONNECTIONS
+
+    def _paused(self, why: str) -> None:
+        reason = why or f"there are {MAX_CONNECTIONS} control connections"
+        self._server.journal.say(log, logging.WARNING, "control pauses", "", "the control socket pauses: %s", reason)
+
     def opened(self, connection: ControlProtocol) -> None:
         self._connections.add(connection)
 
     def closed(self, connection: ControlProtocol) -> None:
         self._connections.discard(connection)
+        if self._listening is not None:
+            self._listening.resume()
 
 
 class ControlProtocol(asyncio.Protocol):

@@ -55,6 +55,11 @@ class Listener:
     def is_paused(self) -> bool:
         return self._retry is not None
 
+    @property
+    def coming(self) -> int:
+        """How many have been accepted and have no protocol yet."""
+        return len(self._tasks)
+
     def resume(self) -> None:
         """There may be room again."""
         if self._retry is not None and not self._closed:
