@@ -118,6 +118,20 @@ async def test_both_families(tmp_path: Path) -> None:
             await until(lambda: not server.service.sessions())
 
 
+async def test_a_client_of_smb_1_is_told_of_in_one_line(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    offer = b"\xffSMB\x72" + bytes(27) + b"\0\x0c\0" + b"\x02NT LM 0.12\0"
+    writer.write(len(offer).to_bytes(4, "big") + offer)
+    assert await reader.read() == b""
+    writer.close()
+    async with logged_on(server, "admin"):  # whatever is said of it has been said
+        pass
+    (line,) = (message for message in caplog.messages if "SMB 1" in message)
+    assert "session refused" in line
+    assert "turn SMB 2 or later on at the client" in line
+
+
 async def test_nonsense_ends_one_connection(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with logged_on(server, "admin") as client:

@@ -598,7 +598,8 @@ class SmbProtocol(asyncio.BufferedProtocol):
                 "connection ended by an error of the peer" if violation else f"connection ended, {connection.finished}"
             )
             message = "connection from %s ended: %s"
-            self._server.say_of(connection.address, kind, message, connection.address, quoted(connection.finished))
+            if not connection.explained:
+                self._server.say_of(connection.address, kind, message, connection.address, quoted(connection.finished))
             if connection.at_once:
                 self.abort()
             else:

@@ -241,6 +241,7 @@ class ConnectionDispatch:
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
         self.finished: str | None = None  # why the shell is to end it, once all is sent
         self.violation = False  # whether that is for what the peer said
+        self.explained = False  # whether the log has been told already why, in words that name the remedy
         self.at_once = False  # whether it is to end without what is still to be sent
         self.output = 0  # bytes: what is reserved for answers, and what is answered and not sent
         self.unread = 0  # bytes that its pipes keep: of calls, and of answers that nobody has read
@@ -396,6 +397,7 @@ class ConnectionDispatch:
         self.server.has_room_for(self)
 
     def _tell_lacking(self, error: RemoteProtocolError) -> None:
+        self.explained = isinstance(error, Smb1Only | UnprotectedTreeConnect)
         if isinstance(error, Smb1Only):
             self.lacks(Reason.SMB1)
         elif isinstance(error, UnprotectedTreeConnect):
