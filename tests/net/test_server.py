@@ -19,10 +19,12 @@ from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration, Limits, ShareConfiguration
 from lanman.net.control import ControlClient
+from lanman.net.disk.system import Refused
 from lanman.net.home import Home, HomeError
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer, peer_address
 from lanman.rpc.srvsvc import NetrSessionEnum
+from lanman.server.disk_effects import OpenFile
 from lanman.smb2.client import ClientConnection
 
 LOOPBACK = Configuration(listen=("127.0.0.1",), port=0)
@@ -367,3 +369,16 @@ async def test_a_folder_that_is_gone_stops_neither_the_start_nor_a_reload(
             server.reload()
             await until(lambda: "there again" in caplog.text)
             assert await client.share_problems() == []
+
+
+async def test_its_configuration_and_keytab_are_in_no_share(tmp_path: Path) -> None:
+    """Whoever may write to a folder above them would be asked what is shared with whom at the next reload."""
+    (tmp_path / "lanman.toml").write_text("")
+    shared = {"data": ShareConfiguration(str(tmp_path))}
+    configuration = Configuration(listen=("127.0.0.1",), port=0, shares=shared)
+    async with SmbServer(configuration, Home(tmp_path / "home"), private=[tmp_path / "lanman.toml"]) as server:
+        for name in ("home", "lanman.toml"):
+            with pytest.raises(Refused):
+                server._disk.files.open(OpenFile(str(tmp_path), (name,)))
+    with_keys = SmbServer(replace(configuration, keytab="/etc/krb5.keytab"), Home(tmp_path / "home"))
+    assert "/etc/krb5.keytab" in with_keys._private

@@ -109,6 +109,7 @@ class SmbServer:
     `port` and `addresses` are known once it has started; `service` is the domain, for those who embed it. `read` gives
     the configuration as it is now, for reload(); without it that is the home's server.toml. What was changed while an
     earlier Server ran lies over the configuration, but for the settings and shares whose names are in `said_now`.
+    `private` are files that no client gets into, beside the home and the keytab: a configuration file elsewhere.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class SmbServer:
         *,
         read: Callable[[], Configuration] | None = None,
         said_now: frozenset[str] = frozenset(),
+        private: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         self.configuration = configuration
         self.home = home
@@ -125,6 +127,8 @@ class SmbServer:
         self._base = configuration
         self._state = StateFile(home.settings)
         self._said_now = said_now
+        keytab = configuration.keytab
+        self._private = [home.path, *([keytab] if keytab else []), *private]
         self.accounts = AccountFile(home.accounts)
         self.settings = ServerConfiguration(
             name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
@@ -198,7 +202,7 @@ class SmbServer:
                 self._failed,
                 self._press,
                 self._performers(),
-                private=[self.home.path, *([self.configuration.keytab] if self.configuration.keytab else [])],
+                private=self._private,
             )
             self._exit.callback(self._disk.close)
             for share in self.service.shares():

@@ -116,7 +116,8 @@ def serve(
     configuration = read()
     said_now = frozenset(shares) | ({"max_sessions"} if max_sessions is not None else frozenset())
     log = _log_to(configuration, home, config_file)
-    return asyncio.run(_serve(configuration, home, read, said_now, log))
+    private = () if config_file is None else (config_file,)
+    return asyncio.run(_serve(configuration, home, read, said_now, log, private))
 
 
 def _log_to(configuration: Configuration, home: Home, config_file: str | None) -> LogFile | None:
@@ -198,6 +199,7 @@ async def _serve(
     read: Callable[[], Configuration],
     said_now: frozenset[str],
     log: LogFile | None,
+    private: Sequence[str],
 ) -> int | None:
     from lanman.net.collector import keep_pauses_short
     from lanman.net.server import SmbServer
@@ -209,7 +211,7 @@ async def _serve(
         interrupted = True
         server.request_stop()
 
-    server = SmbServer(configuration, home, read=read, said_now=said_now)
+    server = SmbServer(configuration, home, read=read, said_now=said_now, private=private)
     loop = asyncio.get_running_loop()
     async with server:
         _limit(server, log)

@@ -4,8 +4,8 @@ The rules:
 
 * **The home**, at any depth: a directory or file in it is known by its device and inode, so that neither a link, a hard
   link nor a bind mount leads there; and what lies on the home's device is looked at from below, directory by directory
-  up to the root of the machine, so that it does not matter how much lies in the home. The same for the keytab: whoever
-  has it writes tickets of any user.
+  up to the root of the machine, so that it does not matter how much lies in the home. The same for the keytab, by
+  which whoever has it writes tickets of any user, and for a configuration file elsewhere.
 * **What leads to the home** stays where it is: neither a directory above it nor a link on its path can be moved,
   replaced or deleted, or whoever may write there would put a home of their own in its place, with its own accounts.
 * **proc, sysfs, debugfs, cgroup and their like** show the kernel and its processes, the Server's own memory among them.
