@@ -299,6 +299,29 @@ def test_who_only_caches_a_file_gives_it_back_to_be_replaced(world: DiskWorld, a
     assert (world.folder / "a").read_bytes() == (b"new" if answer == "close" else b"")
 
 
+@pytest.mark.parametrize("kept", ["", "d\\a", "d\\e\\b"])
+def test_who_only_caches_files_gives_them_back_for_their_folder_to_be_renamed(world: DiskWorld, kept: str) -> None:
+    """MS-FSA 2.1.4.2."""
+    (world.folder / "d" / "e").mkdir(parents=True)
+    ann, bob = world.user(), world.user("bob")
+    held = {}
+    for name in ("d\\a", "d\\e\\b"):
+        response = ann.opened(name, disposition=FILE_CREATE, oplock=SMB2_OPLOCK_LEVEL_BATCH)
+        held[name] = bytes(response.file_id)
+    folder = bob.open("d", access=DELETE, options=FILE_DIRECTORY_FILE)
+    number = bob.send(SetInfoRequest(1, RENAME, rename("f"), file_id=folder))
+    assert ann.breaks == [SMB2_OPLOCK_LEVEL_II] * 2
+    for name, file_id in held.items():
+        assert number in bob.pendings
+        assert bob.result(number) == ""
+        if name == kept:
+            ann.want(OplockBreak(SMB2_OPLOCK_LEVEL_II, file_id))
+        else:
+            ann.shut(file_id)
+    assert bob.result(number) == ("STATUS_ACCESS_DENIED" if kept else "STATUS_SUCCESS")
+    assert (world.folder / "f").exists() is not bool(kept)
+
+
 # --- attributes: what was set decides, what is made up is shown
 
 NORMAL, ARCHIVE, HIDDEN, SYSTEM, READ_ONLY = 0x80, 0x20, 0x02, 0x04, 0x01

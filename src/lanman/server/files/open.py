@@ -514,6 +514,10 @@ class DiskOpen(WireOpen):
         if not self.path or not target:
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if self.directory and self.server.files.has_open_below(self.root, self.path):
+            cached = self.server.files.cached_below(self.root, self.path)
+            unanswered = [each.state for each in cached if not each.state.take_handles_back(self.server.now)]
+            if unanswered:
+                return _once_given_back(unanswered[0], lambda: self._rename(context, data))
             return Reply(codes.STATUS_ACCESS_DENIED)  # what is open below it would lose its way
         # It is as if the folder that takes the name in were opened for it.
         for each in self.server.files.at(self.root, target[:-1]):

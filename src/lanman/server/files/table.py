@@ -6,6 +6,7 @@ something of it is open, or its name is about to go.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 _SHARED: Final = ((READING, FILE_SHARE_READ), (WRITING, FILE_SHARE_WRITE), (DELETE, FILE_SHARE_DELETE))
 _COUNTS: Final = READING | WRITING | DELETE
+# In one turn of the event loop.
+_NAMES_LOOKED_AT: Final = 2048
+
 _CACHING: Final = (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 _ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 
@@ -326,6 +330,20 @@ class Files:
         """Whether anything is open in the directory `path` of the folder `root`, at any depth."""
         found = self._find_name(root, path)
         return found is not None and found.count > len(found.opens)
+
+    def cached_below(self, root: str, path: Path) -> list[DiskOpen]:
+        """Opens in the directory `path`, at any depth, that their clients may keep for no program (batch oplocks). Of
+        very many names the first are looked at."""
+        found = self._find_name(root, path)
+        names = deque(found.below.values() if found is not None else ())
+        cached: list[DiskOpen] = []
+        for _ in range(_NAMES_LOOKED_AT):
+            if not names:
+                break
+            name = names.popleft()
+            names.extend(name.below.values())
+            cached += [each for each in name.opens if each.oplock.level == SMB2_OPLOCK_LEVEL_BATCH]
+        return cached
 
     def at(self, root: str, path: Path) -> list[DiskOpen]:
         """What is open by exactly that path."""
