@@ -19,6 +19,7 @@ from lanman.manage import remote
 from lanman.manage.base import Closed, Ended
 from lanman.manage.link import split_server
 from lanman.manage.remote import RemoteManager
+from lanman.net import kerberos
 from lanman.net.logon import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 from lanman.rpc import srvsvc
@@ -311,6 +312,14 @@ async def test_one_session() -> None:
     with pytest.raises(Win32Error) as raised:
         await script.manager().session("10.0.0.2", "ann")
     assert raised.value.code == 2312
+    # A name is no pattern, unless it is listed so.
+    for client, user in (("10.0.0.2", "*"), ("10.0.0.*", "bob")):
+        with pytest.raises(Win32Error) as raised:
+            await script.manager().session(client, user)
+        assert raised.value.code == 2312
+    starred = SessionInfo(r"\\10.0.0.2", "b*")
+    script.answers[NetrSessionEnum] = listing(ann(), bob(), starred)
+    assert await script.manager().session("10.0.0.2", "b*") == starred
     for client, user in (("", "ann"), ("10.0.0.1", "")):
         with pytest.raises(Win32Error) as raised:
             await script.manager().session(client, user)
@@ -552,6 +561,32 @@ async def test_our_own_session_ends_by_logging_off() -> None:
     assert other.error is None
     assert [order.user_name for order in script.asked(NetrSessionDel)] == ["ann"]
     assert script.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("credentials", "listed", "is_ours"),
+    [
+        (Credentials("ann", "x"), r"EXAMPLE\ann", True),
+        (Credentials("ann", "x", domain="example"), r"EXAMPLE\Ann", True),
+        (Credentials("ann@example.org", "x"), r"EXAMPLE\ann", True),
+        (Credentials("ann", "x", domain="example.org"), r"EXAMPLE\ann", True),
+        (Credentials("ann", "x", domain="example"), r"OTHER\ann", False),
+        (Credentials("ann", "x"), r"EXAMPLE\bob", False),
+        (Credentials(kerberos=True), "ann", True),
+        (Credentials(kerberos=True), r"EXAMPLE\ann", True),
+        (Credentials(kerberos=True), "", False),
+        (Credentials(anonymous=True), "", True),
+        (Credentials(anonymous=True), "ann", False),
+    ],
+)
+async def test_our_own_session_by_its_user(
+    monkeypatch: pytest.MonkeyPatch, credentials: Credentials, listed: str, is_ours: bool
+) -> None:
+    monkeypatch.setattr(kerberos, "principal_of", lambda who: "ann@EXAMPLE.ORG")
+    script = Script(samba=True, credentials=credentials)
+    World(script, SessionInfo("10.0.0.9", listed, 0), SessionInfo("10.0.0.9", "eve", 1))
+    (others,) = await script.manager().bystanders([SessionInfo("10.0.0.9", "eve")])
+    assert names(others) == ([] if is_ours else [listed])
 
 
 async def test_a_session_that_is_older_than_ours_is_not_ours() -> None:

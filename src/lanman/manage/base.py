@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
+from lanman.manage.selection import bare_client, is_pattern
 from lanman.manage.selection import canonical_client as canonical_client
 from lanman.manage.selection import is_address as is_address
 from lanman.manage.selection import path_matcher as path_matcher
@@ -119,11 +120,17 @@ class Manager(ABC):
         """
 
     async def session(self, client: str, user: str) -> SessionInfo:
-        """The one session of this client and user (NetSessionGetInfo). Raises Win32Error 2312 where there is none."""
+        """The one session of this client and user (NetSessionGetInfo), which are names and no patterns.
+
+        Raises Win32Error 2312 where there is none.
+        """
         if not canonical_client(client) or not user:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, "one session is named by both its client and its user")
-        if found := (await self.sessions(client=client, user=user)).entries:
-            return found[0]
+        for entry in (await self.sessions(client=client, user=user)).entries:
+            # A pattern may have met several: which of them was meant, nobody can tell.
+            is_named = bare_client(entry.client_name or "") == bare_client(client) or not is_pattern(client)
+            if is_named and (entry.user_name == user or not is_pattern(user)):
+                return entry
         raise no_such_session(client, user)
 
     async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:

@@ -52,7 +52,7 @@ from lanman.manage.selection import (
 )
 from lanman.names import fold
 from lanman.net.dial import Within
-from lanman.net.logon import Credentials, identity_of
+from lanman.net.logon import Credentials, identity_of, own_name
 from lanman.net.resolve import addresses_of, names_of
 from lanman.records import (
     ConnectionInfo,
@@ -147,6 +147,7 @@ class RemoteManager(Manager):
         self._timeout = timeout
         self._deadline = deadline
         self._looking_up: str | None = None
+        self._own_name: tuple[str, str] | None = None
         self._granted: dict[tuple[str, int, bytes, str], int] = {}
         self.server = link.server
 
@@ -402,7 +403,19 @@ class RemoteManager(Manager):
         return self._is_our_user(session.user_name)
 
     def _is_our_user(self, user: str | None) -> bool:
-        return user is None or same_user(user, self._link.credentials.user_name)
+        if user is None:
+            return True
+        if self._own_name is None:
+            self._own_name = own_name(self._link.credentials)
+        own, domain = self._own_name
+        if not own:
+            return user == "" and self._link.credentials.anonymous
+        if same_user(user, own):
+            return True
+        # A member of a domain may list it. Its short name is the first part of the long one, as a rule.
+        listed_domain, backslash, name = user.rpartition("\\")
+        ours = not domain or fold(domain.partition(".")[0]) == fold(listed_domain)
+        return bool(backslash) and fold(name) == fold(own) and ours
 
     # --- connections
 

@@ -105,6 +105,20 @@ def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
     return hashlib.blake2b(repr(parts).encode(), key=_SALT, digest_size=16).digest()
 
 
+def own_name(credentials: Credentials) -> tuple[str, str]:
+    """The user that these credentials log on, and the domain as far as it is known: ("ann", "EXAMPLE").
+
+    Where they name nobody, the ticket cache does; ("", "") for a null session, and where nobody can tell.
+    """
+    name = credentials.user_name
+    if credentials.kerberos and not name and not _ON_WINDOWS:
+        from lanman.net.kerberos import principal_of
+
+        name = principal_of(credentials)
+    name, _, realm = name.partition("@")
+    return name, credentials.domain or realm
+
+
 class Initiator(Protocol):
     """The client's half of one log-on."""
 
