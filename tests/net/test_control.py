@@ -20,7 +20,7 @@ from lanman.net import control
 from lanman.net.configuration import Configuration
 from lanman.net.control import ControlClient, ServerNotStarted
 from lanman.net.dial import Within
-from lanman.net.home import Home
+from lanman.net.home import Home, connect_unix
 from lanman.net.server import SmbServer
 from lanman.rpc.srvsvc import NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
 
@@ -130,6 +130,18 @@ async def test_a_planted_socket(tmp_path: Path) -> None:
     with pytest.raises(AccessDenied, match="what listens there belongs to"):
         await ControlClient(path).__aenter__()
     assert await planted.wait() == 0, "nothing was sent to it"
+
+
+async def test_a_link_to_another_socket(server: SmbServer, tmp_path: Path) -> None:
+    """The owner of a home has root speak to the Server of that home and to nothing else of root's."""
+    other = Home(tmp_path / "other")
+    other.prepare()
+    other.control.symlink_to(server.home.control)
+    with pytest.raises(AccessDenied, match="is a link"):
+        async with ControlClient(other.control):
+            pass
+    with socket.socket(socket.AF_UNIX) as client, pytest.raises(AccessDenied, match="is a link"):
+        connect_unix(client, other.control)
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:

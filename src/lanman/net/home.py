@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -164,14 +165,24 @@ def bind_unix(listener: socket.socket, path: Path) -> None:
 
 
 def connect_unix(client: socket.socket, path: Path) -> None:
-    """Connect to the socket at `path`, however long the path is. Raises OSError as connect does."""
+    """Connect to the socket at `path`, however long the path is. Raises OSError as connect does, and AccessDenied for a
+    link: the home's owner could have root speak to any other service of root's."""
     with _reachable(path) as address:
         client.connect(address)
 
 
 @contextmanager
 def _reachable(path: Path) -> Iterator[str]:
-    """An address of at most 103 bytes for `path`, good while the context lasts."""
+    """An address of at most 103 bytes for what is at `path`, good while the context lasts."""
+    if os.path.isdir("/proc/self/fd"):
+        socket_itself = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if stat.S_ISLNK(os.fstat(socket_itself).st_mode):
+                raise AccessDenied(f"{path}: is a link, and no Server makes one", hint="Remove it.")
+            yield f"/proc/self/fd/{socket_itself}"
+        finally:
+            os.close(socket_itself)
+        return
     if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
         yield str(path)
         return
