@@ -108,17 +108,31 @@ def test_a_folder_of_the_command_line_that_is_gone_stops_no_reload(tmp_path: Pat
         process.wait(60)
 
 
-@pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
-def test_logrotate_takes_the_file_in_contrib(home: Path, tmp_path: Path) -> None:
-    log = home / "server.log"
-    until(lambda: "listening on 127.0.0.1" in log.read_text())
+def rotate(home: Path, tmp_path: Path) -> None:
+    """Run logrotate with the file in contrib, with `home` for its paths."""
     text = (ROOT / "contrib" / "lanman.logrotate").read_text()
     text = text.replace("/var/log/lanman/", f"{home}/").replace("/var/lib/lanman/", f"{home}/")
     text = text.replace("    su lanman lanman\n", "" if os.geteuid() else "    su root root\n")
     configuration = tmp_path / "logrotate.conf"
     configuration.write_text(text)
     configuration.chmod(0o600)
-    state = tmp_path / "state"
-    subprocess.run(["logrotate", "-s", state, "--force", configuration], check=True, timeout=60)
+    subprocess.run(["logrotate", "-s", tmp_path / "state", "--force", configuration], check=True, timeout=60)
+
+
+@pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
+def test_logrotate_takes_the_file_in_contrib(home: Path, tmp_path: Path) -> None:
+    log = home / "server.log"
+    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    rotate(home, tmp_path)
     until(lambda: log.exists() and "configuration read again" in log.read_text())
     assert "listening on 127.0.0.1" in (home / "server.log.1").read_text()
+
+
+@pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
+def test_logrotate_is_content_while_no_server_runs(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "server.log").write_text("the last words\n")
+    (home / "lock").write_text("")
+    rotate(home, tmp_path)
+    assert (home / "server.log.1").read_text() == "the last words\n"
