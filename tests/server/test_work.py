@@ -376,6 +376,27 @@ def test_a_change_looks_at_the_watches_on_its_way_alone(world: DiskWorld) -> Non
     assert steps(write) < few + 299 * 4  # whoever looks at each takes more than four steps for it
 
 
+def test_an_open_and_a_session_end_by_the_same_work_whatever_waits_on_others(world: DiskWorld) -> None:
+    ann = world.user()
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    ann.shut(ann.make("a", b"x"))
+    session_id, tree_id = ann.session_id, ann.tree_id
+
+    def end() -> None:
+        ann.shut(ann.open("a"))
+        ann.log_on("bob")  # a second session on the same connection
+        ann.want(LogoffRequest())
+        ann.session_id, ann.tree_id = session_id, tree_id
+
+    end()
+    few = steps(end)
+    waits = [ann.send(ChangeNotifyRequest(0, 65536, folder, 2)) for _ in range(300)]
+    assert steps(end) < few + 300 * 4  # whoever looks at each takes more than four steps for it
+    ann.shut(folder)
+    assert {ann.result(number) for number in waits} == {"STATUS_NOTIFY_CLEANUP"}
+    assert not ann.connection._waiting_on
+
+
 def test_what_is_kept_of_changes_is_bounded(world: DiskWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, bob = world.user(), world.user("bob")
     watches = world.dispatch.files.watches

@@ -202,6 +202,7 @@ class Waiting:
     cancellable: bool = False
     pending_timer: Timer | None = None
     over: bool = False
+    about: tuple[WireOpen | WireSession, ...] = ()  # its open and its session, when it began to wait
 
 
 @dataclass(slots=True, eq=False)
@@ -251,6 +252,7 @@ class ConnectionDispatch:
         self.place: Place | None = None
         self._lacking: set[Reason] = set()  # what its client lacks, as far as that has been told
         self._waiting: dict[int, Waiting] = {}
+        self._waiting_on: dict[WireOpen | WireSession, dict[Waiting, None]] = {}  # the same, by what they are about
         self._steps: deque[Step] = deque()  # the last one is the next
         self._led_to: list[Step] | None = None  # what the step under way leads to
         self._soon: deque[Callable[[float], None]] = deque()
@@ -643,6 +645,9 @@ class ConnectionDispatch:
     def _wait(self, chain: Chain, context: Context, outcome: Perform[Any] | Later | Park, now: float) -> None:
         waiting = Waiting(chain, context, _nothing)
         self._waiting[context.request.message_id] = waiting
+        waiting.about = tuple(each for each in (context.opened, context.session) if each is not None)
+        for about in waiting.about:
+            self._waiting_on.setdefault(about, {})[waiting] = None
         if isinstance(outcome, Park):
             waiting.stop, waiting.cancellable = outcome.cancel, not outcome.brief
             if not outcome.brief:
@@ -698,15 +703,23 @@ class ConnectionDispatch:
         """It waits no more."""
         waiting.over = True
         self._waiting.pop(waiting.context.request.message_id, None)
+        for about in waiting.about:
+            others = self._waiting_on[about]
+            del others[waiting]
+            if not others:
+                del self._waiting_on[about]
+        waiting.about = ()
         if waiting.pending_timer is not None:
             waiting.pending_timer.cancel()
         forget, waiting.stop = waiting.stop, _nothing
         if stop:
             forget()
 
-    def _cancel(self, which: Callable[[Waiting], bool], now: float) -> None:
+    def _cancel(
+        self, about: WireOpen | WireSession, now: float, which: Callable[[Waiting], bool] = lambda waiting: True
+    ) -> None:
         """3.3.4.17: requests that wait on what has ended are cancelled."""
-        for waiting in [waiting for waiting in self._waiting.values() if which(waiting)]:
+        for waiting in [waiting for waiting in self._waiting_on.get(about, ()) if which(waiting)]:
             self._resume(waiting, Reply(codes.STATUS_CANCELLED), now, stop=True)
 
     # --- what the domain tells ---
@@ -741,12 +754,7 @@ class ConnectionDispatch:
         del session.opens[opened.file_id]
         wire_open.ended(now)
         # I/O that was under way when the client itself closed the file comes to its end.
-        self._cancel(
-            lambda waiting: (
-                waiting.context.opened is wire_open and (waiting.cancellable or reason is not Reason.CLOSED)
-            ),
-            now,
-        )
+        self._cancel(wire_open, now, lambda waiting: waiting.cancellable or reason is not Reason.CLOSED)
         wire_open.released()
 
     def release(self, wire_open: WireOpen) -> None:
@@ -771,12 +779,7 @@ class ConnectionDispatch:
             return
         self.logons.pop(session.session_id, None)
         speaking = self.speaking
-        self._cancel(
-            lambda waiting: (
-                waiting.context.session is wire_session and (speaking is None or waiting.context.opened is not speaking)
-            ),
-            now,
-        )
+        self._cancel(wire_session, now, lambda waiting: speaking is None or waiting.context.opened is not speaking)
         if wire_session.opens:
             # Only the pipe that is being spoken to can be left: the caller has ended its own session.
             wire_session.closing = True
@@ -793,7 +796,7 @@ class ConnectionDispatch:
         session_id = session.session.session_id
         if self.sessions.get(session_id) is not session:
             return
-        self._cancel(lambda waiting: waiting.context.session is session, self.server.now)
+        self._cancel(session, self.server.now)
         if self.sessions.pop(session_id, None) is not session:
             return
         if session.last_words is not None:
