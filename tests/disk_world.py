@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class DiskWorld(World):
         super().__init__(**options)
         self.folder = folder
         self.files = Files(limit=1000)
+        # A listing that is left to the collector is a warning, which fails whatever test is run just then.
+        weakref.finalize(self, self.files.close_all)
         self.held: Callable[[Effect[Any]], bool] = lambda effect: False
         self._waiting: list[tuple[int, Effect[Any]]] = []
         files = self.files

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lanman import codes
 from lanman.records import SessionInfo
-from lanman.rpc.levels import levels
-from lanman.server.paging import ALL, page, sizer
+from lanman.rpc.levels import finish, levels
+from lanman.server.paging import ALL, Page, page, sizer
 
 SIZE_10 = sizer(
     levels(
@@ -18,6 +20,10 @@ SIZE_10 = sizer(
 )
 
 
+def whole_page(*arguments: Any, **named: Any) -> Page[Any]:
+    return finish(page(*arguments, **named))
+
+
 def test_sizes_count_members_and_strings_with_their_terminators() -> None:
     assert SIZE_10(SessionInfo(r"\\PC1", "ann", active_time=1, idle_time=1)) == 4 * 4 + 2 * 6 + 2 * 4
     assert SIZE_10(SessionInfo(None, "\U0001f600")) == 4 * 4 + 2 * 3
@@ -25,27 +31,27 @@ def test_sizes_count_members_and_strings_with_their_terminators() -> None:
 
 def test_last_entry_returned_is_the_handle_in_the_whole_list() -> None:
     items = ["a", "-", "b", "-", "c"]
-    answer = page(items, lambda item: None if item == "-" else item, len, resume_handle=0, length=2)
+    answer = whole_page(items, lambda item: None if item == "-" else item, len, resume_handle=0, length=2)
     assert (answer.entries, answer.total, answer.resume_handle, answer.status) == (["a", "b"], 3, 3, 234)
-    answer = page(items, lambda item: None if item == "-" else item, len, resume_handle=3, length=2)
+    answer = whole_page(items, lambda item: None if item == "-" else item, len, resume_handle=3, length=2)
     assert (answer.entries, answer.total, answer.resume_handle, answer.status) == (["c"], 1, 0, 0)
 
 
 def test_none_fits() -> None:
-    answer = page(["long"], lambda item: item, len, resume_handle=0, length=3)
+    answer = whole_page(["long"], lambda item: item, len, resume_handle=0, length=3)
     assert (answer.entries, answer.total, answer.resume_handle, answer.status) == ([], 1, 0, codes.ERROR_MORE_DATA)
-    answer = page(["long"], lambda item: item, len, resume_handle=0, length=3, none_fits=codes.NERR_BufTooSmall)
+    answer = whole_page(["long"], lambda item: item, len, resume_handle=0, length=3, none_fits=codes.NERR_BufTooSmall)
     assert answer.status == codes.NERR_BufTooSmall
 
 
 def test_beyond_the_end_there_is_nothing() -> None:
     for handle in (1, 2, 0xFFFFFFFF):
-        answer = page(["a"], lambda item: item, len, resume_handle=handle, length=ALL)
+        answer = whole_page(["a"], lambda item: item, len, resume_handle=handle, length=ALL)
         assert (answer.entries, answer.total, answer.status) == ([], 0, 0)
 
 
 def test_a_later_smaller_entry_does_not_jump_the_queue() -> None:
-    answer = page(["aa", "long", "b"], lambda item: item, len, resume_handle=0, length=3)
+    answer = whole_page(["aa", "long", "b"], lambda item: item, len, resume_handle=0, length=3)
     assert (answer.entries, answer.total, answer.resume_handle) == (["aa"], 3, 1)
 
 
@@ -58,7 +64,7 @@ def test_pages_make_the_whole_list(items: list[tuple[bool, str]], length: int) -
     found: list[str] = []
     handle = 0
     while True:
-        answer = page(items, lambda item: item[1] if item[0] else None, len, resume_handle=handle, length=length)
+        answer = whole_page(items, lambda item: item[1] if item[0] else None, len, resume_handle=handle, length=length)
         assert answer.total == len(wanted) - len(found)
         assert sum(map(len, answer.entries)) <= length
         found += answer.entries

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from disk_world import READ, DiskWorld, FileClient
 from lanman import codes
-from lanman.rpc.srvsvc import NetrSessionDel, NetrShareEnum
+from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum, NetrShareEnum
 from lanman.server.files import directory, locks, notify
 from lanman.server.files.directory import matches
 from lanman.server.files.locks import MAX_LOCKS_OF_OPEN, Locks
@@ -22,6 +22,7 @@ from lanman.server.handlers import COMMANDS
 from lanman.smb2 import client as smb2_client
 from lanman.smb2.constants import (
     FILE_DIRECTORY_FILE,
+    FSCTL_PIPE_TRANSCEIVE,
     FSCTL_PIPE_WAIT,
     FSCTL_SRV_COPYCHUNK,
     FSCTL_SRV_REQUEST_RESUME_KEY,
@@ -460,6 +461,25 @@ def test_a_call_behind_one_that_ended_its_session_is_not_made(world: DiskWorld) 
     assert isinstance(answer, ReadResponse)  # its last words
     world.pump()
     assert world.users() == ["bob"]
+
+
+@pytest.mark.parametrize("last", ["ann", "\U0001f600"])
+def test_a_long_list_is_made_in_turns(world: DiskWorld, last: str) -> None:
+    """What is packed differs where there is a surrogate pair; it is seen late here."""
+    admin = world.user("admin")
+    admin.bind()
+    for number in range(10_000):
+        user = last if number == 9_999 else f"user{number}"
+        world.service.register_session(10_000 + number, 10_000 + number, f"10.0.0.{number % 250}", user, now=world.now)
+    admin.call(NetrShareEnum(None, 1))  # the sessions are compared with the accounts, once
+    request = NetrSessionEnum(None, None, None, 502)
+    (pdu,) = admin.rpc.call(request)
+    assert longest_turn(world, admin, IoctlRequest(FSCTL_PIPE_TRANSCEIVE, admin.file_id, pdu, 65536)) < ONE_TURN
+    admin.bind()
+    answer = admin.call(request)
+    assert answer.status == codes.ERROR_SUCCESS
+    assert [entry.user_name for entry in answer.entries[-2:]] == ["user9998", last]
+    assert len(answer.entries) == answer.total_entries == 10_001
 
 
 # --- every command at its largest

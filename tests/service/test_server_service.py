@@ -462,6 +462,17 @@ def test_selecting_sessions(service: ServerService, client: str | None, user: st
     assert [session.session_id for session in service.select_sessions(client, user)] == found
 
 
+def test_no_name_means_everybody_and_not_null_sessions_alone(service: ServerService) -> None:
+    ann = log_on(service, 1, "ann")
+    null = service.register_session(2, 2, ann.client_name, "", now=0, anonymous=True)
+    assert service.select_sessions("", "") == service.select_sessions(ann.client_name, "") == [ann, null]
+    opens = [
+        service.register_open(session, connect(service, session), 1, path, 1, 0)
+        for session, path in ((ann, "/srv/a"), (null, "/srv/b"))
+    ]
+    assert service.select_opens(path="/srv", user="") == opens
+
+
 def test_selecting_does_not_take_one_letter_for_two(service: ServerService) -> None:
     log_on(service, 1, "strasse")
     assert service.select_sessions(None, "straße") == []

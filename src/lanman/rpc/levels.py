@@ -21,15 +21,17 @@ import dataclasses
 import struct
 from codecs import utf_16_le_decode, utf_16_le_encode
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from lanman.errors import MalformedMessage
 
 Record = TypeVar("Record")
 T = TypeVar("T")
+P = ParamSpec("P")
 
-# Structures that are read in one piece.
+# Structures that are read in one piece, and that are written in one.
 PIECE: Final = 2048
+WRITTEN_PIECE: Final = 1024
 
 FIRST_REFERENT: Final = 0x00020000  # where Windows and Samba begin to number the pointers of a message; then by fours
 
@@ -228,12 +230,14 @@ class Codec(Generic[Record]):
 
     `read(stub, at, count)` gives `count` records from `at`, and where they end; `read_in_pieces` gives that in the end,
     and yields after so many of them that others may have a turn. `write(records, referent)` gives their
-    octets and the next free referent; they must come to lie at a multiple of `alignment`.
+    octets and the next free referent; they must come to lie at a multiple of `alignment`. `write_in_pieces` does as
+    `read_in_pieces`.
     """
 
     read: Callable[[bytes, int, int], tuple[list[Record], int]]
     read_in_pieces: Callable[[bytes, int, int], Generator[None, None, tuple[list[Record], int]]]
     write: Callable[[Sequence[Record], int], tuple[bytes, int]]
+    write_in_pieces: Callable[[Sequence[Record], int], Generator[None, None, tuple[bytes, int]]]
 
     def __init__(self, owner: Levels[Record], level: int, word: int) -> None:
         self.owner = owner
@@ -267,10 +271,11 @@ class Codec(Generic[Record]):
         self.source = "\n".join(sources)
         self.read_in_pieces = names["read_fast" if fast else "read"]
         self.read = _whole(self.read_in_pieces)
-        self.write = names["write_fast" if fast else "write"]
+        self.write_in_pieces = names["write_fast" if fast else "write"]
+        self.write = _whole(self.write_in_pieces)
         # Both ways, for tests and measurements.
         self.read_slowly = _whole(names["read"])
-        self.write_slowly = names["write"]
+        self.write_slowly = _whole(names["write"])
 
     def _format(self) -> str:
         """The fixed part of one structure as struct has it, padded as an array wants it."""
@@ -445,25 +450,28 @@ class Codec(Generic[Record]):
             f"    fixed = bytearray({self.size} * len(records))",
             "    deferred = bytearray()",
             "    at = 0",
-            "    for record in records:",
+            f"    for begin in range(0, len(records), {WRITTEN_PIECE}):",
+            "        if begin:",
+            "            yield",
+            f"        for record in records[begin : begin + {WRITTEN_PIECE}]:",
         ]
         for name, kind in self.members:
             if kind.text or kind.data:
                 lines += [
-                    f"        value = record.{name}",
-                    "        if value is None:",
-                    f"            f_{name} = n_{name} = 0",
-                    "        else:",
-                    f"            f_{name} = referent",
-                    "            referent += 4",
-                    f"            n_{name} = len(value)",
-                    f"            text.{'write' if kind.text else 'write_bytes'}(deferred, value)",
+                    f"            value = record.{name}",
+                    "            if value is None:",
+                    f"                f_{name} = n_{name} = 0",
+                    "            else:",
+                    f"                f_{name} = referent",
+                    "                referent += 4",
+                    f"                n_{name} = len(value)",
+                    f"                text.{'write' if kind.text else 'write_bytes'}(deferred, value)",
                 ]
         return "\n".join(
             [
                 *lines,
-                f"        pack_into(fixed, at, {self._values()})",
-                f"        at += {self.size}",
+                f"            pack_into(fixed, at, {self._values()})",
+                f"            at += {self.size}",
                 "    fixed += deferred",
                 "    return fixed, referent",
                 "",
@@ -476,34 +484,40 @@ class Codec(Generic[Record]):
             "def write_fast(records, first, pairs=False):",
             "    referent = first",
             f"    fixed = bytearray({self.size} * len(records))",
-            "    parts = []",
-            "    add = parts.append",
+            "    deferred = bytearray()",
             "    pad = ''",
             "    at = 0",
-            "    for record in records:",
+            f"    for begin in range(0, len(records), {WRITTEN_PIECE}):",
+            "        if begin:",
+            "            yield",
+            "        parts = []",
+            "        add = parts.append",
+            f"        for record in records[begin : begin + {WRITTEN_PIECE}]:",
         ]
         for name, kind in self.members:
             if kind.text:
                 lines += [
-                    f"        value = record.{name}",
-                    "        if value is None:",
-                    f"            f_{name} = 0",
-                    "        else:",
-                    f"            f_{name} = referent",
-                    "            referent += 4",
-                    "            count = (units(value) if pairs else len(value)) + 1",
-                    "            add(f'{pad}{headers[count]}{value}\\0')",
-                    f"            pad = {tuple(chr(0) * (-n % step) for n in range(step))!r}[count & {step - 1}]",
+                    f"            value = record.{name}",
+                    "            if value is None:",
+                    f"                f_{name} = 0",
+                    "            else:",
+                    f"                f_{name} = referent",
+                    "                referent += 4",
+                    "                count = (units(value) if pairs else len(value)) + 1",
+                    "                add(f'{pad}{headers[count]}{value}\\0')",
+                    f"                pad = {tuple(chr(0) * (-n % step) for n in range(step))!r}[count & {step - 1}]",
                 ]
         return "\n".join(
             [
                 *lines,
-                f"        pack_into(fixed, at, {self._values()})",
-                f"        at += {self.size}",
-                "    text = ''.join(parts)",
-                "    deferred = encode(text, 'surrogatepass')[0]",
-                "    if len(deferred) != 2 * len(text) and not pairs:",
-                "        return write_fast(records, first, True)",
+                f"            pack_into(fixed, at, {self._values()})",
+                f"            at += {self.size}",
+                "        text = ''.join(parts)",
+                "        octets = encode(text, 'surrogatepass')[0]",
+                "        if len(octets) != 2 * len(text) and not pairs:",
+                "            yield",
+                "            return (yield from write_fast(records, first, True))",
+                "        deferred += octets",
                 "    fixed += deferred",
                 "    return fixed, referent",
                 "",
@@ -511,13 +525,13 @@ class Codec(Generic[Record]):
         )
 
 
-def _whole(pieces: Callable[[bytes, int, int], Generator[None, None, T]]) -> Callable[[bytes, int, int], T]:
+def _whole(pieces: Callable[P, Generator[None, None, T]]) -> Callable[P, T]:
     """All pieces in one go."""
 
-    def read(stub: bytes, at: int, count: int) -> T:
-        return finish(pieces(stub, at, count))
+    def do(*arguments: P.args, **named: P.kwargs) -> T:
+        return finish(pieces(*arguments, **named))
 
-    return read
+    return do
 
 
 def finish(work: Generator[None, None, T]) -> T:

@@ -293,7 +293,8 @@ class Entries(_Switch):
     def write(self, code: _Code, value: str) -> None:
         codec = self._write_tag(code)
         records = f"{value} or ()" if code.request else value
-        code.line(f"referent = {code.bind(_write_entries)}(out, {records}, {codec}, referent)")
+        write = f"{code.bind(_write_entries)}(out, {records}, {codec}, referent)"
+        code.line(f"referent = {f'yield from {write}' if code.in_pieces else f'{code.bind(finish)}({write})'}")
         code.place()
 
 
@@ -436,7 +437,7 @@ def _read_entries(
     return EntryList(entries, at - begin), at
 
 
-def _write_entries(out: bytearray, entries: Any, codec: Codec[Any] | None, referent: int) -> int:
+def _write_entries(out: bytearray, entries: Any, codec: Codec[Any] | None, referent: int) -> Generator[None, None, int]:
     if codec is None:
         return referent
     word = codec.word
@@ -451,7 +452,7 @@ def _write_entries(out: bytearray, entries: Any, codec: Codec[Any] | None, refer
     _write_word(out, referent + 4, word)
     _write_word(out, len(entries), word)
     out += bytes(-len(out) % codec.alignment)
-    data, referent = codec.write(entries, referent + 8)
+    data, referent = yield from codec.write_in_pieces(entries, referent + 8)
     out += data
     return referent
 
@@ -597,6 +598,13 @@ class Message(metaclass=_MessageType):
         """The stub. Raises LocalProtocolError if a value does not fit its type."""
         try:
             return typing.cast(bytes, _compiled(type(self), 8 if ndr64 else 4)[0](self))
+        except (struct.error, OverflowError) as error:
+            raise LocalProtocolError(f"{self!r} cannot be packed: {error}") from None
+
+    def pack_in_pieces(self, ndr64: bool = False) -> Generator[None, None, bytes]:
+        """`pack`, which yields whenever others may have a turn: not before 1,024 entries have been written."""
+        try:
+            return typing.cast(bytes, (yield from _compiled_to_pack_in_pieces(type(self), 8 if ndr64 else 4)(self)))
         except (struct.error, OverflowError) as error:
             raise LocalProtocolError(f"{self!r} cannot be packed: {error}") from None
 
@@ -761,6 +769,26 @@ def _compiled_in_pieces(cls: type[Message], word: int) -> Callable[[bytes], Gene
         source = "\n".join(["def unpack(stub):", "    at = 0", *reader.lines, made, "    yield"])
         exec(compile(source, f"<{cls.__name__} in pieces, {8 * word} bit>", "exec"), names)
         found = _IN_PIECES[cls, word] = names["unpack"]
+    return found
+
+
+_PACK_IN_PIECES: Final[dict[tuple[type[Message], int], Callable[[Any], Generator[None, None, Any]]]] = {}
+
+
+def _compiled_to_pack_in_pieces(cls: type[Message], word: int) -> Callable[[Any], Generator[None, None, Any]]:
+    """The function that packs `cls` in pieces."""
+    found = _PACK_IN_PIECES.get((cls, word))
+    if found is None:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        names: dict[str, Any] = {}
+        writer = _Code(word, writing=True, request=cls._request, names=names, in_pieces=True)
+        for name in cls.parameters:
+            hints[name].__metadata__[0].write(writer, f"message.{name}")
+        writer.flush()
+        begin = ["def pack(message):", "    out = bytearray()", f"    referent = {FIRST_REFERENT}"]
+        source = "\n".join([*begin, *writer.lines, "    return bytes(out)", "    yield"])
+        exec(compile(source, f"<{cls.__name__} in pieces, {8 * word} bit>", "exec"), names)
+        found = _PACK_IN_PIECES[cls, word] = names["pack"]
     return found
 
 

@@ -6,7 +6,7 @@ The same for a named pipe and for the control socket; who the caller is, is all 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from lanman.errors import MalformedMessage, RemoteProtocolError
@@ -26,7 +26,8 @@ class Endpoint(Protocol):
         """The code by which this caller is refused that call at that level, whatever else it says; 0 if it is not."""
 
     def call(self, caller: Caller, request: Any, now: float) -> Any:
-        """The response to the request, of the class that it has, or a Deferred one. A refusal is a code in it."""
+        """The response to the request, of the class that it has, or a Deferred one, or what is left of the work that
+        makes it: a generator that yields whenever others may have a turn. A refusal is a code in it."""
 
 
 Turn = Callable[[float], None]
@@ -52,6 +53,7 @@ class Association:
         self._calls: deque[CallReceived] = deque()
         self._deferred: CallReceived | None = None
         self._in_turn = False  # the next one has a turn of its own to come
+        self._in_hand: tuple[CallReceived, Generator[None, None, bytes]] | None = None  # the one whose answer is long
 
     def receive_data(self, data: bytes, now: float) -> list[bytes]:
         """Take what the client wrote and give the PDUs to send it. Raises RemoteProtocolError: it is over."""
@@ -77,20 +79,24 @@ class Association:
         return self._rpc.held + sum(len(call.stub) for call in self._calls)
 
     def _work(self, now: float) -> None:
-        while self._calls and self._deferred is None and not self._in_turn:
-            if self.look_up is not None and self.look_up(self._looked_up):
+        while (self._calls or self._in_hand) and self._deferred is None and not self._in_turn:
+            if self._in_hand is None and self.look_up is not None and self.look_up(self._looked_up):
                 self._in_turn = True
             else:
-                self._answer_next(now)
+                self._do_next(now)
 
-    def _answer_next(self, now: float) -> None:
-        self._answer(self._calls.popleft(), now)
-        if self._calls and self._deferred is None and self.take_turn is not None:
+    def _do_next(self, now: float) -> None:
+        """The next piece of the answer in hand, or the next call."""
+        if self._in_hand is not None:
+            self._go_on_with(*self._in_hand)
+        else:
+            self._answer(self._calls.popleft(), now)
+        if (self._calls or self._in_hand) and self._deferred is None and self.take_turn is not None:
             self._in_turn = True
             self.take_turn(self._go_on)
 
     def _go_on(self, now: float) -> None:
-        """The next call's turn."""
+        """The turn of the next piece or call."""
         self._in_turn = False
         self._work(now)
         self.later(self._rpc.data_to_send(), now)
@@ -98,9 +104,21 @@ class Association:
     def _looked_up(self, now: float) -> None:
         """It is known what the caller of the next call may do."""
         self._in_turn = False
-        self._answer_next(now)
+        self._do_next(now)
         self._work(now)
         self.later(self._rpc.data_to_send(), now)
+
+    def _go_on_with(self, call: CallReceived, work: Generator[None, None, bytes]) -> None:
+        """The next piece of an answer."""
+        self._in_hand = call, work
+        try:
+            next(work)
+        except StopIteration as end:
+            self._in_hand = None
+            self._rpc.respond(call, end.value)
+        except BaseException:
+            self._in_hand = None
+            raise
 
     def _answer(self, call: CallReceived, now: float) -> None:
         endpoint = self._endpoints[call.interface]
@@ -118,7 +136,7 @@ class Association:
             self._deferred = call
             response.then(lambda answer, then: self._come(call, answer, then))
         else:
-            self._rpc.respond(call, response.pack(call.ndr64))
+            self._go_on_with(call, _pack(response, ndr64=call.ndr64))
 
     def _come(self, call: CallReceived, response: Any, now: float) -> None:
         """The answer that was still to come."""
@@ -126,3 +144,13 @@ class Association:
         self._rpc.respond(call, response.pack(call.ndr64))
         self._work(now)
         self.later(self._rpc.data_to_send(), now)
+
+
+def _pack(response: Any, *, ndr64: bool) -> Generator[None, None, bytes]:
+    """The stub of a response, or of one that is made in pieces itself."""
+    if isinstance(response, Generator):
+        yield
+        response = yield from response
+        yield
+    stub: bytes = yield from response.pack_in_pieces(ndr64)
+    return stub

@@ -6,7 +6,7 @@ the caller is done with; a list that changes between two calls may show an entry
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from lanman import codes
 from lanman.rpc.levels import Levels
 
 ALL: Final = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
+PIECE: Final = 1024  # items that are looked at in one turn
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")
@@ -37,8 +38,9 @@ def page(
     resume_handle: int,
     length: int,
     none_fits: int = codes.ERROR_MORE_DATA,
-) -> Page[Record]:
-    """The entries after the first `resume_handle` items, as many as `length` octets hold.
+) -> Generator[None, None, Page[Record]]:
+    """The entries after the first `resume_handle` items, as many as `length` octets hold. It yields after PIECE items,
+    so that others may have a turn; some of the items may be gone then.
 
     `describe` gives an item's entry, or None if the caller did not ask for it. `none_fits` is the status when not even
     one entry fits.
@@ -48,6 +50,8 @@ def page(
     resume = resume_handle
     status = codes.ERROR_SUCCESS
     for number, item in enumerate(items[resume_handle:], resume_handle + 1):
+        if not number % PIECE:
+            yield
         entry = describe(item)
         if entry is None:
             continue

@@ -13,7 +13,7 @@ is deferred.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from lanman import codes
@@ -114,11 +114,17 @@ class ServerServiceEndpoint:
             return 0  # the level comes first there
         return 0 if may(caller, call.__name__, level, self._configuration.session_rights) else codes.ERROR_ACCESS_DENIED
 
-    def call(self, caller: Caller, request: Call[R], now: float) -> R | Deferred[R]:
-        """Answer a request with a response of its own type, or with one that is still to come."""
+    def call(self, caller: Caller, request: Call[R], now: float) -> R | Deferred[R] | Generator[None, None, R]:
+        """Answer a request with a response of its own type, or with one that is still to come, or with what is left of
+        the work on a long list."""
         method: Callable[[Caller, Any, float], Any] = self._methods.get(type(request), self._unsupported)
         try:
-            response: R | Deferred[R] = method(caller, request, now)
+            response: R | Deferred[R] | Generator[None, None, R] = method(caller, request, now)
+            if isinstance(response, Generator):
+                next(response)
+        except StopIteration as end:
+            whole: R = end.value
+            return whole
         except Refused as refused:
             return request.failed(refused.code)
         return response
@@ -147,7 +153,9 @@ class ServerServiceEndpoint:
 
     # --- sessions ---
 
-    def session_enum(self, caller: Caller, request: rpc.NetrSessionEnum, now: float) -> rpc.NetrSessionEnumResponse:
+    def session_enum(
+        self, caller: Caller, request: rpc.NetrSessionEnum, now: float
+    ) -> Generator[None, None, rpc.NetrSessionEnumResponse]:
         """NetrSessionEnum (MS-SRVS 3.1.4.5)."""
         client, user = request.client_name, request.user_name
         self._require(caller, request, request.level)
@@ -160,7 +168,7 @@ class ServerServiceEndpoint:
             # Either code is right; 2312 says that nobody at all is connected from there.
             known = not client or self._service.select_sessions(client)
             raise Refused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
-        found = _page(
+        found = yield from _page(
             request,
             rpc.SESSION_INFO,
             self._service.sessions(),
@@ -190,7 +198,7 @@ class ServerServiceEndpoint:
 
     def connection_enum(
         self, caller: Caller, request: rpc.NetrConnectionEnum, now: float
-    ) -> rpc.NetrConnectionEnumResponse:
+    ) -> Generator[None, None, rpc.NetrConnectionEnumResponse]:
         """NetrConnectionEnum (MS-SRVS 3.1.4.1): a client's, each with its share; or a share's, each with its client."""
         qualifier = request.qualifier
         self._require(caller, request, request.level)
@@ -208,14 +216,16 @@ class ServerServiceEndpoint:
             net_name = tree.share.name if of_client else tree.session.client_name
             return describe.connection_info(tree, now, net_name=net_name) if wanted else None
 
-        found = _page(request, rpc.CONNECTION_INFO, self._service.tree_connects(), info)
+        found = yield from _page(request, rpc.CONNECTION_INFO, self._service.tree_connects(), info)
         return rpc.NetrConnectionEnumResponse(
             request.level, found.entries, found.total, _handle(request, found), found.status
         )
 
     # --- files ---
 
-    def file_enum(self, caller: Caller, request: rpc.NetrFileEnum, now: float) -> rpc.NetrFileEnumResponse:
+    def file_enum(
+        self, caller: Caller, request: rpc.NetrFileEnum, now: float
+    ) -> Generator[None, None, rpc.NetrFileEnumResponse]:
         """NetrFileEnum (MS-SRVS 3.1.4.2). Since Windows 7 a user name that begins with backslashes is a client's."""
         path, user = request.base_path, request.user_name
         self._require(caller, request, request.level)
@@ -225,7 +235,7 @@ class ServerServiceEndpoint:
         if user and user.startswith("\\\\"):
             client, user = user, None
         chosen = set(self._service.select_opens(path=describe.local_path(path or ""), client=client, user=user))
-        found = _page(
+        found = yield from _page(
             request,
             rpc.FILE_INFO,
             self._service.opens(),
@@ -256,23 +266,25 @@ class ServerServiceEndpoint:
 
     # --- shares ---
 
-    def share_enum(self, caller: Caller, request: rpc.NetrShareEnum, now: float) -> rpc.NetrShareEnumResponse:
+    def share_enum(
+        self, caller: Caller, request: rpc.NetrShareEnum, now: float
+    ) -> Generator[None, None, rpc.NetrShareEnumResponse]:
         """NetrShareEnum (MS-SRVS 3.1.4.8)."""
         self._require(caller, request, request.level)
         _require_level(request.level, SHARE_LEVELS)
-        found = _page(request, rpc.SHARE_INFO, self._shares_for(caller), describe.share_info)
+        found = yield from _page(request, rpc.SHARE_INFO, self._shares_for(caller), describe.share_info)
         return rpc.NetrShareEnumResponse(
             request.level, found.entries, found.total, _handle(request, found), found.status
         )
 
     def share_enum_sticky(
         self, caller: Caller, request: rpc.NetrShareEnumSticky, now: float
-    ) -> rpc.NetrShareEnumStickyResponse:
+    ) -> Generator[None, None, rpc.NetrShareEnumStickyResponse]:
         """NetrShareEnumSticky (MS-SRVS 3.1.4.9): those that survive a restart, which is all that are not temporary."""
         # Samba's torture suite hears that there is no level 501 from a null session too: the level comes first here.
         _require_level(request.level, STICKY_LEVELS)
         self._require(caller, request, request.level)
-        found = _page(
+        found = yield from _page(
             request,
             rpc.SHARE_INFO,
             self._shares_for(caller),
@@ -381,11 +393,11 @@ class ServerServiceEndpoint:
 
     def server_transport_enum(
         self, caller: Caller, request: rpc.NetrServerTransportEnum, now: float
-    ) -> rpc.NetrServerTransportEnumResponse:
+    ) -> Generator[None, None, rpc.NetrServerTransportEnumResponse]:
         """NetrServerTransportEnum (MS-SRVS 3.1.4.25)."""
         self._require(caller, request, request.level)
         _require_level(request.level, TRANSPORT_LEVELS)
-        found = _page(
+        found = yield from _page(
             request,
             rpc.TRANSPORT_INFO,
             [describe.transport_info(self._service, self._configuration)],
@@ -440,7 +452,7 @@ def _page(
     describe_one: Callable[[Item], Record | None],
     *,
     none_fits: int = codes.ERROR_MORE_DATA,
-) -> Page[Record]:
+) -> Generator[None, None, Page[Record]]:
     """The page that an enumeration asks for by its ResumeHandle and PreferedMaximumLength."""
     return page(
         items,

@@ -487,24 +487,28 @@ class ServerService:
 
         Where both are named, the time depends on how many are meant, and not on how many there are.
         """
+        if not client and not user:
+            return list(self._sessions.values())
         if client and user:
             found = list(self._by_names.get((fold_client(client), fold(user)), {}).values())
         else:
             found = [session for session in self._sessions.values() if matches(session, client, user)]
-        return [session for session in found if session.user_name == user] or found
+        return ([session for session in found if session.user_name == user] if user else []) or found
 
     def select_opens(
         self, *, path: str | None = None, client: str | None = None, user: str | None = None
     ) -> list[Open]:
         """Opens at or under a path (whole components), of this client and this user; None or "" means any. A user
         who is named exactly is meant alone."""
+        if not (path or client or user):
+            return list(self._opens.values())
         wanted = _components(path or "")
         found = [
             opened
             for opened in self._opens.values()
             if matches(opened.session, client, user) and _components(opened.path)[: len(wanted)] == wanted
         ]
-        return [opened for opened in found if opened.session.user_name == user] or found
+        return ([opened for opened in found if opened.session.user_name == user] if user else []) or found
 
     # --- time ---
 
