@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from lanman import codes
 from lanman.errors import Win32Error
 from lanman.manage.selection import (
     Pattern,
@@ -106,12 +109,26 @@ def test_a_listed_client_selects_exactly_itself(listed: list[str], data: st.Data
 def test_what_is_shown_selects_what_it_shows(listed: list[str], data: st.DataObject) -> None:
     value = data.draw(st.sampled_from(listed))
     shown = escape(value)
-    # Two that look the same: the one that is written so is meant.
     alike = {other for other in listed if escape(other) == shown}
-    wanted = {shown} if shown in listed else alike
-    assert chosen_paths(listed, shown) == wanted
-    if shown.rpartition("\\")[2].partition("@")[0]:
-        assert chosen_users(listed, shown) == wanted
+    is_user = bool(shown.rpartition("\\")[2].partition("@")[0])
+    if shown in listed or len(alike) == 1:
+        # Of two that look the same the one that is written so is meant.
+        wanted = {shown} if shown in listed else alike
+        assert chosen_paths(listed, shown) == wanted
+        assert not is_user or chosen_users(listed, shown) == wanted
+    else:
+        for choose in (chosen_paths, chosen_users) if is_user else (chosen_paths,):
+            with pytest.raises(Win32Error, match="shown as"):
+                choose(listed, shown)
+
+
+@pytest.mark.parametrize("choose", [chosen_paths, chosen_users, equal_clients])
+def test_of_several_that_are_shown_alike_none_is_meant(choose: Callable[[list[str], str], frozenset[str]]) -> None:
+    listed = ["a\u202e\\u202e", "a\\u202e\u202e", "b"]
+    with pytest.raises(Win32Error) as caught:
+        choose(listed, "a\\u202e\\u202e")
+    assert caught.value.code == codes.ERROR_DUP_NAME
+    assert choose(listed, listed[0]) == {listed[0]}
 
 
 @given(lists, names)

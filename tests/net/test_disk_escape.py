@@ -332,7 +332,7 @@ def test_special_files_are_not_touched(world: World) -> None:
 def test_what_cannot_be_read_is_renamed_and_deleted_itself(world: World) -> None:
     """Or the folder that it is in could never go."""
     if not names_nodes(world):
-        pytest.skip("only with O_PATH can a link or a FIFO be named without being opened")
+        pytest.skip("only on systems with O_PATH can a link or a FIFO be named without being opened")
     folder = world.root / "folder"
     folder.mkdir()
     links = {

@@ -4,6 +4,7 @@ Rules, for paths, users and clients alike:
 
   - A typed value that equals a listed one, letter case included, means that one alone. It may be typed as it is listed
     or as it is shown (`lanman.shown`).
+  - Where several are shown as what was typed, and none is equal, none is meant: that is refused.
   - Only where none is equal, `*` and `?` are patterns, and nothing else is; a name without them is compared as
     `lanman.names` says, without regard to letter case.
   - Several filters select what each of them selects on its own. Each looks at all that the server lists.
@@ -31,11 +32,31 @@ Test = Callable[[str], bool]
 _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
+@dataclass(frozen=True, slots=True)
+class _IsShownAs:
+    """A value as it is shown. `strip` takes off what is no part of it."""
+
+    typed: str
+    strip: Callable[[str], str] = str
+
+    def __call__(self, value: str) -> bool:
+        return escape(self.strip(value)) == self.typed
+
+
 def choose(listed: Iterable[str | None], tests: Iterable[Test]) -> frozenset[str]:
-    """The listed values that pass the first test that any of them passes."""
+    """The listed values that pass the first test that any of them passes.
+
+    Raises Win32Error 52 where several values are shown as what was typed: nobody can have meant them all.
+    """
     values = frozenset(value for value in listed if value)
     for test in tests:
         if found := frozenset(filter(test, values)):
+            if isinstance(test, _IsShownAs) and len({test.strip(value) for value in found}) > 1:
+                raise Win32Error(
+                    codes.ERROR_DUP_NAME,
+                    f"{len(found)} different names are shown as {test.typed}",
+                    hint="take the one that is meant from --json, or say it by its identification number",
+                )
             return found
     return frozenset()
 
@@ -98,9 +119,9 @@ def _find(part: str, text: str, start: int, end: int) -> int:
     return -1
 
 
-def _equal_or_shown(typed: str) -> Iterator[Test]:
-    yield lambda value: value == typed
-    yield lambda value: escape(value) == typed
+def _equal_or_shown(typed: str, strip: Callable[[str], str] = str) -> Iterator[Test]:
+    yield lambda value: strip(value) == typed
+    yield _IsShownAs(typed, strip)
 
 
 def _alike(typed: str) -> Test:
@@ -217,19 +238,16 @@ def is_address(name: str) -> bool:
 
 def equal_clients(listed: Iterable[str | None], typed: str) -> frozenset[str]:
     """The listed clients that equal a typed one, letter case included, whatever backslashes stand before them."""
-    return choose(listed, (_of_bare(test) for test in _equal_or_shown(bare_client(typed))))
+    return choose(listed, _equal_or_shown(bare_client(typed), bare_client))
 
 
 def alike_clients(listed: Iterable[str | None], typed: str, also: frozenset[str] = frozenset()) -> frozenset[str]:
     """The listed clients that a typed one means where none is equal. `also`: canonical names that it has besides."""
     if is_pattern(typed):
-        return choose(listed, [_of_bare(_alike(bare_client(typed)))])
+        alike = _alike(bare_client(typed))
+        return choose(listed, [lambda value: alike(bare_client(value))])
     canonical = (also | {canonical_client(typed)}) - {""}
     return choose(listed, [lambda value: canonical_client(value) in canonical])
-
-
-def _of_bare(test: Test) -> Test:
-    return lambda value: test(bare_client(value))
 
 
 # --- paths

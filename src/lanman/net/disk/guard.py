@@ -138,7 +138,8 @@ class Guard:
                     newest = max(newest, found.st_mtime_ns)
                 if not is_directory:
                     continue
-                waiting += [entry.path for entry in os.scandir(path)]
+                with os.scandir(path) as entries:
+                    waiting += [entry.path for entry in entries]
             except OSError:  # gone meanwhile, or not ours to read
                 continue
         devices = frozenset(device for device, _ in identities)
