@@ -406,3 +406,29 @@ async def test_an_effect_is_freed_when_it_is_over_without_the_garbage_collector(
     finally:
         gc.enable()
     world.disk.files.release(opened.handle)
+
+
+def test_in_a_lane_the_sources_take_turns() -> None:
+    done: list[str] = []
+    begun, go, over = threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        begun.set()
+        go.wait(10)
+
+    pool = Pool(threads=1, lane_threads=1)
+    pool.submit(Job("share", first))
+    assert begun.wait(10)
+    greedy = [Job("share", lambda at=at: done.append(f"a{at}"), source="a") for at in range(50)]  # type: ignore[misc]
+    for job in greedy:
+        pool.submit(job)
+    pool.submit(Job("share", lambda: done.append("b0"), source="b"))
+    pool.submit(Job("share", lambda: done.append("b1"), source="b"))
+    pool.submit(Job("share", over.set, source="a"))
+    assert pool.waiting("share") == 53
+    assert pool.cancel(greedy[1])
+    assert not pool.cancel(greedy[1])
+    go.set()
+    assert over.wait(10)
+    pool.close()
+    assert done == ["a0", "b0", "a2", "b1", *(f"a{at}" for at in range(3, 50))]

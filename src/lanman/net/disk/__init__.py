@@ -160,7 +160,7 @@ class Disk:
         except Refused as error:
             self._end(ticket, None, error)
             return
-        ticket.job = Job(lane, lambda: self._do(ticket), due=is_close)
+        ticket.job = Job(lane, lambda: self._do(ticket), due=is_close, source=source)
         self._pool.submit(ticket.job)
 
     def cancel(self, number: int) -> None:

@@ -24,21 +24,58 @@ IDLE_FOR: Final = 10.0
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Something to do in a thread. `work` must not raise. One that is `due` is done even when the pool is closing."""
+    """Something to do in a thread. `work` must not raise. One that is `due` is done even when the pool is closing.
+    `source` is whose it is: in a lane the sources take turns, so that nobody waits for all that another has asked."""
 
     lane: Hashable
     work: Callable[[], None]
     due: bool = False
+    source: Hashable = None
 
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    waiting: deque[Job] = field(default_factory=deque)
+    sources: OrderedDict[Hashable, deque[Job]] = field(default_factory=OrderedDict)  # whose turn is next comes first
+    waiting: int = 0
     busy: int = 0
+
+    def put(self, job: Job) -> None:
+        self.sources.setdefault(job.source, deque()).append(job)
+        self.waiting += 1
+
+    def take(self) -> Job:
+        """The next job; there is one."""
+        source, jobs = next(iter(self.sources.items()))
+        job = jobs.popleft()
+        self.sources.move_to_end(source)
+        self._taken(source)
+        return job
+
+    def remove(self, job: Job) -> bool:
+        """Whether it was waiting here."""
+        jobs = self.sources.get(job.source)
+        if jobs is None or job not in jobs:
+            return False
+        jobs.remove(job)
+        self._taken(job.source)
+        return True
+
+    def keep_due(self) -> None:
+        """Forget all that are not due."""
+        due = [job for jobs in self.sources.values() for job in jobs if job.due]
+        self.sources.clear()
+        self.waiting = 0
+        for job in due:
+            self.put(job)
+
+    def _taken(self, source: Hashable) -> None:
+        self.waiting -= 1
+        if not self.sources[source]:
+            del self.sources[source]
 
 
 class Pool:
-    """Does jobs, those of one lane in their order as far as several threads keep one."""
+    """Does jobs, those of one source in a lane in their order as far as several threads keep one."""
 
     def __init__(self, threads: int = THREADS, lane_threads: int = LANE_THREADS) -> None:
         self._limit = threads
@@ -54,9 +91,9 @@ class Pool:
         with self._work:
             if self._closed and not job.due:
                 return
-            self._lanes.setdefault(job.lane, _Lane()).waiting.append(job)
+            self._lanes.setdefault(job.lane, _Lane()).put(job)
             lanes = self._lanes.values()
-            runnable = sum(min(len(lane.waiting), self._lane_limit - lane.busy) for lane in lanes)
+            runnable = sum(min(lane.waiting, self._lane_limit - lane.busy) for lane in lanes)
             starved = sum(not lane.busy for lane in lanes)  # a lane that is kept has work
             self._work.notify()
             if self._idle < starved or (self._idle < runnable and self._threads < self._limit):
@@ -68,23 +105,22 @@ class Pool:
         """Take a job back. Whether that was still possible."""
         with self._work:
             lane = self._lanes.get(job.lane)
-            if lane is None or job not in lane.waiting:
+            if lane is None or not lane.remove(job):
                 return False
-            lane.waiting.remove(job)
             self._tidy(job.lane, lane)
             return True
 
     def waiting(self, lane: Hashable) -> int:
         """How many jobs of a lane have not begun."""
         found = self._lanes.get(lane)
-        return len(found.waiting) if found is not None else 0
+        return found.waiting if found is not None else 0
 
     def close(self) -> None:
         """Take no more jobs, and forget those that have not begun but for the ones that are due."""
         with self._work:
             self._closed = True
             for lane in self._lanes.values():
-                lane.waiting = deque(job for job in lane.waiting if job.due)
+                lane.keep_due()
             self._work.notify_all()
 
     def _run(self) -> None:
@@ -122,7 +158,7 @@ class Pool:
             for key, lane in self._lanes.items():
                 if lane.waiting and lane.busy < limit:
                     self._lanes.move_to_end(key)  # the other lanes' turn comes first
-                    return lane.waiting.popleft()
+                    return lane.take()
         return None
 
     def _tidy(self, key: Hashable, lane: _Lane) -> None:
