@@ -303,6 +303,30 @@ def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
     assert all("does not read" in client.finished for client in ended)
 
 
+def test_who_waits_for_room_waits_for_one_answer_of_each_of_the_others(world: Silent) -> None:
+    clients = [with_credits(world.user(), 300) for _ in range(8)]
+    file_id = clients[0].make("a", bytes(64 * KILO))
+    clients[0].shut(file_id)
+    for client in clients:
+        file_id = client.open("a")
+        world.silence(client)
+        for _ in range(40):
+            client.core.send(
+                ReadRequest(length=64 * KILO, file_id=file_id), session_id=client.session_id, tree_id=client.tree_id
+            )
+    world.pump()
+    other = world.user("bob")
+    large = other.send(ReadRequest(length=64 * KILO, file_id=other.open("a")))
+    before = sum(len(client.answers) for client in clients)
+    while large not in other.answers:  # they do read, slowly
+        for client in clients:
+            if kept := world.kept[client.connection.connection_id]:
+                client.deliver(kept.pop(0))
+                client.connection.sent(world.size(client), world.now)
+                world.pump()
+    assert sum(len(client.answers) for client in clients) - before <= 2 * len(clients)
+
+
 def test_a_request_that_waits_for_room_is_judged_when_it_has_it(world: Silent) -> None:
     client = with_credits(world.user(), 300)
     file_id = client.make("a", bytes(64 * KILO))

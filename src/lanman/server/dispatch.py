@@ -190,6 +190,7 @@ class Chain:
     baseless: bool = False
     reserved: int = 0
     under_way: int = 0
+    granted: int = 0  # bytes that are reserved for the answer of the next request, which has waited for them
 
 
 @dataclass(slots=True, eq=False)
@@ -457,15 +458,21 @@ class ConnectionDispatch:
             self.server.lacks_room(self)
 
     def use_room(self) -> bool:
-        """Go on with the first that waits for room, if there is some. Whether nothing waits for others' room."""
-        if self._stalled and self._has_room(self._stalled[0][1]):
-            chain, _ = self._stalled.popleft()
+        """Go on with the first chain that waits for room; then it is the turn of other connections. False: there is no
+        room for it. The room is taken here, or others would have it before the chain's step comes."""
+        if self._stalled and self._fits(self._stalled[0][1]):
+            if not self._has_room(self._stalled[0][1]):
+                self.server.lacks_room(self)
+                return False
+            chain, size = self._stalled.popleft()
+            chain.granted = size
+            self._reserved += size
+            self._recount()
             self._add(lambda now: self._advance(chain, now))
+        self.server.has_room_for(self)
         if self._stalled and self._fits(self._stalled[0][1]):
             self.server.lacks_room(self)
-            return False
-        self.server.has_room_for(self)
-        if self.core.has_frames:
+        elif self.core.has_frames:
             self.server.has_work(self)
         return True
 
@@ -502,7 +509,9 @@ class ConnectionDispatch:
             pdu = request.pdu
             status = self.core.begin(request)
             size = 0 if status else _answer_size(request.message, self.core)
-            if size and not self._makes_room(chain, size):
+            granted, chain.granted = chain.granted, 0
+            self._reserved -= granted  # it is the chain's from now on
+            if size > granted and not self._makes_room(chain, size):
                 request.pdu = pdu  # it is judged again when there is room
                 self._stall(chain, size)
                 return
@@ -1098,7 +1107,7 @@ class ServerDispatch:
         self._lacking.pop(connection, None)
 
     def use_room(self) -> None:
-        """There is more room than before."""
+        """There is more room than before: one chain of each connection in turn."""
         while self._lacking and next(iter(self._lacking)).use_room():
             pass
 
