@@ -110,6 +110,7 @@ class SmbServer:
     the configuration as it is now, for reload(); without it that is the home's server.toml. What was changed while an
     earlier Server ran lies over the configuration, but for the settings and shares whose names are in `said_now`.
     `private` are files that no client gets into, beside the home and the keytab: a configuration file elsewhere.
+    `idle` is called on the event loop after the last connection has ended.
     """
 
     def __init__(
@@ -120,8 +121,10 @@ class SmbServer:
         read: Callable[[], Configuration] | None = None,
         said_now: frozenset[str] = frozenset(),
         private: Sequence[str | os.PathLike[str]] = (),
+        idle: Callable[[], None] = lambda: None,
     ) -> None:
         self.configuration = configuration
+        self._idle = idle
         self.home = home
         self._read = read or (lambda: read_configuration(home.configuration))
         self._base = configuration
@@ -455,6 +458,8 @@ class SmbServer:
         connection.connection_lost(self._loop.time())
         self._exhausted_until = 0.0
         self.flush()
+        if not self._protocols:
+            self._loop.call_soon(self._idle)
         if self._dispatch.admission.has_room():
             for listener in self._listeners:
                 listener.resume()

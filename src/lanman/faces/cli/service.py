@@ -201,6 +201,7 @@ async def _serve(
     log: LogFile | None,
     private: Sequence[str],
 ) -> int | None:
+    from lanman.net import heap
     from lanman.net.collector import keep_pauses_short
     from lanman.net.server import SmbServer
 
@@ -211,7 +212,7 @@ async def _serve(
         interrupted = True
         server.request_stop()
 
-    server = SmbServer(configuration, home, read=read, said_now=said_now, private=private)
+    server = SmbServer(configuration, home, read=read, said_now=said_now, private=private, idle=heap.give_back)
     loop = asyncio.get_running_loop()
     async with server:
         _limit(server, log)
@@ -221,6 +222,7 @@ async def _serve(
         where = [f"  {host} port {port}" for host, port in server.addresses]
         output.emit([codes.message_text(3524, SERVICE), "", "Listening on", *map(escape, where), ""])
         keep_pauses_short()
+        heap.keep_freed()
         await server.wait_stopped()
     return output.EXIT_INTERRUPTED if interrupted else None
 
