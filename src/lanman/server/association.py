@@ -5,7 +5,6 @@ The same for a named pipe and for the control socket; who the caller is, is all 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -50,7 +49,7 @@ class Association:
         self.later: Callable[[list[bytes], float], None] = lambda pdus, now: None
         self.take_turn: Callable[[Turn], None] | None = None
         self.look_up: Callable[[Turn], bool] | None = None
-        self._calls: deque[CallReceived] = deque()
+        self._calls: list[CallReceived] = []
         self._deferred: CallReceived | None = None
         self._in_turn = False  # the next one has a turn of its own to come
         self._in_hand: tuple[CallReceived, Generator[None, None, bytes]] | None = None  # the one whose answer is long
@@ -90,7 +89,7 @@ class Association:
         if self._in_hand is not None:
             self._go_on_with(*self._in_hand)
         else:
-            self._answer(self._calls.popleft(), now)
+            self._answer(self._calls.pop(0), now)
         if (self._calls or self._in_hand) and self._deferred is None and self.take_turn is not None:
             self._in_turn = True
             self.take_turn(self._go_on)

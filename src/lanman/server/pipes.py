@@ -7,7 +7,6 @@ STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3.48). A read that
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -90,7 +89,7 @@ class NamedPipe:
         association.later = self._say
         self.spoken: Callable[[float], None] = _nobody_waits
         self.counted: Callable[[int], None] = _no_matter
-        self._unread: deque[memoryview] = deque()
+        self._unread: list[memoryview] = []
         self._unread_size = 0
         self._held = 0
         self.broken = False
@@ -175,10 +174,10 @@ class NamedPipe:
         """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""
         if not self._unread:
             return None
-        message = self._unread.popleft()
+        message = self._unread.pop(0)
         data, rest = message[:length], message[length:]
         if rest:
-            self._unread.appendleft(rest)
+            self._unread.insert(0, rest)
         self._count(-len(data))
         return data, bool(rest)
 
@@ -242,7 +241,7 @@ class PipeOpen(WireOpen):
         pipe.in_turns(lambda turn: self._put_off(connection, turn))
         pipe.look_up_first(lambda turn: self._look_up(connection, turn))
         self._released = False
-        self._readers: deque[_Reader] = deque()
+        self._readers: list[_Reader] = []
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
         if not self.opened.granted_access & FILE_READ_DATA:
@@ -311,7 +310,7 @@ class PipeOpen(WireOpen):
             found = self._pipe.read(reader.length)
             if found is None and not self._pipe.broken:
                 return
-            self._readers.popleft()
+            self._readers.pop(0)
             reader.resume(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found), now)
             if self.closing and not self._pipe.unread:
                 # The last words have been heard, when they have been sent.

@@ -15,7 +15,6 @@ Rules that hold for both ends:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -120,7 +119,7 @@ class Connection:
         self._outgoing: list[Data] = []
         self.unsent = 0  # bytes for `data_to_send`
         self._beginning = b""  # of a frame's length
-        self._arrived: deque[memoryview | MalformedMessage] = deque()
+        self._arrived: list[memoryview | MalformedMessage] = []
         self._frame: bytearray | None = (
             None  # what has come of one that has begun, and from a quarter on its whole room
         )
@@ -173,7 +172,7 @@ class Connection:
         if self._dead:
             raise RemoteProtocolError("the connection is over")
         events: list[Event] = []
-        frame = self._arrived.popleft()
+        frame = self._arrived.pop(0)
         try:
             if isinstance(frame, MalformedMessage):
                 raise frame
