@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from lanman.net.logs import Journal
@@ -60,76 +59,97 @@ BURST: Final = 10
 
 def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], None]:
     """What writes the audit log; `clock` is the one that the service's times are of."""
+    return _AuditLog(clock, journal).hear
 
-    def write(kind: str, client_name: str, level: int, message: str, *values: object) -> None:
-        peer = network_of(client_name.strip("\\[]"))
-        journal.say(audit_log, level, kind, peer, message, *values, burst=BURST)
 
-    def hear(event: Event) -> None:
+class _AuditLog:
+    def __init__(self, clock: Callable[[], float], journal: Journal) -> None:
+        self._clock = clock
+        self._journal = journal
+
+    def hear(self, event: Event) -> None:
         if isinstance(event, SessionOpened):
-            session = event.session
-            known = _has_account(session)
-            log = audit_log.log if known else partial(write, "null or guest session opened", session.client_name)
-            log(
-                logging.INFO,
-                "session opened client=%s user=%s id=%d domain=%s anonymous=%s guest=%s "
-                "dialect=%s signing=%s encryption=%s",
-                quoted(session.client_name),
-                quoted(session.user_name),
-                session.global_id,
-                quoted(session.domain),
-                "yes" if session.anonymous else "no",
-                "yes" if session.guest else "no",
-                quoted(session.dialect),
-                quoted(session.signing),
-                quoted(session.encryption),
-            )
+            self._opened(event.session)
         elif isinstance(event, SessionReauthenticated):
-            session = event.session
-            log = audit_log.log if _has_account(session) else partial(write, "session renewed", session.client_name)
-            log(
-                logging.INFO,
-                "session renewed client=%s user=%s id=%d domain=%s anonymous=%s guest=%s",
-                quoted(session.client_name),
-                quoted(session.user_name),
-                session.global_id,
-                quoted(session.domain),
-                "yes" if session.anonymous else "no",
-                "yes" if session.guest else "no",
+            self._of_session(
+                "session renewed", event.session, logging.INFO, "session renewed " + _WHO, *_who(event.session)
             )
         elif isinstance(event, LogonRefused):
-            write(
-                f"session refused, {event.reason.value}",
-                event.client_name,
-                logging.WARNING,
-                "session refused client=%s user=%s reason=%s detail=%s",
-                quoted(event.client_name),
-                quoted(event.user_name),
-                quoted(event.reason.value),
-                quoted(event.detail),
-            )
+            self._refused(event)
         elif isinstance(event, ShareAvailability):
-            share = event.share
-            if share.problem:
-                _server_log.warning(
-                    "share %s is left out: %s: %s", quoted(share.name), quoted(share.path), share.problem
-                )
-            elif event.before != NOT_LOOKED_AT:
-                _server_log.info("share %s is there again: %s", quoted(share.name), quoted(share.path))
+            _tell_of_share(event)
         elif isinstance(event, SessionExpired):
             audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)
         elif isinstance(event, SessionClosed):
-            session = event.session
-            known = _has_account(session)
-            log = audit_log.log if known else partial(write, "null or guest session ended", session.client_name)
-            log(
-                logging.WARNING if event.reason in _NOTABLE else logging.INFO,
-                "session ended client=%s user=%s id=%d reason=%s seconds=%d",
-                quoted(session.client_name),
-                quoted(session.user_name),
-                session.global_id,
-                quoted(event.reason.value),
-                session.active_seconds(clock()),
-            )
+            self._closed(event)
 
-    return hear
+    def _bounded(self, kind: str, client_name: str, level: int, message: str, *values: object) -> None:
+        peer = network_of(client_name.strip("\\[]"))
+        self._journal.say(audit_log, level, kind, peer, message, *values, burst=BURST)
+
+    def _of_session(self, kind: str, session: Session, level: int, message: str, *values: object) -> None:
+        if _has_account(session):
+            audit_log.log(level, message, *values)
+        else:
+            self._bounded(kind, session.client_name, level, message, *values)
+
+    def _opened(self, session: Session) -> None:
+        self._of_session(
+            "null or guest session opened",
+            session,
+            logging.INFO,
+            "session opened " + _WHO + " dialect=%s signing=%s encryption=%s",
+            *_who(session),
+            quoted(session.dialect),
+            quoted(session.signing),
+            quoted(session.encryption),
+        )
+
+    def _refused(self, event: LogonRefused) -> None:
+        self._bounded(
+            f"session refused, {event.reason.value}",
+            event.client_name,
+            logging.WARNING,
+            "session refused client=%s user=%s reason=%s detail=%s",
+            quoted(event.client_name),
+            quoted(event.user_name),
+            quoted(event.reason.value),
+            quoted(event.detail),
+        )
+
+    def _closed(self, event: SessionClosed) -> None:
+        session = event.session
+        self._of_session(
+            "null or guest session ended",
+            session,
+            logging.WARNING if event.reason in _NOTABLE else logging.INFO,
+            "session ended client=%s user=%s id=%d reason=%s seconds=%d",
+            quoted(session.client_name),
+            quoted(session.user_name),
+            session.global_id,
+            quoted(event.reason.value),
+            session.active_seconds(self._clock()),
+        )
+
+
+_WHO: Final = "client=%s user=%s id=%d domain=%s anonymous=%s guest=%s"
+
+
+def _who(session: Session) -> tuple[object, ...]:
+    """The values of _WHO."""
+    return (
+        quoted(session.client_name),
+        quoted(session.user_name),
+        session.global_id,
+        quoted(session.domain),
+        "yes" if session.anonymous else "no",
+        "yes" if session.guest else "no",
+    )
+
+
+def _tell_of_share(event: ShareAvailability) -> None:
+    share = event.share
+    if share.problem:
+        _server_log.warning("share %s is left out: %s: %s", quoted(share.name), quoted(share.path), share.problem)
+    elif event.before != NOT_LOOKED_AT:
+        _server_log.info("share %s is there again: %s", quoted(share.name), quoted(share.path))
