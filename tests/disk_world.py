@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,17 @@ class FileClient(Client):
         """How a request ended that was sent before; "" if it waits."""
         answer = self.answers.get(number)
         return codes.ntstatus_name(answer.status) if answer is not None else ""
+
+
+@contextmanager
+def emptied_world(folder: Path) -> Iterator[DiskWorld]:
+    """A world of a new folder. At the end all leave, and nothing may be left over of what they had open."""
+    folder.mkdir()
+    world = DiskWorld(folder)
+    yield world
+    for client in list(world.clients.values()):
+        world.disconnect(client)
+    world.let_go()
+    assert len(world.files) == 0, "handles are left over"
+    assert not world.dispatch.files._states
+    assert not world.dispatch.files._names

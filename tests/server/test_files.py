@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import ALL, READ, DiskWorld, FileClient
+from disk_world import ALL, READ, DiskWorld, FileClient, emptied_world
 from lanman import codes
 from lanman.errors import StatusError
 from lanman.server.disk_effects import CloseFile, OpenFile, WriteFile
@@ -59,15 +59,8 @@ AT_ONCE = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[DiskWorld]:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    world = DiskWorld(folder)
-    yield world
-    for client in list(world.clients.values()):
-        world.disconnect(client)
-    world.let_go()
-    assert len(world.files) == 0, "handles are left over"
-    assert not world.dispatch.files._states
+    with emptied_world(tmp_path / "share") as world:
+        yield world
 
 
 def rename(name: str, *, replace: bool = False) -> bytes:

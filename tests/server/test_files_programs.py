@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import READ, DiskWorld, FileClient
+from disk_world import READ, DiskWorld, FileClient, emptied_world
 from lanman import codes
 from lanman.server.disk_effects import QueryVolume, VolumeStat
 from lanman.server.files.oplocks import BREAK_TIMEOUT
@@ -59,15 +59,8 @@ def rename(name: str, *, replace: bool = False) -> bytes:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[DiskWorld]:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    world = DiskWorld(folder)
-    yield world
-    for client in list(world.clients.values()):
-        world.disconnect(client)
-    world.let_go()
-    assert len(world.files) == 0, "handles are left over"
-    assert not world.dispatch.files._states
+    with emptied_world(tmp_path / "share") as world:
+        yield world
 
 
 # --- names

@@ -277,18 +277,24 @@ def test_a_compound_of_reads_waits_for_room_as_well(world: Silent) -> None:
     assert [client.answers[number].status for number in numbers] == [0] * 60
 
 
-def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
+def silent_readers(world: Silent, requests: int) -> list[FileClient]:
+    """Eight that have asked for so many times 64 KiB of the file `a` each, and read nothing."""
     clients = [with_credits(world.user(), 300) for _ in range(8)]
     file_id = clients[0].make("a", bytes(64 * KILO))
     clients[0].shut(file_id)
     for client in clients:
         file_id = client.open("a")
         world.silence(client)
-        for _ in range(20):
+        for _ in range(requests):
             client.core.send(
                 ReadRequest(length=64 * KILO, file_id=file_id), session_id=client.session_id, tree_id=client.tree_id
             )
     world.pump()
+    return clients
+
+
+def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
+    clients = silent_readers(world, 20)
     assert world.dispatch.output <= 1024 * KILO + 8 * 8 * KILO
     # What is small always has room; what is large waits until those who read nothing are gone.
     other, third = world.user("bob"), world.user("bob")
@@ -304,17 +310,7 @@ def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
 
 
 def test_who_waits_for_room_waits_for_one_answer_of_each_of_the_others(world: Silent) -> None:
-    clients = [with_credits(world.user(), 300) for _ in range(8)]
-    file_id = clients[0].make("a", bytes(64 * KILO))
-    clients[0].shut(file_id)
-    for client in clients:
-        file_id = client.open("a")
-        world.silence(client)
-        for _ in range(40):
-            client.core.send(
-                ReadRequest(length=64 * KILO, file_id=file_id), session_id=client.session_id, tree_id=client.tree_id
-            )
-    world.pump()
+    clients = silent_readers(world, 40)
     other = world.user("bob")
     large = other.send(ReadRequest(length=64 * KILO, file_id=other.open("a")))
     before = sum(len(client.answers) for client in clients)

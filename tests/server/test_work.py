@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from disk_world import READ, DiskWorld, FileClient
+from disk_world import READ, DiskWorld, FileClient, emptied_world
 from lanman import codes
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum, NetrShareEnum
 from lanman.server.files import directory, locks, notify
@@ -69,15 +69,8 @@ LINEAR = 1.3
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[DiskWorld]:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    world = DiskWorld(folder)
-    yield world
-    for client in list(world.clients.values()):
-        world.disconnect(client)
-    world.let_go()
-    assert not world.dispatch.files._states
-    assert not world.dispatch.files._names
+    with emptied_world(tmp_path / "share") as world:
+        yield world
 
 
 def run(client: FileClient, request: LockRequest) -> str:
