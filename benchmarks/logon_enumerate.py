@@ -176,7 +176,7 @@ def server(argument: str | None, login: str | None) -> Iterator[tuple[str, int, 
         user, _, password = login.partition("%")
         yield host, int(port), user, password
         return
-    from samba import Samba  # tests/samba.py
+    from support.smbd import Samba  # tests/support/smbd.py
 
     with Samba() as smbd:
         yield smbd.host, smbd.port, smbd.administrator.user_name, smbd.administrator.password

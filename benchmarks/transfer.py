@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/transfer.py [--size 512] [--rounds 3] [--revision COMMIT]...
 
-One smbclient, one file of random octets on the same disk, SMB 3.1.1; what is read goes to /dev/null, what is written
+One smbclient, one file of random bytes on the same disk, SMB 3.1.1; what is read goes to /dev/null, what is written
 stays in the page cache. Unprotected, signed and encrypted; impacket's smbserver speaks SMB 2.1 and can only do the
 first. The servers take turns within a round, in the opposite order in every other one, and each puts the file once
 before it counts: in a virtual machine memory that nobody has touched lately has to come from the host first, which is
@@ -32,7 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from samba import Account, Samba, Tools  # noqa: E402
+from support.smbd import Account, Samba, Tools  # noqa: E402
 
 PROTECTIONS = ("off", "sign", "encrypt")
 PASSWORD = "a password"

@@ -16,8 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-import kerberos
-from samba import Samba, Tools, missing_tools
+from support import kdc
+from support.smbd import Samba, Tools, missing_tools
 
 REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
 
@@ -38,7 +38,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = missing_tools(marker.args) if marker.args else missing_tools()
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)} (see system-packages.txt)")
-    if item.get_closest_marker("kerberos") and (absent := kerberos.missing()):
+    if item.get_closest_marker("kerberos") and (absent := kdc.missing()):
         pytest.skip(f"not installed: {', '.join(absent)} (see system-packages.txt)")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs to run as root")
@@ -80,7 +80,7 @@ def _need_smbd() -> None:
 
 @pytest.fixture(scope="module")
 def samba() -> Iterator[Samba]:
-    """An smbd with its own accounts and one share, for the tests of a module; see tests/samba.py."""
+    """An smbd with its own accounts and one share, for the tests of a module; see tests/support/smbd.py."""
     _need_smbd()
     with Samba() as server:
         yield server

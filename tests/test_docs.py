@@ -15,7 +15,7 @@ import pytest
 
 from lanman.faces.cli.main import ALIASES, VERBS
 from lanman.net.configuration import parse_configuration
-from stage import PASSWORD, Stage, normalised
+from support.process_server import PASSWORD, Stage, normalised
 
 DOCS = Path(__file__).parents[1] / "docs"
 KINDS = ("start", "how-to", "reference", "background")

@@ -42,11 +42,11 @@ ROOMS = {
     "smb2": Room(1, WORDS, frozenset({"cryptography"})),
     "rpc": Room(1, WORDS),
     "auth": Room(1, WORDS),
-    "service": Room(1, frozenset({"names"})),  # sees no byte, no status code and no record of the wire
+    "domain": Room(1, frozenset({"names"})),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
-    "server": Room(2, WORDS | PROTOCOLS | {"service"}),
+    "server": Room(2, WORDS | PROTOCOLS | {"domain"}),
     # 3: the only sockets, clocks and disks
-    "net": Room(3, WORDS | PROTOCOLS | {"service", "server"}, frozenset({"spnego", "gssapi", "krb5"})),
+    "net": Room(3, WORDS | PROTOCOLS | {"domain", "server"}, frozenset({"spnego", "gssapi", "krb5"})),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage"}),
@@ -160,7 +160,7 @@ def test_table_goes_downwards_only() -> None:
 
 def test_every_room_of_floor_one_stands_alone() -> None:
     ground = {name for name, room in ROOMS.items() if room.floor == 1}
-    assert ground == {"smb2", "rpc", "auth", "service"}
+    assert ground == {"smb2", "rpc", "auth", "domain"}
     assert all(not ROOMS[name].rooms & ground for name in ground)
 
 
@@ -173,9 +173,9 @@ def test_there_is_something_to_test() -> None:
     [
         ("lanman.smb2.client", "from lanman.rpc import pdu", "smb2 may not import rpc"),
         ("lanman.smb2.client", "import lanman.auth.ntlm", "smb2 may not import auth"),
-        ("lanman.smb2.client", "from ..service import Session", "smb2 may not import service"),
+        ("lanman.smb2.client", "from ..domain import Session", "smb2 may not import domain"),
         ("lanman.rpc.pdu", "def f():\n    from lanman.net import client", "rpc may not import net"),
-        ("lanman.service.policy", "from lanman import codes", "service may not import codes"),
+        ("lanman.domain.policy", "from lanman import codes", "domain may not import codes"),
         ("lanman.codes", "from lanman.errors import LanmanError", "codes may not import errors"),
         (
             "lanman.server.pipes",
@@ -187,9 +187,9 @@ def test_there_is_something_to_test() -> None:
         ("lanman.auth.ntlm", "import os.path", "may not import os"),
         ("lanman.auth.ntlm", "from time import monotonic", "may not import time"),
         ("lanman.wire", "import secrets", "may not import secrets"),
-        ("lanman.service.core", "import logging.handlers", "may not import logging"),
-        ("lanman.service.core", "datetime.datetime.now()", "may not use datetime.datetime.now"),
-        ("lanman.service.core", "print(1)", "may not call print"),
+        ("lanman.domain.core", "import logging.handlers", "may not import logging"),
+        ("lanman.domain.core", "datetime.datetime.now()", "may not use datetime.datetime.now"),
+        ("lanman.domain.core", "print(1)", "may not call print"),
         ("lanman.rpc.srvsvc", "uuid.uuid4()", "may not use uuid.uuid4"),
         ("lanman.rpc.srvsvc", "importlib.import_module('lanman.smb2')", "rpc may not import smb2"),
         ("lanman.net.client", "import impacket", "net may not use impacket"),
@@ -211,7 +211,7 @@ def test_the_test_finds(module: str, source: str, complaint: str) -> None:
         ("lanman.smb2", "from .header import Header\nfrom .. import codes", True),
         ("lanman.errors", "from lanman import codes", False),
         ("lanman.net.client", "import asyncio, socket\nfrom lanman.smb2.client import ClientConnection", False),
-        ("lanman.service.core", "def f(now): return datetime.datetime.fromtimestamp(now)", False),
+        ("lanman.domain.core", "def f(now): return datetime.datetime.fromtimestamp(now)", False),
         ("lanman.__main__", "from lanman.faces.cli import main", False),
     ],
 )

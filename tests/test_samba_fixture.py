@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import skip_is_failure
-from samba import Account, Samba, Tools
+from support.smbd import Account, Samba, Tools
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
 

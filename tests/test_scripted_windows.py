@@ -25,8 +25,8 @@ from lanman.rpc.srvsvc import (
     NetrShareGetInfo,
 )
 from lanman.smb2.constants import Dialect
-from samba import Account, Tools
-from scripted_windows import Caller, Fault, Script, ScriptedWindows, Windows, windows_2019, windows_2025
+from support.scripted_windows import Caller, Fault, Script, ScriptedWindows, Windows, windows_2019, windows_2025
+from support.smbd import Account, Tools
 
 ADMIN = Caller("admin", r"\\127.0.0.1", 1)
 ANN = Caller("ann", r"\\127.0.0.1", 2)

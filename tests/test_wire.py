@@ -108,7 +108,7 @@ def test_offsets_lengths_and_padding_are_computed() -> None:
     assert Two.unpack(memoryview(b"base" + value.pack())) == value
 
 
-def test_an_odd_size_stands_for_at_least_one_octet() -> None:
+def test_an_odd_size_stands_for_at_least_one_byte() -> None:
     assert Two("").pack().hex() == "0d000000100000000000000000"
     assert Two.unpack(memoryview(b"base" + Two("").pack()[:12])) == Two("")
     assert Listed([7]).pack().hex() == "080000000800020007000000"

@@ -184,8 +184,8 @@ class ServerInfo:
 class TransportInfo:
     """What a server listens on (SERVER_TRANSPORT_INFO_0 to 3: MS-SRVS 2.2.4.93 to 2.2.4.96).
 
-    `address` is the NetBIOS name, padded with blanks to 16 octets; `network_address` the adapter's in hexadecimal.
-    `flags`: SVTI2_REMAP_PIPE_NAMES 2, SVTI2_SCOPED_NAME 4. `password` has 256 octets, `password_length` of them used.
+    `address` is the NetBIOS name, padded with blanks to 16 bytes; `network_address` the adapter's in hexadecimal.
+    `flags`: SVTI2_REMAP_PIPE_NAMES 2, SVTI2_SCOPED_NAME 4. `password` has 256 bytes, `password_length` of them used.
     """
 
     number_of_vcs: int | None = None
@@ -203,7 +203,7 @@ class Statistics:
     """What a server counted since `start`, in seconds since 1970 (STAT_SERVER_0: MS-SRVS 2.2.4.39).
 
     `fopens` files opened, `sopens` sessions, `stimedout` sessions ended for idleness, `pwerrors` wrong passwords,
-    `permerrors` accesses denied. The octet counts come in two halves: see `bytes_sent` and `bytes_received`.
+    `permerrors` accesses denied. The byte counts come in two halves: see `bytes_sent` and `bytes_received`.
     """
 
     start: int = 0
@@ -226,12 +226,12 @@ class Statistics:
 
     @property
     def bytes_sent(self) -> int:
-        """The octets sent to clients."""
+        """The bytes sent to clients."""
         return self.bytessent_high << 32 | self.bytessent_low
 
     @property
     def bytes_received(self) -> int:
-        """The octets received from clients."""
+        """The bytes received from clients."""
         return self.bytesrcvd_high << 32 | self.bytesrcvd_low
 
 

@@ -79,7 +79,7 @@ def test_as_pyspnego_reads_and_writes_them() -> None:
         "",
         "60",
         "6080",  # indefinite length
-        "60850000000001",  # a length of five octets
+        "60850000000001",  # a length of five bytes
         "6003060100",  # another mechanism
         HINT.hex() + "00",  # something behind it
         HINT.hex()[:-2],  # something missing

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from compat_peers import Peer, our_server, samba_peer, scripted
 from lanman import compat
-from scripted_windows import windows_2019
+from support.compat_peers import Peer, our_server, samba_peer, scripted
+from support.scripted_windows import windows_2019
 
 
 @pytest.fixture(autouse=True)

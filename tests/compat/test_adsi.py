@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from compat_peers import Peer, sessions
 from lanman import compat
 from lanman.compat import adsi
 from lanman.compat.adsi import GetObject, IADsFileServiceOperations
 from lanman.rpc import srvsvc
 from lanman.rpc.srvsvc import NetrSessionDel
-from samba import Samba
+from support.compat_peers import Peer, sessions
+from support.smbd import Samba
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from compat_peers import Peer, samba_peer, sessions
-from fake_manager import FakeManager
 from lanman import codes, compat
 from lanman.compat import _calls, netapi, win32_net_session, win32net
 from lanman.errors import Win32Error
 from lanman.manage.blocking import BlockingManager
 from lanman.rpc import srvsvc
-from samba import Samba
+from support.compat_peers import Peer, samba_peer, sessions
+from support.fake_manager import FakeManager
+from support.smbd import Samba
 
 DOCUMENTED = {
     "NetSessionEnum": {5, 8, 87, 124, 234, 2221, 2312, 2351},

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from compat_peers import Peer, our_server, samba_peer, scripted
 from lanman import compat
-from samba import Samba
+from support.compat_peers import Peer, our_server, samba_peer, scripted
+from support.smbd import Samba
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "compat.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)

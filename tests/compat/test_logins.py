@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from compat_peers import Peer, scripted
 from lanman import compat
 from lanman.auth.md4 import nt_hash
 from lanman.compat import _logins, _pool, netapi, win32net
@@ -24,7 +23,8 @@ from lanman.compat._pool import Pool
 from lanman.errors import AuthenticationError, ConnectionLost, LanmanError, Win32Error
 from lanman.net import kerberos, logon
 from lanman.net.logon import Credentials, identity_of
-from samba import Samba
+from support.compat_peers import Peer, scripted
+from support.smbd import Samba
 
 
 def who(server: str | None) -> Credentials | None:
@@ -378,7 +378,7 @@ async def test_inside_a_running_loop(windows: Peer) -> None:
 
 async def test_the_loop_that_serves_is_asked_from_a_thread(tmp_path: Path) -> None:
     """A call blocks its thread. Made on the loop that is to answer it, it would wait for itself: so from another."""
-    from embedded import PASSWORDS, running_server
+    from support.loopback_server import PASSWORDS, running_server
 
     async with running_server(tmp_path / "home") as server:
         name = f"127.0.0.1:{server.port}"

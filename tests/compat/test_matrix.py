@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from compat_peers import ALL_LEVELS, Peer
 from lanman.compat import adsi, netapi, win32_net_session, win32net
+from support.compat_peers import ALL_LEVELS, Peer
 
 UNSIGNED = range(1 << 32)
 

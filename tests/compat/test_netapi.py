@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from compat_peers import Peer
 from lanman import compat
 from lanman.compat import _structures, netapi
 from lanman.records import ServerInfo
 from lanman.rpc import srvsvc as rpc
 from lanman.rpc.srvsvc import NetrServerSetInfo, NetrServerSetInfoResponse
+from support.compat_peers import Peer
 
 # lmshare.h, in its order.
 MEMBERS = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from compat_peers import Peer, sessions
 from lanman import compat
 from lanman.compat.win32_net_session import Croak, Session
 from lanman.records import SessionInfo
 from lanman.rpc.srvsvc import NetrSessionEnum
+from support.compat_peers import Peer, sessions
 
 
 @pytest.fixture

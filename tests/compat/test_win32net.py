@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from compat_peers import Peer, samba_peer
 from lanman import compat
 from lanman.compat import win32net, win32netcon
 from lanman.errors import Win32Error
-from samba import Samba
+from support.compat_peers import Peer, samba_peer
+from support.smbd import Samba
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fake_manager import Command
+from support.fake_manager import Command
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fake_manager import Command
 from lanman.net.accounts import AccountFile
+from support.fake_manager import Command
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fake_manager import Command
 from lanman.records import FileInfo, SessionInfo
-from stage import Stage
+from support.fake_manager import Command
+from support.process_server import Stage
 
 LANMAN = [sys.executable, "-m", "lanman"]
 NO_ANSWER = "No valid response was provided.\n\nMore help is available by typing NET HELPMSG 3757.\n"

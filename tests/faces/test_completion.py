@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from fake_manager import Command
 from lanman.faces.cli.completion import candidates
 from lanman.faces.cli.main import VERBS
-from stage import Stage
+from support.fake_manager import Command
+from support.process_server import Stage
 
 LANMAN = Path(sys.executable).parent
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stage import Stage
+from support.process_server import Stage
 
 ROOT = Path(__file__).parents[2]
 DONE = "The command completed successfully.\n\n"

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from fake_manager import Command
 from lanman.errors import AccessDenied
 from lanman.records import FileInfo
+from support.fake_manager import Command
 
 
 def some_files() -> list[FileInfo]:

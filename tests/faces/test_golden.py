@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from fake_manager import Command
 from lanman.errors import AccessDenied, Win32Error
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo, ShareInfo, Statistics, TransportInfo
-from stage import Stage
+from support.fake_manager import Command
+from support.process_server import Stage
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FAKE = sorted(GOLDEN.glob("fake-*.txt"))

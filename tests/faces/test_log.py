@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stage import LANMAN
+from support.process_server import LANMAN
 
 ROOT = Path(__file__).parent.parent.parent
 

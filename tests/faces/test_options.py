@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fake_manager import Command
 from lanman.faces.cli.options import split_host
 from lanman.faces.dialect import DialectError
 from lanman.net.logon import Credentials
+from support.fake_manager import Command
 
 HASH = "0123456789abcdef0123456789ABCDEF"
 

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fake_manager import Command, FakeManager
 from lanman.errors import ConnectionLost, LanmanError
 from lanman.faces.cli import progress
 from lanman.faces.cli.progress import Progress, shown_waiting, turning_when_slow
 from lanman.manage.base import Ended
 from lanman.records import FileInfo, SessionInfo
+from support.fake_manager import Command, FakeManager
 
 
 class Screen(io.StringIO):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from samba import WORKGROUP, Account, Samba, tool
+from support.smbd import WORKGROUP, Account, Samba, tool
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from fake_manager import Command
 from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TransportInfo
+from support.fake_manager import Command
 
 CONFIGURATION = r"""Server Name                           \\FILER01
 Server Comment                        branch file server

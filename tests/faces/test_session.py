@@ -12,10 +12,10 @@ import termios
 
 import pytest
 
-from fake_manager import Command
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.faces.cli import output
 from lanman.records import ConnectionInfo, SessionInfo
+from support.fake_manager import Command
 
 NO_SUCH_SESSION = (
     "A session does not exist with that computer name.\n\nMore help is available by typing NET HELPMSG 2312.\n"

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from fake_manager import Command
 from lanman import codes
 from lanman.errors import AccessDenied, Win32Error
 from lanman.manage.local import LocalShare
 from lanman.records import ConnectionInfo, ShareInfo
+from support.fake_manager import Command
 
 
 @pytest.fixture

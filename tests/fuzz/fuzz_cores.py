@@ -27,7 +27,7 @@ from lanman.smb2.messages import (
     TreeConnectResponse,
 )
 from lanman.smb2.server import Request, ServerConnection
-from pair import Answering, Wire, ask, connected, make_pair
+from support.smb2_pair import Answering, Wire, ask, connected, make_pair
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 

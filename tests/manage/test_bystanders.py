@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 import lanman
-from embedded import PASSWORDS, running_server
 from lanman.manage import remote
 from lanman.manage.base import Manager
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer
-from samba import Account, Samba
+from support.loopback_server import PASSWORDS, running_server
+from support.smbd import Account, Samba
 
 smb_connection = pytest.importorskip("smbprotocol.connection")
 smb_session = pytest.importorskip("smbprotocol.session")

@@ -13,7 +13,7 @@ from lanman.errors import ConnectionLost, LanmanError
 from lanman.manage import remote
 from lanman.net.logon import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel
-from scripted_windows import ScriptedWindows, windows_2019
+from support.scripted_windows import ScriptedWindows, windows_2019
 
 
 @pytest.fixture(autouse=True)

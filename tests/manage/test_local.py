@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lanman
-from embedded import PASSWORDS, running_server
+from lanman.domain import Share
 from lanman.errors import AccessDenied, AuthenticationError, Win32Error
 from lanman.manage import local, remote
 from lanman.manage.local import LocalSession
@@ -20,7 +20,7 @@ from lanman.net.configuration import Configuration
 from lanman.net.home import Home
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer
-from lanman.service import Share
+from support.loopback_server import PASSWORDS, running_server
 
 
 @pytest.fixture(autouse=True)

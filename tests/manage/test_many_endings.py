@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import lanman
-from embedded import PASSWORDS, running_server
+from lanman.domain import server_service
 from lanman.manage import remote
 from lanman.manage.base import Ended
 from lanman.net.configuration import Configuration
 from lanman.net.logon import Credentials
-from lanman.service import server_service
+from support.loopback_server import PASSWORDS, running_server
 
 
 @pytest.fixture(autouse=True)

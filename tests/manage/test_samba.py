@@ -20,7 +20,7 @@ from lanman.net.home import Home
 from lanman.net.logon import Credentials
 from lanman.records import SessionInfo
 from lanman.smb2.constants import Dialect
-from samba import Account, HeldClient, Samba
+from support.smbd import Account, HeldClient, Samba
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
 

@@ -29,7 +29,7 @@ from lanman.net.client import SmbClient
 from lanman.net.logon import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.smb2.constants import Dialect
-from scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025
+from support.scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025
 
 Opener = Callable[..., AbstractAsyncContextManager[Manager]]
 

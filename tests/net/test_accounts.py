@@ -17,7 +17,7 @@ from lanman.auth.accounts import Accounts, AccountsError
 from lanman.errors import AccessDenied, LanmanError, Win32Error
 from lanman.net import atomic as module
 from lanman.net.accounts import AccountFile
-from mortal import kill_at_every_step
+from support.kill_points import kill_at_every_step
 
 posix = pytest.mark.skipif(os.name != "posix", reason="only on POSIX are there modes and signals")
 

@@ -8,8 +8,8 @@ import pytest
 
 from lanman.net import audit
 from lanman.net.logs import Journal
-from raw import RawClient
-from world import World
+from support.memory_server import World
+from support.raw_client import RawClient
 
 
 async def test_renewals_are_written_as_log_ons_are(caplog: pytest.LogCaptureFixture) -> None:

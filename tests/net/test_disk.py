@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from descriptors import open_files
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
@@ -21,6 +20,7 @@ from lanman.net.disk.pool import LANE_THREADS, THREADS, Job, Pool
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Opened, OpenFile
 from lanman.server.effects import Effect, ReadAccounts, StepLogon
+from support.open_descriptors import open_files
 
 
 class Failed(Exception):
@@ -317,7 +317,7 @@ async def test_who_asks_for_too_much_is_asked_to_wait(world: World) -> None:
     assert world.pressure == [("greedy", True), ("greedy", False)]
 
 
-async def test_writes_count_by_their_octets(world: World) -> None:
+async def test_writes_count_by_their_bytes(world: World) -> None:
     root = world.share("a")
     opened = await world.do(OpenFile(root, ("file",), Access.WRITE, do.FILE_CREATE))
     data = bytes(8 * 1024 * 1024)

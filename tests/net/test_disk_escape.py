@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from descriptors import open_files
 from lanman import codes
 from lanman.net.disk import files as files_module
 from lanman.net.disk import folders, system
@@ -22,6 +21,7 @@ from lanman.net.disk.guard import Guard
 from lanman.net.disk.system import Refused, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
+from support.open_descriptors import open_files
 
 SECRET = b"nobody's business"
 

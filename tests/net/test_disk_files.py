@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from descriptors import open_files
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile, fold_name
+from support.open_descriptors import open_files
 
 READ_WRITE = Access.READ | Access.WRITE
 FILETIME_2000 = 125911584000000000  # 2000-01-01

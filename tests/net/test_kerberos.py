@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from kerberos import HOST, HOST_FOR_SAMBA, REALM, Realm, in_realm
 from lanman import codes
 from lanman.auth.acceptor import Accepted, Acceptor, Refused
 from lanman.auth.accounts import Accounts
 from lanman.auth.spnego import KERBEROS_OID, NegTokenInit, pack_init
+from lanman.domain import State
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, parse_configuration
@@ -25,9 +25,9 @@ from lanman.net.home import Home
 from lanman.net.kerberos import keep_replays_in
 from lanman.net.logon import Credentials, initiator_for
 from lanman.net.server import SmbServer
-from lanman.service import State
 from lanman.smb2.constants import AES_256_GCM
-from samba import Samba, tool
+from support.kdc import HOST, HOST_FOR_SAMBA, REALM, Realm, in_realm
+from support.smbd import Samba, tool
 
 pytestmark = pytest.mark.kerberos
 

@@ -33,7 +33,7 @@ from lanman.auth.spnego import (
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.net import logon
 from lanman.net.logon import Credentials, Initiator, KerberosInitiator, initiator_for
-from samba import WORKGROUP, Account, Samba
+from support.smbd import WORKGROUP, Account, Samba
 
 NOW = 1_700_000_000.0
 

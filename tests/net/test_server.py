@@ -288,7 +288,7 @@ async def test_a_connection_is_freed_with_its_socket_without_the_garbage_collect
 ) -> None:
     def left() -> list[str]:
         # asyncio's transport, emptied, stays: it holds a method of its own.
-        kinds = ("SmbProtocol", "ConnectionDispatch", "ServerConnection", "WireSession")
+        kinds = ("SmbProtocol", "ConnectionDispatch", "ServerConnection", "ServerSession")
         return sorted(type(each).__name__ for each in gc.get_objects() if type(each).__name__ in kinds)
 
     gc.collect()

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lanman.domain import Share
 from lanman.errors import LanmanError
 from lanman.net import state as state_module
 from lanman.net.configuration import Configuration, ConfigurationError, Limits, ShareConfiguration
 from lanman.net.state import ShareChange, State, StateFile, _dump, configuration_of, parse
-from lanman.service import Share
-from mortal import kill_at_every_step
+from support.kill_points import kill_at_every_step
 
 BASE = Configuration(comment="of the file", shares={"Data": ShareConfiguration("/srv/data", read=("Users",))})
 
@@ -149,7 +149,7 @@ import sys
 from pathlib import Path
 from lanman.net.configuration import Configuration
 from lanman.net.state import StateFile
-from lanman.service import Share
+from lanman.domain import Share
 state = StateFile(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -184,7 +184,7 @@ def test_kill_at_every_step_of_a_write(path: Path) -> None:
 from pathlib import Path
 from lanman.net.configuration import Configuration
 from lanman.net.state import StateFile
-from lanman.service import Share
+from lanman.domain import Share
 #--
 StateFile(Path(argv[0])).keep_share(Configuration(), argv[1], Share(argv[1], path="/srv"))
 """

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from embedded import running_server
 from lanman.net.configuration import Configuration
 from lanman.net.server import SmbServer
+from support.loopback_server import running_server
 
 
 @pytest.fixture

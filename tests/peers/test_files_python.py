@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from embedded import PASSWORDS
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
+from support.loopback_server import PASSWORDS
 
 DATA = os.urandom(1_000_001)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from embedded import PASSWORDS
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
-from samba import Account, Tools
+from support.loopback_server import PASSWORDS
+from support.smbd import Account, Tools
 
 pytest.importorskip("impacket")
 from impacket.dcerpc.v5 import srvs, transport

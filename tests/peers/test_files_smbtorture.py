@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from embedded import PASSWORDS
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
-from smbtorture import SUITES, expected_passes, run_suite
+from support.loopback_server import PASSWORDS
+from support.smbtorture import SUITES, expected_passes, run_suite
 
 pytestmark = [pytest.mark.samba("smbtorture"), pytest.mark.timeout(240)]
 

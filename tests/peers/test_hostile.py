@@ -1,4 +1,4 @@
-"""Hostile connections by the hundred, and an honest client among them (tests/hostile.py).
+"""Hostile connections by the hundred, and an honest client among them (tests/support/hostile_crowd.py).
 
 During each kind of them smbclient logs on and gets a file, three times of three, and the Server's process stays within
 200 MiB; after them everything is given back. `make long` runs the whole of it: 1,500 connections from 1, 16 and 250
@@ -19,13 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from hostile import KINDS, Crowd, descriptors, memory, say
 from lanman.net.accounts import AccountFile
 from lanman.net.client import SmbClient
 from lanman.net.logon import Credentials
 from lanman.smb2.messages import EchoRequest
-from samba import Account, Tools
-from stage import LANMAN
+from support.hostile_crowd import KINDS, Crowd, descriptors, memory, say
+from support.process_server import LANMAN
+from support.smbd import Account, Tools
 
 ANN = Account("ann", "Secret-1")
 MEMORY = 200  # MiB

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from embedded import PASSWORDS, running_server
 from lanman import codes
 from lanman.net.configuration import Configuration, ShareConfiguration
-from relay import ATTACKS, STOLEN, relaying
-from samba import Account, Tools
+from support.loopback_server import PASSWORDS, running_server
+from support.relay import ATTACKS, STOLEN, relaying
+from support.smbd import Account, Tools
 
 pytestmark = pytest.mark.samba("smbclient")
 

@@ -16,11 +16,11 @@ from typing import Final
 
 import pytest
 
-from embedded import PASSWORDS
-from file_clients import CLIENTS, FileClient, Refused, SmbProtocol, need
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
-from samba import Account, Samba
+from support.file_clients import CLIENTS, FileClient, Refused, SmbProtocol, need
+from support.loopback_server import PASSWORDS
+from support.smbd import Account, Samba
 
 Step = tuple[str, *tuple[str | bytes, ...]]
 

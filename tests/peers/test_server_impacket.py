@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from embedded import PASSWORDS
 from lanman import codes
 from lanman.net.server import SmbServer
+from support.loopback_server import PASSWORDS
 
 impacket = pytest.importorskip("impacket")
 from impacket.dcerpc.v5 import rpcrt, srvs, transport  # noqa: E402

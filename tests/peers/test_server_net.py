@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from embedded import PASSWORDS, running_server
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
-from samba import Account, Tools
+from support.loopback_server import PASSWORDS, running_server
+from support.smbd import Account, Tools
 
 pytestmark = [pytest.mark.samba("net", "smbclient"), pytest.mark.root]
 

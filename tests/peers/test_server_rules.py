@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 import lanman
-from embedded import PASSWORDS, running_server
 from lanman import codes
+from lanman.domain import Reason, SessionClosed
 from lanman.errors import LanmanError, Win32Error
 from lanman.net.configuration import Configuration, ConfigurationError, NullSessions, ShareConfiguration
 from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer
 from lanman.records import ServerInfo
 from lanman.rpc.srvsvc import NetrServerSetInfo
-from lanman.service import Reason, SessionClosed
-from samba import Account, Tools
+from support.loopback_server import PASSWORDS, running_server
+from support.smbd import Account, Tools
 
 pytestmark = pytest.mark.samba("smbclient", "rpcclient")
 

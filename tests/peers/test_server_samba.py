@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from embedded import PASSWORDS
 from lanman.net.server import SmbServer
-from samba import Account, HeldClient, Tools
+from support.loopback_server import PASSWORDS
+from support.smbd import Account, HeldClient, Tools
 
 pytestmark = pytest.mark.samba("smbclient", "rpcclient")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from embedded import PASSWORDS
 from lanman.net.server import SmbServer
 from lanman.rpc.client import BindAccepted, ResponseReceived, RpcClient
 from lanman.rpc.srvsvc import NetrSessionEnum
+from support.loopback_server import PASSWORDS
 
 pytest.importorskip("smbprotocol")
 from smbprotocol.connection import Connection, Dialects

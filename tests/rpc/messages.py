@@ -75,8 +75,8 @@ class _Maker:
     def value(self, wire: ndr.Wire, level: int | None, *, request: bool) -> Any:
         if isinstance(wire, ndr.String):
             return self.text()
-        if isinstance(wire, ndr.Octets | ndr.Rest):
-            return b"octets"
+        if isinstance(wire, ndr.RawBytes | ndr.Rest):
+            return b"bytes"
         if isinstance(wire, ndr.WideBuffer):
             return "wide\0"
         if isinstance(wire, ndr.ContextHandle):
@@ -156,7 +156,7 @@ def values(wire: ndr.Wire, level: int | None, *, request: bool) -> st.SearchStra
         return st.none() | PARAMETER if wire.unique else PARAMETER
     if isinstance(wire, ndr.UniqueNumber):
         return st.none() | U32
-    if isinstance(wire, ndr.Octets | ndr.Rest):
+    if isinstance(wire, ndr.RawBytes | ndr.Rest):
         return st.binary(max_size=40)
     if isinstance(wire, ndr.WideBuffer):
         return TEXT

@@ -86,7 +86,7 @@ def test_a_long_answer_comes_in_fragments(ndr64: bool, max_frag: int) -> None:
     assert len(pdus) > 2
     assert max(map(len, pdus)) <= max_frag
     assert [wire.parse(raw).flags for raw in pdus] == [1, *[0] * (len(pdus) - 2), 2]
-    # Each but the last carries a multiple of eight octets, and says how much is still to come.
+    # Each but the last carries a multiple of eight bytes, and says how much is still to come.
     hints = [wire.parse(raw).number(0, 4) for raw in pdus]
     sizes = [len(raw) - 24 for raw in pdus]
     assert hints == [sum(sizes[number:]) for number in range(len(sizes))]
@@ -100,7 +100,7 @@ def test_a_long_answer_comes_in_fragments(ndr64: bool, max_frag: int) -> None:
 
 @given(cuts=st.lists(st.integers(0, 3000), max_size=8))
 @settings(max_examples=60)
-def test_octets_may_come_in_any_pieces(cuts: list[int]) -> None:
+def test_bytes_may_come_in_any_pieces(cuts: list[int]) -> None:
     client, server = RpcClient(), RpcServer([SRVSVC])
     data = client.bind()
     server.receive_data(data)
@@ -382,7 +382,7 @@ def test_an_answer_may_not_be_endless() -> None:
     server.receive_data(client.bind())
     client.receive_data(server.data_to_send()[0])
     client.call(NetrFileClose(None, 1))
-    with pytest.raises(RemoteProtocolError, match="100 octets"):
+    with pytest.raises(RemoteProtocolError, match="100 bytes"):
         client.receive_data(wire.build(wire.RESPONSE, 1, 2, bytes(8 + 101)))
 
 
@@ -432,7 +432,7 @@ STREAMS = st.lists(
 
 @given(stream=STREAMS, bound_first=st.booleans())
 @settings(max_examples=300)
-def test_any_octets_into_the_server(stream: list[bytes], bound_first: bool) -> None:
+def test_any_bytes_into_the_server(stream: list[bytes], bound_first: bool) -> None:
     server = bound()[1] if bound_first else RpcServer([SRVSVC])
     try:
         for data in stream:
@@ -449,7 +449,7 @@ def test_any_octets_into_the_server(stream: list[bytes], bound_first: bool) -> N
 
 @given(stream=STREAMS, bound_first=st.booleans())
 @settings(max_examples=300)
-def test_any_octets_into_the_client(stream: list[bytes], bound_first: bool) -> None:
+def test_any_bytes_into_the_client(stream: list[bytes], bound_first: bool) -> None:
     client = bound()[0] if bound_first else RpcClient()
     if bound_first:
         client.call(NetrRemoteTOD(None))

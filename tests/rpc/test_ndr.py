@@ -32,7 +32,7 @@ from lanman.rpc.srvsvc import (
     NetrShareGetInfoResponse,
 )
 from rpc.messages import CLASSES, messages, samples
-from steps import steps
+from support.step_counter import steps
 
 GOLDEN: list[tuple[Message, bool, str]] = [
     (

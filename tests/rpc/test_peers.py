@@ -128,7 +128,7 @@ NOT_SAMBA_LEVELS = {
 def shared_with_samba(name: str, ndr64: bool) -> bool:
     base, _, level = name.partition("-")
     if name == "NetrServerDiskEnumResponse" and ndr64:
-        return False  # its counts have 4 octets in Samba's NDR64
+        return False  # its counts have 4 bytes in Samba's NDR64
     return name not in NOT_SAMBA and not any(part in base and str(number) == level for part, number in NOT_SAMBA_LEVELS)
 
 
@@ -227,7 +227,7 @@ def test_the_installed_impacket_is_understood(name: str) -> None:
     make(srvs, recorder)
     assert type(expected).unpack(recorder.stub) == expected
     # But for the numbers of its pointers, which are random, and its padding, it is what we send. Two of its helpers
-    # send an array of no entries rather than none, four octets more.
+    # send an array of no entries rather than none, four bytes more.
     assert len(recorder.stub) - len(expected.pack()) == 4 * (name in ("NetrFileEnum", "NetrConnectionEnum"))
 
 
@@ -259,7 +259,7 @@ def impacket_echo(srvs: Any, message: Message, ndr64: bool) -> bytes | None:
 
 NOT_IMPACKET = (
     NetrServerSetInfo,  # lacks ParmErr
-    NetprNameCanonicalizeResponse,  # an array of octets there, of wchar_t in the specification
+    NetprNameCanonicalizeResponse,  # an array of bytes there, of wchar_t in the specification
     NetrShareDelCommitResponse,  # lacks the handle
     DfsCall,  # we do not read their parameters
 )

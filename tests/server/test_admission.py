@@ -9,13 +9,13 @@ from itertools import count
 import pytest
 
 from lanman import codes
+from lanman.domain import LogonRefused, Reason
 from lanman.errors import StatusError
 from lanman.server.admission import LEAST, MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
 from lanman.server.dispatch import Limits, Settings
-from lanman.service import LogonRefused, Reason
 from lanman.smb2.messages import LogoffRequest
-from steps import growth
-from world import Client, World
+from support.memory_server import Client, World
+from support.step_counter import growth
 
 HALF_OPEN, WAITING, ANONYMOUS, NAMED, GONE = (
     Standing.HALF_OPEN,

@@ -8,11 +8,11 @@ import pytest
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
+from lanman.domain import LogonRefused, Reason, SessionClosed, SessionOpened
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrFileClose, NetrSessionDel, NetrSessionEnum
 from lanman.server.dispatch import Limits, Settings, Timers
 from lanman.server.throttle import Throttle
-from lanman.service import LogonRefused, Reason, SessionClosed, SessionOpened
 from lanman.smb2.constants import (
     ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
@@ -38,7 +38,7 @@ from lanman.smb2.messages import (
     TreeDisconnectRequest,
     WriteRequest,
 )
-from world import PASSWORD, START, Client, Cut, World
+from support.memory_server import PASSWORD, START, Client, Cut, World
 
 DIALECTS = [Dialect.SMB_2_1, Dialect.SMB_3_1_1]
 

@@ -26,7 +26,7 @@ from lanman.smb2.messages import (
     TreeDisconnectRequest,
     WriteRequest,
 )
-from world import World
+from support.memory_server import World
 
 SMALL = st.integers(0, 255)
 NUMBER = st.integers(0, 0xFFFFFFFF)
@@ -86,7 +86,7 @@ def test_any_requests_of_a_user(data: Any) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=4), st.booleans())
-def test_any_octets(pieces: list[bytes], framed: bool) -> None:
+def test_any_bytes(pieces: list[bytes], framed: bool) -> None:
     world = World()
     connection = world.dispatch.connect("192.0.2.1", 1.0)
     assert connection is not None

@@ -14,7 +14,7 @@ from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply
 from lanman.server.state import Context
 from lanman.smb2.constants import ANY_FILE_ID, SMB2_FLUSH, SMB2_QUERY_INFO
 from lanman.smb2.messages import EchoRequest, FlushRequest, FlushResponse, LogoffRequest, QueryInfoRequest
-from world import Client, World
+from support.memory_server import Client, World
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import ALL, READ, DiskWorld, FileClient, emptied_world
 from lanman import codes
+from lanman.domain import Reason
 from lanman.errors import StatusError
 from lanman.server.disk_effects import CloseFile, OpenFile, WriteFile
 from lanman.server.files.oplocks import BREAK_TIMEOUT
-from lanman.service import Reason
 from lanman.smb2.constants import (
     DELETE,
     FILE_CREATE,
@@ -51,6 +50,7 @@ from lanman.smb2.messages import (
     ReadRequest,
     WriteRequest,
 )
+from support.disk_server import ALL, READ, DiskWorld, FileClient, emptied_world
 
 RENAME, DISPOSITION, END_OF_FILE = 10, 13, 20
 EXCLUSIVE = SMB2_LOCKFLAG_EXCLUSIVE_LOCK

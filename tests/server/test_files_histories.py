@@ -11,14 +11,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disk_world import SHARE_ALL, DiskWorld, FileClient
 from lanman import codes
+from lanman.domain import Reason
 from lanman.errors import StatusError
 from lanman.server.files.directory import matches
 from lanman.server.files.locks import Locks
 from lanman.server.files.open import DiskOpen
 from lanman.server.files.table import shares_conflict
-from lanman.service import Reason
 from lanman.smb2.constants import (
     FILE_DELETE_ON_CLOSE,
     FILE_OPEN_IF,
@@ -28,6 +27,7 @@ from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_BATCH,
 )
 from lanman.smb2.messages import CloseRequest, LockElement, LockRequest, OplockBreak
+from support.disk_server import SHARE_ALL, DiskWorld, FileClient
 
 NAMES = ("a", "b", "C")
 STEPS = st.lists(
@@ -171,12 +171,12 @@ def test_one_truth_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
         max_size=40,
     )
 )
-def test_locks_against_one_octet_after_the_other(steps: list[tuple[str, int, int, int]]) -> None:
+def test_locks_against_one_byte_after_the_other(steps: list[tuple[str, int, int, int]]) -> None:
     locks = Locks()
     held: list[tuple[int, int, int, bool]] = []
     owners: list[Any] = [object(), object(), object()]
     for what, owner, offset, length in steps:
-        octets = set(range(offset, offset + length))
+        covered = set(range(offset, offset + length))
         if what == "release":
             locks.release(owners[owner])
             held = [each for each in held if each[0] != owner]
@@ -188,14 +188,14 @@ def test_locks_against_one_octet_after_the_other(steps: list[tuple[str, int, int
         else:
             exclusive = what == "exclusive"
             conflict = any(
-                octets & set(range(at, at + size)) and (exclusive or (other_exclusive and other != owner))
+                covered & set(range(at, at + size)) and (exclusive or (other_exclusive and other != owner))
                 for other, at, size, other_exclusive in held
             )
             assert (locks.lock(owners[owner], offset, length, exclusive) is None) == conflict
             if not conflict:
                 held.append((owner, offset, length, exclusive))
         for reader in range(3):
-            touching = [each for each in held if octets & set(range(each[1], each[1] + each[2]))]
+            touching = [each for each in held if covered & set(range(each[1], each[1] + each[2]))]
             cannot_read = any(each[3] and each[0] != reader for each in touching)
             cannot_write = any(each[0] != reader or not each[3] for each in touching)
             assert locks.prevents_reading(owners[reader], offset, length) == cannot_read

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import READ, DiskWorld, FileClient, emptied_world
 from lanman import codes
 from lanman.server.disk_effects import QueryVolume, VolumeStat
 from lanman.server.files.oplocks import BREAK_TIMEOUT
@@ -48,6 +47,7 @@ from lanman.smb2.messages import (
     SetInfoRequest,
     WriteRequest,
 )
+from support.disk_server import READ, DiskWorld, FileClient, emptied_world
 
 BASIC, RENAME, DISPOSITION, ALLOCATION, END_OF_FILE, ALTERNATE_NAME = 4, 10, 13, 19, 20, 21
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import DiskWorld, FileClient
 from lanman.rpc.srvsvc import NetrSessionEnum
 from lanman.server.disk_effects import CloseFile
 from lanman.smb2.constants import FILE_DIRECTORY_FILE, FSCTL_PIPE_TRANSCEIVE, SMB2_OPLOCK_LEVEL_BATCH, Dialect
@@ -23,7 +22,8 @@ from lanman.smb2.messages import (
     ReadRequest,
     WriteRequest,
 )
-from raw import RawClient
+from support.disk_server import DiskWorld, FileClient
+from support.raw_client import RawClient
 
 # One of these kept alive keeps a connection's memory, or is a part of it.
 WATCHED = frozenset(
@@ -52,8 +52,8 @@ WATCHED = frozenset(
         "Waiting",
         "WaitingLock",
         "Watch",
-        "WireSession",
-        "WireTree",
+        "ServerSession",
+        "ServerTree",
     }
 )
 

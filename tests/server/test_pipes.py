@@ -19,7 +19,7 @@ from lanman.server import pipes
 from lanman.server.association import Association
 from lanman.server.pipes import NamedPipe, PipeBroken, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
-from steps import steps
+from support.step_counter import steps
 
 
 class Echo:
@@ -88,11 +88,11 @@ def test_messages_are_kept_apart_and_come_in_pieces() -> None:
     assert pipe.unread == 0
 
 
-def test_a_request_may_come_octet_by_octet() -> None:
+def test_a_request_may_come_byte_by_byte() -> None:
     pipe, endpoint, rpc = bound_pipe()
     (pdu,) = rpc.call(NetrRemoteTOD(None))
-    for octet in pdu[:-1]:
-        pipe.write(bytes([octet]), 1)
+    for byte in pdu[:-1]:
+        pipe.write(bytes([byte]), 1)
     assert pipe.read(10) is None
     pipe.write(pdu[-1:], 1)
     assert len(endpoint.asked) == 1
@@ -102,7 +102,7 @@ def test_a_request_may_come_octet_by_octet() -> None:
 def test_a_stub_that_is_none_is_a_fault() -> None:
     pipe, endpoint, rpc = bound_pipe()
     (pdu,) = rpc.call(NetrSessionEnum(None, None, None, 0))
-    # The stub cut to its first eight octets, and the lengths of PDU and stub with it.
+    # The stub cut to its first eight bytes, and the lengths of PDU and stub with it.
     cut = bytearray(pdu[:32])
     cut[8:10] = len(cut).to_bytes(2, "little")
     pipe.write(bytes(cut), 1)
@@ -216,7 +216,7 @@ def test_a_client_that_never_reads_is_stopped(monkeypatch: pytest.MonkeyPatch) -
 
 @settings(max_examples=200)
 @given(st.lists(st.binary(max_size=100), max_size=5))
-def test_any_octets_break_it_or_not(pieces: list[bytes]) -> None:
+def test_any_bytes_break_it_or_not(pieces: list[bytes]) -> None:
     pipe, _, _ = bound_pipe()
     try:
         for piece in pieces:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import pytest
 
 from lanman import codes
+from lanman.domain import LogonRefused, Reason, SessionClosed, SessionReauthenticated
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.server.dispatch import Settings
-from lanman.service import LogonRefused, Reason, SessionClosed, SessionReauthenticated
 from lanman.smb2.constants import ALL_DIALECTS, SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_SIGNED, SMB2_SESSION_SETUP, Dialect
 from lanman.smb2.messages import (
     CancelRequest,
@@ -24,8 +24,8 @@ from lanman.smb2.messages import (
     SessionSetupRequest,
     TreeConnectRequest,
 )
-from raw import RawClient
-from world import PASSWORD, World
+from support.memory_server import PASSWORD, World
+from support.raw_client import RawClient
 
 IPC = TreeConnectRequest(0, r"\\server\IPC$")
 PIPE = CreateRequest(desired_access=0x0012019F, share_access=3, name="srvsvc")

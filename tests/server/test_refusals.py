@@ -9,12 +9,12 @@ import pytest
 
 from lanman import codes
 from lanman.auth.ntlm import AuthenticateMessage
+from lanman.domain import STYPE_DISKTREE, LogonRefused, Reason, Share
 from lanman.server.dispatch import Settings
 from lanman.server.refusals import CHOICES, REMEMBERED, Refusals
-from lanman.service import STYPE_DISKTREE, LogonRefused, Reason, Share
 from lanman.smb2.header import Header
 from lanman.smb2.messages import EchoRequest, NegotiateRequest, SessionSetupRequest, TreeConnectRequest
-from world import Client, World
+from support.memory_server import Client, World
 
 
 def told(world: World) -> list[LogonRefused]:

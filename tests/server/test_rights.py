@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lanman.domain import ServerService
 from lanman.server.rights import Caller, groups_for, may
-from lanman.service import ServerService
 
 
 def session_caller(*groups: str, anonymous: bool = False, guest: bool = False) -> Caller:

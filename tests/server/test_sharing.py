@@ -8,6 +8,16 @@ from typing import Any
 import pytest
 
 from lanman import codes
+from lanman.domain import (
+    STYPE_SPECIAL,
+    STYPE_TEMPORARY,
+    FileClosed,
+    Reason,
+    Share,
+    ShareAdded,
+    ShareChanged,
+    ShareRemoved,
+)
 from lanman.records import ServerInfo, ShareInfo
 from lanman.rpc.srvsvc import (
     NetrServerSetInfo,
@@ -23,17 +33,7 @@ from lanman.rpc.srvsvc import (
 from lanman.server.changes import Changes, Deferred, EffectFailed, FindFolder, KeepSettings, KeepShare, Work
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
-from lanman.service import (
-    STYPE_SPECIAL,
-    STYPE_TEMPORARY,
-    FileClosed,
-    Reason,
-    Share,
-    ShareAdded,
-    ShareChanged,
-    ShareRemoved,
-)
-from world import World
+from support.memory_server import World
 
 UNLIMITED = 0xFFFFFFFF
 ROOT = Caller("root", local_admin=True)

@@ -10,6 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanman import codes
+from lanman.domain import (
+    DIRECT_TCP,
+    NEVER,
+    STYPE_IPC,
+    STYPE_SPECIAL,
+    STYPE_TEMPORARY,
+    Event,
+    Policy,
+    Reason,
+    ServerService,
+    Session,
+    SessionClosed,
+    Share,
+)
 from lanman.records import DiskInfo, ServerInfo, SessionInfo, ShareInfo, TimeOfDay, TransportInfo
 from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import (
@@ -43,20 +57,6 @@ from lanman.server.configuration import ServerConfiguration
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
 from lanman.server.srvsvc import ServerServiceEndpoint
-from lanman.service import (
-    DIRECT_TCP,
-    NEVER,
-    STYPE_IPC,
-    STYPE_SPECIAL,
-    STYPE_TEMPORARY,
-    Event,
-    Policy,
-    Reason,
-    ServerService,
-    Session,
-    SessionClosed,
-    Share,
-)
 
 R = TypeVar("R", bound=Message)
 ROOT = Caller("root", local_admin=True)

@@ -9,10 +9,10 @@ import pytest
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
+from lanman.domain import LogonRefused, Reason
 from lanman.errors import StatusError
 from lanman.server.throttle import Attempt, Throttle, _Counts, network_of
-from lanman.service import LogonRefused, Reason
-from world import PASSWORD, World
+from support.memory_server import PASSWORD, World
 
 
 def numbers() -> Callable[[int], bytes]:

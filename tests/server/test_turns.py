@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import DiskWorld, FileClient
 from lanman import codes
+from lanman.domain import Reason
 from lanman.rpc.client import RpcClient
 from lanman.rpc.pdu import PFC_FIRST_FRAG, REQUEST, build
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareAdd
 from lanman.server.dispatch import BUDGET, TURN, UNREAD_FOR, Limits, Settings
-from lanman.service import Reason
 from lanman.smb2.connection import MAX_COMPOUND
 from lanman.smb2.constants import FILE_DIRECTORY_FILE
 from lanman.smb2.messages import (
@@ -25,9 +24,10 @@ from lanman.smb2.messages import (
     ReadRequest,
     WriteRequest,
 )
-from raw import RawClient
-from steps import steps
-from world import Client, World
+from support.disk_server import DiskWorld, FileClient
+from support.memory_server import Client, World
+from support.raw_client import RawClient
+from support.step_counter import steps
 
 KILO = 1024
 

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from disk_world import READ, DiskWorld
 from lanman import codes
 from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Step
 from lanman.auth.spnego import KERBEROS_OID, NegTokenInit, pack_init
+from lanman.domain import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
 from lanman.server.disk_effects import CheckShare, OpenFile
 from lanman.server.dispatch import Settings
 from lanman.server.effects import StepLogon
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
-from lanman.service import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
 from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_OPEN,
@@ -28,8 +27,9 @@ from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_EXCLUSIVE,
 )
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
-from raw import RawClient
-from world import PASSWORD, World
+from support.disk_server import READ, DiskWorld
+from support.memory_server import PASSWORD, World
+from support.raw_client import RawClient
 
 
 @pytest.fixture

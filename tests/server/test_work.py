@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from disk_world import READ, DiskWorld, FileClient, emptied_world
 from lanman import codes
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum, NetrShareEnum
 from lanman.server.files import directory, locks, notify
@@ -58,7 +57,8 @@ from lanman.smb2.messages import (
     TreeDisconnectRequest,
     WriteRequest,
 )
-from steps import growth, steps
+from support.disk_server import READ, DiskWorld, FileClient, emptied_world
+from support.step_counter import growth, steps
 
 EXCLUSIVE = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY
 SHARED = SMB2_LOCKFLAG_SHARED_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY

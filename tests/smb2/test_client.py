@@ -53,7 +53,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
-from pair import Answering, answers, ask, connected, feed, log_on, make_pair
+from support.smb2_pair import Answering, answers, ask, connected, feed, log_on, make_pair
 
 ID = bytes(range(16))
 
@@ -356,7 +356,7 @@ def test_on_3_1_1_the_last_answer_must_be_signed() -> None:
     ("dialect", "encrypt"),
     [(dialect, encrypt) for dialect in Dialect for encrypt in (False, True) if dialect >= 0x0300 or not encrypt],
 )
-def test_a_changed_octet_anywhere_ends_the_connection(dialect: Dialect, encrypt: bool) -> None:
+def test_a_changed_byte_anywhere_ends_the_connection(dialect: Dialect, encrypt: bool) -> None:
     answer = Answering(reply, encrypt=encrypt)
     client, server, session_id = connected(answer, client={"dialects": [dialect]}, encrypt=encrypt)
     client.send(ReadRequest(length=5, file_id=ID), session_id=session_id, tree_id=7)
@@ -473,12 +473,12 @@ def test_one_session_may_not_answer_for_another() -> None:
     second = log_on(client, server, answer, encrypt=True)
     message_id = client.send(EchoRequest(), session_id=first)
     sent(client)
-    other = server._sessions[second].sealer
+    other = server._sessions[second].encryptor
     assert other is not None
     header = answer_header(SMB2_ECHO, message_id, session_id=first)
-    sealed = b"".join(bytes(each) for each in other.seal(header.pack() + EchoResponse().pack()))
+    encrypted = b"".join(bytes(each) for each in other.encrypt(header.pack() + EchoResponse().pack()))
     with pytest.raises(RemoteProtocolError, match="another session's key"):
-        client.receive_data(len(sealed).to_bytes(4, "big") + sealed)
+        client.receive_data(len(encrypted).to_bytes(4, "big") + encrypted)
 
 
 def test_a_final_answer_for_a_session_that_is_there() -> None:

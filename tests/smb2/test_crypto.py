@@ -101,11 +101,11 @@ def test_encryption_of_windows() -> None:
     found = lines("smb2_windows_encryption.hex")
     keys = crypto.session_keys(Dialect.SMB_3_0, bytes.fromhex("B4546771B515F766A86735532DD6C4F0"), b"", AES_128_CCM)
     assert keys.signing.hex() == "f773cd23c18fd1e08ee510cada7cf852"
-    for number, (clear, sealed) in enumerate(zip(found[::2], found[1::2], strict=True)):
+    for number, (clear, encrypted) in enumerate(zip(found[::2], found[1::2], strict=True)):
         key = keys.server_to_client if number % 2 else keys.client_to_server
-        header = TransformHeader.unpack(memoryview(sealed))
+        header = TransformHeader.unpack(memoryview(encrypted))
         assert header.session_id == 0x8E40014000011
-        assert crypto.unseal(AES_128_CCM, key, header, memoryview(sealed)) == clear
+        assert crypto.decrypt(AES_128_CCM, key, header, memoryview(encrypted)) == clear
 
 
 @pytest.mark.parametrize(
@@ -145,23 +145,23 @@ def test_a_gmac_nonce_tells_who_says_what() -> None:
 
 
 @pytest.mark.parametrize("cipher", [AES_128_CCM, AES_128_GCM, AES_256_CCM, AES_256_GCM])
-def test_sealed_and_unsealed(cipher: int) -> None:
+def test_encrypted_and_decrypted(cipher: int) -> None:
     key = bytes(range(32 if cipher in (AES_256_CCM, AES_256_GCM) else 16))
-    sealer = crypto.Sealer(cipher, key, 77, lambda size: b"r" * size)
+    encryptor = crypto.Encryptor(cipher, key, 77, lambda size: b"r" * size)
     nonces = set()
     for message in (b"", b"x", bytes(5000)):
-        frame = b"".join(sealer.seal(message))
+        frame = b"".join(encryptor.encrypt(message))
         header = TransformHeader.unpack(memoryview(frame))
         nonces.add(header.nonce)
         assert (header.session_id, header.original_message_size) == (77, len(message))
         assert header.nonce[crypto.nonce_size(cipher) :] == bytes(16 - crypto.nonce_size(cipher))
-        assert crypto.unseal(cipher, key, header, memoryview(frame)) == message
+        assert crypto.decrypt(cipher, key, header, memoryview(frame)) == message
         for at in {4, 20, 36, 44, 51, len(frame) - 1}:
             changed = bytearray(frame)
             changed[at] ^= 0x80
             view = memoryview(changed)
             with pytest.raises(RemoteProtocolError):
-                crypto.unseal(cipher, key, TransformHeader.unpack(view), view)
+                crypto.decrypt(cipher, key, TransformHeader.unpack(view), view)
     assert len(nonces) == 3
 
 

@@ -25,7 +25,7 @@ from lanman.smb2.messages import (
     WriteResponse,
 )
 from lanman.smb2.server import Request, RequestsReceived, ServerConnection
-from pair import Answering, Wire, ask, connected, feed, make_pair
+from support.smb2_pair import Answering, Wire, ask, connected, feed, make_pair
 
 LARGE = bytes(range(256)) * 1024
 

@@ -178,7 +178,7 @@ def test_there_and_back(message: Message) -> None:
             type(message).unpack(pdu[:size])
         except MalformedMessage:
             continue
-        # What is left out can only be the octet that stands for an empty part, or parts that are not there.
+        # What is left out can only be the byte that stands for an empty part, or parts that are not there.
         assert size >= 64 + 2
 
 

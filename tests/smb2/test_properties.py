@@ -24,7 +24,7 @@ from lanman.smb2.messages import (
     TreeConnectResponse,
 )
 from lanman.smb2.server import Request, ServerConnection
-from pair import Answering, CutWire, Wire, ask, begun, connected, make_pair
+from support.smb2_pair import Answering, CutWire, Wire, ask, begun, connected, make_pair
 
 
 def reply(request: Request) -> Any:

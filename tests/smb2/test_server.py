@@ -50,16 +50,16 @@ from lanman.smb2.messages import (
     unpack_response,
 )
 from lanman.smb2.server import (
-    FIRST_CREDITS,
-    MOST_CREDITS,
-    MOST_WAITING,
+    INITIAL_CREDITS,
+    MAX_CREDITS,
+    MAX_WAITING,
     CommandWindow,
     Request,
     RequestsReceived,
     Response,
     ServerConnection,
 )
-from pair import Answering, ask, begun, connected, counted_random, feed, log_on, make_pair
+from support.smb2_pair import Answering, ask, begun, connected, counted_random, feed, log_on, make_pair
 
 GUID = bytes(range(16))
 PREAUTH = NegotiateContext(1, PreauthIntegrityCapabilities([1], b"salt").pack())
@@ -142,13 +142,13 @@ def test_credits_are_few_before_the_log_on_and_never_too_many() -> None:
     client, server = make_pair()
     client.negotiate()
     feed(client, server)
-    assert client.credits <= FIRST_CREDITS
+    assert client.credits <= INITIAL_CREDITS
     session_id = log_on(client, server, answer)
     for _ in range(8):
         message_id = client.send(EchoRequest(), session_id=session_id)
         client._pending[message_id].session_id = session_id
         feed(client, server, answer)
-    assert FIRST_CREDITS < client.credits <= MOST_CREDITS
+    assert INITIAL_CREDITS < client.credits <= MAX_CREDITS
     assert server._window.available == client.credits
 
 
@@ -188,13 +188,13 @@ def test_who_wants_more_than_was_paid_for_is_refused() -> None:
 def test_not_many_more_requests_than_credits_wait_at_a_time() -> None:
     client, server, session_id = connected(Answering(reply))
     waiting: list[Request] = []
-    while client.credits and len(waiting) < 2 * MOST_CREDITS:
+    while client.credits and len(waiting) < 2 * MAX_CREDITS:
         client.send(ReadRequest(length=1), session_id=session_id)
         (request,) = requests(begun(server, sent(client)))
         server.pending(request)
         client.receive_data(sent(server))
         waiting.append(request)
-    assert MOST_WAITING < len(waiting) < MOST_CREDITS + 2 * MOST_WAITING
+    assert MAX_WAITING < len(waiting) < MAX_CREDITS + 2 * MAX_WAITING
     server.respond([Response(waiting[-1], STATUS_ACCESS_DENIED)])
     client.receive_data(sent(server))
     assert client.credits
@@ -204,7 +204,7 @@ def test_not_many_more_requests_than_credits_wait_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-def test_a_changed_octet_anywhere_is_refused_or_ends_the_connection(dialect: Dialect) -> None:
+def test_a_changed_byte_anywhere_is_refused_or_ends_the_connection(dialect: Dialect) -> None:
     refused = 0
     for at in range(4, 200):
         answer = Answering(reply)
@@ -226,7 +226,7 @@ def test_a_changed_octet_anywhere_is_refused_or_ends_the_connection(dialect: Dia
 
 
 @pytest.mark.parametrize("dialect", [Dialect.SMB_3_0, Dialect.SMB_3_0_2, Dialect.SMB_3_1_1])
-def test_a_changed_octet_of_what_is_encrypted_ends_the_connection(dialect: Dialect) -> None:
+def test_a_changed_byte_of_what_is_encrypted_ends_the_connection(dialect: Dialect) -> None:
     for at in range(4, 200):
         answer = Answering(reply, encrypt=True)
         client, server, session_id = connected(answer, client={"dialects": [dialect]}, encrypt=True)
@@ -318,12 +318,12 @@ def test_an_encrypted_request_speaks_for_its_own_session() -> None:
     answer = Answering(reply, encrypt=True)
     client, server, first = connected(answer, encrypt=True)
     second = log_on(client, server, answer, encrypt=True)
-    sealer = client._sessions[second].sealer
-    assert sealer is not None
+    encryptor = client._sessions[second].encryptor
+    assert encryptor is not None
     inner = Header(SMB2_ECHO, client._next_id, first).pack() + EchoRequest().pack()
-    sealed = b"".join(bytes(each) for each in sealer.seal(inner))
+    encrypted = b"".join(bytes(each) for each in encryptor.encrypt(inner))
     with pytest.raises(RemoteProtocolError, match="another session's encryption"):
-        begun(server, len(sealed).to_bytes(4, "big") + sealed)
+        begun(server, len(encrypted).to_bytes(4, "big") + encrypted)
 
 
 # --- sessions ---

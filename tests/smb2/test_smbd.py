@@ -20,7 +20,7 @@ from lanman.smb2.constants import (
     HMAC_SHA256,
     Dialect,
 )
-from samba import Samba
+from support.smbd import Samba
 
 CIPHERS = {
     AES_128_CCM: "aes-128-ccm",

@@ -35,7 +35,7 @@ def messages(path: Path) -> Iterator[tuple[Header, memoryview, Message]]:
 
 
 def careless(path: Path, pdu: bytes, packed: bytes, message: Message) -> bytes:
-    """`pdu` without what peers put where nothing stands: an octet for an empty part, and gaps."""
+    """`pdu` without what peers put where nothing stands: a byte for an empty part, and gaps."""
     name = type(message).__name__
     if len(packed) < len(pdu) < len(packed) + 8 and not any(pdu[len(packed) :]):
         # smbclient ends a name with a terminator that its length does not count; smbprotocol goes on to a multiple of

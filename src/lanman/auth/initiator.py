@@ -25,7 +25,7 @@ class InitiatingMechanism(Protocol):
 
     @property
     def oids(self) -> Sequence[bytes]:
-        """Content octets of the object identifiers to offer, the preferred one first."""
+        """Content bytes of the object identifiers to offer, the preferred one first."""
 
     @property
     def complete(self) -> bool:

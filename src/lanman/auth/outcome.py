@@ -74,7 +74,7 @@ class Mechanism(Protocol):
 
     @property
     def oids(self) -> Sequence[bytes]:
-        """Content octets of the object identifiers it answers to, the preferred one first."""
+        """Content bytes of the object identifiers it answers to, the preferred one first."""
 
     @property
     def security(self) -> SecurityContext | None:

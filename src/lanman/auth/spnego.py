@@ -1,7 +1,7 @@
 """SPNEGO tokens (RFC 4178, MS-SPNG) and as much DER as they need.
 
 Definite lengths only, every length checked against what encloses it; unknown optional fields are passed over, as the
-extension marks of the ASN.1 ask. Object identifiers stay as their content octets: they are compared, never shown.
+extension marks of the ASN.1 ask. Object identifiers stay as their content bytes: they are compared, never shown.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ def _element(data: bytes, at: int) -> tuple[int, int, int]:
     if tag & 0x1F == 0x1F:
         raise MalformedMessage("SPNEGO token with a long tag")
     if size >= 0x80:
-        octets = size & 0x7F
-        if not 1 <= octets <= 4 or start + octets > len(data):
+        byte_count = size & 0x7F
+        if not 1 <= byte_count <= 4 or start + byte_count > len(data):
             raise MalformedMessage("SPNEGO token with an element of no definite length")
-        size = int.from_bytes(data[start : start + octets], "big")
-        start += octets
+        size = int.from_bytes(data[start : start + byte_count], "big")
+        start += byte_count
     if start + size > len(data):
         raise MalformedMessage("SPNEGO element beyond the end of what encloses it")
     return tag, start, start + size
@@ -120,7 +120,7 @@ def _fields(data: bytes) -> dict[int, bytes]:
     return fields
 
 
-def _octets(fields: dict[int, bytes], number: int) -> bytes | None:
+def _octet_string(fields: dict[int, bytes], number: int) -> bytes | None:
     return _only(fields[number], _OCTET_STRING) if number in fields else None
 
 
@@ -188,7 +188,8 @@ def _unpack_init(data: bytes) -> NegTokenInit:
             mech_types.append(oid)
     # MS-SPNG 2.2.1: field 3 is negHints in a NegTokenInit2, whose mechListMIC is field 4.
     is_hint = fields.get(3, b"")[:1] == bytes((_SEQUENCE,))
-    return NegTokenInit(mech_types, _octets(fields, 2), _octets(fields, 4 if is_hint else 3), mech_type_list)
+    mic_field = 4 if is_hint else 3
+    return NegTokenInit(mech_types, _octet_string(fields, 2), _octet_string(fields, mic_field), mech_type_list)
 
 
 def _unpack_response(data: bytes) -> NegTokenResp:
@@ -200,6 +201,6 @@ def _unpack_response(data: bytes) -> NegTokenResp:
             raise MalformedMessage("SPNEGO state that does not exist")
         state = NegState(value[0])
     mech = _only(fields[1], _OBJECT_IDENTIFIER) if 1 in fields else None
-    token, mic = _octets(fields, 2), _octets(fields, 3)
+    token, mic = _octet_string(fields, 2), _octet_string(fields, 3)
     # Windows 2000 and what copied it repeat the token in the place of the MIC.
     return NegTokenResp(state, mech, token, None if mic == token else mic)

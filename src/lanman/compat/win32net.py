@@ -161,7 +161,7 @@ def _fields(keys: Mapping[str, str], levels: Any, data: Mapping[str, Any]) -> di
         if kind is not None and kind.text:
             found[name] = text(value, key)
         elif kind is not None and kind.data:
-            found[name] = _octets(value, key)
+            found[name] = _byte_count(value, key)
         elif not isinstance(value, int):
             raise TypeError(f"The mapping attribute '{key}' must be an integer")
         else:
@@ -169,7 +169,7 @@ def _fields(keys: Mapping[str, str], levels: Any, data: Mapping[str, Any]) -> di
     return found
 
 
-def _octets(value: object, key: str) -> bytes | None:
+def _byte_count(value: object, key: str) -> bytes | None:
     if value is not None and not isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(f"The mapping attribute '{key}' must be a self-relative security descriptor as bytes, or None")
     return None if value is None else bytes(value)

@@ -235,7 +235,7 @@ def _at_home(entry: FileInfo) -> FileInfo:
 
 
 def _name_on_disk(name: str) -> str:
-    """What a name is called on this machine where the wire cannot say it: `a*b`, `a.`, octets that are no UTF-8."""
+    """What a name is called on this machine where the wire cannot say it: `a*b`, `a.`, bytes that are no UTF-8."""
     try:
         return os.fsdecode(disk_name(name))
     except Refused:

@@ -37,7 +37,7 @@ Identity = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file as it was read: its octets, its identity, its permission bits."""
+    """A file as it was read: its bytes, its identity, its permission bits."""
 
     data: bytes
     identity: Identity
@@ -81,7 +81,7 @@ class AtomicFile:
             data = file.read(MAX_SIZE + 1)
         if len(data) > MAX_SIZE:
             raise LanmanError(
-                f"{self.path}: far too large to hold {self._what}: more than {MAX_SIZE} octets",
+                f"{self.path}: far too large to hold {self._what}: more than {MAX_SIZE} bytes",
                 code=codes.ERROR_INVALID_DATA,
             )
         return Content(data, _identity(status), status.st_mode)

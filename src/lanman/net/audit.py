@@ -21,10 +21,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from lanman.net.logs import Journal
-from lanman.server.throttle import network_of
-from lanman.server.watch import NOT_LOOKED_AT
-from lanman.service import (
+from lanman.domain import (
     Event,
     LogonRefused,
     Reason,
@@ -35,6 +32,9 @@ from lanman.service import (
     SessionReauthenticated,
     ShareAvailability,
 )
+from lanman.net.logs import Journal
+from lanman.server.throttle import network_of
+from lanman.server.watch import NOT_LOOKED_AT
 
 _server_log: Final = logging.getLogger("lanman.server")
 audit_log: Final = logging.getLogger("lanman.audit")

@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from lanman.domain import SESSION_LIMITS
 from lanman.errors import AccessDenied, LanmanError
 from lanman.names import fold
 from lanman.net.place import read_file
-from lanman.service import SESSION_LIMITS
 
 SESSIONS_HINT: Final = "a number from 0 (no limit) to 2147483647, or " + ", ".join(
     f'"{name}"' + (f" ({number})" if number else "") for name, number in SESSION_LIMITS.items()

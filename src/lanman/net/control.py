@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from lanman import codes
+from lanman.domain import Session
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.audit import quoted
 from lanman.net.dial import in_turns
@@ -36,7 +37,6 @@ from lanman.rpc.private import LANMAN, GetSessionDetails, GetShareDetails, GetSh
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
-from lanman.service import Session
 
 if TYPE_CHECKING:
     from lanman.net.server import SmbServer

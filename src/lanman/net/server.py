@@ -27,6 +27,18 @@ from typing import Any, Final, Self
 
 from lanman import codes
 from lanman.auth.outcome import Mechanism
+from lanman.domain import (
+    STYPE_DISKTREE,
+    STYPE_IPC,
+    STYPE_SPECIAL,
+    STYPE_TEMPORARY,
+    Event,
+    Policy,
+    ServerService,
+    Share,
+    ShareAdded,
+    ShareRemoved,
+)
 from lanman.errors import AccessDenied, LanmanError
 from lanman.names import fold
 from lanman.net import audit
@@ -58,18 +70,6 @@ from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
 from lanman.server.throttle import network_of
 from lanman.server.watch import NOT_LOOKED_AT
-from lanman.service import (
-    STYPE_DISKTREE,
-    STYPE_IPC,
-    STYPE_SPECIAL,
-    STYPE_TEMPORARY,
-    Event,
-    Policy,
-    ServerService,
-    Share,
-    ShareAdded,
-    ShareRemoved,
-)
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
@@ -79,14 +79,14 @@ PATIENCE: Final = 1.0
 
 BACKLOG: Final = 512
 
-# Octets that may wait to be sent to a peer before its next requests are left in the kernel.
+# Bytes that may wait to be sent to a peer before its next requests are left in the kernel.
 WRITE_BUFFER: Final = 1024 * 1024
 
 # While requests wait for room: how often is looked at what the kernel has taken of the answers, in seconds.
 LOOK_AFTER: Final = 0.05
 
 # How long a connection that is to end has for what is still to be sent, in seconds.
-FAREWELL: Final = 5.0
+DRAIN_TIMEOUT: Final = 5.0
 
 # 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3).
 _FILETIME_EPOCH: Final = 116444736000000000
@@ -261,13 +261,13 @@ class SmbServer:
         for protocol in protocols:
             protocol.close()
         # What was closed is still to be deleted, if it was to be.
-        await self._disk.drain(FAREWELL)
+        await self._disk.drain(DRAIN_TIMEOUT)
         self._exit.close()
         if protocols:
-            await asyncio.wait([protocol.gone for protocol in protocols], timeout=FAREWELL)
+            await asyncio.wait([protocol.gone for protocol in protocols], timeout=DRAIN_TIMEOUT)
             for protocol in protocols:
                 protocol.abort()
-            await asyncio.wait([protocol.gone for protocol in protocols], timeout=FAREWELL)
+            await asyncio.wait([protocol.gone for protocol in protocols], timeout=DRAIN_TIMEOUT)
         self._stopped.set()
         log.info("stopped")
 
@@ -632,7 +632,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self._send(self._connection)
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            self._farewell = asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
+            self._farewell = asyncio.get_running_loop().call_later(DRAIN_TIMEOUT, self._transport.abort)
 
     def abort(self) -> None:
         """End it now."""

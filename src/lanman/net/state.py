@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from lanman.domain import Share
 from lanman.names import fold
 from lanman.net.atomic import AtomicFile, Content, Identity
 from lanman.net.configuration import (
@@ -43,7 +44,6 @@ from lanman.net.configuration import (
     check_setting,
     parse_share,
 )
-from lanman.service import Share
 
 log: Final = logging.getLogger("lanman.server")
 

@@ -146,7 +146,7 @@ class RpcClient:
         return wire.build(wire.ORPHANED, wire.PFC_WHOLE, call_id, b"")
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """Take octets as they came. Raises RemoteProtocolError, MalformedMessage too: the association is dead."""
+        """Take bytes as they came. Raises RemoteProtocolError, MalformedMessage too: the association is dead."""
         events: list[Event] = []
         for pdu in self._splitter.receive_data(data):
             event = self._receive(pdu)

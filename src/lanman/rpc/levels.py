@@ -8,7 +8,7 @@ pointers (C706 14.3.12.3). Where all of that is strings, the rest of the message
 each string is a slice of that text: its length is in the six code units before it. Characters are then counted as code
 units, which holds only while there is no surrogate pair: a pair is two units and one character. If the text came out
 shorter than its units, it is decoded again with every surrogate replaced by some other character, and the slices that
-are not plain ASCII are decoded once more, one by one, from the octets. Writing is the same backwards: lengths are
+are not plain ASCII are decoded once more, one by one, from the bytes. Writing is the same backwards: lengths are
 counted in characters at first, and again in units if the whole came out longer than that.
 
 UTF-16 that is not well-formed is not refused: a lone surrogate becomes a code point of its own (U+D800 to U+DFFF, as
@@ -37,7 +37,7 @@ FIRST_REFERENT: Final = 0x00020000  # where Windows and Samba begin to number th
 
 
 class Text:
-    """How the strings of one transfer syntax look: `word` is the size of a count and of a pointer, 4 octets or 8."""
+    """How the strings of one transfer syntax look: `word` is the size of a count and of a pointer, 4 bytes or 8."""
 
     def __init__(self, word: int) -> None:
         self.word = word
@@ -54,9 +54,7 @@ class Text:
         at += self.header.size
         end = at + 2 * actual
         if offset or actual > maximum or not actual or end > len(stub):
-            raise MalformedMessage(
-                f"a string of {actual} units, {maximum} at most from {offset}, in {len(stub)} octets"
-            )
+            raise MalformedMessage(f"a string of {actual} units, {maximum} at most from {offset}, in {len(stub)} bytes")
         if stub[end - 2 : end] != b"\0\0":
             raise MalformedMessage("a string without its terminator")
         return str(stub[at : end - 2], "utf-16-le", "surrogatepass"), end
@@ -69,7 +67,7 @@ class Text:
         out += data
 
     def read_bytes(self, stub: bytes, at: int, size: int | None = None) -> tuple[bytes, int]:
-        """A conformant array of octets; `size` is what its size_is member says. And where it ends."""
+        """A conformant array of bytes; `size` is what its size_is member says. And where it ends."""
         at = at + self.word - 1 & -self.word
         try:
             (count,) = self.count.unpack_from(stub, at)
@@ -77,11 +75,11 @@ class Text:
             raise MalformedMessage("an array lies outside its message") from None
         at += self.word
         if count > len(stub) - at or (size is not None and count != size):
-            raise MalformedMessage(f"an array of {count} octets, {size} announced, in {len(stub)}")
+            raise MalformedMessage(f"an array of {count} bytes, {size} announced, in {len(stub)}")
         return stub[at : at + count], at + count
 
     def write_bytes(self, out: bytearray, value: bytes) -> None:
-        """Append a conformant array of octets, aligned."""
+        """Append a conformant array of bytes, aligned."""
         out += bytes(-len(out) % self.word)
         out += self.count.pack(len(value))
         out += value
@@ -93,13 +91,13 @@ TEXT: Final = {4: Text(4), 8: Text(8)}
 # Stands for "no text is like this": the text that is sliced has no character beyond the basic plane.
 _NEVER: Final = "\U0010ffff"
 
-# The upper octet of a code unit: a surrogate's becomes that of U+FF00 to U+FFFF.
-_NO_SURROGATES: Final = bytes(0xFF if 0xD8 <= octet <= 0xDF else octet for octet in range(256))
+# The upper byte of a code unit: a surrogate's becomes that of U+FF00 to U+FFFF.
+_NO_SURROGATES: Final = bytes(0xFF if 0xD8 <= byte <= 0xDF else byte for byte in range(256))
 
 
-def _without_surrogates(octets: memoryview) -> str:
+def _without_surrogates(units: memoryview) -> str:
     """UTF-16 as text with one character for each unit: instead of any surrogate, one from U+FF00 on."""
-    replaced = bytearray(octets)
+    replaced = bytearray(units)
     replaced[1::2] = replaced[1::2].translate(_NO_SURROGATES)
     return utf_16_le_decode(replaced, "strict", True)[0]
 
@@ -119,10 +117,10 @@ class _Lengths(dict[str, int]):
     def __missing__(self, header: str) -> int:
         if self._pairs and header and max(header) >= "\uff00":
             raise MalformedMessage("a length that may have been mistaken for a surrogate")
-        octets = utf_16_le_encode(header, "surrogatepass")[0]
-        if len(octets) != self._header.size:
+        raw = utf_16_le_encode(header, "surrogatepass")[0]
+        if len(raw) != self._header.size:
             raise MalformedMessage("a string lies outside its message")
-        maximum, offset, actual = self._header.unpack(octets)
+        maximum, offset, actual = self._header.unpack(raw)
         if offset or actual > maximum or not actual:
             raise MalformedMessage(f"a string of {actual} units, {maximum} at most from {offset}")
         length = self._header.size // 2 + int(actual)
@@ -147,7 +145,7 @@ class _Headers(dict[int, str]):
 
 
 def _short(count: int, size: int) -> MalformedMessage:
-    return MalformedMessage(f"an array of {count} structures of {size} octets is longer than its message")
+    return MalformedMessage(f"an array of {count} structures of {size} bytes is longer than its message")
 
 
 def _unterminated() -> MalformedMessage:
@@ -160,7 +158,7 @@ class Kind:
 
     codes: str
     text: bool = False  # a string
-    data: bool = False  # octets behind a pointer, with their count in the structure
+    data: bool = False  # bytes behind a pointer, with their count in the structure
     truth: bool = False  # a number of which only zero is False
 
 
@@ -230,7 +228,7 @@ class Codec(Generic[Record]):
 
     `read(stub, at, count)` gives `count` records from `at`, and where they end; `read_in_pieces` gives that in the end,
     and yields after so many of them that others may have a turn. `write(records, referent)` gives their
-    octets and the next free referent; they must come to lie at a multiple of `alignment`. `write_in_pieces` does as
+    bytes and the next free referent; they must come to lie at a multiple of `alignment`. `write_in_pieces` does as
     `read_in_pieces`.
     """
 
@@ -350,11 +348,11 @@ class Codec(Generic[Record]):
             "    if end > len(stub):",
             f"        raise short(count, {self.size})",
             "    units = len(stub) - end >> 1",
-            "    octets = memoryview(stub)[end : end + 2 * units]",
-            "    text = decode(octets, 'surrogatepass', True)[0]",
+            "    bytes = memoryview(stub)[end : end + 2 * units]",
+            "    text = decode(bytes, 'surrogatepass', True)[0]",
             "    pairs = len(text) != units",
             "    if pairs:",
-            "        text = without_surrogates(octets)",
+            "        text = without_surrogates(bytes)",
             f"    lengths = Lengths({self.word}, pairs)",
             "    entries = []",
             "    add = entries.append",
@@ -405,7 +403,7 @@ class Codec(Generic[Record]):
             "        raise unterminated()",
             f"    {name} = text[start + {header} : stop - 1]",
             f"    if pairs and not {name}.isascii():",
-            f"        {name} = decode(octets[2 * start + {2 * header} : 2 * stop - 2], 'surrogatepass', True)[0]",
+            f"        {name} = decode(bytes[2 * start + {2 * header} : 2 * stop - 2], 'surrogatepass', True)[0]",
             "else:",
             f"    {name} = None",
         ]
@@ -513,11 +511,11 @@ class Codec(Generic[Record]):
                 f"            pack_into(fixed, at, {self._values()})",
                 f"            at += {self.size}",
                 "        text = ''.join(parts)",
-                "        octets = encode(text, 'surrogatepass')[0]",
-                "        if len(octets) != 2 * len(text) and not pairs:",
+                "        bytes = encode(text, 'surrogatepass')[0]",
+                "        if len(bytes) != 2 * len(text) and not pairs:",
                 "            yield",
                 "            return (yield from write_fast(records, first, True))",
-                "        deferred += octets",
+                "        deferred += bytes",
                 "    fixed += deferred",
                 "    return fixed, referent",
                 "",

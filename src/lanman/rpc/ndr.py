@@ -10,8 +10,8 @@ An annotation names the Python type and, in its Annotated part, the wire type. F
 order, straight-line code is made that packs or unpacks the whole stub: runs of numbers become one struct, and alignment
 is settled while compiling wherever it can be. That is done when a class is first used: a program calls few of the many.
 
-NDR64 (`ndr64=True`) differs in that pointers, counts and what holds them have 8 octets and lie at multiples of 8.
-Octets behind the last parameter are ignored, as Windows and Samba do: some clients pad the stub.
+NDR64 (`ndr64=True`) differs in that pointers, counts and what holds them have 8 bytes and lie at multiples of 8.
+Bytes behind the last parameter are ignored, as Windows and Samba do: some clients pad the stub.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ class String(Wire):
         code.place()
 
 
-class Octets(Wire):
-    """A conformant array of octets."""
+class RawBytes(Wire):
+    """A conformant array of bytes."""
 
     def read(self, code: _Code, name: str) -> None:
         code.flush()
@@ -370,7 +370,7 @@ union_level = Annotated[int, UnionLevel()]
 optional_u32 = Annotated[int | None, UniqueNumber()]
 string = Annotated[str | None, String(unique=True)]
 ref_string = Annotated[str, String(unique=False)]
-octets = Annotated[bytes, Octets()]
+raw_bytes = Annotated[bytes, RawBytes()]
 wide_buffer = Annotated[str, WideBuffer()]
 handle = Annotated[bytes, ContextHandle()]
 rest = Annotated[bytes, Rest()]
@@ -390,7 +390,7 @@ def _align(at: int, size: int) -> int:
 def _read_word(stub: bytes, at: int, word: int) -> tuple[int, int]:
     at = _align(at, word)
     if at + word > len(stub):
-        raise MalformedMessage(f"a message ends after {len(stub)} octets")
+        raise MalformedMessage(f"a message ends after {len(stub)} bytes")
     return int.from_bytes(stub[at : at + word], "little"), at + word
 
 
@@ -496,7 +496,7 @@ def _read_wide(stub: bytes, at: int, text: Any) -> tuple[str, int]:
     count, at = _read_word(stub, at, text.word)
     end = at + 2 * count
     if end > len(stub):
-        raise MalformedMessage(f"an array of {count} characters in {len(stub)} octets")
+        raise MalformedMessage(f"an array of {count} characters in {len(stub)} bytes")
     return str(stub[at:end], "utf-16-le", "surrogatepass"), end
 
 
@@ -614,7 +614,7 @@ class Message(metaclass=_MessageType):
         try:
             return typing.cast(M, _compiled(cls, 8 if ndr64 else 4)[1](bytes(stub)))
         except struct.error:
-            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} octets is too short") from None
+            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} bytes is too short") from None
         except MalformedMessage as error:
             raise MalformedMessage(f"{cls.__name__}: {error}") from None
 
@@ -624,7 +624,7 @@ class Message(metaclass=_MessageType):
         try:
             return typing.cast(M, (yield from _compiled_in_pieces(cls, 8 if ndr64 else 4)(stub)))
         except struct.error:
-            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} octets is too short") from None
+            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} bytes is too short") from None
         except MalformedMessage as error:
             raise MalformedMessage(f"{cls.__name__}: {error}") from None
 
@@ -676,7 +676,7 @@ class Call(Message, Generic[R]):
         try:
             return typing.cast(int, _compiled_head(cls, 8 if ndr64 else 4)(stub))
         except struct.error:
-            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} octets is too short") from None
+            raise MalformedMessage(f"{cls.__name__}: a stub of {len(stub)} bytes is too short") from None
 
     @classmethod
     def refused(cls, level: int | None, status: int) -> Any:

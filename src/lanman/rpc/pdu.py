@@ -1,6 +1,6 @@
 """The PDUs of connection-oriented DCE/RPC 5.0 (C706 12.6, MS-RPCE 2.2.2).
 
-A PDU begins with 16 octets: version 5.0 or 5.1, type, flags, data representation, length of the whole, length of the
+A PDU begins with 16 bytes: version 5.0 or 5.1, type, flags, data representation, length of the whole, length of the
 authentication value, and the call's id. What leaves here is little-endian. What comes may be big-endian in all that is
 read here: then only the stub, whose reading is another's, cannot be understood, and the association refuses it.
 """
@@ -121,13 +121,13 @@ class Pdu:
     minor_version: int = 0
 
     def number(self, at: int, size: int) -> int:
-        """An unsigned number of `size` octets in the body. Raises MalformedMessage if it is not all there."""
+        """An unsigned number of `size` bytes in the body. Raises MalformedMessage if it is not all there."""
         if at + size > len(self.body):
             raise MalformedMessage(f"a PDU of type {self.type} ends within its fields")
         return int.from_bytes(self.body[at : at + size], "big" if self.big_endian else "little")
 
     def syntax(self, at: int) -> Syntax:
-        """A syntax id of 20 octets in the body."""
+        """A syntax id of 20 bytes in the body."""
         raw = self.body[at : at + 16]
         if len(raw) != 16:
             raise MalformedMessage(f"a PDU of type {self.type} ends within its fields")
@@ -138,14 +138,14 @@ class Pdu:
 
 
 class Splitter:
-    """Cuts a stream of octets into PDUs. They may come in any pieces, several at once too."""
+    """Cuts a stream of bytes into PDUs. They may come in any pieces, several at once too."""
 
     def __init__(self, max_frag: int) -> None:
         self.max_frag = max_frag
         self._buffer = bytearray()
 
     def __len__(self) -> int:
-        """How many octets have come of a PDU that is not complete."""
+        """How many bytes have come of a PDU that is not complete."""
         return len(self._buffer)
 
     def receive_data(self, data: bytes) -> Iterator[Pdu]:
@@ -169,24 +169,24 @@ class Splitter:
             raise RemoteProtocolError(f"DCE/RPC version {buffer[at]}.{buffer[at + 1]}, not 5.0")
         size = int.from_bytes(buffer[at + 8 : at + 10], "little" if buffer[at + 4] & 0x10 else "big")
         if not HEADER_SIZE <= size <= self.max_frag:
-            raise RemoteProtocolError(f"a PDU of {size} octets; {self.max_frag} at most were agreed")
+            raise RemoteProtocolError(f"a PDU of {size} bytes; {self.max_frag} at most were agreed")
         return size
 
 
 def parse(raw: bytes) -> Pdu:
     """Take one whole PDU apart. Raises MalformedMessage."""
     if len(raw) < HEADER_SIZE:
-        raise MalformedMessage(f"a PDU of {len(raw)} octets")
+        raise MalformedMessage(f"a PDU of {len(raw)} bytes")
     big = not raw[4] & 0x10
     size, auth_size, call_id = struct.unpack_from(">HHI" if big else "<HHI", raw, 8)
     if size != len(raw):
-        raise MalformedMessage(f"a PDU of {len(raw)} octets says that it has {size}")
+        raise MalformedMessage(f"a PDU of {len(raw)} bytes says that it has {size}")
     pdu = Pdu(raw[2], raw[3], call_id, raw[HEADER_SIZE:], big, minor_version=raw[1])
     if auth_size:
         # sec_trailer (MS-RPCE 2.2.2.11): type, level, length of the padding before it, reserved, context id.
         at = size - auth_size - 8
         if at < HEADER_SIZE or at - raw[at + 2] < HEADER_SIZE:
-            raise MalformedMessage(f"an authentication value of {auth_size} octets in a PDU of {size}")
+            raise MalformedMessage(f"an authentication value of {auth_size} bytes in a PDU of {size}")
         pdu.auth_type, pdu.auth_level = raw[at], raw[at + 1]
         pdu.auth_value = raw[at + 8 :]
         pdu.body = raw[HEADER_SIZE : at - raw[at + 2]]
@@ -296,7 +296,7 @@ def fault(call_id: int, context_id: int, status: int, *, executed: bool = False)
 
 def fragments(type: int, call_id: int, context_id: int, opnum: int, stub: bytes, max_frag: int) -> list[bytes]:
     """A request or response in as many PDUs as it takes (C706 12.6.4.9, 12.6.4.10). `opnum` is 0 for a response."""
-    # A multiple of eight octets in each, so that no receiver is left with a number cut in two.
+    # A multiple of eight bytes in each, so that no receiver is left with a number cut in two.
     room = (max_frag - HEADER_SIZE - 8) & ~7
     pdus = []
     for at in range(0, len(stub) or 1, room):
@@ -308,21 +308,21 @@ def fragments(type: int, call_id: int, context_id: int, opnum: int, stub: bytes,
 
 
 class Reassembly:
-    """The stub of one call on its way in, piece by piece, and never more than `limit` octets of it."""
+    """The stub of one call on its way in, piece by piece, and never more than `limit` bytes of it."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._stub = bytearray()
 
     def add(self, pdu: Pdu, header: int) -> None:
-        """Take what a fragment has behind `header` octets. Raises RemoteProtocolError above the limit."""
+        """Take what a fragment has behind `header` bytes. Raises RemoteProtocolError above the limit."""
         piece = pdu.body[header:]
         if len(self._stub) + len(piece) > self._limit:
-            raise RemoteProtocolError(f"a call of more than {self._limit} octets")
+            raise RemoteProtocolError(f"a call of more than {self._limit} bytes")
         self._stub += piece
 
     def __len__(self) -> int:
-        """How many octets have come so far."""
+        """How many bytes have come so far."""
         return len(self._stub)
 
     def stub(self) -> bytes:

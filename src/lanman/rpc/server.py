@@ -105,7 +105,7 @@ class RpcServer:
         self._output: list[bytes] = []
 
     def receive_data(self, data: bytes) -> list[CallReceived]:
-        """Take octets as they came; the calls that are now whole. Raises RemoteProtocolError: close the connection."""
+        """Take bytes as they came; the calls that are now whole. Raises RemoteProtocolError: close the connection."""
         calls = []
         for number, pdu in enumerate(self._splitter.receive_data(data)):
             if number == MAX_PDUS:
@@ -118,7 +118,7 @@ class RpcServer:
 
     @property
     def held(self) -> int:
-        """How many octets have come of calls that are not whole."""
+        """How many bytes have come of calls that are not whole."""
         incoming = self._incoming
         pieces = len(incoming.reassembly) if incoming is not None and incoming.reassembly is not None else 0
         return len(self._splitter) + pieces

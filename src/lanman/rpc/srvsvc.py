@@ -36,8 +36,8 @@ from lanman.rpc.ndr import (
     disk_container,
     handle,
     i32,
-    octets,
     optional_u32,
+    raw_bytes,
     ref_string,
     rest,
     string,
@@ -606,16 +606,16 @@ class NetprPathType(Call[NetprPathTypeResponse]):
 
 
 class NetprPathCanonicalizeResponse(Response):
-    """`outbuf` has as many octets as were asked for: UTF-16 up to the first NUL."""
+    """`outbuf` has as many bytes as were asked for: UTF-16 up to the first NUL."""
 
-    outbuf: octets = b""
+    outbuf: raw_bytes = b""
     path_type: u32 = 0
     status: u32 = 0
 
 
 @SRVSVC.call(31)
 class NetprPathCanonicalize(Call[NetprPathCanonicalizeResponse]):
-    """A path in canonical form; `outbuf_len` is in octets (MS-SRVS 3.1.4.30)."""
+    """A path in canonical form; `outbuf_len` is in bytes (MS-SRVS 3.1.4.30)."""
 
     server_name: string
     path_name: ref_string

@@ -1,4 +1,4 @@
-"""One DCE/RPC conversation: octets in, calls of an endpoint, PDUs out.
+"""One DCE/RPC conversation: bytes in, calls of an endpoint, PDUs out.
 
 The same for a named pipe and for the control socket; who the caller is, is all that differs.
 """
@@ -74,7 +74,7 @@ class Association:
 
     @property
     def held(self) -> int:
-        """How many octets of calls are kept that are not answered, whole or not."""
+        """How many bytes of calls are kept that are not answered, whole or not."""
         return self._rpc.held + sum(len(call.stub) for call in self._calls)
 
     def _work(self, now: float) -> None:

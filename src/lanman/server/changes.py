@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from lanman import codes
+from lanman.domain import Share
 from lanman.server.effects import Effect
-from lanman.service import Share
 
 R = TypeVar("R")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lanman.domain import NEVER, Policy
 from lanman.server.rights import SessionRights
-from lanman.service import NEVER, Policy
 
 MAX_AUTODISCONNECT: Final = 65535  # minutes; the command's and the domain policy's limit
 MAX_COMMENT: Final = 48

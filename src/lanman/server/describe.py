@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from lanman.domain import DIRECT_TCP, Open, ServerService, Session, Share, TreeConnect
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -19,7 +20,6 @@ from lanman.records import (
     TransportInfo,
 )
 from lanman.server.configuration import ServerConfiguration
-from lanman.service import DIRECT_TCP, Open, ServerService, Session, Share, TreeConnect
 
 SESS_GUEST: Final = 0x1  # MS-SRVS 2.2.4.12
 UNLIMITED: Final = 0xFFFFFFFF
@@ -183,7 +183,7 @@ def server_info(configuration: ServerConfiguration) -> ServerInfo:
 
 
 def statistics(service: ServerService) -> Statistics:
-    """STAT_SERVER_0 (MS-SRVS 2.2.4.39). Counters wrap at 32 bits, the octets at 64."""
+    """STAT_SERVER_0 (MS-SRVS 2.2.4.39). Counters wrap at 32 bits, the bytes at 64."""
     counted = service.statistics
     return Statistics(
         start=counted.start & _32_BITS,

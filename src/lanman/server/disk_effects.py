@@ -4,7 +4,7 @@
     OverwriteFile       -> FileStat          the second half of OVERWRITE and SUPERSEDE
     LookUp              -> FileStat          what a path leads to, without keeping it open
     ReadFile            -> Data              shorter than asked for at the end of the file, empty behind it
-    WriteFile           -> int               octets written: all of them
+    WriteFile           -> int               bytes written: all of them
     CopyFileRange       -> int               server-side copy between two handles
     FlushFile           -> None              it is on the disk, its name too
     QueryFile           -> FileStat
@@ -85,7 +85,7 @@ SETTABLE_ATTRIBUTES: Final = (
     | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED
 )
 
-# The longest name, in UTF-16 code units on the wire and in octets on the disk.
+# The longest name, in UTF-16 code units on the wire and in bytes on the disk.
 NAME_MAX: Final = 255
 
 
@@ -109,7 +109,7 @@ class Kind(Enum):
 class FileStat:
     """What is known about a file or directory (MS-FSCC 2.4).
 
-    Sizes are octets, times FILETIMEs (100 ns since 1601). `volume` and `file_id` are st_dev and st_ino; `attributes`
+    Sizes are bytes, times FILETIMEs (100 ns since 1601). `volume` and `file_id` are st_dev and st_ino; `attributes`
     are as a client sees them, never 0; of them `set_attributes` were set by somebody and decide what may be done, while
     the others are made up and shown. `mode`, `user_id` and `group_id` are POSIX's. Of a name that is a link inside
     the share, this is what the link leads to.
@@ -175,7 +175,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class VolumeStat:
-    """The file system below a share (MS-FSCC 2.5). Sizes are octets; `available` is what this process may still use,
+    """The file system below a share (MS-FSCC 2.5). Sizes are bytes; `available` is what this process may still use,
     `free` what there is."""
 
     serial: int
@@ -232,7 +232,7 @@ class LookUp(Effect[FileStat]):
 
 @dataclass(frozen=True, slots=True)
 class ReadFile(Effect[Data]):
-    """Up to `length` octets from `offset` on. What comes is the caller's own."""
+    """Up to `length` bytes from `offset` on. What comes is the caller's own."""
 
     handle: int
     offset: int
@@ -251,7 +251,7 @@ class WriteFile(Effect[int]):
 
 @dataclass(frozen=True, slots=True)
 class CopyFileRange(Effect[int]):
-    """Copy up to `length` octets from one handle to another (FSCTL_SRV_COPYCHUNK); fewer where the source ends."""
+    """Copy up to `length` bytes from one handle to another (FSCTL_SRV_COPYCHUNK); fewer where the source ends."""
 
     source: int
     source_offset: int
@@ -339,7 +339,7 @@ class CloseFile(Effect[FileStat]):
 class ListDirectory(Effect[Listing]):
     """The next names of a directory, or the first with `restart`.
 
-    As many come as fit into about `size` octets, 100 and twice its length for each name, at least one if there is one.
+    As many come as fit into about `size` bytes, 100 and twice its length for each name, at least one if there is one.
     `wanted`, a pure function of the name, chooses; it runs in a thread. One request looks at a bounded number of names,
     so that a Listing may be empty and not the last: ask again. What the taker cannot use it keeps; there is no way back
     but `restart`. FIFOs, sockets, devices and links that leave the share or lead nowhere are listed as files of no

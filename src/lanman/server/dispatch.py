@@ -31,22 +31,7 @@ from typing import Any, Final, Literal, TypeVar
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
-from lanman.errors import RemoteProtocolError
-from lanman.names import fold
-from lanman.server.admission import POLL, Admission, AdmissionLimits, Place, Standing
-from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
-from lanman.server.files.table import Files
-from lanman.server.files.target import DiskShare
-from lanman.server.handlers import COMMANDS, Command, Needs
-from lanman.server.logon import Logon
-from lanman.server.pipes import Pipes
-from lanman.server.refusals import CHOICES, Refusals
-from lanman.server.shares import PipeShare
-from lanman.server.state import Context, Target, WireOpen, WireSession
-from lanman.server.throttle import Throttle, network_of
-from lanman.server.timers import Timer, Timers
-from lanman.server.watch import Watch
-from lanman.service import (
+from lanman.domain import (
     STYPE_IPC,
     Event,
     FileClosed,
@@ -64,6 +49,21 @@ from lanman.service import (
     TreeDisconnected,
     unc_name,
 )
+from lanman.errors import RemoteProtocolError
+from lanman.names import fold
+from lanman.server.admission import POLL, Admission, AdmissionLimits, Place, Standing
+from lanman.server.effects import Effect, Later, Outcome, Park, Perform, Reply
+from lanman.server.files.backend import DiskShare
+from lanman.server.files.table import Files
+from lanman.server.handlers import COMMANDS, Command, Needs
+from lanman.server.logon import Logon
+from lanman.server.pipes import Pipes
+from lanman.server.refusals import CHOICES, Refusals
+from lanman.server.shares import PipeShare
+from lanman.server.state import Context, ServerOpen, ServerSession, ShareBackend
+from lanman.server.throttle import Throttle, network_of
+from lanman.server.timers import Timer, Timers
+from lanman.server.watch import Watch
 from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import (
     SMB2_CHANGE_NOTIFY,
@@ -94,7 +94,7 @@ PENDING_AFTER: Final = 0.5
 UNAUTHENTICATED_FOR: Final = 45.0
 
 # How long the answer to a call that ended its own session waits on the pipe to be read.
-LAST_WORDS_FOR: Final = 5.0
+LINGER: Final = 5.0
 
 # What one `run` may cost, and one connection's turn in it. A step costs 1, and 1 more for every 64 KiB it signs,
 # verifies, encrypts or decrypts: 20 to 50 microseconds.
@@ -203,7 +203,7 @@ class Waiting:
     cancellable: bool = False
     pending_timer: Timer | None = None
     over: bool = False
-    about: tuple[WireOpen | WireSession, ...] = ()  # its open and its session, when it began to wait
+    about: tuple[ServerOpen | ServerSession, ...] = ()  # its open and its session, when it began to wait
 
 
 @dataclass(slots=True, eq=False)
@@ -276,10 +276,10 @@ class ConnectionDispatch:
         self.address = address
         self.network = network_of(address)
         self.client_name = unc_name(address)
-        self.sessions: dict[int, WireSession] = {}
+        self.sessions: dict[int, ServerSession] = {}
         self.logons: dict[int, Logon] = {}
         self._named: set[int] = set()  # the ids of the sessions that have a user with an account
-        self.speaking: WireOpen | None = None  # the pipe that a call is being made on by a WRITE, while it is
+        self.speaking: ServerOpen | None = None  # the pipe that a call is being made on by a WRITE, while it is
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
         self.finished: str | None = None  # why the shell is to end it, once all is sent
         self.violation = False  # whether that is for what the peer said
@@ -293,7 +293,7 @@ class ConnectionDispatch:
         self.place: Place | None = None
         self._lacking: set[Reason] = set()  # what its client lacks, as far as that has been told
         self._waiting: dict[int, Waiting] = {}
-        self._waiting_on: dict[WireOpen | WireSession, dict[Waiting, None]] = {}  # the same, by what they are about
+        self._waiting_on: dict[ServerOpen | ServerSession, dict[Waiting, None]] = {}  # the same, by what they are about
         self._steps: list[Step] = []  # the last one is the next
         self._led_to: list[Step] | None = None  # what the step under way leads to
         self._soon: list[Callable[[float], None]] = []
@@ -651,7 +651,7 @@ class ConnectionDispatch:
             self._lacking.add(reason)
             self.server.service.refuse_logon(self.client_name, user_name, reason, CHOICES[reason])
 
-    def _session_status(self, session: WireSession, request: Request, command: Command) -> int:
+    def _session_status(self, session: ServerSession, request: Request, command: Command) -> int:
         """3.3.5.2.9 for a session that is there; 0 if the request may go on."""
         if session.closing and request.command != SMB2_READ:
             self.forget(session)
@@ -765,7 +765,7 @@ class ConnectionDispatch:
             forget()
 
     def _cancel(
-        self, about: WireOpen | WireSession, now: float, which: Callable[[Waiting], bool] = lambda waiting: True
+        self, about: ServerOpen | ServerSession, now: float, which: Callable[[Waiting], bool] = lambda waiting: True
     ) -> None:
         """3.3.4.17: requests that wait on what has ended are cancelled."""
         for waiting in [waiting for waiting in self._waiting_on.get(about, ()) if which(waiting)]:
@@ -806,7 +806,7 @@ class ConnectionDispatch:
         self._cancel(wire_open, now, lambda waiting: waiting.cancellable or reason is not Reason.CLOSED)
         wire_open.released()
 
-    def release(self, wire_open: WireOpen) -> None:
+    def release(self, wire_open: ServerOpen) -> None:
         """Let go of something open; of its session too, if that only lived for its last words."""
         session = self.sessions.get(wire_open.opened.session.session_id)
         if session is None or session.opens.pop(wire_open.opened.file_id, None) is None:
@@ -832,15 +832,13 @@ class ConnectionDispatch:
         if wire_session.opens:
             # Only the pipe that is being spoken to can be left: the caller has ended its own session.
             wire_session.closing = True
-            wire_session.last_words = self.server.timers.at(
-                now + LAST_WORDS_FOR, lambda then: self.forget(wire_session)
-            )
+            wire_session.last_words = self.server.timers.at(now + LINGER, lambda then: self.forget(wire_session))
         else:
             self.forget(wire_session)
         if reason is Reason.IDLE and not self.sessions and not self.logons:
             self.finish("autodisconnect took its last session")
 
-    def forget(self, session: WireSession) -> None:
+    def forget(self, session: ServerSession) -> None:
         """The wire's last of a session."""
         session_id = session.session.session_id
         if self.sessions.get(session_id) is not session:
@@ -860,7 +858,7 @@ class ConnectionDispatch:
             self._reaper = self.server.timers.at(self.server.now + UNAUTHENTICATED_FOR, self._reap)
         self.server.mark_ready(self)
 
-    def established(self, session: WireSession) -> None:
+    def established(self, session: ServerSession) -> None:
         """A log-on has succeeded."""
         self._reaper.cancel()
         self.sessions[session.session.session_id] = session
@@ -1252,7 +1250,7 @@ class ServerDispatch:
     def new_file_id(self) -> int:
         return next(self._file_ids)
 
-    def target_of(self, share: Share) -> Target:
+    def target_of(self, share: Share) -> ShareBackend:
         """What stands behind a share."""
         if share.type & 0xFFFF == STYPE_IPC:
             return self._ipc

@@ -14,11 +14,11 @@ from enum import IntEnum
 from typing import Any, Final
 
 from lanman import codes
+from lanman.domain import Limit, LimitReached, Reason, Share, State
 from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
-from lanman.server.state import Context, WireOpen, WireTree
-from lanman.service import Limit, LimitReached, Reason, Share, State
+from lanman.server.state import Context, ServerOpen, ServerTree
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
@@ -117,7 +117,7 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcom
         # 3.3.5.7: a full share; a session that has too many is short of something else.
         full = error.limit is Limit.SHARE_USERS
         return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if full else codes.STATUS_INSUFFICIENT_RESOURCES)
-    wire_session.trees[tree_connect.tree_id] = WireTree(tree_connect, target, maximal_access)
+    wire_session.trees[tree_connect.tree_id] = ServerTree(tree_connect, target, maximal_access)
     return Reply(
         message=TreeConnectResponse(
             share_type=target.share_type,
@@ -182,8 +182,8 @@ def handle_flush(context: Context, message: FlushRequest) -> Outcome:
     return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.flush(context, message)
 
 
-def _open_to_answer(context: Context, file_id: bytes, size: int) -> WireOpen | Reply:
-    """The open that a request names, if an answer of `size` octets is within MaxTransactSize."""
+def _open_to_answer(context: Context, file_id: bytes, size: int) -> ServerOpen | Reply:
+    """The open that a request names, if an answer of `size` bytes is within MaxTransactSize."""
     opened = context.find_open(file_id)
     if opened is None:
         return Reply(codes.STATUS_FILE_CLOSED)

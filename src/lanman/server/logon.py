@@ -14,12 +14,12 @@ from lanman import codes
 from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Refused, Step
+from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.names import fold
 from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply, StepLogon
 from lanman.server.refusals import CHOICES
-from lanman.server.state import Context, WireSession
+from lanman.server.state import Context, ServerSession
 from lanman.server.throttle import Attempt
-from lanman.service import Limit, LimitReached, Reason, State
 from lanman.smb2.constants import (
     SMB2_SESSION_FLAG_BINDING,
     SMB2_SESSION_FLAG_ENCRYPT_DATA,
@@ -40,7 +40,7 @@ class Logon:
     session_id: int
     acceptor: Acceptor
     started: float
-    existing: WireSession | None = None
+    existing: ServerSession | None = None
     busy: bool = False
     fresh: bool = True
     attempt: Attempt | None = None
@@ -231,7 +231,7 @@ def _accepted(
     return Reply(message=SessionSetupResponse(flags, token), session_id=logon.session_id)
 
 
-def _may_renew(existing: WireSession, who: Accepted) -> bool:
+def _may_renew(existing: ServerSession, who: Accepted) -> bool:
     """Whether a session may become that of `who` (3.3.5.5.2).
 
     Its keys are those of its first log-on, and whoever stands on the way may have made that. A session with keys may
@@ -244,7 +244,7 @@ def _may_renew(existing: WireSession, who: Accepted) -> bool:
     return who.anonymous or (not who.guest and existing.first_user == (who.user_name, who.domain))
 
 
-def _renew(context: Context, existing: WireSession, who: Accepted, expires_at: float | None) -> int:
+def _renew(context: Context, existing: ServerSession, who: Accepted, expires_at: float | None) -> int:
     """3.3.5.5.3 for a session that is there: the keys stay those of the first log-on, and so does what is open. What
     may be done from now on is what the new identity may. The status; 0 if it is renewed."""
     connection = context.connection
@@ -314,7 +314,7 @@ def _establish(
     if session.state is State.CLOSED:  # whoever heard of it ended it at once
         return codes.STATUS_USER_SESSION_DELETED
     first_user = (who.user_name, who.domain) if protected else None
-    connection.established(WireSession(session, encrypt=encrypt, first_user=first_user, stranger=who.stranger))
+    connection.established(ServerSession(session, encrypt=encrypt, first_user=first_user, stranger=who.stranger))
     connection.core.establish_session(
         logon.session_id,
         who.session_key,

@@ -39,7 +39,7 @@ def page(
     length: int,
     none_fits: int = codes.ERROR_MORE_DATA,
 ) -> Generator[None, None, Page[Record]]:
-    """The entries after the first `resume_handle` items, as many as `length` octets hold. It yields after PIECE items,
+    """The entries after the first `resume_handle` items, as many as `length` bytes hold. It yields after PIECE items,
     so that others may have a turn; some of the items may be gone then.
 
     `describe` gives an item's entry, or None if the caller did not ask for it. `none_fits` is the status when not even
@@ -69,18 +69,18 @@ def page(
 def sizer(levels: Levels[Any], level: int) -> Callable[[Any], int]:
     """How much of PreferedMaximumLength an entry of a level takes.
 
-    The specification does not say. Here it is four octets a member, and each string with its terminator.
+    The specification does not say. Here it is four bytes a member, and each string with its terminator.
     """
     members = levels.members(level)
     fixed = sum(8 if kind.data else 4 for _, kind in members)
     texts = [name for name, kind in members if kind.text]
-    octets = [name for name, kind in members if kind.data]
+    byte_fields = [name for name, kind in members if kind.data]
 
     def size_of(entry: Any) -> int:
         return (
             fixed
             + sum(_text_size(getattr(entry, name)) for name in texts)
-            + sum(len(getattr(entry, name) or b"") for name in octets)
+            + sum(len(getattr(entry, name) or b"") for name in byte_fields)
         )
 
     return size_of

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.domain import Open
 from lanman.errors import RemoteProtocolError
 from lanman.rpc.ndr import Interface
 from lanman.server.association import Association, Endpoint, Turn
 from lanman.server.effects import Outcome, Park, Reply
 from lanman.server.rights import Caller
-from lanman.server.state import Context, WireOpen, WireTree
-from lanman.service import Open
+from lanman.server.state import Context, ServerOpen, ServerTree
 from lanman.smb2.constants import (
     FILE_READ_DATA,
     FILE_WRITE_DATA,
@@ -46,7 +46,7 @@ from lanman.smb2.messages import (
 if TYPE_CHECKING:
     from lanman.server.dispatch import ConnectionDispatch
 
-# Octets of answers that nobody has read yet, beyond which no more questions are taken. One answer may be longer.
+# Bytes of answers that nobody has read yet, beyond which no more questions are taken. One answer may be longer.
 MAX_UNREAD: Final = 1024 * 1024
 
 PIPE_QUOTA: Final = 4096  # what Windows gives as the size of its RPC pipes
@@ -96,7 +96,7 @@ class NamedPipe:
 
     @property
     def unread(self) -> int:
-        """Octets waiting to be read (FILE_STANDARD_INFORMATION's EndOfFile of a pipe)."""
+        """Bytes waiting to be read (FILE_STANDARD_INFORMATION's EndOfFile of a pipe)."""
         return self._unread_size
 
     def write(self, data: bytes, now: float) -> None:
@@ -171,7 +171,7 @@ class NamedPipe:
         self._held = held
 
     def read(self, length: int) -> tuple[memoryview, bool] | None:
-        """The next message, or `length` octets of it and whether there is more of it. None: nothing has been said."""
+        """The next message, or `length` bytes of it and whether there is more of it. None: nothing has been said."""
         if not self._unread:
             return None
         message = self._unread.pop(0)
@@ -230,10 +230,10 @@ def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> I
     return IoctlResponse(ctl_code=request.ctl_code, file_id=request.file_id, output=output)
 
 
-class PipeOpen(WireOpen):
+class PipeOpen(ServerOpen):
     """An open pipe. Reads that find nothing said yet wait (MS-SMB2 3.3.5.12), and are answered in turn."""
 
-    def __init__(self, opened: Open, tree: WireTree, pipe: NamedPipe, connection: ConnectionDispatch) -> None:
+    def __init__(self, opened: Open, tree: ServerTree, pipe: NamedPipe, connection: ConnectionDispatch) -> None:
         super().__init__(opened, tree)
         self._pipe = pipe
         pipe.spoken = lambda now: self._wake(connection, now)
@@ -320,7 +320,7 @@ class PipeOpen(WireOpen):
         if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
             return self._transceive(context, message)
         if message.ctl_code == FSCTL_PIPE_PEEK:
-            # MS-FSCC 2.3.46: connected (3), octets that can be read, number and length of messages left open.
+            # MS-FSCC 2.3.46: connected (3), bytes that can be read, number and length of messages left open.
             return Reply(message=ioctl_response(message, struct.pack("<IIII", 3, self._pipe.unread, 0, 0)))
         return Reply(codes.STATUS_NOT_SUPPORTED)
 

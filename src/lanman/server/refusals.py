@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from lanman.service import LogonRefused, Reason
+from lanman.domain import LogonRefused, Reason
 
 # How many (client, reason) are remembered.
 REMEMBERED: Final = 256

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from lanman.service import ADMINISTRATORS, Session, is_member
+from lanman.domain import ADMINISTRATORS, Session, is_member
 
 SERVER_OPERATORS: Final = "Server Operators"
 PRINT_OPERATORS: Final = "Print Operators"

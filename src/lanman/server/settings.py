@@ -11,11 +11,11 @@ from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 from lanman import codes
+from lanman.domain import NEVER
 from lanman.records import ServerInfo
 from lanman.server.changes import KEEPING_FAILED, EffectFailed, KeepSettings, Work
 from lanman.server.configuration import MAX_AUTODISCONNECT, ServerConfiguration
 from lanman.server.describe import UNLIMITED, server_info
-from lanman.service import NEVER
 
 
 class Setting(NamedTuple):

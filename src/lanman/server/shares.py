@@ -6,11 +6,11 @@ from typing import Final
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
+from lanman.domain import LimitReached, Session, State
 from lanman.server.effects import Outcome, Perform, ReadAccounts, Reply
 from lanman.server.pipes import FILE_ATTRIBUTE_NORMAL, PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
-from lanman.server.state import Context, Target
-from lanman.service import LimitReached, Session, State
+from lanman.server.state import Context, ShareBackend
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
 from lanman.smb2.messages import CreateRequest, CreateResponse
 
@@ -23,7 +23,7 @@ GENERIC: Final = 0xF2000000  # GENERIC_READ, _WRITE, _EXECUTE, _ALL and MAXIMUM_
 FILE_OPENED: Final = 1
 
 
-class PipeShare(Target):
+class PipeShare(ShareBackend):
     """IPC$: what is created on it is a pipe."""
 
     share_type = SMB2_SHARE_TYPE_PIPE

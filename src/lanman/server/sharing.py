@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from lanman import codes
+from lanman.domain import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share
 from lanman.names import fold
 from lanman.records import ShareInfo
 from lanman.server.changes import KEEPING_FAILED, EffectFailed, FindFolder, KeepShare, Work
@@ -24,7 +25,6 @@ from lanman.server.configuration import is_comment
 from lanman.server.describe import SHI1005_FLAGS_ENCRYPT_DATA, UNLIMITED, local_path, share_flags
 from lanman.server.names import SHARE, is_valid
 from lanman.server.settings import BadMember
-from lanman.service import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share
 
 # 2.2.2.11: what ParmErr calls a bad member.
 NETNAME_PARM: Final = 1

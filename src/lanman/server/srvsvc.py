@@ -17,6 +17,7 @@ from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from lanman import codes
+from lanman.domain import STYPE_SPECIAL, STYPE_TEMPORARY, Reason, ServerService, Share, TreeConnect, matches
 from lanman.names import fold
 from lanman.records import ConnectionInfo, DiskInfo
 from lanman.rpc import srvsvc as rpc
@@ -29,7 +30,6 @@ from lanman.server.names import LM2X_COMPATIBLE, NAME_TYPES, is_valid
 from lanman.server.paging import Page, page, sizer
 from lanman.server.rights import Caller, may
 from lanman.server.settings import BadMember, change_settings
-from lanman.service import STYPE_SPECIAL, STYPE_TEMPORARY, Reason, ServerService, Share, TreeConnect, matches
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.domain import Open, Session, TreeConnect
 from lanman.server.effects import Outcome, Reply
-from lanman.service import Open, Session, TreeConnect
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
@@ -53,7 +53,7 @@ def unpack_file_id(data: bytes) -> int:
 
 
 @dataclass(slots=True, eq=False)
-class WireSession:
+class ServerSession:
     """A session on its connection. `closing` means that the domain has ended it by its own request, written to a pipe,
     and that nothing but the answer is still to be read; `last_words` is when nobody waits for that any more.
     `first_user` are the user's name and domain whose log-on its keys come from; None: it has none, and is protected by
@@ -61,8 +61,8 @@ class WireSession:
 
     session: Session
     encrypt: bool = False
-    trees: dict[int, WireTree] = field(default_factory=dict)
-    opens: dict[int, WireOpen] = field(default_factory=dict)
+    trees: dict[int, ServerTree] = field(default_factory=dict)
+    opens: dict[int, ServerOpen] = field(default_factory=dict)
     last_tree_id: int = 0
     closing: bool = False
     last_words: Timer | None = None
@@ -71,15 +71,15 @@ class WireSession:
 
 
 @dataclass(slots=True, eq=False)
-class WireTree:
+class ServerTree:
     """A tree connect and the share that answers on it."""
 
     tree_connect: TreeConnect
-    target: Target
+    target: ShareBackend
     maximal_access: int = 0
 
 
-class Target(ABC):
+class ShareBackend(ABC):
     """What a tree connect leads to: the pipes of IPC$, or a folder."""
 
     share_type: int
@@ -104,10 +104,10 @@ class Target(ABC):
         """SMB2 CREATE (MS-SMB2 3.3.5.9)."""
 
 
-class WireOpen(ABC):
+class ServerOpen(ABC):
     """Something open: what a request with its FileId does. Everything is refused until a kind of open knows better."""
 
-    def __init__(self, opened: Open, tree: WireTree) -> None:
+    def __init__(self, opened: Open, tree: ServerTree) -> None:
         self.opened = opened
         self.tree = tree
         self.closing = False  # ended by its own request, as its session may be
@@ -166,22 +166,22 @@ class Context:
     connection: ConnectionDispatch
     request: Request
     now: float
-    session: WireSession | None = None
-    tree: WireTree | None = None
-    opened: WireOpen | None = None
+    session: ServerSession | None = None
+    tree: ServerTree | None = None
+    opened: ServerOpen | None = None
     file_id: int = 0
 
     @property
-    def wire_session(self) -> WireSession:
+    def wire_session(self) -> ServerSession:
         assert self.session is not None, "the command's row in HANDLERS says that it needs a session"
         return self.session
 
     @property
-    def wire_tree(self) -> WireTree:
+    def wire_tree(self) -> ServerTree:
         assert self.tree is not None, "the command's row in HANDLERS says that it needs a tree connect"
         return self.tree
 
-    def find_open(self, file_id: bytes) -> WireOpen | None:
+    def find_open(self, file_id: bytes) -> ServerOpen | None:
         """The open that a request names; in a compound the one before it, if it says so."""
         if file_id != CHAINED_FILE_ID:
             self.file_id = unpack_file_id(file_id)

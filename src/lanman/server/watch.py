@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.auth.accounts import Account, Accounts
+from lanman.domain import STYPE_IPC, Reason, Session, Share, State
 from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import ReadAccounts
-from lanman.service import STYPE_IPC, Reason, Session, Share, State
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE
 
 if TYPE_CHECKING:
     from lanman.server.dispatch import ServerDispatch
-    from lanman.server.state import WireSession, WireTree
+    from lanman.server.state import ServerSession, ServerTree
 
 SHARES_EVERY: Final = 30.0
 ACCOUNTS_EVERY: Final = 2.0
@@ -203,7 +203,7 @@ class Watch:
                 ):
                     self._reassess(wire_session)
 
-    def _reassess(self, wire_session: WireSession) -> None:
+    def _reassess(self, wire_session: ServerSession) -> None:
         service, session = self._server.service, wire_session.session
         if wire_session.stranger and not self._server.settings.guest:
             service.close_session(session, Reason.RIGHTS)
@@ -221,7 +221,7 @@ class Watch:
                 ):
                     service.close_open(opened, Reason.RIGHTS)
 
-    def allowed(self, session: Session, tree: WireTree) -> int:
+    def allowed(self, session: Session, tree: ServerTree) -> int:
         """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
         name = tree.tree_connect.share.name
         pipes = tree.target.share_type == SMB2_SHARE_TYPE_PIPE
@@ -229,7 +229,7 @@ class Watch:
             return 0
         return tree.target.access_for(session)
 
-    def _exceeds(self, session: Session, path: str, granted: int, tree: WireTree) -> bool:
+    def _exceeds(self, session: Session, path: str, granted: int, tree: ServerTree) -> bool:
         if tree.target.share_type == SMB2_SHARE_TYPE_PIPE:
             pipe = path.rpartition("\\")[2].lower()
             return session.anonymous and pipe not in self._server.settings.null_pipes

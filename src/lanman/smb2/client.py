@@ -239,7 +239,7 @@ class ClientConnection(Connection):
         elif session is None or not session.protected:
             self._send_frame([header.pack(), *body])
         elif session.encrypt:
-            self._send_sealed(session, [header.pack(), *body])
+            self._send_encrypted(session, [header.pack(), *body])
         else:
             self._send_frame([self._sign(session, header, body), *body])
         return header.message_id
@@ -268,7 +268,7 @@ class ClientConnection(Connection):
             frame.append(self._sign(protected, header, body) if protected and signed else header.pack())
             frame += body
         if protected is not None and protected.encrypt:
-            self._send_sealed(protected, frame)
+            self._send_encrypted(protected, frame)
         else:
             self._send_frame(frame)
         return message_ids
@@ -287,7 +287,7 @@ class ClientConnection(Connection):
         if session is None or not session.protected:
             self._send_frame([header.pack(), *body])
         elif session.encrypt:
-            self._send_sealed(session, [header.pack(), *body])
+            self._send_encrypted(session, [header.pack(), *body])
         else:
             self._send_frame([self._sign(session, header, body), *body])
 
@@ -379,7 +379,7 @@ class ClientConnection(Connection):
         session = self._sessions.get(session_id)
         if session is None:
             raise LocalProtocolError(f"there is no session {session_id:#x}")
-        if session.sealer is None:
+        if session.encryptor is None:
             raise self._failed("the server wants encryption without having negotiated it")
         session.encrypt = True
 
@@ -387,9 +387,9 @@ class ClientConnection(Connection):
         self._dead = True
         return RemoteProtocolError(why)
 
-    def _send_sealed(self, session: Session, frame: list[Data]) -> None:
-        assert session.sealer is not None
-        self._send_frame(session.sealer.seal(b"".join(frame)))
+    def _send_encrypted(self, session: Session, frame: list[Data]) -> None:
+        assert session.encryptor is not None
+        self._send_frame(session.encryptor.encrypt(b"".join(frame)))
 
     # --- was it really the server? (dialects below 3.1.1) ---
 
@@ -426,14 +426,14 @@ class ClientConnection(Connection):
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
         if bytes(frame[:4]) == SMB1_PROTOCOL_ID:
             raise MalformedMessage("the server speaks SMB 1")
-        messages, sealed_for = self._open(frame)
+        messages, encrypted_for = self._open(frame)
         for header, pdu in self._split(messages):
             if not header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
                 raise RemoteProtocolError("the server sends a request")
             if header.message_id == UNSOLICITED:
                 self._receive_break(header, pdu, events)
             else:
-                self._receive_response(header, pdu, sealed_for, events)
+                self._receive_response(header, pdu, encrypted_for, events)
 
     def _receive_break(self, header: Header, pdu: memoryview, events: list[Event]) -> None:
         # 3.2.5.19: the one thing that a server says unasked. It is not signed.
@@ -442,14 +442,14 @@ class ClientConnection(Connection):
         events.append(OplockBreakReceived(header, unpack_response(header.command, STATUS_SUCCESS, pdu)))
 
     def _receive_response(
-        self, header: Header, pdu: memoryview, sealed_for: Session | None, events: list[Event]
+        self, header: Header, pdu: memoryview, encrypted_for: Session | None, events: list[Event]
     ) -> None:
         pending = self._pending.get(header.message_id)
         if pending is None or pending.command != header.command:
             raise RemoteProtocolError(f"an answer to no request: {command_name(header.command)} {header.message_id}")
         if header.session_id != pending.session_id and pending.session_id:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered for another session")
-        if sealed_for is not None and sealed_for is not pending.session:
+        if encrypted_for is not None and encrypted_for is not pending.session:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered under another session's key")
         if header.status == STATUS_PENDING:
             self._receive_interim(header, pending, events)
@@ -457,7 +457,7 @@ class ClientConnection(Connection):
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND and header.async_id != pending.async_id:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered under another AsyncId")
         session = pending.session
-        if session is not None and session.protected and sealed_for is None:
+        if session is not None and session.protected and encrypted_for is None:
             self._check_signature(session, header, pdu, pending)
         message = unpack_response(header.command, header.status, pdu)
         del self._pending[header.message_id]

@@ -48,7 +48,7 @@ MAX_COMPOUND: Final = 64
 
 @dataclass(slots=True)
 class Negotiated:
-    """What NEGOTIATE settled. `cipher` is 0 where nothing can be encrypted; sizes are octets.
+    """What NEGOTIATE settled. `cipher` is 0 where nothing can be encrypted; sizes are bytes.
 
     `signing_required` tells what the *peer* demands of us on top of what this side demands anyway.
     """
@@ -88,9 +88,9 @@ class Session:
 
     __slots__ = (
         "encrypt",
+        "encryptor",
         "peer_key",
         "protected",
-        "sealer",
         "session_id",
         "signing_key",
         "signing_required",
@@ -102,7 +102,7 @@ class Session:
         self.encrypt = False
         self.signing_key = b""
         self.peer_key = b""
-        self.sealer: crypto.Sealer | None = None
+        self.encryptor: crypto.Encryptor | None = None
         self.signing_required = True  # the server may let a client off; this client never lets a server
 
 
@@ -250,7 +250,7 @@ class Connection:
     def _too_long(self, start: bytes, length: int) -> str:
         if start[0]:
             return "what comes is no SMB over TCP"
-        return f"a frame of {length} octets, where {self._frame_limit} are allowed"
+        return f"a frame of {length} bytes, where {self._frame_limit} are allowed"
 
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
         raise NotImplementedError
@@ -307,7 +307,7 @@ class Connection:
         # In 3.1.1 the field is Flags and says Encrypted; in 3.0 and 3.0.2 it is the cipher, AES-128-CCM. Both are 1.
         if header.flags != 1 or header.original_message_size != len(frame) - TRANSFORM_SIZE:
             raise RemoteProtocolError("TRANSFORM_HEADER: flags or size are wrong")
-        message = memoryview(crypto.unseal(self.negotiated.cipher, session.peer_key, header, frame))
+        message = memoryview(crypto.decrypt(self.negotiated.cipher, session.peer_key, header, frame))
         if bytes(message[:4]) == SMB2_COMPRESSION_PROTOCOL_ID:
             raise RemoteProtocolError("a compressed message, and compression was not negotiated")
         return message, session
@@ -348,7 +348,7 @@ class Connection:
             if self._is_server:
                 own, peer = peer, own
             session.peer_key = peer
-            session.sealer = crypto.Sealer(cipher, own, session_id, self._random)
+            session.encryptor = crypto.Encryptor(cipher, own, session_id, self._random)
             session.encrypt = encrypt
         return session
 

@@ -259,4 +259,4 @@ RELATED_SESSION_ID: Final = 0xFFFFFFFFFFFFFFFF
 RELATED_TREE_ID: Final = 0xFFFFFFFF
 ANY_FILE_ID: Final = b"\xff" * 16
 CREDIT_SIZE: Final = 65536
-"""Octets of payload that one credit pays for (3.1.5.2)."""
+"""Bytes of payload that one credit pays for (3.1.5.2)."""

@@ -49,7 +49,7 @@ def preauth_hash(previous: bytes, message: Data) -> bytes:
 
 
 def derive_key(key: bytes, label: bytes, context: bytes, size: int = 16) -> bytes:
-    """SP800-108 in counter mode with HMAC-SHA256 (3.1.4.2). `size` is in octets, at most 32: one block is enough."""
+    """SP800-108 in counter mode with HMAC-SHA256 (3.1.4.2). `size` is in bytes, at most 32: one block is enough."""
     block = b"\0\0\0\1" + label + b"\0" + context + (size * 8).to_bytes(4, "big")
     return hmac.digest(key, block, "sha256")[:size]
 
@@ -142,7 +142,7 @@ def verify(algorithm: int, key: bytes, pdu: memoryview, nonce: bytes) -> bool:
 
 
 def nonce_size(cipher: int) -> int:
-    """Octets of nonce: 11 for CCM, 12 for GCM (2.2.41)."""
+    """Bytes of nonce: 11 for CCM, 12 for GCM (2.2.41)."""
     return 11 if cipher in _CCM else 12
 
 
@@ -150,7 +150,7 @@ def _aead(cipher: int, key: bytes) -> AESCCM | AESGCM:
     return AESCCM(key) if cipher in _CCM else AESGCM(key)
 
 
-class Sealer:
+class Encryptor:
     """Encrypts what one side says in one session (3.1.4.3). Each nonce is new: a counter behind random bytes."""
 
     __slots__ = ("_cipher", "_count", "_key", "_prefix", "_session_id")
@@ -162,20 +162,20 @@ class Sealer:
         self._prefix = random(nonce_size(cipher) - 8)
         self._count = 0
 
-    def seal(self, message: Data) -> list[Data]:
+    def encrypt(self, message: Data) -> list[Data]:
         """TRANSFORM_HEADER and ciphertext of one message or compound."""
         nonce = self._prefix + self._count.to_bytes(8, "little")
         self._count += 1
         header = TransformHeader(nonce.ljust(16, b"\0"), len(message), self._session_id).pack()
-        sealed = _aead(self._cipher, self._key).encrypt(nonce, message, header[20:])
-        return [header[:4] + sealed[-_TAG_SIZE:] + header[20:], memoryview(sealed)[:-_TAG_SIZE]]
+        encrypted = _aead(self._cipher, self._key).encrypt(nonce, message, header[20:])
+        return [header[:4] + encrypted[-_TAG_SIZE:] + header[20:], memoryview(encrypted)[:-_TAG_SIZE]]
 
 
-def unseal(cipher: int, key: bytes, header: TransformHeader, frame: memoryview) -> bytes:
+def decrypt(cipher: int, key: bytes, header: TransformHeader, frame: memoryview) -> bytes:
     """The message in an encrypted frame. Raises RemoteProtocolError if it is not what the peer sent."""
     nonce = header.nonce[: nonce_size(cipher)]
-    sealed = b"".join((frame[TRANSFORM_SIZE:], header.signature))
+    encrypted = b"".join((frame[TRANSFORM_SIZE:], header.signature))
     try:
-        return _aead(cipher, key).decrypt(nonce, sealed, bytes(frame[20:TRANSFORM_SIZE]))
+        return _aead(cipher, key).decrypt(nonce, encrypted, bytes(frame[20:TRANSFORM_SIZE]))
     except InvalidTag:
         raise RemoteProtocolError("an encrypted message was changed on its way") from None

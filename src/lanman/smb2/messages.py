@@ -87,7 +87,7 @@ class Message:
         raise NotImplementedError
 
     def payload_size(self) -> int:
-        """Octets of payload that a request sends or asks for, the larger: its credit charge goes by it (3.2.4.1.5)."""
+        """Bytes of payload that a request sends or asks for, the larger: its credit charge goes by it (3.2.4.1.5)."""
         return 0
 
 
@@ -337,7 +337,7 @@ _NEGOTIATE_RESPONSE: Final = struct.Struct("<HHHH16sIIIIQQHHI")
 
 @dataclass(slots=True)
 class NegotiateResponse(Message):
-    """SMB2 NEGOTIATE Response (2.2.4). Times are FILETIMEs, sizes octets."""
+    """SMB2 NEGOTIATE Response (2.2.4). Times are FILETIMEs, sizes bytes."""
 
     command: ClassVar[int] = SMB2_NEGOTIATE
     dialect_revision: int
@@ -1104,7 +1104,7 @@ class ErrorResponse(Message):
     error_context_count: int = 0
 
     def parts(self) -> list[Data]:
-        """The message in one piece: at least one octet stands for the data."""
+        """The message in one piece: at least one byte stands for the data."""
         return [_ERROR.pack(9, self.error_context_count, len(self.data)) + (self.data or b"\0")]
 
     @classmethod

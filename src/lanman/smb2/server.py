@@ -18,8 +18,8 @@ Rules:
   window, encryption that does not hold, an unprotected TREE_CONNECT on 3.1.1.
 * A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
   sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
-* Credits: few before the log-on, then as many as the client asks for, up to MOST_CREDITS. Requests that wait bring
-  theirs only while there are no more than MOST_WAITING of them.
+* Credits: few before the log-on, then as many as the client asks for, up to MAX_CREDITS. Requests that wait bring
+  theirs only while there are no more than MAX_WAITING of them.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ from lanman.wire import Data
 
 ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
 ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
-FIRST_CREDITS: Final = 32
-MOST_CREDITS: Final = 8192  # as Windows and Samba
-MOST_WAITING: Final = 512
+INITIAL_CREDITS: Final = 32
+MAX_CREDITS: Final = 8192  # as Windows and Samba
+MAX_WAITING: Final = 512
 _SMB1_NEGOTIATE: Final = 0x72
 _SMB1_HEADER_SIZE: Final = 32
 
@@ -239,7 +239,7 @@ class ServerConnection(Connection):
         self._security_blob = security_blob
         self._offer: NegotiateRequest | None = None
         self._window = CommandWindow()
-        self._most_credits = FIRST_CREDITS
+        self._most_credits = INITIAL_CREDITS
         self._multi_protocol = False
         self._requests: dict[int, Request] = {}
         self._logons: dict[int, bytes] = {}
@@ -252,7 +252,7 @@ class ServerConnection(Connection):
         if bytes(frame[:4]) == SMB1_PROTOCOL_ID:
             self._receive_smb1(frame)
             return
-        messages, sealed_for = self._open(frame)
+        messages, encrypted_for = self._open(frame)
         requests: list[Request] = []
         logs_on = False
         for header, pdu in self._split(messages):
@@ -260,14 +260,14 @@ class ServerConnection(Connection):
             if header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
                 raise RemoteProtocolError("the client sends an answer")
             if header.command == SMB2_CANCEL:
-                self._receive_cancel(header, pdu, sealed_for, events)
+                self._receive_cancel(header, pdu, encrypted_for, events)
                 continue
             if not self._window.take(header.message_id, self._cost(header)):
                 raise RemoteProtocolError(f"message id {header.message_id} is not one that may come")
             if self.negotiated is None or header.command == SMB2_NEGOTIATE:
                 self._receive_negotiate(header, pdu)
                 return
-            request = self._request(header, pdu, requests[-1] if requests else None, sealed_for)
+            request = self._request(header, pdu, requests[-1] if requests else None, encrypted_for)
             if logs_on:
                 # Whoever stands on the way may have put them behind a log-on that is not theirs.
                 request.status = STATUS_INVALID_PARAMETER
@@ -281,13 +281,15 @@ class ServerConnection(Connection):
         """3.3.5.2.3."""
         return header.credit_charge or 1 if self.negotiated is not None and self.negotiated.multi_credit else 1
 
-    def _request(self, header: Header, pdu: memoryview, before: Request | None, sealed_for: Session | None) -> Request:
+    def _request(
+        self, header: Header, pdu: memoryview, before: Request | None, encrypted_for: Session | None
+    ) -> Request:
         related = bool(header.flags & SMB2_FLAGS_RELATED_OPERATIONS)
         session_id, tree_id = header.session_id, header.tree_id
         if related and before is not None:
             # 3.3.5.2.7.2
             session_id, tree_id = before.session_id, before.tree_id
-        if sealed_for is not None and session_id != sealed_for.session_id:
+        if encrypted_for is not None and session_id != encrypted_for.session_id:
             # 3.3.5.2.9: an encrypted request speaks for the session whose key encrypted it.
             raise RemoteProtocolError("a request in another session's encryption")
         request = Request(
@@ -300,10 +302,10 @@ class ServerConnection(Connection):
             None,
             related,
             False,
-            sealed_for is not None,
+            encrypted_for is not None,
             len(pdu),
             credits_requested=header.credits,
-            session=sealed_for or self._sessions.get(session_id),
+            session=encrypted_for or self._sessions.get(session_id),
             pdu=pdu,
         )
         if related and before is None:
@@ -356,13 +358,15 @@ class ServerConnection(Connection):
         else:
             request.message = message
 
-    def _receive_cancel(self, header: Header, pdu: memoryview, sealed_for: Session | None, events: list[Event]) -> None:
+    def _receive_cancel(
+        self, header: Header, pdu: memoryview, encrypted_for: Session | None, events: list[Event]
+    ) -> None:
         """3.3.5.16: no credit, no answer. One that is not protected as its session demands is passed over."""
         if self.negotiated is None:
             raise RemoteProtocolError("CANCEL before NEGOTIATE")
-        if sealed_for is None and not self._may_cancel(header, pdu):
+        if encrypted_for is None and not self._may_cancel(header, pdu):
             return
-        if sealed_for is not None and header.session_id != sealed_for.session_id:
+        if encrypted_for is not None and header.session_id != encrypted_for.session_id:
             raise RemoteProtocolError("a request in another session's encryption")
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND:
             waiting = (each for each in self._requests.values() if each.async_id == header.async_id)
@@ -449,13 +453,13 @@ class ServerConnection(Connection):
 
     def _send_for(self, request: Request, frame: list[Data]) -> None:
         session = request.session
-        if request.encrypted and session is not None and session.sealer is not None:
-            frame = session.sealer.seal(b"".join(frame))
+        if request.encrypted and session is not None and session.encryptor is not None:
+            frame = session.encryptor.encrypt(b"".join(frame))
         self._send_frame(frame)
 
     def _grant(self, wanted: int) -> int:
         if self._sessions:
-            self._most_credits = MOST_CREDITS
+            self._most_credits = MAX_CREDITS
         return self._window.grant(wanted, self._most_credits)
 
     def pending(self, request: Request) -> int:
@@ -469,7 +473,7 @@ class ServerConnection(Connection):
         if not request.async_id:
             self._last_async_id += 1
             request.async_id = self._last_async_id
-            request.credited = len(self._requests) <= MOST_WAITING
+            request.credited = len(self._requests) <= MAX_WAITING
             header = Header(
                 request.command,
                 request.message_id,
@@ -489,8 +493,8 @@ class ServerConnection(Connection):
         header = Header(SMB2_OPLOCK_BREAK, UNSOLICITED, flags=SMB2_FLAGS_SERVER_TO_REDIR)
         frame: list[Data] = [header.pack(), *message.parts()]
         session = self._sessions.get(session_id)
-        if session is not None and session.encrypt and session.sealer is not None:
-            frame = session.sealer.seal(b"".join(frame))
+        if session is not None and session.encrypt and session.encryptor is not None:
+            frame = session.encryptor.encrypt(b"".join(frame))
         self._send_frame(frame)
 
     # --- sessions ---
@@ -662,7 +666,7 @@ class ServerConnection(Connection):
         )
 
     def _answer_negotiate(self, header: Header, status: int, response: NegotiateResponse | None) -> bytes:
-        granted = self._window.grant(header.credits, FIRST_CREDITS)
+        granted = self._window.grant(header.credits, INITIAL_CREDITS)
         answer = Header(
             SMB2_NEGOTIATE, header.message_id, 0, 0, SMB2_FLAGS_SERVER_TO_REDIR, status, granted, header.credit_charge
         )

@@ -41,13 +41,13 @@ __all__ = ["ACCOUNTS", "Disk", "status_of"]
 ACCOUNTS: Final = object()
 MORE: Final = object()
 
-# A read up to this size, in octets, is tried at once. The way to a thread and back costs what copying 200 KiB does;
+# A read up to this size, in bytes, is tried at once. The way to a thread and back costs what copying 200 KiB does;
 # above that, a thread copies while the event loop signs or encrypts.
 AT_ONCE: Final = 128 * 1024
 
 # What may wait for one source before it is asked to pause, and how little it has to be again before it may go on.
 SOURCE_EFFECTS: Final = 128
-SOURCE_OCTETS: Final = 32 * 1024 * 1024
+SOURCE_BYTES: Final = 32 * 1024 * 1024
 
 # Jobs that may wait in one lane; a lane fuller than this belongs to a disk that hangs.
 LANE_EFFECTS: Final = 8192
@@ -68,7 +68,7 @@ class _Ticket:
     number: int
     effect: Effect[Any]
     source: Hashable
-    octets: int
+    byte_count: int
     job: Job | None = None
     abandoned: bool = False
 
@@ -76,7 +76,7 @@ class _Ticket:
 @dataclass(slots=True)
 class _Load:
     effects: int = 0
-    octets: int = 0
+    byte_count: int = 0
     paused: bool = False
 
 
@@ -144,7 +144,7 @@ class Disk:
 
     def perform(self, number: int, effect: Effect[Any], source: Hashable = None) -> None:
         """Perform it some time soon. `source` is who is to be held back if there is too much (see `pressure`)."""
-        ticket = _Ticket(number, effect, source, _octets(effect))
+        ticket = _Ticket(number, effect, source, _byte_count(effect))
         self._tickets[number] = ticket
         self._take_on(ticket)
         try:
@@ -286,8 +286,8 @@ class Disk:
     def _take_on(self, ticket: _Ticket) -> None:
         load = self._loads.setdefault(ticket.source, _Load())
         load.effects += 1
-        load.octets += ticket.octets
-        if not load.paused and (load.effects > SOURCE_EFFECTS or load.octets > SOURCE_OCTETS):
+        load.byte_count += ticket.byte_count
+        if not load.paused and (load.effects > SOURCE_EFFECTS or load.byte_count > SOURCE_BYTES):
             load.paused = True
             if self._pressure is not None:
                 self._pressure(ticket.source, True)
@@ -297,8 +297,8 @@ class Disk:
         ticket.job = None  # which holds the ticket
         load = self._loads[ticket.source]
         load.effects -= 1
-        load.octets -= ticket.octets
-        if load.paused and load.effects <= SOURCE_EFFECTS // 2 and load.octets <= SOURCE_OCTETS // 2:
+        load.byte_count -= ticket.byte_count
+        if load.paused and load.effects <= SOURCE_EFFECTS // 2 and load.byte_count <= SOURCE_BYTES // 2:
             load.paused = False
             if self._pressure is not None:
                 self._pressure(ticket.source, False)
@@ -311,7 +311,7 @@ class Disk:
         return self._accounts.read()
 
 
-def _octets(effect: Effect[Any]) -> int:
+def _byte_count(effect: Effect[Any]) -> int:
     """What an effect keeps in memory while it waits or when it is done."""
     if isinstance(effect, ReadFile):
         return effect.length

@@ -49,7 +49,7 @@ from lanman.wire import Data
 # How often a name is looked for again that comes and goes while it is.
 _TRIES: Final = 16
 
-# Names that one ListDirectory looks at; it may ask for fewer octets.
+# Names that one ListDirectory looks at; it may ask for fewer bytes.
 _NAMES_AT_ONCE: Final = 4096
 _ENTRY_SIZE: Final = 100
 

@@ -48,7 +48,7 @@ from lanman.net.disk.system import (
     open_real,
 )
 
-# The kernel takes paths of up to 4095 octets at once; what is longer is walked in pieces.
+# The kernel takes paths of up to 4095 bytes at once; what is longer is walked in pieces.
 _PIECE: Final = 4000
 
 # How many seconds names that were read are believed although the directory may have changed unseen.

@@ -1,13 +1,13 @@
 r"""A name on the wire and on the disk.
 
 On the wire a name is UTF-16 without `\ / : * ? " < > |`, control characters, a dot or space at its end, and is not a
-device's (CON, COM1, AUX.C). On the disk it is any octets but `/` and NUL. What the disk has and the wire cannot say is
+device's (CON, COM1, AUX.C). On the disk it is any bytes but `/` and NUL. What the disk has and the wire cannot say is
 written with characters of the private use area, and read back:
 
     U+F001-U+F01F  control characters      U+F020 " U+F021 * U+F022 : U+F023 < U+F024 > U+F025 ? U+F026 \ U+F027 |
     U+F028, F029   space, dot at the end   (these are Services for Macintosh's, which the Linux and macOS clients use)
     U+F041-U+F07A  first letter of a device's name: U+F041 is A
-    U+EF80-U+EFFF  an octet 80-FF that is no UTF-8
+    U+EF80-U+EFFF  a byte 80-FF that is no UTF-8
 
 Both ways agree: what is listed opens what was listed. A name that would read back as another is not translated but
 taken as it stands, and one that is then `.`, `..` or nothing is refused.
@@ -34,11 +34,11 @@ _PLAIN: Final = re.compile(
     rb"(?!con|prn|aux|nul|com|lpt)[a-z0-9_\-.+,=@~!#$%&'()\[\]{}^` ]*[a-z0-9_\-+,=@~!#$%&'()\[\]{}^`]", re.IGNORECASE
 )
 
-_TO_WIRE: Final = {octet: 0xF000 + octet for octet in range(1, 0x20)} | {
+_TO_WIRE: Final = {byte: 0xF000 + byte for byte in range(1, 0x20)} | {
     ord(character): 0xF020 + index for index, character in enumerate('"*:<>?\\|')
 }
-_TO_DISK: Final = {private: octet for octet, private in _TO_WIRE.items()} | {0xF028: 0x20, 0xF029: 0x2E}
-_RAW_OCTET: Final = 0xEF00
+_TO_DISK: Final = {private: byte for byte, private in _TO_WIRE.items()} | {0xF028: 0x20, 0xF029: 0x2E}
+_RAW_BYTE: Final = 0xEF00
 _ENDS: Final = {" ": "\uf028", ".": "\uf029"}
 
 
@@ -65,10 +65,10 @@ def compared_name(name: bytes) -> str:
 
 
 def _decode_raw(name: bytes) -> str:
-    """UTF-8 with octets in between that are none."""
+    """UTF-8 with bytes in between that are none."""
     text = name.decode("utf-8", "surrogateescape")
     return "".join(
-        chr(ord(character) - 0xDC00 + _RAW_OCTET) if "\udc80" <= character <= "\udcff" else character
+        chr(ord(character) - 0xDC00 + _RAW_BYTE) if "\udc80" <= character <= "\udcff" else character
         for character in text
     )
 
@@ -83,20 +83,20 @@ def disk_name(name: str) -> bytes:
         translated = _translate(name)
         if translated not in (b"", b".", b"..") and b"/" not in translated and wire_name(translated) == name:
             plain = translated
-    # Longer than 255 octets it cannot be on a disk, though a client counts it in other units.
+    # Longer than 255 bytes it cannot be on a disk, though a client counts it in other units.
     if len(plain) > NAME_MAX:
         raise Refused(codes.STATUS_NAME_TOO_LONG)
     return plain
 
 
 def _translate(name: str) -> bytes:
-    """The octets that a name with private characters may stand for."""
+    """The bytes that a name with private characters may stand for."""
     first = ord(name[0])
     if 0xF041 <= first <= 0xF07A and is_device(plain := chr(first - 0xF000) + name[1:]):
         name = plain
     parts = []
     for character in name.translate(_TO_DISK):
-        raw = ord(character) - _RAW_OCTET
+        raw = ord(character) - _RAW_BYTE
         parts.append(bytes((raw,)) if 0x80 <= raw <= 0xFF else character.encode())
     return b"".join(parts)
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from lanman.server.files.open import DiskOpen
 
 # 3.3.3, note 178: what Windows allows.
-MOST_CHUNKS: Final = 256
-LARGEST_CHUNK: Final = 1024 * 1024
-MOST_OCTETS: Final = 16 * 1024 * 1024
+MAX_CHUNKS: Final = 256
+MAX_CHUNK: Final = 1024 * 1024
+MAX_BYTES: Final = 16 * 1024 * 1024
 
 _HEAD: Final = struct.Struct("<24sI4x")
 _CHUNK: Final = struct.Struct("<QQI4x")
@@ -29,7 +29,7 @@ _ANSWER: Final = struct.Struct("<III")
 
 
 def resume_key(source: DiskOpen) -> bytes:
-    """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): 24 octets that name an open to its own session, and no context."""
+    """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): 24 bytes that name an open to its own session, and no context."""
     return source.file_id + bytes(16)
 
 
@@ -37,18 +37,18 @@ def copy_request(
     target: DiskOpen, context: Context, message: IoctlRequest, find: Callable[[int], DiskOpen | None]
 ) -> Outcome:
     """FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE. `find` knows the files that the session has open."""
-    data = bytes(message.input[: _HEAD.size + MOST_CHUNKS * _CHUNK.size])
+    data = bytes(message.input[: _HEAD.size + MAX_CHUNKS * _CHUNK.size])
     if len(data) < _HEAD.size or message.max_output_response < _ANSWER.size:
         return Reply(codes.STATUS_INVALID_PARAMETER)
     key, count = _HEAD.unpack_from(data)
-    if len(data) < _HEAD.size + count * _CHUNK.size and count <= MOST_CHUNKS:
+    if len(data) < _HEAD.size + count * _CHUNK.size and count <= MAX_CHUNKS:
         return Reply(codes.STATUS_INVALID_PARAMETER)
-    read = min(count, MOST_CHUNKS)
+    read = min(count, MAX_CHUNKS)
     chunks = list(_CHUNK.iter_unpack(data[_HEAD.size : _HEAD.size + read * _CHUNK.size])) if read else []
     sizes = [length for _, _, length in chunks]
-    if count > MOST_CHUNKS or max(sizes, default=0) > LARGEST_CHUNK or sum(sizes) > MOST_OCTETS or 0 in sizes:
+    if count > MAX_CHUNKS or max(sizes, default=0) > MAX_CHUNK or sum(sizes) > MAX_BYTES or 0 in sizes:
         # 3.3.5.15.6: the answer says how much it might have been.
-        answer = _ANSWER.pack(MOST_CHUNKS, LARGEST_CHUNK, MOST_OCTETS)
+        answer = _ANSWER.pack(MAX_CHUNKS, MAX_CHUNK, MAX_BYTES)
         return Reply(codes.STATUS_INVALID_PARAMETER, ioctl_response(message, answer))
     source = find(unpack_file_id(key[:16])) if not any(key[16:]) else None
     if source is None:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.domain import LimitReached
 from lanman.server.disk_effects import (
     FILE_ATTRIBUTE_ARCHIVE,
     FILE_ATTRIBUTE_HIDDEN,
@@ -38,7 +39,6 @@ from lanman.server.files.names import Refused, split_path
 from lanman.server.files.notify import FILE_ACTION_ADDED, names_change
 from lanman.server.files.open import DiskOpen
 from lanman.server.state import Context
-from lanman.service import LimitReached
 from lanman.smb2.constants import (
     DELETE,
     FILE_CREATED,
@@ -64,8 +64,8 @@ from lanman.smb2.constants import (
 from lanman.smb2.messages import CreateContext, CreateRequest, CreateResponse
 
 if TYPE_CHECKING:
+    from lanman.server.files.backend import DiskShare
     from lanman.server.files.table import FileState
-    from lanman.server.files.target import DiskShare
 
 _OVERWRITING: Final = (FILE_SUPERSEDE, FILE_OVERWRITE, FILE_OVERWRITE_IF)
 

@@ -155,7 +155,7 @@ def _alternate_name(subject: Subject) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FileClass:
-    """One class of QUERY_INFO: how it is made, and the octets below which nobody can say anything in it."""
+    """One class of QUERY_INFO: how it is made, and the bytes below which nobody can say anything in it."""
 
     pack: Callable[[Subject], bytes]
     minimum: int
@@ -332,7 +332,7 @@ def read_new_name(data: bytes) -> NewName:
 
 
 def read_number(data: bytes) -> int:
-    """A signed number of 8 octets that is not negative: an end of file, an allocation, a position."""
+    """A signed number of 8 bytes that is not negative: an end of file, an allocation, a position."""
     if len(data) < 8:
         raise BadLength
     (number,) = struct.unpack_from("<q", data)
@@ -342,7 +342,7 @@ def read_number(data: bytes) -> int:
 
 
 def read_flag(data: bytes) -> bool:
-    """One octet: FileDispositionInformation."""
+    """One byte: FileDispositionInformation."""
     if not data:
         raise BadLength
     return bool(data[0])

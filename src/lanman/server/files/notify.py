@@ -65,7 +65,7 @@ class Watch:
         self._waiting: deque[tuple[int, Callable[[Outcome, float], None]]] = deque()
 
     def request(self, length: int) -> Outcome:
-        """A CHANGE_NOTIFY that takes up to `length` octets of changes."""
+        """A CHANGE_NOTIFY that takes up to `length` bytes of changes."""
         if self._changes or self._overflow:
             return self._answer(length)
         if len(self._waiting) >= MAX_WAITING:

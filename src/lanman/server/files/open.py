@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.domain import Open
 from lanman.server.disk_effects import (
     CheckDeletable,
     CloseFile,
@@ -34,8 +35,7 @@ from lanman.server.files.oplocks import Oplock
 from lanman.server.files.security import security_descriptor
 from lanman.server.files.table import FileState, WaitingLock, shares_conflict
 from lanman.server.pipes import ioctl_response
-from lanman.server.state import Context, WireOpen, WireTree
-from lanman.service import Open
+from lanman.server.state import Context, ServerOpen, ServerTree
 from lanman.smb2.constants import (
     DELETE,
     FILE_ADD_FILE,
@@ -114,13 +114,13 @@ _LOCK_FLAGS: Final = frozenset(
 )
 
 
-class DiskOpen(WireOpen):
+class DiskOpen(ServerOpen):
     """An open on a share's disk. It owns its handle, and gives it back once, in `released`."""
 
     def __init__(
         self,
         opened: Open,
-        tree: WireTree,
+        tree: ServerTree,
         connection: ConnectionDispatch,
         state: FileState,
         disk: Opened,

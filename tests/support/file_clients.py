@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from samba import Account, HeldClient, Tools
+from support.smbd import Account, HeldClient, Tools
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 NOT_PACKAGED = "only on machines with libsmb2: Debian 12 has no package of it (LANMAN_LIBSMB2 names the library)"

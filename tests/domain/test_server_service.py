@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lanman.service import (
+from lanman.domain import (
     NEVER,
     Event,
     FileClosed,

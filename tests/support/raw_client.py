@@ -36,7 +36,7 @@ from lanman.smb2.messages import (
     SessionSetupResponse,
     SigningCapabilities,
 )
-from world import PASSWORD, World
+from support.memory_server import PASSWORD, World
 
 Answer = tuple[Header, memoryview]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lanman.domain import Session, Share
 from lanman.server.effects import Outcome
 from lanman.server.files.access import FILE_ALL_ACCESS, READ_ONLY_ACCESS
 from lanman.server.files.create import Creating
 from lanman.server.files.names import LIBERAL, STRICT, Spelling
-from lanman.server.state import Context, Target
-from lanman.service import Session, Share
+from lanman.server.state import Context, ShareBackend
 from lanman.smb2.constants import SMB2_SHARE_TYPE_DISK, SMB2_SHAREFLAG_ENCRYPT_DATA
 from lanman.smb2.messages import CreateRequest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lanman.server.files.table import Files
 
 
-class DiskShare(Target):
+class DiskShare(ShareBackend):
     """A share of type disk. Who may do what is the share's own business, and may change while it is in use."""
 
     share_type = SMB2_SHARE_TYPE_DISK

@@ -1,6 +1,6 @@
 """Samba's smbtorture against any server: what it runs, and which of its cases pass.
 
-python tests/smbtorture.py HOST PORT USER PASSWORD SHARE [SUITE ...]     prints the cases and what they say
+python tests/support/smbtorture.py HOST PORT USER PASSWORD SHARE [SUITE ...]     prints the cases and what they say
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samba import tool
+from support.smbd import tool
 
 SUITES = (
     "connect",
@@ -34,7 +34,7 @@ SUITES = (
     "setinfo",
     "ioctl",
 )
-EXPECTED = Path(__file__).parent / "peers" / "smbtorture.txt"
+EXPECTED = Path(__file__).parents[1] / "peers" / "smbtorture.txt"
 
 
 @dataclass

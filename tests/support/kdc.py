@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from samba import SEARCH
+from support.smbd import SEARCH
 
 REALM = "LANMAN.TEST"
 HOST = "localhost"

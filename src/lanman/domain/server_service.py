@@ -21,8 +21,7 @@ from enum import Enum
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from lanman.names import fold
-from lanman.service.events import (
+from lanman.domain.events import (
     Event,
     FileClosed,
     FileOpened,
@@ -39,8 +38,8 @@ from lanman.service.events import (
     TreeConnected,
     TreeDisconnected,
 )
-from lanman.service.idle import IdleOrder
-from lanman.service.nouns import (
+from lanman.domain.idle import IdleOrder
+from lanman.domain.nouns import (
     DIRECT_TCP,
     STYPE_TEMPORARY,
     Open,
@@ -51,8 +50,9 @@ from lanman.service.nouns import (
     fold_client,
     unc_name,
 )
-from lanman.service.policy import Policy
-from lanman.service.statistics import Statistics
+from lanman.domain.policy import Policy
+from lanman.domain.statistics import Statistics
+from lanman.names import fold
 
 Listener = Callable[[Event], None]
 

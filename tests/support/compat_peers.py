@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import lanman
-from embedded import PASSWORDS, running_server
 from lanman import codes
 from lanman.net.configuration import Configuration
 from lanman.records import DiskInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc
-from samba import Account, Samba
-from scripted_windows import Caller, Script, ScriptedWindows, Windows, windows_2019
+from support.loopback_server import PASSWORDS, running_server
+from support.scripted_windows import Caller, Script, ScriptedWindows, Windows, windows_2019
+from support.smbd import Account, Samba
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from lanman.service.nouns import Open, Session, Share, TreeConnect
+from lanman.domain.nouns import Open, Session, Share, TreeConnect
 
 
 class Reason(Enum):

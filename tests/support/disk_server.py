@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lanman import codes
+from lanman.domain import Share
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, status_of
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Opened
 from lanman.server.effects import Effect, ReadAccounts
-from lanman.service import Share
 from lanman.smb2.client import OplockBreakReceived, ResponseReceived
 from lanman.smb2.constants import FILE_CREATE, FILE_DIRECTORY_FILE, FILE_OPEN
 from lanman.smb2.messages import (
@@ -26,7 +26,7 @@ from lanman.smb2.messages import (
     SetInfoRequest,
     WriteRequest,
 )
-from world import Client, World
+from support.memory_server import Client, World
 
 ALL = 0x001F01FF
 READ = 0x00120089

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from lanman.service.nouns import Session
+from lanman.domain.nouns import Session
 
 
 class IdleOrder:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lanman.names import fold
-from lanman.service.events import (
+from lanman.domain.events import (
     Event,
     FileClosed,
     FileOpened,
@@ -20,7 +19,7 @@ from lanman.service.events import (
     TreeConnected,
     TreeDisconnected,
 )
-from lanman.service.nouns import (
+from lanman.domain.nouns import (
     ADMINISTRATORS,
     DIRECT_TCP,
     STYPE_DEVICE,
@@ -38,9 +37,10 @@ from lanman.service.nouns import (
     is_member,
     unc_name,
 )
-from lanman.service.policy import NEVER, SESSION_LIMITS, Policy
-from lanman.service.server_service import Limit, LimitReached, ServerService, matches
-from lanman.service.statistics import Statistics
+from lanman.domain.policy import NEVER, SESSION_LIMITS, Policy
+from lanman.domain.server_service import Limit, LimitReached, ServerService, matches
+from lanman.domain.statistics import Statistics
+from lanman.names import fold
 
 __all__ = [
     "ADMINISTRATORS",

@@ -17,6 +17,7 @@ from typing import Any
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
+from lanman.domain import STYPE_IPC, STYPE_SPECIAL, Event, Policy, ServerService, Share
 from lanman.errors import StatusError
 from lanman.net.logon import Credentials, initiator_for
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
@@ -27,7 +28,6 @@ from lanman.server.dispatch import ServerDispatch, Settings
 from lanman.server.effects import Effect, ReadAccounts
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
-from lanman.service import STYPE_IPC, STYPE_SPECIAL, Event, Policy, ServerService, Share
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE
 from lanman.smb2.messages import (

@@ -1,0 +1,1 @@
+"""What the tests share: servers, clients, peers and counters; docs/testing.md has the table."""
