@@ -22,7 +22,7 @@ from pathlib import Path
 from lanman import codes
 from lanman.errors import LanmanError, StatusError
 from lanman.net.client import Pipe, SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrServerGetInfo
 
 HOST = "127.0.0.1"

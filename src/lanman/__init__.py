@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from lanman.manage.base import Ended, Manager, Sessions, open_manager
     from lanman.manage.blocking import BlockingManager, connect
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
     from lanman.records import (
         ConnectionInfo,
         FileInfo,
@@ -75,7 +75,7 @@ __all__ = [
 _HOMES = {
     "BlockingManager": "lanman.manage.blocking",
     "ConnectionInfo": "lanman.records",
-    "Credentials": "lanman.net.logon",
+    "Credentials": "lanman.net.credentials",
     "Ended": "lanman.manage.base",
     "FileInfo": "lanman.records",
     "Manager": "lanman.manage.base",

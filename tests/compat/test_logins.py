@@ -21,8 +21,9 @@ from lanman.compat import _logins, _pool, netapi, win32net
 from lanman.compat._logins import Address, Login, address_of, login, login_for
 from lanman.compat._pool import Pool
 from lanman.errors import AuthenticationError, ConnectionLost, LanmanError, Win32Error
-from lanman.net import kerberos, logon
-from lanman.net.logon import Credentials, identity_of
+from lanman.net import identity, kerberos
+from lanman.net.credentials import Credentials
+from lanman.net.identity import identity_of
 from support.compat_peers import Peer, scripted
 from support.smbd import Samba
 
@@ -281,7 +282,7 @@ def test_kept_for_a_while_and_left(made: list[FakeManager]) -> None:
 
 def test_one_identitys_connection_serves_no_other(made: list[FakeManager], monkeypatch: pytest.MonkeyPatch) -> None:
     principal = "ann@EXAMPLE.COM"
-    monkeypatch.setattr(logon, "find_spec", lambda name: name)
+    monkeypatch.setattr(identity, "find_spec", lambda name: name)
     monkeypatch.setattr(kerberos, "principal_of", lambda who: principal)
     pool = Pool()
 

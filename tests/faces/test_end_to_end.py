@@ -14,7 +14,7 @@ import pytest
 
 from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrServerGetInfo
 
 Lanman = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,7 +8,7 @@ import pytest
 
 from lanman.faces.cli.options import split_host
 from lanman.faces.dialect import DialectError
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from support.fake_manager import Command
 
 HASH = "0123456789abcdef0123456789ABCDEF"

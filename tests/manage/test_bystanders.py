@@ -18,7 +18,7 @@ import lanman
 from lanman.manage import remote
 from lanman.manage.base import Manager
 from lanman.net.configuration import Configuration, ShareConfiguration
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
 from support.loopback_server import PASSWORDS, running_server
 from support.smbd import Account, Samba

@@ -17,8 +17,8 @@ from lanman.manage import local, remote
 from lanman.manage.local import LocalSession
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration
+from lanman.net.credentials import Credentials
 from lanman.net.home import Home
-from lanman.net.logon import Credentials
 from lanman.net.server import SmbServer
 from support.loopback_server import PASSWORDS, running_server
 

@@ -14,7 +14,7 @@ from lanman.domain import server_service
 from lanman.manage import remote
 from lanman.manage.base import Ended
 from lanman.net.configuration import Configuration
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from support.loopback_server import PASSWORDS, running_server
 
 

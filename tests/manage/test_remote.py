@@ -20,7 +20,7 @@ from lanman.manage.base import Closed, Ended
 from lanman.manage.link import split_server
 from lanman.manage.remote import RemoteManager
 from lanman.net import kerberos
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 from lanman.rpc import srvsvc
 from lanman.rpc.ndr import MAX_ENTRIES, EntryList

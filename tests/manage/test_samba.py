@@ -16,8 +16,8 @@ from lanman.manage import local, remote
 from lanman.manage.base import Closed, Manager, is_address
 from lanman.manage.samba import is_samba
 from lanman.net.client import SmbClient
+from lanman.net.credentials import Credentials
 from lanman.net.home import Home
-from lanman.net.logon import Credentials
 from lanman.records import SessionInfo
 from lanman.smb2.constants import Dialect
 from support.smbd import Account, HeldClient, Samba

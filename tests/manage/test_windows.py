@@ -26,7 +26,7 @@ from lanman.manage import remote
 from lanman.manage.base import Manager
 from lanman.net import client
 from lanman.net.client import SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.smb2.constants import Dialect
 from support.scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025

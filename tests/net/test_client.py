@@ -11,8 +11,8 @@ import pytest
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.client import SmbClient
+from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
-from lanman.net.logon import Credentials
 
 ANN = Credentials("ann", "secret")
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

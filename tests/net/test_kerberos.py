@@ -21,9 +21,10 @@ from lanman.domain import State
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, parse_configuration
+from lanman.net.credentials import Credentials
 from lanman.net.home import Home
+from lanman.net.initiators import initiator_for
 from lanman.net.kerberos import keep_replays_in
-from lanman.net.logon import Credentials, initiator_for
 from lanman.net.server import SmbServer
 from lanman.smb2.constants import AES_256_GCM
 from support.kdc import HOST, HOST_FOR_SAMBA, REALM, Realm, in_realm
@@ -149,7 +150,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 _ASK = """
 import sys, gssapi
 from lanman.errors import AuthenticationError
-from lanman.net.logon import Credentials, initiator_for
+from lanman.net.credentials import Credentials
+from lanman.net.initiators import initiator_for
 name = gssapi.Name(f"cifs@{sys.argv[1]}", gssapi.NameType.hostbased_service)
 print(name.canonicalize(gssapi.MechType.kerberos))
 try:
@@ -559,7 +561,9 @@ async def test_a_keytab_without_any_realm(realm: Realm, tmp_path: Path) -> None:
 
 
 def test_nothing_of_it_is_imported_unasked() -> None:
-    script = "import sys, lanman.net.server, lanman.net.logon; print([m for m in sys.modules if 'gss' in m or m == "
+    script = (
+        "import sys, lanman.net.server, lanman.net.initiators; print([m for m in sys.modules if 'gss' in m or m == "
+    )
     script += "'lanman.net.kerberos'])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 

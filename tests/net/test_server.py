@@ -19,10 +19,11 @@ from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration, Limits, ShareConfiguration
 from lanman.net.control import ControlClient
+from lanman.net.credentials import Credentials
 from lanman.net.disk.system import Refused
 from lanman.net.home import Home, HomeError
-from lanman.net.logon import Credentials
-from lanman.net.server import SmbServer, peer_address
+from lanman.net.server import SmbServer
+from lanman.net.server.protocol import peer_address
 from lanman.rpc.srvsvc import NetrSessionEnum
 from lanman.server.disk_effects import OpenFile
 from lanman.smb2.client import ClientConnection

@@ -21,7 +21,7 @@ import pytest
 
 from lanman.net.accounts import AccountFile
 from lanman.net.client import SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.smb2.messages import EchoRequest
 from support.hostile_crowd import KINDS, Crowd, descriptors, memory, say
 from support.process_server import LANMAN

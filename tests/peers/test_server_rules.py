@@ -17,7 +17,7 @@ from lanman import codes
 from lanman.domain import Reason, SessionClosed
 from lanman.errors import LanmanError, Win32Error
 from lanman.net.configuration import Configuration, ConfigurationError, NullSessions, ShareConfiguration
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
 from lanman.records import ServerInfo
 from lanman.rpc.srvsvc import NetrServerSetInfo

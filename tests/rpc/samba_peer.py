@@ -8,9 +8,8 @@ samba_peer.py echo < JSON               decodes stubs and encodes them again; JS
 import json
 import sys
 
-from samba.dcerpc import srvsvc
-
 from samba import ndr
+from samba.dcerpc import srvsvc
 
 
 def filled(kind, **values):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lanman.net.client import SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrSessionEnumResponse
 from lanman.smb2.constants import (
     AES_128_CCM,

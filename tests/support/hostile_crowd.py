@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from lanman.auth.initiator import AnonymousInitiator
-from lanman.net.logon import Credentials, initiator_for
+from lanman.net.credentials import Credentials
+from lanman.net.initiators import initiator_for
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.messages import EchoRequest, SessionSetupRequest
 

@@ -19,7 +19,8 @@ from lanman import codes
 from lanman.auth.accounts import Accounts
 from lanman.domain import STYPE_IPC, STYPE_SPECIAL, Event, Policy, ServerService, Share
 from lanman.errors import StatusError
-from lanman.net.logon import Credentials, initiator_for
+from lanman.net.credentials import Credentials
+from lanman.net.initiators import initiator_for
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
 from lanman.rpc.client import ResponseReceived as CallAnswered
 from lanman.rpc.srvsvc import SRVSVC

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from lanman.net.accounts import AccountFile
 from lanman.net.client import SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.smb2.messages import CreateRequest
 
 T = TypeVar("T")

@@ -11,7 +11,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from lanman.net.logon import Credentials, initiator_for
+from lanman.net.credentials import Credentials
+from lanman.net.initiators import initiator_for
 from lanman.smb2 import crypto
 from lanman.smb2.connection import Negotiated
 from lanman.smb2.constants import (

@@ -23,7 +23,7 @@ from lanman.errors import AuthenticationError
 from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT
 from lanman.manage.link import split_server
 from lanman.names import fold
-from lanman.net.logon import Credentials, parse_nt_hash
+from lanman.net.credentials import Credentials, parse_nt_hash
 
 THIS_MACHINE: Final = frozenset({"", "."})
 

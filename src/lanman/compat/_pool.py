@@ -1,7 +1,7 @@
 """The connections behind the calls, kept for a while: with smbd a log-on costs 22 ms, and a call after it 0.6.
 
 The originals ride on Windows' redirector, which keeps connections too, so scripts call in loops without a thought. One
-connection is kept for each server and each identity there (`net.logon.identity_of`), `KEEP` seconds beyond its last
+connection is kept for each server and each identity there (`net.identity.identity_of`), `KEEP` seconds beyond its last
 use, and left politely then and when the program ends. A forked child begins without any.
 
 Calls may come from any thread, also one that runs an event loop: the connection lives on a loop in a thread of its own.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lanman.errors import LanmanError
 from lanman.manage.blocking import BlockingManager, connect
 from lanman.names import fold, same
-from lanman.net.logon import identity_of
+from lanman.net.identity import identity_of
 
 if TYPE_CHECKING:
     from lanman.compat._logins import Address, Login

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
     from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TimeOfDay, TransportInfo
     from lanman.rpc.ndr import Call, Response
 

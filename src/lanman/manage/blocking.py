@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
     from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound="Response")

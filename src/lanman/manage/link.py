@@ -14,7 +14,7 @@ from lanman import codes
 from lanman.errors import ConnectionLost, ProtocolError, Win32Error
 from lanman.manage import samba
 from lanman.net.client import Pipe, SmbClient
-from lanman.net.logon import Credentials
+from lanman.net.credentials import Credentials
 from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound=Response)

@@ -25,11 +25,11 @@ from lanman.manage.remote import RemoteManager, open_remote
 from lanman.manage.selection import canonical_client, is_address
 from lanman.net.client import SmbClient
 from lanman.net.control import ControlClient, ServerNotStarted
+from lanman.net.credentials import Credentials
 from lanman.net.dial import Within, dial
 from lanman.net.disk.names import disk_name
 from lanman.net.disk.system import Refused
 from lanman.net.home import Home, client_homes
-from lanman.net.logon import Credentials
 from lanman.net.resolve import resolve
 from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response

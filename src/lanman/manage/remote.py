@@ -51,8 +51,9 @@ from lanman.manage.selection import (
     unc_client,
 )
 from lanman.names import fold
+from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
-from lanman.net.logon import Credentials, identity_of, own_name
+from lanman.net.identity import identity_of, own_name
 from lanman.net.resolve import addresses_of, names_of
 from lanman.records import (
     ConnectionInfo,

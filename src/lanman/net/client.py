@@ -29,8 +29,9 @@ from lanman.errors import (
     StatusError,
     Win32Error,
 )
+from lanman.net.credentials import Credentials
 from lanman.net.dial import dial, in_turns
-from lanman.net.logon import Credentials, initiator_for
+from lanman.net.initiators import initiator_for
 from lanman.net.resolve import in_daemon_thread, resolve
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient, ShutdownReceived
 from lanman.rpc.client import Event as RpcEvent
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from lanman.net.logon import Initiator
+    from lanman.net.initiators import Initiator
     from lanman.rpc.ndr import Call
     from lanman.smb2.connection import Negotiated
 

@@ -21,15 +21,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from lanman import codes
-from lanman.domain import Session
+from lanman.domain import ServerService, Session
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.audit import quoted
 from lanman.net.dial import in_turns
 from lanman.net.home import bind_unix, connect_unix
 from lanman.net.listener import Listener
+from lanman.net.logs import Journal
 from lanman.records import SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
 from lanman.rpc.ndr import Call, Response
@@ -37,9 +38,7 @@ from lanman.rpc.private import LANMAN, GetSessionDetails, GetShareDetails, GetSh
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
-
-if TYPE_CHECKING:
-    from lanman.net.server import SmbServer
+from lanman.server.srvsvc import ServerServiceEndpoint
 
 log: Final = logging.getLogger("lanman.control")
 
@@ -90,10 +89,38 @@ def user_name_of(uid: int) -> str:
         return str(uid)
 
 
+class ControlledServer(Protocol):
+    """What the control socket needs of the Server."""
+
+    @property
+    def service(self) -> ServerService:
+        """The domain."""
+
+    @property
+    def endpoint(self) -> ServerServiceEndpoint:
+        """What answers the calls of srvsvc."""
+
+    @property
+    def journal(self) -> Journal:
+        """What says once in a while what would otherwise be said very often."""
+
+    def tick(self) -> float:
+        """What time it is; dispatch is told."""
+
+    def flush(self) -> None:
+        """Do what whatever just happened has led to."""
+
+    def reload(self) -> None:
+        """Read the configuration again. Raises ConfigurationError."""
+
+    def request_stop(self) -> None:
+        """Have the Server stop."""
+
+
 class ControlServer:
     """The Server's end of the socket."""
 
-    def __init__(self, path: Path, server: SmbServer) -> None:
+    def __init__(self, path: Path, server: ControlledServer) -> None:
         self._path = path
         self._server = server
         self._listening: Listener | None = None
@@ -143,7 +170,7 @@ class ControlServer:
 class ControlProtocol(asyncio.Protocol):
     """One conversation on the control socket."""
 
-    def __init__(self, server: SmbServer, owner: ControlServer) -> None:
+    def __init__(self, server: ControlledServer, owner: ControlServer) -> None:
         self._server = server
         self._owner = owner
         self._transport: asyncio.Transport
@@ -199,7 +226,7 @@ class ControlProtocol(asyncio.Protocol):
 class PrivateEndpoint:
     """What answers the private interface."""
 
-    def __init__(self, server: SmbServer) -> None:
+    def __init__(self, server: ControlledServer) -> None:
         self._server = server
 
     def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:

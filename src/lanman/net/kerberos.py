@@ -25,7 +25,7 @@ from lanman.auth.spnego import KERBEROS_OID, MS_KERBEROS_OID
 from lanman.errors import AuthenticationError, LanmanError
 
 if TYPE_CHECKING:
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
 
 INSTALL: Final = "pip install 'lanman[kerberos]'"
 

@@ -23,7 +23,7 @@ from lanman.faces.cli.output import is_terminal, warn
 from lanman.faces.dialect import DialectError
 
 if TYPE_CHECKING:
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
 
 # What is longer was never meant to be an authentication file: a device, a log, the wrong file.
 MAX_AUTHENTICATION_FILE: Final = 65536
@@ -51,7 +51,7 @@ def credentials_from(options: dict[str, Any], server: str | None) -> Credentials
     if server is None and not (login or login == "" or file or nt_hash or options["kerberos"] or options["no_pass"]):
         return None
 
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
 
     if options["no_pass"] or login == "%":
         return Credentials(anonymous=True)
@@ -81,7 +81,7 @@ def credentials_from(options: dict[str, Any], server: str | None) -> Credentials
 
 
 def _typed_hash(text: str) -> bytes:
-    from lanman.net.logon import parse_nt_hash
+    from lanman.net.credentials import parse_nt_hash
 
     try:
         return parse_nt_hash(text)
@@ -164,7 +164,7 @@ def read_authentication_file(path: str) -> tuple[Credentials, str]:
 
 
 def _credentials_of(path: str, values: dict[str, str], places: dict[str, int]) -> tuple[Credentials, str]:
-    from lanman.net.logon import Credentials, parse_nt_hash
+    from lanman.net.credentials import Credentials, parse_nt_hash
 
     user = Credentials.parse(values.get("user_name", "").strip())
     credentials = Credentials(

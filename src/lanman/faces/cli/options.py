@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from lanman.manage.base import Manager
-    from lanman.net.logon import Credentials
+    from lanman.net.credentials import Credentials
 
 
 class NetOption(click.Option):

@@ -31,8 +31,9 @@ from lanman.auth.spnego import (
     unpack,
 )
 from lanman.errors import AuthenticationError, LanmanError
-from lanman.net import logon
-from lanman.net.logon import Credentials, Initiator, KerberosInitiator, initiator_for
+from lanman.net import initiators
+from lanman.net.credentials import Credentials
+from lanman.net.initiators import Initiator, KerberosInitiator, initiator_for
 from support.smbd import WORKGROUP, Account, Samba
 
 NOW = 1_700_000_000.0
@@ -69,8 +70,9 @@ def test_nothing_secret_is_shown() -> None:
 
 
 def test_importing_is_cheap() -> None:
-    script = "import sys, lanman.net.logon; print([m for m in sys.modules if m.partition('.')[0] in "
-    script += "('spnego', 'cryptography', 'asyncio', 'click', 'rich')])"
+    script = "import sys, lanman.net.identity, lanman.net.initiators; "
+    script += "print([m for m in sys.modules if m.partition('.')[0] in ("
+    script += "'spnego', 'cryptography', 'asyncio', 'click', 'rich')])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 
@@ -213,7 +215,7 @@ def test_any_answer_is_understood_or_refused(changes: list[tuple[int, int]], inn
 
 
 def test_kerberos_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logon, "find_spec", lambda name: None)
+    monkeypatch.setattr(initiators, "find_spec", lambda name: None)
     with pytest.raises(AuthenticationError, match="Kerberos is not available") as caught:
         initiator_for(Credentials("ann", "Secret1", kerberos=True), "srv")
     assert caught.value.hint == "pip install 'lanman[kerberos]'"
@@ -250,7 +252,7 @@ def test_sspi(monkeypatch: pytest.MonkeyPatch, credentials: Credentials, expecte
         )
         return _FakeContext()
 
-    monkeypatch.setattr(logon, "_ON_WINDOWS", True)
+    monkeypatch.setattr(initiators, "_ON_WINDOWS", True)
     monkeypatch.setattr(spnego, "client", client)
     initiator = initiator_for(credentials, "fs1.example")
     assert isinstance(initiator, KerberosInitiator)
@@ -269,7 +271,7 @@ def test_sspi(monkeypatch: pytest.MonkeyPatch, credentials: Credentials, expecte
 def test_kerberos_never_becomes_ntlm(monkeypatch: pytest.MonkeyPatch) -> None:
     import spnego
 
-    monkeypatch.setattr(logon, "_ON_WINDOWS", True)
+    monkeypatch.setattr(initiators, "_ON_WINDOWS", True)
     monkeypatch.setattr(spnego, "client", lambda *_, **__: _FakeContext())
     initiator = initiator_for(Credentials(kerberos=True), "fs1")
     initiator.step(None)
@@ -278,7 +280,7 @@ def test_kerberos_never_becomes_ntlm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_windows_keeps_its_tickets_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logon, "_ON_WINDOWS", True)
+    monkeypatch.setattr(initiators, "_ON_WINDOWS", True)
     with pytest.raises(AuthenticationError, match="no keytab or ticket cache"):
         initiator_for(Credentials("ann", kerberos=True, keytab="/k"), "fs1")
 

@@ -13,7 +13,6 @@ nonsense loses its own connection and nothing else.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -25,10 +24,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
-from lanman import codes
 from lanman.auth.outcome import Mechanism
 from lanman.domain import (
-    STYPE_DISKTREE,
     STYPE_IPC,
     STYPE_SPECIAL,
     STYPE_TEMPORARY,
@@ -39,7 +36,6 @@ from lanman.domain import (
     ShareAdded,
     ShareRemoved,
 )
-from lanman.errors import AccessDenied, LanmanError
 from lanman.names import fold
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
@@ -47,8 +43,6 @@ from lanman.net.audit import quoted
 from lanman.net.configuration import (
     Configuration,
     ConfigurationError,
-    ShareConfiguration,
-    listen_address,
     read_configuration,
 )
 from lanman.net.control import ControlServer
@@ -60,16 +54,18 @@ from lanman.net.home import Home
 from lanman.net.listener import RETRY, Listener
 from lanman.net.logs import Journal
 from lanman.net.privileges import become, user_to_become
+from lanman.net.server.apply import changeable, place_of, share_of, wire_settings
+from lanman.net.server.protocol import DRAIN_TIMEOUT, SmbProtocol
+from lanman.net.server.sockets import bind_all
 from lanman.net.state import StateFile
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder, KeepSettings, KeepShare
 from lanman.server.configuration import ServerConfiguration
-from lanman.server.dispatch import ConnectionDispatch, Limits, ServerDispatch, Settings
+from lanman.server.dispatch import ConnectionDispatch, ServerDispatch
 from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc import ServerServiceEndpoint
 from lanman.server.throttle import network_of
-from lanman.server.watch import NOT_LOOKED_AT
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
@@ -79,14 +75,8 @@ PATIENCE: Final = 1.0
 
 BACKLOG: Final = 512
 
-# Bytes that may wait to be sent to a peer before its next requests are left in the kernel.
-WRITE_BUFFER: Final = 1024 * 1024
-
 # While requests wait for room: how often is looked at what the kernel has taken of the answers, in seconds.
 LOOK_AFTER: Final = 0.05
-
-# How long a connection that is to end has for what is still to be sent, in seconds.
-DRAIN_TIMEOUT: Final = 5.0
 
 # 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3).
 _FILETIME_EPOCH: Final = 116444736000000000
@@ -95,12 +85,6 @@ _FILETIME_EPOCH: Final = 116444736000000000
 def filetime_now() -> int:
     """The time of day as a FILETIME."""
     return time.time_ns() // 100 + _FILETIME_EPOCH
-
-
-class ServerError(LanmanError):
-    """The Server cannot start: an address that is taken or not ours, a user that does not exist."""
-
-    code = codes.NERR_InternalError
 
 
 class SmbServer:
@@ -137,7 +121,7 @@ class SmbServer:
             name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
             session_rights=configuration.session_rights,
             share_roots=configuration.share_roots,
-            **_changeable(configuration),
+            **changeable(configuration),
             policy=Policy(null_session_linger=configuration.null_sessions.linger),
         )
         self.service = ServerService(self.settings.policy, start=int(time.time()))
@@ -180,7 +164,8 @@ class SmbServer:
         user = user_to_become(self.configuration.user, self.home)
         self._exit.enter_context(self.home.locked())
         try:
-            listeners = self._bind()
+            listeners, self.addresses = bind_all(self.configuration)
+            self.port = self.addresses[0][1]
             for listener in listeners:
                 self._exit.callback(listener.close)
             become(user, self.home, kerberos=bool(self.configuration.keytab))
@@ -191,7 +176,7 @@ class SmbServer:
             self._dispatch = ServerDispatch(
                 self.service,
                 Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-                _wire_settings(self.configuration, self.settings.name, self._fit()),
+                wire_settings(self.configuration, self.settings.name, self._fit()),
                 core=self._core,
                 random=os.urandom,
                 wall_clock=lambda now: time.time() + now - self._loop.time(),
@@ -289,7 +274,7 @@ class SmbServer:
         base = self._read()
         self._configure(base)
         self._base = base
-        self._dispatch.settings = _wire_settings(self.configuration, self.settings.name, self._fit())
+        self._dispatch.settings = wire_settings(self.configuration, self.settings.name, self._fit())
         self._dispatch.admission.limits = self._dispatch.settings.limits
         self._dispatch.watch.reassess()
         self._dispatch.watch.look_at_shares(self.service.shares())
@@ -301,7 +286,7 @@ class SmbServer:
         nothing has changed."""
         configuration = self._over(base)
         self._share(configuration)
-        self.settings.change(**_changeable(configuration))
+        self.settings.change(**changeable(configuration))
         self.settings.session_rights = configuration.session_rights
         self.settings.share_roots = configuration.share_roots
         self.settings.can_encrypt = configuration.encryption != "off"
@@ -349,7 +334,7 @@ class SmbServer:
                 raise ConfigurationError(f"{share.name}: is to be encrypted, and encryption is off")
         for name, share in list(self._configured.items()):
             new = wanted.get(name)
-            if new is None or _place_of(new) != _place_of(share):
+            if new is None or place_of(new) != place_of(share):
                 self.service.remove_share(share)
                 del self._configured[name]
         for name, new in wanted.items():
@@ -364,37 +349,6 @@ class SmbServer:
                     self.service.change_share(known, remark=new.remark, max_users=new.max_users)
 
     # --- sockets ---
-
-    def _bind(self) -> list[socket.socket]:
-        """A bound socket for every address. Those without one of their own have one port; 0 becomes whatever the first
-        one is given."""
-        listeners: list[socket.socket] = []
-        port = self.configuration.port
-        skipped: LanmanError | None = None
-        try:
-            for host in self.configuration.listen:
-                try:
-                    host, own_port = _listen_address(host)
-                    listener = _bind_one(host, port if own_port is None else own_port)
-                except LanmanError as error:
-                    # A machine without IPv6 is no reason not to serve IPv4.
-                    if host != "::" or error.code != codes.ERROR_NOT_SUPPORTED:
-                        raise
-                    skipped = error
-                    continue
-                listeners.append(listener)
-                bound = listener.getsockname()[1]
-                port = port or bound
-                self.addresses.append((host, bound))
-            if not listeners:
-                raise skipped or ConfigurationError("there is no address to listen on")
-        except BaseException:
-            for listener in listeners:
-                listener.close()
-            self.addresses.clear()
-            raise
-        self.port = self.addresses[0][1]
-        return listeners
 
     def _core(self, security_blob: bytes) -> ServerConnection:
         return ServerConnection(
@@ -541,254 +495,3 @@ class SmbServer:
             self._dispatch.expire(self._loop.time())
         finally:
             self.flush()
-
-
-# Where what has arrived is put first, unless much of its frame is there already. One for all connections, since
-# each takes a copy of what is its own before the next is asked: what a peer says that it will send takes no memory.
-_ARRIVALS: Final = memoryview(bytearray(256 * 1024))
-
-
-class SmbProtocol(asyncio.BufferedProtocol):
-    """One connection's socket. It decides nothing."""
-
-    def __init__(self, server: SmbServer, *, scarce: bool = False) -> None:
-        self._server = server
-        self._scarce = scarce
-        self._connection: ConnectionDispatch | None = None
-        self._transport: asyncio.Transport
-        self._closing = False
-        self._in_place = False  # whether what comes next is put where it stays
-        self._holds: set[str] = set()
-        self._farewell: asyncio.TimerHandle | None = None
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        if (sock := transport.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        address = peer_address(transport.get_extra_info("peername"))
-        self._connection = self._server.admit(self, address, scarce=self._scarce)
-        if self._connection is None:
-            transport.abort()
-        elif self._connection.waits:
-            self.hold("admission")
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        rest = self._connection.receive_buffer() if self._connection is not None and not self._closing else None
-        self._in_place = rest is not None
-        return _ARRIVALS if rest is None else rest
-
-    def buffer_updated(self, nbytes: int) -> None:
-        connection = self._connection
-        if connection is None or self._closing:
-            return
-        if self._in_place:
-            connection.received(nbytes, self._server.tick())
-            if connection.receive_buffer() is not None:
-                return  # nothing has happened yet
-        else:
-            connection.receive_data(_ARRIVALS[:nbytes], self._server.tick())
-        self._server.flush()
-
-    def flush(self) -> None:
-        """Send what there is; end the connection if it is to end."""
-        connection = self._connection
-        if connection is None or self._transport.is_closing():
-            return
-        if "admission" in self._holds and not connection.waits:
-            self.let_go("admission")
-        self._send(connection)
-        if connection.finished is not None and not self._closing:
-            violation = connection.violation  # what the peer said is in it, and so it is of one kind
-            kind = (
-                "connection ended by an error of the peer" if violation else f"connection ended, {connection.finished}"
-            )
-            message = "connection from %s ended: %s"
-            if not connection.explained:
-                self._server.say_of(connection.address, kind, message, connection.address, quoted(connection.finished))
-            if connection.at_once:
-                self.abort()
-            else:
-                self.close()
-        elif connection.overloaded:
-            self.hold("work")
-        elif "work" in self._holds:
-            self.let_go("work")
-
-    def _send(self, connection: ConnectionDispatch) -> None:
-        if data := connection.data_to_send():
-            self._transport.writelines(data)
-        connection.sent(self._transport.get_write_buffer_size(), self._server.tick())
-
-    def close(self) -> None:
-        """End it once all is sent, or when that takes too long."""
-        if self._closing:
-            return
-        self._closing = True
-        if self._connection is not None and not self._transport.is_closing():
-            self._send(self._connection)
-        self._transport.close()
-        if self._transport.get_write_buffer_size():
-            self._farewell = asyncio.get_running_loop().call_later(DRAIN_TIMEOUT, self._transport.abort)
-
-    def abort(self) -> None:
-        """End it now."""
-        self._closing = True
-        self._transport.abort()
-
-    def is_of(self, source: Hashable) -> bool:
-        """Whether this is the socket of the connection with that id."""
-        return self._connection is not None and self._connection.connection_id == source
-
-    def hold(self, why: str) -> None:
-        """Leave the peer's next requests in the kernel for a while."""
-        if not self._holds and not self._transport.is_closing():
-            self._transport.pause_reading()
-        self._holds.add(why)
-
-    def let_go(self, why: str) -> None:
-        """One reason less to wait."""
-        self._holds.discard(why)
-        if not self._holds and not self._closing:
-            self._transport.resume_reading()
-
-    def pause_writing(self) -> None:
-        """Much is to be sent that the kernel does not take yet. The peer is to read it first."""
-        self.hold("answers")
-
-    def resume_writing(self) -> None:
-        """Most is sent."""
-        self.let_go("answers")
-        self.look_what_is_sent()
-        self._server.flush()
-
-    def look_what_is_sent(self) -> None:
-        """Tell the connection how much the kernel has taken."""
-        if self._connection is not None:
-            self._connection.sent(self._transport.get_write_buffer_size(), self._server.tick())
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._connection is not None:
-            self._server.gone(self._connection)
-            self._connection = None
-        if self._farewell is not None:
-            self._farewell.cancel()
-        if not self.gone.done():
-            self.gone.set_result(None)
-
-
-def peer_address(peer: Any) -> str:
-    """The address of a peer as text: no zone, and IPv4 as such even if it came in through an IPv6 socket."""
-    host = str(peer[0]).partition("%")[0] if peer else "0.0.0.0"
-    return host.removeprefix("::ffff:") if "." in host else host
-
-
-def _listen_address(text: str) -> tuple[str, int | None]:
-    try:
-        return listen_address(text)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
-
-
-def _bind_one(host: str, port: int) -> socket.socket:
-    """A bound, not yet listening socket. Raises LanmanError; code 50 is for an address family that is not there."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, OverflowError, UnicodeError):
-        raise ConfigurationError(f"{host}: is not an IPv4 or IPv6 address to listen on") from None
-    try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise ServerError(f"{host}: {error.strerror}", code=codes.ERROR_NOT_SUPPORTED) from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise _bind_error(host, port, error) from None
-    return listener
-
-
-def _bind_error(host: str, port: int, error: OSError) -> LanmanError:
-    where = f"port {port} of {host}"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return AccessDenied(
-            f"{where}: permission denied",
-            hint="Ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --port.",
-        )
-    if error.errno == errno.EADDRINUSE:
-        return ServerError(
-            f"{where}: another program listens there already",
-            code=codes.ERROR_DUP_NAME,
-            hint="If it is Samba, stop smbd or choose another port with --port.",
-        )
-    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-        return ServerError(f"{where}: this machine has no such address", code=codes.ERROR_NOT_SUPPORTED)
-    return ServerError(f"{where}: {error.strerror}")
-
-
-def share_of(name: str, configuration: ShareConfiguration) -> Share:
-    """A folder of the configuration, as the domain has it."""
-    return Share(
-        name,
-        STYPE_DISKTREE,
-        path=configuration.path,
-        remark=configuration.comment,
-        max_users=configuration.max_users,
-        hidden=configuration.hidden,
-        readers=None if configuration.read is None else frozenset(configuration.read),
-        writers=None if configuration.write is None else frozenset(configuration.write),
-        guest=configuration.guest,
-        encrypt_data=configuration.encryption,
-        device_names=configuration.windows_names == "allow",
-        confined=configuration.confined,
-        problem=NOT_LOOKED_AT,
-    )
-
-
-def _place_of(share: Share) -> tuple[object, ...]:
-    """What cannot be changed while a share is in use."""
-    return share.name, share.path, share.encrypt_data, share.confined
-
-
-def _changeable(configuration: Configuration) -> dict[str, Any]:
-    """What of the configuration management may see and change, and a reload too."""
-    return {
-        "comment": configuration.comment,
-        "hidden": configuration.hidden,
-        "autodisconnect": configuration.autodisconnect,
-        "max_sessions": configuration.max_sessions,
-        "sessions_per_connection": configuration.limits.sessions_per_connection,
-        "tree_connects_per_session": configuration.limits.tree_connects_per_session,
-        "opens_per_session": configuration.limits.opens_per_session,
-    }
-
-
-def _wire_settings(configuration: Configuration, name: str, descriptors: Descriptors) -> Settings:
-    return Settings(
-        server_name=name,
-        dns_name=socket.gethostname().lower(),
-        signing_required=configuration.signing == "required",
-        encryption=configuration.encryption,
-        guest=configuration.guest,
-        null_pipes=frozenset(pipe.lower() for pipe in configuration.null_sessions.pipes),
-        null_shares=frozenset(fold(share) for share in configuration.null_sessions.shares),
-        filesystem_name=configuration.filesystem_name,
-        share_roots=configuration.share_roots,
-        end_sessions_of_removed_accounts=configuration.end_sessions_of_removed_accounts,
-        limits=Limits(
-            unauthenticated=configuration.limits.unauthenticated,
-            unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
-            # Nobody who has a session is sent away, so those without a name must leave room for those that have one.
-            anonymous=min(configuration.limits.anonymous, max(1, descriptors.connections // 2)),
-            anonymous_per_address=configuration.limits.anonymous_per_address,
-            connections=descriptors.connections,
-        ),
-    )

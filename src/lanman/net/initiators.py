@@ -1,4 +1,4 @@
-"""Who a client wants to be, and the client's half of the log-on that proves it.
+"""The client's half of a log-on, by what its credentials say.
 
 NTLM, in SPNEGO, is ours (docs/design.md says why). Kerberos is the system's: its GSS-API where the `kerberos` extra is
 installed (`lanman.net.kerberos`), on Windows SSPI by pyspnego. Both take their time to import, and are imported when
@@ -7,116 +7,27 @@ the first log-on by Kerberos begins.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import os
 import socket
 import struct
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lanman import codes
 from lanman.auth.initiator import AnonymousInitiator, SpnegoInitiator
-from lanman.auth.md4 import nt_hash, parse_nt_hash
+from lanman.auth.md4 import nt_hash
 from lanman.auth.ntlm_client import NtlmInitiator
 from lanman.auth.spnego import KERBEROS_OID, MS_KERBEROS_OID
 from lanman.errors import AuthenticationError
+from lanman.net.credentials import Credentials
 
 if TYPE_CHECKING:
     from spnego import ContextProxy
 
 _ON_WINDOWS: Final = sys.platform == "win32"
-
-__all__ = [
-    "AnonymousInitiator",
-    "Credentials",
-    "Initiator",
-    "KerberosInitiator",
-    "PasswordInitiator",
-    "identity_of",
-    "initiator_for",
-    "parse_nt_hash",
-]
-
-
-@dataclass(slots=True)
-class Credentials:
-    """Who to log on as. Nothing secret is shown by repr.
-
-    `nt_hash` (16 bytes) stands in for the password. With `kerberos` the user name may be empty: then the ticket cache
-    says who; `keytab` and `ccache` name another source of keys than the default one. `anonymous` is the null session.
-    """
-
-    user_name: str = ""
-    password: str | None = field(default=None, repr=False)
-    nt_hash: bytes | None = field(default=None, repr=False)
-    domain: str = ""
-    kerberos: bool = False
-    anonymous: bool = False
-    keytab: str | None = None
-    ccache: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Credentials:
-        """From `[DOMAIN\\]USER[%PASSWORD]` as smbclient takes it; `DOMAIN/USER` and `USER@DOMAIN` are its, too.
-
-        The first `%` ends the name, so a password may have more of them. Without one the password is None, which is
-        not the same as an empty one. An empty text is the null session's.
-        """
-        name, percent, password = text.partition("%")
-        domain, user_name = "", name
-        for separator in "\\/":
-            if separator in name:
-                domain, _, user_name = name.partition(separator)
-                break
-        return cls(user_name, password if percent else None, domain=domain, anonymous=not name and not percent)
-
-    @property
-    def logon_name(self) -> str:
-        """`DOMAIN\\USER`, or USER alone."""
-        return f"{self.domain}\\{self.user_name}" if self.domain else self.user_name
-
-
-# What the kernel and the Kerberos library go by besides what they are told.
-_KERBEROS_VARIABLES: Final = ("KRB5CCNAME", "KRB5_CLIENT_KTNAME", "KRB5_CONFIG", "KRB5_KTNAME")
-_SALT: Final = os.urandom(16)
-
-
-def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
-    """Who would be logged on by these credentials now, in 16 bytes that tell nobody a secret: what is kept for reuse is
-    kept under it. None leaves it to the kernel.
-
-    That is all of the credentials, this process's user and, where a ticket cache says who, the principal that it has
-    tickets of. For that the cache is read, unless `look` is false.
-    """
-    parts: list[object] = [credentials and dataclasses.astuple(credentials)]
-    if hasattr(os, "getuid"):
-        parts += [os.getuid(), os.geteuid()]
-    if credentials is not None and credentials.kerberos:
-        parts += [os.environ.get(name) for name in _KERBEROS_VARIABLES]
-        if look and not credentials.user_name and not _ON_WINDOWS and find_spec("gssapi") is not None:
-            from lanman.net.kerberos import principal_of
-
-            parts.append(principal_of(credentials))
-    return hashlib.blake2b(repr(parts).encode(), key=_SALT, digest_size=16).digest()
-
-
-def own_name(credentials: Credentials) -> tuple[str, str]:
-    """The user that these credentials log on, and the domain as far as it is known: ("ann", "EXAMPLE").
-
-    Where they name nobody, the ticket cache does; ("", "") for a null session, and where nobody can tell.
-    """
-    name = credentials.user_name
-    if credentials.kerberos and not name and not _ON_WINDOWS:
-        from lanman.net.kerberos import principal_of
-
-        name = principal_of(credentials)
-    name, _, realm = name.partition("@")
-    return name, credentials.domain or realm
 
 
 class Initiator(Protocol):
