@@ -51,10 +51,10 @@ async def test_a_server_tells_when_the_last_connection_has_ended(tmp_path: Path)
     async with SmbServer(configuration, Home(tmp_path / "home"), idle=told.set) as server:
         one, another = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
         async with asyncio.timeout(10):
-            while len(server._protocols) < 2:
+            while len(server.driver.protocols) < 2:
                 await asyncio.sleep(0.001)
             one[1].close()
-            while len(server._protocols) > 1:
+            while len(server.driver.protocols) > 1:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0)
             assert not told.is_set()

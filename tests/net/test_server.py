@@ -165,7 +165,7 @@ async def test_a_peer_that_does_not_read_its_answers_is_read_no_more(server: Smb
         core.negotiate()
         await loop.sock_sendall(sock, b"".join(core.data_to_send()))
         core.receive_data(await loop.sock_recv(sock, 65536))
-        (protocol,) = server._protocols.values()
+        (protocol,) = server.driver.protocols.values()
         paused = []
         protocol._transport.pause_reading = lambda: paused.append(True)  # type: ignore[method-assign]
         protocol._transport.write(bytes(8 * 1024 * 1024))
@@ -178,11 +178,11 @@ async def test_whoever_comes_when_its_places_are_taken_waits_and_gets_in(
     configuration = replace(LOOPBACK, limits=Limits(unauthenticated_per_address=2))
     async with with_users(SmbServer(configuration, Home(tmp_path))) as server:
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
-        await until(lambda: len(server._protocols) == 2)
+        await until(lambda: len(server.driver.protocols) == 2)
         # Until those two have been silent for a moment this one is not read from.
         async with logged_on(server, "ann"):
             assert len(server.service.sessions()) == 1
-            assert len(server._protocols) == 2
+            assert len(server.driver.protocols) == 2
         for _, other in held:
             other.close()
     waits, ended = (message for message in caplog.messages if message.startswith("connection from 127.0.0.1"))
@@ -194,8 +194,8 @@ async def test_a_burst_of_clients_that_reconnect_in_one_instant_gets_in_whole(se
     async with AsyncExitStack() as stack:
         await asyncio.gather(*(stack.enter_async_context(logged_on(server, "ann")) for _ in range(200)))
         assert len(server.service.sessions()) == 200
-        assert server._dispatch.admission.total == 200
-    await until(lambda: server._dispatch.admission.total == 0)
+        assert server.driver.dispatch.admission.total == 200
+    await until(lambda: server.driver.dispatch.admission.total == 0)
 
 
 async def test_accepting_pauses_while_all_connections_have_sessions(
@@ -208,8 +208,8 @@ async def test_accepting_pauses_while_all_connections_have_sessions(
         logged_on(server, "ann") as second,
     ):
         third = asyncio.create_task(logged_on(server, "ann").__aenter__())
-        await until(lambda: server._listeners[0].is_paused)
-        assert len(server._protocols) == 2
+        await until(lambda: server.driver.listeners[0].is_paused)
+        assert len(server.driver.protocols) == 2
         await second.abort()
         client = await third
         assert len(server.service.sessions()) == 2
@@ -224,8 +224,8 @@ async def test_when_descriptors_run_out_those_without_a_session_give_way(
 ) -> None:
     async with with_users(SmbServer(LOOPBACK, Home(tmp_path))) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await until(lambda: server._protocols)
-        server._listeners[0]._scarce_from = 0
+        await until(lambda: server.driver.protocols)
+        server.driver.listeners[0]._scarce_from = 0
         async with logged_on(server, "ann"):
             assert await nothing_from(reader)
             late, other = await asyncio.open_connection("127.0.0.1", server.port)
@@ -301,7 +301,7 @@ async def test_a_connection_is_freed_with_its_socket_without_the_garbage_collect
                 assert left() != before
         else:
             await _connect_and_leave(server, kind)
-        await until(lambda: not server._protocols)
+        await until(lambda: not server.driver.protocols)
         await until(lambda: left() == before)
     finally:
         gc.enable()
@@ -313,7 +313,7 @@ async def _connect_and_leave(server: SmbServer, kind: str) -> None:
     with socket.socket() as sock:
         sock.setblocking(False)
         await loop.sock_connect(sock, ("127.0.0.1", server.port))
-        await until(lambda: server._protocols)
+        await until(lambda: server.driver.protocols)
         if kind != "connected":
             core.negotiate()
             await loop.sock_sendall(sock, b"".join(core.data_to_send()))
@@ -321,7 +321,7 @@ async def _connect_and_leave(server: SmbServer, kind: str) -> None:
         if kind == "half a frame":
             await loop.sock_sendall(sock, (60000).to_bytes(4, "big") + bytes(50000))
         if kind == "nothing read":
-            (protocol,) = server._protocols.values()
+            (protocol,) = server.driver.protocols.values()
             protocol._transport.write(bytes(8 * 1024 * 1024))
             protocol.close()
 
@@ -337,7 +337,7 @@ async def test_a_peer_that_reads_late_gets_all(server: SmbServer) -> None:
         core.negotiate()
         await loop.sock_sendall(sock, b"".join(core.data_to_send()))
         core.receive_data(await loop.sock_recv(sock, 65536))
-        (protocol,) = server._protocols.values()
+        (protocol,) = server.driver.protocols.values()
         protocol._transport.write(bytes(4 * 1024 * 1024))
         assert not protocol._transport.is_reading()
         async with logged_on(server, "ann"):
@@ -380,6 +380,6 @@ async def test_its_configuration_and_keytab_are_in_no_share(tmp_path: Path) -> N
     async with SmbServer(configuration, Home(tmp_path / "home"), private=[tmp_path / "lanman.toml"]) as server:
         for name in ("home", "lanman.toml"):
             with pytest.raises(Refused):
-                server._disk.files.open(OpenFile(str(tmp_path), (name,)))
+                server.driver.disk.files.open(OpenFile(str(tmp_path), (name,)))
     with_keys = SmbServer(replace(configuration, keytab="/etc/krb5.keytab"), Home(tmp_path / "home"))
     assert "/etc/krb5.keytab" in with_keys._private

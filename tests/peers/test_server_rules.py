@@ -66,7 +66,7 @@ def manager(server: SmbServer, user: str) -> Any:
 
 def let_time_pass(server: SmbServer, seconds: float) -> None:
     """What the Server's timer does so many seconds from now."""
-    server._dispatch.expire(asyncio.get_running_loop().time() + seconds)
+    server.driver.dispatch.expire(asyncio.get_running_loop().time() + seconds)
     server.flush()
 
 
@@ -239,7 +239,7 @@ async def test_a_null_session(server: SmbServer, tools: Tools) -> None:
 
 async def test_guests(server: SmbServer, tools: Tools) -> None:
     assert "NT_STATUS_LOGON_FAILURE" in await asyncio.to_thread(tools.smbclient, Account("no-one", "x"), "ls", "public")
-    server._dispatch.settings = replace(server._dispatch.settings, guest=True)
+    server.driver.dispatch.settings = replace(server.driver.dispatch.settings, guest=True)
     stranger = Account("no-one", "x")
     said = await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
     assert "NT_STATUS_ACCESS_DENIED" in said
@@ -374,7 +374,7 @@ async def test_a_restart(tmp_path: Path, configuration: Configuration) -> None:
         await admin.add_share("gone", str(tmp_path / "gone"))
         await admin.set_share("public", remark="new")
         await admin.delete_share("private")
-        configuration = replace(server._base)
+        configuration = replace(server._applied.base)
     (tmp_path / "gone").rmdir()
     async with (
         SmbServer(configuration, server.home, read=lambda: configuration) as second,
@@ -401,7 +401,7 @@ async def test_what_was_added_and_removed_stays_so_when_the_configuration_is_rea
     async with manager(server, "admin") as admin:
         await admin.add_share("new", str(tmp_path / "public"))
         await admin.delete_share("private")
-        server._read = lambda: server._base
+        server._read = lambda: server._applied.base
         server.reload()
         assert {share.netname for share in await admin.shares()} == {"IPC$", "public", "new"}
         await admin.delete_share("new")

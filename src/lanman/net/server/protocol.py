@@ -55,7 +55,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
         self._closing = False
         self._in_place = False  # whether what comes next is put where it stays
         self._holds: set[str] = set()
-        self._farewell: asyncio.TimerHandle | None = None
+        self._drain_timer: asyncio.TimerHandle | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,7 +95,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
         if connection is None or self._transport.is_closing():
             return
         if "admission" in self._holds and not connection.waits:
-            self.let_go("admission")
+            self.release("admission")
         self._send(connection)
         if connection.finished is not None and not self._closing:
             violation = connection.violation  # what the peer said is in it, and so it is of one kind
@@ -112,7 +112,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
         elif connection.overloaded:
             self.hold("work")
         elif "work" in self._holds:
-            self.let_go("work")
+            self.release("work")
 
     def _send(self, connection: ConnectionDispatch) -> None:
         if data := connection.data_to_send():
@@ -128,7 +128,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self._send(self._connection)
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            self._farewell = asyncio.get_running_loop().call_later(DRAIN_TIMEOUT, self._transport.abort)
+            self._drain_timer = asyncio.get_running_loop().call_later(DRAIN_TIMEOUT, self._transport.abort)
 
     def abort(self) -> None:
         """End it now."""
@@ -145,7 +145,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self._transport.pause_reading()
         self._holds.add(why)
 
-    def let_go(self, why: str) -> None:
+    def release(self, why: str) -> None:
         """One reason less to wait."""
         self._holds.discard(why)
         if not self._holds and not self._closing:
@@ -157,11 +157,11 @@ class SmbProtocol(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Most is sent."""
-        self.let_go("answers")
-        self.look_what_is_sent()
+        self.release("answers")
+        self.report_sent()
         self._server.flush()
 
-    def look_what_is_sent(self) -> None:
+    def report_sent(self) -> None:
         """Tell the connection how much the kernel has taken."""
         if self._connection is not None:
             self._connection.sent(self._transport.get_write_buffer_size(), self._server.tick())
@@ -170,8 +170,8 @@ class SmbProtocol(asyncio.BufferedProtocol):
         if self._connection is not None:
             self._server.gone(self._connection)
             self._connection = None
-        if self._farewell is not None:
-            self._farewell.cancel()
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
         if not self.gone.done():
             self.gone.set_result(None)
 
