@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lanman.records import DiskInfo
 from lanman.rpc import levels, ndr
+from lanman.rpc.control import LANMAN
 from lanman.rpc.ndr import Message
-from lanman.rpc.private import LANMAN
 from lanman.rpc.srvsvc import SRVSVC
 
 CALLS = [*SRVSVC.requests.values(), *LANMAN.requests.values()]

@@ -22,8 +22,8 @@ from lanman.rpc.client import (
     RpcClient,
     ShutdownReceived,
 )
+from lanman.rpc.control import LANMAN, Stop
 from lanman.rpc.ndr import LARGE_REQUEST, SMALL_REQUEST, Interface
-from lanman.rpc.private import LANMAN, Stop
 from lanman.rpc.server import CallReceived, RpcServer
 from lanman.rpc.srvsvc import (
     SRVSVC,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lanman.errors import LocalProtocolError, MalformedMessage
 from lanman.records import DiskInfo, FileInfo, ServerInfo, SessionInfo, ShareInfo, Statistics, TimeOfDay
 from lanman.rpc import ndr, srvsvc
+from lanman.rpc.control import LANMAN, GetSessionDetails, SessionDetailsResponse
 from lanman.rpc.levels import PIECE, finish
 from lanman.rpc.ndr import MAX_ENTRIES, SMALL_REQUEST, EntryList, Message
-from lanman.rpc.private import LANMAN, GetSessionDetails, SessionDetailsResponse
 from lanman.rpc.srvsvc import (
     SRVSVC,
     NetrFileEnumResponse,

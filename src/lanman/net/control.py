@@ -33,8 +33,8 @@ from lanman.net.listener import Listener
 from lanman.net.logs import Journal
 from lanman.records import SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
+from lanman.rpc.control import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.ndr import Call, Response
-from lanman.rpc.private import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
@@ -185,7 +185,7 @@ class ControlProtocol(asyncio.Protocol):
         if not caller.local_admin:
             log.warning("user %s has reached the control socket and has no rights there", quoted(caller.user_name))
         self._association = Association(
-            [(SRVSVC, self._server.endpoint), (LANMAN, PrivateEndpoint(self._server))], caller
+            [(SRVSVC, self._server.endpoint), (LANMAN, ControlEndpoint(self._server))], caller
         )
         self._association.later = self._say
         self._association.take_turn = self._take_turn
@@ -223,8 +223,8 @@ class ControlProtocol(asyncio.Protocol):
         self._owner.closed(self)
 
 
-class PrivateEndpoint:
-    """What answers the private interface."""
+class ControlEndpoint:
+    """What answers the control interface."""
 
     def __init__(self, server: ControlledServer) -> None:
         self._server = server
@@ -361,7 +361,7 @@ class ControlClient:
                 raise RemoteProtocolError(f"{self._path}: what listens there is not a Server of this version")
 
     async def call(self, request: Call[R]) -> R:
-        """Make a call of srvsvc or of the private interface. Raises ConnectionLost, and Win32Error for a fault."""
+        """Make a call of srvsvc or of the control interface. Raises ConnectionLost, and Win32Error for a fault."""
         async with self._busy:
             (event,) = await self._exchange(self._rpc.call(request))
         if isinstance(event, FaultReceived):

@@ -1,4 +1,4 @@
-"""The private interface between the command and the running Server, spoken on its control socket only.
+"""The control interface between the command and the running Server, spoken on its control socket only.
 
 It has what MS-SRVS has no call for: to stop, to read the configuration again, and to say of sessions and shares what no
 level of NetrSessionEnum and NetrShareEnum holds. It is never offered on a named pipe: nobody meets it over SMB. All
