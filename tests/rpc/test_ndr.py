@@ -339,7 +339,7 @@ def test_failed_is_the_answer_in_full_shape() -> None:
     assert NetrServerSetInfo(None, 1010, None, parm_err=None).failed(5).pack() == bytes(4) + b"\5\0\0\0"
     for name, message in samples():
         if type(message) in SRVSVC.requests.values():
-            assert isinstance(message, srvsvc.Call), name
+            assert isinstance(message, ndr.Call), name
             answer = message.failed(50)
             assert message.answer(answer.pack()) == answer, name
 

@@ -33,16 +33,17 @@ from lanman.manage.blocking import BlockingManager
 from lanman.names import fold
 from lanman.records import ServerInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc as rpc
+from lanman.rpc.ndr import Call, Response
 
-R = TypeVar("R", bound=rpc.Response)
+R = TypeVar("R", bound=Response)
 
 EVERYTHING: Final = rpc.MAX_PREFERRED_LENGTH
 _32_BITS: Final = 0xFFFFFFFF
 
-SESSION_LEVELS: Final = frozenset({0, 1, 2, 10, 502})
+SESSION_LEVELS: Final = rpc.NetrSessionEnum.levels
 NO_ANSWER: Final = codes.ERROR_BAD_NET_RESP  # a success without what it was to give
-FILE_LEVELS: Final = frozenset({2, 3})
-CONNECTION_LEVELS: Final = frozenset({0, 1})
+FILE_LEVELS: Final = rpc.NetrFileEnum.levels
+CONNECTION_LEVELS: Final = rpc.NetrConnectionEnum.levels
 
 
 @contextlib.contextmanager
@@ -64,12 +65,12 @@ def _unc(manager: BlockingManager) -> str:
     return "\\\\" + manager.server
 
 
-def _ask(server: str | None, make: Callable[[str], rpc.Call[R]]) -> R:
+def _ask(server: str | None, make: Callable[[str], Call[R]]) -> R:
     with managing(server) as manager:
         return manager.call(make(_unc(manager)))
 
 
-def _order(server: str | None, make: Callable[[str], rpc.Call[R]]) -> R:
+def _order(server: str | None, make: Callable[[str], Call[R]]) -> R:
     with managing(server, order=True) as manager:
         return manager.call(make(_unc(manager)), again=False)
 

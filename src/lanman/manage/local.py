@@ -33,7 +33,7 @@ from lanman.net.home import Home, client_homes
 from lanman.net.resolve import resolve
 from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response
-from lanman.rpc.srvsvc import NetrServerGetInfo
+from lanman.rpc.srvsvc.server import NetrServerGetInfo
 
 R = TypeVar("R", bound=Response)
 

@@ -66,24 +66,12 @@ from lanman.records import (
     TransportInfo,
 )
 from lanman.rpc.ndr import MAX_ENTRIES, Call, EntryList, Response
-from lanman.rpc.srvsvc import (
-    NetrConnectionEnum,
-    NetrFileClose,
-    NetrFileEnum,
-    NetrFileGetInfo,
-    NetrRemoteTOD,
-    NetrServerGetInfo,
-    NetrServerSetInfo,
-    NetrServerStatisticsGet,
-    NetrServerTransportEnum,
-    NetrSessionDel,
-    NetrSessionEnum,
-    NetrShareAdd,
-    NetrShareDel,
-    NetrShareEnum,
-    NetrShareGetInfo,
-    NetrShareSetInfo,
-)
+from lanman.rpc.srvsvc.connections import NetrConnectionEnum
+from lanman.rpc.srvsvc.files import NetrFileClose, NetrFileEnum, NetrFileGetInfo
+from lanman.rpc.srvsvc.server import NetrRemoteTOD, NetrServerGetInfo, NetrServerSetInfo, NetrServerStatisticsGet
+from lanman.rpc.srvsvc.sessions import NetrSessionDel, NetrSessionEnum
+from lanman.rpc.srvsvc.shares import NetrShareAdd, NetrShareDel, NetrShareEnum, NetrShareGetInfo, NetrShareSetInfo
+from lanman.rpc.srvsvc.transports import NetrServerTransportEnum
 
 R = TypeVar("R", bound=Response)
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from typing import Any, Final
 from lanman.errors import LocalProtocolError, RemoteProtocolError
 from lanman.rpc import pdu as wire
 from lanman.rpc.ndr import Call, Interface
-from lanman.rpc.srvsvc import SRVSVC
+from lanman.rpc.srvsvc.interface import SRVSVC
 
 # 100,000 sessions of level 502 are about 20 MiB.
 MAX_STUB: Final = 32 << 20

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from lanman.records import SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.levels import BOOL, levels
 from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
-from lanman.rpc.srvsvc import StatusResponse
+from lanman.rpc.srvsvc.interface import StatusResponse
 
 LANMAN: Final = Interface("lanman", "6b1d0f52-3c1e-4d0a-9a51-7e2f4c8d9b63", 1)
 

@@ -652,10 +652,14 @@ LARGE_REQUEST: Final = 256 * 1024
 
 
 class Call(Message, Generic[R]):
-    """What a call asks; `response` is the class of its answer. A longer stub than `max_request` is none of its."""
+    """What a call asks; `response` is the class of its answer. A longer stub than `max_request` is none of its.
+
+    `levels` are the information levels that the specification defines for the call; empty where it has none.
+    """
 
     _request: ClassVar[bool] = True
     max_request: ClassVar[int] = SMALL_REQUEST
+    levels: ClassVar[frozenset[int]] = frozenset()
     interface: ClassVar[Interface]
     opnum: ClassVar[int]
     response: ClassVar[type[Any]]
