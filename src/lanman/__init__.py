@@ -28,8 +28,9 @@ if TYPE_CHECKING:
         StatusError,
         Win32Error,
     )
-    from lanman.manage.base import Ended, Manager, Sessions, open_manager
-    from lanman.manage.blocking import BlockingManager, connect
+    from lanman.manage.manager import Ended, Manager, Sessions
+    from lanman.manage.open import open_manager
+    from lanman.manage.sync import BlockingManager, connect
     from lanman.net.credentials import Credentials
     from lanman.records import (
         ConnectionInfo,
@@ -73,21 +74,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BlockingManager": "lanman.manage.blocking",
+    "BlockingManager": "lanman.manage.sync",
     "ConnectionInfo": "lanman.records",
     "Credentials": "lanman.net.credentials",
-    "Ended": "lanman.manage.base",
+    "Ended": "lanman.manage.manager",
     "FileInfo": "lanman.records",
-    "Manager": "lanman.manage.base",
+    "Manager": "lanman.manage.manager",
     "ServerInfo": "lanman.records",
     "SessionInfo": "lanman.records",
-    "Sessions": "lanman.manage.base",
+    "Sessions": "lanman.manage.manager",
     "ShareInfo": "lanman.records",
     "Statistics": "lanman.records",
     "TimeOfDay": "lanman.records",
     "TransportInfo": "lanman.records",
-    "connect": "lanman.manage.blocking",
-    "open_manager": "lanman.manage.base",
+    "connect": "lanman.manage.sync",
+    "open_manager": "lanman.manage.open",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from lanman import codes, compat
 from lanman.compat import _calls, netapi, win32_net_session, win32net
 from lanman.errors import Win32Error
-from lanman.manage.blocking import BlockingManager
+from lanman.manage.sync import BlockingManager
 from lanman.rpc import srvsvc
 from support.compat_peers import Peer, samba_peer, sessions
 from support.fake_manager import FakeManager

@@ -13,7 +13,7 @@ import pytest
 from lanman.errors import ConnectionLost, LanmanError
 from lanman.faces.cli import progress
 from lanman.faces.cli.progress import Progress, shown_waiting, turning_when_slow
-from lanman.manage.base import Ended
+from lanman.manage.manager import Ended
 from lanman.records import FileInfo, SessionInfo
 from support.fake_manager import Command, FakeManager
 

@@ -9,7 +9,7 @@ import pytest
 
 from lanman import codes
 from lanman.errors import AccessDenied, Win32Error
-from lanman.manage.local import LocalShare
+from lanman.manage.own import DetailedShare
 from lanman.records import ConnectionInfo, ShareInfo
 from support.fake_manager import Command
 
@@ -58,8 +58,8 @@ def test_what_is_told(sharing: Command, told: list[object], words: list[str], as
 
 
 def test_what_guests_may_do_is_told_where_it_is_known(sharing: Command) -> None:
-    open_to_all = LocalShare("pub", 0, "", 0, 0xFFFFFFFF, 2, "/srv/pub", "", 0, guest="write")
-    closed = LocalShare("own", 0, "", 0, 0xFFFFFFFF, 2, "/srv/own", "", 0, guest="")
+    open_to_all = DetailedShare("pub", 0, "", 0, 0xFFFFFFFF, 2, "/srv/pub", "", 0, guest="write")
+    closed = DetailedShare("own", 0, "", 0, 0xFFFFFFFF, 2, "/srv/own", "", 0, guest="")
     sharing.manager.shared += [open_to_all, closed]
     assert "Guests            May read and write\n" in sharing("share pub").out
     for name in ("own", "docs"):

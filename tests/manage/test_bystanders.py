@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import lanman
-from lanman.manage import remote
-from lanman.manage.base import Manager
+from lanman.manage import srvsvc as remote
+from lanman.manage.manager import Manager
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer

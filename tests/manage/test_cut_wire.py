@@ -10,7 +10,7 @@ import pytest
 
 import lanman
 from lanman.errors import ConnectionLost, LanmanError
-from lanman.manage import remote
+from lanman.manage import srvsvc as remote
 from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel
 from support.scripted_windows import ScriptedWindows, windows_2019

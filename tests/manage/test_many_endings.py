@@ -11,8 +11,8 @@ import pytest
 
 import lanman
 from lanman.domain import server_service
-from lanman.manage import remote
-from lanman.manage.base import Ended
+from lanman.manage import srvsvc as remote
+from lanman.manage.manager import Ended
 from lanman.net.configuration import Configuration
 from lanman.net.credentials import Credentials
 from support.loopback_server import PASSWORDS, running_server

@@ -12,8 +12,9 @@ import pytest
 
 import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
-from lanman.manage import local, remote
-from lanman.manage.base import Closed, Manager, is_address
+from lanman.manage import own
+from lanman.manage import srvsvc as remote
+from lanman.manage.manager import Closed, Manager, is_address
 from lanman.manage.samba import is_samba
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
@@ -335,7 +336,7 @@ def test_without_asyncio(samba: Samba) -> None:
 async def test_a_samba_of_this_machine_is_called_so(
     samba: Samba, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path)])
+    monkeypatch.setattr(own, "client_homes", lambda home: [Home(tmp_path)])
     with pytest.raises(AuthenticationError, match="by another program than lanman, by Samba") as raised:
         async with lanman.open_manager(port=samba.port):
             pass

@@ -22,8 +22,8 @@ from lanman.errors import (
     StatusError,
     Win32Error,
 )
-from lanman.manage import remote
-from lanman.manage.base import Manager
+from lanman.manage import srvsvc as remote
+from lanman.manage.manager import Manager
 from lanman.net import client
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials

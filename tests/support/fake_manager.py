@@ -14,9 +14,8 @@ from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import credentials
 from lanman.faces.cli.main import run
-from lanman.manage import base
-from lanman.manage.base import Ended, Manager, Sessions, no_such_file
 from lanman.manage.ending import Consent, agreed
+from lanman.manage.manager import Ended, Manager, Sessions, no_such_file
 from lanman.manage.selection import alike_clients, equal_clients, select_files, select_sessions
 from lanman.records import (
     ConnectionInfo,
@@ -180,7 +179,7 @@ class Command:
         self._capsys = capsys
         for name in ("LANMAN_PASSWORD", "LANMAN_HOME"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(base, "open_manager", self._open)
+        monkeypatch.setattr("lanman.manage.open.open_manager", self._open)
         # Whoever runs the tests at a terminal is not to be asked for passwords.
         monkeypatch.setattr(credentials, "has_terminal", lambda: False)
 

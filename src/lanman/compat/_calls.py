@@ -28,8 +28,8 @@ from typing import Any, Final, TypeVar, cast
 from lanman import codes
 from lanman.compat import _logins, _pool
 from lanman.errors import Win32Error
-from lanman.manage.base import canonical_client, select_sessions
-from lanman.manage.blocking import BlockingManager
+from lanman.manage.manager import canonical_client, select_sessions
+from lanman.manage.sync import BlockingManager
 from lanman.names import fold
 from lanman.records import ServerInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc as rpc

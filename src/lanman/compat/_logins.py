@@ -20,8 +20,8 @@ from typing import Final, NamedTuple
 
 from lanman.compat import _pool
 from lanman.errors import AuthenticationError
-from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT
 from lanman.manage.link import split_server
+from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT
 from lanman.names import fold
 from lanman.net.credentials import Credentials, parse_nt_hash
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman.errors import LanmanError
-from lanman.manage.blocking import BlockingManager, connect
+from lanman.manage.sync import BlockingManager, connect
 from lanman.names import fold, same
 from lanman.net.identity import identity_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from lanman.manage.base import Ended, Manager, Sessions, open_manager
+from lanman.manage.manager import Ended, Manager, Sessions
+from lanman.manage.open import open_manager
 
 __all__ = ["Ended", "Manager", "Sessions", "open_manager"]

@@ -20,7 +20,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.errors import Win32Error
-from lanman.manage.base import Ended, no_such_session
+from lanman.manage.manager import Ended, no_such_session
 from lanman.manage.selection import bare_client, canonical_client, unc_client
 from lanman.names import fold
 from lanman.records import SessionInfo

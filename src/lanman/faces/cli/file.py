@@ -17,7 +17,7 @@ from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table
-from lanman.manage.base import Closed
+from lanman.manage.manager import Closed
 from lanman.records import FileInfo
 
 HEADER: Final = "ID         Path                                    User name            # Locks"

@@ -23,7 +23,7 @@ from lanman.faces.dialect import DialectError, Grammar, Switch, computer_name
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from lanman.manage.base import Manager
+    from lanman.manage.manager import Manager
     from lanman.net.credentials import Credentials
 
 
@@ -256,13 +256,13 @@ class Call:
         import asyncio
 
         from lanman.faces.cli.progress import shown_waiting
-        from lanman.manage import base
+        from lanman.manage.open import open_manager
 
         if not 1 <= self.port <= 65535:
             # `serve --port 0` is any free port; there is no server to be asked there.
             raise DialectError(3952, "--port", PORT_HINT)
         deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
-        opening = base.open_manager(
+        opening = open_manager(
             self.server, self.credentials, port=self.port, timeout=self.timeout, home=self.home, deadline=deadline
         )
         return shown_waiting(f"Waiting for {self.server or 'the Server service'}", opening)

@@ -35,7 +35,8 @@ from lanman.faces.text import (
     table_lines,
     yes_no,
 )
-from lanman.manage.base import (
+from lanman.manage.ending import Consent
+from lanman.manage.manager import (
     Ended,
     Manager,
     Sessions,
@@ -44,7 +45,6 @@ from lanman.manage.base import (
     no_such_session,
     unc_client,
 )
-from lanman.manage.ending import Consent
 from lanman.records import ConnectionInfo, SessionInfo
 
 HEADER: Final = "Computer               User name            Client Type       Opens Idle time"

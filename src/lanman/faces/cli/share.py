@@ -19,7 +19,7 @@ from lanman.faces.text import Column, block, escape, fit, shorten_path, table, w
 from lanman.records import ConnectionInfo, ShareInfo
 
 if TYPE_CHECKING:
-    from lanman.manage.base import Manager
+    from lanman.manage.manager import Manager
 
 T = TypeVar("T")
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,11 +30,9 @@ from lanman.manage.selection import unc_client as unc_client
 from lanman.records import FileInfo, SessionInfo
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
-    from lanman.net.credentials import Credentials
     from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TimeOfDay, TransportInfo
     from lanman.rpc.ndr import Call, Response
 
@@ -53,7 +50,7 @@ class Sessions:
     """The answer to `Manager.sessions`: the level that the server granted, and the entries in its own order.
 
     Fields that the level lacks are `None` in every entry. The Server of this machine gives entries of
-    `lanman.manage.local.LocalSession`, which carry what MS-SRVS has no field for.
+    `lanman.manage.own.DetailedSession`, which carry what MS-SRVS has no field for.
     """
 
     server: str
@@ -290,34 +287,6 @@ class Manager(ABC):
         to be dead; an order should not be. Raises Win32Error for an RPC fault, and 50 where a Manager has no protocol.
         """
         raise Win32Error(codes.ERROR_NOT_SUPPORTED, f"\\\\{self.server}: is not managed by calls of MS-SRVS")
-
-
-def open_manager(
-    server: str | None = None,
-    credentials: Credentials | None = None,
-    *,
-    port: int = DEFAULT_PORT,
-    timeout: float = DEFAULT_TIMEOUT,
-    home: str | Path | None = None,
-    encrypt: bool = False,
-    deadline: float | None = None,
-) -> AbstractAsyncContextManager[Manager]:
-    """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
-
-    Entering connects and logs on. `timeout` is in seconds: one for all of entering, and one for each method.
-    `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
-    this machine is looked for first; `encrypt` refuses a server that cannot encrypt.
-
-    Raises LanmanError: ConnectionLost (53, 1225, 121), AuthenticationError (1326, 1330, ...), AccessDenied,
-    Win32Error 2114 when this machine has no Server.
-    """
-    if server is not None:
-        from lanman.manage.remote import open_remote
-
-        return open_remote(server, credentials, port=port, timeout=timeout, encrypt=encrypt, deadline=deadline)
-    from lanman.manage.local import open_local
-
-    return open_local(credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, deadline=deadline)
 
 
 # --- errors in everyone's words

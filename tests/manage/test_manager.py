@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanman.manage.base import (
+from lanman.manage.manager import (
     canonical_client,
     is_address,
     no_such_file,

@@ -19,13 +19,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.manage import samba
-from lanman.manage.base import (
+from lanman.manage.ending import Consent, Listed, Order, Outcomes, Plan, agreed, described, left_alone, plan
+from lanman.manage.link import Link
+from lanman.manage.manager import (
     SESSION_LEVELS,
     Closed,
     Ended,
@@ -35,8 +37,6 @@ from lanman.manage.base import (
     no_such_file,
     no_such_session,
 )
-from lanman.manage.ending import Consent, Listed, Order, Outcomes, Plan, agreed, described, left_alone, plan
-from lanman.manage.link import Link, SmbLink, split_server
 from lanman.manage.selection import (
     alike_clients,
     canonical_client,
@@ -128,7 +128,7 @@ _granted: dict[tuple[str, int, bytes, str], int] = {}
 """The level that a server granted last: by server, port, identity and kind of question."""
 
 
-class RemoteManager(Manager):
+class SrvsvcManager(Manager):
     """A Manager over a link, which is made again when it was lost. See `open_remote`."""
 
     def __init__(self, link: Link, *, timeout: float | None, deadline: float | None) -> None:
@@ -893,31 +893,6 @@ class RemoteManager(Manager):
 
     def _denied_hint(self) -> str:
         return _denied_hint(self._link.credentials, self.server)
-
-
-@contextlib.asynccontextmanager
-async def open_remote(
-    server: str,
-    credentials: Credentials | None,
-    *,
-    port: int,
-    timeout: float | None,
-    encrypt: bool,
-    deadline: float | None,
-) -> AsyncIterator[RemoteManager]:
-    """A Manager of the server of that name; see `lanman.manage.base.open_manager`."""
-    name, port = split_server(server, port)
-    link = SmbLink(name, port, credentials if credentials is not None else Credentials(anonymous=True), encrypt)
-    manager = RemoteManager(link, timeout=timeout, deadline=deadline)
-    try:
-        async with Within(timeout, lambda: link.doing, deadline=deadline):
-            await link.connect()
-        yield manager
-    except BaseException:
-        # Nobody waits for a polite farewell.
-        await link.abort()
-        raise
-    await manager.close()
 
 
 # --- small words

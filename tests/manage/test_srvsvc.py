@@ -15,10 +15,10 @@ import pytest
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
-from lanman.manage import remote
-from lanman.manage.base import Closed, Ended
+from lanman.manage import srvsvc as remote
 from lanman.manage.link import split_server
-from lanman.manage.remote import RemoteManager
+from lanman.manage.manager import Closed, Ended
+from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net import kerberos
 from lanman.net.credentials import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
@@ -74,8 +74,8 @@ class Script:
     async def close(self) -> None:
         self.closed += 1
 
-    def manager(self) -> RemoteManager:
-        return RemoteManager(self, timeout=None, deadline=None)
+    def manager(self) -> SrvsvcManager:
+        return SrvsvcManager(self, timeout=None, deadline=None)
 
     def asked(self, kind: type) -> list[Any]:
         return [request for request in self.calls if type(request) is kind]
@@ -267,7 +267,7 @@ async def test_a_clients_name_that_nobody_resolves_is_not_held_against_the_serve
     script = Script()
     script.answers[NetrSessionEnum] = listing(ann())
     with pytest.raises(ConnectionLost, match=r": the name of the client pc7 was not resolved here within") as raised:
-        await RemoteManager(script, timeout=0.001, deadline=None).sessions(client="pc7")
+        await SrvsvcManager(script, timeout=0.001, deadline=None).sessions(client="pc7")
     assert raised.value.code == 121
 
 
@@ -744,9 +744,9 @@ async def test_the_time_out_bounds_each_wait_and_not_the_work() -> None:
     script.call = slowly  # type: ignore[method-assign]
     try:
         with pytest.raises(ConnectionLost) as raised:
-            await RemoteManager(script, timeout=40.0, deadline=None).close_sessions(entries)
+            await SrvsvcManager(script, timeout=40.0, deadline=None).close_sessions(entries)
         assert raised.value.code == 121
-        outcome = await RemoteManager(script, timeout=90.0, deadline=None).close_sessions(entries)
+        outcome = await SrvsvcManager(script, timeout=90.0, deadline=None).close_sessions(entries)
     finally:
         del loop.time  # type: ignore[method-assign]
     assert [ended.error for ended in outcome] == [None] * 30
@@ -893,10 +893,10 @@ async def test_a_samba_that_takes_too_long_over_its_files_may_be_told_not_to() -
     script = Script(samba=True)
     script.call = silent  # type: ignore[method-assign]
     with pytest.raises(ConnectionLost) as raised:
-        await RemoteManager(script, timeout=0.001, deadline=None).files()
+        await SrvsvcManager(script, timeout=0.001, deadline=None).files()
     assert "enum count locks" in (raised.value.hint or "")
     with pytest.raises(ConnectionLost) as raised:
-        await RemoteManager(script, timeout=0.001, deadline=None).sessions()
+        await SrvsvcManager(script, timeout=0.001, deadline=None).sessions()
     assert "--timeout" in (raised.value.hint or "")
 
 

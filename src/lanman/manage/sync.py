@@ -16,7 +16,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.errors import ConnectionLost
-from lanman.manage.base import DEFAULT_PORT, DEFAULT_TIMEOUT, Closed, Ended, Manager, Sessions, open_manager
+from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Closed, Ended, Manager, Sessions
+from lanman.manage.open import open_manager
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -57,7 +58,7 @@ def connect(
 
 
 class BlockingManager:
-    """A Manager whose methods block. See `lanman.manage.base.Manager` for what each of them means and raises."""
+    """A Manager whose methods block. See `lanman.manage.manager.Manager` for what each of them means and raises."""
 
     def __init__(
         self,

@@ -6,48 +6,34 @@ The calls are those that travel through `\\PIPE\\srvsvc`; the kernel says who as
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
 import os
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 from lanman import codes
-from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, Win32Error
-from lanman.manage import samba
-from lanman.manage.base import DEFAULT_PORT, Manager, Sessions
-from lanman.manage.remote import RemoteManager, open_remote
+from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
+from lanman.manage.manager import Sessions
 from lanman.manage.selection import canonical_client, is_address
-from lanman.net.client import SmbClient
+from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net.control import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
-from lanman.net.dial import Within, dial
 from lanman.net.disk.names import disk_name
 from lanman.net.disk.system import Refused
 from lanman.net.home import Home, client_homes
-from lanman.net.resolve import resolve
 from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
 
 R = TypeVar("R", bound=Response)
 
-LOOPBACK = "127.0.0.1"
-
-# How long a server that holds the port is given to say what it is, in seconds.
-PATIENCE = 1.0
-SAMBA = "Samba"
-# Where smbd says that it runs: as Debian and others build it, and as it builds itself.
-SAMBA_PIDS = (Path("/run/samba/smbd.pid"), Path("/var/run/smbd.pid"), Path("/usr/local/samba/var/run/smbd.pid"))
-
 
 @dataclass(slots=True)
-class LocalSession(SessionInfo):
+class DetailedSession(SessionInfo):
     """A session of this machine's Server, with what no level of MS-SRVS has a field for (see SessionDetails)."""
 
     global_id: int | None = None
@@ -62,7 +48,7 @@ class LocalSession(SessionInfo):
 
 
 @dataclass(slots=True)
-class LocalShare(ShareInfo):
+class DetailedShare(ShareInfo):
     """A share of this machine's Server, with what no level of MS-SRVS has a field for (see ShareDetails)."""
 
     guest: str | None = None
@@ -133,14 +119,14 @@ class ControlLink:
             client.close()
 
 
-class LocalManager(RemoteManager):
+class OwnManager(SrvsvcManager):
     """A Manager of the Server whose control socket is in `home`."""
 
     def __init__(self, link: ControlLink, *, timeout: float | None, deadline: float | None) -> None:
         super().__init__(link, timeout=timeout, deadline=deadline)
         self._control = link
 
-    async def name_yourself(self) -> None:
+    async def learn_name(self) -> None:
         """Learn the name that the Server goes by."""
         answer = await self._control.call(NetrServerGetInfo(None, 100))
         if answer.info is not None and answer.info.name:
@@ -188,7 +174,7 @@ class LocalManager(RemoteManager):
             guests = {detail.name: detail.guest for detail in await self._control.share_details()}
         shares: list[ShareInfo] = []
         for entry in entries:
-            share = LocalShare(*(getattr(entry, field.name) for field in fields(ShareInfo)))
+            share = DetailedShare(*(getattr(entry, field.name) for field in fields(ShareInfo)))
             share.path = None if entry.path is None else _local_path(entry.path)
             share.guest = guests.get(entry.netname)
             shares.append(share)
@@ -209,10 +195,10 @@ def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetai
     known: defaultdict[tuple[str | None, str | None], list[SessionDetails]] = defaultdict(list)
     for detail in reversed(details):
         known[detail.client_name, detail.user_name].append(detail)
-    extra = {field.name for field in fields(LocalSession)} - {field.name for field in fields(SessionInfo)}
+    extra = {field.name for field in fields(DetailedSession)} - {field.name for field in fields(SessionInfo)}
     whole: list[SessionInfo] = []
     for entry in entries:
-        session = LocalSession(*(getattr(entry, field.name) for field in fields(SessionInfo)))
+        session = DetailedSession(*(getattr(entry, field.name) for field in fields(SessionInfo)))
         if of_entry := known.get((entry.client_name, entry.user_name)):
             detail = of_entry.pop()
             for name in extra:
@@ -242,49 +228,7 @@ def _name_on_disk(name: str) -> str:
         return name
 
 
-@contextlib.asynccontextmanager
-async def open_local(
-    credentials: Credentials | None,
-    *,
-    port: int,
-    timeout: float | None,
-    home: str | Path | None,
-    encrypt: bool,
-    deadline: float | None,
-) -> AsyncIterator[Manager]:
-    """A Manager of this machine's Server: lanman's where its control socket answers, else the one behind `port`.
-
-    Raises Win32Error 2114 where there is none, AccessDenied where its socket may not be opened.
-    """
-    link = None
-    try:
-        async with Within(timeout, lambda: "the Server of this machine does not answer", deadline=deadline):
-            link = await _find_control(home)
-            if link is not None:
-                manager = LocalManager(link, timeout=timeout, deadline=deadline)
-                await manager.name_yourself()
-            elif home is not None or not await _answers(port):
-                raise not_started(home, await _other_server(port))
-            elif credentials is None:
-                kind = await _kind_of(port)
-                raise AuthenticationError(
-                    f"port {port} of this machine is served by another program than lanman"
-                    + (f", by {kind}" if kind == SAMBA else ""),
-                    code=codes.ERROR_NOT_AUTHENTICATED,
-                    hint="say who you are to it with -U",
-                )
-        if link is None:
-            opening = open_remote(LOOPBACK, credentials, port=port, timeout=timeout, encrypt=encrypt, deadline=deadline)
-            async with opening as elsewhere:
-                yield elsewhere
-        else:
-            yield manager
-    finally:
-        if link is not None:
-            await link.close()
-
-
-async def _find_control(home: str | Path | None) -> ControlLink | None:
+async def find_control(home: str | Path | None) -> ControlLink | None:
     """The first control socket that answers. One that may not be opened counts when none does."""
     if not hasattr(socket, "AF_UNIX"):
         return None
@@ -302,58 +246,3 @@ async def _find_control(home: str | Path | None) -> ControlLink | None:
     if denied is not None:
         raise denied
     return None
-
-
-async def _answers(port: int) -> bool:
-    """Whether somebody listens on that port of the loopback interface."""
-    try:
-        connection = await dial(LOOPBACK, port, await resolve(LOOPBACK, port))
-    except ConnectionLost:
-        return False
-    connection.close()
-    return True
-
-
-async def _kind_of(port: int) -> str:
-    """What serves a port of the loopback interface, by its NEGOTIATE response."""
-    client = SmbClient(LOOPBACK, port, Credentials(anonymous=True))
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await client.connect()
-        return SAMBA if samba.is_samba(client.negotiated.server_guid) else "another SMB server"
-    except (LanmanError, TimeoutError):
-        # Whatever it is, it holds the port.
-        return "another program"
-    finally:
-        await client.abort()
-
-
-async def _other_server(port: int) -> str | None:
-    """How to ask another SMB server of this machine, which is not lanman's; None where there seems to be none."""
-    if await _answers(port):
-        where = "localhost" if port == DEFAULT_PORT else f"localhost:{port}"
-        ask = f"ask it with `lanman session -S {where} -U USER`"
-        return f"{await _kind_of(port)} serves port {port} of this machine: {ask}"
-    for path in SAMBA_PIDS:
-        if _is_running(path):
-            return f"{SAMBA} runs on this machine, and not at 127.0.0.1: ask it with -S ADDRESS -U USER"
-    return None
-
-
-def _is_running(pid_file: Path) -> bool:
-    """Whether the process that a pid file names runs."""
-    try:
-        os.kill(int(pid_file.read_text()), 0)
-    except PermissionError:
-        # It does, and is another user's.
-        return True
-    except (OSError, ValueError, OverflowError):
-        return False
-    return True
-
-
-def not_started(home: str | Path | None, other: str | None = None) -> Win32Error:
-    """NERR_ServerNotStarted, and how to start one; `other` is how to ask another SMB server that is here."""
-    where = "" if home is None else f" --home {home}"
-    start = f"start one with `lanman start server{where}`, or name another machine's with --server"
-    return Win32Error(codes.NERR_ServerNotStarted, hint=f"{other}; {start}" if other else start)

@@ -12,8 +12,9 @@ import pytest
 
 import lanman
 from lanman.errors import ConnectionLost, Win32Error
-from lanman.manage import base, blocking
-from lanman.manage.base import Ended, Manager, Sessions
+from lanman.manage import manager as interface
+from lanman.manage import sync
+from lanman.manage.manager import Ended, Manager, Sessions
 from lanman.records import SessionInfo
 
 
@@ -46,7 +47,7 @@ class Fake(Manager):
         return [Ended(session) for session in sessions]
 
     async def file(self, id: int) -> Any:
-        raise base.no_such_file(id)
+        raise interface.no_such_file(id)
 
 
 def _answer(name: str) -> Any:
@@ -75,7 +76,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         async with fake:
             yield fake
 
-    monkeypatch.setattr(blocking, "open_manager", opening)
+    monkeypatch.setattr(sync, "open_manager", opening)
     return fake
 
 
@@ -109,7 +110,7 @@ def test_every_method_is_there(fake: Fake) -> None:
 
 def test_the_same_methods_as_the_manager() -> None:
     public = {name for name in vars(Manager) if not name.startswith("_")}
-    assert public <= set(dir(blocking.BlockingManager))
+    assert public <= set(dir(sync.BlockingManager))
 
 
 async def test_inside_a_running_loop(fake: Fake) -> None:

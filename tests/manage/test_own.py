@@ -13,8 +13,9 @@ import pytest
 import lanman
 from lanman.domain import Share
 from lanman.errors import AccessDenied, AuthenticationError, Win32Error
-from lanman.manage import local, remote
-from lanman.manage.local import LocalSession
+from lanman.manage import loopback, own
+from lanman.manage import srvsvc as remote
+from lanman.manage.own import DetailedSession
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration
 from lanman.net.credentials import Credentials
@@ -44,12 +45,12 @@ async def test_no_password_and_more_details(server: SmbServer) -> None:
         found = await manager.sessions()
         assert (found.level, [entry.user_name for entry in found.entries]) == (502, ["ann", "bob"])
         for entry in found.entries:
-            assert isinstance(entry, LocalSession)
+            assert isinstance(entry, DetailedSession)
             assert entry.client_name == r"\\127.0.0.1"
             assert (entry.address or "").startswith("127.0.0.1")
             assert entry.dialect == "3.1.1"
             assert entry.anonymous is False
-        assert len({entry.global_id for entry in found.entries if isinstance(entry, LocalSession)}) == 2
+        assert len({entry.global_id for entry in found.entries if isinstance(entry, DetailedSession)}) == 2
         (only,) = (await manager.sessions(user="bob", client="127.0.0.1")).entries
         assert only.user_name == "bob"
 
@@ -147,18 +148,18 @@ async def test_a_server_that_stops_under_us(tmp_path: Path) -> None:
 
 
 async def test_a_socket_that_may_not_be_opened_is_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def denied(link: local.ControlLink) -> None:
+    async def denied(link: own.ControlLink) -> None:
         raise AccessDenied(f"{link.home.control}: access denied")
 
-    monkeypatch.setattr(local.ControlLink, "connect", denied)
+    monkeypatch.setattr(own.ControlLink, "connect", denied)
     with pytest.raises(AccessDenied):
         async with lanman.open_manager(home=tmp_path):
             pass
 
 
 async def test_another_program_where_a_home_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PATIENCE", 0.01)
-    monkeypatch.setattr(local, "SAMBA_PIDS", ())
+    monkeypatch.setattr(loopback, "PATIENCE", 0.01)
+    monkeypatch.setattr(loopback, "SAMBA_PIDS", ())
 
     async def hint(port: int) -> str:
         with pytest.raises(Win32Error) as raised:
@@ -178,15 +179,15 @@ async def test_another_program_where_a_home_is_named(tmp_path: Path, monkeypatch
     )
     # smbd may listen elsewhere than on the loopback interface.
     (tmp_path / "smbd.pid").write_text(f"{os.getpid()}\n")
-    monkeypatch.setattr(local, "SAMBA_PIDS", (tmp_path / "nothing", tmp_path / "smbd.pid"))
+    monkeypatch.setattr(loopback, "SAMBA_PIDS", (tmp_path / "nothing", tmp_path / "smbd.pid"))
     assert (await hint(port)).startswith("Samba runs on this machine, and not at 127.0.0.1")
     (tmp_path / "smbd.pid").write_text("not a number")
     assert (await hint(port)).startswith("start one with")
 
 
 async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path)])
-    monkeypatch.setattr(local, "PATIENCE", 0.01)
+    monkeypatch.setattr(own, "client_homes", lambda home: [Home(tmp_path)])
+    monkeypatch.setattr(loopback, "PATIENCE", 0.01)
 
     async def open_here(port: int) -> None:
         async with lanman.open_manager(port=port):
@@ -206,7 +207,7 @@ async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.M
 async def test_the_server_behind_the_port_where_we_have_credentials(
     server: SmbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "client_homes", lambda home: [Home(tmp_path / "none")])
+    monkeypatch.setattr(own, "client_homes", lambda home: [Home(tmp_path / "none")])
     admin = Credentials("admin", PASSWORDS["admin"])
     async with lanman.open_manager(credentials=admin, port=server.port) as manager:
         assert [entry.user_name for entry in (await manager.sessions()).entries] == ["admin"]

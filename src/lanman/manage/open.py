@@ -1,0 +1,113 @@
+"""`open_manager`: which Manager answers for a server.
+
+A server that is named is reached over SMB. Without a name it is this machine's: lanman's own Server where its control
+socket answers, else whatever SMB server has the port of the loopback interface.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lanman import codes
+from lanman.errors import AuthenticationError
+from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lanman.net.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a server is reached: the options of `open_manager`."""
+
+    credentials: Credentials | None
+    port: int
+    timeout: float | None
+    encrypt: bool
+    deadline: float | None
+
+
+def open_manager(
+    server: str | None = None,
+    credentials: Credentials | None = None,
+    *,
+    port: int = DEFAULT_PORT,
+    timeout: float = DEFAULT_TIMEOUT,
+    home: str | Path | None = None,
+    encrypt: bool = False,
+    deadline: float | None = None,
+) -> AbstractAsyncContextManager[Manager]:
+    """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
+
+    Entering connects and logs on. `timeout` is in seconds: one for all of entering, and one for each method.
+    `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
+    this machine is looked for first; `encrypt` refuses a server that cannot encrypt.
+
+    Raises LanmanError: ConnectionLost (53, 1225, 121), AuthenticationError (1326, 1330, ...), AccessDenied,
+    Win32Error 2114 when this machine has no Server.
+    """
+    how = _How(credentials, port, timeout, encrypt, deadline)
+    return _open_own(home, how) if server is None else _open_over_smb(server, how)
+
+
+@contextlib.asynccontextmanager
+async def _open_over_smb(server: str, how: _How) -> AsyncIterator[Manager]:
+    # A manager of this machine's Server needs none of this, and starts sooner without.
+    from lanman.manage.link import SmbLink, split_server
+    from lanman.manage.srvsvc import SrvsvcManager
+    from lanman.net.credentials import Credentials
+    from lanman.net.dial import Within
+
+    name, port = split_server(server, how.port)
+    credentials = how.credentials if how.credentials is not None else Credentials(anonymous=True)
+    link = SmbLink(name, port, credentials, how.encrypt)
+    manager = SrvsvcManager(link, timeout=how.timeout, deadline=how.deadline)
+    try:
+        async with Within(how.timeout, lambda: link.doing, deadline=how.deadline):
+            await link.connect()
+        yield manager
+    except BaseException:
+        # Logging off could take as long again: hang up.
+        await link.abort()
+        raise
+    await manager.close()
+
+
+@contextlib.asynccontextmanager
+async def _open_own(home: str | Path | None, how: _How) -> AsyncIterator[Manager]:
+    """Raises Win32Error 2114 where this machine has no Server, AccessDenied where its socket may not be opened."""
+    from lanman.manage import loopback
+    from lanman.manage.own import OwnManager, find_control
+    from lanman.net.dial import Within
+
+    link = None
+    try:
+        async with Within(how.timeout, lambda: "the Server of this machine does not answer", deadline=how.deadline):
+            link = await find_control(home)
+            if link is not None:
+                manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline)
+                await manager.learn_name()
+            elif home is not None or not await loopback.answers(how.port):
+                raise loopback.not_started(home, await loopback.how_to_ask(how.port))
+            elif how.credentials is None:
+                kind = await loopback.kind_of(how.port)
+                raise AuthenticationError(
+                    f"port {how.port} of this machine is served by another program than lanman"
+                    + (f", by {kind}" if kind == loopback.SAMBA else ""),
+                    code=codes.ERROR_NOT_AUTHENTICATED,
+                    hint="say who you are to it with -U",
+                )
+        if link is None:
+            async with _open_over_smb(loopback.LOOPBACK, how) as elsewhere:
+                yield elsewhere
+        else:
+            yield manager
+    finally:
+        if link is not None:
+            await link.close()
