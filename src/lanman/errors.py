@@ -2,6 +2,7 @@
 
     LanmanError
       ProtocolError            LocalProtocolError (we broke the rules), RemoteProtocolError (they) > MalformedMessage
+                               > CutShort
       StatusError              the peer understood the SMB request and refused it with an NTSTATUS
       Win32Error               the peer's Server service answered with a Win32 or NERR code; AccessDenied is code 5
       AuthenticationError      the log-on was refused, or could not be attempted
@@ -45,6 +46,10 @@ class RemoteProtocolError(ProtocolError):
 
 class MalformedMessage(RemoteProtocolError):
     """Bytes from the peer do not form the message that they claim to be."""
+
+
+class CutShort(MalformedMessage):
+    """There are fewer bytes than the structure has, or says that it has."""
 
 
 class StatusError(LanmanError):

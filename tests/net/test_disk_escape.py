@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lanman import codes
+from lanman.fscc.attributes import FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY
 from lanman.net.disk import files as files_module
 from lanman.net.disk import folders, system
 from lanman.net.disk.files import Files
@@ -249,7 +250,7 @@ def test_a_link_out_that_takes_the_place_of_what_is_open(world: World) -> None:
     os.unlink(world.root / "file")
     (world.root / "file").symlink_to(world.outside / "secret")
     world.files.overwrite(do.OverwriteFile(opened.handle))
-    world.files.set(do.SetFile(opened.handle, end_of_file=5, attributes=do.FILE_ATTRIBUTE_READONLY))
+    world.files.set(do.SetFile(opened.handle, end_of_file=5, attributes=FILE_ATTRIBUTE_READONLY))
     world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
     with pytest.raises((Refused, OSError)):
         world.files.rename(do.RenameFile(opened.handle, ("new",)))
@@ -305,8 +306,8 @@ def test_special_files_are_not_touched(world: World) -> None:
                 (files.read, do.ReadFile(handle, 0, 1)),
                 (files.write, do.WriteFile(handle, 0, b"x")),
                 (files.set, do.SetFile(handle, end_of_file=0)),
-                (files.set, do.SetFile(handle, attributes=do.FILE_ATTRIBUTE_HIDDEN)),
-                (files.set, do.SetFile(handle, attributes=do.FILE_ATTRIBUTE_READONLY)),
+                (files.set, do.SetFile(handle, attributes=FILE_ATTRIBUTE_HIDDEN)),
+                (files.set, do.SetFile(handle, attributes=FILE_ATTRIBUTE_READONLY)),
                 (files.set, do.SetFile(handle, last_write_time=1 << 56)),
                 (files.set, do.SetFile(handle, allocation=0)),
                 (files.overwrite, do.OverwriteFile(handle)),
@@ -317,7 +318,7 @@ def test_special_files_are_not_touched(world: World) -> None:
                     perform(effect)
             # smbprotocol, and others, take READONLY off whatever they delete.
             before = os.lstat(world.root / name)
-            files.set(do.SetFile(handle, attributes=do.FILE_ATTRIBUTE_NORMAL))
+            files.set(do.SetFile(handle, attributes=FILE_ATTRIBUTE_NORMAL))
             assert os.lstat(world.root / name).st_ctime_ns == before.st_ctime_ns
             world.files.flush(do.FlushFile(opened.handle))
             assert world.files.volume(do.QueryVolume(opened.handle)).total
@@ -513,7 +514,7 @@ def test_a_file_swapped_for_a_link_or_a_fifo_while_it_is_opened(world: World) ->
                 opened = world.open("target", access=Access.WRITE, disposition=do.FILE_OVERWRITE_IF)
                 world.files.overwrite(do.OverwriteFile(opened.handle))
                 world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
-                world.files.set(do.SetFile(opened.handle, attributes=do.FILE_ATTRIBUTE_NORMAL))
+                world.files.set(do.SetFile(opened.handle, attributes=FILE_ATTRIBUTE_NORMAL))
                 if turn % 3 == 0:
                     world.files.link(do.LinkFile(opened.handle, ("linked",), replace=True))
                 world.files.close(do.CloseFile(opened.handle))

@@ -18,6 +18,14 @@ import pytest
 
 from lanman import codes
 from lanman.errors import LanmanError
+from lanman.fscc.attributes import (
+    FILE_ATTRIBUTE_ARCHIVE,
+    FILE_ATTRIBUTE_DIRECTORY,
+    FILE_ATTRIBUTE_HIDDEN,
+    FILE_ATTRIBUTE_NORMAL,
+    FILE_ATTRIBUTE_READONLY,
+    FILE_ATTRIBUTE_SYSTEM,
+)
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects as do
@@ -94,14 +102,14 @@ def test_what_is_created_is_opened_again_whatever_its_case(world: World) -> None
     created = world.create("Letters", kind=Kind.DIRECTORY)
     assert created.created
     assert created.stat.directory
-    assert created.stat.attributes == do.FILE_ATTRIBUTE_DIRECTORY
+    assert created.stat.attributes == FILE_ATTRIBUTE_DIRECTORY
     letter = world.create("letters", "To Änne.txt", data=b"Dear")
     assert letter.path == ("Letters", "To Änne.txt")
     again = world.open("LETTERS", "to äNNE.TXT")
     assert again.path == letter.path
     assert not again.created
     assert again.stat.identity == letter.stat.identity
-    assert again.stat.attributes == do.FILE_ATTRIBUTE_ARCHIVE
+    assert again.stat.attributes == FILE_ATTRIBUTE_ARCHIVE
     assert (world.root / "Letters" / "To Änne.txt").read_bytes() == b"Dear"
 
 
@@ -274,8 +282,8 @@ def test_offsets_that_no_file_has(world: World, offset: int) -> None:
 def test_overwriting(world: World) -> None:
     world.put("file", data=b"old")
     opened = world.open("file", access=Access.READ)
-    after = world.files.overwrite(do.OverwriteFile(opened.handle, do.FILE_ATTRIBUTE_HIDDEN))
-    assert (after.size, after.attributes) == (0, do.FILE_ATTRIBUTE_HIDDEN | do.FILE_ATTRIBUTE_ARCHIVE)
+    after = world.files.overwrite(do.OverwriteFile(opened.handle, FILE_ATTRIBUTE_HIDDEN))
+    assert (after.size, after.attributes) == (0, FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_ARCHIVE)
     assert (world.root / "file").read_bytes() == b""
 
 
@@ -321,7 +329,7 @@ def test_times_and_sizes(world: World) -> None:
     assert after.creation_time == FILETIME_2000
     assert after.last_access_time == FILETIME_2000 + 1
     assert after.last_write_time == FILETIME_2000 + 2
-    assert after.attributes == do.FILE_ATTRIBUTE_ARCHIVE
+    assert after.attributes == FILE_ATTRIBUTE_ARCHIVE
     assert after == world.files.look_up(do.LookUp(str(world.root), ("FILE",)))
     assert world.files.set(do.SetFile(opened.handle, allocation=3)).size == 3
     asked = world.files.set(do.SetFile(opened.handle, allocation=1 << 20))
@@ -335,36 +343,36 @@ def test_sizes_are_set_by_handles_that_cannot_write(world: World) -> None:
 
 
 def test_attributes_are_kept_beside_the_file(world: World) -> None:
-    opened = world.create("file", data=b"x", attributes=do.FILE_ATTRIBUTE_SYSTEM)
-    assert opened.stat.attributes == do.FILE_ATTRIBUTE_SYSTEM | do.FILE_ATTRIBUTE_ARCHIVE
-    hidden = do.FILE_ATTRIBUTE_HIDDEN | do.FILE_ATTRIBUTE_READONLY
+    opened = world.create("file", data=b"x", attributes=FILE_ATTRIBUTE_SYSTEM)
+    assert opened.stat.attributes == FILE_ATTRIBUTE_SYSTEM | FILE_ATTRIBUTE_ARCHIVE
+    hidden = FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_READONLY
     assert world.files.set(do.SetFile(opened.handle, attributes=hidden)).attributes == hidden
     assert os.stat(world.root / "file").st_mode & 0o222 == 0, "local programs see that it is read-only"
     assert (
         world.files.set(do.SetFile(opened.handle, attributes=hidden, creation_time=FILETIME_2000)).attributes == hidden
     )
-    after = world.files.set(do.SetFile(opened.handle, attributes=do.FILE_ATTRIBUTE_NORMAL))
-    assert after.attributes == do.FILE_ATTRIBUTE_NORMAL
+    after = world.files.set(do.SetFile(opened.handle, attributes=FILE_ATTRIBUTE_NORMAL))
+    assert after.attributes == FILE_ATTRIBUTE_NORMAL
     assert after.creation_time == FILETIME_2000
     assert os.stat(world.root / "file").st_mode & 0o200
     entry = world.files.list(do.ListDirectory(world.open(access=Access.READ).handle, 10_000)).entries[0]
     assert entry.stat == after
     os.chmod(world.root / "file", 0o444)
-    assert world.files.query(do.QueryFile(opened.handle)).attributes & do.FILE_ATTRIBUTE_READONLY
+    assert world.files.query(do.QueryFile(opened.handle)).attributes & FILE_ATTRIBUTE_READONLY
 
 
 def test_names_with_a_dot_are_hidden_until_somebody_says_otherwise(world: World) -> None:
-    opened = world.create(".profile", attributes=do.FILE_ATTRIBUTE_ARCHIVE)
-    assert opened.stat.attributes == do.FILE_ATTRIBUTE_HIDDEN | do.FILE_ATTRIBUTE_ARCHIVE
-    after = world.files.set(do.SetFile(opened.handle, attributes=do.FILE_ATTRIBUTE_ARCHIVE))
-    assert after.attributes == do.FILE_ATTRIBUTE_ARCHIVE
+    opened = world.create(".profile", attributes=FILE_ATTRIBUTE_ARCHIVE)
+    assert opened.stat.attributes == FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_ARCHIVE
+    after = world.files.set(do.SetFile(opened.handle, attributes=FILE_ATTRIBUTE_ARCHIVE))
+    assert after.attributes == FILE_ATTRIBUTE_ARCHIVE
 
 
 def test_what_others_wrote_into_our_attribute_is_nothing_to_us(world: World) -> None:
     opened = world.create("file")
     for nonsense in (b"", b"x", bytes(16), b"\x02" + bytes(15), b"\xff" * 100):
         os.setxattr(world.root / "file", "user.lanman.dos", nonsense)
-        assert world.files.query(do.QueryFile(opened.handle)).attributes == do.FILE_ATTRIBUTE_ARCHIVE
+        assert world.files.query(do.QueryFile(opened.handle)).attributes == FILE_ATTRIBUTE_ARCHIVE
     os.setxattr(world.root / "file", "user.lanman.dos", b"\x01" + b"\xff" * 15)
     assert world.files.query(do.QueryFile(opened.handle)).attributes & ~do.SETTABLE_ATTRIBUTES == 0
 
@@ -511,6 +519,7 @@ def test_a_file_system_that_is_full(world: World) -> None:
 import resource, sys
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import status_of
+from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 files = Files(10)
@@ -569,6 +578,7 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
+from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 
 os.setgroups([])
@@ -623,6 +633,7 @@ def test_what_the_process_may_not_do() -> None:
 _OWNER_OF_A_READ_ONLY_FILE = """
 import os
 from lanman.net.disk.files import Files
+from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 os.setgroups([]); os.setgid(1); os.setuid(1)
 files = Files(10)
@@ -645,6 +656,7 @@ def test_what_was_flushed_survives(world: World) -> None:
     code = f"""
 import os, signal
 from lanman.net.disk.files import Files
+from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 files = Files(10)
 opened = files.open(OpenFile({str(world.root)!r}, ("file",), Access.WRITE, FILE_CREATE))
@@ -719,7 +731,7 @@ def test_many_threads_at_once_leave_nothing_behind(world: World) -> None:
                 try:
                     target = (chance.choice(names), chance.choice("xyzXYZ"))
                     world.files.rename(do.RenameFile(opened.handle, target, replace=True))
-                    world.files.overwrite(do.OverwriteFile(opened.handle, do.FILE_ATTRIBUTE_HIDDEN))
+                    world.files.overwrite(do.OverwriteFile(opened.handle, FILE_ATTRIBUTE_HIDDEN))
                     world.files.query(do.QueryFile(opened.handle))
                 finally:
                     world.close(opened, delete=chance.random() < 0.5)

@@ -11,11 +11,11 @@ import pytest
 
 from lanman import codes
 from lanman.domain import Reason
+from lanman.dtyp import DELETE, MAXIMUM_ALLOWED
 from lanman.errors import StatusError
 from lanman.server.disk_effects import CloseFile, OpenFile, WriteFile
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.smb2.constants import (
-    DELETE,
     FILE_CREATE,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,
@@ -26,7 +26,6 @@ from lanman.smb2.constants import (
     FILE_SHARE_READ,
     FSCTL_SRV_COPYCHUNK,
     FSCTL_SRV_REQUEST_RESUME_KEY,
-    MAXIMUM_ALLOWED,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_LOCKFLAG_SHARED_LOCK,

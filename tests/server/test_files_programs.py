@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from lanman import codes
+from lanman.dtyp import DELETE
 from lanman.server.disk_effects import QueryVolume, VolumeStat
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.smb2.constants import (
-    DELETE,
     FILE_CREATE,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,

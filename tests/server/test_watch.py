@@ -13,19 +13,14 @@ from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Step
 from lanman.auth.spnego import KERBEROS_OID, NegTokenInit, pack_init
 from lanman.domain import Reason, SessionClosed, Share, ShareAvailability, TreeDisconnected
+from lanman.dtyp import MAXIMUM_ALLOWED
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
 from lanman.server.disk_effects import CheckShare, OpenFile
 from lanman.server.dispatch import Settings
 from lanman.server.effects import StepLogon
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
-from lanman.smb2.constants import (
-    FILE_CREATE,
-    FILE_OPEN,
-    FILE_OVERWRITE_IF,
-    MAXIMUM_ALLOWED,
-    SMB2_OPLOCK_LEVEL_EXCLUSIVE,
-)
+from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
 from support.disk_server import READ, DiskWorld
 from support.memory_server import PASSWORD, World

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lanman.codes import STATUS_BUFFER_OVERFLOW, STATUS_NO_SUCH_FILE, STATUS_SUCCESS
 from lanman.errors import MalformedMessage
+from lanman.fscc.controls import PipeWait
 from lanman.smb2.constants import (
     FSCTL_PIPE_TRANSCEIVE,
     SMB2_IOCTL,
@@ -52,7 +53,6 @@ from lanman.smb2.messages import (
     NetnameNegotiateContextId,
     NetworkInterfaceInfo,
     OplockBreak,
-    PipeWait,
     PreauthIntegrityCapabilities,
     QueryDirectoryRequest,
     QueryDirectoryResponse,
@@ -247,7 +247,7 @@ def test_what_travels_in_an_ioctl() -> None:
     answered = ValidateNegotiateInfoResponse(1, ID, 2, 0x0302)
     assert ValidateNegotiateInfoResponse.unpack(memoryview(answered.pack())) == answered
     assert len(answered.pack()) == 24
-    for wait in (PipeWait("srvsvc"), PipeWait("srvsvc", -50_000_000)):
+    for wait in (PipeWait(0, "srvsvc"), PipeWait(-50_000_000, "srvsvc", timeout_specified=True)):
         assert PipeWait.unpack(wait.pack()) == wait
     interfaces = [NetworkInterfaceInfo(1, 0, 10**9, bytes(128)), NetworkInterfaceInfo(2, 1, 10**10, b"\2" * 128)]
     assert NetworkInterfaceInfo.unpack_all(NetworkInterfaceInfo.pack_all(interfaces)) == interfaces

@@ -45,6 +45,15 @@ from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Final, TypeAlias
 
+from lanman.fscc.attributes import (
+    FILE_ATTRIBUTE_ARCHIVE,
+    FILE_ATTRIBUTE_HIDDEN,
+    FILE_ATTRIBUTE_NOT_CONTENT_INDEXED,
+    FILE_ATTRIBUTE_OFFLINE,
+    FILE_ATTRIBUTE_READONLY,
+    FILE_ATTRIBUTE_SYSTEM,
+    FILE_ATTRIBUTE_TEMPORARY,
+)
 from lanman.names import fold
 from lanman.server.effects import Effect
 from lanman.wire import Data
@@ -62,19 +71,7 @@ FILE_OPEN_IF: Final = 3
 FILE_OVERWRITE: Final = 4
 FILE_OVERWRITE_IF: Final = 5
 
-# FileAttributes (MS-FSCC 2.6), those that the disk keeps or finds.
-FILE_ATTRIBUTE_READONLY: Final = 0x00000001
-FILE_ATTRIBUTE_HIDDEN: Final = 0x00000002
-FILE_ATTRIBUTE_SYSTEM: Final = 0x00000004
-FILE_ATTRIBUTE_DIRECTORY: Final = 0x00000010
-FILE_ATTRIBUTE_ARCHIVE: Final = 0x00000020
-FILE_ATTRIBUTE_NORMAL: Final = 0x00000080
-FILE_ATTRIBUTE_TEMPORARY: Final = 0x00000100
-FILE_ATTRIBUTE_SPARSE_FILE: Final = 0x00000200
-FILE_ATTRIBUTE_OFFLINE: Final = 0x00001000
-FILE_ATTRIBUTE_NOT_CONTENT_INDEXED: Final = 0x00002000
-
-# Those that a client can set; they are kept beside the file.
+# The attributes that a client can set; they are kept beside the file.
 SETTABLE_ATTRIBUTES: Final = (
     FILE_ATTRIBUTE_READONLY
     | FILE_ATTRIBUTE_HIDDEN

@@ -7,7 +7,6 @@ file is the business of the open, not of the handler.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +14,8 @@ from typing import Any, Final
 
 from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, Share, State
+from lanman.errors import MalformedMessage
+from lanman.fscc.controls import PipeWait
 from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
@@ -250,15 +251,12 @@ def handle_ioctl(context: Context, message: IoctlRequest) -> Outcome:
 
 
 def _pipe_wait(context: Context, message: IoctlRequest) -> Outcome:
-    """FSCTL_PIPE_WAIT (MS-FSCC 2.3.49): our pipes always have room for one more instance."""
-    data = bytes(message.input)
-    if len(data) < 14:
+    """FSCTL_PIPE_WAIT (MS-FSCC 2.3): our pipes always have room for one more instance."""
+    try:
+        name = PipeWait.unpack(message.input).name
+    except MalformedMessage:
         return Reply(codes.STATUS_INVALID_PARAMETER)
-    length = struct.unpack_from("<I", data, 8)[0]
-    name = data[14 : 14 + length]
-    if len(name) != length or length % 2:
-        return Reply(codes.STATUS_INVALID_PARAMETER)
-    canonical = canonical_pipe_name(name.decode("utf-16-le", "replace"))
+    canonical = canonical_pipe_name(name)
     session = context.wire_session.session
     if session.anonymous and canonical not in context.connection.server.settings.null_pipes:
         return Reply(codes.STATUS_ACCESS_DENIED)

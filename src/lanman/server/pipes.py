@@ -1,12 +1,11 @@
 r"""Named pipes: what stands behind `\PIPE\srvsvc`, and how SMB2 requests read and write it.
 
 A pipe is read message by message, a PDU being one: a read that is too short for it gets its beginning with
-STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3.48). A read that finds nothing said yet waits.
+STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3). A read that finds nothing said yet waits.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,25 @@ from typing import TYPE_CHECKING, Final
 from lanman import codes
 from lanman.domain import Open
 from lanman.errors import RemoteProtocolError
+from lanman.fscc.attributes import FILE_ATTRIBUTE_NORMAL
+from lanman.fscc.controls import PipePeek
+from lanman.fscc.files import (
+    FILE_BASIC_INFORMATION,
+    FILE_INTERNAL_INFORMATION,
+    FILE_NETWORK_OPEN_INFORMATION,
+    FILE_PIPE_CONNECTED_STATE,
+    FILE_PIPE_FULL_DUPLEX,
+    FILE_PIPE_INFORMATION,
+    FILE_PIPE_LOCAL_INFORMATION,
+    FILE_PIPE_MESSAGE_MODE,
+    FILE_STANDARD_INFORMATION,
+    FileBasicInformation,
+    FileInternalInformation,
+    FileNetworkOpenInformation,
+    FilePipeInformation,
+    FilePipeLocalInformation,
+    FileStandardInformation,
+)
 from lanman.rpc.ndr import Interface
 from lanman.server.association import Association, Endpoint, Turn
 from lanman.server.effects import Outcome, Park, Reply
@@ -42,6 +60,7 @@ from lanman.smb2.messages import (
     WriteRequest,
     WriteResponse,
 )
+from lanman.wire import Structure
 
 if TYPE_CHECKING:
     from lanman.server.dispatch import ConnectionDispatch
@@ -50,15 +69,6 @@ if TYPE_CHECKING:
 MAX_UNREAD: Final = 1024 * 1024
 
 PIPE_QUOTA: Final = 4096  # what Windows gives as the size of its RPC pipes
-FILE_ATTRIBUTE_NORMAL: Final = 0x80
-
-# MS-FSCC 2.4: the classes that clients ask of a pipe.
-FILE_BASIC_INFORMATION: Final = 4
-FILE_STANDARD_INFORMATION: Final = 5
-FILE_INTERNAL_INFORMATION: Final = 6
-FILE_PIPE_INFORMATION: Final = 23
-FILE_PIPE_LOCAL_INFORMATION: Final = 24
-FILE_NETWORK_OPEN_INFORMATION: Final = 34
 
 
 def _nobody_waits(now: float) -> None:
@@ -320,8 +330,9 @@ class PipeOpen(ServerOpen):
         if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
             return self._transceive(context, message)
         if message.ctl_code == FSCTL_PIPE_PEEK:
-            # MS-FSCC 2.3.46: connected (3), bytes that can be read, number and length of messages left open.
-            return Reply(message=ioctl_response(message, struct.pack("<IIII", 3, self._pipe.unread, 0, 0)))
+            # How many messages there are, and how long the first is, is left open, as MS-FSCC 2.3 allows.
+            peek = PipePeek(FILE_PIPE_CONNECTED_STATE, self._pipe.unread)
+            return Reply(message=ioctl_response(message, peek.pack()))
         return Reply(codes.STATUS_NOT_SUPPORTED)
 
     def _transceive(self, context: Context, message: IoctlRequest) -> Outcome:
@@ -330,7 +341,7 @@ class PipeOpen(ServerOpen):
         if self.opened.granted_access & both != both:
             return Reply(codes.STATUS_ACCESS_DENIED)
         if self._pipe.unread or self._pipe.unanswered or self._readers:
-            return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3.48
+            return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3, FSCTL_PIPE_TRANSCEIVE
         if not context.connection.may_ask_pipes:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         try:
@@ -356,21 +367,30 @@ class PipeOpen(ServerOpen):
 
     def _information(self, information_class: int) -> bytes | None:
         """MS-FSCC 2.4, of a connected pipe in message mode that counts as one link, to be deleted when closed."""
-        unread = self._pipe.unread
+        found: Structure | None = None
         if information_class == FILE_BASIC_INFORMATION:
-            return struct.pack("<QQQQII", 0, 0, 0, 0, FILE_ATTRIBUTE_NORMAL, 0)
-        if information_class == FILE_STANDARD_INFORMATION:
-            return struct.pack("<QQIBBH", PIPE_QUOTA, unread, 1, 1, 0, 0)
-        if information_class == FILE_INTERNAL_INFORMATION:
-            return struct.pack("<Q", self.opened.file_id)
-        if information_class == FILE_PIPE_INFORMATION:
-            return struct.pack("<II", 1, 0)
-        if information_class == FILE_PIPE_LOCAL_INFORMATION:
-            sizes = (PIPE_QUOTA, unread, PIPE_QUOTA, PIPE_QUOTA)
-            return struct.pack("<IIIIIIIIII", 1, 2, 0xFFFFFFFF, 1, *sizes, 3, 0)
-        if information_class == FILE_NETWORK_OPEN_INFORMATION:
-            return struct.pack("<QQQQQQII", 0, 0, 0, 0, PIPE_QUOTA, unread, FILE_ATTRIBUTE_NORMAL, 0)
-        return None
+            found = FileBasicInformation(0, 0, 0, 0, FILE_ATTRIBUTE_NORMAL)
+        elif information_class == FILE_STANDARD_INFORMATION:
+            found = FileStandardInformation(PIPE_QUOTA, self._pipe.unread, 1, delete_pending=True, directory=False)
+        elif information_class == FILE_INTERNAL_INFORMATION:
+            found = FileInternalInformation(self.opened.file_id)
+        elif information_class == FILE_PIPE_INFORMATION:
+            found = FilePipeInformation(FILE_PIPE_MESSAGE_MODE, 0)
+        elif information_class == FILE_PIPE_LOCAL_INFORMATION:
+            found = FilePipeLocalInformation(
+                FILE_PIPE_MESSAGE_MODE,
+                FILE_PIPE_FULL_DUPLEX,
+                maximum_instances=0xFFFFFFFF,
+                current_instances=1,
+                inbound_quota=PIPE_QUOTA,
+                read_data_available=self._pipe.unread,
+                outbound_quota=PIPE_QUOTA,
+                write_quota_available=PIPE_QUOTA,
+                named_pipe_state=FILE_PIPE_CONNECTED_STATE,
+            )
+        elif information_class == FILE_NETWORK_OPEN_INFORMATION:
+            found = FileNetworkOpenInformation(0, 0, 0, 0, PIPE_QUOTA, self._pipe.unread, FILE_ATTRIBUTE_NORMAL)
+        return None if found is None else found.pack()
 
     def set_info(self, context: Context, message: SetInfoRequest) -> Outcome:
         # Windows clients set message read mode after opening a pipe. It is in no other.

@@ -7,8 +7,9 @@ from typing import Final
 from lanman import codes
 from lanman.auth.accounts import Accounts
 from lanman.domain import LimitReached, Session, State
+from lanman.fscc.attributes import FILE_ATTRIBUTE_NORMAL
 from lanman.server.effects import Outcome, Perform, ReadAccounts, Reply
-from lanman.server.pipes import FILE_ATTRIBUTE_NORMAL, PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
+from lanman.server.pipes import PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
 from lanman.server.state import Context, ShareBackend
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING

@@ -47,6 +47,8 @@ from lanman.smb2.constants import Dialect as Dialect
 from lanman.smb2.header import HEADER_SIZE
 from lanman.wire import (
     Data,
+    Fixed,
+    Structure,
     Variable,
     blob,
     bytes16,
@@ -558,6 +560,30 @@ create_contexts = Annotated[
 ]
 
 
+@wire()
+class CreateAllocationSize(Structure):
+    """SMB2_CREATE_ALLOCATION_SIZE (2.2.13.2.6): room that the new file is to have."""
+
+    allocation_size: u64
+
+
+@wire()
+class QueryMaximalAccessResponse(Structure):
+    """SMB2_CREATE_QUERY_MAXIMAL_ACCESS_RESPONSE (2.2.14.2.5)."""
+
+    query_status: u32
+    maximal_access: u32
+
+
+@wire()
+class QueryOnDiskIdResponse(Structure):
+    """SMB2_CREATE_QUERY_ON_DISK_ID (2.2.14.2.9): the file's number, and its volume's."""
+
+    disk_file_id: u64
+    volume_id: u64
+    reserved: ClassVar[Annotated[int, Fixed("16x", padding=True)]]
+
+
 @wire(57)
 class CreateRequest(Message):
     """SMB2 CREATE Request (2.2.13)."""
@@ -820,21 +846,6 @@ class ValidateNegotiateInfoRequest:
         return cls(capabilities, client_guid, mode, dialects)
 
 
-class Structure:
-    """A structure that travels inside a message; its offsets, if any, count from its own first byte."""
-
-    __slots__ = ()
-
-    def pack(self) -> bytes:
-        """Its bytes."""
-        raise NotImplementedError
-
-    @classmethod
-    def unpack(cls, pdu: memoryview) -> Self:
-        """Read it from the start of `pdu`. Raises MalformedMessage."""
-        raise NotImplementedError
-
-
 @wire()
 class ValidateNegotiateInfoResponse(Structure):
     """VALIDATE_NEGOTIATE_INFO Response (2.2.32.6): what the server said in its NEGOTIATE."""
@@ -845,32 +856,42 @@ class ValidateNegotiateInfoResponse(Structure):
     dialect: u16
 
 
-_PIPE_WAIT: Final = struct.Struct("<qIBx")
+@wire(minimum=32)
+class RequestResumeKeyResponse(Structure):
+    """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): names an open to its own session. Windows writes no context."""
+
+    resume_key: Annotated[bytes, Fixed("24s")]
+    context: Annotated[bytes, Variable("nI")] = b""
 
 
-@dataclass(slots=True)
-class PipeWait:
-    """FSCTL_PIPE_WAIT's input (MS-FSCC 2.3.49). `timeout` is in 100 ns; None leaves it to the server."""
+@wire()
+class CopyChunkCopy(Structure):
+    """SRV_COPYCHUNK_COPY (2.2.31.1): the open that is copied from. As many CopyChunks follow it."""
 
-    name: str
-    timeout: int | None = None
+    size: ClassVar[int] = 32
+    source_key: Annotated[bytes, Fixed("24s")]
+    chunk_count: u32
+    reserved: ClassVar[pad4]
 
-    def pack(self) -> bytes:
-        """The input of the IOCTL."""
-        name = text_bytes(self.name)
-        return _PIPE_WAIT.pack(self.timeout or 0, len(name), self.timeout is not None) + name
 
-    @classmethod
-    def unpack(cls, data: bytes | memoryview) -> PipeWait:
-        """Read the input of the IOCTL."""
-        try:
-            timeout, size, specified = _PIPE_WAIT.unpack_from(data)
-        except struct.error:
-            raise MalformedMessage("PipeWait: cut short") from None
-        name = memoryview(data)[_PIPE_WAIT.size : _PIPE_WAIT.size + size]
-        if len(name) != size:
-            raise MalformedMessage("PipeWait: the name goes beyond the end")
-        return cls(text(name), timeout if specified else None)
+@wire()
+class CopyChunk(Structure):
+    """SRV_COPYCHUNK (2.2.31.1.1): a range of the source, and where it goes."""
+
+    size: ClassVar[int] = 24
+    source_offset: u64
+    target_offset: u64
+    length: u32
+    reserved: ClassVar[pad4]
+
+
+@wire()
+class CopyChunkResponse(Structure):
+    """SRV_COPYCHUNK_RESPONSE (2.2.32.1): what was written; with STATUS_INVALID_PARAMETER, the most of each."""
+
+    chunks_written: u32
+    chunk_bytes_written: u32
+    total_bytes_written: u32
 
 
 _INTERFACE: Final = struct.Struct("<IIIIQ128s")

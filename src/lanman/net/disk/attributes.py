@@ -26,16 +26,15 @@ import stat
 import struct
 from typing import Final, NamedTuple
 
-from lanman.net.disk.system import Facts, can_reopen, reachable
-from lanman.server.disk_effects import (
+from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_ARCHIVE,
     FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_HIDDEN,
     FILE_ATTRIBUTE_NORMAL,
     FILE_ATTRIBUTE_READONLY,
-    SETTABLE_ATTRIBUTES,
-    FileStat,
 )
+from lanman.net.disk.system import Facts, can_reopen, reachable
+from lanman.server.disk_effects import SETTABLE_ATTRIBUTES, FileStat
 
 PREFIX: Final = "user.lanman."
 _KEY: Final = PREFIX + "dos"

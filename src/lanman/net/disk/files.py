@@ -24,6 +24,7 @@ from itertools import count
 from typing import Final
 
 from lanman import codes
+from lanman.fscc.attributes import FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM
 from lanman.net.disk import attributes
 from lanman.net.disk.find import share_problem
 from lanman.net.disk.folders import Folder, Found, closing
@@ -468,7 +469,7 @@ class Files:
                 with _keeping_times(handle):
                     _resize(handle, now, effect)
             # A file that becomes read-only is given its other facts before, one that ceases to be after.
-            becomes = effect.attributes is not None and effect.attributes & effects.FILE_ATTRIBUTE_READONLY
+            becomes = effect.attributes is not None and effect.attributes & FILE_ATTRIBUTE_READONLY
             if not becomes:
                 self._set_attributes(handle, effect)
             if effect.creation_time is not None:
@@ -727,9 +728,7 @@ def _insist_on_contents(handle: Handle) -> None:
         raise Refused(codes.STATUS_ACCESS_DENIED)
 
 
-_KEPT_OF_NO_NODE: Final = (
-    effects.FILE_ATTRIBUTE_READONLY | effects.FILE_ATTRIBUTE_HIDDEN | effects.FILE_ATTRIBUTE_SYSTEM
-)
+_KEPT_OF_NO_NODE: Final = FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM
 
 
 def _changes_nothing(effect: effects.SetFile) -> bool:

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from lanman.server.disk_effects import FILE_ATTRIBUTE_READONLY, Access
-from lanman.smb2.constants import (
+from lanman.dtyp import (
     ACCESS_SYSTEM_SECURITY,
     DELETE,
-    FILE_APPEND_DATA,
-    FILE_DELETE_CHILD,
-    FILE_EXECUTE,
-    FILE_READ_ATTRIBUTES,
-    FILE_READ_DATA,
-    FILE_WRITE_ATTRIBUTES,
-    FILE_WRITE_DATA,
-    FILE_WRITE_EA,
     GENERIC_ALL,
     GENERIC_EXECUTE,
     GENERIC_READ,
@@ -25,6 +16,18 @@ from lanman.smb2.constants import (
     SYNCHRONIZE,
     WRITE_DAC,
     WRITE_OWNER,
+)
+from lanman.fscc.attributes import FILE_ATTRIBUTE_READONLY
+from lanman.server.disk_effects import Access
+from lanman.smb2.constants import (
+    FILE_APPEND_DATA,
+    FILE_DELETE_CHILD,
+    FILE_EXECUTE,
+    FILE_READ_ATTRIBUTES,
+    FILE_READ_DATA,
+    FILE_WRITE_ATTRIBUTES,
+    FILE_WRITE_DATA,
+    FILE_WRITE_EA,
 )
 
 # MS-FSA 2.1.5.1: what the generic rights of a file come to.

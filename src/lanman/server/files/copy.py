@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.errors import MalformedMessage
 from lanman.server.disk_effects import CopyFileRange
 from lanman.server.effects import Outcome, Perform, Reply
 from lanman.server.files.access import READING
 from lanman.server.pipes import ioctl_response
 from lanman.server.state import Context, unpack_file_id
 from lanman.smb2.constants import FILE_READ_DATA, FILE_WRITE_DATA, FSCTL_SRV_COPYCHUNK
-from lanman.smb2.messages import IoctlRequest
+from lanman.smb2.messages import CopyChunk, CopyChunkCopy, CopyChunkResponse, IoctlRequest, RequestResumeKeyResponse
 
 if TYPE_CHECKING:
     from lanman.server.files.open import DiskOpen
@@ -23,33 +23,33 @@ MAX_CHUNKS: Final = 256
 MAX_CHUNK: Final = 1024 * 1024
 MAX_BYTES: Final = 16 * 1024 * 1024
 
-_HEAD: Final = struct.Struct("<24sI4x")
-_CHUNK: Final = struct.Struct("<QQI4x")
-_ANSWER: Final = struct.Struct("<III")
+_ANSWER_SIZE: Final = 12
 
 
 def resume_key(source: DiskOpen) -> bytes:
-    """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): 24 bytes that name an open to its own session, and no context."""
-    return source.file_id + bytes(16)
+    """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): the key is the FileId, and 8 zeros."""
+    return RequestResumeKeyResponse(source.file_id + bytes(8)).pack()
 
 
 def copy_request(
     target: DiskOpen, context: Context, message: IoctlRequest, find: Callable[[int], DiskOpen | None]
 ) -> Outcome:
     """FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE. `find` knows the files that the session has open."""
-    data = bytes(message.input[: _HEAD.size + MAX_CHUNKS * _CHUNK.size])
-    if len(data) < _HEAD.size or message.max_output_response < _ANSWER.size:
+    if message.max_output_response < _ANSWER_SIZE:
         return Reply(codes.STATUS_INVALID_PARAMETER)
-    key, count = _HEAD.unpack_from(data)
-    if len(data) < _HEAD.size + count * _CHUNK.size and count <= MAX_CHUNKS:
+    try:
+        copy = CopyChunkCopy.unpack(message.input)
+        count = copy.chunk_count
+        places = range(CopyChunkCopy.size, CopyChunkCopy.size + count * CopyChunk.size, CopyChunk.size)
+        chunks = [CopyChunk.unpack(message.input[at:]) for at in places] if count <= MAX_CHUNKS else []
+    except MalformedMessage:
         return Reply(codes.STATUS_INVALID_PARAMETER)
-    read = min(count, MAX_CHUNKS)
-    chunks = list(_CHUNK.iter_unpack(data[_HEAD.size : _HEAD.size + read * _CHUNK.size])) if read else []
-    sizes = [length for _, _, length in chunks]
+    sizes = [chunk.length for chunk in chunks]
     if count > MAX_CHUNKS or max(sizes, default=0) > MAX_CHUNK or sum(sizes) > MAX_BYTES or 0 in sizes:
         # 3.3.5.15.6: the answer says how much it might have been.
-        answer = _ANSWER.pack(MAX_CHUNKS, MAX_CHUNK, MAX_BYTES)
+        answer = CopyChunkResponse(MAX_CHUNKS, MAX_CHUNK, MAX_BYTES).pack()
         return Reply(codes.STATUS_INVALID_PARAMETER, ioctl_response(message, answer))
+    key = copy.source_key
     source = find(unpack_file_id(key[:16])) if not any(key[16:]) else None
     if source is None:
         return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
@@ -59,9 +59,7 @@ def copy_request(
 class Copy:
     """One such request, chunk by chunk."""
 
-    def __init__(
-        self, source: DiskOpen, target: DiskOpen, message: IoctlRequest, chunks: Iterator[tuple[int, int, int]]
-    ) -> None:
+    def __init__(self, source: DiskOpen, target: DiskOpen, message: IoctlRequest, chunks: Iterator[CopyChunk]) -> None:
         self._source = source
         self._target = target
         self._message = message
@@ -87,7 +85,7 @@ class Copy:
         chunk = next(self._chunks, None)
         if chunk is None:
             return self._answer(codes.STATUS_SUCCESS)
-        source_offset, target_offset, length = chunk
+        source_offset, target_offset, length = chunk.source_offset, chunk.target_offset, chunk.length
         source, target = self._source, self._target
         if source.state.locks.prevents_reading(source, source_offset, length):
             return self._answer(codes.STATUS_FILE_LOCK_CONFLICT)
@@ -108,5 +106,5 @@ class Copy:
         return Perform(effect, then, lambda status, now: self._answer(status))
 
     def _answer(self, status: int) -> Reply:
-        answer = _ANSWER.pack(self._written, 0, self._total)
+        answer = CopyChunkResponse(self._written, 0, self._total).pack()
         return Reply(status, ioctl_response(self._message, answer))

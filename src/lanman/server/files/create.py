@@ -11,18 +11,21 @@ Until it is registered the handle belongs to this object, and goes back to the d
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.domain import LimitReached
-from lanman.server.disk_effects import (
+from lanman.dtyp import DELETE, MAXIMUM_ALLOWED
+from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_ARCHIVE,
     FILE_ATTRIBUTE_HIDDEN,
     FILE_ATTRIBUTE_READONLY,
     FILE_ATTRIBUTE_SYSTEM,
+)
+from lanman.fscc.notify import FILE_ACTION_ADDED
+from lanman.server.disk_effects import (
     SETTABLE_ATTRIBUTES,
     Access,
     CheckDeletable,
@@ -36,11 +39,10 @@ from lanman.server.disk_effects import (
 from lanman.server.effects import Outcome, Park, Perform, Reply
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
 from lanman.server.files.names import Refused, split_path
-from lanman.server.files.notify import FILE_ACTION_ADDED, names_change
+from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
 from lanman.server.state import Context
 from lanman.smb2.constants import (
-    DELETE,
     FILE_CREATED,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,
@@ -53,7 +55,6 @@ from lanman.smb2.constants import (
     FILE_OVERWRITTEN,
     FILE_SUPERSEDE,
     FILE_SUPERSEDED,
-    MAXIMUM_ALLOWED,
     SMB2_CREATE_ALLOCATION_SIZE,
     SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
     SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
@@ -61,7 +62,14 @@ from lanman.smb2.constants import (
     SMB2_CREATE_QUERY_ON_DISK_ID,
     SMB2_CREATE_TIMEWARP_TOKEN,
 )
-from lanman.smb2.messages import CreateContext, CreateRequest, CreateResponse
+from lanman.smb2.messages import (
+    CreateAllocationSize,
+    CreateContext,
+    CreateRequest,
+    CreateResponse,
+    QueryMaximalAccessResponse,
+    QueryOnDiskIdResponse,
+)
 
 if TYPE_CHECKING:
     from lanman.server.files.backend import DiskShare
@@ -156,7 +164,7 @@ class Creating:
             if name == SMB2_CREATE_ALLOCATION_SIZE:
                 if len(data) != 8:
                     raise Refused(codes.STATUS_INVALID_PARAMETER)
-                self.allocation = min(struct.unpack("<Q", data)[0], (1 << 63) - 1)
+                self.allocation = min(CreateAllocationSize.unpack(data).allocation_size, (1 << 63) - 1)
             elif name == SMB2_CREATE_TIMEWARP_TOKEN or name in (
                 SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
                 SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
@@ -324,8 +332,8 @@ class Creating:
         if SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST in self.contexts:
             most = maximal(self.tree_access, self.opened.maximal, stat.attributes)
             name = SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST
-            contexts.append(CreateContext(name, struct.pack("<II", codes.STATUS_SUCCESS, most)))
+            contexts.append(CreateContext(name, QueryMaximalAccessResponse(codes.STATUS_SUCCESS, most).pack()))
         if SMB2_CREATE_QUERY_ON_DISK_ID in self.contexts:
-            volume = stat.volume & 0xFFFFFFFFFFFFFFFF
-            contexts.append(CreateContext(SMB2_CREATE_QUERY_ON_DISK_ID, struct.pack("<QQ16x", stat.file_id, volume)))
+            identifier = QueryOnDiskIdResponse(stat.file_id, stat.volume & 0xFFFFFFFFFFFFFFFF)
+            contexts.append(CreateContext(SMB2_CREATE_QUERY_ON_DISK_ID, identifier.pack()))
         return contexts

@@ -6,42 +6,30 @@ under way take their turn. `.` and `..` come first, and both are told as the dir
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.fscc.directories import (
+    DETAILED_ENTRIES,
+    ENTRY_ALIGNMENT,
+    FILE_NAMES_INFORMATION,
+    FileIdBothDirectoryInformation,
+    FileIdFullDirectoryInformation,
+    FileNamesInformation,
+)
 from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, Listing, QueryFile, fold_name
 from lanman.server.effects import Outcome, Park, Perform, Reply
 from lanman.server.files.names import STRICT
 from lanman.smb2.constants import SMB2_REOPEN, SMB2_RESTART_SCANS, SMB2_RETURN_SINGLE_ENTRY
 from lanman.smb2.messages import QueryDirectoryRequest, QueryDirectoryResponse
+from lanman.wire import Chain
 
 if TYPE_CHECKING:
     from lanman.server.files.open import DiskOpen
 
-# MS-FSCC 2.4
-FILE_DIRECTORY_INFORMATION: Final = 1
-FILE_FULL_DIRECTORY_INFORMATION: Final = 2
-FILE_BOTH_DIRECTORY_INFORMATION: Final = 3
-FILE_NAMES_INFORMATION: Final = 12
-FILE_ID_BOTH_DIRECTORY_INFORMATION: Final = 37
-FILE_ID_FULL_DIRECTORY_INFORMATION: Final = 38
-
-# NextEntryOffset and FileIndex, four times, EndOfFile, AllocationSize, FileAttributes, FileNameLength.
-_COMMON: Final = struct.Struct("<IIQQQQQQII")
-_NEXT: Final = struct.Struct("<I")
-_CLASSES: Final = frozenset(
-    {
-        FILE_DIRECTORY_INFORMATION,
-        FILE_FULL_DIRECTORY_INFORMATION,
-        FILE_BOTH_DIRECTORY_INFORMATION,
-        FILE_NAMES_INFORMATION,
-        FILE_ID_BOTH_DIRECTORY_INFORMATION,
-        FILE_ID_FULL_DIRECTORY_INFORMATION,
-    }
-)
+_CLASSES: Final = frozenset({FILE_NAMES_INFORMATION, *DETAILED_ENTRIES})
 
 # Bytes that one listing brings at most, whatever the client would take: what is packed in one turn of the event loop.
 PORTION: Final = 256 * 1024
@@ -50,24 +38,26 @@ PORTION: Final = 256 * 1024
 MAX_TURNS: Final = 2048
 
 
-def _pack_entry(information_class: int, name: str, stat: FileStat | None) -> bytes:
-    """One entry, its NextEntryOffset still 0."""
-    data = name.encode("utf-16-le", "surrogatepass")
-    if stat is None:
-        return struct.pack("<III", 0, 0, len(data)) + data
-    times = (stat.creation_time, stat.last_access_time, stat.last_write_time, stat.change_time)
-    sizes = (0, 0) if stat.directory else (stat.size, stat.allocation)
-    packed = _COMMON.pack(0, 0, *times, *sizes, stat.attributes, len(data))
-    if information_class == FILE_DIRECTORY_INFORMATION:
-        return packed + data
-    packed += bytes(4)  # EaSize
-    if information_class in (FILE_BOTH_DIRECTORY_INFORMATION, FILE_ID_BOTH_DIRECTORY_INFORMATION):
-        packed += bytes(26)  # no short name: none could be opened
-    if information_class == FILE_ID_BOTH_DIRECTORY_INFORMATION:
-        packed += struct.pack("<2xQ", stat.file_id)
-    elif information_class == FILE_ID_FULL_DIRECTORY_INFORMATION:
-        packed += struct.pack("<4xQ", stat.file_id)
-    return packed + data
+def _entry(information_class: int, name: str, stat: FileStat | None) -> bytes:
+    """One entry of a listing (MS-FSCC 2.4). There are no short names, since none could be opened."""
+    kind = DETAILED_ENTRIES.get(information_class)
+    if kind is None or stat is None:
+        return FileNamesInformation(0, name).pack()
+    size, allocation = (0, 0) if stat.directory else (stat.size, stat.allocation)
+    entry = kind(
+        0,
+        stat.creation_time,
+        stat.last_access_time,
+        stat.last_write_time,
+        stat.change_time,
+        size,
+        allocation,
+        stat.attributes,
+        name,
+    )
+    if isinstance(entry, FileIdBothDirectoryInformation | FileIdFullDirectoryInformation):
+        entry.file_id = stat.file_id
+    return entry.pack()
 
 
 # --- patterns (MS-FSA 2.1.4.4)
@@ -220,28 +210,20 @@ class Scan:
             status = codes.STATUS_NO_MORE_FILES if self._told else codes.STATUS_NO_SUCH_FILE
             return self._end(Reply(status), now)
         single = bool(message.flags & SMB2_RETURN_SINGLE_ENTRY)
-        output = bytearray()
-        last_at = 0
+        room = min(message.output_buffer_length, PORTION)
+        output = Chain(ENTRY_ALIGNMENT)
         while self._entries:
-            name, stat = self._entries[0]
-            if message.file_information_class == FILE_NAMES_INFORMATION:
-                stat = None
-            entry = _pack_entry(message.file_information_class, name, stat)
-            padding = -len(output) % 8
-            if len(output) + padding + len(entry) > min(message.output_buffer_length, PORTION):
+            entry = _entry(message.file_information_class, *self._entries[0])
+            if output.size_with(entry) > room:
                 break
-            if output:
-                output += bytes(padding)
-                _NEXT.pack_into(output, last_at, len(output) - last_at)
-            last_at = len(output)
-            output += entry
+            output.add(entry)
             self._entries.popleft()
             if single:
                 break
-        if not output:
+        if not output.data:
             return self._end(Reply(codes.STATUS_INFO_LENGTH_MISMATCH), now)
         self._told = True
-        return self._end(Reply(message=QueryDirectoryResponse(bytes(output))), now)
+        return self._end(Reply(message=QueryDirectoryResponse(bytes(output.data))), now)
 
     def _end(self, reply: Reply, now: float) -> Reply:
         """A request is done; the next one's turn, which is the event loop's next one too: there may be thousands."""

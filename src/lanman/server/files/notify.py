@@ -5,23 +5,17 @@ What is changed behind the Server's back is not seen.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from lanman import codes
+from lanman.fscc.notify import CHANGE_ALIGNMENT, FILE_ACTION_RENAMED_OLD_NAME, FileNotifyInformation
 from lanman.server.disk_effects import Path, fold_name
 from lanman.server.effects import Outcome, Park, Reply
 from lanman.smb2.messages import ChangeNotifyRequest, ChangeNotifyResponse
-
-# MS-FSCC 2.7.1
-FILE_ACTION_ADDED: Final = 1
-FILE_ACTION_REMOVED: Final = 2
-FILE_ACTION_MODIFIED: Final = 3
-FILE_ACTION_RENAMED_OLD_NAME: Final = 4
-FILE_ACTION_RENAMED_NEW_NAME: Final = 5
+from lanman.wire import pack_chain
 
 # MS-SMB2 2.2.35
 FILE_NOTIFY_CHANGE_FILE_NAME: Final = 0x001
@@ -41,7 +35,8 @@ MAX_KEPT_IN_ALL: Final = 16 * 1024 * 1024
 # Requests that may wait on one open.
 MAX_WAITING: Final = 512
 
-_HEAD: Final = struct.Struct("<III")
+# What a change takes beside its name.
+_ENTRY: Final = 12
 
 
 def names_change(directory: bool) -> int:
@@ -84,7 +79,7 @@ class Watch:
 
     def add(self, action: int, name: str, now: float) -> None:
         """Something has happened."""
-        size = _HEAD.size + 2 * len(name)
+        size = _ENTRY + 2 * len(name)
         if not self._overflow and self._kept + size <= MAX_KEPT and self._keep(size):
             self._changes.append((action, name))
         else:
@@ -117,7 +112,7 @@ class Watch:
             resume(Reply(status), now)
 
     def _answer(self, length: int) -> Reply:
-        data = pack_changes(self._changes)
+        data = pack_chain((FileNotifyInformation(*change) for change in self._changes), CHANGE_ALIGNMENT)
         overflow = self._overflow or len(data) > min(length, self._size)
         self._overflow = False
         self.drop()
@@ -125,20 +120,6 @@ class Watch:
             # 3.3.4.4: too much has changed to be told; the client is to list the directory.
             return Reply(codes.STATUS_NOTIFY_ENUM_DIR, ChangeNotifyResponse())
         return Reply(message=ChangeNotifyResponse(data))
-
-
-def pack_changes(changes: list[tuple[int, str]]) -> bytes:
-    """FILE_NOTIFY_INFORMATION (MS-FSCC 2.7.1), each at a multiple of 4."""
-    packed = bytearray()
-    for number, (action, name) in enumerate(changes):
-        data = name.encode("utf-16-le", "surrogatepass")
-        size = _HEAD.size + len(data)
-        padding = -size % 4
-        following = 0 if number == len(changes) - 1 else size + padding
-        packed += _HEAD.pack(following, action, len(data)) + data
-        if following:
-            packed += bytes(padding)
-    return bytes(packed)
 
 
 @dataclass(slots=True)

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.domain import Open
+from lanman.dtyp import DELETE, READ_CONTROL, SACL_SECURITY_INFORMATION
+from lanman.errors import CutShort, MalformedMessage
+from lanman.fscc.controls import (
+    FSCTL_CREATE_OR_GET_OBJECT_ID,
+    FSCTL_GET_COMPRESSION,
+    FSCTL_SET_COMPRESSION,
+    Compression,
+    FileObjectIdBuffer,
+)
+from lanman.fscc.files import (
+    FILE_ALLOCATION_INFORMATION,
+    FILE_BASIC_INFORMATION,
+    FILE_DISPOSITION_INFORMATION,
+    FILE_END_OF_FILE_INFORMATION,
+    FILE_FULL_EA_INFORMATION,
+    FILE_LINK_INFORMATION,
+    FILE_MODE_INFORMATION,
+    FILE_POSITION_INFORMATION,
+    FILE_RENAME_INFORMATION,
+    FileAllocationInformation,
+    FileDispositionInformation,
+    FileEndOfFileInformation,
+    FileModeInformation,
+    FilePositionInformation,
+)
+from lanman.fscc.notify import (
+    FILE_ACTION_ADDED,
+    FILE_ACTION_MODIFIED,
+    FILE_ACTION_REMOVED,
+    FILE_ACTION_RENAMED_NEW_NAME,
+    FILE_ACTION_RENAMED_OLD_NAME,
+)
 from lanman.server.disk_effects import (
     CheckDeletable,
     CloseFile,
@@ -37,7 +68,6 @@ from lanman.server.files.table import FileState, WaitingLock, shares_conflict
 from lanman.server.pipes import ioctl_response
 from lanman.server.state import Context, ServerOpen, ServerTree
 from lanman.smb2.constants import (
-    DELETE,
     FILE_ADD_FILE,
     FILE_LIST_DIRECTORY,
     FILE_NO_INTERMEDIATE_BUFFERING,
@@ -52,8 +82,6 @@ from lanman.smb2.constants import (
     FSCTL_SRV_COPYCHUNK,
     FSCTL_SRV_COPYCHUNK_WRITE,
     FSCTL_SRV_REQUEST_RESUME_KEY,
-    READ_CONTROL,
-    SACL_SECURITY_INFORMATION,
     SMB2_0_INFO_FILE,
     SMB2_0_INFO_FILESYSTEM,
     SMB2_0_INFO_SECURITY,
@@ -97,11 +125,7 @@ _LARGEST: Final = (1 << 63) - 1
 # No file can be larger, as on NTFS (smb2.rw.invalid).
 _LARGEST_FILE: Final = 0xFFFFFFF0000
 
-FSCTL_CREATE_OR_GET_OBJECT_ID: Final = 0x000900C0
-FSCTL_GET_COMPRESSION: Final = 0x0009003C
-FSCTL_SET_COMPRESSION: Final = 0x0009C040
-
-# The create options that FileModeInformation tells of (MS-FSCC 2.4.26).
+# The create options that FileModeInformation tells of (MS-FSCC 2.4).
 _MODE: Final = FILE_WRITE_THROUGH | FILE_SEQUENTIAL_ONLY | FILE_NO_INTERMEDIATE_BUFFERING | 0x30
 
 # Byte ranges that are locked or unlocked in one turn of the event loop.
@@ -333,7 +357,7 @@ class DiskOpen(ServerOpen):
         return self._watch.request(message.output_buffer_length)
 
     def _tell_changed(self, what: int, now: float) -> None:
-        self.server.files.watches.changed(self.root, self.path, notify.FILE_ACTION_MODIFIED, what, now)
+        self.server.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, now)
 
     # --- asking
 
@@ -349,7 +373,7 @@ class DiskOpen(ServerOpen):
 
     def _query_file(self, message: QueryInfoRequest) -> Outcome:
         """3.3.5.20.1."""
-        if message.file_info_class == info.FILE_FULL_EA_INFORMATION:
+        if message.file_info_class == FILE_FULL_EA_INFORMATION:
             if not self.access & FILE_READ_EA:
                 return Reply(codes.STATUS_ACCESS_DENIED)
             return Reply(codes.STATUS_NO_EAS_ON_FILE)
@@ -412,11 +436,11 @@ class DiskOpen(ServerOpen):
         try:
             # No class has more behind its head than a name.
             return setter(self, context, bytes(message.buffer[: info.MAX_SET_INFO]))
-        except info.BadLength:
+        except CutShort:
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
         except Refused as refused:
             return Reply(refused.status)
-        except ValueError:
+        except (ValueError, MalformedMessage):
             return Reply(codes.STATUS_INVALID_PARAMETER)
 
     def _set_basic(self, context: Context, data: bytes) -> Outcome:
@@ -435,10 +459,11 @@ class DiskOpen(ServerOpen):
         return self._set(effect, what)
 
     def _set_end_of_file(self, context: Context, data: bytes) -> Outcome:
-        return self._resize(context, end_of_file=info.read_number(data))
+        return self._resize(context, end_of_file=info.not_negative(FileEndOfFileInformation.unpack(data).end_of_file))
 
     def _set_allocation(self, context: Context, data: bytes) -> Outcome:
-        return self._resize(context, allocation=info.read_number(data))
+        size = FileAllocationInformation.unpack(data).allocation_size
+        return self._resize(context, allocation=info.not_negative(size))
 
     def _resize(self, context: Context, end_of_file: int | None = None, allocation: int | None = None) -> Outcome:
         if self.directory:
@@ -461,13 +486,11 @@ class DiskOpen(ServerOpen):
         return Perform(effect, then)
 
     def _set_position(self, context: Context, data: bytes) -> Outcome:
-        self.position = info.read_number(data)
+        self.position = info.not_negative(FilePositionInformation.unpack(data).current_byte_offset)
         return Reply(message=SetInfoResponse())
 
     def _set_mode(self, context: Context, data: bytes) -> Outcome:
-        if len(data) < 4:
-            raise info.BadLength
-        mode = int.from_bytes(data[:4], "little")
+        mode = FileModeInformation.unpack(data).mode
         if mode & ~_MODE:
             raise ValueError(mode)
         self.mode = mode
@@ -477,7 +500,7 @@ class DiskOpen(ServerOpen):
         """MS-FSA 2.1.5.15.3."""
         if not self.access & DELETE:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        if not info.read_flag(data):
+        if not FileDispositionInformation.unpack(data).delete_pending:
             if self.by_link:
                 self.link_going = False
             else:
@@ -510,7 +533,7 @@ class DiskOpen(ServerOpen):
         if not self.access & DELETE:
             return Reply(codes.STATUS_ACCESS_DENIED)
         new = info.read_new_name(data)
-        target = split_path(new.name.removeprefix("\\"))
+        target = split_path(new.file_name.removeprefix("\\"))
         if not self.path or not target:
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if self.directory and self.server.files.has_open_below(self.root, self.path):
@@ -523,8 +546,8 @@ class DiskOpen(ServerOpen):
         for each in self.server.files.at(self.root, target[:-1]):
             if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
                 return Reply(codes.STATUS_SHARING_VIOLATION)
-        rename = RenameFile(self.handle, self.spelling.to_disk(target), new.replace)
-        return self._replace(rename) if new.replace else Perform(rename, self._renamed)
+        rename = RenameFile(self.handle, self.spelling.to_disk(target), new.replace_if_exists)
+        return self._replace(rename) if new.replace_if_exists else Perform(rename, self._renamed)
 
     def _replace(self, rename: RenameFile) -> Outcome:
         """Rename over what there is of the new name, unless it is open or READONLY (MS-FSA 2.1.5.15.11)."""
@@ -554,11 +577,11 @@ class DiskOpen(ServerOpen):
                 each.moved(path)
         self.state.renamed(self.root, old, path)
         if old[:-1] == path[:-1]:
-            watches.changed(self.root, old, notify.FILE_ACTION_RENAMED_OLD_NAME, what, now)
-            watches.changed(self.root, path, notify.FILE_ACTION_RENAMED_NEW_NAME, what, now)
+            watches.changed(self.root, old, FILE_ACTION_RENAMED_OLD_NAME, what, now)
+            watches.changed(self.root, path, FILE_ACTION_RENAMED_NEW_NAME, what, now)
         else:
-            watches.changed(self.root, old, notify.FILE_ACTION_REMOVED, what, now)
-            watches.changed(self.root, path, notify.FILE_ACTION_ADDED, what, now)
+            watches.changed(self.root, old, FILE_ACTION_REMOVED, what, now)
+            watches.changed(self.root, path, FILE_ACTION_ADDED, what, now)
         return Reply(message=SetInfoResponse())
 
     def moved(self, path: tuple[str, ...]) -> None:
@@ -577,13 +600,13 @@ class DiskOpen(ServerOpen):
                 return Reply(codes.STATUS_INVALID_PARAMETER)
             return Reply(message=ioctl_response(message, resume_key(self)))
         if message.ctl_code == FSCTL_GET_COMPRESSION:
-            # MS-FSCC 2.3.9: nothing is compressed, and clients that copy files ask all the same.
+            # MS-FSCC 2.3: nothing is compressed, and clients that copy files ask all the same.
             if message.max_output_response < 2:
                 return Reply(codes.STATUS_INVALID_PARAMETER)
-            return Reply(message=ioctl_response(message, bytes(2)))
+            return Reply(message=ioctl_response(message, Compression().pack()))
         if message.ctl_code == FSCTL_SET_COMPRESSION:
-            # MS-FSCC 2.3.67: to compress nothing is what is done anyway.
-            if bytes(message.input) != bytes(2):
+            # MS-FSCC 2.3: to compress nothing is what is done anyway.
+            if bytes(message.input) != Compression().pack():
                 return Reply(codes.STATUS_NOT_SUPPORTED)
             return Reply(message=ioctl_response(message, b""))
         if message.ctl_code == FSCTL_CREATE_OR_GET_OBJECT_ID:
@@ -593,12 +616,12 @@ class DiskOpen(ServerOpen):
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
 
     def _object_id(self, message: IoctlRequest) -> Outcome:
-        """MS-FSCC 2.3.1: an identifier that stays with the file, which here is its number on the volume."""
+        """MS-FSCC 2.3: an identifier that stays with the file, which here is its number on the volume."""
         if message.max_output_response < 64:
             return Reply(codes.STATUS_BUFFER_TOO_SMALL)
         volume, file_id = self.state.identity
-        identifier = struct.pack("<QQ", file_id, volume & 0xFFFFFFFFFFFFFFFF)
-        return Reply(message=ioctl_response(message, identifier + bytes(16) + identifier + bytes(16)))
+        identifier = file_id.to_bytes(8, "little") + (volume & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little")
+        return Reply(message=ioctl_response(message, FileObjectIdBuffer(identifier, birth_object_id=identifier).pack()))
 
     # --- oplocks
 
@@ -659,7 +682,7 @@ class DiskOpen(ServerOpen):
                 if not status:
                     what = notify.names_change(self.directory)
                     watches = self.server.files.watches
-                    watches.changed(self.root, self.path, notify.FILE_ACTION_REMOVED, what, then)
+                    watches.changed(self.root, self.path, FILE_ACTION_REMOVED, what, then)
                 if not self.by_link:
                     self.state.removed(then)
             self._closed = stat, status
@@ -710,13 +733,13 @@ def _close_response(stat: FileStat | None) -> CloseResponse:
 
 
 _SETTERS: Final[dict[int, Callable[[DiskOpen, Context, bytes], Outcome]]] = {
-    info.FILE_BASIC_INFORMATION: DiskOpen._set_basic,
-    info.FILE_RENAME_INFORMATION: DiskOpen._rename,
-    info.FILE_LINK_INFORMATION: DiskOpen._set_link,
-    info.FILE_DISPOSITION_INFORMATION: DiskOpen._set_disposition,
-    info.FILE_POSITION_INFORMATION: DiskOpen._set_position,
-    info.FILE_FULL_EA_INFORMATION: DiskOpen._set_extended,
-    info.FILE_MODE_INFORMATION: DiskOpen._set_mode,
-    info.FILE_ALLOCATION_INFORMATION: DiskOpen._set_allocation,
-    info.FILE_END_OF_FILE_INFORMATION: DiskOpen._set_end_of_file,
+    FILE_BASIC_INFORMATION: DiskOpen._set_basic,
+    FILE_RENAME_INFORMATION: DiskOpen._rename,
+    FILE_LINK_INFORMATION: DiskOpen._set_link,
+    FILE_DISPOSITION_INFORMATION: DiskOpen._set_disposition,
+    FILE_POSITION_INFORMATION: DiskOpen._set_position,
+    FILE_FULL_EA_INFORMATION: DiskOpen._set_extended,
+    FILE_MODE_INFORMATION: DiskOpen._set_mode,
+    FILE_ALLOCATION_INFORMATION: DiskOpen._set_allocation,
+    FILE_END_OF_FILE_INFORMATION: DiskOpen._set_end_of_file,
 }

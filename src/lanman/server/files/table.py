@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
+from lanman.dtyp import DELETE
 from lanman.server.disk_effects import FileStat, Path, fold_name
 from lanman.server.effects import Outcome
 from lanman.server.files.access import READING, WRITING, is_stat_only
 from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
 from lanman.smb2.constants import (
-    DELETE,
     FILE_SHARE_DELETE,
     FILE_SHARE_READ,
     FILE_SHARE_WRITE,
