@@ -39,6 +39,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from support.memory_server import PASSWORD, START, Client, Cut, World
+from support.smb2_pair import send_compound
 
 DIALECTS = [Dialect.SMB_2_1, Dialect.SMB_3_1_1]
 
@@ -147,8 +148,8 @@ def test_a_chain_of_readers_hears_the_last_words_once() -> None:
     world = World()
     admin = world.connect().log_on("admin").bind()
     read = ReadRequest(length=65536, file_id=admin.file_id)
-    first, second = admin.core.send_compound(
-        [read, read], session_id=admin.session_id, tree_id=admin.tree_id, related=False
+    first, second = send_compound(
+        admin.core, [read, read], session_id=admin.session_id, tree_id=admin.tree_id, related=False
     )
     world.pump()
     (pdu,) = admin.rpc.call(NetrSessionDel(None, None, "admin"))
@@ -170,8 +171,8 @@ def test_a_chain_that_waits_twice_does_not_wait_again_while_its_session_ends(mes
     world = World()
     client = world.connect().log_on("ann").bind()
     read = ReadRequest(length=10, file_id=client.file_id)
-    numbers = client.core.send_compound(
-        [read, read], session_id=client.session_id, tree_id=client.tree_id, related=False
+    numbers = send_compound(
+        client.core, [read, read], session_id=client.session_id, tree_id=client.tree_id, related=False
     )
     world.pump()
     ended = client.send(message)
@@ -184,7 +185,8 @@ def test_a_chain_that_waits_twice_does_not_wait_again_while_its_session_ends(mes
 def test_a_chain_that_waits_opens_nothing_on_a_tree_connect_that_is_ending() -> None:
     world = World()
     client = world.connect().log_on("ann").bind()
-    read, create = client.core.send_compound(
+    read, create = send_compound(
+        client.core,
         [ReadRequest(length=10, file_id=client.file_id), CreateRequest(name="srvsvc")],
         session_id=client.session_id,
         tree_id=client.tree_id,
@@ -682,7 +684,8 @@ def test_a_related_compound() -> None:
     client = world.connect().log_on("admin")
     client.tree_connect()
     (bind,) = [client.rpc.bind()]
-    numbers = client.core.send_compound(
+    numbers = send_compound(
+        client.core,
         [
             CreateRequest(desired_access=0x12019F, share_access=3, name="srvsvc"),
             IoctlRequest(FSCTL_PIPE_TRANSCEIVE, ANY_FILE_ID, bind, max_output_response=4096),
@@ -700,7 +703,8 @@ def test_a_related_compound_whose_create_fails() -> None:
     world = World()
     client = world.connect().log_on("admin")
     client.tree_connect()
-    numbers = client.core.send_compound(
+    numbers = send_compound(
+        client.core,
         [
             CreateRequest(name="nothing"),
             QueryInfoRequest(1, 5, 100, file_id=ANY_FILE_ID),
@@ -716,7 +720,8 @@ def test_a_related_compound_whose_create_fails() -> None:
 def test_a_compound_waits_as_a_whole() -> None:
     world = World()
     client = world.connect().log_on("admin").bind()
-    numbers = client.core.send_compound(
+    numbers = send_compound(
+        client.core,
         [
             QueryInfoRequest(1, 5, 100, file_id=client.file_id),
             ReadRequest(length=65536, file_id=client.file_id),

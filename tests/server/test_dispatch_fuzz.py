@@ -27,6 +27,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from support.memory_server import World
+from support.smb2_pair import send_compound
 
 SMALL = st.integers(0, 255)
 NUMBER = st.integers(0, 0xFFFFFFFF)
@@ -67,7 +68,7 @@ def test_any_requests_of_a_user(data: Any) -> None:
         session_id = data.draw(st.sampled_from([client.session_id, client.session_id, 0, 1]))
         tree_id = data.draw(st.sampled_from([client.tree_id, client.tree_id, 0]))
         with contextlib.suppress(LocalProtocolError):  # no credits left, or a session that the client's core lacks
-            client.core.send_compound(batch, session_id=session_id, tree_id=tree_id, related=data.draw(st.booleans()))
+            send_compound(client.core, batch, session_id=session_id, tree_id=tree_id, related=data.draw(st.booleans()))
         try:
             world.pump()
         except RemoteProtocolError:

@@ -15,6 +15,7 @@ from lanman.server.state import Context
 from lanman.smb2.constants import ANY_FILE_ID, SMB2_FLUSH, SMB2_QUERY_INFO
 from lanman.smb2.messages import EchoRequest, FlushRequest, FlushResponse, LogoffRequest, QueryInfoRequest
 from support.memory_server import Client, World
+from support.smb2_pair import send_compound
 
 
 @pytest.fixture
@@ -119,7 +120,8 @@ def test_the_end_of_its_connection_does_too(client: Client) -> None:
 def test_a_chain_goes_on_where_it_waited(client: Client) -> None:
     world = client.world
     world.hold_effects = True
-    numbers = client.core.send_compound(
+    numbers = send_compound(
+        client.core,
         [EchoRequest(), FLUSH, FLUSH, EchoRequest()],
         session_id=client.session_id,
         tree_id=client.tree_id,

@@ -8,8 +8,15 @@ import pytest
 
 from lanman.codes import STATUS_ACCESS_DENIED, STATUS_SUCCESS
 from lanman.errors import RemoteProtocolError
-from lanman.smb2.client import ALL_CIPHERS, ALL_SIGNING_ALGORITHMS
-from lanman.smb2.constants import AES_128_CCM, AES_CMAC, FSCTL_VALIDATE_NEGOTIATE_INFO, HMAC_SHA256, Dialect
+from lanman.smb2.constants import (
+    AES_128_CCM,
+    AES_CMAC,
+    ALL_CIPHERS,
+    ALL_SIGNING_ALGORITHMS,
+    FSCTL_VALIDATE_NEGOTIATE_INFO,
+    HMAC_SHA256,
+    Dialect,
+)
 from lanman.smb2.messages import (
     EchoRequest,
     EchoResponse,
@@ -65,7 +72,7 @@ def run(answer: Answering, *, encrypt: bool, client: dict[str, Any], server: dic
     written = ask(ours, theirs, answer, WriteRequest(LARGE[:size]), session_id=session_id, wire=wire).message
     assert written == WriteResponse(size)
     assert ask(ours, theirs, answer, LogoffRequest(), session_id=session_id, wire=wire).status == STATUS_SUCCESS
-    assert not ours.has_session(session_id)
+    assert session_id not in ours._channels
     return theirs
 
 

@@ -51,7 +51,6 @@ from lanman.smb2.messages import (
     NegotiateRequest,
     NegotiateResponse,
     NetnameNegotiateContextId,
-    NetworkInterfaceInfo,
     OplockBreak,
     PreauthIntegrityCapabilities,
     QueryDirectoryRequest,
@@ -249,9 +248,6 @@ def test_what_travels_in_an_ioctl() -> None:
     assert len(answered.pack()) == 24
     for wait in (PipeWait(0, "srvsvc"), PipeWait(-50_000_000, "srvsvc", timeout_specified=True)):
         assert PipeWait.unpack(wait.pack()) == wait
-    interfaces = [NetworkInterfaceInfo(1, 0, 10**9, bytes(128)), NetworkInterfaceInfo(2, 1, 10**10, b"\2" * 128)]
-    assert NetworkInterfaceInfo.unpack_all(NetworkInterfaceInfo.pack_all(interfaces)) == interfaces
-    assert NetworkInterfaceInfo.unpack_all(b"") == []
 
 
 @given(st.binary(max_size=400))
@@ -259,7 +255,6 @@ def test_any_bytes_in_an_ioctl(data: bytes) -> None:
     for read in (
         ValidateNegotiateInfoRequest.unpack,
         PipeWait.unpack,
-        NetworkInterfaceInfo.unpack_all,
         lambda data: ValidateNegotiateInfoResponse.unpack(memoryview(data)),
         lambda data: ErrorResponse(data, 3).contexts(),
     ):

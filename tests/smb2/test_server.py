@@ -255,7 +255,7 @@ def test_an_unsigned_request_is_refused_and_the_session_lives() -> None:
 def test_a_plain_request_on_an_encrypted_session_is_refused() -> None:
     answer = Answering(reply, encrypt=True)
     client, server, session_id = connected(answer, encrypt=True)
-    client._sessions[session_id].encrypt = False
+    client._channels[session_id].keys.encrypt = False
     client.send(EchoRequest(), session_id=session_id)
     (found,) = requests(begun(server, sent(client)))
     assert (found.status, found.signed, found.encrypted) == (STATUS_ACCESS_DENIED, True, False)
@@ -318,7 +318,7 @@ def test_an_encrypted_request_speaks_for_its_own_session() -> None:
     answer = Answering(reply, encrypt=True)
     client, server, first = connected(answer, encrypt=True)
     second = log_on(client, server, answer, encrypt=True)
-    encryptor = client._sessions[second].encryptor
+    encryptor = client._channels[second].keys.encryptor
     assert encryptor is not None
     inner = Header(SMB2_ECHO, client._next_id, first).pack() + EchoRequest().pack()
     encrypted = b"".join(bytes(each) for each in encryptor.encrypt(inner))
@@ -335,7 +335,7 @@ def test_forgetting_one_session_leaves_the_other() -> None:
     second = log_on(client, server, answer)
     server.forget_session(first)
     server.forget_session(first)
-    assert not server.has_session(first)
+    assert set(server._channels) == {second}
     client.send(TreeConnectRequest(0, "x"), session_id=first)
     (found,) = requests(begun(server, sent(client)))
     assert (found.status, found.signed, found.session_id) == (0, False, first)

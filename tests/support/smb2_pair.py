@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lanman.codes import STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS
+from lanman.errors import LocalProtocolError
 from lanman.smb2.client import ClientConnection, ResponseReceived
-from lanman.smb2.connection import Connection, Event
+from lanman.smb2.connection import Connection, Event, chain
+from lanman.smb2.constants import RELATED_SESSION_ID, RELATED_TREE_ID, SMB2_FLAGS_RELATED_OPERATIONS
 from lanman.smb2.messages import Message, SessionSetupRequest, SessionSetupResponse
 from lanman.smb2.server import Request, RequestsReceived, Response, ServerConnection
+from lanman.smb2.session import SessionKeys
+from lanman.wire import Data
 
 GUID = bytes(range(16))
 KEY = bytes(range(100, 116))
@@ -74,11 +78,11 @@ def begun(server: Connection, data: bytes) -> list[Event]:
     return _begin(server, server.receive_data(data))
 
 
-def _begin(server: Connection, events: list[Event]) -> list[Event]:
+def _begin(server: Connection, events: list[Event], binding: SessionKeys | None = None) -> list[Event]:
     for event in events:
         if isinstance(event, RequestsReceived) and isinstance(server, ServerConnection):
             for request in event.requests:
-                server.begin(request)
+                server.begin(request, binding=binding)
     return events
 
 
@@ -87,13 +91,16 @@ def feed(
     server: ServerConnection,
     answer: Callable[[ServerConnection, Event], None] | None = None,
     wire: Wire | None = None,
+    *,
+    binding: SessionKeys | None = None,
 ) -> list[Event]:
-    """Carry bytes both ways until there are none; what the client saw. `answer` is what the server does with events."""
+    """Carry bytes both ways until there are none; what the client saw. `answer` is what the server does with events,
+    `binding` the session that the connection may be bound to."""
     wire = wire if wire is not None else Wire()
     seen: list[Event] = []
     while True:
         arrived = wire.carry(client, server, wire.to_server)
-        for event in _begin(server, arrived):
+        for event in _begin(server, arrived, binding):
             if answer is not None:
                 answer(server, event)
         back = wire.carry(server, client, wire.to_client)
@@ -156,6 +163,35 @@ class Answering:
         return Response(request, self.status)
 
 
+def send_compound(
+    client: ClientConnection, messages: Sequence[Message], *, session_id: int, tree_id: int = 0, related: bool = True
+) -> list[int]:
+    """Send requests in one frame, as other clients do (3.2.4.1.4); their message ids.
+
+    Where related, ANY_FILE_ID is the CREATE's.
+    """
+    channel = client._ready(session_id)
+    if not messages or sum(map(client.charge, messages)) > client.credits:
+        raise LocalProtocolError("a compound needs messages, and credits for all of them")
+    keys = channel.keys if channel is not None and channel.keys.protected else None
+    encrypt = keys is not None and keys.encrypt
+    frame: list[Data] = []
+    message_ids: list[int] = []
+    for number, message in enumerate(messages):
+        flags = SMB2_FLAGS_RELATED_OPERATIONS if related and number else 0
+        header, body = client._request(message, session_id, tree_id, flags)
+        message_ids.append(header.message_id)
+        if flags:
+            header.session_id, header.tree_id = RELATED_SESSION_ID, RELATED_TREE_ID
+        if number < len(messages) - 1:
+            chain(header, body)
+        signed = channel is not None and keys is not None and not encrypt
+        frame.append(client._sign(channel.signing_key, header, body) if channel and signed else header.pack())
+        frame += body
+    client._send_frame(frame, keys.encryptor if keys is not None and encrypt else None)
+    return message_ids
+
+
 def make_pair(
     *, client: dict[str, Any] | None = None, server: dict[str, Any] | None = None
 ) -> tuple[ClientConnection, ServerConnection]:
@@ -180,10 +216,13 @@ def ask(
     session_id: int = 0,
     tree_id: int = 0,
     wire: Wire | None = None,
+    binding: SessionKeys | None = None,
 ) -> ResponseReceived:
     """One request and its answer."""
     message_id = client.send(message, session_id=session_id, tree_id=tree_id)
-    found = [each for each in answers(feed(client, server, answer, wire)) if each.message_id == message_id]
+    found = [
+        each for each in answers(feed(client, server, answer, wire, binding=binding)) if each.message_id == message_id
+    ]
     assert len(found) == 1
     return found[0]
 

@@ -6,12 +6,21 @@
     connection.establish_session(session_id, session_key, final=message_id)
     connection.send(TreeConnectRequest(0, path), session_id=session_id)
 
+A second connection to the same server can be made a channel of that session (3.2.4.2.3.2):
+
+    keys = connection.establish_session(...)
+    second.start_binding(keys)                               # after its NEGOTIATE
+    message_id = second.send(SessionSetupRequest(SMB2_SESSION_FLAG_BINDING, ...), session_id=keys.session_id)
+    second.bind_channel(keys, session_key, final=message_id)
+
 Rules:
 
 * Every request of an established session is signed, or encrypted; so is every answer, or the connection is dead.
   Excepted are STATUS_PENDING (3.2.5.1.3), and the two statuses of a server that has no keys any more (the session is
   gone or expired).
 * An answer must be one to a request that is waiting, of its command and of its session.
+* The channels of a session share one `SessionKeys`; each connection has its own message ids, credits and signing key. A
+  session that ends is forgotten on every connection by the caller (`forget_session`).
 * The final SESSION_SETUP answer proves, on 3.1.1, that nobody touched what led to it; below 3.1.1 that is what
   `build_validate_negotiate` and `check_validate_negotiate` are for.
 """
@@ -31,26 +40,19 @@ from lanman.codes import (
 )
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from lanman.smb2 import crypto
-from lanman.smb2.connection import Connection, Event, Negotiated, Session, credits_for
+from lanman.smb2.connection import Connection, Event, Negotiated, credits_for, default_signing_algorithm
 from lanman.smb2.constants import (
     AES_128_CCM,
-    AES_128_GCM,
-    AES_256_CCM,
-    AES_256_GCM,
-    AES_CMAC,
-    AES_GMAC,
+    ALL_CIPHERS,
     ALL_DIALECTS,
+    ALL_SIGNING_ALGORITHMS,
     ANY_FILE_ID,
     FSCTL_VALIDATE_NEGOTIATE_INFO,
-    HMAC_SHA256,
-    RELATED_SESSION_ID,
-    RELATED_TREE_ID,
     SHA_512,
     SMB1_PROTOCOL_ID,
     SMB2_CANCEL,
     SMB2_ENCRYPTION_CAPABILITIES,
     SMB2_FLAGS_ASYNC_COMMAND,
-    SMB2_FLAGS_RELATED_OPERATIONS,
     SMB2_FLAGS_SERVER_TO_REDIR,
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_ENCRYPTION,
@@ -84,14 +86,13 @@ from lanman.smb2.messages import (
     command_name,
     unpack_response,
 )
+from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 
-ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
-ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
 CREDITS_WANTED: Final = 128
 # What a server that has lost a session's keys may answer unsigned. Faking it gains no more than cutting the wire.
 _KEYLESS: Final = frozenset({STATUS_USER_SESSION_DELETED, STATUS_NETWORK_SESSION_EXPIRED})
-# 3.2.5.2: sizes below this would make no sense to anybody.
+# 3.2.5.2: a server that negotiates less than this is refused.
 _LEAST_SIZE: Final = 4096
 
 
@@ -128,7 +129,7 @@ class _Pending:
 
     command: int
     session_id: int
-    session: Session | None
+    channel: Channel | None
     encrypted: bool
     preauth: bytes = b""
     async_id: int = 0
@@ -180,6 +181,7 @@ class ClientConnection(Connection):
         self._pending: dict[int, _Pending] = {}
         self._logons: dict[int, bytes] = {}
         self._finals: dict[int, _Final] = {}
+        self._bindings: dict[int, SessionKeys] = {}  # by session id: sessions that this connection is being bound to
 
     # --- asking ---
 
@@ -231,47 +233,22 @@ class ClientConnection(Connection):
 
     def send(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> int:
         """Send a request; its message id. Raises LocalProtocolError where credits are missing or it is too early."""
-        session = self._ready(session_id)
+        channel = self._ready(session_id)
         header, body = self._request(message, session_id, tree_id, 0)
-        pending = self._pending[header.message_id]
-        if message.command == SMB2_SESSION_SETUP and session is None:
-            self._send_logon_leg(header, body, pending)
-        elif session is None or not session.protected:
-            self._send_frame([header.pack(), *body])
-        elif session.encrypt:
-            self._send_encrypted(session, [header.pack(), *body])
+        if message.command == SMB2_SESSION_SETUP and channel is None:
+            self._send_logon_leg(header, body, self._pending[header.message_id])
         else:
-            self._send_frame([self._sign(session, header, body), *body])
+            self._send_protected(header, body, channel)
         return header.message_id
 
-    def send_compound(
-        self, messages: Sequence[Message], *, session_id: int, tree_id: int = 0, related: bool = True
-    ) -> list[int]:
-        """Send requests in one frame (3.2.4.1.4); their message ids. Where related, ANY_FILE_ID is the CREATE's."""
-        session = self._ready(session_id)
-        if not messages or sum(map(self.charge, messages)) > self._credits:
-            raise LocalProtocolError("a compound wants messages, and credits for all of them")
-        protected = session if session is not None and session.protected else None
-        frame: list[Data] = []
-        message_ids: list[int] = []
-        for number, message in enumerate(messages):
-            flags = SMB2_FLAGS_RELATED_OPERATIONS if related and number else 0
-            header, body = self._request(message, session_id, tree_id, flags)
-            message_ids.append(header.message_id)
-            if flags:
-                header.session_id, header.tree_id = RELATED_SESSION_ID, RELATED_TREE_ID
-            size = 64 + sum(map(len, body))
-            if number < len(messages) - 1:
-                body.append(bytes(-size % 8))
-                header.next_command = size + -size % 8
-            signed = protected is not None and not protected.encrypt
-            frame.append(self._sign(protected, header, body) if protected and signed else header.pack())
-            frame += body
-        if protected is not None and protected.encrypt:
-            self._send_encrypted(protected, frame)
+    def _send_protected(self, header: Header, body: list[Data], channel: Channel | None) -> None:
+        """Encrypted or signed as the session wants it (3.2.4.1.1, 3.2.4.1.8)."""
+        if channel is None or not channel.keys.protected:
+            self._send_frame([header.pack(), *body])
+        elif channel.keys.encrypt:
+            self._send_frame([header.pack(), *body], channel.keys.encryptor)
         else:
-            self._send_frame(frame)
-        return message_ids
+            self._send_frame([self._sign(channel.signing_key, header, body), *body])
 
     def cancel(self, message_id: int) -> None:
         """Ask the server to give a request up (3.2.4.24); its answer still comes. No error if it is not waiting."""
@@ -283,20 +260,14 @@ class ClientConnection(Connection):
         if pending.async_id:
             header.flags, header.async_id = SMB2_FLAGS_ASYNC_COMMAND, pending.async_id
         body = CancelRequest().parts()
-        session = pending.session
-        if session is None or not session.protected:
-            self._send_frame([header.pack(), *body])
-        elif session.encrypt:
-            self._send_encrypted(session, [header.pack(), *body])
-        else:
-            self._send_frame([self._sign(session, header, body), *body])
+        self._send_protected(header, body, pending.channel)
 
-    def _ready(self, session_id: int) -> Session | None:
+    def _ready(self, session_id: int) -> Channel | None:
         if self._dead:
             raise LocalProtocolError("the connection is over")
         if self.negotiated is None:
             raise LocalProtocolError("nothing has been negotiated yet")
-        return self._sessions.get(session_id)
+        return self._channels.get(session_id)
 
     def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
         """Header and body of a request, which waits from now on."""
@@ -319,14 +290,17 @@ class ClientConnection(Connection):
             charge if multi_credit else 0,
         )
         self._next_id += charge
-        session = self._sessions.get(session_id)
-        encrypted = session is not None and session.encrypt
-        self._pending[header.message_id] = _Pending(message.command, session_id, session, encrypted)
+        channel = self._channels.get(session_id)
+        encrypted = channel is not None and channel.keys.encrypt
+        self._pending[header.message_id] = _Pending(message.command, session_id, channel, encrypted)
         return header, body
 
     def _send_logon_leg(self, header: Header, body: list[Data], pending: _Pending) -> None:
-        """A leg of a new session's log-on: all of them are part of the hash that the keys come from (3.2.5.3)."""
-        pdu = header.pack() + b"".join(body)
+        """A round trip of a new session's log-on, or of one that binds this connection to a session, which is signed
+        with the session's key. All of them are part of the hash that the keys come from (3.2.5.3)."""
+        binding = self._bindings.get(header.session_id)
+        head = header.pack() if binding is None else self._sign(binding.signing_key, header, body)
+        pdu = head + b"".join(body)
         if self.negotiated is not None and self.negotiated.dialect == Dialect.SMB_3_1_1:
             pending.preauth = crypto.preauth_hash(self._logons.get(header.session_id, self._preauth), pdu)
         self._send_frame([pdu])
@@ -341,8 +315,8 @@ class ClientConnection(Connection):
         final: int,
         encrypt: bool = False,
         anonymous_or_guest: bool = False,
-    ) -> None:
-        """The log-on that the answer to `final` ended is a session now (3.2.5.3.1).
+    ) -> SessionKeys:
+        """The log-on that the answer to `final` ended is a session now (3.2.5.3.1); its keys.
 
         `final` is the message id of the SESSION_SETUP that was answered with STATUS_SUCCESS, which is verified now.
         After a renewed log-on (3.2.5.3.2) nothing changes: the keys stay those of the first.
@@ -350,8 +324,8 @@ class ClientConnection(Connection):
         """
         kept = self._finals.pop(final, None)
         self._logons.pop(session_id, None)
-        if session_id in self._sessions:
-            return
+        if (known := self._channels.get(session_id)) is not None:
+            return known.keys
         if kept is None or kept.header.session_id != session_id or self.negotiated is None:
             raise LocalProtocolError(f"message {final} ended no log-on of session {session_id:#x}")
         encrypt = encrypt or self._encrypt
@@ -359,37 +333,66 @@ class ClientConnection(Connection):
             raise self._failed("the session is to be encrypted, and the server cannot")
         if encrypt and anonymous_or_guest:
             raise self._failed("an anonymous or guest session has no key to encrypt with")
-        session = self._new_session(
+        channel = self._first_channel(
             session_id, session_key, kept.preauth, protected=not anonymous_or_guest, encrypt=encrypt
         )
-        if session.protected:
-            if kept.header.flags & SMB2_FLAGS_SIGNED:
-                if not self._verify(session, kept.header.message_id, memoryview(kept.pdu)):
-                    raise self._failed(
-                        "the log-on's last answer is signed wrongly: somebody has been at the negotiation"
-                    )
-            elif self.negotiated.dialect == Dialect.SMB_3_1_1:
-                # 3.2.5.3.1: on 3.1.1 that signature is what protects everything before it.
-                raise self._failed("the log-on's last answer is not signed")
-        self._sessions[session_id] = session
+        if channel.keys.protected:
+            # 3.2.5.3.1: on 3.1.1 that signature is what protects everything before it.
+            self._check_final(kept, channel, required=self.negotiated.dialect == Dialect.SMB_3_1_1)
+        self._channels[session_id] = channel
         self._allow_large_frames()
+        return channel.keys
+
+    def start_binding(self, keys: SessionKeys) -> None:
+        """Make ready to bind this connection to a session that another one has established (3.2.4.2.3.2).
+
+        The SESSION_SETUP requests that follow for that session are signed with its key. Raises LocalProtocolError where
+        this connection cannot be a channel of it.
+        """
+        if self.negotiated is None or keys.session_id in self._channels:
+            raise LocalProtocolError("a channel is bound once, after NEGOTIATE")
+        keys.check_binding(self.negotiated.dialect, self.negotiated.cipher)
+        self._bindings[keys.session_id] = keys
+
+    def bind_channel(self, keys: SessionKeys, session_key: bytes, *, final: int) -> None:
+        """The log-on that the answer to `final` ended binds this connection to the session (3.2.5.3.3).
+
+        `session_key` is that of this log-on; the channel's signing key comes from it, and nothing else does.
+        Raises RemoteProtocolError where the answer is not signed with the channel's key.
+        """
+        kept = self._finals.pop(final, None)
+        if kept is None or self._bindings.pop(kept.header.session_id, None) is not keys:
+            raise LocalProtocolError(f"message {final} bound no session")
+        channel = self._further_channel(keys, session_key, kept.preauth)
+        self._check_final(kept, channel, required=True)
+        self._channels[keys.session_id] = channel
+        self._allow_large_frames()
+
+    def _check_final(self, kept: _Final, channel: Channel, *, required: bool) -> None:
+        """The answer that ended a log-on is signed with the key that the log-on gave; `required`: it must be signed."""
+        if kept.header.flags & SMB2_FLAGS_SIGNED:
+            if not self._verify(channel.signing_key, kept.header.message_id, memoryview(kept.pdu)):
+                raise self._failed("the log-on's last answer is signed wrongly: somebody has been at the negotiation")
+        elif required:
+            raise self._failed("the log-on's last answer is not signed")
+
+    def forget_session(self, session_id: int) -> None:
+        """Drop this connection's channel of a session, or a binding under way."""
+        super().forget_session(session_id)
+        self._bindings.pop(session_id, None)
 
     def encrypt_session(self, session_id: int) -> None:
         """Encrypt from now on, because a share wants it (3.2.5.5). RemoteProtocolError where that is impossible."""
-        session = self._sessions.get(session_id)
-        if session is None:
+        channel = self._channels.get(session_id)
+        if channel is None:
             raise LocalProtocolError(f"there is no session {session_id:#x}")
-        if session.encryptor is None:
+        if channel.keys.encryptor is None:
             raise self._failed("the server wants encryption without having negotiated it")
-        session.encrypt = True
+        channel.keys.encrypt = True
 
     def _failed(self, why: str) -> RemoteProtocolError:
         self._dead = True
         return RemoteProtocolError(why)
-
-    def _send_encrypted(self, session: Session, frame: list[Data]) -> None:
-        assert session.encryptor is not None
-        self._send_frame(session.encryptor.encrypt(b"".join(frame)))
 
     # --- was it really the server? (dialects below 3.1.1) ---
 
@@ -436,38 +439,38 @@ class ClientConnection(Connection):
                 self._receive_response(header, pdu, encrypted_for, events)
 
     def _receive_break(self, header: Header, pdu: memoryview, events: list[Event]) -> None:
-        # 3.2.5.19: the one thing that a server says unasked. It is not signed.
-        if header.command != SMB2_OPLOCK_BREAK or not self._sessions:
-            raise RemoteProtocolError(f"the server says {command_name(header.command)} unasked")
+        # 3.2.5.19: the one message that a server sends unsolicited. It is not signed.
+        if header.command != SMB2_OPLOCK_BREAK or not self._channels:
+            raise RemoteProtocolError(f"an unsolicited {command_name(header.command)} from the server")
         events.append(OplockBreakReceived(header, unpack_response(header.command, STATUS_SUCCESS, pdu)))
 
     def _receive_response(
-        self, header: Header, pdu: memoryview, encrypted_for: Session | None, events: list[Event]
+        self, header: Header, pdu: memoryview, encrypted_for: Channel | None, events: list[Event]
     ) -> None:
         pending = self._pending.get(header.message_id)
         if pending is None or pending.command != header.command:
             raise RemoteProtocolError(f"an answer to no request: {command_name(header.command)} {header.message_id}")
         if header.session_id != pending.session_id and pending.session_id:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered for another session")
-        if encrypted_for is not None and encrypted_for is not pending.session:
+        if encrypted_for is not None and encrypted_for is not pending.channel:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered under another session's key")
         if header.status == STATUS_PENDING:
             self._receive_interim(header, pending, events)
             return
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND and header.async_id != pending.async_id:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered under another AsyncId")
-        session = pending.session
-        if session is not None and session.protected and encrypted_for is None:
-            self._check_signature(session, header, pdu, pending)
+        channel = pending.channel
+        if channel is not None and channel.keys.protected and encrypted_for is None:
+            self._check_signature(channel, header, pdu, pending)
         message = unpack_response(header.command, header.status, pdu)
         del self._pending[header.message_id]
         self._credits += header.credits
         if header.command == SMB2_NEGOTIATE:
             self._receive_negotiate(header, message, pdu)
-        elif header.command == SMB2_SESSION_SETUP and session is None:
+        elif header.command == SMB2_SESSION_SETUP and channel is None:
             self._receive_logon_leg(header, pdu, pending)
         elif header.command == SMB2_LOGOFF and header.status == STATUS_SUCCESS:
-            self._sessions.pop(pending.session_id, None)
+            self._channels.pop(pending.session_id, None)
         events.append(ResponseReceived(header.message_id, header.status, header, message, len(pdu)))
 
     def _receive_interim(self, header: Header, pending: _Pending, events: list[Event]) -> None:
@@ -480,10 +483,10 @@ class ClientConnection(Connection):
         self._credits += header.credits
         events.append(PendingReceived(header.message_id, header.async_id))
 
-    def _check_signature(self, session: Session, header: Header, pdu: memoryview, pending: _Pending) -> None:
+    def _check_signature(self, channel: Channel, header: Header, pdu: memoryview, pending: _Pending) -> None:
         """3.2.5.1.3, for an answer that was not encrypted."""
         if header.flags & SMB2_FLAGS_SIGNED:
-            if not self._verify(session, header.message_id, pdu):
+            if not self._verify(channel.signing_key, header.message_id, pdu):
                 raise RemoteProtocolError(f"the answer to {command_name(header.command)} is signed wrongly")
         elif header.status not in _KEYLESS:
             raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not signed")
@@ -492,16 +495,28 @@ class ClientConnection(Connection):
 
     def _receive_logon_leg(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
         if header.status == STATUS_MORE_PROCESSING_REQUIRED:
-            if not header.session_id or header.session_id in self._sessions:
-                raise RemoteProtocolError("SESSION_SETUP: the new session's id is taken")
+            self._check_new_session(header, pdu, pending)
             if pending.preauth:
                 self._logons[header.session_id] = crypto.preauth_hash(pending.preauth, pdu)
             return
         self._logons.pop(pending.session_id, None)
         if header.status == STATUS_SUCCESS:
-            if not header.session_id or header.session_id in self._sessions:
-                raise RemoteProtocolError("SESSION_SETUP: the new session's id is taken")
+            self._check_new_session(header, pdu, pending)
             self._finals[header.message_id] = _Final(header, bytes(pdu), pending.preauth)
+        else:
+            self._bindings.pop(pending.session_id, None)  # the session itself is not affected
+
+    def _check_new_session(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
+        """A log-on goes on or ends well: its session's id must be a new one, or that of the binding."""
+        if not header.session_id or header.session_id in self._channels:
+            raise RemoteProtocolError("SESSION_SETUP: the new session's id is taken")
+        binding = self._bindings.get(header.session_id)
+        if binding is None or header.status == STATUS_SUCCESS:
+            return  # the last answer is verified when there is the key for it
+        # 3.3.4.1.1: until then the server signs with the session's key.
+        signed = header.flags & SMB2_FLAGS_SIGNED and self._verify(binding.signing_key, header.message_id, pdu)
+        if pending.session_id != header.session_id or not signed:
+            raise RemoteProtocolError("the answer to a SESSION_SETUP that binds a session is not signed with its key")
 
     # --- NEGOTIATE ---
 
@@ -514,12 +529,11 @@ class ClientConnection(Connection):
         if dialect not in self._dialects:
             raise RemoteProtocolError(f"the server chose dialect {dialect:#06x}, which was not offered")
         if min(message.max_transact_size, message.max_read_size, message.max_write_size) < _LEAST_SIZE:
-            raise RemoteProtocolError("the server takes no payload worth mentioning")
-        cipher, signing = 0, HMAC_SHA256
-        if dialect >= Dialect.SMB_3_0:
-            signing = AES_CMAC
-            if message.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
-                cipher = AES_128_CCM
+            raise RemoteProtocolError(f"the server accepts payloads of less than {_LEAST_SIZE} bytes")
+        cipher, signing = 0, default_signing_algorithm(dialect)
+        encrypts = dialect >= Dialect.SMB_3_0 and bool(message.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION)
+        if encrypts and AES_128_CCM in self._ciphers:
+            cipher = AES_128_CCM
         if dialect == Dialect.SMB_3_1_1:
             cipher, signing = self._chosen(message)
             self._preauth = crypto.preauth_hash(crypto.preauth_hash(self._preauth, self._offer_pdu), pdu)
@@ -548,7 +562,7 @@ class ClientConnection(Connection):
         hashes = contexts.get(SMB2_PREAUTH_INTEGRITY_CAPABILITIES)
         if hashes is None or PreauthIntegrityCapabilities.unpack(hashes).hash_algorithms != [SHA_512]:
             raise RemoteProtocolError("the server chose no hash for pre-authentication integrity")
-        cipher, signing = 0, AES_CMAC
+        cipher, signing = 0, default_signing_algorithm(Dialect.SMB_3_1_1)
         if (data := contexts.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None:
             cipher = _only(EncryptionCapabilities.unpack(data).algorithms, [*self._ciphers, 0], "cipher")
         if (data := contexts.get(SMB2_SIGNING_CAPABILITIES)) is not None:

@@ -10,7 +10,8 @@ Rules that hold for both ends:
 * Before anybody has logged on a frame is at most `FIRST_FRAME_LIMIT` long, afterwards as long as NEGOTIATE allowed. One
   that has begun takes the memory of what has come of it, and of all of it from the quarter on (`receive_buffer`).
 * A frame holds at most `MAX_COMPOUND` messages.
-* A session here is its keys and what must be done with them. Who the user is, is nobody's business in this room.
+* A connection has channels: a session here is its keys and what must be done with them (`session.SessionKeys`), which
+  all its channels share. Users, trees and opens are not known in this room.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lanman.errors import MalformedMessage, ProtocolError, RemoteProtocolError
+from lanman.errors import LocalProtocolError, MalformedMessage, ProtocolError, RemoteProtocolError
 from lanman.smb2 import crypto
 from lanman.smb2.constants import (
     AES_CMAC,
+    CREDIT_SIZE,
     HMAC_SHA256,
     SMB2_CANCEL,
     SMB2_COMPRESSION_PROTOCOL_ID,
@@ -33,6 +35,7 @@ from lanman.smb2.constants import (
 )
 from lanman.smb2.header import HEADER_SIZE, TRANSFORM_SIZE, Header, TransformHeader
 from lanman.smb2.messages import Message
+from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 
 # A security buffer's length is 16 bits wide; headers, contexts and a compound's small change come on top.
@@ -71,39 +74,11 @@ class Negotiated:
         """Whether a request may cost more than one credit (Connection.SupportsMultiCredit)."""
         return self.dialect > Dialect.SMB_2_0_2 and bool(self.capabilities & SMB2_GLOBAL_CAP_LARGE_MTU)
 
-    @property
-    def default_signing_algorithm(self) -> int:
-        """What signs in a dialect that does not negotiate it."""
-        return AES_CMAC if self.dialect >= Dialect.SMB_3_0 else HMAC_SHA256
-
 
 class Event:
     """Something that the peer did. The classes are beside the role that can see them."""
 
     __slots__ = ()
-
-
-class Session:
-    """The keys of a session that has been established. No keys: an anonymous or guest one, which is unprotected."""
-
-    __slots__ = (
-        "encrypt",
-        "encryptor",
-        "peer_key",
-        "protected",
-        "session_id",
-        "signing_key",
-        "signing_required",
-    )
-
-    def __init__(self, session_id: int) -> None:
-        self.session_id = session_id
-        self.protected = False
-        self.encrypt = False
-        self.signing_key = b""
-        self.peer_key = b""
-        self.encryptor: crypto.Encryptor | None = None
-        self.signing_required = True  # the server may let a client off; this client never lets a server
 
 
 class Connection:
@@ -114,7 +89,7 @@ class Connection:
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self.negotiated: Negotiated | None = None
         self._random = random
-        self._sessions: dict[int, Session] = {}
+        self._channels: dict[int, Channel] = {}  # by session id
         self._preauth = NO_PREAUTH
         self._outgoing: list[Data] = []
         self.unsent = 0  # bytes for `data_to_send`
@@ -188,13 +163,9 @@ class Connection:
         outgoing, self._outgoing, self.unsent = self._outgoing, [], 0
         return outgoing
 
-    def has_session(self, session_id: int) -> bool:
-        """Whether that session is established here."""
-        return session_id in self._sessions
-
     def forget_session(self, session_id: int) -> None:
-        """Drop a session's keys. A session that is not there is no error."""
-        self._sessions.pop(session_id, None)
+        """Drop this connection's channel of a session. A session that is not there is no error."""
+        self._channels.pop(session_id, None)
 
     # --- frames ---
 
@@ -249,7 +220,7 @@ class Connection:
 
     def _too_long(self, start: bytes, length: int) -> str:
         if start[0]:
-            return "what comes is no SMB over TCP"
+            return "not a direct-TCP SMB frame"
         return f"a frame of {length} bytes, where {self._frame_limit} are allowed"
 
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
@@ -263,7 +234,10 @@ class Connection:
             )
             self._frame_limit = min(max(largest, FIRST_FRAME_LIMIT) + _FRAME_EXTRA, _LARGEST_FRAME)
 
-    def _send_frame(self, parts: Sequence[Data]) -> None:
+    def _send_frame(self, parts: Sequence[Data], encryptor: crypto.Encryptor | None = None) -> None:
+        """Send a message or compound, given in parts; encrypted where there is an encryptor."""
+        if encryptor is not None:
+            parts = encryptor.encrypt(b"".join(parts))
         size = sum(map(len, parts))
         self.unsent += size + 4
         if size <= 4096:
@@ -289,8 +263,8 @@ class Connection:
             frame = frame[following:]
         raise MalformedMessage(f"a compound of more than {MAX_COMPOUND} messages")
 
-    def _open(self, frame: memoryview) -> tuple[memoryview, Session | None]:
-        """A frame's messages, decrypted if they were encrypted, and then the session whose keys did it."""
+    def _open(self, frame: memoryview) -> tuple[memoryview, Channel | None]:
+        """A frame's messages; if they were encrypted, decrypted, and with them the channel of their session."""
         magic = bytes(frame[:4])
         if magic == SMB2_TRANSFORM_PROTOCOL_ID:
             return self._decrypt(frame)
@@ -298,62 +272,73 @@ class Connection:
             raise RemoteProtocolError("a compressed message, and compression was not negotiated")
         return frame, None
 
-    def _decrypt(self, frame: memoryview) -> tuple[memoryview, Session]:
+    def _decrypt(self, frame: memoryview) -> tuple[memoryview, Channel]:
         """3.2.5.1.1, 3.3.5.2.1.1: whatever is wrong with an encrypted message ends the connection."""
         header = TransformHeader.unpack(frame)
-        session = self._sessions.get(header.session_id)
-        if session is None or not session.peer_key or self.negotiated is None:
+        channel = self._channels.get(header.session_id)
+        if channel is None or not channel.keys.decryption_key:
             raise RemoteProtocolError("an encrypted message for a session that has no keys here")
         # In 3.1.1 the field is Flags and says Encrypted; in 3.0 and 3.0.2 it is the cipher, AES-128-CCM. Both are 1.
         if header.flags != 1 or header.original_message_size != len(frame) - TRANSFORM_SIZE:
             raise RemoteProtocolError("TRANSFORM_HEADER: flags or size are wrong")
-        message = memoryview(crypto.decrypt(self.negotiated.cipher, session.peer_key, header, frame))
+        message = memoryview(crypto.decrypt(channel.keys.cipher, channel.keys.decryption_key, header, frame))
         if bytes(message[:4]) == SMB2_COMPRESSION_PROTOCOL_ID:
             raise RemoteProtocolError("a compressed message, and compression was not negotiated")
-        return message, session
+        return message, channel
 
     # --- signatures ---
 
-    def _verify(self, session: Session, message_id: int, pdu: memoryview, *, cancel: bool = False) -> bool:
-        """Whether the peer signed this message with the session's key (3.1.5.1)."""
+    def _verify(self, key: bytes, message_id: int, pdu: memoryview, *, cancel: bool = False) -> bool:
+        """Whether the peer signed this message with that key (3.1.5.1)."""
         assert self.negotiated is not None
         nonce = crypto.signing_nonce(message_id, response=not self._is_server, cancel=cancel)
-        return crypto.verify(self.negotiated.signing_algorithm, session.signing_key, pdu, nonce)
+        return crypto.verify(self.negotiated.signing_algorithm, key, pdu, nonce)
 
-    def _sign(self, session: Session, header: Header, body: list[Data]) -> bytes:
-        """The header of a message of ours, signed (3.1.4.1)."""
+    def _sign(self, key: bytes, header: Header, body: list[Data]) -> bytes:
+        """The header of a message to send, signed with that key (3.1.4.1)."""
         assert self.negotiated is not None
         header.flags |= SMB2_FLAGS_SIGNED
         bare = header.pack()
         nonce = crypto.signing_nonce(header.message_id, response=self._is_server, cancel=header.command == SMB2_CANCEL)
-        signature = crypto.sign(self.negotiated.signing_algorithm, session.signing_key, [bare, *body], nonce)
+        signature = crypto.sign(self.negotiated.signing_algorithm, key, [bare, *body], nonce)
         return bare[:48] + signature
 
     # --- sessions ---
 
-    def _new_session(
+    def _first_channel(
         self, session_id: int, session_key: bytes, preauth: bytes, *, protected: bool, encrypt: bool
-    ) -> Session:
-        """A session's keys, derived for this side."""
+    ) -> Channel:
+        """The channel of a new session, whose keys are derived now."""
         assert self.negotiated is not None
-        session = Session(session_id)
-        if not protected:
-            return session
-        cipher = self.negotiated.cipher
-        keys = crypto.session_keys(self.negotiated.dialect, session_key, preauth, cipher)
-        session.protected = True
-        session.signing_key = keys.signing
-        if cipher:
-            own, peer = keys.client_to_server, keys.server_to_client
-            if self._is_server:
-                own, peer = peer, own
-            session.peer_key = peer
-            session.encryptor = crypto.Encryptor(cipher, own, session_id, self._random)
-            session.encrypt = encrypt
-        return session
+        keys = SessionKeys(session_id, self.negotiated.dialect)
+        if protected:
+            keys.derive(session_key, preauth, self.negotiated.cipher, self._random, server=self._is_server)
+            keys.encrypt = encrypt
+        return Channel(keys, keys.signing_key)
+
+    def _further_channel(self, keys: SessionKeys, session_key: bytes, preauth: bytes) -> Channel:
+        """One more channel, of a session that another connection has established: it shares the session's keys and
+        signs with a key of its own. Raises LocalProtocolError where this connection cannot be one."""
+        if self.negotiated is None or keys.session_id in self._channels:
+            raise LocalProtocolError("a channel is bound once, after NEGOTIATE")
+        keys.check_binding(self.negotiated.dialect, self.negotiated.cipher)
+        return Channel(keys, crypto.signing_key(self.negotiated.dialect, session_key, preauth))
+
+
+def default_signing_algorithm(dialect: int) -> int:
+    """What signs where no algorithm was negotiated (3.1.4.1)."""
+    return AES_CMAC if dialect >= Dialect.SMB_3_0 else HMAC_SHA256
+
+
+def chain(header: Header, body: list[Data]) -> None:
+    """Have another message follow this one in its compound (3.2.4.1.4, 3.3.4.1.3): pad it to a multiple of 8 bytes and
+    set NextCommand. Before it is signed."""
+    size = HEADER_SIZE + sum(map(len, body))
+    body.append(bytes(-size % 8))
+    header.next_command = size + -size % 8
 
 
 def credits_for(message: Message) -> int:
     """What a request costs where multi-credit requests are possible (3.1.5.2)."""
     size = message.payload_size()
-    return (size - 1) // 65536 + 1 if size else 1
+    return (size - 1) // CREDIT_SIZE + 1 if size else 1

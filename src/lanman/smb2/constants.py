@@ -95,6 +95,9 @@ AES_256_GCM: Final = 0x0004
 HMAC_SHA256: Final = 0x0000
 AES_CMAC: Final = 0x0001
 AES_GMAC: Final = 0x0002
+# All of them, best first, as a server prefers and a client offers them.
+ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
+ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
 SMB2_ACCEPT_TRANSPORT_LEVEL_SECURITY: Final = 0x00000001
 
 # SESSION_SETUP (2.2.5, 2.2.6).
@@ -238,7 +241,7 @@ SMB2_LEASE_HANDLE_CACHING: Final = 0x02
 SMB2_LEASE_WRITE_CACHING: Final = 0x04
 SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED: Final = 0x01
 
-# MessageId of what the server says unasked (3.2.5.1.4), and the ids that mean "as before" in a related compound.
+# MessageId of what the server sends unsolicited (3.2.5.1.4), and the ids of a related request: those of the one before.
 UNSOLICITED: Final = 0xFFFFFFFFFFFFFFFF
 RELATED_SESSION_ID: Final = 0xFFFFFFFFFFFFFFFF
 RELATED_TREE_ID: Final = 0xFFFFFFFF

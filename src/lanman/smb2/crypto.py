@@ -1,8 +1,8 @@
 """Keys, signatures and encryption (MS-SMB2 3.1.4).
 
 Only keys are kept, so an idle session is a few hundred bytes: a cipher object costs 1 µs to make and 2.5 KiB to hold.
-A nonce is a counter behind a random prefix: it cannot repeat under one key. What comes from the peer is compared in
-constant time.
+A nonce is a counter behind a random prefix. It cannot repeat under one key as long as one Encryptor counts for it, so
+the channels of a session share that object. What comes from the peer is compared in constant time.
 """
 
 from __future__ import annotations
@@ -66,38 +66,42 @@ class Keys:
         return "Keys(...)"
 
 
+def signing_key(dialect: int, session_key: bytes, preauth: bytes) -> bytes:
+    """The 16-byte key that signs: of a session (3.2.5.3.1, 3.3.5.5.3), or of a further channel (3.2.5.3.3).
+
+    `session_key` is that of the log-on which established the session or bound the channel. `preauth` is the hash of
+    that log-on on its own connection; it counts in 3.1.1 only.
+    """
+    short = _short(session_key)
+    if dialect < Dialect.SMB_3_0:
+        return short
+    if dialect < Dialect.SMB_3_1_1:
+        return derive_key(short, b"SMB2AESCMAC\0", b"SmbSign\0")
+    return derive_key(short, b"SMBSigningKey\0", preauth)
+
+
 def session_keys(dialect: int, session_key: bytes, preauth: bytes, cipher: int) -> Keys:
     """What a session's key becomes in each dialect (3.2.5.3.1, 3.3.5.5.3).
 
     `preauth` counts in 3.1.1 only, `cipher` is 0 where there is none. AES-256 takes the whole session key, the rest the
     first 16 bytes.
     """
-    short = session_key[:16].ljust(16, b"\0")
-    if dialect < Dialect.SMB_3_0:
-        return Keys(short)
+    signing = signing_key(dialect, session_key, preauth)
+    if dialect < Dialect.SMB_3_0 or not cipher:
+        return Keys(signing)
+    short = _short(session_key)
     if dialect < Dialect.SMB_3_1_1:
-        signing = derive_key(short, b"SMB2AESCMAC\0", b"SmbSign\0")
-        if not cipher:
-            return Keys(signing)
         inward = derive_key(short, b"SMB2AESCCM\0", b"ServerIn \0")
         return Keys(signing, inward, derive_key(short, b"SMB2AESCCM\0", b"ServerOut\0"))
-    signing = derive_key(short, b"SMBSigningKey\0", preauth)
-    if not cipher:
-        return Keys(signing)
     size = _KEY_SIZES[cipher]
     whole = session_key if size == 32 else short
     inward = derive_key(whole, b"SMBC2SCipherKey\0", preauth, size)
     return Keys(signing, inward, derive_key(whole, b"SMBS2CCipherKey\0", preauth, size))
 
 
-def application_key(dialect: int, session_key: bytes, preauth: bytes) -> bytes:
-    """The key that services above SMB may use (Session.ApplicationKey)."""
-    short = session_key[:16].ljust(16, b"\0")
-    if dialect < Dialect.SMB_3_0:
-        return short
-    if dialect < Dialect.SMB_3_1_1:
-        return derive_key(short, b"SMB2APP\0", b"SmbRpc\0")
-    return derive_key(short, b"SMBAppKey\0", preauth)
+def _short(session_key: bytes) -> bytes:
+    """Session.SessionKey: the first 16 bytes, padded with zeros."""
+    return session_key[:16].ljust(16, b"\0")
 
 
 def signing_nonce(message_id: int, *, response: bool, cancel: bool) -> bytes:
@@ -151,7 +155,10 @@ def _aead(cipher: int, key: bytes) -> AESCCM | AESGCM:
 
 
 class Encryptor:
-    """Encrypts what one side says in one session (3.1.4.3). Each nonce is new: a counter behind random bytes."""
+    """Encrypts what one side sends in one session, on all its channels (3.1.4.3).
+
+    Each nonce is new: a counter behind random bytes. There must be one Encryptor for a key: never copy one.
+    """
 
     __slots__ = ("_cipher", "_count", "_key", "_prefix", "_session_id")
 

@@ -87,7 +87,7 @@ class Header:
         except struct.error:
             raise MalformedMessage("SMB2 header: cut short") from None
         if protocol != SMB2_PROTOCOL_ID or size != HEADER_SIZE:
-            raise MalformedMessage("SMB2 header: not one")
+            raise MalformedMessage("not an SMB2 header")
         if flags & SMB2_FLAGS_ASYNC_COMMAND:
             async_id, tree_id, process_id = wide, 0, 0
         else:
@@ -138,5 +138,5 @@ class TransformHeader:
         except struct.error:
             raise MalformedMessage("TRANSFORM_HEADER: cut short") from None
         if protocol != SMB2_TRANSFORM_PROTOCOL_ID:
-            raise MalformedMessage("TRANSFORM_HEADER: not one")
+            raise MalformedMessage("not a TRANSFORM_HEADER")
         return cls(nonce, size, session_id, flags, signature)

@@ -894,53 +894,6 @@ class CopyChunkResponse(Structure):
     total_bytes_written: u32
 
 
-_INTERFACE: Final = struct.Struct("<IIIIQ128s")
-
-
-@dataclass(slots=True)
-class NetworkInterfaceInfo:
-    """NETWORK_INTERFACE_INFO (2.2.32.5): an address of the server. `link_speed` is in bits per second."""
-
-    index: int
-    capability: int
-    link_speed: int
-    socket_address: bytes  # SOCKADDR_STORAGE, 128 bytes
-
-    @staticmethod
-    def pack_all(interfaces: Sequence[NetworkInterfaceInfo]) -> bytes:
-        """The output of FSCTL_QUERY_NETWORK_INTERFACE_INFO."""
-        last = len(interfaces) - 1
-        return b"".join(
-            _INTERFACE.pack(
-                0 if number == last else _INTERFACE.size,
-                each.index,
-                each.capability,
-                0,
-                each.link_speed,
-                each.socket_address,
-            )
-            for number, each in enumerate(interfaces)
-        )
-
-    @classmethod
-    def unpack_all(cls, data: bytes | memoryview) -> list[NetworkInterfaceInfo]:
-        """Read the output of FSCTL_QUERY_NETWORK_INTERFACE_INFO."""
-        found: list[NetworkInterfaceInfo] = []
-        at = 0
-        while len(data) > at:
-            try:
-                following, index, capability, _, link_speed, address = _INTERFACE.unpack_from(data, at)
-            except struct.error:
-                raise MalformedMessage("NetworkInterfaceInfo: cut short") from None
-            found.append(cls(index, capability, link_speed, address))
-            if not following:
-                break
-            if following < _INTERFACE.size:
-                raise MalformedMessage("NetworkInterfaceInfo: the next one lies within")
-            at += following
-        return found
-
-
 # --- directories, attributes, notifications ---
 
 

@@ -18,6 +18,9 @@ Rules:
   window, encryption that does not hold, an unprotected TREE_CONNECT on 3.1.1.
 * A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
   sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
+* A session has one or more channels. `establish_session` makes its first one and returns its `SessionKeys`, which
+  `bind_channel` on another connection takes. To have a SESSION_SETUP verified that asks for a binding, `begin` is given
+  those keys. A session that ends is forgotten on every connection by the caller (`forget_session`).
 * Credits: few before the log-on, then as many as the client asks for, up to MAX_CREDITS. Requests that wait bring
   theirs only while there are no more than MAX_WAITING of them.
 """
@@ -39,16 +42,21 @@ from lanman.codes import (
 )
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from lanman.smb2 import crypto
-from lanman.smb2.connection import FIRST_FRAME_LIMIT, Connection, Event, Negotiated, Session, credits_for
+from lanman.smb2.connection import (
+    FIRST_FRAME_LIMIT,
+    Connection,
+    Event,
+    Negotiated,
+    chain,
+    credits_for,
+    default_signing_algorithm,
+)
 from lanman.smb2.constants import (
     AES_128_CCM,
-    AES_128_GCM,
-    AES_256_CCM,
-    AES_256_GCM,
-    AES_CMAC,
-    AES_GMAC,
+    ALL_CIPHERS,
     ALL_DIALECTS,
-    HMAC_SHA256,
+    ALL_SIGNING_ALGORITHMS,
+    CREDIT_SIZE,
     SHA_512,
     SMB1_PROTOCOL_ID,
     SMB2_CANCEL,
@@ -64,6 +72,7 @@ from lanman.smb2.constants import (
     SMB2_NEGOTIATE_SIGNING_REQUIRED,
     SMB2_OPLOCK_BREAK,
     SMB2_PREAUTH_INTEGRITY_CAPABILITIES,
+    SMB2_SESSION_FLAG_BINDING,
     SMB2_SESSION_SETUP,
     SMB2_SIGNING_CAPABILITIES,
     SMB2_TREE_CONNECT,
@@ -86,10 +95,9 @@ from lanman.smb2.messages import (
     ValidateNegotiateInfoResponse,
     unpack_request,
 )
+from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 
-ALL_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
-ALL_CIPHERS: Final = (AES_128_GCM, AES_128_CCM, AES_256_GCM, AES_256_CCM)
 INITIAL_CREDITS: Final = 32
 MAX_CREDITS: Final = 8192  # as Windows and Samba
 MAX_WAITING: Final = 512
@@ -129,7 +137,8 @@ class Request:
     async_id: int = 0
     credits_requested: int = 0
     credited: bool = field(default=False, repr=False)
-    session: Session | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
+    channel: Channel | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
+    binding: SessionKeys | None = field(default=None, repr=False)  # the session that it asks to be bound to
     preauth: bytes = field(default=b"", repr=False)
     establishes: bool = field(default=False, repr=False)
     pdu: memoryview | None = field(default=None, repr=False)  # until it begins
@@ -282,14 +291,14 @@ class ServerConnection(Connection):
         return header.credit_charge or 1 if self.negotiated is not None and self.negotiated.multi_credit else 1
 
     def _request(
-        self, header: Header, pdu: memoryview, before: Request | None, encrypted_for: Session | None
+        self, header: Header, pdu: memoryview, before: Request | None, encrypted_for: Channel | None
     ) -> Request:
         related = bool(header.flags & SMB2_FLAGS_RELATED_OPERATIONS)
         session_id, tree_id = header.session_id, header.tree_id
         if related and before is not None:
             # 3.3.5.2.7.2
             session_id, tree_id = before.session_id, before.tree_id
-        if encrypted_for is not None and session_id != encrypted_for.session_id:
+        if encrypted_for is not None and session_id != encrypted_for.keys.session_id:
             # 3.3.5.2.9: an encrypted request speaks for the session whose key encrypted it.
             raise RemoteProtocolError("a request in another session's encryption")
         request = Request(
@@ -305,45 +314,63 @@ class ServerConnection(Connection):
             encrypted_for is not None,
             len(pdu),
             credits_requested=header.credits,
-            session=encrypted_for or self._sessions.get(session_id),
+            channel=encrypted_for or self._channels.get(session_id),
             pdu=pdu,
         )
         if related and before is None:
             request.status = STATUS_INVALID_PARAMETER
         return request
 
-    def begin(self, request: Request) -> int:
+    def begin(self, request: Request, *, binding: SessionKeys | None = None) -> int:
         """A request is to run now: judge it, and read its body. The status to refuse it with; 0: `message` is what it
         asks. Raises RemoteProtocolError. Asking again changes nothing.
 
         What has changed since it arrived counts: a session that has keys by now is one that it must be signed for.
+        `binding` are the keys of the session that it names, where another connection established it: a SESSION_SETUP
+        with SMB2_SESSION_FLAG_BINDING is verified with them, and has its `binding` set.
         """
         pdu, request.pdu = request.pdu, None
         if pdu is None:
             return request.status
         if not request.encrypted:
-            request.session = self._sessions.get(request.session_id, request.session)
+            request.channel = self._channels.get(request.session_id, request.channel)
         status = self._check_protection(request, pdu)
-        if request.command == SMB2_SESSION_SETUP and request.session is None and self._is_311:
+        if request.command == SMB2_SESSION_SETUP and request.channel is None and self._is_311:
             request.preauth = crypto.preauth_hash(self._logons.get(request.session_id, self._preauth), pdu)
         request.status = request.status or status
         if not request.status:
             self._read_body(request, pdu)
+        if binding is not None and request.channel is None:
+            self._check_binding(request, pdu, binding)
         return request.status
 
     def _check_protection(self, request: Request, pdu: memoryview) -> int:
         """3.3.5.2.4, and what 3.3.5.2.9 and 3.3.5.7 say about encryption and TREE_CONNECT. 0: it may go on."""
-        session = request.session
-        if session is None or not session.protected or request.encrypted:
+        channel = request.channel
+        if channel is None or not channel.keys.protected or request.encrypted:
             return 0
         if request.flags & SMB2_FLAGS_SIGNED:
-            request.signed = self._verify(session, request.message_id, pdu)
+            request.signed = self._verify(channel.signing_key, request.message_id, pdu)
         if request.command == SMB2_TREE_CONNECT and self._is_311 and not request.signed and not request.status:
             self._dead = True
             raise UnprotectedTreeConnect("TREE_CONNECT is neither signed nor encrypted")
-        if not request.signed and (session.signing_required or request.flags & SMB2_FLAGS_SIGNED):
+        if not request.signed and (channel.keys.signing_required or request.flags & SMB2_FLAGS_SIGNED):
             return STATUS_ACCESS_DENIED
-        return STATUS_ACCESS_DENIED if session.encrypt else 0
+        return STATUS_ACCESS_DENIED if channel.keys.encrypt else 0
+
+    def _check_binding(self, request: Request, pdu: memoryview, keys: SessionKeys) -> None:
+        """3.3.5.5 for a SESSION_SETUP that asks for a binding: it is signed with the session's key."""
+        message = request.message
+        if not isinstance(message, SessionSetupRequest) or not message.flags & SMB2_SESSION_FLAG_BINDING:
+            return
+        request.signed = bool(request.flags & SMB2_FLAGS_SIGNED) and self._verify(
+            keys.signing_key, request.message_id, pdu
+        )
+        if request.signed:
+            request.binding = keys
+            return
+        request.status = STATUS_ACCESS_DENIED if request.flags & SMB2_FLAGS_SIGNED else STATUS_INVALID_PARAMETER
+        request.message = None
 
     def _read_body(self, request: Request, pdu: memoryview) -> None:
         try:
@@ -359,14 +386,14 @@ class ServerConnection(Connection):
             request.message = message
 
     def _receive_cancel(
-        self, header: Header, pdu: memoryview, encrypted_for: Session | None, events: list[Event]
+        self, header: Header, pdu: memoryview, encrypted_for: Channel | None, events: list[Event]
     ) -> None:
         """3.3.5.16: no credit, no answer. One that is not protected as its session demands is passed over."""
         if self.negotiated is None:
             raise RemoteProtocolError("CANCEL before NEGOTIATE")
         if encrypted_for is None and not self._may_cancel(header, pdu):
             return
-        if encrypted_for is not None and header.session_id != encrypted_for.session_id:
+        if encrypted_for is not None and header.session_id != encrypted_for.keys.session_id:
             raise RemoteProtocolError("a request in another session's encryption")
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND:
             waiting = (each for each in self._requests.values() if each.async_id == header.async_id)
@@ -378,14 +405,14 @@ class ServerConnection(Connection):
 
     def _may_cancel(self, header: Header, pdu: memoryview) -> bool:
         """Whether a CANCEL that is not encrypted counts. Windows and Samba sign it, as 3.2.4.1.1 has it."""
-        session = self._sessions.get(header.session_id)
-        if session is None or not session.protected:
+        channel = self._channels.get(header.session_id)
+        if channel is None or not channel.keys.protected:
             return True
-        if session.encrypt:
+        if channel.keys.encrypt:
             return False
         if header.flags & SMB2_FLAGS_SIGNED:
-            return self._verify(session, header.message_id, pdu, cancel=True)
-        return not session.signing_required
+            return self._verify(channel.signing_key, header.message_id, pdu, cancel=True)
+        return not channel.keys.signing_required
 
     # --- answers ---
 
@@ -398,15 +425,13 @@ class ServerConnection(Connection):
         for number, response in enumerate(responses):
             header, body = self._response(response)
             if number < last:
-                size = 64 + sum(map(len, body))
-                body.append(bytes(-size % 8))
-                header.next_command = size + -size % 8
+                chain(header, body)
             head = self._protect(response.request, header, body)
             if header.command == SMB2_SESSION_SETUP:
                 self._answer_logon_leg(response, header, [head, *body])
             frame.append(head)
             frame += body
-        self._send_for(responses[0].request, frame)
+        self._send_frame(frame, _encryptor_for(responses[0].request))
 
     def _response(self, response: Response) -> tuple[Header, list[Data]]:
         request = response.request
@@ -434,13 +459,16 @@ class ServerConnection(Connection):
 
     def _protect(self, request: Request, header: Header, body: list[Data]) -> bytes:
         """3.3.4.1.1: what was signed, or should have been, is answered signed."""
-        session = request.session
-        if session is None or not session.protected or request.encrypted:
+        channel = request.channel
+        if channel is None and request.binding is not None:
+            # The log-on that binds this connection has not succeeded: the session's own key signs.
+            return self._sign(request.binding.signing_key, header, body)
+        if channel is None or not channel.keys.protected or request.encrypted:
             return header.pack()
         # 3.3.5.5.3: the answer that ends a log-on is signed, one that renews a session too; Samba's client insists.
         ends_logon = header.command == SMB2_SESSION_SETUP and header.status == 0
-        if request.signed or request.establishes or ends_logon or session.signing_required:
-            return self._sign(session, header, body)
+        if request.signed or request.establishes or ends_logon or channel.keys.signing_required:
+            return self._sign(channel.signing_key, header, body)
         return header.pack()
 
     def _answer_logon_leg(self, response: Response, header: Header, parts: list[Data]) -> None:
@@ -451,14 +479,8 @@ class ServerConnection(Connection):
         elif request.preauth:
             self._logons[header.session_id] = crypto.preauth_hash(request.preauth, b"".join(parts))
 
-    def _send_for(self, request: Request, frame: list[Data]) -> None:
-        session = request.session
-        if request.encrypted and session is not None and session.encryptor is not None:
-            frame = session.encryptor.encrypt(b"".join(frame))
-        self._send_frame(frame)
-
     def _grant(self, wanted: int) -> int:
-        if self._sessions:
+        if self._channels:
             self._most_credits = MAX_CREDITS
         return self._window.grant(wanted, self._most_credits)
 
@@ -485,17 +507,15 @@ class ServerConnection(Connection):
                 request.credit_charge,
                 async_id=request.async_id,
             )
-            self._send_for(request, [header.pack(), *ErrorResponse().parts()])
+            self._send_frame([header.pack(), *ErrorResponse().parts()], _encryptor_for(request))
         return request.async_id
 
     def send_oplock_break(self, message: Message, *, session_id: int = 0) -> None:
         """Tell the client that an oplock or a lease is broken (3.3.4.6, 3.3.4.7), encrypted like its session."""
         header = Header(SMB2_OPLOCK_BREAK, UNSOLICITED, flags=SMB2_FLAGS_SERVER_TO_REDIR)
-        frame: list[Data] = [header.pack(), *message.parts()]
-        session = self._sessions.get(session_id)
-        if session is not None and session.encrypt and session.encryptor is not None:
-            frame = session.encryptor.encrypt(b"".join(frame))
-        self._send_frame(frame)
+        channel = self._channels.get(session_id)
+        encryptor = channel.keys.encryptor if channel is not None and channel.keys.encrypt else None
+        self._send_frame([header.pack(), *message.parts()], encryptor)
 
     # --- sessions ---
 
@@ -508,35 +528,61 @@ class ServerConnection(Connection):
         sign: bool = True,
         encrypt: bool = False,
         large_frames: bool = True,
-    ) -> None:
-        """A log-on has succeeded (3.3.5.5.3); called before `respond` with the answer to `request`, its last leg.
+    ) -> SessionKeys:
+        """A log-on has succeeded (3.3.5.5.3); called before `respond` with the answer to `request`, its last round
+        trip. The session's keys, which its other channels share.
 
-        `sign` is false for anonymous and guest sessions alone: they have no key worth the name. Others are signed,
+        `sign` is false for anonymous and guest sessions alone: they have no secret key. Others are signed,
         and its requests must be where this server or the client demands it. `encrypt` refuses what is not encrypted.
-        `large_frames`: frames may be as long as was negotiated, which who has nothing to write does not need.
+        `large_frames`: frames may be as long as was negotiated; a session that cannot write does not need that.
         A renewed log-on changes nothing here: the keys stay those of the first.
         """
         self._logons.pop(session_id, None)
-        if session_id in self._sessions:
-            return
+        if (known := self._channels.get(session_id)) is not None:
+            return known.keys
         if self.negotiated is None or request.command != SMB2_SESSION_SETUP:
             raise LocalProtocolError("a session begins with SESSION_SETUP")
         if encrypt and not (sign and self.negotiated.cipher):
             raise LocalProtocolError("this session cannot be encrypted")
-        session = self._new_session(session_id, session_key, request.preauth, protected=sign, encrypt=encrypt)
-        message = request.message
-        mode = message.security_mode if isinstance(message, SessionSetupRequest) else 0
-        session.signing_required = (
+        channel = self._first_channel(session_id, session_key, request.preauth, protected=sign, encrypt=encrypt)
+        channel.keys.signing_required = self._requires_signing(request)
+        self._add_channel(channel, request, large_frames=large_frames)
+        return channel.keys
+
+    def bind_channel(self, keys: SessionKeys, session_key: bytes, *, request: Request) -> None:
+        """The log-on that ends with `request` binds this connection to a session that another one has established
+        (3.3.5.5.3); called before `respond` with the answer to it.
+
+        `session_key` is that of this log-on. The channel's signing key comes from it; the session's keys do not change.
+        Whether the session may be bound is the caller's decision. Raises LocalProtocolError where it cannot: it is
+        unprotected, is bound already, or differs in its dialect or cipher; or `request` does not ask for it.
+        """
+        self._logons.pop(keys.session_id, None)
+        if request.binding is not keys:
+            raise LocalProtocolError("a channel is bound by a SESSION_SETUP that was verified with the session's key")
+        channel = self._further_channel(keys, session_key, request.preauth)
+        keys.signing_required = keys.signing_required or self._requires_signing(request)
+        self._add_channel(channel, request, large_frames=True)
+
+    def _requires_signing(self, request: Request) -> bool:
+        """Session.SigningRequired (3.3.5.5.3), as this server, the NEGOTIATE or the SESSION_SETUP has it."""
+        assert self.negotiated is not None
+        mode = request.message.security_mode if isinstance(request.message, SessionSetupRequest) else 0
+        return (
             self._signing_required or self.negotiated.signing_required or bool(mode & SMB2_NEGOTIATE_SIGNING_REQUIRED)
         )
-        self._sessions[session_id] = session
-        request.session, request.establishes = session, True
+
+    def _add_channel(self, channel: Channel, request: Request, *, large_frames: bool) -> None:
+        session_id = channel.keys.session_id
+        self._channels[session_id] = channel
+        request.channel, request.establishes = channel, True
         if large_frames:
             self._large.add(session_id)
             self._allow_large_frames()
 
     def forget_session(self, session_id: int) -> None:
-        """Drop a session, or a log-on under way. Requests that came before are still answered under its keys."""
+        """Drop this connection's channel of a session, or a log-on under way. Requests that came before are still
+        answered under its keys."""
         self._logons.pop(session_id, None)
         super().forget_session(session_id)
         self._large.discard(session_id)
@@ -562,7 +608,7 @@ class ServerConnection(Connection):
         elif b"\x02SMB 2.002" in offered and Dialect.SMB_2_0_2 in self._dialects:
             # SMB 1 says nothing of a client's security mode: 0 is what it repeats to have that validated (3.3.5.15.12).
             offer = NegotiateRequest([Dialect.SMB_2_0_2], 0)
-            self._settle(offer, Dialect.SMB_2_0_2, 0, 0, HMAC_SHA256)
+            self._settle(offer, Dialect.SMB_2_0_2, 0, 0, default_signing_algorithm(Dialect.SMB_2_0_2))
             response = self._negotiate_response(Dialect.SMB_2_0_2, 0, [])
         else:
             raise Smb1Only("the client speaks SMB 1 only")
@@ -590,7 +636,7 @@ class ServerConnection(Connection):
             return STATUS_NOT_SUPPORTED, None
         dialect = max(common)
         capabilities = SMB2_GLOBAL_CAP_LARGE_MTU if dialect > Dialect.SMB_2_0_2 else 0
-        cipher, signing = 0, AES_CMAC if dialect >= Dialect.SMB_3_0 else HMAC_SHA256
+        cipher, signing = 0, default_signing_algorithm(dialect)
         contexts: list[NegotiateContext] = []
         if dialect in (Dialect.SMB_3_0, Dialect.SMB_3_0_2):
             if offer.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
@@ -611,7 +657,7 @@ class ServerConnection(Connection):
         """Cipher, signing algorithm, and the contexts that tell the client of them."""
         preauth = PreauthIntegrityCapabilities([SHA_512], self._random(32))
         contexts = [NegotiateContext(preauth.type, preauth.pack())]
-        cipher, signing = 0, AES_CMAC
+        cipher, signing = 0, default_signing_algorithm(Dialect.SMB_3_1_1)
         if (data := offered.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None and self._ciphers:
             theirs = EncryptionCapabilities.unpack(data).algorithms
             cipher = next((each for each in self._ciphers if each in theirs), 0)
@@ -625,7 +671,7 @@ class ServerConnection(Connection):
         return cipher, signing, contexts
 
     def _settle(self, offer: NegotiateRequest, dialect: int, capabilities: int, cipher: int, signing: int) -> None:
-        sizes = [65536] * 3 if dialect == Dialect.SMB_2_0_2 else self._sizes
+        sizes = self._sizes_in(dialect)
         self._offer = offer if dialect < Dialect.SMB_3_1_1 else None  # for validate_negotiate_info alone
         self.negotiated = Negotiated(
             dialect=dialect,
@@ -642,6 +688,11 @@ class ServerConnection(Connection):
             signing_required=bool(offer.security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
         )
 
+    def _sizes_in(self, dialect: int) -> tuple[int, int, int]:
+        """MaxTransactSize, MaxReadSize and MaxWriteSize (2.2.4). Without multi-credit requests, which 2.0.2 has not, a
+        payload is at most what one credit pays for."""
+        return (CREDIT_SIZE, CREDIT_SIZE, CREDIT_SIZE) if dialect == Dialect.SMB_2_0_2 else self._sizes
+
     @property
     def _security_mode(self) -> int:
         required = SMB2_NEGOTIATE_SIGNING_REQUIRED if self._signing_required else 0
@@ -650,8 +701,7 @@ class ServerConnection(Connection):
     def _negotiate_response(
         self, dialect: int, capabilities: int, contexts: list[NegotiateContext]
     ) -> NegotiateResponse:
-        # 2.2.4: 2.0.2 has no multi-credit requests, so nothing larger than a credit's worth.
-        sizes = [65536] * 3 if dialect == Dialect.SMB_2_0_2 else self._sizes
+        sizes = self._sizes_in(dialect)
         return NegotiateResponse(
             dialect,
             self._security_mode,
@@ -690,6 +740,11 @@ class ServerConnection(Connection):
         return ValidateNegotiateInfoResponse(
             negotiated.capabilities, self._server_guid, self._security_mode, negotiated.dialect
         ).pack()
+
+
+def _encryptor_for(request: Request) -> crypto.Encryptor | None:
+    """What encrypts the answer to a request: its session's Encryptor, if the request was encrypted (3.3.4.1.4)."""
+    return request.channel.keys.encryptor if request.encrypted and request.channel is not None else None
 
 
 def _contexts_by_type(contexts: list[NegotiateContext]) -> dict[int, bytes]:

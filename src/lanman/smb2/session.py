@@ -1,0 +1,96 @@
+"""The keys of a session and of its channels (MS-SMB2 3.1.4.2, 3.3.1.8, 3.3.1.14).
+
+Rules:
+
+* A session's encryption keys come from its first log-on and belong to the session: every channel encrypts and decrypts
+  with them. On each side there is one `SessionKeys` object for a session, and all connections that are its channels
+  hold that object. Its `encryptor` counts the nonces; a copy would use a nonce twice under one key, which breaks
+  AES-GCM and AES-CCM.
+* A channel signs with its own key. That of the first channel is the session's (`SessionKeys.signing_key`). A further
+  channel derives one from the log-on that binds it (3.2.5.3.3, 3.3.5.5.3); until then its messages are signed with
+  `SessionKeys.signing_key`.
+* A renewed log-on (3.3.5.5.2) changes no key.
+* An anonymous or guest session has no keys. It is unprotected and has one channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lanman.errors import LocalProtocolError
+from lanman.smb2 import crypto
+from lanman.smb2.constants import Dialect
+
+
+class SessionKeys:
+    """The keys that all channels of one session share, and what must be done with them.
+
+    `protected` is false for an anonymous or guest session, and then there are no keys. `encrypt` (Session.EncryptData)
+    demands that every message is encrypted. `encryptor` is None and `decryption_key` empty where no cipher was
+    negotiated. `signing_required` (Session.SigningRequired) is what a server demands of its client; a client always
+    demands it.
+    """
+
+    __slots__ = (
+        "cipher",
+        "decryption_key",
+        "dialect",
+        "encrypt",
+        "encryptor",
+        "protected",
+        "session_id",
+        "signing_key",
+        "signing_required",
+    )
+
+    def __init__(self, session_id: int, dialect: int) -> None:
+        self.session_id = session_id
+        self.dialect = dialect
+        self.cipher = 0
+        self.protected = False
+        self.encrypt = False
+        self.signing_key = b""
+        self.signing_required = True
+        self.encryptor: crypto.Encryptor | None = None
+        self.decryption_key = b""
+
+    def derive(
+        self, session_key: bytes, preauth: bytes, cipher: int, random: Callable[[int], bytes], *, server: bool
+    ) -> None:
+        """Derive the keys of a protected session for one side (3.1.4.2).
+
+        `session_key` is what the GSS exchange of the first log-on gave, `preauth` that log-on's hash (3.1.1 only),
+        `cipher` what was negotiated, 0 for none. `random(n)` gives n unpredictable bytes, for the nonces' prefix.
+        """
+        keys = crypto.session_keys(self.dialect, session_key, preauth, cipher)
+        self.protected = True
+        self.signing_key = keys.signing
+        if cipher:
+            own, peer = keys.client_to_server, keys.server_to_client
+            if server:
+                own, peer = peer, own
+            self.cipher = cipher
+            self.decryption_key = peer
+            self.encryptor = crypto.Encryptor(cipher, own, self.session_id, random)
+
+    def check_binding(self, dialect: int, cipher: int) -> None:
+        """Raise LocalProtocolError unless a connection that negotiated this may be a channel (3.2.4.2.3.2, 3.3.5.5).
+
+        The dialects must be the same, and 3.x. The cipher must be the same because the encryption keys are.
+        """
+        if not self.protected:
+            raise LocalProtocolError("an anonymous or guest session cannot be bound to another connection")
+        if self.dialect < Dialect.SMB_3_0 or dialect != self.dialect:
+            raise LocalProtocolError(f"a session of dialect {self.dialect:#06x} cannot be bound in {dialect:#06x}")
+        if cipher != self.cipher:
+            raise LocalProtocolError("a session cannot be bound to a connection with another cipher")
+
+
+class Channel:
+    """A session on one connection: the session's keys, and the key that signs on this connection (3.3.1.14)."""
+
+    __slots__ = ("keys", "signing_key")
+
+    def __init__(self, keys: SessionKeys, signing_key: bytes) -> None:
+        self.keys = keys
+        self.signing_key = signing_key
