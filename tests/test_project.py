@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import itertools
 import os
 import re
 import subprocess
@@ -22,8 +23,36 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
-def test_version_stands_in_both_places() -> None:
-    assert PROJECT["project"]["version"] == lanman.__version__
+def test_version_stands_once() -> None:
+    """In the package, from where the built distribution has it; `make demo` has installed one."""
+    assert "version" not in PROJECT["project"]
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    place = ROOT / PROJECT["tool"]["hatch"]["version"]["path"]
+    assert re.findall(r'^__version__ = "(.+)"$', place.read_text(), re.MULTILINE) == [lanman.__version__]
+    assert importlib.metadata.version("lanman") == lanman.__version__
+
+
+def test_the_extra_all_is_every_other_but_kerberos() -> None:
+    """Kerberos alone wants a compiler."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert sorted(missing_from_all(extras)) == []
+    assert missing_from_all({"all": ["lanman[web]"], "kerberos": ["x"], "web": ["y"], "tui": ["z"]}) == {"tui"}
+    assert missing_from_all({"all": ["lanman[kerberos,web]"], "kerberos": ["x"], "web": ["y"]}) == {"kerberos"}
+
+
+def missing_from_all(extras: dict[str, list[str]]) -> set[str]:
+    """The extras that `all` lacks, or names without being meant to."""
+    named = {extra for requirement in map(Requirement, extras["all"]) for extra in requirement.extras}
+    assert all(Requirement(requirement).name == "lanman" for requirement in extras["all"])
+    return named ^ (extras.keys() - {"all", "kerberos"})
+
+
+def test_pyspnego_is_for_windows_alone() -> None:
+    (needed,) = (each for each in map(Requirement, PROJECT["project"]["dependencies"]) if each.name == "pyspnego")
+    assert needed.marker is not None
+    assert needed.marker.evaluate({"sys_platform": "win32"})
+    assert not any(needed.marker.evaluate({"sys_platform": system}) for system in ("linux", "darwin"))
+    assert any(Requirement(each).name == "pyspnego" for each in PROJECT["dependency-groups"]["dev"])
 
 
 def test_public_names_exist() -> None:
@@ -108,7 +137,7 @@ def test_demo_shows_what_it_promises() -> None:
 def test_dependencies_are_those_that_the_tests_run_with() -> None:
     """Each has an upper bound, and what is installed here lies below it: so the bounds are what was tested."""
     project = PROJECT["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["kerberos"]]
+    declared = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     declared += [*PROJECT["dependency-groups"]["dev"], *PROJECT["build-system"]["requires"]]
     for requirement in map(Requirement, declared):
         assert any(each.operator == "<" for each in requirement.specifier), requirement

@@ -48,7 +48,9 @@ ROOMS = {
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"domain"}),
     # 3: the only sockets, clocks and disks
-    "net": Room(3, WORDS | PROTOCOLS | {"domain", "server"}, frozenset({"spnego", "gssapi", "krb5"})),
+    "net": Room(
+        3, WORDS | PROTOCOLS | {"domain", "server"}, frozenset({"aiohappyeyeballs", "spnego", "gssapi", "krb5"})
+    ),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage"}),

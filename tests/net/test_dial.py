@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Generator, Iterator
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,8 @@ from lanman.errors import ConnectionLost
 from lanman.net import dial as dialling
 from lanman.net.dial import Within, dial, in_turns
 from lanman.net.resolve import Address
+
+Connect = Callable[[socket.socket, Any], Awaitable[None]]
 
 
 @pytest.fixture
@@ -37,10 +42,24 @@ async def test_one_address(listener: socket.socket) -> None:
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+def test_one_address_needs_no_race() -> None:
+    script = "import asyncio, socket, sys; from lanman.net.dial import dial\n"
+    script += "with socket.create_server(('127.0.0.1', 0)) as server:\n"
+    script += "    where = server.getsockname()\n"
+    script += "    asyncio.run(dial('fs1', where[1], [(socket.AF_INET, where)])).close()\n"
+    script += "print('aiohappyeyeballs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"
+
+
 async def test_the_next_address_is_tried_at_once_when_one_refuses(listener: socket.socket, closed_port: int) -> None:
     port = listener.getsockname()[1]
     with await dial("fs1", port, [local(closed_port), local(closed_port), local(port)]) as connection:
         assert connection.getpeername() == listener.getsockname()
+
+
+def connecting(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
+    """Have `connect` stand in for the kernel's answers to connect()."""
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
 
 
 async def test_a_silent_address_does_not_hold_up_the_others(
@@ -48,22 +67,52 @@ async def test_a_silent_address_does_not_hold_up_the_others(
 ) -> None:
     port = listener.getsockname()[1]
     silent, cancelled = local(1), asyncio.Event()
-    really = dialling._connect
+    really = asyncio.get_running_loop().sock_connect
+    sockets: list[socket.socket] = []
 
-    async def connect(address: Address, local_address: str = "") -> socket.socket:
-        if address == silent:
+    async def connect(sock: socket.socket, where: Any) -> None:
+        sockets.append(sock)
+        if where == silent[1]:
             try:
                 await asyncio.Event().wait()
             finally:
                 cancelled.set()
-        return await really(address)
+        await really(sock, where)
 
-    monkeypatch.setattr(dialling, "_connect", connect)
+    connecting(monkeypatch, connect)
     monkeypatch.setattr(dialling, "ATTEMPT_DELAY", 0.001)
     with await dial("fs1", port, [silent, local(port)]) as connection:
         assert connection.getpeername() == listener.getsockname()
     assert cancelled.is_set()
     assert len(asyncio.all_tasks()) == 1
+    assert [sock.fileno() for sock in sockets] == [-1, -1]
+
+
+async def test_a_race_that_is_called_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline is the caller's: it ends every attempt."""
+    sockets: list[socket.socket] = []
+
+    async def connect(sock: socket.socket, where: Any) -> None:
+        sockets.append(sock)
+        await asyncio.Event().wait()
+
+    connecting(monkeypatch, connect)
+    monkeypatch.setattr(dialling, "ATTEMPT_DELAY", 0.001)
+    racing = asyncio.ensure_future(dial("fs1", 445, [local(1), local(2), local(3)]))
+    while len(sockets) < 3:
+        await asyncio.sleep(0)
+    racing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await racing
+    assert len(asyncio.all_tasks()) == 1
+    assert [sock.fileno() for sock in sockets] == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_it_comes_from_the_local_address(listener: socket.socket, count: int) -> None:
+    port = listener.getsockname()[1]
+    with await dial("fs1", port, [local(port)] * count, "127.0.0.3") as connection:
+        assert connection.getsockname()[0] == "127.0.0.3"
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -75,19 +124,28 @@ async def test_refused_everywhere(closed_port: int, count: int) -> None:
 
 
 async def test_unreachable_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def connect(address: Address, local_address: str = "") -> socket.socket:
-        raise OSError(113 if address[1][1] == 1 else 111, "no")
+    async def connect(sock: socket.socket, where: Any) -> None:
+        raise OSError(113 if where[1] == 1 else 111, "no")
 
-    monkeypatch.setattr(dialling, "_connect", connect)
+    connecting(monkeypatch, connect)
     with pytest.raises(ConnectionLost, match="No route to host, Connection refused") as raised:
         await dial("fs1", 445, [local(1), local(2)])
     assert raised.value.code == 53
 
 
-def test_families_take_turns() -> None:
+async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     v6: list[Address] = [(socket.AF_INET6, (f"::{n}", 445, 0, 0)) for n in range(1, 4)]
     v4: list[Address] = [(socket.AF_INET, ("10.0.0.1", 445))]
-    assert dialling._alternate([*v6, *v4]) == [v6[0], v4[0], v6[1], v6[2]]
+    tried: list[Any] = []
+
+    async def connect(sock: socket.socket, where: Any) -> None:
+        tried.append((sock.family, where))
+        raise OSError(113, "no")
+
+    connecting(monkeypatch, connect)
+    with pytest.raises(ConnectionLost, match=r"\(No route to host\)"):
+        await dial("fs1", 445, [*v6, *v4])
+    assert tried == [v6[0], v4[0], v6[1], v6[2]]
 
 
 async def test_within_names_what_was_waited_for() -> None:

@@ -76,6 +76,23 @@ def test_importing_is_cheap() -> None:
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it is the way to Windows' own Kerberos")
+def test_elsewhere_than_on_windows_pyspnego_is_not_needed() -> None:
+    script = "import sys; sys.modules['spnego'] = None\n"
+    script += "from lanman.net.credentials import Credentials\n"
+    script += "from lanman.net.identity import identity_of\n"
+    script += "from lanman.net.initiators import initiator_for\n"
+    script += "for who in (Credentials('ann', 'secret'), Credentials(anonymous=True)):\n"
+    script += "    print(initiator_for(who, 'fs1').step(None) is not None, len(identity_of(who)))\n"
+    script += "try:\n    initiator_for(Credentials('ann', 'secret', kerberos=True), 'fs1')\n"
+    script += "except Exception as error:\n    print(type(error).__name__, error)"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    first, second, *rest = printed.stdout.splitlines()
+    assert (first, second, printed.stderr) == ("True 16", "True 16", "")
+    # Where the kerberos extra is not installed, its absence is what is complained of.
+    assert all("Kerberos is not available here" in line for line in rest)
+
+
 # --- against our own acceptor
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import itertools
 import os
 import socket
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from lanman import codes
 from lanman.errors import ConnectionLost
@@ -76,21 +75,25 @@ async def dial(host: str, port: int, addresses: Sequence[Address], local_address
     It comes from `local_address` where one is given. Raises ConnectionLost: 1225 when every address refuses, 53 when
     none can be reached.
     """
-    if len(addresses) == 1:
-        try:
-            return await _connect(addresses[0], local_address)
-        except OSError as error:
-            raise _unreachable(host, port, [error]) from error
-    return await _race(host, port, _alternate(addresses), local_address)
+    failures: list[OSError] = []
+    try:
+        if len(addresses) == 1:
+            connection = await _connect(addresses[0], local_address)
+        else:
+            connection = await _race(addresses, local_address, failures)
+    except OSError as error:
+        raise _unreachable(host, port, failures or [error]) from error
+    # A request and its answer alternate: nothing is gained by waiting for more to send.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
-async def _connect(address: Address, local_address: str = "") -> socket.socket:
+async def _connect(address: Address, local_address: str) -> socket.socket:
+    """The way to the only address, which is most servers': it needs no race, and imports nothing for one."""
     family, where = address
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
-        # A request and its answer alternate: nothing is gained by waiting for more to send.
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if local_address:
             connection.bind((local_address, 0))
         await asyncio.get_running_loop().sock_connect(connection, where)
@@ -100,49 +103,41 @@ async def _connect(address: Address, local_address: str = "") -> socket.socket:
     return connection
 
 
-def _alternate(addresses: Sequence[Address]) -> list[Address]:
-    """The same addresses, their families taking turns, the preferred family first (RFC 8305, 4)."""
-    first = [address for address in addresses if address[0] == addresses[0][0]]
-    other = [address for address in addresses if address[0] != addresses[0][0]]
-    return [address for pair in itertools.zip_longest(first, other) for address in pair if address is not None]
+async def _race(addresses: Sequence[Address], local_address: str, failures: list[OSError]) -> socket.socket:
+    """The first socket to connect (RFC 8305): families take turns, the next address is tried as soon as one has failed
+    or ATTEMPT_DELAY has passed. What the attempts failed of is added to `failures`."""
+    from aiohappyeyeballs import start_connection
+
+    local_family = socket.AF_INET6 if ":" in local_address else socket.AF_INET
+    return await start_connection(
+        [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where) for family, where in addresses],
+        local_addr_infos=[(local_family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (local_address, 0))]
+        if local_address
+        else None,
+        happy_eyeballs_delay=ATTEMPT_DELAY,
+        interleave=1,
+        loop=cast("asyncio.AbstractEventLoop", _Observed(asyncio.get_running_loop(), failures)),
+    )
 
 
-async def _race(host: str, port: int, addresses: Sequence[Address], local_address: str = "") -> socket.socket:
-    """Try each address, the next one as soon as the last has failed or kept us waiting; the first to connect wins."""
-    waiting = list(addresses)
-    attempts: set[asyncio.Task[socket.socket]] = set()
-    failures: list[OSError] = []
-    winner: socket.socket | None = None
-    try:
-        while waiting or attempts:
-            if waiting:
-                attempts.add(asyncio.create_task(_connect(waiting.pop(0), local_address)))
-            done, attempts = await asyncio.wait(
-                attempts, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for attempt in done:
-                error = attempt.exception()
-                if error is None and winner is None:
-                    winner = attempt.result()
-                elif error is None:
-                    attempt.result().close()
-                elif isinstance(error, OSError):
-                    failures.append(error)
-                else:
-                    raise error
-            if winner is not None:
-                return winner
-        raise _unreachable(host, port, failures)
-    finally:
-        await _let_go(attempts)
+class _Observed:
+    """An event loop that remembers what connecting failed of: what start_connection raises has no number any more when
+    its attempts have failed of different things."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop, failures: list[OSError]) -> None:
+        self._loop = loop
+        self._failures = failures
 
-async def _let_go(attempts: set[asyncio.Task[socket.socket]]) -> None:
-    for attempt in attempts:
-        attempt.cancel()
-    for late in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(late, socket.socket):
-            late.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket. Raises OSError."""
+        try:
+            await self._loop.sock_connect(sock, address)
+        except OSError as error:
+            self._failures.append(error)
+            raise
 
 
 def _unreachable(host: str, port: int, failures: Sequence[OSError]) -> ConnectionLost:
