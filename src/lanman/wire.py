@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import (
     Annotated,
     Any,
@@ -217,8 +217,8 @@ class _Layout:
         self.variables: list[tuple[str, Variable]] = []
         self.namespace: dict[str, Any] = {}
 
-    def declare(self, cls: type[Any], prefix: str = "", owner: str = "self") -> list[str]:
-        """Add the fields of `cls`, which `owner` holds. The local names of its arguments."""
+    def declare(self, cls: type[Any], prefix: str = "", owner: str = "self.") -> list[str]:
+        """Add the fields of `cls`, whose values are `owner` and their names. The local names of its arguments."""
         arguments: list[str] = []
         for field, hint in get_type_hints(cls, include_extras=True).items():
             name = prefix + field
@@ -228,9 +228,9 @@ class _Layout:
                     continue
                 if not hasattr(hint, "wire_declaration"):
                     raise TypeError(f"{cls.__name__}.{field}: {hint!r} has no layout")
-                self._nested(name, hint, f"{owner}.{field}")
+                self._nested(name, hint, f"{owner}{field}.")
             elif isinstance(kind, Fixed):
-                self._fixed(name, kind, f"{owner}.{field}")
+                self._fixed(name, kind, owner + field)
                 if kind.padding or kind.constant is not None:
                     continue
             elif prefix:
@@ -257,8 +257,8 @@ class _Layout:
             value = f"write_{name}({value})"
         self.write.append(value)
 
-    def _nested(self, name: str, cls: type[Any], value: str) -> None:
-        arguments = self.declare(cls, f"{name}__", value)
+    def _nested(self, name: str, cls: type[Any], owner: str) -> None:
+        arguments = self.declare(cls, f"{name}__", owner)
         self.namespace[f"make_{name}"] = cls
         self.convert.append(f"{name} = make_{name}({', '.join(arguments)})")
 
@@ -285,6 +285,7 @@ def _kind(hint: Any) -> Fixed | Variable | None:
 
 
 def _compile(cls: type[Any], size: int | None, minimum: int) -> None:
+    """Generate `unpack`, `parts` and `pack` of a declared class, in place of what generates them."""
     layout = _Layout()
     if size is not None:
         layout._fixed("structure_size", Fixed("H", constant=size), "")
@@ -389,26 +390,23 @@ def _pack_lines(title: str, layout: _Layout, end: int, fixed: int, minimum_tail:
 
     A structure whose variable fields have no offsets is written in one piece, and parts() is made of pack().
     """
-    in_one_piece = minimum_tail <= 0 and not any(variable.has("o") for _, variable in layout.variables)
-    lines = ["def pack(self):" if in_one_piece else "def parts(self):", f"    at = {end}"]
-    if in_one_piece:
-        lines.pop()
+    if minimum_tail <= 0 and not any(variable.has("o") for _, variable in layout.variables):
+        return [
+            "def pack(self):",
+            *_one_piece_lines(title, layout, fixed, "self."),
+            "def parts(self):",
+            "    return [self.pack()]",
+        ]
+    lines = ["def parts(self):", f"    at = {end}"]
     tail: list[str] = []
     before = str(end)
     for name, variable in layout.variables:
-        lines += [f"    {line}" for line in _write_variable(name, variable, before, fixed, in_one_piece)]
+        lines += [f"    {line}" for line in _write_variable(name, variable, fixed, "self.", before)]
         if variable.align > 1:
             tail.append(f"bytes(gap_{name})")
         tail.append(f"v_{name}")
         before = f"o_{name}"
-    lines += [
-        "    try:",
-        f"        fixed = give({', '.join(layout.write)})",
-        "    except StructError as error:",
-        f"        raise LocalProtocolError(f'{title}: {{error}}') from None",
-    ]
-    if in_one_piece:
-        return [*lines, f"    return {' + '.join(['fixed', *tail])}", "def parts(self):", "    return [self.pack()]"]
+    lines += _give_lines(title, layout)
     if minimum_tail > 0:
         lines += [
             f"    if at < {end + minimum_tail}:",
@@ -417,15 +415,34 @@ def _pack_lines(title: str, layout: _Layout, end: int, fixed: int, minimum_tail:
     return [*lines, f"    return [fixed, {', '.join(tail)}]", "def pack(self):", "    return b''.join(self.parts())"]
 
 
-def _write_variable(name: str, variable: Variable, before: str, fixed: int, in_one_piece: bool) -> list[str]:
-    """The statements that make one variable field's bytes `v_`, offset `o_`, length `n_` and count `c_`."""
-    value = f"self.{name}" if variable.write is None else f"write_{name}(self.{name})"
+def _one_piece_lines(title: str, layout: _Layout, fixed: int, owner: str) -> list[str]:
+    """The body of a function that gives the bytes of a structure without offsets."""
+    lines: list[str] = []
+    for name, variable in layout.variables:
+        lines += [f"    {line}" for line in _write_variable(name, variable, fixed, owner)]
+    lines += _give_lines(title, layout)
+    return [*lines, f"    return {' + '.join(['fixed', *(f'v_{name}' for name, _ in layout.variables)])}"]
+
+
+def _give_lines(title: str, layout: _Layout) -> list[str]:
+    return [
+        "    try:",
+        f"        fixed = give({', '.join(layout.write)})",
+        "    except StructError as error:",
+        f"        raise LocalProtocolError(f'{title}: {{error}}') from None",
+    ]
+
+
+def _write_variable(name: str, variable: Variable, fixed: int, owner: str, before: str | None = None) -> list[str]:
+    """The statements that make one variable field's bytes `v_`, length `n_` and count `c_`; where there are offsets
+    too, `o_`, `before` being that of the part before."""
+    value = f"{owner}{name}" if variable.write is None else f"write_{name}({owner}{name})"
     if not variable.has("n"):
-        value = f"b'' if self.{name} is None else {value}"
+        value = f"b'' if {owner}{name} is None else {value}"
     lines = [f"v_{name} = {value}", f"n_{name} = len(v_{name})"]
     if variable.has("c"):
-        lines.append(f"c_{name} = len(self.{name})")
-    if not in_one_piece:
+        lines.append(f"c_{name} = len({owner}{name})")
+    if before is not None:
         if variable.align > 1:
             lines += [f"gap_{name} = -at % {variable.align} if n_{name} else 0", f"at += gap_{name}"]
         if variable.has("o"):
@@ -439,15 +456,41 @@ def _write_variable(name: str, variable: Variable, before: str, fixed: int, in_o
     return lines
 
 
+def packer(cls: type[Any]) -> Callable[..., bytes]:
+    """What packs a structure from the values of its fields, without making one: for lists of very many.
+
+    The function takes the arguments of the class, and gives what `pack()` of the object would. It is compiled here, so
+    keep it. The structure has fixed fields, and variable ones without offsets.
+    """
+    layout = _Layout()
+    arguments = layout.declare(cls, owner="")
+    if any(variable.has("o") for _, variable in layout.variables):
+        raise TypeError(f"{cls.__name__} has offsets")
+    give = struct.Struct("<" + "".join(layout.codes))
+    defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
+    namespace: dict[str, Any] = {
+        **layout.namespace,
+        **{f"default_{name}": default for name, default in defaults.items()},
+        "give": give.pack,
+        "StructError": struct.error,
+        "LocalProtocolError": LocalProtocolError,
+    }
+    signature = ", ".join(f"{name}=default_{name}" if name in defaults else name for name in arguments)
+    lines = [f"def packed({signature}):", *_one_piece_lines(cls.__name__, layout, give.size, "")]
+    exec(compile("\n".join(lines), f"<wire packer {cls.__name__}>", "exec"), namespace)
+    return cast("Callable[..., bytes]", namespace["packed"])
+
+
 # --- entries that say where the next one begins
 
 _NEXT: Final = struct.Struct("<I")
+_ZEROS: Final = [bytes(count) for count in range(16)]
 
 E = TypeVar("E", bound=Structure)
 
 
 class Chain:
-    """Entries being packed one behind the other, each but the first at a multiple of `align`.
+    """Entries being packed one behind the other, each but the first at a multiple of `align` (16 at most).
 
     An entry is the bytes of a structure that begins with a NextEntryOffset of 0; `add` sets that of the entry before.
     """
@@ -457,18 +500,19 @@ class Chain:
         self._last = 0
         self.data = bytearray()
 
-    def size_with(self, entry: bytes) -> int:
-        """The bytes that there will be with this entry."""
-        return len(self.data) + -len(self.data) % self._align + len(entry)
-
-    def add(self, entry: bytes) -> None:
-        """Put an entry behind the others."""
+    def add(self, entry: bytes, room: int | None = None) -> bool:
+        """Put an entry behind the others if they are then at most `room` bytes. Whether it was put there."""
         data = self.data
-        if data:
-            data += bytes(-len(data) % self._align)
-            _NEXT.pack_into(data, self._last, len(data) - self._last)
-        self._last = len(data)
+        size = len(data)
+        at = size + -size % self._align
+        if room is not None and at + len(entry) > room:
+            return False
+        if size:
+            _NEXT.pack_into(data, self._last, at - self._last)
+            data += _ZEROS[at - size]
+        self._last = at
         data += entry
+        return True
 
 
 def pack_chain(entries: Iterable[Structure], align: int) -> bytes:

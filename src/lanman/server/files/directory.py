@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -24,7 +25,7 @@ from lanman.server.effects import Outcome, Park, Perform, Reply
 from lanman.server.files.names import STRICT
 from lanman.smb2.constants import SMB2_REOPEN, SMB2_RESTART_SCANS, SMB2_RETURN_SINGLE_ENTRY
 from lanman.smb2.messages import QueryDirectoryRequest, QueryDirectoryResponse
-from lanman.wire import Chain
+from lanman.wire import Chain, packer
 
 if TYPE_CHECKING:
     from lanman.server.files.open import DiskOpen
@@ -38,26 +39,52 @@ PORTION: Final = 256 * 1024
 MAX_TURNS: Final = 2048
 
 
-def _entry(information_class: int, name: str, stat: FileStat | None) -> bytes:
-    """One entry of a listing (MS-FSCC 2.4). There are no short names, since none could be opened."""
-    kind = DETAILED_ENTRIES.get(information_class)
-    if kind is None or stat is None:
-        return FileNamesInformation(0, name).pack()
-    size, allocation = (0, 0) if stat.directory else (stat.size, stat.allocation)
-    entry = kind(
-        0,
-        stat.creation_time,
-        stat.last_access_time,
-        stat.last_write_time,
-        stat.change_time,
-        size,
-        allocation,
-        stat.attributes,
-        name,
-    )
-    if isinstance(entry, FileIdBothDirectoryInformation | FileIdFullDirectoryInformation):
-        entry.file_id = stat.file_id
-    return entry.pack()
+@cache
+def _entry_packer(information_class: int) -> Callable[[str, FileStat | None], bytes]:
+    """What packs an entry of a listing (MS-FSCC 2.4) from a name and what is known of it.
+
+    There are no short names, since none could be opened.
+    """
+    pack_name = packer(FileNamesInformation)
+    if information_class == FILE_NAMES_INFORMATION:
+        return lambda name, stat: pack_name(0, name)
+    kind = DETAILED_ENTRIES[information_class]
+    pack = packer(kind)
+    has_id = kind in (FileIdBothDirectoryInformation, FileIdFullDirectoryInformation)
+
+    def entry(name: str, stat: FileStat | None) -> bytes:
+        if stat is None:
+            return pack_name(0, name)  # read ahead for a request that wanted names alone
+        size, allocation = (0, 0) if stat.directory else (stat.size, stat.allocation)
+        created, read, written, changed = (
+            stat.creation_time,
+            stat.last_access_time,
+            stat.last_write_time,
+            stat.change_time,
+        )
+        if has_id:
+            return pack(
+                0, created, read, written, changed, size, allocation, stat.attributes, name, file_id=stat.file_id
+            )
+        return pack(0, created, read, written, changed, size, allocation, stat.attributes, name)
+
+    return entry
+
+
+def pack_entries(
+    information_class: int, entries: deque[tuple[str, FileStat | None]], room: int, most: int | None = None
+) -> bytes:
+    """Take entries from the left as long as they fit into `room` bytes, `most` at the most, and pack them.
+
+    No bytes: not even the first fits.
+    """
+    pack = _entry_packer(information_class)
+    output = Chain(ENTRY_ALIGNMENT)
+    taken = 0
+    while entries and taken != most and output.add(pack(*entries[0]), room):
+        entries.popleft()
+        taken += 1
+    return bytes(output.data)
 
 
 # --- patterns (MS-FSA 2.1.4.4)
@@ -211,19 +238,11 @@ class Scan:
             return self._end(Reply(status), now)
         single = bool(message.flags & SMB2_RETURN_SINGLE_ENTRY)
         room = min(message.output_buffer_length, PORTION)
-        output = Chain(ENTRY_ALIGNMENT)
-        while self._entries:
-            entry = _entry(message.file_information_class, *self._entries[0])
-            if output.size_with(entry) > room:
-                break
-            output.add(entry)
-            self._entries.popleft()
-            if single:
-                break
-        if not output.data:
+        output = pack_entries(message.file_information_class, self._entries, room, 1 if single else None)
+        if not output:
             return self._end(Reply(codes.STATUS_INFO_LENGTH_MISMATCH), now)
         self._told = True
-        return self._end(Reply(message=QueryDirectoryResponse(bytes(output.data))), now)
+        return self._end(Reply(message=QueryDirectoryResponse(output)), now)
 
     def _end(self, reply: Reply, now: float) -> Reply:
         """A request is done; the next one's turn, which is the event loop's next one too: there may be thousands."""
