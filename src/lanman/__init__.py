@@ -1,7 +1,7 @@
 """The Windows Server service and the NET SESSION family, for every operating system.
 
     async with lanman.open_manager("fs1", lanman.Credentials("ann", "secret")) as manager:
-        for session in (await manager.sessions(user="bob")).entries:
+        for session in await manager.sessions(user="bob"):
             print(session.client_name, session.user_name, session.idle_time)
 
     with lanman.connect("fs1", lanman.Credentials("ann", "secret")) as manager:     # the same without asyncio
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         StatusError,
         Win32Error,
     )
-    from lanman.manage.manager import Ended, Manager, Sessions
+    from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.open import open_manager
     from lanman.manage.sync import BlockingManager, connect
     from lanman.net.credentials import Credentials
@@ -49,10 +49,11 @@ __all__ = [
     "AccessDenied",
     "AuthenticationError",
     "BlockingManager",
+    "CloseResult",
     "ConnectionInfo",
     "ConnectionLost",
     "Credentials",
-    "Ended",
+    "FileCloseResult",
     "FileInfo",
     "LanmanError",
     "LocalProtocolError",
@@ -77,7 +78,8 @@ _HOMES = {
     "BlockingManager": "lanman.manage.sync",
     "ConnectionInfo": "lanman.records",
     "Credentials": "lanman.net.credentials",
-    "Ended": "lanman.manage.manager",
+    "CloseResult": "lanman.manage.manager",
+    "FileCloseResult": "lanman.manage.manager",
     "FileInfo": "lanman.records",
     "Manager": "lanman.manage.manager",
     "ServerInfo": "lanman.records",

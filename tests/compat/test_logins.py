@@ -18,7 +18,8 @@ import pytest
 from lanman import compat
 from lanman.auth.md4 import nt_hash
 from lanman.compat import _logins, _pool, netapi, win32net
-from lanman.compat._logins import Address, Login, address_of, login, login_for
+from lanman.compat._endpoint import Address, Login
+from lanman.compat._logins import address_of, login, login_for
 from lanman.compat._pool import Pool
 from lanman.errors import AuthenticationError, ConnectionLost, LanmanError, Win32Error
 from lanman.net import identity, kerberos

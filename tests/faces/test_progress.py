@@ -13,7 +13,7 @@ import pytest
 from lanman.errors import ConnectionLost, LanmanError
 from lanman.faces.cli import progress
 from lanman.faces.cli.progress import Progress, shown_waiting, turning_when_slow
-from lanman.manage.manager import Ended
+from lanman.manage.manager import CloseResult
 from lanman.records import FileInfo, SessionInfo
 from support.fake_manager import Command, FakeManager
 
@@ -123,12 +123,12 @@ def broken(command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseE
 
     def broken_by(reason: BaseException) -> Command:
         async def close_sessions(
-            self: FakeManager, sessions: Sequence[SessionInfo], *, done: Callable[[Ended], None] | None = None
-        ) -> list[Ended]:
+            self: FakeManager, sessions: Sequence[SessionInfo], *, done: Callable[[CloseResult], None] | None = None
+        ) -> list[CloseResult]:
             assert done is not None
             for session in sessions[:2]:
                 self.entries.remove(session)
-                done(Ended(session))
+                done(CloseResult(session))
             raise reason
 
         monkeypatch.setattr(FakeManager, "close_sessions", close_sessions)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanman.manage.manager import (
+    Sessions,
     canonical_client,
     is_address,
     no_such_file,
@@ -114,3 +115,15 @@ def test_errors_name_what_was_not_there() -> None:
     assert no_such_session().message.startswith("A session does not exist")
     assert no_such_file(99999).code == 2314
     assert no_such_file(99999).message.startswith("99999: ")
+
+
+def test_sessions_are_a_sequence() -> None:
+    ann, bob = SessionInfo("\\\\pc1", "ann"), SessionInfo("\\\\pc2", "bob")
+    found = Sessions("fs1", 502, [ann, bob])
+    assert (len(found), list(found), found[0], found[-1], found[:1]) == (2, [ann, bob], ann, bob, [ann])
+    assert bob in found
+    assert list(reversed(found)) == [bob, ann]
+    assert found
+    assert not Sessions("fs1", 502)
+    with pytest.raises(IndexError):
+        found[2]

@@ -12,7 +12,7 @@ import pytest
 import lanman
 from lanman.domain import server_service
 from lanman.manage import srvsvc as remote
-from lanman.manage.manager import Ended
+from lanman.manage.manager import CloseResult
 from lanman.net.configuration import Configuration
 from lanman.net.credentials import Credentials
 from support.loopback_server import PASSWORDS, running_server
@@ -40,7 +40,7 @@ async def end_all(home: Path, number: int) -> int:
         async with lanman.open_manager("127.0.0.1", admin, port=server.port) as manager:
             everybody = [entry for entry in (await manager.sessions()).entries if entry.user_name != "admin"]
             assert len(everybody) == number
-            told: list[Ended] = []
+            told: list[CloseResult] = []
             sys.setprofile(profile)
             try:
                 outcome = await manager.close_sessions(everybody, done=told.append)

@@ -14,7 +14,7 @@ import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
 from lanman.manage import own
 from lanman.manage import srvsvc as remote
-from lanman.manage.manager import Closed, Manager, is_address
+from lanman.manage.manager import FileCloseResult, Manager, is_address
 from lanman.manage.samba import is_samba
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
@@ -159,7 +159,7 @@ async def test_many_files_are_closed_and_looked_after_together(samba: Samba) -> 
             files = await manager.files(path="*plan*.txt")
             assert len(files) == 12
             stale = dataclasses.replace(files[0], path="C:\\elsewhere")
-            told: list[Closed] = []
+            told: list[FileCloseResult] = []
             (left, *closed) = await manager.close_files([stale, *files[1:]], done=told.append)
             assert left.error is not None
             assert left.error.code == 2314

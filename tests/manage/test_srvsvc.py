@@ -17,7 +17,7 @@ from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.manage import srvsvc as remote
 from lanman.manage.link import split_server
-from lanman.manage.manager import Closed, Ended
+from lanman.manage.manager import CloseResult, FileCloseResult
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net import kerberos
 from lanman.net.credentials import Credentials
@@ -679,7 +679,7 @@ def test_ending_takes_steps_linear_in_the_number(samba: bool, one_client: bool) 
         entries = [SessionInfo(r"\\10.0.0.1" if one_client else rf"\\pc{n}", f"user{n}", 0) for n in range(number)]
         script = Script(samba=samba)
         world = QuickWorld(script, entries)
-        told: list[Ended] = []
+        told: list[CloseResult] = []
         count = steps(lambda: asyncio.run(script.manager().close_sessions(entries, done=told.append)))
         assert [ended.error for ended in told] == [None] * number
         assert world.left == {}
@@ -707,7 +707,7 @@ def test_others_take_steps_linear_in_their_number(consent: bool) -> None:
         entries = [SessionInfo(r"\\10.0.0.1", f"user{n}", 1) for n in range(number)]
         script = Script(samba=True)
         Terminals(script, entries)
-        ended: list[Ended] = []
+        ended: list[CloseResult] = []
 
         async def work() -> None:
             manager = script.manager()
@@ -1009,7 +1009,7 @@ async def test_files_are_closed_where_their_numbers_still_mean_them(samba: bool)
     other = FileInfo(13, 1, 0, r"C:\srv\other.txt", "ann")
     there = OpenFiles(script, PLAN, NOTES, other)
     listed = [PLAN, dataclasses.replace(other, path=r"C:\srv\before.txt"), FileInfo(NOTES.id), FileInfo(99)]
-    told: list[Closed] = []
+    told: list[FileCloseResult] = []
     outcome = await script.manager().close_files(listed, done=told.append)
     assert [one.error and one.error.code for one in outcome] == [None, 2314, None, 2314]
     assert [one.file.path for one in outcome] == [PLAN.path, listed[1].path, NOTES.path, None]

@@ -14,7 +14,7 @@ import lanman
 from lanman.errors import ConnectionLost, Win32Error
 from lanman.manage import manager as interface
 from lanman.manage import sync
-from lanman.manage.manager import Ended, Manager, Sessions
+from lanman.manage.manager import CloseResult, Manager, Sessions
 from lanman.records import SessionInfo
 
 
@@ -43,8 +43,8 @@ class Fake(Manager):
                 self.cancelled.set()
         return Sessions("fs1", level or 502, [SessionInfo(client, user)])
 
-    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[Ended]:
-        return [Ended(session) for session in sessions]
+    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[CloseResult]:
+        return [CloseResult(session) for session in sessions]
 
     async def file(self, id: int) -> Any:
         raise interface.no_such_file(id)
@@ -85,7 +85,7 @@ def test_every_method_is_there(fake: Fake) -> None:
         assert manager.server == "fs1"
         assert manager.sessions(client="pc7", user="ann", level=10) == Sessions("fs1", 10, [SessionInfo("pc7", "ann")])
         assert manager.session("pc7", "ann") == SessionInfo("pc7", "ann")
-        assert manager.close_sessions([SessionInfo("pc7")]) == [Ended(SessionInfo("pc7"))]
+        assert manager.close_sessions([SessionInfo("pc7")]) == [CloseResult(SessionInfo("pc7"))]
         with pytest.raises(Win32Error):
             manager.file(7)
         manager.connections("data")

@@ -15,7 +15,7 @@ from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import credentials
 from lanman.faces.cli.main import run
 from lanman.manage.ending import Consent, agreed
-from lanman.manage.manager import Ended, Manager, Sessions, no_such_file
+from lanman.manage.manager import CloseResult, Manager, Sessions, no_such_file
 from lanman.manage.selection import alike_clients, equal_clients, select_files, select_sessions
 from lanman.records import (
     ConnectionInfo,
@@ -76,8 +76,8 @@ class FakeManager(Manager):
         sessions: Sequence[SessionInfo],
         *,
         with_others: Consent = False,
-        done: Callable[[Ended], None] | None = None,
-    ) -> list[Ended]:
+        done: Callable[[CloseResult], None] | None = None,
+    ) -> list[CloseResult]:
         ended = []
         for session in sessions:
             error = self.refuses.get(session.user_name or "")
@@ -86,7 +86,7 @@ class FakeManager(Manager):
                 error = Win32Error(codes.ERROR_BUSY, "left alone")
             if error is None:
                 self.entries = [entry for entry in self.entries if entry not in (session, *others)]
-            ended.append(Ended(session, error, None, others))
+            ended.append(CloseResult(session, error, None, others))
             if done is not None:
                 done(ended[-1])
         return ended

@@ -15,10 +15,10 @@ import getpass
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from lanman.compat import _pool
+from lanman.compat._endpoint import Address, Login
 from lanman.errors import AuthenticationError
 from lanman.manage.link import split_server
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT
@@ -26,24 +26,6 @@ from lanman.names import fold
 from lanman.net.credentials import Credentials, parse_nt_hash
 
 THIS_MACHINE: Final = frozenset({"", "."})
-
-
-class Address(NamedTuple):
-    """A server's name without backslashes, and its port."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who to be, and how to go there. `credentials` None leaves it to the kernel: for this machine's own Server."""
-
-    credentials: Credentials | None = field(hash=False)
-    timeout: float = DEFAULT_TIMEOUT
-    encrypt: bool = False
-    richer_levels: bool = False
-    with_others: bool = False
 
 
 _lock = threading.Lock()

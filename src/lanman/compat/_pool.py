@@ -16,15 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from lanman.compat._endpoint import Address, Login
 from lanman.errors import LanmanError
 from lanman.manage.sync import BlockingManager, connect
 from lanman.names import fold, same
 from lanman.net.identity import identity_of
-
-if TYPE_CHECKING:
-    from lanman.compat._logins import Address, Login
 
 KEEP: Final = 10.0
 

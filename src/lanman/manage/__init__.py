@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lanman.manage.manager import Ended, Manager, Sessions
+from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
 
-__all__ = ["Ended", "Manager", "Sessions", "open_manager"]
+__all__ = ["CloseResult", "FileCloseResult", "Manager", "Sessions", "open_manager"]

@@ -20,7 +20,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.errors import Win32Error
-from lanman.manage.manager import Ended, no_such_session
+from lanman.manage.manager import CloseResult, no_such_session
 from lanman.manage.selection import bare_client, canonical_client, unc_client
 from lanman.names import fold
 from lanman.records import SessionInfo
@@ -181,8 +181,10 @@ def _not_chosen(
 class Outcomes:
     """What became of each order, for the sessions that it ends: told as it happens, and given together at the end."""
 
-    def __init__(self, sessions: Sequence[SessionInfo], planned: Plan, done: Callable[[Ended], None] | None) -> None:
-        self.outcome_of: dict[Order, Ended] = {}
+    def __init__(
+        self, sessions: Sequence[SessionInfo], planned: Plan, done: Callable[[CloseResult], None] | None
+    ) -> None:
+        self.outcome_of: dict[Order, CloseResult] = {}
         self.own_is_known = planned.own_is_known
         self._sessions, self._planned, self._done = sessions, planned, done
         self._orders_of: dict[int, list[Order]] = {}
@@ -193,7 +195,7 @@ class Outcomes:
         for place in planned.missing:
             self._say(self._outcome(place))
 
-    def tell(self, order: Order, outcome: Ended) -> None:
+    def tell(self, order: Order, outcome: CloseResult) -> None:
         self.outcome_of[order] = outcome
         if outcome.error is None:
             self._ended.add(_folded_pair(order))
@@ -205,18 +207,18 @@ class Outcomes:
         """Whether an order that the server cannot tell from this one has ended sessions."""
         return _folded_pair(order) in self._ended
 
-    def outcomes(self) -> list[Ended]:
+    def outcomes(self) -> list[CloseResult]:
         return [self._outcome(place) for place in range(len(self._sessions))]
 
-    def _outcome(self, place: int) -> Ended:
+    def _outcome(self, place: int) -> CloseResult:
         session = self._sessions[place]
         known = [self.outcome_of[order] for order in self._orders_of.get(place, ())]
         if not known:
-            return Ended(session, no_such_session(session.client_name, session.user_name))
+            return CloseResult(session, no_such_session(session.client_name, session.user_name))
         first = next((one for one in known if one.error is not None), known[0])
-        return Ended(session, first.error, first.note, first.others)
+        return CloseResult(session, first.error, first.note, first.others)
 
-    def _say(self, outcome: Ended) -> None:
+    def _say(self, outcome: CloseResult) -> None:
         if self._done is not None:
             self._done(outcome)
 

@@ -14,9 +14,9 @@ Rules that hold for every Manager:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
@@ -46,21 +46,35 @@ SESSION_LEVELS = (502, 2, 1, 10, 0)
 
 
 @dataclass(slots=True)
-class Sessions:
-    """The answer to `Manager.sessions`: the level that the server granted, and the entries in its own order.
+class Sessions(Sequence[SessionInfo]):
+    """The answer to `Manager.sessions`: a sequence of the sessions, in the order in which the server lists them.
 
-    Fields that the level lacks are `None` in every entry. The Server of this machine gives entries of
-    `lanman.manage.own.DetailedSession`, which carry what MS-SRVS has no field for.
+    `server` is who was asked, `level` the information level that it granted (502, 2, 1, 10 or 0). Fields that the
+    level lacks are `None` in every entry. Those of this machine's Server are `lanman.manage.own.DetailedSession`, with
+    what MS-SRVS has no field for. `entries` is the list itself.
     """
 
     server: str
     level: int
     entries: list[SessionInfo] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[SessionInfo]:
+        return iter(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> SessionInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SessionInfo]: ...
+    def __getitem__(self, index: int | slice) -> SessionInfo | list[SessionInfo]:
+        return self.entries[index]
+
 
 @dataclass(slots=True)
-class Ended:
-    """What became of one session that was to end. `error` is None when the server no longer lists it.
+class CloseResult:
+    """What became of one session that was to be closed. `error` is None when the server no longer lists it.
 
     `note` is a sentence about something the caller would not expect, such as other sessions that ended with it.
     `others` are the sessions that went along without being among those to end; where `error` is Win32Error 170 (50
@@ -74,7 +88,7 @@ class Ended:
 
 
 @dataclass(slots=True)
-class Closed:
+class FileCloseResult:
     """What became of one file that was to be closed. `error` is None when the server no longer lists it."""
 
     file: FileInfo
@@ -143,15 +157,15 @@ class Manager(ABC):
         sessions: Sequence[SessionInfo],
         *,
         with_others: bool | Sequence[SessionInfo] = False,
-        done: Callable[[Ended], None] | None = None,
-    ) -> list[Ended]:
-        """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6); one `Ended` for each, in order.
+        done: Callable[[CloseResult], None] | None = None,
+    ) -> list[CloseResult]:
+        """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6). The results are in their order.
 
         The call names a client and a user, so every session of that pair ends. Where others would end that are not
         among `sessions` (see `bystanders`), the session is left alone with Win32Error 170 (50 for a null session),
         unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is an
-        `Ended` with its error; what concerns all of them (a lost connection at the start) is raised. `done` is told of
-        each as it happens, for those who show it and those who are interrupted.
+        result with its error; what concerns all of them (a lost connection at the start) is raised. `done` is called
+        with each result as it comes, for who shows progress and who may be interrupted.
         """
 
     # --- connections
@@ -184,9 +198,9 @@ class Manager(ABC):
         """Close one open file, and say what it was (NetrFileClose, MS-SRVS 3.1.4.4). Raises Win32Error 2314."""
 
     async def close_files(
-        self, files: Sequence[FileInfo], *, done: Callable[[Closed], None] | None = None
-    ) -> list[Closed]:
-        """Close files as `files()` listed them; one `Closed` for each, in order, and `done` is told of each.
+        self, files: Sequence[FileInfo], *, done: Callable[[FileCloseResult], None] | None = None
+    ) -> list[FileCloseResult]:
+        """Close files as `files()` listed them; one result for each, in order; `done` is called with each.
 
         An id that means another file by now is left alone with Win32Error 2314; a file of which no more than the id is
         known is closed by that alone.
@@ -198,13 +212,13 @@ class Manager(ABC):
                 done(outcomes[-1])
         return outcomes
 
-    async def _close_listed(self, file: FileInfo) -> Closed:
+    async def _close_listed(self, file: FileInfo) -> FileCloseResult:
         try:
             if (file.path, file.user_name) != (None, None):
                 check_same_file(await self.file(file.id or 0), file)
-            return Closed(await self.close_file(file.id or 0))
+            return FileCloseResult(await self.close_file(file.id or 0))
         except LanmanError as error:
-            return Closed(file, error)
+            return FileCloseResult(file, error)
 
     # --- shares
 

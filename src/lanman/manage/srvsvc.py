@@ -29,8 +29,8 @@ from lanman.manage.ending import Consent, Listed, Order, Outcomes, Plan, agreed,
 from lanman.manage.link import Link
 from lanman.manage.manager import (
     SESSION_LEVELS,
-    Closed,
-    Ended,
+    CloseResult,
+    FileCloseResult,
     Manager,
     Sessions,
     check_same_file,
@@ -268,8 +268,8 @@ class SrvsvcManager(Manager):
         sessions: Sequence[SessionInfo],
         *,
         with_others: Consent = False,
-        done: Callable[[Ended], None] | None = None,
-    ) -> list[Ended]:
+        done: Callable[[CloseResult], None] | None = None,
+    ) -> list[CloseResult]:
         if not sessions:
             return []
         planned = await self._plan(sessions)
@@ -284,7 +284,9 @@ class SrvsvcManager(Manager):
             if all_may_go[id(order.others)]:
                 given.append(order)
             else:
-                told.tell(order, Ended(order.meant[0], left_alone(order, self._link.is_samba), None, order.others))
+                told.tell(
+                    order, CloseResult(order.meant[0], left_alone(order, self._link.is_samba), None, order.others)
+                )
         for batch in self._batches(given):
             await self._end(batch, told)
         if self._link.is_samba:
@@ -309,7 +311,8 @@ class SrvsvcManager(Manager):
                 async with self._within():
                     await self._link.close()
                 told.tell(
-                    order, Ended(order.meant[0], note="it was the session of this program itself, which has logged off")
+                    order,
+                    CloseResult(order.meant[0], note="it was the session of this program itself, which has logged off"),
                 )
                 continue
             async with self._within():
@@ -318,12 +321,14 @@ class SrvsvcManager(Manager):
                 doubtful[order] = error, lost
             elif error is not None and error.code in _NO_MATCH:
                 gone = told.has_ended_alike(order)
-                told.tell(order, Ended(order.meant[0], None if gone else no_such_session(order.client, order.user)))
+                told.tell(
+                    order, CloseResult(order.meant[0], None if gone else no_such_session(order.client, order.user))
+                )
             elif error is None and order.others:
                 note = f"the server ended the sessions of {order.others_named} with it"
-                told.tell(order, Ended(order.meant[0], None, note, order.others))
+                told.tell(order, CloseResult(order.meant[0], None, note, order.others))
             else:
-                told.tell(order, Ended(order.meant[0], error))
+                told.tell(order, CloseResult(order.meant[0], error))
         if doubtful:
             await self._verify_ends(doubtful, told)
 
@@ -351,9 +356,9 @@ class SrvsvcManager(Manager):
                 # order took along the connection that it came by was ours, under whatever name.
                 own = order.own or (lost and not told.own_is_known and self._is_our_user(order.user))
                 if listed.count(order) <= int(own):
-                    told.tell(order, Ended(order.meant[0]))
+                    told.tell(order, CloseResult(order.meant[0]))
                 elif error is not None:
-                    told.tell(order, Ended(order.meant[0], error))
+                    told.tell(order, CloseResult(order.meant[0], error))
                 else:
                     continue
                 del doubtful[order]
@@ -361,7 +366,7 @@ class SrvsvcManager(Manager):
                 return
         for order in doubtful:
             message = f"{order.client}: the server was told to end the session and still lists it"
-            told.tell(order, Ended(order.meant[0], Win32Error(codes.NERR_InternalError, message)))
+            told.tell(order, CloseResult(order.meant[0], Win32Error(codes.NERR_InternalError, message)))
 
     async def _note_bystanders(self, told: Outcomes) -> None:
         """Say which sessions Samba ended besides: it ends the process that serves the whole TCP connection."""
@@ -583,11 +588,11 @@ class SrvsvcManager(Manager):
             return target
 
     async def close_files(
-        self, files: Sequence[FileInfo], *, done: Callable[[Closed], None] | None = None
-    ) -> list[Closed]:
+        self, files: Sequence[FileInfo], *, done: Callable[[FileCloseResult], None] | None = None
+    ) -> list[FileCloseResult]:
         if not self._link.is_samba:
             return await super().close_files(files, done=done)
-        outcomes: list[Closed] = []
+        outcomes: list[FileCloseResult] = []
         size = max(_MIN_BATCH, -(-len(files) // _MAX_LOOKS))
         for start in range(0, len(files), size):
             for outcome in await self._close_batch(files[start : start + size]):
@@ -596,16 +601,16 @@ class SrvsvcManager(Manager):
                     done(outcome)
         return outcomes
 
-    async def _close_batch(self, files: Sequence[FileInfo]) -> list[Closed]:
+    async def _close_batch(self, files: Sequence[FileInfo]) -> list[FileCloseResult]:
         """Close files of a server that has to be looked at before and after, and that lists all or nothing."""
         listed: dict[int | None, list[FileInfo]] = {}
         async with self._within():
             for entry in await self._files():
                 listed.setdefault(entry.id, []).append(entry)
-        outcomes: list[Closed] = []
-        doubtful: list[Closed] = []
+        outcomes: list[FileCloseResult] = []
+        doubtful: list[FileCloseResult] = []
         for file in files:
-            outcomes.append(outcome := Closed(file))
+            outcomes.append(outcome := FileCloseResult(file))
             try:
                 now = self._only_file(file.id or 0, listed.get(file.id, []))
                 if (file.path, file.user_name) != (None, None):

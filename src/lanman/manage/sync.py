@@ -1,7 +1,7 @@
 """The Manager for programs without asyncio: the same methods, each returning when it has its answer.
 
     with lanman.connect("fs1", lanman.Credentials("ann", "secret")) as manager:
-        for session in manager.sessions().entries: ...
+        for session in manager.sessions(): ...
 
 The connection lives on an event loop in a thread of its own, so this works inside a running event loop, in notebooks
 and in any thread; several threads may use one BlockingManager. An interrupt (Ctrl-C) cancels the call it falls into.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.errors import ConnectionLost
-from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Closed, Ended, Manager, Sessions
+from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
 from lanman.records import (
     ConnectionInfo,
@@ -113,8 +113,8 @@ class BlockingManager:
         sessions: Sequence[SessionInfo],
         *,
         with_others: bool | Sequence[SessionInfo] = False,
-        done: Callable[[Ended], None] | None = None,
-    ) -> list[Ended]:
+        done: Callable[[CloseResult], None] | None = None,
+    ) -> list[CloseResult]:
         """As `Manager.close_sessions`; `done` is called in the thread that the connection lives in."""
         options: dict[str, Any] = {"with_others": with_others} if with_others else {}
         if done is not None:
@@ -133,7 +133,9 @@ class BlockingManager:
     def close_file(self, id: int) -> FileInfo:
         return self._background.run(self._manager.close_file(id))
 
-    def close_files(self, files: Sequence[FileInfo], *, done: Callable[[Closed], None] | None = None) -> list[Closed]:
+    def close_files(
+        self, files: Sequence[FileInfo], *, done: Callable[[FileCloseResult], None] | None = None
+    ) -> list[FileCloseResult]:
         """As `Manager.close_files`; `done` is called in the thread that the connection lives in."""
         return self._background.run(self._manager.close_files(files, done=done))
 

@@ -17,7 +17,7 @@ from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table
-from lanman.manage.manager import Closed
+from lanman.manage.manager import FileCloseResult
 from lanman.records import FileInfo
 
 HEADER: Final = "ID         Path                                    User name            # Locks"
@@ -194,16 +194,16 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
 
 
 def _close_and_report(call: Call, server: str | None, entries: list[FileInfo]) -> int | None:
-    fates: list[LanmanError | None] = []
+    results: list[LanmanError | None] = []
     try:
-        server = asyncio.run(_close(call, entries, fates))
+        server = asyncio.run(_close(call, entries, results))
     except (KeyboardInterrupt, LanmanError) as broken_off:
-        if fates or isinstance(broken_off, KeyboardInterrupt):
-            _report_broken_off(call, server, entries, fates)
+        if results or isinstance(broken_off, KeyboardInterrupt):
+            _report_broken_off(call, server, entries, results)
         raise
     if call.format is not Format.TABLE:
-        _emit_closed(call, server, entries, fates)
-    failed = [(entry, error) for entry, error in zip(entries, fates, strict=True) if error is not None]
+        _emit_closed(call, server, entries, results)
+    failed = [(entry, error) for entry, error in zip(entries, results, strict=True) if error is not None]
     if not failed and call.format is Format.TABLE:
         output.success()
     statuses = []
@@ -216,8 +216,8 @@ def _close_and_report(call: Call, server: str | None, entries: list[FileInfo]) -
     return statuses[0] if statuses else None
 
 
-async def _close(call: Call, entries: list[FileInfo], fates: list[LanmanError | None]) -> str:
-    """Close each, and go on when one fails; `fates` gets an error or None for each as it happens.
+async def _close(call: Call, entries: list[FileInfo], results: list[LanmanError | None]) -> str:
+    """Close each, and go on when one fails; `results` gets an error or None for each as it happens.
 
     A number that has come to mean another file since the list was made is left alone. Of an entry with no more than its
     number, the rest is filled in. Gives the server's name.
@@ -225,9 +225,9 @@ async def _close(call: Call, entries: list[FileInfo], fates: list[LanmanError | 
     async with call.manager(long_work=True) as manager:
         with Progress("Closing files", len(entries)) as progress:
 
-            def done(one: Closed) -> None:
-                entries[len(fates)] = one.file
-                fates.append(one.error)
+            def done(one: FileCloseResult) -> None:
+                entries[len(results)] = one.file
+                results.append(one.error)
                 progress.advance()
 
             await manager.close_files(list(entries), done=done)
@@ -235,28 +235,28 @@ async def _close(call: Call, entries: list[FileInfo], fates: list[LanmanError | 
 
 
 def _report_broken_off(
-    call: Call, server: str | None, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]
+    call: Call, server: str | None, entries: Sequence[FileInfo], results: Sequence[LanmanError | None]
 ) -> None:
     """Say which files were closed before somebody broke off the work."""
     if call.format is not Format.TABLE:
         cancelled = Win32Error(codes.ERROR_CANCELLED)
-        return _emit_closed(call, server, entries, [*fates, *[cancelled] * (len(entries) - len(fates))])
-    known = list(zip(entries, fates, strict=False))
+        return _emit_closed(call, server, entries, [*results, *[cancelled] * (len(entries) - len(results))])
+    known = list(zip(entries, results, strict=False))
     for title, files in (
         ("These files were closed:", [entry for entry, error in known if error is None]),
         ("These files could not be closed:", [entry for entry, error in known if error is not None]),
-        ("These files were not known to have been closed when the work was broken off:", entries[len(fates) :]),
+        ("These files were not known to have been closed when the work was broken off:", entries[len(results) :]),
     ):
         if files:
             output.complain([title, "", *(f"    {_which(entry)}" for entry in files), ""])
 
 
 def _emit_closed(
-    call: Call, server: str | None, entries: Sequence[FileInfo], fates: Sequence[LanmanError | None]
+    call: Call, server: str | None, entries: Sequence[FileInfo], results: Sequence[LanmanError | None]
 ) -> None:
     records = [
         {**output.fields(entry, FIELDS), "error": None if error is None else error.code}
-        for entry, error in zip(entries, fates, strict=True)
+        for entry, error in zip(entries, results, strict=True)
     ]
     if call.format is Format.JSON:
         output.emit_json(server, closed=records)

@@ -37,7 +37,7 @@ from lanman.faces.text import (
 )
 from lanman.manage.ending import Consent
 from lanman.manage.manager import (
-    Ended,
+    CloseResult,
     Manager,
     Sessions,
     canonical_client,
@@ -369,12 +369,12 @@ def end_sessions(call: Call, selection: Selection, *, with_others: bool) -> int 
     return report_ended(call, found, ended)
 
 
-async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: Consent) -> list[Ended]:
+async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: Consent) -> list[CloseResult]:
     """End sessions; where something breaks off the work, say which were ended before."""
-    ended: list[Ended] = []
+    ended: list[CloseResult] = []
     with Progress("Ending sessions", len(found.entries)) as progress:
 
-        def done(one: Ended) -> None:
+        def done(one: CloseResult) -> None:
             ended.append(one)
             progress.advance()
 
@@ -388,13 +388,13 @@ async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: 
     raise broken_off
 
 
-def _report_broken_off(call: Call, found: Sessions, ended: Sequence[Ended], error: BaseException) -> None:
+def _report_broken_off(call: Call, found: Sessions, ended: Sequence[CloseResult], error: BaseException) -> None:
     known = {id(one.session) for one in ended}
     left = [entry for entry in found.entries if id(entry) not in known]
     if call.format is not Format.TABLE:
         code = error.code if isinstance(error, LanmanError) else codes.ERROR_CANCELLED
         unknown = LanmanError("the work was broken off before this one was known to have ended", code=code)
-        return _emit_ended(call, found, [*ended, *(Ended(entry, unknown) for entry in left)])
+        return _emit_ended(call, found, [*ended, *(CloseResult(entry, unknown) for entry in left)])
     for title, entries in (
         ("These sessions were ended:", [one.session for one in ended if one.error is None]),
         ("These sessions could not be ended:", [one.session for one in ended if one.error is not None]),
@@ -404,7 +404,7 @@ def _report_broken_off(call: Call, found: Sessions, ended: Sequence[Ended], erro
             output.complain([title, "", *(f"    {_whose(entry)}" for entry in entries), ""])
 
 
-async def _end_unasked(call: Call, selection: Selection, with_others: bool) -> tuple[EndPlan, list[Ended] | None]:
+async def _end_unasked(call: Call, selection: Selection, with_others: bool) -> tuple[EndPlan, list[CloseResult] | None]:
     """What is selected and who would go along; and what became of it, where nothing has to be asked first."""
     async with call.manager(long_work=True) as manager:
         found = await selection.of(manager)
@@ -422,7 +422,9 @@ async def _end_unasked(call: Call, selection: Selection, with_others: bool) -> t
         return plan, await _end_with(manager, call, found, with_others)
 
 
-async def _end(call: Call, selection: Selection, plan: EndPlan, with_others: Consent) -> tuple[Sessions, list[Ended]]:
+async def _end(
+    call: Call, selection: Selection, plan: EndPlan, with_others: Consent
+) -> tuple[Sessions, list[CloseResult]]:
     # A person has been thinking since the list was made: a new connection, with all of its time.
     async with call.manager(long_work=True) as manager:
         found = plan.found
@@ -486,7 +488,7 @@ def _named_others(plan: EndPlan) -> Iterator[str]:
     yield ""
 
 
-def report_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> int | None:
+def report_ended(call: Call, found: Sessions, ended: Sequence[CloseResult]) -> int | None:
     """Say what became of each; the first failure gives the exit status."""
     for one in ended:
         if one.note:
@@ -508,7 +510,7 @@ def report_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> int | N
     return status
 
 
-def _emit_ended(call: Call, found: Sessions, ended: Sequence[Ended]) -> None:
+def _emit_ended(call: Call, found: Sessions, ended: Sequence[CloseResult]) -> None:
     records = []
     for one in ended:
         record = output.fields(one.session, FIELDS)
