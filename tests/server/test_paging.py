@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lanman import codes
 from lanman.records import SessionInfo
 from lanman.rpc.levels import finish, levels
-from lanman.server.paging import ALL, Page, page, sizer
+from lanman.server.srvsvc.paging import ALL, Page, page, sizer
 
 SIZE_10 = sizer(
     levels(

@@ -56,7 +56,7 @@ from lanman.server.changes import FindFolder, KeepSettings
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
-from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 
 R = TypeVar("R", bound=Message)
 ROOT = Caller("root", local_admin=True)

@@ -28,7 +28,7 @@ from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch, Settings
 from lanman.server.effects import Effect, ReadAccounts
 from lanman.server.pipes import Pipes
-from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE
 from lanman.smb2.messages import (

@@ -38,7 +38,7 @@ from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
-from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 
 log: Final = logging.getLogger("lanman.control")
 

@@ -58,7 +58,7 @@ from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch
 from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
-from lanman.server.srvsvc import ServerServiceEndpoint
+from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")

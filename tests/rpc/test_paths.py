@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanman.server.describe import local_path, wire_path
+from lanman.rpc.srvsvc.paths import drive_path, local_path
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from lanman.server.describe import local_path, wire_path
     [("/srv/data/a.txt", "C:\\srv\\data\\a.txt"), ("/", "C:\\"), (r"\PIPE\srvsvc", r"\PIPE\srvsvc"), ("", "")],
 )
 def test_there_and_back(local: str, wire: str) -> None:
-    assert wire_path(local) == wire
+    assert drive_path(local) == wire
     assert local_path(wire) == local
 
 
@@ -29,4 +29,4 @@ def test_other_ways_to_write_them(wire: str, local: str) -> None:
 @given(st.lists(st.text(st.characters(exclude_characters="/\\\0"), min_size=1)))
 def test_every_path_comes_back(parts: list[str]) -> None:
     path = "/" + "/".join(parts)
-    assert local_path(wire_path(path)) == path
+    assert local_path(drive_path(path)) == path

@@ -1,4 +1,7 @@
-"""What may be a name of which kind (MS-SRVS 3.1.4.32)."""
+"""Names and paths: NetprNameValidate (MS-SRVS 3.1.4.32), and what may be a name of which kind.
+
+The other calls of 3.1.4.29 to 3.1.4.34 are not supported; anybody may hear that.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,20 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-LM2X_COMPATIBLE: Final = 0x80000000  # 2.2.2.8: the shorter names of LAN Manager 2.x
+from lanman import codes
+from lanman.rpc.srvsvc.names import (
+    NetprNameCanonicalize,
+    NetprNameCompare,
+    NetprNameValidate,
+    NetprNameValidateResponse,
+    NetprPathCanonicalize,
+    NetprPathCompare,
+    NetprPathType,
+)
+from lanman.server.rights import ANYBODY, Rights
+from lanman.server.srvsvc.calls import CallContext, Refused, answers, declines
+
+LM2X_COMPATIBLE: Final = 0x80000000  # 3.1.4.32: the shorter names of LAN Manager 2.x
 
 _INVALID: Final = re.compile(r'["/\\\[\]:|<>+=;,?\x01-\x1f]')
 
@@ -20,6 +36,7 @@ class NameType(NamedTuple):
     invalid: str = ""
 
 
+# 2.2.2.8
 NAME_TYPES: Final[Mapping[int, NameType]] = {
     1: NameType(1, 256, 20),  # user
     2: NameType(0, 256, 14),  # password
@@ -51,3 +68,23 @@ def is_valid(name: str, name_type: int, *, lm2x: bool = False) -> bool:
         return not name.startswith(" ") and not name.endswith(" ")
     # A message may be for all whose names begin so.
     return name_type != MESSAGE_DESTINATION or "*" not in name[:-1]
+
+
+@answers(NetprNameValidate, rights=Rights(ANYBODY))
+def name_validate(context: CallContext, request: NetprNameValidate) -> NetprNameValidateResponse:
+    """NetprNameValidate (MS-SRVS 3.1.4.32)."""
+    if request.flags not in (0, LM2X_COMPATIBLE) or request.name_type not in NAME_TYPES:
+        raise Refused(codes.ERROR_INVALID_PARAMETER)
+    if not is_valid(request.name, request.name_type, lm2x=bool(request.flags)):
+        raise Refused(codes.ERROR_INVALID_NAME)
+    return NetprNameValidateResponse(codes.NERR_Success)
+
+
+declines(
+    NetprNameCanonicalize,
+    NetprNameCompare,
+    NetprPathCanonicalize,
+    NetprPathCompare,
+    NetprPathType,
+    rights=Rights(ANYBODY),  # note 109
+)

@@ -1,0 +1,92 @@
+r"""What takes the calls of `\PIPE\srvsvc`: on the pipe, and on the control socket.
+
+A refusal is a code in the answer, never an exception. What a call ends is gone from the domain at once, so that the
+next list does not show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from types import ModuleType
+from typing import Any, Final, TypeVar
+
+from lanman import codes
+from lanman.domain import ServerService
+from lanman.rpc.ndr import Call, Message
+from lanman.rpc.srvsvc import SRVSVC as SRVSVC  # from there it knows every call
+from lanman.server.changes import Changes, Deferred, Work
+from lanman.server.configuration import ServerConfiguration
+from lanman.server.rights import Caller
+from lanman.server.srvsvc import connections, files, names, obsolete, server, sessions, shares, transports
+from lanman.server.srvsvc.calls import ANSWERS, UNSUPPORTED, Answer, CallContext, Refused
+
+R = TypeVar("R", bound=Message)
+
+NOUNS: Final[tuple[ModuleType, ...]] = (connections, files, names, obsolete, server, sessions, shares, transports)
+"""Where the calls are answered. Importing a module is what puts its calls into ANSWERS."""
+
+
+class ServerServiceEndpoint:
+    """The calls of MS-SRVS on a service and its configuration.
+
+    `wall_clock` turns the service's time into seconds since 1970; `minutes_west` tells this machine's time zone.
+    `changes` has the calls that wait for the disk; the shell sets its `perform`.
+    """
+
+    def __init__(
+        self,
+        service: ServerService,
+        configuration: ServerConfiguration,
+        *,
+        wall_clock: Callable[[float], float] = lambda now: now,
+        minutes_west: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._service = service
+        self._configuration = configuration
+        self._wall_clock = wall_clock
+        self._minutes_west = minutes_west
+        self.changes = Changes()
+
+    def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
+        """ERROR_ACCESS_DENIED where the caller may not make that call at that level, else 0.
+
+        Asked before anything but the level is read of a request.
+        """
+        answer = ANSWERS.get(call, UNSUPPORTED)
+        return 0 if answer.may(caller, call, level, self._configuration) else codes.ERROR_ACCESS_DENIED
+
+    def call(self, caller: Caller, request: Call[R], now: float) -> R | Deferred[R] | Generator[None, None, R]:
+        """Answer a request with a response of its own type, or with one that is still to come, or with what is left of
+        the work on a long list."""
+        answer = ANSWERS.get(type(request), UNSUPPORTED)
+        context = CallContext(self._service, self._configuration, caller, now, self._wall_clock, self._minutes_west)
+        try:
+            answer.admit(context, request)
+            if answer.exclusive:
+                return self.changes.run(_in_turn(answer, context, request), now)
+            assert answer.function is not None
+            response: R | Generator[None, None, R] = answer.function(context, request)
+            if isinstance(response, Generator):
+                next(response)
+        except StopIteration as end:
+            whole: R = end.value
+            return whole
+        except Refused as refused:
+            return request.failed(refused.code)
+        return response
+
+
+def _in_turn(answer: Answer, context: CallContext, request: Any) -> Work[Any]:
+    """Make a change when its turn has come, if the caller still may; the answer is a status, and ParmErr where the
+    call has one."""
+    assert answer.function is not None
+    status, parm_err = codes.NERR_Success, getattr(request, "parm_err", None)
+    try:
+        answer.admit(context, request)
+        yield from answer.function(context, request)
+    except Refused as refused:
+        status = refused.code
+        parm_err = None if parm_err is None else refused.parm_err
+    if hasattr(request, "parm_err"):
+        return request.response(parm_err, status)
+    return request.response(status)

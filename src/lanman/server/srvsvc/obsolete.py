@@ -1,0 +1,43 @@
+"""Calls that no server answers any more, whoever asks: each is ERROR_NOT_SUPPORTED, and no rights are asked for."""
+
+from __future__ import annotations
+
+from lanman.rpc.srvsvc.chardev import (
+    NetrCharDevControl,
+    NetrCharDevEnum,
+    NetrCharDevGetInfo,
+    NetrCharDevQEnum,
+    NetrCharDevQGetInfo,
+    NetrCharDevQPurge,
+    NetrCharDevQPurgeSelf,
+    NetrCharDevQSetInfo,
+)
+from lanman.rpc.srvsvc.dfs import (
+    NetrDfsCreateLocalPartition,
+    NetrDfsDeleteExitPoint,
+    NetrDfsDeleteLocalPartition,
+    NetrDfsFixLocalVolume,
+    NetrDfsGetVersion,
+    NetrDfsModifyPrefix,
+    NetrDfsSetLocalVolumeState,
+)
+from lanman.server.srvsvc.calls import declines
+
+declines(
+    NetrCharDevControl,
+    NetrCharDevEnum,
+    NetrCharDevGetInfo,
+    NetrCharDevQEnum,
+    NetrCharDevQGetInfo,
+    NetrCharDevQPurge,
+    NetrCharDevQPurgeSelf,
+    NetrCharDevQSetInfo,
+    NetrDfsCreateLocalPartition,
+    NetrDfsDeleteExitPoint,
+    NetrDfsDeleteLocalPartition,
+    NetrDfsFixLocalVolume,
+    NetrDfsGetVersion,
+    NetrDfsModifyPrefix,
+    NetrDfsSetLocalVolumeState,
+    rights=None,
+)

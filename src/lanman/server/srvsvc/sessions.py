@@ -1,0 +1,85 @@
+"""Sessions: NetrSessionEnum and NetrSessionDel (MS-SRVS 3.1.4.5 and 3.1.4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Final
+
+from lanman import codes
+from lanman.domain import Reason, Session
+from lanman.records import SessionInfo
+from lanman.rpc.srvsvc.sessions import (
+    SESSION_INFO,
+    NetrSessionDel,
+    NetrSessionDelResponse,
+    NetrSessionEnum,
+    NetrSessionEnumResponse,
+)
+from lanman.server.rights import AUTHENTICATED_USERS, OPERATORS, Rights
+from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing, require_lengths
+
+SESS_GUEST: Final = 0x1  # 2.2.2.3
+
+_USERS: Final = (*OPERATORS, AUTHENTICATED_USERS)
+
+
+def session_info(session: Session, now: float) -> SessionInfo:
+    """Every member of every level (MS-SMB2 3.3.4.18). Clients of SMB 2 and 3 say nothing of their type: it is empty."""
+    return SessionInfo(
+        session.client_name,
+        session.user_name,
+        session.num_opens,
+        session.active_seconds(now),
+        session.idle_seconds(now),
+        SESS_GUEST if session.guest else 0,
+        "",
+        session.transport,
+    )
+
+
+def _check_filters(request: NetrSessionEnum) -> None:
+    require_lengths(request.client_name, request.user_name)
+    if request.client_name and not request.client_name.startswith("\\\\"):
+        raise Refused(codes.NERR_InvalidComputer)
+
+
+@answers(
+    NetrSessionEnum,
+    rights=Rights(OPERATORS, legacy=Rights(OPERATORS, {0: _USERS, 10: _USERS})),  # notes 52 to 55
+    check=_check_filters,
+)
+def session_enum(context: CallContext, request: NetrSessionEnum) -> Generator[None, None, NetrSessionEnumResponse]:
+    """NetrSessionEnum (MS-SRVS 3.1.4.5): the sessions of a client and of a user, where given."""
+    service, client, user = context.service, request.client_name, request.user_name
+    meant = set(service.select_sessions(client, user))
+    if (client or user) and not meant:
+        # Either code is right; 2312 says that nobody at all is connected from there.
+        known = not client or service.select_sessions(client)
+        raise Refused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
+    return listing(
+        request,
+        SESSION_INFO,
+        service.sessions(),
+        lambda session: session_info(session, context.now) if session in meant else None,
+    )
+
+
+@answers(NetrSessionDel, rights=Rights(OPERATORS))
+def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDelResponse:
+    """NetrSessionDel (MS-SRVS 3.1.4.6): end every session of that client and that user.
+
+    A caller may end its own session too: the answer to a request that has been received still leaves.
+    """
+    client, user = request.client_name, request.user_name
+    require_lengths(client, user)
+    if not client and not user:
+        raise Refused(codes.ERROR_INVALID_PARAMETER)
+    # 3.1.4.6 has no 2351 for a name that cannot be a client's, as listing has: nobody has that name.
+    wellformed = not client or client.startswith("\\\\")
+    found = context.service.select_sessions(client, user) if wellformed else []
+    if not found:
+        raise Refused(codes.NERR_ClientNameNotFound)
+    # The caller's own goes last, so that those who listen to the domain hear of the others first.
+    found.sort(key=lambda session: session is context.caller.session)
+    context.service.close_sessions(found, Reason.DELETED)
+    return NetrSessionDelResponse(codes.NERR_Success)
