@@ -340,10 +340,10 @@ def test_samba_answers_a_level_from_a_richer_one(samba: Samba, caplog: pytest.Lo
         assert (status, [entry.sesi10_username for entry in entries]) == (0, [peer.user])
         assert win32net.NetSessionGetInfo(10, peer.server, r"\\127.0.0.1", peer.user)["user_name"] == peer.user
     with peer.files():
-        status, entries, *_ = netapi.NetFileEnum(peer.server, None, None, 2)
-        assert entries
+        status, files, *_ = netapi.NetFileEnum(peer.server, None, None, 2)
+        assert files
         assert (status, compat.answered_level()) == (0, 3)
-        assert {entry.fi2_id for entry in entries} == {entry["id"] for entry in win32net.NetFileEnum(3, peer.server)}
+        assert {entry.fi2_id for entry in files} == {entry["id"] for entry in win32net.NetFileEnum(3, peer.server)}
         # Where no level has all that is asked for, nothing is made up.
         for level in (2, 502):
             assert netapi.NetSessionEnum(peer.server, None, None, level)[0] == codes.ERROR_INVALID_LEVEL

@@ -28,7 +28,7 @@ def until(condition: Callable[[], object]) -> None:
 def home(tmp_path: Path) -> Iterator[Path]:
     """The home of a Server that was started in the background."""
     home = tmp_path / "home"
-    command = [LANMAN, "--home", home]
+    command: list[str | Path] = [LANMAN, "--home", home]
     subprocess.run([*command, "start", "server", "--listen", "127.0.0.1", "--port", "0"], check=True, timeout=60)
     yield home
     subprocess.run([*command, "stop", "server"], check=True, timeout=60)
@@ -70,7 +70,7 @@ def test_a_mistake_in_server_toml_is_told_in_the_log(tmp_path: Path) -> None:
     home.mkdir(mode=0o700)
     text = f'[log]\nfile = "{log}"\n'
     (home / "server.toml").write_text(text)
-    command = [LANMAN, "--home", home]
+    command: list[str | Path] = [LANMAN, "--home", home]
     subprocess.run([*command, "start", "server", "--listen", "127.0.0.1", "--port", "0"], check=True, timeout=60)
     try:
         (home / "server.toml").write_text(text + "[server]\nautodisconnect = 99999\n")
@@ -91,7 +91,7 @@ def test_a_mistake_in_server_toml_is_told_in_the_log(tmp_path: Path) -> None:
 def test_a_folder_of_the_command_line_that_is_gone_stops_no_reload(tmp_path: Path) -> None:
     home, folder, said = tmp_path / "home", tmp_path / "folder", tmp_path / "said"
     folder.mkdir()
-    command = [LANMAN, "--home", home]
+    command: list[str | Path] = [LANMAN, "--home", home]
     with said.open("wb") as errors:
         words = ["serve", f"data={folder}", "--listen", "127.0.0.1", "--port", "0"]
         process = subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=errors)

@@ -10,17 +10,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 LANMAN = [sys.executable, "-m", "lanman"]
 
 
-def run(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
     return subprocess.run(
         [*LANMAN, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment, **options
-    )  # type: ignore[call-overload,no-any-return]
+    )
 
 
 @pytest.fixture

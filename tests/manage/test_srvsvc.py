@@ -748,7 +748,7 @@ async def test_the_time_out_bounds_each_wait_and_not_the_work() -> None:
         assert raised.value.code == 121
         outcome = await SrvsvcManager(script, timeout=90.0, deadline=None).close_sessions(entries)
     finally:
-        del loop.time  # type: ignore[method-assign]
+        del loop.time
     assert [ended.error for ended in outcome] == [None] * 30
 
 

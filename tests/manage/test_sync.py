@@ -43,7 +43,7 @@ class Fake(Manager):
                 self.cancelled.set()
         return Sessions("fs1", level or 502, [SessionInfo(client, user)])
 
-    async def close_sessions(self, sessions: Sequence[SessionInfo]) -> list[CloseResult]:
+    async def close_sessions(self, sessions: Sequence[SessionInfo], **_: Any) -> list[CloseResult]:
         return [CloseResult(session) for session in sessions]
 
     async def file(self, id: int) -> Any:

@@ -41,7 +41,9 @@ async def test_calls_are_answered_without_a_password(server: SmbServer) -> None:
             assert answer.status == 0
             assert answer.entries is not None
             assert [entry.client_name for entry in answer.entries] == [r"\\192.0.2.1"]
-        assert (await client.call(NetrServerGetInfo(None, 101))).info.name == "HERE"
+        info = (await client.call(NetrServerGetInfo(None, 101))).info
+        assert info is not None
+        assert info.name == "HERE"
         assert (await client.call(NetrSessionDel(None, None, "ann"))).status == 0
         assert (await client.call(NetrSessionDel(None, None, "ann"))).status == codes.NERR_ClientNameNotFound
     assert server.service.sessions() == []
@@ -221,7 +223,7 @@ async def test_too_many_at_the_control_socket_wait_for_their_turn(
     for _ in range(5):
         silent.append(socket.socket(socket.AF_UNIX))
         silent[-1].setblocking(False)
-        control.connect_unix(silent[-1], server.home.control)
+        connect_unix(silent[-1], server.home.control)
     while "the control socket pauses: there are 2 control connections" not in caplog.text:
         await asyncio.sleep(0.01)
 
@@ -240,7 +242,8 @@ async def test_too_many_at_the_control_socket_wait_for_their_turn(
 async def test_no_descriptors_for_the_control_socket_are_one_line_in_the_log(
     server: SmbServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    accept, failed = socket.socket.accept, []
+    accept = socket.socket.accept
+    failed: list[socket.socket] = []
 
     def fail(self: socket.socket) -> tuple[socket.socket, object]:
         if self.family == socket.AF_UNIX and len(failed) < 3:

@@ -92,12 +92,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def follows(world: World) -> bool:
-    return folders.can_resolve_beneath()
+    return bool(folders.can_resolve_beneath())  # type: ignore[attr-defined]
 
 
 def names_nodes(world: World) -> bool:
     """Whether what is neither a file nor a directory can be named: only with O_PATH."""
-    return bool(folders.O_PATH)
+    return bool(folders.O_PATH)  # type: ignore[attr-defined]
 
 
 # --- names ---
@@ -109,12 +109,14 @@ UPWARDS = ["..", "../outside", "..\\outside", ".", "", "/", "/etc", "a/../..", "
 def test_no_name_leads_upwards(world: World, name: str) -> None:
     opened = world.open("file", disposition=do.FILE_CREATE)
     (world.root / "folder").mkdir()
-    for path in ((name, "outside", "secret"), ("folder", name, name, "outside", "secret"), (name,), ("folder", name)):
+    paths: list[tuple[str, ...]] = [(name, "outside", "secret"), ("folder", name, name, "outside", "secret")]
+    for path in (*paths, (name,), ("folder", name)):
         assert str(world.attempt(*path)).startswith("STATUS_OBJECT_")
         with pytest.raises((Refused, OSError)):
             world.files.look_up(do.LookUp(str(world.root), path))
     inside = {"folder", "file", ".\uf029", "\uf029\uf029", ".. "}
-    for path in ((name, "outside", "new"), (name, "new"), ("folder", name, name, "new")):
+    paths = [(name, "outside", "new"), (name, "new"), ("folder", name, name, "new")]
+    for path in paths:
         with pytest.raises((Refused, OSError)):
             world.files.rename(do.RenameFile(opened.handle, path))
         with pytest.raises((Refused, OSError)):
@@ -199,11 +201,10 @@ def test_directories_that_are_links_out(world: World) -> None:
             world.open(name, "new", disposition=do.FILE_CREATE)
         with pytest.raises(Refused):
             world.open(name, "new", disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
-        for action in (do.RenameFile, do.LinkFile):
+        ways: list[tuple[Any, Any]] = [(do.RenameFile, world.files.rename), (do.LinkFile, world.files.link)]
+        for action, perform in ways:
             with pytest.raises(Refused):
-                {do.RenameFile: world.files.rename, do.LinkFile: world.files.link}[action](
-                    action(opened.handle, (name, "new"), replace=True)  # type: ignore[operator,arg-type]
-                )
+                perform(action(opened.handle, (name, "new"), replace=True))
 
 
 def test_links_that_stay_inside(world: World) -> None:

@@ -91,7 +91,7 @@ def refused(action: Any, *args: Any, **more: Any) -> str:
     """The name of the NTSTATUS with which something is refused."""
     with pytest.raises((Refused, OSError)) as caught:
         action(*args, **more)
-    error = caught.value
+    error: Any = caught.value
     return codes.ntstatus_name(error.status if isinstance(error, Refused) else status_of(error))
 
 
@@ -209,9 +209,9 @@ def test_no_more_files_than_the_process_can_have(world: World) -> None:
 
 def test_names_of_every_kind_are_listed_and_opened(world: World) -> None:
     raw = [b"plain", b"q?", b"a:b", b"dot.", b"aux.c", b"\xff\xfe", "Ünïcödé \U0001f600".encode(), b"x" * 255, b"\x01"]
-    for name in raw:
-        with open(os.path.join(os.fsencode(world.root), name), "wb") as file:
-            file.write(name)
+    for stored in raw:
+        with open(os.path.join(os.fsencode(world.root), stored), "wb") as file:
+            file.write(stored)
     names = world.names()
     assert len(names) == len(raw)
     contents = set()

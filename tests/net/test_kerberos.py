@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def smbd(running_realm: Realm) -> Iterator[Samba]:
         yield server
 
 
-def tickets(user_name: str = "", password: str | None = None, **more: str) -> Credentials:
+def tickets(user_name: str = "", password: str | None = None, **more: Any) -> Credentials:
     return Credentials(user_name, password, kerberos=True, **more)
 
 

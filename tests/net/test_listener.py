@@ -10,7 +10,6 @@ import socket
 
 import pytest
 
-from lanman.net import descriptors
 from lanman.net.descriptors import RESERVE, Descriptors, fit
 from lanman.net.listener import Listener
 
@@ -135,8 +134,8 @@ async def test_says_when_descriptors_are_getting_few() -> None:
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The process's limits of descriptors, which a test may set: the last is what counts."""
     values = [(1024, 1024)]
-    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda which: values[-1])
-    monkeypatch.setattr(descriptors.resource, "setrlimit", lambda which, both: values.append(both))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: values[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda which, both: values.append(both))
     return values
 
 
@@ -168,6 +167,6 @@ def test_a_limit_that_cannot_be_raised_is_what_there_is(
     def refuse(which: int, both: tuple[int, int]) -> None:
         raise ValueError("current limit exceeds maximum limit")
 
-    monkeypatch.setattr(descriptors.resource, "setrlimit", refuse)
+    monkeypatch.setattr(resource, "setrlimit", refuse)
     limits[:] = [(1024, 1 << 20)]
     assert fit(4096) == Descriptors(1024, (1024 - RESERVE) // 2)

@@ -365,7 +365,7 @@ async def test_a_folder_that_is_gone_stops_neither_the_start_nor_a_reload(
             await client.reload()
             data = server.service.share_by_name("data")
             assert data is not None
-            assert data.readers == {"admin"}
+            assert data.readers == frozenset({"admin"})
             (tmp_path / "gone").mkdir()
             server.reload()
             await until(lambda: "there again" in caplog.text)

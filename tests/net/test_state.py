@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -225,10 +226,20 @@ def test_a_change_costs_the_same_however_many_there_are(
     """Counted in entries that are written: each is written once, and again when the whole has doubled."""
     written: list[str] = []
     dump = state_module._dump_share
-    monkeypatch.setattr(state_module, "_dump_share", lambda change: written.append(change.name) or dump(change))
+
+    def counting_writes(change: Any) -> Any:
+        written.append(change.name)
+        return dump(change)
+
+    monkeypatch.setattr(state_module, "_dump_share", counting_writes)
     parsed: list[int] = []
     read = state_module.parse
-    monkeypatch.setattr(state_module, "parse", lambda data, source: parsed.append(len(data)) or read(data, source))
+
+    def counting_reads(data: Any, source: Any) -> Any:
+        parsed.append(len(data))
+        return read(data, source)
+
+    monkeypatch.setattr(state_module, "parse", counting_reads)
     for number in range(1000):
         state.keep_share(BASE, f"share{number}", Share(f"share{number}", path=f"/srv/{number}"))
     assert len(written) <= 4 * 1000

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ async def test_with_few_descriptors_it_is_the_same(
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
-    real = subprocess.Popen
+    real: Any = subprocess.Popen
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", lambda *words, **options: real(*words, preexec_fn=limit, **options))
         served = Served(tmp_path)

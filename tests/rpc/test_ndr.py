@@ -349,7 +349,7 @@ def test_messages_are_values() -> None:
     assert request == NetrSessionDel("s", "c", None) != NetrSessionDel("s", "c", "u")
     assert request != "something else"
     assert repr(request) == "NetrSessionDel(server_name='s', client_name='c', user_name=None)"
-    assert NetrSessionDel.__slots__ == ("server_name", "client_name", "user_name")
+    assert vars(NetrSessionDel)["__slots__"] == ("server_name", "client_name", "user_name")
     with pytest.raises(TypeError):
         NetrSessionDel("s")  # type: ignore[call-arg]
     with pytest.raises(AttributeError):

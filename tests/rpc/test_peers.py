@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -160,7 +161,7 @@ IMPACKET: dict[str, tuple[Message, Callable[[Any, Any], Any]]] = {
     **{
         f"NetrSessionEnum-{level}": (
             NetrSessionEnum(None, "\\\\pc", "ann", level),
-            lambda srvs, dce, level=level: srvs.hNetrSessionEnum(dce, "\\\\pc\0", "ann\0", level),
+            partial(lambda level, srvs, dce: srvs.hNetrSessionEnum(dce, "\\\\pc\0", "ann\0", level), level),
         )
         for level in (0, 1, 2, 10, 502)
     },

@@ -288,6 +288,7 @@ def test_in_any_history_the_counts_are_right_and_all_is_given_back(seed: int) ->
         elif action == 3 and live:
             admission.progress(choose.choice(live), door.now)
         elif action == 4 and live and (place := choose.choice(live)).standing is not WAITING:
+            assert place is not None
             admission.holds(place, choose.choice([ANONYMOUS, NAMED, HALF_OPEN]), door.now)
         elif action == 5 and live:
             place = choose.choice(live)

@@ -11,8 +11,9 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import LogonRefused, Reason, SessionClosed, SessionOpened
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrFileClose, NetrSessionDel, NetrSessionEnum
-from lanman.server.dispatch import Limits, Settings, Timers
+from lanman.server.dispatch import Limits, Settings
 from lanman.server.throttle import Throttle
+from lanman.server.timers import Timers
 from lanman.smb2.constants import (
     ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
@@ -520,15 +521,16 @@ def test_checks_in_their_order() -> None:
         assert client.ask(message, session_id=client.session_id, tree_id=99).status == codes.STATUS_NETWORK_NAME_DELETED
         assert client.ask(message, session_id=99, tree_id=99).status == codes.STATUS_USER_SESSION_DELETED
     strange = struct.pack("<QQ", 12345, 12345)
-    for message in (
+    stale: tuple[Message, ...] = (
         CloseRequest(file_id=strange),
         ReadRequest(length=1, file_id=strange),
         WriteRequest(b"x", file_id=strange),
         FlushRequest(file_id=strange),
         QueryInfoRequest(1, 5, 100, file_id=strange),
         IoctlRequest(FSCTL_PIPE_TRANSCEIVE, strange, b"x", max_output_response=10),
-    ):
-        assert client.ask(message).status == codes.STATUS_FILE_CLOSED
+    )
+    for each in stale:
+        assert client.ask(each).status == codes.STATUS_FILE_CLOSED
     mixed = client.file_id[:8] + struct.pack("<Q", 99)
     assert client.ask(ReadRequest(length=1, file_id=mixed)).status == codes.STATUS_FILE_CLOSED
 
@@ -586,11 +588,11 @@ def test_long_answers_are_read_piece_by_piece() -> None:
     request = IoctlRequest(FSCTL_PIPE_TRANSCEIVE, admin.file_id, pdu, max_output_response=10)
     answer = admin.ask(request)
     assert answer.status == codes.STATUS_BUFFER_OVERFLOW
-    assert len(answer.message.output) == 10  # type: ignore[union-attr]
+    assert len(answer.message.output) == 10  # type: ignore[attr-defined]
     # MS-FSCC 2.3.48: a pipe with something left to be read takes no transaction.
     assert admin.ask(request).status == codes.STATUS_PIPE_BUSY
     answer = admin.read(20)
-    assert (answer.status, len(answer.message.data)) == (codes.STATUS_BUFFER_OVERFLOW, 20)  # type: ignore[union-attr]
+    assert (answer.status, len(answer.message.data)) == (codes.STATUS_BUFFER_OVERFLOW, 20)  # type: ignore[attr-defined]
     assert admin.read().status == codes.STATUS_SUCCESS
 
 

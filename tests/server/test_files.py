@@ -79,7 +79,7 @@ def names(client: FileClient, pattern: str = "*", path: str = "") -> list[str]:
         answer = client.ask(QueryDirectoryRequest(12, file_id=folder, name=pattern, output_buffer_length=100))
         if answer.status != codes.STATUS_SUCCESS:
             break
-        data, at = bytes(answer.message.output), 0  # type: ignore[union-attr]
+        data, at = bytes(answer.message.output), 0  # type: ignore[attr-defined]
         while True:
             following, _, length = struct.unpack_from("<III", data, at)
             found.append(data[at + 12 : at + 12 + length].decode("utf-16-le"))
@@ -96,7 +96,7 @@ def names(client: FileClient, pattern: str = "*", path: str = "") -> list[str]:
 def test_what_is_written_is_read(world: DiskWorld) -> None:
     ann = world.user()
     file_id = ann.make("a.txt", b"hello")
-    assert bytes(ann.get(file_id).message.data) == b"hello"  # type: ignore[union-attr]
+    assert bytes(ann.get(file_id).message.data) == b"hello"  # type: ignore[attr-defined]
     assert ann.get(file_id, offset=5).status == codes.STATUS_END_OF_FILE
     ann.want(FlushRequest(file_id))
     ann.shut(file_id)
@@ -439,8 +439,8 @@ def test_an_oplock_is_broken_before_somebody_else_gets_in(world: DiskWorld, hold
     assert bob.pendings == [number]
     assert holder.breaks == [SMB2_OPLOCK_LEVEL_II]
     assert holder.want(OplockBreak(SMB2_OPLOCK_LEVEL_II, holder.file_id)).oplock_level == SMB2_OPLOCK_LEVEL_II
-    assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_II  # type: ignore[union-attr]
-    second = bytes(bob.answers[number].message.file_id)  # type: ignore[union-attr]
+    assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_II  # type: ignore[attr-defined]
+    second = bytes(bob.answers[number].message.file_id)  # type: ignore[attr-defined]
     bob.want(WriteRequest(b"x", file_id=second))
     assert holder.breaks == [SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE]
     assert holder.ask(OplockBreak(0, holder.file_id)).status == codes.STATUS_INVALID_OPLOCK_PROTOCOL
@@ -460,7 +460,7 @@ def test_closing_is_an_answer_too(world: DiskWorld, holder: FileClient) -> None:
     bob = world.user("bob")
     number = bob.send(bob.create("a", oplock=SMB2_OPLOCK_LEVEL_BATCH))
     holder.shut(holder.file_id)
-    assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_BATCH  # type: ignore[union-attr]
+    assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_BATCH  # type: ignore[attr-defined]
 
 
 def test_who_only_asks_for_attributes_breaks_nothing(world: DiskWorld, holder: FileClient) -> None:
@@ -519,11 +519,11 @@ def test_the_server_copies(world: DiskWorld) -> None:
     chunks = struct.pack("<24sI4x", key[:24], 2) + struct.pack("<QQI4xQQI4x", 2, 0, 3, 0, 3, 2)
     answer = ann.want(IoctlRequest(FSCTL_SRV_COPYCHUNK, target, chunks, max_output_response=12))
     assert struct.unpack("<III", answer.output) == (2, 0, 5)
-    assert bytes(ann.get(target).message.data) == b"23401"  # type: ignore[union-attr]
+    assert bytes(ann.get(target).message.data) == b"23401"  # type: ignore[attr-defined]
     large = struct.pack("<24sI4x", key[:24], 1) + struct.pack("<QQI4x", 0, 0, 1 << 25)
     refused = ann.ask(IoctlRequest(FSCTL_SRV_COPYCHUNK, target, large, max_output_response=12))
     assert refused.status == codes.STATUS_INVALID_PARAMETER
-    assert struct.unpack("<III", refused.message.output) == (256, 1 << 20, 1 << 24)  # type: ignore[union-attr]
+    assert struct.unpack("<III", refused.message.output) == (256, 1 << 20, 1 << 24)  # type: ignore[attr-defined]
     strange = struct.pack("<24sI4x", b"\7" * 24, 1) + struct.pack("<QQI4x", 0, 0, 1)
     nobody = ann.ask(IoctlRequest(FSCTL_SRV_COPYCHUNK, target, strange, max_output_response=12))
     assert nobody.status == codes.STATUS_OBJECT_NAME_NOT_FOUND

@@ -74,7 +74,7 @@ class History:
         )
         answer = client.answers.pop(client.send(request), None)
         if answer is not None and answer.status == codes.STATUS_SUCCESS:
-            mine.append(bytes(answer.message.file_id))  # type: ignore[union-attr]
+            mine.append(bytes(answer.message.file_id))  # type: ignore[attr-defined]
 
     def close(self, client: FileClient, mine: list[bytes], detail: int) -> None:
         if mine:
@@ -91,7 +91,7 @@ class History:
 
     def ack(self, client: FileClient, mine: list[bytes], detail: int) -> None:
         for event in client.told:
-            client.send(OplockBreak(0, bytes(event.message.file_id)))
+            client.send(OplockBreak(0, bytes(event.message.file_id)))  # type: ignore[attr-defined]
         client.told.clear()
 
     def force(self, client: FileClient, mine: list[bytes], detail: int) -> None:

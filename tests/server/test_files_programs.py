@@ -550,7 +550,7 @@ def test_a_time_of_access_that_was_set_sticks(world: DiskWorld) -> None:
     ann = world.user()
     file_id = ann.make("a", b"first")
     set_time(ann, file_id, ACCESSED, YEAR_1980)
-    assert bytes(ann.get(file_id).message.data) == b"first"  # type: ignore[union-attr]
+    assert bytes(ann.get(file_id).message.data) == b"first"  # type: ignore[attr-defined]
     assert times(ann, file_id)[ACCESSED] == YEAR_1980
     change(ann, file_id, "write")
     assert times(ann, file_id)[ACCESSED] == YEAR_1980
@@ -638,7 +638,7 @@ def listed(ann: FileClient, pattern: str = "*") -> list[str]:
     ann.shut(folder)
     names, at = [], 0
     while answer.status == codes.STATUS_SUCCESS:
-        data = bytes(answer.message.output)  # type: ignore[union-attr]
+        data = bytes(answer.message.output)  # type: ignore[attr-defined]
         following, _, length = struct.unpack_from("<III", data, at)
         names.append(data[at + 12 : at + 12 + length].decode("utf-16-le"))
         at += following
@@ -662,7 +662,7 @@ def test_names_of_devices_are_names_where_that_is_configured(world: DiskWorld) -
     folder = bob.open("", access=READ, options=FILE_DIRECTORY_FILE)
     number = bob.send(ChangeNotifyRequest(SMB2_WATCH_TREE, 4096, folder, 0x17F))
     ann.mkdir("con")
-    assert bytes(bob.answers[number].message.output)[12:].decode("utf-16-le") == "con"  # type: ignore[union-attr]
+    assert bytes(bob.answers[number].message.output)[12:].decode("utf-16-le") == "con"  # type: ignore[attr-defined]
     file_id = ann.make("con\\aux.c", b"x")
     assert (world.folder / "con" / "aux.c").read_bytes() == b"x"
     assert [each.path for each in world.service.opens()][-1] == str(world.folder / "con" / "aux.c")
@@ -706,7 +706,7 @@ def test_a_chunk_that_the_source_does_not_have_is_not_counted(world: DiskWorld) 
     chunks = struct.pack("<24sI4x", key[:24], 2) + struct.pack("<QQI4xQQI4x", 0, 0, 6, 6, 6, 6)
     answer = ann.ask(IoctlRequest(FSCTL_SRV_COPYCHUNK_WRITE, target, chunks, max_output_response=12))
     assert answer.status == codes.STATUS_INVALID_VIEW_SIZE
-    assert struct.unpack("<III", answer.message.output) == (1, 0, 6)  # type: ignore[union-attr]
+    assert struct.unpack("<III", answer.message.output) == (1, 0, 6)  # type: ignore[attr-defined]
 
 
 def test_nothing_is_compressed(world: DiskWorld) -> None:

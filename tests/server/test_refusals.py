@@ -71,7 +71,7 @@ def test_a_client_of_ntlmv1() -> None:
     (logon,) = client.connection.logons.values()
     token = AuthenticateMessage(0xE28A8233, bytes(24), bytes(24), "", "ann", "").pack()
     step = logon.acceptor._ntlm.step
-    logon.acceptor._ntlm.step = lambda wrong, now: step(token, now)  # type: ignore[method-assign]
+    logon.acceptor._ntlm.step = lambda wrong, now: step(token, now)  # type: ignore[method-assign, assignment]
     assert finish().status == codes.STATUS_LOGON_FAILURE
     (event,) = told(world)
     assert event.reason is Reason.NTLMV1

@@ -82,7 +82,7 @@ def disk(world: World) -> Disk:
 
 
 def ask(world: World, request: Any, caller: Caller = ROOT) -> Any:
-    answer = world.endpoint.call(caller, request, world.now)
+    answer: Any = world.endpoint.call(caller, request, world.now)
     assert not isinstance(answer, Deferred)
     return type(request).unpack(request.pack()) and request.answer(answer.pack())
 
@@ -122,7 +122,8 @@ def test_levels_of_adding(world: World, disk: Disk, level: int) -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 501, 1004, 1005, 1006, 1501, 7])
 def test_levels_that_add_nothing(world: World, disk: Disk, level: int) -> None:
-    assert world.endpoint.call(ROOT, NetrShareAdd(None, level, new()), 0).status == codes.ERROR_INVALID_LEVEL
+    answer: Any = world.endpoint.call(ROOT, NetrShareAdd(None, level, new()), 0)
+    assert answer.status == codes.ERROR_INVALID_LEVEL
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_changing(world: World, disk: Disk, level: int, info: ShareInfo, changed
     assert share is not None
     expected = {"remark": "old", "max_users": 0, "encrypt_data": False} | changed
     assert {name: getattr(share, name) for name in expected} == expected
-    assert (share.path, share.readers) == ("/srv/data", {"Users"})
+    assert (share.path, share.readers) == ("/srv/data", frozenset({"Users"}))
     (keep,) = disk.done
     assert isinstance(keep, KeepShare)
     assert keep.share is not None
@@ -301,7 +302,7 @@ def test_calls_take_turns(world: World, disk: Disk) -> None:
     disk.holds = True
     answers: list[int] = []
     for request in (NetrShareAdd(None, 2, new()), NetrShareAdd(None, 2, new()), NetrShareDel(None, "docs")):
-        deferred = world.endpoint.call(ROOT, request, world.now)
+        deferred: Any = world.endpoint.call(ROOT, request, world.now)
         deferred.then(lambda answer, now: answers.append(answer.status))
     while disk.waiting:
         assert len(disk.waiting) == 1
@@ -348,7 +349,7 @@ def test_calls_of_one_pipe_are_answered_in_order(world: World, disk: Disk) -> No
         for pdu in admin.rpc.call(request):
             admin.write(pdu)
     disk.let_go()
-    events = [event for _ in range(2) for event in admin.rpc.receive_data(bytes(admin.read().message.data))]  # type: ignore[union-attr]
+    events: list[Any] = [event for _ in range(2) for event in admin.rpc.receive_data(bytes(admin.read().message.data))]  # type: ignore[attr-defined]
     assert [event.call_id for event in events] == sorted(event.call_id for event in events)
     assert len(events) == 2
 

@@ -693,9 +693,10 @@ CALLERS = {
 ALL = "nguwpsar"
 BLANK_SHARE = ShareInfo("x", 0, "", 0, 1, 0, "", "", 0, "*", None)
 # A number for every number and a text for every text: the rights are asked for before the values are.
-BLANK = ServerInfo(
-    **{name: "" if name in ("name", "comment", "userpath", "domain") else 1 for name in ServerInfo.__match_args__}
-)
+_BLANKS: dict[str, Any] = {
+    name: "" if name in ("name", "comment", "userpath", "domain") else 1 for name in ServerInfo.__match_args__
+}
+BLANK = ServerInfo(**_BLANKS)
 CALLS: list[tuple[Call[Any], str]] = [
     *((NetrSessionEnum(None, None, None, level), "sar") for level in (0, 1, 2, 10, 502)),
     (NetrSessionDel(None, None, "nobody"), "sar"),

@@ -118,7 +118,7 @@ def test_the_answers_of_a_compound_are_no_frame_that_is_too_long(world: Silent) 
     assert len(lengths) == 3
     assert max(lengths) <= 8 * KILO * KILO + 4 * KILO
     assert [client.answers[number].status for number in numbers] == [0] * 10
-    assert all(len(client.answers[number].message.data) == 2 * KILO * KILO for number in numbers)  # type: ignore[union-attr]
+    assert all(len(client.answers[number].message.data) == 2 * KILO * KILO for number in numbers)  # type: ignore[attr-defined]
 
 
 # --- turns
@@ -246,7 +246,7 @@ def test_answers_that_nobody_reads_are_bounded_for_each_connection(world: Silent
     assert client.connection.overloaded  # so that the shell leaves the rest in the kernel
     other = world.user("bob")
     assert other.want(EchoRequest())
-    assert len(other.get(other.open("a")).message.data) == 64 * KILO  # type: ignore[union-attr]
+    assert len(other.get(other.open("a")).message.data) == 64 * KILO  # type: ignore[attr-defined]
     world.read_all(client)
     assert [client.answers[number].status for number in numbers] == [0] * 100
     assert client.connection.output == world.dispatch.output == 0

@@ -173,7 +173,7 @@ def test_rights_that_are_taken_reach_what_is_open(world: DiskWorld) -> None:
     share.writers = frozenset({"admin"})
     world.dispatch.watch.reassess()
     assert codes.ntstatus_name(ann.get(written).status) == "STATUS_FILE_CLOSED"
-    assert bytes(ann.get(reading).message.data) == b"dear bob"  # type: ignore[union-attr]
+    assert bytes(ann.get(reading).message.data) == b"dear bob"  # type: ignore[attr-defined]
     assert ann.status("letter") == "STATUS_ACCESS_DENIED"
     share.readers = frozenset({"ann"})
     world.dispatch.watch.reassess()
@@ -382,7 +382,7 @@ def test_one_look_serves_all_who_wait_for_the_next(world: DiskWorld) -> None:
     world.hold_effects = False
     statuses = []
     for each in admins:
-        (event,) = each.rpc.receive_data(bytes(each.read().message.data))  # type: ignore[union-attr]
+        (event,) = each.rpc.receive_data(bytes(each.read().message.data))  # type: ignore[attr-defined]
         statuses.append(call.answer(event.stub, event.ndr64).status)  # type: ignore[union-attr]
     assert statuses == [codes.ERROR_SUCCESS] + [codes.ERROR_ACCESS_DENIED] * 4
 

@@ -255,7 +255,7 @@ class Client:
         answer = self.ask(_setup(initiator.step(None), previous), session_id=session_id, tree_id=0)
         assert answer.status == codes.STATUS_MORE_PROCESSING_REQUIRED, codes.ntstatus_name(answer.status)
         session_id = answer.header.session_id
-        token: Any = initiator.step(bytes(answer.message.security_buffer))
+        token: Any = initiator.step(bytes(answer.message.security_buffer))  # type: ignore[attr-defined]
 
         def finish() -> ResponseReceived:
             number = self.send(_setup(token, previous), session_id=session_id, tree_id=0)
@@ -297,10 +297,10 @@ class Client:
         answer = self.ask(IoctlRequest(FSCTL_PIPE_TRANSCEIVE, self.file_id, data, max_output_response=size))
         if answer.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
             raise StatusError(answer.status)
-        whole = bytes(answer.message.output)  # type: ignore[union-attr]
+        whole = bytes(answer.message.output)  # type: ignore[attr-defined]
         while answer.status == codes.STATUS_BUFFER_OVERFLOW:
             answer = self.ask(ReadRequest(length=size, file_id=self.file_id))
-            whole += bytes(answer.message.data)  # type: ignore[union-attr]
+            whole += bytes(answer.message.data)  # type: ignore[attr-defined]
         return whole
 
     def write(self, data: bytes) -> None:
@@ -324,7 +324,7 @@ class Client:
             read = self.read()
             if read.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
                 raise StatusError(read.status)
-            answer = self.rpc.receive_data(bytes(read.message.data))  # type: ignore[union-attr]
+            answer = self.rpc.receive_data(bytes(read.message.data))  # type: ignore[attr-defined]
         (event,) = answer
         if isinstance(event, FaultReceived):
             raise RuntimeError(f"fault {event.status:#x}")
