@@ -33,7 +33,7 @@ long: $(dev) $(tickets)
 	$(python) -m pytest -m long $(ARGS)
 
 # As `test`, and how much of the package was executed, branch by branch: under the floor in pyproject.toml it fails.
-check: ARGS += --cov --cov-report=term:skip-covered
+check: override ARGS += --cov --cov-report=term:skip-covered
 check: lint test
 
 lint: $(dev)

@@ -153,7 +153,7 @@ def test_each_answer_of_a_binding_is_signed_with_its_own_key() -> None:
     assert client.negotiated is not None
     algorithm = client.negotiated.signing_algorithm
     keys = [both.server_keys.signing_key, server._channels[both.session_id].signing_key]
-    for pdu, key, other in zip(map(memoryview, seen), keys, reversed(keys), strict=True):
+    for pdu, key, other in zip([memoryview(each) for each in seen], keys, reversed(keys), strict=True):
         nonce = crypto.signing_nonce(Header.unpack(pdu).message_id, response=True, cancel=False)
         assert crypto.verify(algorithm, key, pdu, nonce)
         assert not crypto.verify(algorithm, other, pdu, nonce)
@@ -312,7 +312,11 @@ def test_which_connections_can_be_channels() -> None:
 
 
 def test_a_session_without_keys_or_of_2_1_has_one_channel() -> None:
-    for options, logon in (({"dialects": [Dialect.SMB_2_1]}, {}), ({}, {"anonymous_or_guest": True})):
+    cases: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"dialects": [Dialect.SMB_2_1]}, {}),
+        ({}, {"anonymous_or_guest": True}),
+    ]
+    for options, logon in cases:
         answer = Answering(echo, sign=not logon)
         client, _, session_id = connected(answer, client=options, **logon)
         other, theirs = make_pair(client=options)
