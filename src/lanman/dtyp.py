@@ -10,6 +10,7 @@ Everything here packs and unpacks; any bytes give a value or MalformedMessage.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Annotated, ClassVar, Final, Self
 
@@ -74,6 +75,9 @@ def _write_numbers(numbers: tuple[int, ...]) -> bytes:
     return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
+_SID_TEXT: Final = re.compile("S-1-([0-9]{1,15}|0x[0-9a-f]{12})((?:-[0-9]{1,10}){0,15})", re.IGNORECASE)
+
+
 @wire()
 class Sid(Structure):
     """SID (2.4.2.2): an authority and the numbers below it, 15 at most. `str()` is its text (2.4.2.1)."""
@@ -87,17 +91,17 @@ class Sid(Structure):
     @classmethod
     def parse(cls, text: str) -> Self:
         """The SID that a text like `S-1-5-32-544` stands for. ValueError: it is none."""
-        letter, revision, *numbers = text.split("-") if text.count("-") >= 2 else ["", "", ""]
-        if letter not in ("S", "s") or revision != "1" or len(numbers) > 16:
+        match = _SID_TEXT.fullmatch(text)
+        if match is None:
             raise ValueError(f"{text!r} is not a SID")
-        if not all(number.isascii() and number.removeprefix("0x").isalnum() for number in numbers):
+        authority = int(match[1], 16 if match[1][:2] in ("0x", "0X") else 10)
+        numbers = tuple(int(number) for number in match[2].split("-")[1:])
+        if authority >= 1 << 48 or any(number >= 1 << 32 for number in numbers):
             raise ValueError(f"{text!r} is not a SID")
-        authority, *rest = (int(number, 16 if number.startswith("0x") else 10) for number in numbers)
-        if authority >= 1 << 48 or any(number >= 1 << 32 for number in rest):
-            raise ValueError(f"{text!r} is not a SID")
-        return cls(tuple(rest), authority)
+        return cls(numbers, authority)
 
     def __str__(self) -> str:
+        # 2.4.2.1: an authority of more than 32 bits is written in hexadecimal.
         authority = str(self.authority) if self.authority < 1 << 32 else f"0x{self.authority:012x}"
         return "-".join(["S-1", authority, *map(str, self.sub_authorities)])
 
