@@ -7,6 +7,9 @@
     with lanman.connect("fs1", lanman.Credentials("ann", "secret")) as manager:     # the same without asyncio
         print(manager.files(path="/srv/data/*.xlsx"))
 
+    async with lanman.Server({"data": "/srv/data"}, {"ann": "secret"}) as server:      # a Server of one's own
+        print(server.port, server.sessions())
+
 Every name below is loaded when it is first used, so that `import lanman` costs nothing.
 """
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from lanman.manage.open import open_manager
     from lanman.manage.sync import BlockingManager, connect
     from lanman.net.credentials import Credentials
+    from lanman.net.server.embedded import Server
     from lanman.records import (
         ConnectionInfo,
         FileInfo,
@@ -61,6 +65,7 @@ __all__ = [
     "Manager",
     "ProtocolError",
     "RemoteProtocolError",
+    "Server",
     "ServerInfo",
     "SessionInfo",
     "Sessions",
@@ -82,6 +87,7 @@ _HOMES = {
     "FileCloseResult": "lanman.manage.manager",
     "FileInfo": "lanman.records",
     "Manager": "lanman.manage.manager",
+    "Server": "lanman.net.server.embedded",
     "ServerInfo": "lanman.records",
     "SessionInfo": "lanman.records",
     "Sessions": "lanman.manage.manager",
