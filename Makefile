@@ -1,7 +1,8 @@
 # make demo    see it work: a Server, clients, the list of sessions, one ended
 # make test    the tests
 # make long    what takes minutes: very many hostile connections, and an honest client among them
-# make check   format, lint, types and tests: what CI runs
+# make check   format, lint, types and tests, with their coverage: what CI runs
+# make docs    the documentation site, into build/site
 #
 # Each target sets up .venv by itself and does so once. Needs: python3 (3.11 or later) with venv, make, git.
 # Another interpreter: make test PYTHON=python3.12. More words for pytest: make test ARGS="tests/smb2 -k signing".
@@ -18,7 +19,7 @@ tickets := $(VENV)/.kerberos-installed
 install := $(python) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long check lint format clean
+.PHONY: help demo test long check lint format docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -40,6 +41,10 @@ lint: $(dev)
 	$(python) -m ruff format --check
 	$(python) -m ruff check
 	$(python) -m mypy
+
+docs: $(dev)
+	$(python) -m mkdocs build --quiet
+	@echo "the site is in build/site"
 
 format: $(dev)
 	$(python) -m ruff format

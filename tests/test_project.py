@@ -112,6 +112,19 @@ def test_make_reads_the_development_tools_without_newer_pip() -> None:
     assert printed.stdout.split("\n")[:-1] == PROJECT["dependency-groups"]["dev"]
 
 
+def test_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "index.html").exists()
+
+
+def test_hooks_before_a_commit_run_what_make_lint_runs() -> None:
+    hooks = re.findall(r"entry: \.venv/bin/python -m (.+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    recipe = (ROOT / "Makefile").read_text().split("\nlint: ")[1].split("\n\n")[0]
+    assert hooks == re.findall(r"\$\(python\) -m (.+)", recipe)
+
+
 def test_demo_shows_what_it_promises() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "demo" / "demo.py")],
