@@ -153,7 +153,7 @@ def test_the_negotiate_is_validated(dialect: Dialect) -> None:
     for at in range(24):
         changed = bytearray(response.message.output)
         changed[at] ^= 1
-        with pytest.raises(RemoteProtocolError, match="changed on its way"):
+        with pytest.raises(RemoteProtocolError, match="modified in transit"):
             ours.check_validate_negotiate(IoctlResponse(0, bytes(16), output=bytes(changed)))
 
 

@@ -40,7 +40,13 @@ from lanman.rpc.ndr import Response
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import (
     ALL_DIALECTS,
+    CREDIT_SIZE,
+    FILE_OPEN,
+    FILE_SHARE_READ,
+    FILE_SHARE_WRITE,
     FSCTL_PIPE_TRANSCEIVE,
+    PIPE_ACCESS,
+    SMB1_PROTOCOL_ID,
     SMB2_0_IOCTL_IS_FSCTL,
     SMB2_SESSION_FLAG_ENCRYPT_DATA,
     SMB2_SESSION_FLAG_IS_GUEST,
@@ -76,14 +82,9 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Response)
 M = TypeVar("M", bound=Message)
 
-# Read and write data, attributes and extended attributes, append, read control, synchronize.
-_PIPE_ACCESS: Final = 0x0012019F
-_FILE_SHARE_READ_WRITE: Final = 3
-_FILE_OPEN: Final = 1
 _IMPERSONATION: Final = 2
-# One credit's worth (MS-SMB2 3.1.5.2); no fragment of DCE/RPC is longer.
-_PIPE_READ: Final = 65536
-_SMB1_MAGIC: Final = b"\xffSMB"
+# What a READ of a pipe asks for: one credit's worth. No fragment of DCE/RPC is longer.
+_PIPE_READ: Final = CREDIT_SIZE
 
 # The session, tree or open that a request went to is not there any more; connecting again may help.
 _GONE: Final = frozenset(
@@ -228,7 +229,7 @@ class _Wire(asyncio.Protocol):
     def _foreign(self, data: bytes, error: ProtocolError) -> LanmanError:
         if self.core.negotiated is not None:
             return RemoteProtocolError(f"\\\\{self.server}: {error.message}")
-        if _SMB1_MAGIC in data[:8]:
+        if SMB1_PROTOCOL_ID in data[:8]:
             return _smb1_only(self.server)
         return RemoteProtocolError(
             f"\\\\{self.server}: {error.message}", hint="what listens on that port may be no SMB server"
@@ -472,9 +473,9 @@ class SmbClient:
         self.doing = f"\\\\{self.server}: no answer to the opening of \\PIPE\\{name}"
         request = CreateRequest(
             impersonation_level=_IMPERSONATION,
-            desired_access=_PIPE_ACCESS,
-            share_access=_FILE_SHARE_READ_WRITE,
-            create_disposition=_FILE_OPEN,
+            desired_access=PIPE_ACCESS,
+            share_access=FILE_SHARE_READ | FILE_SHARE_WRITE,
+            create_disposition=FILE_OPEN,
             name=name,
         )
         requests: list[Message] = [request]

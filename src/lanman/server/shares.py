@@ -12,16 +12,12 @@ from lanman.server.effects import Outcome, Perform, ReadAccounts, Reply
 from lanman.server.pipes import PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
 from lanman.server.state import Context, ShareBackend
-from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
+from lanman.smb2.constants import FILE_OPENED, PIPE_ACCESS, SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
 from lanman.smb2.messages import CreateRequest, CreateResponse
 
-# What MAXIMUM_ALLOWED and the generic rights come to on a pipe: read, write, append, the attributes, READ_CONTROL and
-# SYNCHRONIZE; Windows clients ask for exactly this (MS-SMB2 4.4).
-PIPE_ACCESS: Final = 0x0012019F
 PIPE_SHARE_ACCESS: Final = 0x001F00A9  # as Samba 4.17 and Windows 2019 have it
-GENERIC: Final = 0xF2000000  # GENERIC_READ, _WRITE, _EXECUTE, _ALL and MAXIMUM_ALLOWED
-
-FILE_OPENED: Final = 1
+# GENERIC_READ, _WRITE, _EXECUTE, _ALL and MAXIMUM_ALLOWED: on a pipe they mean PIPE_ACCESS.
+GENERIC: Final = 0xF2000000
 
 
 class PipeShare(ShareBackend):

@@ -1,4 +1,4 @@
-"""The client's half of an SMB 2/3 connection (MS-SMB2 3.2): message ids, credits, and what a server may answer.
+"""The client's half of an SMB 2/3 connection (MS-SMB2 3.2): message ids, credits, and the checks of each answer.
 
     connection = ClientConnection(client_guid=..., random=os.urandom)
     connection.negotiate()                                   # then send data_to_send(), feed receive_data()
@@ -16,13 +16,13 @@ A second connection to the same server can be made a channel of that session (3.
 Rules:
 
 * Every request of an established session is signed, or encrypted; so is every answer, or the connection is dead.
-  Excepted are STATUS_PENDING (3.2.5.1.3), and the two statuses of a server that has no keys any more (the session is
-  gone or expired).
+  Exceptions are STATUS_PENDING (3.2.5.1.3), and the two statuses of a server that no longer has the keys (the session
+  has ended or expired).
 * An answer must be one to a request that is waiting, of its command and of its session.
 * The channels of a session share one `SessionKeys`; each connection has its own message ids, credits and signing key. A
   session that ends is forgotten on every connection by the caller (`forget_session`).
-* The final SESSION_SETUP answer proves, on 3.1.1, that nobody touched what led to it; below 3.1.1 that is what
-  `build_validate_negotiate` and `check_validate_negotiate` are for.
+* The final SESSION_SETUP answer proves, on 3.1.1, that the messages before it were not modified; below 3.1.1
+  `build_validate_negotiate` and `check_validate_negotiate` do.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 
 CREDITS_WANTED: Final = 128
-# What a server that has lost a session's keys may answer unsigned. Faking it gains no more than cutting the wire.
+# What a server that no longer has a session's keys may answer unsigned. Forging it only ends the session.
 _KEYLESS: Final = frozenset({STATUS_USER_SESSION_DELETED, STATUS_NETWORK_SESSION_EXPIRED})
 # 3.2.5.2: a server that negotiates less than this is refused.
 _LEAST_SIZE: Final = 4096
@@ -109,7 +109,7 @@ class ResponseReceived(Event):
 
 @dataclass(slots=True)
 class PendingReceived(Event):
-    """The server says that an answer will take its time (STATUS_PENDING)."""
+    """An interim response (STATUS_PENDING): the answer will come later."""
 
     message_id: int
     async_id: int
@@ -125,7 +125,7 @@ class OplockBreakReceived(Event):
 
 @dataclass(slots=True)
 class _Pending:
-    """A request that waits for its answer. `preauth` is the hash with the request in it, of a log-on's leg."""
+    """A request that waits for its answer. `preauth` is the hash including it, for a log-on."""
 
     command: int
     session_id: int
@@ -138,7 +138,7 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Final:
-    """The answer that ended a log-on, kept until the keys are there that prove it."""
+    """The answer that ended a log-on, kept until it can be verified with the keys of the session."""
 
     header: Header
     pdu: bytes
@@ -149,7 +149,7 @@ class ClientConnection(Connection):
     """A client's end. `random(n)` gives n unpredictable bytes.
 
     `dialects`, `signing_algorithms` and `ciphers` are what is offered, algorithms best first; `encrypt` encrypts every
-    session, and refuses one that cannot be. `server_name` is told to the server on 3.1.1 where it is not empty.
+    session, and refuses one that cannot be. A `server_name` that is not empty is sent in NEGOTIATE on 3.1.1.
     """
 
     _is_server = False
@@ -187,7 +187,7 @@ class ClientConnection(Connection):
 
     @property
     def credits(self) -> int:
-        """Credits in hand."""
+        """Credits that are left to send requests with."""
         return self._credits
 
     def negotiate(self) -> int:
@@ -224,19 +224,19 @@ class ClientConnection(Connection):
         return [NegotiateContext(each.type, each.pack()) for each in offered]
 
     def charge(self, message: Message) -> int:
-        """The credits that a request would cost."""
+        """The credits that a request would take (CreditCharge, 3.1.5.2)."""
         return credits_for(message) if self.negotiated is not None and self.negotiated.multi_credit else 1
 
     def can_send(self, message: Message) -> bool:
-        """Whether there are credits for it."""
+        """Whether there are enough credits for it."""
         return self.charge(message) <= self._credits
 
     def send(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> int:
-        """Send a request; its message id. Raises LocalProtocolError where credits are missing or it is too early."""
+        """Send a request; its message id. Raises LocalProtocolError without enough credits, or before NEGOTIATE."""
         channel = self._ready(session_id)
         header, body = self._request(message, session_id, tree_id, 0)
         if message.command == SMB2_SESSION_SETUP and channel is None:
-            self._send_logon_leg(header, body, self._pending[header.message_id])
+            self._send_session_setup(header, body, self._pending[header.message_id])
         else:
             self._send_protected(header, body, channel)
         return header.message_id
@@ -251,7 +251,7 @@ class ClientConnection(Connection):
             self._send_frame([self._sign(channel.signing_key, header, body), *body])
 
     def cancel(self, message_id: int) -> None:
-        """Ask the server to give a request up (3.2.4.24); its answer still comes. No error if it is not waiting."""
+        """Ask the server to cancel a request (3.2.4.24), which is still answered. No error if it is not pending."""
         pending = self._pending.get(message_id)
         if pending is None or pending.cancelled or self._dead:
             return
@@ -264,17 +264,17 @@ class ClientConnection(Connection):
 
     def _ready(self, session_id: int) -> Channel | None:
         if self._dead:
-            raise LocalProtocolError("the connection is over")
+            raise LocalProtocolError("the connection is dead")
         if self.negotiated is None:
             raise LocalProtocolError("nothing has been negotiated yet")
         return self._channels.get(session_id)
 
     def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
-        """Header and body of a request, which waits from now on."""
+        """Header and body of a request, which is pending from now on."""
         charge = self.charge(message)
         if charge > self._credits:
             raise LocalProtocolError(
-                f"{command_name(message.command)} costs {charge} credits, {self._credits} are there"
+                f"{command_name(message.command)} costs {charge} credits, {self._credits} are left"
             )
         body = message.parts()
         multi_credit = self.negotiated is not None and self.negotiated.multi_credit
@@ -295,7 +295,7 @@ class ClientConnection(Connection):
         self._pending[header.message_id] = _Pending(message.command, session_id, channel, encrypted)
         return header, body
 
-    def _send_logon_leg(self, header: Header, body: list[Data], pending: _Pending) -> None:
+    def _send_session_setup(self, header: Header, body: list[Data], pending: _Pending) -> None:
         """A round trip of a new session's log-on, or of one that binds this connection to a session, which is signed
         with the session's key. All of them are part of the hash that the keys come from (3.2.5.3)."""
         binding = self._bindings.get(header.session_id)
@@ -372,7 +372,9 @@ class ClientConnection(Connection):
         """The answer that ended a log-on is signed with the key that the log-on gave; `required`: it must be signed."""
         if kept.header.flags & SMB2_FLAGS_SIGNED:
             if not self._verify(channel.signing_key, kept.header.message_id, memoryview(kept.pdu)):
-                raise self._failed("the log-on's last answer is signed wrongly: somebody has been at the negotiation")
+                raise self._failed(
+                    "the log-on's last answer is signed wrongly: the negotiation was modified in transit"
+                )
         elif required:
             raise self._failed("the log-on's last answer is not signed")
 
@@ -394,35 +396,35 @@ class ClientConnection(Connection):
         self._dead = True
         return RemoteProtocolError(why)
 
-    # --- was it really the server? (dialects below 3.1.1) ---
+    # --- validating the NEGOTIATE (dialects below 3.1.1) ---
 
     def build_validate_negotiate(self) -> IoctlRequest:
-        """The request that has the server repeat, signed, what was negotiated (3.2.5.5). For any tree connect."""
+        """The request that makes the server repeat, signed, what was negotiated (3.2.5.5); for any tree connect."""
         offer = self._offer
         if offer is None:
             raise LocalProtocolError("nothing has been negotiated yet")
-        said = ValidateNegotiateInfoRequest(offer.capabilities, offer.client_guid, offer.security_mode, offer.dialects)
+        info = ValidateNegotiateInfoRequest(offer.capabilities, offer.client_guid, offer.security_mode, offer.dialects)
         return IoctlRequest(
-            ctl_code=FSCTL_VALIDATE_NEGOTIATE_INFO, file_id=ANY_FILE_ID, input=said.pack(), max_output_response=24
+            ctl_code=FSCTL_VALIDATE_NEGOTIATE_INFO, file_id=ANY_FILE_ID, input=info.pack(), max_output_response=24
         )
 
     def check_validate_negotiate(self, response: IoctlResponse) -> None:
-        """Raise RemoteProtocolError if the server said something else in its NEGOTIATE (3.2.5.14.12).
+        """Raise RemoteProtocolError if this is not what the server's NEGOTIATE response said (3.2.5.14.12).
 
-        An answer with an error status proves as much, since it is signed, by a server that does not know the request;
-        STATUS_ACCESS_DENIED alone means that the NEGOTIATE was changed. That is the caller's to see.
+        An error status from a server that does not know the request proves as much, because the answer is signed. Only
+        STATUS_ACCESS_DENIED means that the NEGOTIATE was modified; the caller checks for it.
         """
         if self.negotiated is None:
             raise LocalProtocolError("nothing has been negotiated yet")
-        said = ValidateNegotiateInfoResponse.unpack(memoryview(response.output))
-        heard = self.negotiated
-        if (said.capabilities, said.guid, said.security_mode, said.dialect) != (
-            heard.capabilities,
-            heard.server_guid,
-            heard.security_mode,
-            heard.dialect,
+        info = ValidateNegotiateInfoResponse.unpack(memoryview(response.output))
+        negotiated = self.negotiated
+        if (info.capabilities, info.guid, info.security_mode, info.dialect) != (
+            negotiated.capabilities,
+            negotiated.server_guid,
+            negotiated.security_mode,
+            negotiated.dialect,
         ):
-            raise self._failed("the NEGOTIATE was changed on its way: the connection has been weakened")
+            raise self._failed("the NEGOTIATE was modified in transit: the connection has been weakened")
 
     # --- answers ---
 
@@ -449,16 +451,16 @@ class ClientConnection(Connection):
     ) -> None:
         pending = self._pending.get(header.message_id)
         if pending is None or pending.command != header.command:
-            raise RemoteProtocolError(f"an answer to no request: {command_name(header.command)} {header.message_id}")
+            raise RemoteProtocolError(f"a response to no request: {command_name(header.command)} {header.message_id}")
         if header.session_id != pending.session_id and pending.session_id:
             raise RemoteProtocolError(f"{command_name(header.command)} is answered for another session")
         if encrypted_for is not None and encrypted_for is not pending.channel:
-            raise RemoteProtocolError(f"{command_name(header.command)} is answered under another session's key")
+            raise RemoteProtocolError(f"{command_name(header.command)} is encrypted with another session's key")
         if header.status == STATUS_PENDING:
             self._receive_interim(header, pending, events)
             return
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND and header.async_id != pending.async_id:
-            raise RemoteProtocolError(f"{command_name(header.command)} is answered under another AsyncId")
+            raise RemoteProtocolError(f"{command_name(header.command)} has another AsyncId")
         channel = pending.channel
         if channel is not None and channel.keys.protected and encrypted_for is None:
             self._check_signature(channel, header, pdu, pending)
@@ -468,17 +470,17 @@ class ClientConnection(Connection):
         if header.command == SMB2_NEGOTIATE:
             self._receive_negotiate(header, message, pdu)
         elif header.command == SMB2_SESSION_SETUP and channel is None:
-            self._receive_logon_leg(header, pdu, pending)
+            self._receive_session_setup(header, pdu, pending)
         elif header.command == SMB2_LOGOFF and header.status == STATUS_SUCCESS:
             self._channels.pop(pending.session_id, None)
         events.append(ResponseReceived(header.message_id, header.status, header, message, len(pdu)))
 
     def _receive_interim(self, header: Header, pending: _Pending, events: list[Event]) -> None:
-        """3.2.5.1.5. It is not signed, so it changes nothing but how a CANCEL names the request."""
+        """3.2.5.1.5. It is not signed, so it only changes how a CANCEL names the request."""
         if not header.flags & SMB2_FLAGS_ASYNC_COMMAND or not header.async_id or pending.async_id:
             raise RemoteProtocolError(f"{command_name(header.command)}: an interim answer without its own AsyncId")
         if header.command in (SMB2_NEGOTIATE, SMB2_SESSION_SETUP):
-            raise RemoteProtocolError(f"{command_name(header.command)} cannot be answered later")
+            raise RemoteProtocolError(f"{command_name(header.command)} cannot have an interim response")
         pending.async_id = header.async_id
         self._credits += header.credits
         events.append(PendingReceived(header.message_id, header.async_id))
@@ -493,7 +495,7 @@ class ClientConnection(Connection):
         if pending.encrypted and header.status not in _KEYLESS:
             raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not encrypted")
 
-    def _receive_logon_leg(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
+    def _receive_session_setup(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
         if header.status == STATUS_MORE_PROCESSING_REQUIRED:
             self._check_new_session(header, pdu, pending)
             if pending.preauth:
@@ -554,7 +556,7 @@ class ClientConnection(Connection):
         self._offer_pdu = b""
 
     def _chosen(self, message: NegotiateResponse) -> tuple[int, int]:
-        """Cipher and signing algorithm out of the contexts of 3.1.1."""
+        """Cipher and signing algorithm from the contexts of 3.1.1."""
         contexts: dict[int, bytes] = {}
         for context in message.contexts:
             if contexts.setdefault(context.type, context.data) is not context.data:

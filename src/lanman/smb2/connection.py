@@ -7,8 +7,9 @@ Rules that hold for both ends:
 * A frame holds one message or a compound of several, or a TRANSFORM_HEADER and the same, encrypted.
 * After a RemoteProtocolError (MalformedMessage is one) the connection is dead: close the transport. Answers made before
   that may still be sent.
-* Before anybody has logged on a frame is at most `FIRST_FRAME_LIMIT` long, afterwards as long as NEGOTIATE allowed. One
-  that has begun takes the memory of what has come of it, and of all of it from the quarter on (`receive_buffer`).
+* Before the first log-on a frame is at most `FIRST_FRAME_LIMIT` bytes long, afterwards as long as NEGOTIATE allowed.
+  An incomplete one takes the memory of what has arrived of it; from a quarter on its whole length is allocated
+  (`receive_buffer`).
 * A frame holds at most `MAX_COMPOUND` messages.
 * A connection has channels: a session here is its keys and what must be done with them (`session.SessionKeys`), which
   all its channels share. Users, trees and opens are not known in this room.
@@ -38,9 +39,9 @@ from lanman.smb2.messages import Message
 from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 
-# A security buffer's length is 16 bits wide; headers, contexts and a compound's small change come on top.
+# A security buffer's length is 16 bits wide; the rest is for headers, contexts and the other messages of a compound.
 FIRST_FRAME_LIMIT: Final = 0x10000 + 0x1000
-# What a frame may be longer than the largest payload: headers, and the other messages of a compound.
+# How many bytes longer than the largest payload a frame may be: headers, and the other messages of a compound.
 _FRAME_EXTRA: Final = 0x10000
 # The direct TCP transport has 24 bits for a length (2.1).
 _LARGEST_FRAME: Final = 0xFFFFFF
@@ -53,7 +54,7 @@ MAX_COMPOUND: Final = 64
 class Negotiated:
     """What NEGOTIATE settled. `cipher` is 0 where nothing can be encrypted; sizes are bytes.
 
-    `signing_required` tells what the *peer* demands of us on top of what this side demands anyway.
+    `signing_required` is what the *peer* demands, in addition to what this side demands.
     """
 
     dialect: int
@@ -63,7 +64,7 @@ class Negotiated:
     server_guid: bytes
     client_guid: bytes
     security_mode: int  # the peer's
-    capabilities: int  # the server's, as it told them
+    capabilities: int  # the server's, from its NEGOTIATE response
     security_blob: bytes
     cipher: int
     signing_algorithm: int
@@ -76,7 +77,7 @@ class Negotiated:
 
 
 class Event:
-    """Something that the peer did. The classes are beside the role that can see them."""
+    """What a received frame meant. Its subclasses are in `client` and `server`."""
 
     __slots__ = ()
 
@@ -93,20 +94,19 @@ class Connection:
         self._preauth = NO_PREAUTH
         self._outgoing: list[Data] = []
         self.unsent = 0  # bytes for `data_to_send`
-        self._beginning = b""  # of a frame's length
+        self._beginning = b""  # the first bytes of a frame's length field
         self._arrived: list[memoryview | MalformedMessage] = []
-        self._frame: bytearray | None = (
-            None  # what has come of one that has begun, and from a quarter on its whole room
-        )
-        self._filled = 0  # how much of it has come
-        self._length = 0  # how long it is to be
+        # An incomplete frame: the bytes that have arrived, and from a quarter of its length on a buffer for all of it.
+        self._frame: bytearray | None = None
+        self._filled = 0  # bytes of it that have arrived
+        self._length = 0  # bytes that it will have
         self._frame_limit = FIRST_FRAME_LIMIT
         self._dead = False
 
     # --- bytes in, bytes out ---
 
     def receive_data(self, data: Data) -> list[Event]:
-        """What the peer did by saying `data`, in order. Raises RemoteProtocolError: the connection is dead then."""
+        """The events of the frames that are complete with `data`, in order. After a RemoteProtocolError it is dead."""
         self.take(data)
         events: list[Event] = []
         while self._arrived:
@@ -114,38 +114,38 @@ class Connection:
         return events
 
     def take(self, data: Data) -> None:
-        """Keep what the peer sent for `next_events`. `data` is copied, and may be used for something else."""
+        """Keep what the peer sent for `next_events`. `data` is copied, so its buffer may be reused."""
         if self._dead:
-            raise RemoteProtocolError("the connection is over")
+            raise RemoteProtocolError("the connection is dead")
         try:
             self._arrived.extend(self._frames(data))
         except MalformedMessage as error:
-            self._arrived.append(error)  # the frames before it count
+            self._arrived.append(error)  # the frames before it are still valid
 
     def receive_buffer(self) -> memoryview | None:
-        """Where the rest of a frame belongs of which much has come. Whoever puts bytes at the beginning of it says so
-        by `received` instead of `take`, and saves a copy. None: there is no such frame."""
+        """The buffer for the rest of an incomplete frame, for reading into without a copy: call `received` with the
+        number of bytes put at its start, instead of `take`. None: there is no frame of which a quarter has arrived."""
         if self._frame is None or len(self._frame) < self._length:
             return None
         return memoryview(self._frame)[self._filled :]
 
     def received(self, count: int) -> None:
-        """So many bytes have been put into `receive_buffer`."""
+        """`count` bytes have been put at the start of `receive_buffer`."""
         if self._dead:
-            raise RemoteProtocolError("the connection is over")
+            raise RemoteProtocolError("the connection is dead")
         self._filled += count
         if (frame := self._whole_frame()) is not None:
             self._arrived.append(frame)
 
     @property
     def has_frames(self) -> bool:
-        """Whether frames have arrived that `next_events` has not looked at."""
+        """Whether there are complete frames that `next_events` has not taken."""
         return bool(self._arrived)
 
     def next_events(self) -> list[Event]:
-        """What the peer did by the next frame that has arrived. Raises RemoteProtocolError, as `receive_data`."""
+        """The events of the next complete frame. Raises RemoteProtocolError, as `receive_data` does."""
         if self._dead:
-            raise RemoteProtocolError("the connection is over")
+            raise RemoteProtocolError("the connection is dead")
         events: list[Event] = []
         frame = self._arrived.pop(0)
         try:
@@ -159,7 +159,7 @@ class Connection:
         return events
 
     def data_to_send(self) -> list[Data]:
-        """Buffers for `transport.writelines()`; asking takes them."""
+        """The buffers to send, for `transport.writelines()`. They are removed here."""
         outgoing, self._outgoing, self.unsent = self._outgoing, [], 0
         return outgoing
 
@@ -198,8 +198,8 @@ class Connection:
             at += length
 
     def _add(self, data: memoryview) -> None:
-        """More has come of the frame that has begun. It has no more room than four times what has come of it: its
-        length is only what the peer says."""
+        """Add bytes to the incomplete frame. Its buffer is never more than four times what has arrived of it, because
+        its length is only a claim of the peer."""
         assert self._frame is not None
         if len(self._frame) == self._length:
             self._frame[self._filled : self._filled + len(data)] = data
@@ -212,7 +212,7 @@ class Connection:
             self._frame = whole
 
     def _whole_frame(self) -> memoryview | None:
-        """The frame that had begun, if all of it has come."""
+        """The incomplete frame, if it is complete now."""
         if self._frame is None or self._filled < self._length:
             return None
         frame, self._frame = self._frame, None
@@ -221,13 +221,13 @@ class Connection:
     def _too_long(self, start: bytes, length: int) -> str:
         if start[0]:
             return "not a direct-TCP SMB frame"
-        return f"a frame of {length} bytes, where {self._frame_limit} are allowed"
+        return f"a frame of {length} bytes, and {self._frame_limit} are allowed"
 
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
         raise NotImplementedError
 
     def _allow_large_frames(self) -> None:
-        """A session exists: frames may be as long as the largest payload and its headers."""
+        """Frames may be as long as the largest negotiated payload with its headers, now that there is a session."""
         if self.negotiated is not None:
             largest = max(
                 self.negotiated.max_transact_size, self.negotiated.max_read_size, self.negotiated.max_write_size
@@ -258,7 +258,7 @@ class Connection:
                 yield header, frame
                 return
             if following % 8 or following < HEADER_SIZE or following + HEADER_SIZE > len(frame):
-                raise MalformedMessage(f"NextCommand {following} leads nowhere")
+                raise MalformedMessage(f"NextCommand {following} is outside the frame or misaligned")
             yield header, frame[:following]
             frame = frame[following:]
         raise MalformedMessage(f"a compound of more than {MAX_COMPOUND} messages")
@@ -339,6 +339,6 @@ def chain(header: Header, body: list[Data]) -> None:
 
 
 def credits_for(message: Message) -> int:
-    """What a request costs where multi-credit requests are possible (3.1.5.2)."""
+    """The credit charge of a request where multi-credit requests are possible (3.1.5.2)."""
     size = message.payload_size()
     return (size - 1) // CREDIT_SIZE + 1 if size else 1

@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Dialect(IntEnum):
-    """The dialects (2.2.3). The multi-protocol wildcard is SMB2_WILDCARD, which nobody ever speaks."""
+    """The dialects (2.2.3). The multi-protocol wildcard, SMB2_WILDCARD, is not a dialect."""
 
     SMB_2_0_2 = 0x0202
     SMB_2_1 = 0x0210
@@ -188,6 +188,9 @@ FILE_TRAVERSE: Final = 0x00000020
 FILE_DELETE_CHILD: Final = 0x00000040
 FILE_READ_ATTRIBUTES: Final = 0x00000080
 FILE_WRITE_ATTRIBUTES: Final = 0x00000100
+# What a pipe is opened with: read, write, append, EAs and attributes, READ_CONTROL and SYNCHRONIZE. Windows clients ask
+# for exactly this (4.4).
+PIPE_ACCESS: Final = 0x0012019F
 
 # CLOSE, READ, WRITE, LOCK (2.2.15, 2.2.19, 2.2.21, 2.2.26).
 SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB: Final = 0x0001

@@ -1,6 +1,6 @@
 """Keys, signatures and encryption (MS-SMB2 3.1.4).
 
-Only keys are kept, so an idle session is a few hundred bytes: a cipher object costs 1 µs to make and 2.5 KiB to hold.
+Only keys are kept, so an idle session takes a few hundred bytes: a cipher object takes 1 µs to make and 2.5 KiB.
 A nonce is a counter behind a random prefix. It cannot repeat under one key as long as one Encryptor counts for it, so
 the channels of a session share that object. What comes from the peer is compared in constant time.
 """
@@ -105,7 +105,7 @@ def _short(session_key: bytes) -> bytes:
 
 
 def signing_nonce(message_id: int, *, response: bool, cancel: bool) -> bytes:
-    """What makes an AES-GMAC signature unique (3.1.4.1): the message id, and who says what."""
+    """The 12-byte nonce of an AES-GMAC signature (3.1.4.1): the message id, the sender, and whether it is a CANCEL."""
     return message_id.to_bytes(8, "little") + bytes((response | cancel << 1, 0, 0, 0))
 
 
@@ -119,7 +119,7 @@ def sign(algorithm: int, key: bytes, parts: Sequence[Data], nonce: bytes) -> byt
     if algorithm == AES_CMAC:
         cmac = CMAC(AES(key))
         for part in (whole,) if whole is not None else parts:
-            cmac.update(part)  # type: ignore[arg-type]  # any buffer will do; the annotation says bytes
+            cmac.update(part)  # type: ignore[arg-type]  # any buffer is accepted; the annotation says bytes
         return cmac.finalize()
     if algorithm == AES_GMAC:
         if whole is not None:
@@ -179,10 +179,10 @@ class Encryptor:
 
 
 def decrypt(cipher: int, key: bytes, header: TransformHeader, frame: memoryview) -> bytes:
-    """The message in an encrypted frame. Raises RemoteProtocolError if it is not what the peer sent."""
+    """The message in an encrypted frame. Raises RemoteProtocolError if its authentication tag is wrong."""
     nonce = header.nonce[: nonce_size(cipher)]
     encrypted = b"".join((frame[TRANSFORM_SIZE:], header.signature))
     try:
         return _aead(cipher, key).decrypt(nonce, encrypted, bytes(frame[20:TRANSFORM_SIZE]))
     except InvalidTag:
-        raise RemoteProtocolError("an encrypted message was changed on its way") from None
+        raise RemoteProtocolError("an encrypted message was changed in transit") from None

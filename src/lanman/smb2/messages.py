@@ -1,7 +1,15 @@
 """The messages of SMB 2 and 3, each declared once for both ends (MS-SMB2 2.2).
 
-A message is what stands behind the 64-byte header; the offsets in it count from the header's first byte, so `unpack` is
-given the header too. Fields keep the order of the wire; what most callers never set has a default.
+Rules:
+
+* A message is what follows the 64-byte header. The offsets in it count from the header's first byte, so `unpack` is
+  given the header too.
+* Fields keep the order of the wire; a field that most callers never set has a default.
+* `@wire(size)` compiles `pack` and `unpack` from the declaration. Only NEGOTIATE, ERROR, LOCK and the lists of contexts
+  are packed by hand: their layout depends on their content.
+* StructureSize, offsets, lengths and counts are computed. `unpack` checks them; any bytes give a message or a
+  MalformedMessage. What is left of the values is checked by those who know what they mean.
+* `REQUESTS` and `RESPONSES` say which class belongs to a command; `unpack_request` and `unpack_response` choose.
 """
 
 from __future__ import annotations
@@ -98,7 +106,7 @@ class Message:
 
 @dataclass(slots=True)
 class NegotiateContext:
-    """SMB2_NEGOTIATE_CONTEXT (2.2.3.1): something further about a 3.1.1 connection. The classes below read `data`."""
+    """SMB2_NEGOTIATE_CONTEXT (2.2.3.1), on 3.1.1. The classes below read `data`."""
 
     type: int
     data: bytes
@@ -227,7 +235,7 @@ class NetnameNegotiateContextId:
 
 @dataclass(slots=True)
 class TransportCapabilities:
-    """What the transport does by itself (2.2.3.1.5)."""
+    """What the transport provides itself (2.2.3.1.5)."""
 
     type: ClassVar[int] = SMB2_TRANSPORT_CAPABILITIES
     flags: int
@@ -245,7 +253,7 @@ class TransportCapabilities:
 
 @dataclass(slots=True)
 class RdmaTransformCapabilities:
-    """What can be done to data that goes by RDMA (2.2.3.1.6)."""
+    """The transforms of RDMA payloads (2.2.3.1.6)."""
 
     type: ClassVar[int] = SMB2_RDMA_TRANSFORM_CAPABILITIES
     transforms: list[int]
@@ -498,7 +506,7 @@ class TreeDisconnectResponse(Message):
 
 @dataclass(slots=True)
 class CreateContext:
-    """SMB2_CREATE_CONTEXT (2.2.13.2): something further to ask of, or to tell about, an open."""
+    """SMB2_CREATE_CONTEXT (2.2.13.2): an optional part of a CREATE request or response."""
 
     name: bytes
     data: bytes = b""
@@ -823,7 +831,7 @@ _VALIDATE_REQUEST: Final = struct.Struct("<I16sHH")
 
 @dataclass(slots=True)
 class ValidateNegotiateInfoRequest:
-    """VALIDATE_NEGOTIATE_INFO Request (2.2.31.4): what the client said in its NEGOTIATE."""
+    """VALIDATE_NEGOTIATE_INFO Request (2.2.31.4): what the client's NEGOTIATE said."""
 
     capabilities: int
     guid: bytes
@@ -848,7 +856,7 @@ class ValidateNegotiateInfoRequest:
 
 @wire()
 class ValidateNegotiateInfoResponse(Structure):
-    """VALIDATE_NEGOTIATE_INFO Response (2.2.32.6): what the server said in its NEGOTIATE."""
+    """VALIDATE_NEGOTIATE_INFO Response (2.2.32.6): what the server's NEGOTIATE said."""
 
     capabilities: u32
     guid: guid
@@ -1069,7 +1077,7 @@ _ERROR_CONTEXT: Final = struct.Struct("<II")
 
 @dataclass(slots=True)
 class ErrorResponse(Message):
-    """SMB2 ERROR Response (2.2.2): what a status that is no success comes with. The header's command tells of what.
+    """SMB2 ERROR Response (2.2.2): the body of an answer with an error status, to the command in the header.
 
     On 3.1.1 `data` may be `error_context_count` contexts, which `contexts()` reads; otherwise it is the error data.
     """
@@ -1136,7 +1144,7 @@ class _BreakResponse(OplockBreak):
 
 
 class _NoResponse(CancelRequest):
-    """What a CANCEL is answered with."""
+    """The response of CANCEL: there is none."""
 
     @classmethod
     def unpack(cls, pdu: memoryview) -> Any:
@@ -1187,7 +1195,7 @@ RESPONSES: Final[tuple[type[Message], ...]] = (
     _BreakResponse,
 )
 
-# 3.3.4.4: the statuses that are no success and yet come with the command's own response.
+# 3.3.4.4: the statuses other than success that have the command's own response.
 _PARTIAL: Final = frozenset(
     {
         (SMB2_SESSION_SETUP, STATUS_MORE_PROCESSING_REQUIRED),

@@ -1,4 +1,4 @@
-"""The server's half of an SMB 2/3 connection (MS-SMB2 3.3): it negotiates, watches message ids, and answers.
+"""The server's half of an SMB 2/3 connection (MS-SMB2 3.3): NEGOTIATE, message ids and credits, protection, answers.
 
     connection = ServerConnection(server_guid=..., random=os.urandom, now_filetime=..., security_blob=hint)
     for event in connection.receive_data(data):
@@ -12,12 +12,12 @@ Rules:
 * NEGOTIATE is answered here, SMB 1's multi-protocol one too. Everything else comes out as RequestsReceived, one event
   for each frame, and waits for `respond`.
 * A request has no `message` until `begin` has judged it, against its session as it is when the request is to run: it
-  may have come before the log-on that gave the session its keys, or wait behind one in its compound. One that must be
-  refused whatever it wants has a `status` then: its signature is wrong or missing, its body is malformed, or it stands
-  behind a SESSION_SETUP in one frame. What ends the connection raises RemoteProtocolError: message ids outside the
+  may have arrived before the log-on that gave the session its keys, or wait behind one in its compound. A request that
+  must be refused whatever it asks has a `status` then: its signature is wrong or missing, its body is malformed, or it
+  follows a SESSION_SETUP in one frame. What ends the connection raises RemoteProtocolError: message ids outside the
   window, encryption that does not hold, an unprotected TREE_CONNECT on 3.1.1.
-* A session that this core does not know is no error here: the request comes out unsigned, and whoever knows the
-  sessions answers. Answers to requests that came before `forget_session` are still signed as they would have been.
+* A session that this core does not know is no error here: the request comes out unsigned, and the caller, who knows
+  the sessions, answers. Answers to requests that came before `forget_session` are still signed as they would have been.
 * A session has one or more channels. `establish_session` makes its first one and returns its `SessionKeys`, which
   `bind_channel` on another connection takes. To have a SESSION_SETUP verified that asks for a binding, `begin` is given
   those keys. A session that ends is forgotten on every connection by the caller (`forget_session`).
@@ -106,7 +106,7 @@ _SMB1_HEADER_SIZE: Final = 32
 
 
 class Smb1Only(RemoteProtocolError):
-    """The client offers no dialect of SMB 2."""
+    """The client offers no dialect of SMB 2 or 3."""
 
 
 class UnprotectedTreeConnect(RemoteProtocolError):
@@ -117,9 +117,9 @@ class UnprotectedTreeConnect(RemoteProtocolError):
 class Request:
     """A request. `session_id` and `tree_id` of a related one are those of the request before it in its compound.
 
-    `message` and `signed` are known once it has begun (`ServerConnection.begin`). `status`, if it is not zero, is what
-    it must be refused with, and then `message` is None. `size` is bytes on the wire, header included. `async_id` is set
-    once `pending` has been told.
+    `message` and `signed` are set by `ServerConnection.begin`. A `status` that is not zero is what it must be refused
+    with, and then `message` is None. `size` is bytes on the wire, header included. `async_id` is set by
+    `ServerConnection.pending`.
     """
 
     message_id: int
@@ -141,7 +141,7 @@ class Request:
     binding: SessionKeys | None = field(default=None, repr=False)  # the session that it asks to be bound to
     preauth: bytes = field(default=b"", repr=False)
     establishes: bool = field(default=False, repr=False)
-    pdu: memoryview | None = field(default=None, repr=False)  # until it begins
+    pdu: memoryview | None = field(default=None, repr=False)  # until `begin`
 
 
 @dataclass(slots=True)
@@ -164,14 +164,14 @@ class RequestsReceived(Event):
 
 @dataclass(slots=True)
 class CancelReceived(Event):
-    """The client gives up a request that is not answered yet; `async_id` is 0 if it was never told to wait."""
+    """CANCEL of a request that is not answered yet; `async_id` is 0 if it had no interim response."""
 
     message_id: int
     async_id: int
 
 
 class CommandWindow:
-    """The message ids that may come (3.3.1.1): from `low` up to `high`, without those that came."""
+    """CommandSequenceWindow, the message ids that may come (3.3.1.1): from low up to high, without those that came."""
 
     __slots__ = ("_came", "_high", "_low")
 
@@ -182,11 +182,11 @@ class CommandWindow:
 
     @property
     def available(self) -> int:
-        """How many ids may still come: the client's credits."""
+        """How many ids may still come: the credits that the client has."""
         return self._high - self._low - len(self._came)
 
     def take(self, first: int, count: int) -> bool:
-        """Use `count` ids from `first` on; False if one of them may not come (any more)."""
+        """Use up `count` ids from `first` on; False if one of them is outside the window or was used."""
         if first < self._low or first + count > self._high:
             return False
         ids = range(first, first + count)
@@ -199,7 +199,7 @@ class CommandWindow:
         return True
 
     def grant(self, wanted: int, most: int) -> int:
-        """Credits for an answer: what the client wants, up to `most` in its hands, and never so few that it has none.
+        """Credits for an answer: what the client asks for, until it has `most`, and at least one if it has none left.
 
         3.3.1.1: a client that leaves an early id unused gets no more when the window has grown to four times `most`.
         """
@@ -216,7 +216,8 @@ class ServerConnection(Connection):
     """A server's end. `random(n)` gives n unpredictable bytes, `now_filetime()` the time for NEGOTIATE as a FILETIME.
 
     `signing_algorithms` and `ciphers` are best first. `encryption` "off" negotiates none; "offered" and "required" are
-    the same here: `establish_session` says which session is encrypted. `security_blob` is the NEGOTIATE's hint for GSS.
+    the same here: `establish_session` says which session is encrypted. `security_blob` is the GSS token of
+    the NEGOTIATE response.
     """
 
     _is_server = True
@@ -265,20 +266,20 @@ class ServerConnection(Connection):
         requests: list[Request] = []
         logs_on = False
         for header, pdu in self._split(messages):
-            # 3.3.5.2: what only servers say ends the connection.
+            # 3.3.5.2: a response from a client ends the connection.
             if header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
-                raise RemoteProtocolError("the client sends an answer")
+                raise RemoteProtocolError("a response from the client")
             if header.command == SMB2_CANCEL:
                 self._receive_cancel(header, pdu, encrypted_for, events)
                 continue
             if not self._window.take(header.message_id, self._cost(header)):
-                raise RemoteProtocolError(f"message id {header.message_id} is not one that may come")
+                raise RemoteProtocolError(f"message id {header.message_id} is outside the window or was used")
             if self.negotiated is None or header.command == SMB2_NEGOTIATE:
                 self._receive_negotiate(header, pdu)
                 return
             request = self._request(header, pdu, requests[-1] if requests else None, encrypted_for)
             if logs_on:
-                # Whoever stands on the way may have put them behind a log-on that is not theirs.
+                # Somebody between client and server may have appended them to the frame of another's log-on.
                 request.status = STATUS_INVALID_PARAMETER
             logs_on |= request.command == SMB2_SESSION_SETUP
             self._requests[request.message_id] = request
@@ -322,10 +323,10 @@ class ServerConnection(Connection):
         return request
 
     def begin(self, request: Request, *, binding: SessionKeys | None = None) -> int:
-        """A request is to run now: judge it, and read its body. The status to refuse it with; 0: `message` is what it
-        asks. Raises RemoteProtocolError. Asking again changes nothing.
+        """A request is to run now: judge it, and read its body. Returns the status to refuse it with, or 0, and then
+        its `message` is set. Raises RemoteProtocolError. A second call changes nothing.
 
-        What has changed since it arrived counts: a session that has keys by now is one that it must be signed for.
+        It is judged by what holds now, not when it arrived: if its session has keys by now, it must be signed.
         `binding` are the keys of the session that it names, where another connection established it: a SESSION_SETUP
         with SMB2_SESSION_FLAG_BINDING is verified with them, and has its `binding` set.
         """
@@ -378,7 +379,7 @@ class ServerConnection(Connection):
         except MalformedMessage:
             request.status = STATUS_INVALID_PARAMETER
             return
-        # 3.3.5.2.5: who wants more than was paid for is refused.
+        # 3.3.5.2.5: a request for more than its CreditCharge covers is refused.
         multi_credit = self.negotiated is not None and self.negotiated.multi_credit
         if multi_credit and credits_for(message) > max(request.credit_charge, 1):
             request.status = STATUS_INVALID_PARAMETER
@@ -388,7 +389,7 @@ class ServerConnection(Connection):
     def _receive_cancel(
         self, header: Header, pdu: memoryview, encrypted_for: Channel | None, events: list[Event]
     ) -> None:
-        """3.3.5.16: no credit, no answer. One that is not protected as its session demands is passed over."""
+        """3.3.5.16: no credit, no answer. One that is not protected as its session demands is ignored."""
         if self.negotiated is None:
             raise RemoteProtocolError("CANCEL before NEGOTIATE")
         if encrypted_for is None and not self._may_cancel(header, pdu):
@@ -404,7 +405,7 @@ class ServerConnection(Connection):
             events.append(CancelReceived(request.message_id, request.async_id))
 
     def _may_cancel(self, header: Header, pdu: memoryview) -> bool:
-        """Whether a CANCEL that is not encrypted counts. Windows and Samba sign it, as 3.2.4.1.1 has it."""
+        """Whether to obey a CANCEL that is not encrypted. Windows and Samba sign it, as 3.2.4.1.1 says."""
         channel = self._channels.get(header.session_id)
         if channel is None or not channel.keys.protected:
             return True
@@ -428,7 +429,7 @@ class ServerConnection(Connection):
                 chain(header, body)
             head = self._protect(response.request, header, body)
             if header.command == SMB2_SESSION_SETUP:
-                self._answer_logon_leg(response, header, [head, *body])
+                self._hash_session_setup(response, header, [head, *body])
             frame.append(head)
             frame += body
         self._send_frame(frame, _encryptor_for(responses[0].request))
@@ -436,7 +437,7 @@ class ServerConnection(Connection):
     def _response(self, response: Response) -> tuple[Header, list[Data]]:
         request = response.request
         if self._requests.pop(request.message_id, None) is not request:
-            raise LocalProtocolError(f"message {request.message_id} does not wait for an answer")
+            raise LocalProtocolError(f"message {request.message_id} is not pending")
         flags = SMB2_FLAGS_SERVER_TO_REDIR | request.flags & SMB2_FLAGS_RELATED_OPERATIONS
         header = Header(
             request.command,
@@ -452,7 +453,7 @@ class ServerConnection(Connection):
             header.flags |= SMB2_FLAGS_ASYNC_COMMAND
             header.async_id = request.async_id
         if not request.credited:
-            # 3.3.4.2: an interim answer brings the credits, and then this one has none.
+            # 3.3.4.2: if an interim response granted the credits, this one grants none.
             header.credits = self._grant(request.credits_requested)
         message = response.message
         return header, (message if message is not None else ErrorResponse()).parts()
@@ -471,8 +472,8 @@ class ServerConnection(Connection):
             return self._sign(channel.signing_key, header, body)
         return header.pack()
 
-    def _answer_logon_leg(self, response: Response, header: Header, parts: list[Data]) -> None:
-        """3.3.5.5: every leg but the last answer is part of the hash that the keys come from."""
+    def _hash_session_setup(self, response: Response, header: Header, parts: list[Data]) -> None:
+        """3.3.5.5: every message of the log-on but the last answer is part of the hash that the keys come from."""
         request = response.request
         if response.status != STATUS_MORE_PROCESSING_REQUIRED:
             self._logons.pop(request.session_id, None)
@@ -485,13 +486,13 @@ class ServerConnection(Connection):
         return self._window.grant(wanted, self._most_credits)
 
     def pending(self, request: Request) -> int:
-        """Tell the client that an answer will take its time (3.3.4.2); the AsyncId, which the answer will carry.
+        """Send an interim response (3.3.4.2); returns the AsyncId, which the answer will carry.
 
-        The interim answer brings the credits, unless too many requests wait already: then their answers will. It is not
-        signed; an encrypted request's is encrypted.
+        The interim response grants the credits, unless too many requests are pending: then the answer does. It is not
+        signed. It is encrypted if the request was.
         """
         if self._requests.get(request.message_id) is not request:
-            raise LocalProtocolError(f"message {request.message_id} does not wait for an answer")
+            raise LocalProtocolError(f"message {request.message_id} is not pending")
         if not request.async_id:
             self._last_async_id += 1
             request.async_id = self._last_async_id
@@ -511,7 +512,7 @@ class ServerConnection(Connection):
         return request.async_id
 
     def send_oplock_break(self, message: Message, *, session_id: int = 0) -> None:
-        """Tell the client that an oplock or a lease is broken (3.3.4.6, 3.3.4.7), encrypted like its session."""
+        """Send an oplock or lease break notification (3.3.4.6, 3.3.4.7), encrypted if the session is."""
         header = Header(SMB2_OPLOCK_BREAK, UNSOLICITED, flags=SMB2_FLAGS_SERVER_TO_REDIR)
         channel = self._channels.get(session_id)
         encryptor = channel.keys.encryptor if channel is not None and channel.keys.encrypt else None
@@ -596,17 +597,17 @@ class ServerConnection(Connection):
         return self.negotiated is not None and self.negotiated.dialect == Dialect.SMB_3_1_1
 
     def _receive_smb1(self, frame: memoryview) -> None:
-        """SMB 1's NEGOTIATE, which offers SMB 2 among others (3.3.5.3). It is message 0, and no part of any hash."""
+        """SMB 1's NEGOTIATE that offers SMB 2 (3.3.5.3). It is message 0, and not part of any hash."""
         if self.negotiated is not None or self._multi_protocol or not self._window.take(0, 1):
-            raise RemoteProtocolError("SMB 1 where SMB 2 is spoken")
+            raise RemoteProtocolError("an SMB 1 message on an SMB 2 connection")
         if len(frame) < _SMB1_HEADER_SIZE + 3 or frame[4] != _SMB1_NEGOTIATE or frame[_SMB1_HEADER_SIZE]:
-            raise MalformedMessage("SMB 1 and no NEGOTIATE")
+            raise MalformedMessage("an SMB 1 message that is not a NEGOTIATE")
         offered = bytes(frame[_SMB1_HEADER_SIZE + 3 :]).split(b"\0")
         self._multi_protocol = True
         if b"\x02SMB 2.???" in offered and max(self._dialects) > Dialect.SMB_2_0_2:
             response = self._negotiate_response(SMB2_WILDCARD, SMB2_GLOBAL_CAP_LARGE_MTU, [])
         elif b"\x02SMB 2.002" in offered and Dialect.SMB_2_0_2 in self._dialects:
-            # SMB 1 says nothing of a client's security mode: 0 is what it repeats to have that validated (3.3.5.15.12).
+            # SMB 1 has no SecurityMode: the client sends 0 when it validates the NEGOTIATE (3.3.5.15.12).
             offer = NegotiateRequest([Dialect.SMB_2_0_2], 0)
             self._settle(offer, Dialect.SMB_2_0_2, 0, 0, default_signing_algorithm(Dialect.SMB_2_0_2))
             response = self._negotiate_response(Dialect.SMB_2_0_2, 0, [])
@@ -617,7 +618,7 @@ class ServerConnection(Connection):
     def _receive_negotiate(self, header: Header, pdu: memoryview) -> None:
         """3.3.5.4."""
         if self.negotiated is not None or header.command != SMB2_NEGOTIATE or header.next_command:
-            raise RemoteProtocolError("a connection begins with one NEGOTIATE, alone")
+            raise RemoteProtocolError("a connection must begin with one NEGOTIATE, not compounded")
         try:
             offer = NegotiateRequest.unpack(pdu)
             if not offer.dialects:
@@ -630,7 +631,7 @@ class ServerConnection(Connection):
             self._preauth = crypto.preauth_hash(crypto.preauth_hash(self._preauth, pdu), answer)
 
     def _negotiate(self, offer: NegotiateRequest) -> tuple[int, NegotiateResponse | None]:
-        """The status and the answer; and then `negotiated` is set."""
+        """The status and the response. On success `negotiated` is set."""
         common = set(offer.dialects) & {int(dialect) for dialect in self._dialects}
         if not common:
             return STATUS_NOT_SUPPORTED, None
@@ -654,7 +655,7 @@ class ServerConnection(Connection):
         return STATUS_SUCCESS, self._negotiate_response(dialect, capabilities, contexts)
 
     def _choose(self, offered: dict[int, bytes]) -> tuple[int, int, list[NegotiateContext]]:
-        """Cipher, signing algorithm, and the contexts that tell the client of them."""
+        """Cipher, signing algorithm, and the contexts of the response."""
         preauth = PreauthIntegrityCapabilities([SHA_512], self._random(32))
         contexts = [NegotiateContext(preauth.type, preauth.pack())]
         cipher, signing = 0, default_signing_algorithm(Dialect.SMB_3_1_1)
@@ -726,16 +727,17 @@ class ServerConnection(Connection):
         return message
 
     def validate_negotiate_info(self, data: bytes) -> bytes | None:
-        """The output of FSCTL_VALIDATE_NEGOTIATE_INFO for its input; None: the connection must end (3.3.5.15.12)."""
+        """The output of FSCTL_VALIDATE_NEGOTIATE_INFO for this input. None: end the connection (3.3.5.15.12)."""
         offer, negotiated = self._offer, self.negotiated
         if offer is None or negotiated is None or self._is_311:
             return None
         try:
-            said = ValidateNegotiateInfoRequest.unpack(data)
+            info = ValidateNegotiateInfoRequest.unpack(data)
         except MalformedMessage:
             return None
-        heard = ValidateNegotiateInfoRequest(offer.capabilities, offer.client_guid, offer.security_mode, offer.dialects)
-        if said != heard:
+        if info != ValidateNegotiateInfoRequest(
+            offer.capabilities, offer.client_guid, offer.security_mode, offer.dialects
+        ):
             return None
         return ValidateNegotiateInfoResponse(
             negotiated.capabilities, self._server_guid, self._security_mode, negotiated.dialect
@@ -748,7 +750,7 @@ def _encryptor_for(request: Request) -> crypto.Encryptor | None:
 
 
 def _contexts_by_type(contexts: list[NegotiateContext]) -> dict[int, bytes]:
-    """3.3.5.4: one of each type, and the one that protects the rest."""
+    """3.3.5.4: at most one of each type, and one of PREAUTH_INTEGRITY_CAPABILITIES. Raises MalformedMessage."""
     found = {context.type: context.data for context in contexts}
     if len(found) != len(contexts) or SMB2_PREAUTH_INTEGRITY_CAPABILITIES not in found:
         raise MalformedMessage("NEGOTIATE: contexts missing or repeated")
