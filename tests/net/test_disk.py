@@ -20,6 +20,7 @@ from lanman.net.disk.pool import LANE_THREADS, THREADS, Job, Pool
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Opened, OpenFile
 from lanman.server.effects import Effect, ReadAccounts, StepLogon
+from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF
 from support.open_descriptors import open_files
 
 
@@ -107,7 +108,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_effects_and_their_results(world: World) -> None:
     root = world.share("a")
-    opened: Opened = await world.do(OpenFile(root, ("file",), Access.READ | Access.WRITE, do.FILE_CREATE))
+    opened: Opened = await world.do(OpenFile(root, ("file",), Access.READ | Access.WRITE, FILE_CREATE))
     assert await world.do(do.WriteFile(opened.handle, 0, b"contents")) == 8
     assert bytes(await world.do(do.ReadFile(opened.handle, 0, 100))) == b"contents"
     assert await world.do(do.FlushFile(opened.handle)) is None
@@ -128,7 +129,7 @@ async def test_every_effect_is_performed(world: World) -> None:
 
 
 async def test_nothing_comes_back_while_it_is_asked_for(world: World) -> None:
-    opened = await world.do(OpenFile(world.share("a"), ("file",), Access.READ, do.FILE_CREATE))
+    opened = await world.do(OpenFile(world.share("a"), ("file",), Access.READ, FILE_CREATE))
     ticket, future = world.start(do.ReadFile(opened.handle, 0, 10))
     refused, other = world.start(do.QueryFile(999))
     assert ticket not in world.order
@@ -149,7 +150,7 @@ async def test_failures(world: World) -> None:
         with pytest.raises(Failed) as failed:
             await world.do(effect)
         assert failed.value.status == status
-    opened = await world.do(OpenFile(root, ("file",), Access.READ | Access.WRITE, do.FILE_CREATE))
+    opened = await world.do(OpenFile(root, ("file",), Access.READ | Access.WRITE, FILE_CREATE))
     for offset in (1 << 63, 1 << 64):
         for access in (do.ReadFile(opened.handle, offset, 1), do.WriteFile(opened.handle, offset, b"x")):
             with pytest.raises(Failed) as failed:
@@ -208,7 +209,7 @@ async def test_a_disk_that_hangs_stops_neither_log_ons_nor_other_shares(world: W
     for _ in range(3):
         await world.do(ReadAccounts())
         for name in ("b", "c"):
-            opened = await world.do(OpenFile(world.share(name), ("file",), Access.READ, do.FILE_OPEN_IF))
+            opened = await world.do(OpenFile(world.share(name), ("file",), Access.READ, FILE_OPEN_IF))
             await world.do(do.CloseFile(opened.handle))
     assert not any(future.done() for future in stuck)
     world.held.set()
@@ -218,7 +219,7 @@ async def test_a_disk_that_hangs_stops_neither_log_ons_nor_other_shares(world: W
 async def test_what_hangs_and_is_cancelled(world: World) -> None:
     root = world.share("a")
     world.hang(root)
-    opening = [world.start(OpenFile(root, (f"file{number}",), Access.READ, do.FILE_CREATE)) for number in range(20)]
+    opening = [world.start(OpenFile(root, (f"file{number}",), Access.READ, FILE_CREATE)) for number in range(20)]
     for _ in range(LANE_THREADS):
         assert await asyncio.to_thread(world.hanging.acquire, timeout=30)
     for ticket, future in opening:
@@ -234,7 +235,7 @@ async def test_what_hangs_and_is_cancelled(world: World) -> None:
 
 
 async def test_a_result_that_nobody_takes_is_released(world: World) -> None:
-    ticket, _ = world.start(OpenFile(world.share("a"), ("file",), Access.READ, do.FILE_CREATE))
+    ticket, _ = world.start(OpenFile(world.share("a"), ("file",), Access.READ, FILE_CREATE))
     del world.waiting[ticket]
     assert await world.disk.drain(30)
     assert world.order == [ticket]
@@ -243,7 +244,7 @@ async def test_a_result_that_nobody_takes_is_released(world: World) -> None:
 
 async def test_a_close_is_never_cancelled(world: World) -> None:
     root = world.share("a")
-    opened = await world.do(OpenFile(root, ("file",), Access.READ, do.FILE_CREATE))
+    opened = await world.do(OpenFile(root, ("file",), Access.READ, FILE_CREATE))
     world.hang(root)
     stuck = [world.start(do.CheckFolder(root))[1] for _ in range(LANE_THREADS)]
     for _ in stuck:
@@ -256,7 +257,7 @@ async def test_a_close_is_never_cancelled(world: World) -> None:
 
 
 async def test_closing_lets_reads_under_way_come_to_their_end(world: World) -> None:
-    opened = await world.do(OpenFile(world.share("a"), ("file",), Access.READ | Access.WRITE, do.FILE_CREATE))
+    opened = await world.do(OpenFile(world.share("a"), ("file",), Access.READ | Access.WRITE, FILE_CREATE))
     await world.do(do.WriteFile(opened.handle, 0, b"contents"))
     handle = world.disk.files.take(opened.handle)
     await world.do(do.CloseFile(opened.handle))
@@ -269,8 +270,8 @@ async def test_closing_lets_reads_under_way_come_to_their_end(world: World) -> N
 
 async def test_the_end_of_the_server_still_deletes_what_is_to_be_deleted(world: World) -> None:
     root = world.share("a")
-    kept = await world.do(OpenFile(root, ("kept",), Access.READ, do.FILE_CREATE))
-    opened = await world.do(OpenFile(root, ("file",), Access.READ, do.FILE_CREATE))
+    kept = await world.do(OpenFile(root, ("kept",), Access.READ, FILE_CREATE))
+    opened = await world.do(OpenFile(root, ("file",), Access.READ, FILE_CREATE))
     world.hang(root)
     stuck = [world.start(do.CheckFolder(root))[1] for _ in range(LANE_THREADS + 3)]
     for _ in range(LANE_THREADS):
@@ -319,7 +320,7 @@ async def test_who_asks_for_too_much_is_asked_to_wait(world: World) -> None:
 
 async def test_writes_count_by_their_bytes(world: World) -> None:
     root = world.share("a")
-    opened = await world.do(OpenFile(root, ("file",), Access.WRITE, do.FILE_CREATE))
+    opened = await world.do(OpenFile(root, ("file",), Access.WRITE, FILE_CREATE))
     data = bytes(8 * 1024 * 1024)
     futures = [world.start(do.WriteFile(opened.handle, 0, data), source="greedy")[1] for _ in range(5)]
     assert world.pressure == [("greedy", True)]
@@ -329,7 +330,7 @@ async def test_writes_count_by_their_bytes(world: World) -> None:
 
 async def test_a_lane_that_is_full_refuses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     root = world.share("a")
-    opened = await world.do(OpenFile(root, ("file",), Access.WRITE, do.FILE_CREATE))
+    opened = await world.do(OpenFile(root, ("file",), Access.WRITE, FILE_CREATE))
     monkeypatch.setattr(world.disk._pool, "waiting", lambda lane: LANE_EFFECTS)
     with pytest.raises(Failed) as failed:
         await world.do(do.CheckFolder(root))

@@ -22,6 +22,7 @@ from lanman.net.disk.guard import Guard
 from lanman.net.disk.system import Refused, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
+from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
 from support.open_descriptors import open_files
 
 SECRET = b"nobody's business"
@@ -107,7 +108,7 @@ UPWARDS = ["..", "../outside", "..\\outside", ".", "", "/", "/etc", "a/../..", "
 
 @pytest.mark.parametrize("name", UPWARDS)
 def test_no_name_leads_upwards(world: World, name: str) -> None:
-    opened = world.open("file", disposition=do.FILE_CREATE)
+    opened = world.open("file", disposition=FILE_CREATE)
     (world.root / "folder").mkdir()
     paths: list[tuple[str, ...]] = [(name, "outside", "secret"), ("folder", name, name, "outside", "secret")]
     for path in (*paths, (name,), ("folder", name)):
@@ -122,9 +123,9 @@ def test_no_name_leads_upwards(world: World, name: str) -> None:
         with pytest.raises((Refused, OSError)):
             world.files.link(do.LinkFile(opened.handle, path))
         with pytest.raises((Refused, OSError)):
-            world.open(*path, disposition=do.FILE_CREATE)
+            world.open(*path, disposition=FILE_CREATE)
         with pytest.raises((Refused, OSError)):
-            world.open(*path, disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
+            world.open(*path, disposition=FILE_CREATE, kind=Kind.DIRECTORY)
     assert set(os.listdir(world.root)) <= inside
     assert sorted(os.listdir(world.root.parent)) == ["outside", "share"]
 
@@ -134,9 +135,9 @@ def test_deep_paths(world: World) -> None:
     path: tuple[str, ...] = ()
     for number in range(40):
         path = (*path, f"{number:03}" + "x" * 200)
-        opened = world.open(*path, disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
+        opened = world.open(*path, disposition=FILE_CREATE, kind=Kind.DIRECTORY)
         world.files.close(do.CloseFile(opened.handle))
-    opened = world.open(*path, "file", disposition=do.FILE_CREATE)
+    opened = world.open(*path, "file", disposition=FILE_CREATE)
     world.files.write(do.WriteFile(opened.handle, 0, b"deep"))
     assert world.attempt(*path, "FILE") == b"deep"
     assert world.attempt(*(name.upper() for name in path), "FILE") == b"deep"
@@ -173,7 +174,7 @@ def test_links_that_leave_are_all_alike(world: World) -> None:
         (world.root / name).symlink_to(target)
     for name in links:
         for disposition in range(6):
-            taken = disposition == do.FILE_CREATE and names_nodes(world)  # it is listed, so the name is
+            taken = disposition == FILE_CREATE and names_nodes(world)  # it is listed, so the name is
             wanted = "STATUS_OBJECT_NAME_COLLISION" if taken else "STATUS_ACCESS_DENIED"
             assert world.attempt(name, disposition=disposition) == wanted, (name, disposition)
         for path in ((name, "x"), (name.upper(), "x", "y")):
@@ -192,15 +193,15 @@ def test_directories_that_are_links_out(world: World) -> None:
     (world.root / "out").symlink_to(world.outside)
     (world.root / "up").symlink_to("../outside")
     (world.root / "gone").symlink_to("../nowhere")
-    opened = world.open("file", disposition=do.FILE_CREATE)
+    opened = world.open("file", disposition=FILE_CREATE)
     for name in ("out", "up", "gone"):
         for path in ((name, "secret"), (name, "missing"), (name, "below", "x"), (name, "nowhere", "x"), (name,)):
             assert world.attempt(*path) == "STATUS_ACCESS_DENIED", path
-            assert world.attempt(*path, disposition=do.FILE_OPEN_IF) == "STATUS_ACCESS_DENIED", path
+            assert world.attempt(*path, disposition=FILE_OPEN_IF) == "STATUS_ACCESS_DENIED", path
         with pytest.raises(Refused):
-            world.open(name, "new", disposition=do.FILE_CREATE)
+            world.open(name, "new", disposition=FILE_CREATE)
         with pytest.raises(Refused):
-            world.open(name, "new", disposition=do.FILE_CREATE, kind=Kind.DIRECTORY)
+            world.open(name, "new", disposition=FILE_CREATE, kind=Kind.DIRECTORY)
         ways: list[tuple[Any, Any]] = [(do.RenameFile, world.files.rename), (do.LinkFile, world.files.link)]
         for action, perform in ways:
             with pytest.raises(Refused):
@@ -292,7 +293,7 @@ def test_special_files_are_not_touched(world: World) -> None:
                 with pytest.raises(Refused) as refused:
                     world.open(name, access=access)
                 assert refused.value.status == codes.STATUS_ACCESS_DENIED
-            for disposition in (do.FILE_OVERWRITE, do.FILE_OVERWRITE_IF, do.FILE_SUPERSEDE):
+            for disposition in (FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE):
                 with pytest.raises(Refused):
                     world.open(name, disposition=disposition)
             assert world.attempt(name, "below") in ("STATUS_OBJECT_PATH_NOT_FOUND", "STATUS_ACCESS_DENIED")
@@ -327,7 +328,7 @@ def test_special_files_are_not_touched(world: World) -> None:
         for name in special:
             for access in (Access.NONE, Access.READ | Access.WRITE):
                 with pytest.raises(Refused) as refused:
-                    world.open(name, disposition=do.FILE_CREATE, access=access)
+                    world.open(name, disposition=FILE_CREATE, access=access)
                 assert refused.value.status == codes.STATUS_OBJECT_NAME_COLLISION
 
 
@@ -366,7 +367,7 @@ def test_what_cannot_be_read_is_renamed_and_deleted_itself(world: World) -> None
 
 def test_a_link_out_is_replaced_itself(world: World) -> None:
     (world.root / "out").symlink_to(world.outside / "secret")
-    opened = world.open("file", disposition=do.FILE_CREATE)
+    opened = world.open("file", disposition=FILE_CREATE)
     world.files.rename(do.RenameFile(opened.handle, ("out",), replace=True))
     assert not (world.root / "out").is_symlink()
     assert world.names() == ["out"]
@@ -387,7 +388,7 @@ def test_absolute_links_inside(world: World) -> None:
                  ("by-two",), ("BY-TWO",), ("folder", "relative"), ("to-folder", "deep", "dots")):  # fmt: skip
         assert world.attempt(*path) == b"inside", path
     assert world.names("to-folder") == ["deep", "file", "relative"]
-    opened = world.open("to-folder", "new", disposition=do.FILE_CREATE)
+    opened = world.open("to-folder", "new", disposition=FILE_CREATE)
     assert opened.path == ("to-folder", "new")
     world.files.rename(do.RenameFile(opened.handle, ("to-root", "moved")))
     assert (root / "moved").exists()
@@ -421,7 +422,7 @@ def test_absolute_links_that_only_begin_inside(world: World) -> None:
         assert world.attempt(name) == "STATUS_ACCESS_DENIED", name
         assert world.attempt(name, "x") in ("STATUS_ACCESS_DENIED", "STATUS_OBJECT_PATH_NOT_FOUND"), name
         with pytest.raises((Refused, OSError)):
-            world.open(name, "new", disposition=do.FILE_CREATE)
+            world.open(name, "new", disposition=FILE_CREATE)
 
 
 def test_an_absolute_link_whose_way_is_swapped_for_a_link_out(world: World) -> None:
@@ -480,13 +481,11 @@ def test_a_directory_swapped_for_a_link_while_it_is_opened(world: World) -> None
             outcomes.add(world.attempt("a", "target", "secret"))
             outcomes.add(world.attempt("A", "TARGET", "SECRET"))
             with suppress(Refused, OSError):
-                opened = world.open("a", "target", f"new{turn}", disposition=do.FILE_OPEN_IF)
+                opened = world.open("a", "target", f"new{turn}", disposition=FILE_OPEN_IF)
                 world.files.write(do.WriteFile(opened.handle, 0, b"overwritten"))
                 world.files.close(do.CloseFile(opened.handle))
             with suppress(Refused, OSError):
-                opened = world.open(
-                    "a", "target", "below", f"new{turn}", disposition=do.FILE_CREATE, kind=Kind.DIRECTORY
-                )
+                opened = world.open("a", "target", "below", f"new{turn}", disposition=FILE_CREATE, kind=Kind.DIRECTORY)
                 world.files.close(do.CloseFile(opened.handle, delete=bool(turn % 2)))
     assert outcomes <= {
         b"inside",
@@ -512,7 +511,7 @@ def test_a_file_swapped_for_a_link_or_a_fifo_while_it_is_opened(world: World) ->
         for turn in range(TURNS):
             outcomes.add(world.attempt("target"))
             with suppress(Refused, OSError):
-                opened = world.open("target", access=Access.WRITE, disposition=do.FILE_OVERWRITE_IF)
+                opened = world.open("target", access=Access.WRITE, disposition=FILE_OVERWRITE_IF)
                 world.files.overwrite(do.OverwriteFile(opened.handle))
                 world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
                 world.files.set(do.SetFile(opened.handle, attributes=FILE_ATTRIBUTE_NORMAL))
@@ -534,7 +533,7 @@ def test_renaming_into_a_directory_that_is_swapped_for_a_link(world: World) -> N
     link.symlink_to(world.outside / "below")
     with meanwhile(lambda: exchange(target, link)):
         for turn in range(TURNS):
-            opened = world.open(f"file{turn}", disposition=do.FILE_CREATE)
+            opened = world.open(f"file{turn}", disposition=FILE_CREATE)
             for effect in (
                 do.RenameFile(opened.handle, ("target", f"new{turn}")),
                 do.RenameFile(opened.handle, ("target", f"new{turn}"), replace=True),
@@ -586,7 +585,7 @@ def test_nobody_gets_into_the_home(world: World) -> None:
     assert world.attempt("ann", "letter") == b"dear bob"
     for create in (("ann", "state", "server.toml"), ("to the home", "server.toml")):
         with pytest.raises(Refused, match="ACCESS_DENIED"):
-            world.open(*create, access=Access.READ | Access.WRITE, disposition=do.FILE_CREATE)
+            world.open(*create, access=Access.READ | Access.WRITE, disposition=FILE_CREATE)
     letter = world.open("ann", "letter", access=Access.READ)
     with pytest.raises(Refused, match="ACCESS_DENIED"):
         world.files.rename(do.RenameFile(letter.handle, ("ann", "state", "accounts"), replace=True))

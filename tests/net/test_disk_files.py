@@ -30,6 +30,14 @@ from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile, fold_name
+from lanman.smb2.constants import (
+    FILE_CREATE,
+    FILE_OPEN,
+    FILE_OPEN_IF,
+    FILE_OVERWRITE,
+    FILE_OVERWRITE_IF,
+    FILE_SUPERSEDE,
+)
 from support.open_descriptors import open_files
 
 READ_WRITE = Access.READ | Access.WRITE
@@ -47,7 +55,7 @@ class World:
         return self.files.open(OpenFile(str(self.root), path, access, **more))
 
     def create(self, *path: str, data: bytes = b"", **more: Any) -> Opened:
-        opened = self.open(*path, disposition=do.FILE_CREATE, **more)
+        opened = self.open(*path, disposition=FILE_CREATE, **more)
         if data:
             self.files.write(do.WriteFile(opened.handle, 0, data))
         return opened
@@ -123,12 +131,12 @@ def test_an_exact_name_goes_before_one_of_other_case(world: World) -> None:
 @pytest.mark.parametrize(
     ("disposition", "there", "missing"),
     [
-        (do.FILE_SUPERSEDE, "opened", "created"),
-        (do.FILE_OPEN, "opened", "STATUS_OBJECT_NAME_NOT_FOUND"),
-        (do.FILE_CREATE, "STATUS_OBJECT_NAME_COLLISION", "created"),
-        (do.FILE_OPEN_IF, "opened", "created"),
-        (do.FILE_OVERWRITE, "opened", "STATUS_OBJECT_NAME_NOT_FOUND"),
-        (do.FILE_OVERWRITE_IF, "opened", "created"),
+        (FILE_SUPERSEDE, "opened", "created"),
+        (FILE_OPEN, "opened", "STATUS_OBJECT_NAME_NOT_FOUND"),
+        (FILE_CREATE, "STATUS_OBJECT_NAME_COLLISION", "created"),
+        (FILE_OPEN_IF, "opened", "created"),
+        (FILE_OVERWRITE, "opened", "STATUS_OBJECT_NAME_NOT_FOUND"),
+        (FILE_OVERWRITE_IF, "opened", "created"),
     ],
 )
 def test_dispositions(world: World, disposition: int, there: str, missing: str) -> None:
@@ -155,7 +163,7 @@ def test_files_are_no_directories(world: World) -> None:
     world.close(world.create("folder", kind=Kind.DIRECTORY))
     assert refused(world.open, "file", kind=Kind.DIRECTORY) == "STATUS_NOT_A_DIRECTORY"
     assert refused(world.open, "folder", kind=Kind.FILE) == "STATUS_FILE_IS_A_DIRECTORY"
-    assert refused(world.open, "folder", disposition=do.FILE_OVERWRITE_IF) == "STATUS_FILE_IS_A_DIRECTORY"
+    assert refused(world.open, "folder", disposition=FILE_OVERWRITE_IF) == "STATUS_FILE_IS_A_DIRECTORY"
     assert refused(world.create, "file", kind=Kind.DIRECTORY) == "STATUS_OBJECT_NAME_COLLISION"
     folder = world.open("folder")
     assert folder.stat.directory
@@ -521,6 +529,7 @@ from lanman.net.disk.files import Files
 from lanman.net.disk.system import status_of
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
+from lanman.smb2.constants import FILE_CREATE
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 files = Files(10)
 opened = files.open(OpenFile({str(world.root)!r}, ("file",), Access.WRITE, FILE_CREATE))
@@ -580,6 +589,7 @@ from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
+from lanman.smb2.constants import FILE_CREATE
 
 os.setgroups([])
 os.setgid(65534)
@@ -635,6 +645,7 @@ import os
 from lanman.net.disk.files import Files
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
+from lanman.smb2.constants import FILE_CREATE
 os.setgroups([]); os.setgid(1); os.setuid(1)
 files = Files(10)
 opened = files.open(OpenFile(ROOT, ("file",), Access.WRITE, FILE_CREATE))
@@ -658,6 +669,7 @@ import os, signal
 from lanman.net.disk.files import Files
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
+from lanman.smb2.constants import FILE_CREATE
 files = Files(10)
 opened = files.open(OpenFile({str(world.root)!r}, ("file",), Access.WRITE, FILE_CREATE))
 files.write(WriteFile(opened.handle, 0, b"x" * 1000000))
@@ -727,7 +739,7 @@ def test_many_threads_at_once_leave_nothing_behind(world: World) -> None:
         for _ in range(150):
             path = (chance.choice(names).swapcase(), chance.choice("xyXY"))
             try:
-                opened = world.open(*path, disposition=do.FILE_OPEN_IF, access=chance.choice([Access.NONE, READ_WRITE]))
+                opened = world.open(*path, disposition=FILE_OPEN_IF, access=chance.choice([Access.NONE, READ_WRITE]))
                 try:
                     target = (chance.choice(names), chance.choice("xyzXYZ"))
                     world.files.rename(do.RenameFile(opened.handle, target, replace=True))

@@ -56,20 +56,13 @@ from lanman.fscc.attributes import (
 )
 from lanman.names import fold
 from lanman.server.effects import Effect
+from lanman.smb2.constants import FILE_OPEN
 from lanman.wire import Data
 
 # NTFS compares names of files by the same table.
 fold_name = fold
 
 Path: TypeAlias = tuple[str, ...]
-
-# CreateDisposition (MS-SMB2 2.2.13).
-FILE_SUPERSEDE: Final = 0
-FILE_OPEN: Final = 1
-FILE_CREATE: Final = 2
-FILE_OPEN_IF: Final = 3
-FILE_OVERWRITE: Final = 4
-FILE_OVERWRITE_IF: Final = 5
 
 # The attributes that a client can set; they are kept beside the file.
 SETTABLE_ATTRIBUTES: Final = (

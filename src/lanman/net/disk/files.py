@@ -45,6 +45,7 @@ from lanman.net.disk.system import (
 )
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
+from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
 from lanman.wire import Data
 
 # How often a name is looked for again that comes and goes while it is.
@@ -61,10 +62,8 @@ _NAMES_BETWEEN: Final = 64
 
 _COPY_PIECE: Final = 1024 * 1024
 
-_CREATING: Final = frozenset(
-    {effects.FILE_SUPERSEDE, effects.FILE_CREATE, effects.FILE_OPEN_IF, effects.FILE_OVERWRITE_IF}
-)
-_OVERWRITING: Final = frozenset({effects.FILE_SUPERSEDE, effects.FILE_OVERWRITE, effects.FILE_OVERWRITE_IF})
+_CREATING: Final = frozenset({FILE_SUPERSEDE, FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE_IF})
+_OVERWRITING: Final = frozenset({FILE_SUPERSEDE, FILE_OVERWRITE, FILE_OVERWRITE_IF})
 
 _FLAGS: Final = {
     Access.NONE: os.O_RDONLY,
@@ -298,7 +297,7 @@ class Files:
         assert found.there is not None
         directory = stat.S_ISDIR(found.there.mode)
         node = not is_shareable(found.there.mode)
-        if effect.disposition == effects.FILE_CREATE:
+        if effect.disposition == FILE_CREATE:
             raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
         if node and effect.access:
             raise Refused(codes.STATUS_ACCESS_DENIED)
