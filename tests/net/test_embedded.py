@@ -42,7 +42,8 @@ async def test_it_needs_nothing_and_leaves_nothing() -> None:
         assert (home / "control").is_socket()
         assert home.stat().st_mode & 0o777 == 0o700
         assert [share.netname for share in server.shares()] == ["IPC$"]
-        assert server.sessions() == server.files() == []
+        assert server.sessions() == []
+        assert server.files() == []
     assert not home.exists()
     await server.stop()  # nothing comes of it
 
