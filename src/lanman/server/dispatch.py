@@ -1266,7 +1266,7 @@ class ServerDispatch:
         return None
 
     def is_null_share(self, name: str) -> bool:
-        """MS-SRVS 3.1.6.18: whether a null session may connect to it."""
+        """Whether a null session may connect to that share (Windows' NullSessionShares; for pipes MS-SRVS 3.1.6.17)."""
         return fold(name) in self.settings.null_shares
 
     def _heard(self, event: Event) -> None:
