@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 
-WORDS = frozenset({"wire", "records", "codes", "errors", "names", "shown", "dtyp"})
+WORDS = frozenset({"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp"})
 PROTOCOLS = frozenset({"smb2", "rpc", "auth", "fscc"})
 
 
@@ -34,6 +34,7 @@ ROOMS = {
     # 0: words
     "codes": Room(0),
     "records": Room(0),
+    "events": Room(0),
     "names": Room(0),
     "shown": Room(0),
     "errors": Room(0, frozenset({"codes"})),
@@ -44,7 +45,7 @@ ROOMS = {
     "rpc": Room(1, WORDS),
     "auth": Room(1, WORDS),
     "fscc": Room(1, WORDS),
-    "domain": Room(1, frozenset({"names"})),  # sees no byte, no status code and no record of the wire
+    "domain": Room(1, frozenset({"names", "events"})),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"domain"}),
     # 3: the only sockets, clocks and disks

@@ -57,7 +57,7 @@ class Histories(RuleBasedStateMachine):
         self.now = 0.0
         self.service = ServerService(Policy(autodisconnect=60, null_session_linger=30))
         self.events: list[Event] = []
-        self.service.listen(self.events.append)
+        self.service.subscribe(self.events.append)
         self.model: dict[int, ModelSession] = {}
         self.everyone: list[Session] = []  # all that ever were: targets for whoever deletes twice
         self.shares = [Share("data", path="/srv/data"), Share("few", max_users=2), Share("IPC$", type=3)]
@@ -262,9 +262,9 @@ class Histories(RuleBasedStateMachine):
     def books_balance(self) -> None:
         service = self.service
         opens, trees = service.opens(), service.tree_connects()
-        assert len(opens) == sum(session.num_opens for session in service.sessions()) == service.statistics.fopens
-        assert len(service.sessions()) == service.statistics.sopens
-        assert service.statistics.stimedout == self.timed_out
+        assert len(opens) == sum(session.num_opens for session in service.sessions()) == service.counters.fopens
+        assert len(service.sessions()) == service.counters.sopens
+        assert service.counters.stimedout == self.timed_out
         for share in service.shares():
             assert share.current_uses == sum(tree.share is share for tree in trees)
             assert not share.max_users or share.current_uses <= share.max_users
@@ -279,26 +279,34 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def listeners_could_rebuild_it_all(self) -> None:
-        alive: set[Session | TreeConnect | Open] = set()
+        sessions: set[int] = set()
+        trees: dict[int, int] = {}
+        files: dict[int, tuple[int, int]] = {}
         for event in self.events:
             match event:
-                case SessionOpened(session):
-                    alive.add(session)
-                case TreeConnected(tree):
-                    assert tree.session in alive
-                    alive.add(tree)
-                case FileOpened(opened):
-                    assert opened.tree_connect in alive
-                    alive.add(opened)
-                case FileClosed(opened):
-                    alive.remove(opened)
-                case TreeDisconnected(tree):
-                    assert not any(isinstance(one, Open) and one.tree_connect is tree for one in alive)
-                    alive.remove(tree)
-                case SessionClosed(session):
-                    assert not any(isinstance(one, Open | TreeConnect) and one.session is session for one in alive)
-                    alive.remove(session)
-        assert alive == {*self.service.sessions(), *self.service.tree_connects(), *self.service.opens()}
+                case SessionOpened(session=session):
+                    assert session.id not in sessions
+                    sessions.add(session.id)
+                case TreeConnected(tree_connect=tree):
+                    assert tree.session_id in sessions
+                    assert tree.id not in trees
+                    trees[tree.id] = tree.session_id
+                case FileOpened(file=file):
+                    assert trees[file.tree_id] == file.session_id
+                    assert file.id not in files
+                    files[file.id] = file.tree_id, file.session_id
+                case FileClosed(file=file):
+                    del files[file.id]
+                case TreeDisconnected(tree_connect=tree):
+                    assert not any(tree_id == tree.id for tree_id, _ in files.values())
+                    del trees[tree.id]
+                case SessionClosed(session=session):
+                    assert not any(session_id == session.id for _, session_id in files.values())
+                    assert session.id not in trees.values()
+                    sessions.remove(session.id)
+        assert sessions == {session.global_id for session in self.service.sessions()}
+        assert trees.keys() == {tree.global_id for tree in self.service.tree_connects()}
+        assert files.keys() == {opened.global_id for opened in self.service.opens()}
 
 
 TestHistories = Histories.TestCase

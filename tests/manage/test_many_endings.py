@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import lanman
-from lanman.domain import server_service
+from lanman.domain import selection
 from lanman.manage import srvsvc as remote
 from lanman.manage.manager import CloseResult
 from lanman.net.configuration import Configuration
@@ -29,7 +29,7 @@ async def end_all(home: Path, number: int) -> int:
 
     def profile(frame: Any, event: str, _: Any) -> None:
         nonlocal compared
-        if event == "call" and frame.f_code is server_service.matches.__code__:
+        if event == "call" and frame.f_code is selection.matches.__code__:
             compared += 1
 
     async with running_server(home, Configuration(name="LANTEST")) as server:

@@ -16,7 +16,7 @@ async def test_renewals_are_written_as_log_ons_are(caplog: pytest.LogCaptureFixt
     """Null sessions are renewed by anybody, as often as they like; a session with keys by its user alone."""
     caplog.set_level(logging.INFO, "lanman.audit")
     world, journal = World(), Journal()
-    world.service.listen(audit.listener(lambda: world.now, journal))
+    world.service.subscribe(audit.listener(journal))
     nobody, ann = RawClient(world), RawClient(world)
     nobody.log_on()
     ann.log_on("ann")

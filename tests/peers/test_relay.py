@@ -34,7 +34,7 @@ async def test_nothing_happens_as_the_victim(
         relaying(attack, server.port) as (relay, port),
     ):
         happened: list[object] = []
-        server.service.listen(happened.append)
+        server.service.subscribe(happened.append)
         options = ("--option", f"client max protocol={dialect}", "--client-protection=sign")
         victim = Account("ann", PASSWORDS["ann"])
         await asyncio.to_thread(samba_tools(port).smbclient, victim, "ls", "share", options=options)

@@ -123,7 +123,7 @@ async def test_limits_of_opens_and_tree_connects(server: SmbServer, tools: Tools
 
 async def test_an_idle_session_ends_and_its_connection_with_it(server: SmbServer, tools: Tools) -> None:
     closed: list[Reason] = []
-    server.service.listen(lambda event: closed.append(event.reason) if isinstance(event, SessionClosed) else None)
+    server.service.subscribe(lambda event: closed.append(event.reason) if isinstance(event, SessionClosed) else None)
     with (
         await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "public") as ann,
         await asyncio.to_thread(tools.hold, ACCOUNTS["bob"], "public") as bob,

@@ -283,7 +283,7 @@ def test_a_wrong_password_is_refused(user: str, password: str) -> None:
     assert [(event.user_name, event.reason) for event in world.events if isinstance(event, LogonRefused)] == [
         (user, Reason.CREDENTIALS)
     ]
-    assert world.service.statistics.pwerrors == 1
+    assert world.service.counters.pwerrors == 1
     client.log_on("ann")
     assert world.users() == ["ann"]
 
@@ -405,7 +405,7 @@ def test_tokens_that_are_none() -> None:
         world.advance(5)
         assert client.answers[number].status >> 30 == 3
     assert client.connection.logons == {}
-    assert world.service.statistics.pwerrors == 0
+    assert world.service.counters.pwerrors == 0
     assert {event.reason for event in world.events if isinstance(event, LogonRefused)} == {Reason.MALFORMED}
 
 
@@ -443,7 +443,7 @@ def test_null_sessions_may_do_nothing_until_something_is_named() -> None:
     client.tree_connect()
     for name in ("srvsvc", "nothing"):
         assert client.ask(CreateRequest(name=name)).status == codes.STATUS_ACCESS_DENIED
-    assert world.service.statistics.permerrors == 2
+    assert world.service.counters.permerrors == 2
     named = World(settings=Settings(null_pipes=frozenset({"srvsvc"}))).connect().log_on().bind()
     assert named.call(NetrSessionEnum(None, None, None, 0)).status == codes.ERROR_ACCESS_DENIED
 

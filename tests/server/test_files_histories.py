@@ -132,7 +132,7 @@ class History:
         uses = Counter(tree.share.name for tree in service.tree_connects())
         for share in service.shares():
             assert share.current_uses == uses[share.name]
-        assert service.statistics.sopens == len(service.sessions())
+        assert service.counters.sopens == len(service.sessions())
         for each in wire:
             assert each.opened.num_locks == each.state.locks.count(each)
             for other in each.state.opens:

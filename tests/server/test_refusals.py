@@ -109,9 +109,9 @@ def test_a_share_that_is_for_clients_that_encrypt() -> None:
 def test_the_record_is_bounded_and_counts() -> None:
     refusals = Refusals()
     for number, now in zip(range(2 * REMEMBERED), itertools.count(1), strict=False):
-        refusals.add(LogonRefused(f"\\\\{number}", "", Reason.SMB1), now)
-    refusals.add(LogonRefused("\\\\5000", "ann", Reason.UNSIGNED, "what"), 10_000)
-    refusals.add(LogonRefused("\\\\5000", "bob", Reason.UNSIGNED, "what"), 10_001)
+        refusals.add(LogonRefused(1, 0.0, f"\\\\{number}", "", Reason.SMB1), now)
+    refusals.add(LogonRefused(1, 0.0, "\\\\5000", "ann", Reason.UNSIGNED, "what"), 10_000)
+    refusals.add(LogonRefused(1, 0.0, "\\\\5000", "bob", Reason.UNSIGNED, "what"), 10_001)
     recent = refusals.recent()
     assert len(recent) == REMEMBERED
     last = recent[0]

@@ -34,6 +34,7 @@ from lanman.server.changes import Changes, Deferred, EffectFailed, FindFolder, K
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
 from support.memory_server import World
+from support.summaries import summaries, summary
 
 UNLIMITED = 0xFFFFFFFF
 ROOT = Caller("root", local_admin=True)
@@ -109,7 +110,7 @@ def test_adding(world: World, disk: Disk, admin: Caller) -> None:
     assert find == FindFolder("/srv/docs", ("/srv",))
     assert isinstance(keep, KeepShare)
     assert (keep.name, keep.share is share) == ("docs", False)
-    assert world.events[-1] == ShareAdded(share)
+    assert summary(world.events[-1]) == (ShareAdded, "docs")
     assert ask(world, NetrShareCheck(None, "C:\\srv\\docs")).status == 0
     info = ask(world, NetrShareGetInfo(None, "docs", 502)).info
     assert (info.path, info.max_uses, info.remark) == ("C:\\srv\\docs", 3, "all")
@@ -200,7 +201,7 @@ def test_changing(world: World, disk: Disk, level: int, info: ShareInfo, changed
     assert isinstance(keep, KeepShare)
     assert keep.share is not None
     assert {name: getattr(keep.share, name) for name in expected} == expected
-    assert world.events[-1] == ShareChanged(share)
+    assert summary(world.events[-1]) == (ShareChanged, "data")
 
 
 @pytest.mark.parametrize(
@@ -250,8 +251,8 @@ def test_deletion_closes_what_is_open_there(world: World, disk: Disk) -> None:
     tree = world.service.register_tree_connect(wire.session, 77, share, world.now)
     opened = world.service.register_open(wire.session, tree, 99, "/srv/data/a", 1, world.now)
     assert ask(world, NetrShareDel(None, "data")).status == 0
-    assert FileClosed(opened, Reason.SHARE_DELETED) in world.events
-    assert world.events[-1] == ShareRemoved(share)
+    assert (FileClosed, opened.global_id, Reason.SHARE_DELETED) in summaries(world.events)
+    assert summary(world.events[-1]) == (ShareRemoved, "data")
     assert world.users() == ["ann"]
     assert [effect.name for effect in disk.done if isinstance(effect, KeepShare) and effect.share is None] == ["data"]
 

@@ -325,10 +325,10 @@ def test_own_session_goes_last(server: Server) -> None:
     sessions = [server.log_on("PC1", "ann", groups=ADMINISTRATORS) for _ in range(3)]
     file_id = server.open(sessions[0])
     events: list[Event] = []
-    server.service.listen(events.append)
+    server.service.subscribe(events.append)
     assert server.ask(NetrSessionDel(None, None, "ann"), caller_of(sessions[0])).status == 0
-    closed = [event.session for event in events if isinstance(event, SessionClosed)]
-    assert closed == [sessions[1], sessions[2], sessions[0]]
+    closed = [event.session.id for event in events if isinstance(event, SessionClosed)]
+    assert closed == [sessions[number].global_id for number in (1, 2, 0)]
     assert all(event.reason is Reason.DELETED for event in events if isinstance(event, SessionClosed))
     assert server.service.open_by_global_id(file_id) is None
 
@@ -608,7 +608,7 @@ def test_disks(server: Server) -> None:
 def test_statistics(server: Server) -> None:
     server.open(server.log_on())
     server.service.refuse_logon("PC1", "ann")
-    server.service.statistics.bytes_sent = 0x1_0000_0002
+    server.service.counters.bytes_sent = 0x1_0000_0002
     info = server.ask(NetrServerStatisticsGet(None, "LanmanServer")).info
     assert info is not None
     assert (info.start, info.sopens, info.fopens, info.pwerrors) == (777, 1, 1, 1)

@@ -64,7 +64,7 @@ class World:
         self.configuration = ServerConfiguration(policy=policy or Policy(), **configuration)
         self.service = ServerService(self.configuration.policy)
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL))
-        self.service.listen(self.events.append)
+        self.service.subscribe(self.events.append)
         self.random = random.Random(1).randbytes
         self.endpoint = ServerServiceEndpoint(self.service, self.configuration)
         self.dispatch = ServerDispatch(

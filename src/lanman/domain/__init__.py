@@ -1,8 +1,46 @@
-"""The domain: sessions, opens, shares and the rules that administrators set for them."""
+"""The domain: sessions, opens, shares and the rules that administrators set for them.
+
+    server_service.py  the lists, and how they change
+    nouns.py           what is in them
+    policy.py          limits and times that are set
+    idle.py            who falls due when
+    selection.py       whom a management call means
+    counters.py        what is counted
+    news.py            what is said of a change
+    stream.py          who hears of it, in which order
+    values.py          the nouns as the values that events carry
+
+The events themselves are words of every floor: `lanman.events`. Their names are here too, since the domain makes them.
+"""
 
 from __future__ import annotations
 
-from lanman.domain.events import (
+from lanman.domain.counters import Counters
+from lanman.domain.news import Transport
+from lanman.domain.nouns import (
+    ADMINISTRATORS,
+    DIRECT_TCP,
+    STYPE_DEVICE,
+    STYPE_DISKTREE,
+    STYPE_IPC,
+    STYPE_PRINTQ,
+    STYPE_SPECIAL,
+    STYPE_TEMPORARY,
+    Connection,
+    Open,
+    Session,
+    Share,
+    State,
+    TreeConnect,
+    fold_client,
+    is_member,
+    unc_name,
+)
+from lanman.domain.policy import NEVER, SESSION_LIMITS, Policy
+from lanman.domain.selection import matches
+from lanman.domain.server_service import Limit, LimitReached, ServerService
+from lanman.domain.stream import Failed, Listener
+from lanman.events import (
     Event,
     FileClosed,
     FileOpened,
@@ -19,27 +57,6 @@ from lanman.domain.events import (
     TreeConnected,
     TreeDisconnected,
 )
-from lanman.domain.nouns import (
-    ADMINISTRATORS,
-    DIRECT_TCP,
-    STYPE_DEVICE,
-    STYPE_DISKTREE,
-    STYPE_IPC,
-    STYPE_PRINTQ,
-    STYPE_SPECIAL,
-    STYPE_TEMPORARY,
-    Open,
-    Session,
-    Share,
-    State,
-    TreeConnect,
-    fold_client,
-    is_member,
-    unc_name,
-)
-from lanman.domain.policy import NEVER, SESSION_LIMITS, Policy
-from lanman.domain.server_service import Limit, LimitReached, ServerService, matches
-from lanman.domain.statistics import Statistics
 from lanman.names import fold
 
 __all__ = [
@@ -53,11 +70,15 @@ __all__ = [
     "STYPE_PRINTQ",
     "STYPE_SPECIAL",
     "STYPE_TEMPORARY",
+    "Connection",
+    "Counters",
     "Event",
+    "Failed",
     "FileClosed",
     "FileOpened",
     "Limit",
     "LimitReached",
+    "Listener",
     "LogonRefused",
     "Open",
     "Policy",
@@ -74,7 +95,7 @@ __all__ = [
     "ShareChanged",
     "ShareRemoved",
     "State",
-    "Statistics",
+    "Transport",
     "TreeConnect",
     "TreeConnected",
     "TreeDisconnected",

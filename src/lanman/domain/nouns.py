@@ -1,7 +1,13 @@
-"""Session, TreeConnect, Open and Share, as MS-SMB2 3.3.1 and MS-SRVS 3.1.1 name them.
+"""Connection, Session, TreeConnect, Open and Share, as MS-SMB2 3.3.1 and MS-SRVS 3.1.1 name them.
 
-They are plain records. Only `ServerService` changes them; everybody else reads. Two of them are the same only when they
-are one object. Times are the seconds of whatever clock drives the service.
+The rules:
+
+* They are plain records. Only `ServerService` changes them; everybody else reads. The exceptions are the byte counts,
+  which whoever moves the bytes adds to, since that happens too often for a call.
+* Two of them are the same only when they are one object.
+* Times are the seconds of whatever clock drives the service, but for those named `..._at`: these are in seconds since
+  1970, taken once, as events show them (`lanman.events`).
+* They never leave the Server: events and management calls show values made of them.
 """
 
 from __future__ import annotations
@@ -47,6 +53,18 @@ class State(Enum):
 
 
 @dataclass(slots=True, eq=False)
+class Connection:
+    """A transport connection of a client (MS-SMB2 3.3.1.7), by its address. The byte counts are of all that has gone
+    over it."""
+
+    connection_id: int
+    address: str
+    opened_at: float = 0.0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class Share:
     """One shared resource (MS-SMB2 3.3.1.6, MS-SRVS 3.1.1.7).
 
@@ -77,11 +95,13 @@ class Share:
     confined: bool = False
 
     def may_read(self, session: Session) -> bool:
+        """Whether a session's user, or guest, may read here."""
         if session.guest:
             return self.guest != ""
         return self.readers is None or session.is_among(self.readers) or self._is_writer(session)
 
     def may_write(self, session: Session) -> bool:
+        """Whether a session's user, or guest, may write here; who may not read may not write."""
         if session.guest:
             return self.guest == "write"
         return self.may_read(session) and (self.writers is None or self._is_writer(session))
@@ -95,7 +115,8 @@ class Session:
     """One security context of one client (MS-SMB2 3.3.1.8).
 
     `connection_ids` are its channels, the first being the one it was set up on. `creation_time` is when its first
-    log-on message came, `idle_time` (the specification's name) when its last request did.
+    log-on message came, `idle_time` (the specification's name) when its last request did; `begun_at` is the former as
+    events show it. `bytes_read` and `bytes_written` are those of its opens that are closed.
     """
 
     global_id: int
@@ -116,6 +137,9 @@ class Session:
     dialect: str = ""
     signing: str = ""
     encryption: str = ""
+    begun_at: float = 0.0
+    bytes_read: int = 0
+    bytes_written: int = 0
     tree_connects: dict[int, TreeConnect] = field(default_factory=dict)
     opens: dict[int, Open] = field(default_factory=dict)
 
@@ -158,15 +182,21 @@ class TreeConnect:
     session: Session
     share: Share
     creation_time: float
+    connected_at: float = 0.0
     open_count: int = 0
 
     def active_seconds(self, now: float) -> int:
+        """Whole seconds since it was made (coni1_time)."""
         return max(0, int(now - self.creation_time))
 
 
 @dataclass(slots=True, eq=False)
 class Open:
-    r"""One open file, folder or pipe (MS-SMB2 3.3.1.10). `path` is the real one, or `\PIPE\name`."""
+    r"""One open file, folder or pipe (MS-SMB2 3.3.1.10). `path` is the real one, or `\PIPE\name`.
+
+    `oplock` is "" for none, "level II", "exclusive" or "batch". `bytes_read` and `bytes_written` are what READ and
+    WRITE requests on a file have moved.
+    """
 
     global_id: int
     file_id: int
@@ -175,7 +205,11 @@ class Open:
     path: str
     granted_access: int
     creation_time: float
+    opened_at: float = 0.0
     num_locks: int = 0
+    oplock: str = ""
+    bytes_read: int = 0
+    bytes_written: int = 0
 
 
 def is_member(groups: frozenset[str], group: str) -> bool:

@@ -8,40 +8,29 @@ The rules, first:
   goes after its own shorter one. A session with opens is never idle.
 * Closing a session closes all it has, changes nothing else, and may be done twice. Its connections stay for their other
   sessions.
-* All that happens is told to the listeners, once, in order, after it has happened.
+* Every change is whole before anybody hears of it. Then the transport lets go of what stands behind what has ended, and
+  the subscribers get the event, in one order for all (`stream.py`): a method that changes something returns after that,
+  unless it was called by one of those who hear. Reading and writing make no event; they only add to the byte counts.
+* Whatever a subscriber does or raises, the lists here stay true, and whoever made the change goes on.
 
-No bytes, no status codes, no sockets and no clock: time is an argument and only goes forward.
+No bytes, no status codes, no sockets and no clock: time is an argument of what is judged by it, and only goes forward.
+Events also say when they happened, and since when things are; for that alone the service is given two clocks.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from enum import Enum
-from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Any, Final, Literal
 
-from lanman.domain.events import (
-    Event,
-    FileClosed,
-    FileOpened,
-    LogonRefused,
-    Reason,
-    SessionClosed,
-    SessionExpired,
-    SessionOpened,
-    SessionReauthenticated,
-    ShareAdded,
-    ShareAvailability,
-    ShareChanged,
-    ShareRemoved,
-    TreeConnected,
-    TreeDisconnected,
-)
-from lanman.domain.idle import IdleOrder
+from lanman import events
+from lanman.domain.counters import Counters
+from lanman.domain.idle import Expirations, IdleOrder
+from lanman.domain.news import News, Transport
 from lanman.domain.nouns import (
     DIRECT_TCP,
     STYPE_TEMPORARY,
+    Connection,
     Open,
     Session,
     Share,
@@ -51,10 +40,11 @@ from lanman.domain.nouns import (
     unc_name,
 )
 from lanman.domain.policy import Policy
-from lanman.domain.statistics import Statistics
+from lanman.domain.selection import is_at_or_under, matches, path_components, prefer_exact_user
+from lanman.domain.stream import Failed, Listener
+from lanman.domain.values import connection_record, file_record, share_record, tree_record
+from lanman.events import Reason
 from lanman.names import fold
-
-Listener = Callable[[Event], None]
 
 _LAST_ID: Final = 0xFFFFFFFF
 
@@ -83,14 +73,25 @@ class ServerService:
     """The lists of sessions, tree connects, opens and shares, and the rules by which they change.
 
     `policy` may be changed at any time; what it says counts at once. `start` is when the service started, in seconds
-    since 1970 (for the statistics alone).
+    since 1970 (for the statistics alone). `clock` gives the time that the other methods are given as `now`, and
+    `time_of_day` turns such a time into seconds since 1970; events alone need them. `failed` is told of errors in
+    listeners: see `stream.py`.
     """
 
-    def __init__(self, policy: Policy | None = None, *, start: int = 0) -> None:
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        start: int = 0,
+        clock: Callable[[], float] = lambda: 0.0,
+        time_of_day: Callable[[float], float] = lambda now: now,
+        failed: Failed | None = None,
+    ) -> None:
         self.policy = policy or Policy()
-        self.statistics = Statistics(start)
+        self.counters = Counters(start)
         self.paused = False
         self.stopped = False
+        self._running = False
         self._sessions: dict[int, Session] = {}
         self._by_session_id: dict[int, Session] = {}
         self._by_connection: dict[int, list[Session]] = {}
@@ -101,10 +102,41 @@ class ServerService:
         self._last_session = self._last_tree_connect = self._last_open = 0
         self._idle = IdleOrder()
         self._anonymous = IdleOrder()
-        self._expirations: list[tuple[float, int]] = []
-        self._listeners: tuple[Listener, ...] = ()
-        self._events: deque[Event] = deque()
-        self._telling = False
+        self._expirations = Expirations(self._sessions)
+        self._connections: dict[int, Connection] = {}
+        self._settings: dict[str, str] = {}
+        self._news = News(clock, time_of_day, failed)
+
+    # --- connections ---
+
+    def open_connection(self, connection_id: int, address: str) -> Connection:
+        """A client has connected; what it is given back counts the connection's bytes. ValueError for an id in use."""
+        if connection_id in self._connections:
+            raise ValueError(f"connection id {connection_id} is in use")
+        connection = Connection(connection_id, address, self._news.now_of_day())
+        self._connections[connection_id] = connection
+        self._news.connection(events.ConnectionOpened, connection)
+        self._news.deliver()
+        return connection
+
+    def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED) -> None:
+        """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel."""
+        for session in self.connection_sessions(connection_id):
+            if len(session.connection_ids) == 1:
+                self.close_session(session, reason)
+            else:
+                session.connection_ids = tuple(other for other in session.connection_ids if other != connection_id)
+                self._leave(session, connection_id)
+                self._news.session(events.SessionChanged, session)
+        if (connection := self._connections.pop(connection_id, None)) is not None:
+            self._news.connection(events.ConnectionClosed, connection)
+        self._news.deliver()
+
+    def _leave(self, session: Session, connection_id: int) -> None:
+        sessions = self._by_connection[connection_id]
+        sessions.remove(session)
+        if not sessions:
+            del self._by_connection[connection_id]
 
     # --- sessions ---
 
@@ -130,7 +162,7 @@ class ServerService:
     ) -> Session:
         """Add a session whose log-on has succeeded (MS-SRVS 3.1.6.2). `created` is the time of its first message.
 
-        Raises LimitReached, having told the listeners that the log-on was refused, and ValueError for an id in use.
+        Raises LimitReached, after the event that the log-on was refused, and ValueError for an id in use.
         """
         if session_id in self._by_session_id:
             raise ValueError(f"session id {session_id:#x} is in use")
@@ -152,6 +184,7 @@ class ServerService:
             dialect=dialect,
             signing=signing,
             encryption=encryption,
+            begun_at=self._news.of_day(now if created is None else created),
         )
         self._make_room(session, now)
         self._last_session = session.global_id = _next_id(self._last_session, self._sessions)
@@ -159,10 +192,11 @@ class ServerService:
         self._by_session_id[session_id] = session
         self._by_connection.setdefault(connection_id, []).append(session)
         self._by_names.setdefault(_names(session), {})[session.global_id] = session
-        self.statistics.sopens += 1
+        self.counters.sopens += 1
         self._order_of(session).put(session)
-        self._watch_expiration(session)
-        self._tell(SessionOpened(session))
+        self._expirations.watch(session)
+        self._news.session(events.SessionOpened, session)
+        self._news.deliver()
         return session
 
     def _make_room(self, session: Session, now: float) -> None:
@@ -183,7 +217,7 @@ class ServerService:
                 limit = Limit.SESSIONS
         if limit is not None:
             reason = Reason.PAUSED if limit in (Limit.PAUSED, Limit.STOPPED) else Reason.LIMIT
-            self._tell(LogonRefused(session.client_name, session.user_name, reason))
+            self._refuse(session.client_name, session.user_name, reason)
             raise LimitReached(limit)
 
     def _is_full(self, connection_id: int) -> bool:
@@ -193,10 +227,29 @@ class ServerService:
     def refuse_logon(
         self, client_name: str, user_name: str, reason: Reason = Reason.CREDENTIALS, detail: str = ""
     ) -> None:
-        """Count and tell of a log-on that failed (MS-SMB2 3.3.5.5.3)."""
+        """Count and report a log-on that failed (MS-SMB2 3.3.5.5.3). `detail` is for the log."""
         if reason is Reason.CREDENTIALS:
-            self.statistics.pwerrors += 1
-        self._tell(LogonRefused(unc_name(client_name), user_name, reason, detail))
+            self.counters.pwerrors += 1
+        self._refuse(unc_name(client_name), user_name, reason, detail)
+
+    def _refuse(self, client_name: str, user_name: str, reason: Reason, detail: str = "") -> None:
+        self._news.post_plain(events.LogonRefused, client_name, user_name, reason, detail)
+        self._news.deliver()
+
+    def deny_access(self, session: Session, share: str, path: str = "") -> None:
+        """Count and report that a session may not connect to a share, or not open a path of it, which is as the client
+        named it (MS-SMB2 3.3.5.7 and 3.3.5.9)."""
+        self.counters.permerrors += 1
+        self._news.post_plain(
+            events.PermissionDenied,
+            session.global_id,
+            session.client_name,
+            session.user_name,
+            session.address,
+            share,
+            path,
+        )
+        self._news.deliver()
 
     def touch(self, session: Session, now: float) -> None:
         """A request came on it (MS-SMB2 3.3.5.2.8). O(1)."""
@@ -214,13 +267,26 @@ class ServerService:
             raise LimitReached(Limit.SESSIONS_PER_CONNECTION)
         session.connection_ids += (connection_id,)
         self._by_connection.setdefault(connection_id, []).append(session)
+        self._news.session(events.SessionChanged, session)
+        self._news.deliver()
+
+    def change_rights(self, session: Session, groups: frozenset[str], *, guest: bool) -> bool:
+        """What its account may do is otherwise: these groups, or a guest's rights. Whether that changed anything."""
+        if (session.groups, session.guest) == (groups, guest):
+            return False
+        session.groups, session.guest = groups, guest
+        if session.state is not State.CLOSED:
+            self._news.session(events.SessionChanged, session)
+            self._news.deliver()
+        return True
 
     def expire_session(self, session: Session) -> None:
         """Its credentials have run out; it stays, with what it has open (MS-SMB2 3.3.6.2)."""
         if session.state is State.VALID:
             session.state = State.EXPIRED
-            self.statistics.stimedout += 1
-            self._tell(SessionExpired(session))
+            self.counters.stimedout += 1
+            self._news.session(events.SessionExpired, session)
+            self._news.deliver()
 
     def reauthenticate(
         self,
@@ -244,13 +310,14 @@ class ServerService:
         session.anonymous, session.guest, session.expires_at = anonymous, guest, expires_at
         if not session.opens:
             self._order_of(session).put(session)
-        self._watch_expiration(session)
-        self._tell(SessionReauthenticated(session))
+        self._expirations.watch(session)
+        self._news.session_renewed(session)
+        self._news.deliver()
 
     def close_session(self, session: Session, reason: Reason) -> None:
         """Server Application Requests Closing a Session (MS-SMB2 3.3.4.12): its opens, its tree connects, then itself.
 
-        Its connections are told by the event and stay up. Closing it again does nothing.
+        Its connections stay up. Closing it again does nothing.
         """
         if session.state is State.CLOSED:
             return
@@ -261,20 +328,21 @@ class ServerService:
         self._forget_names(session)
         for connection_id in session.connection_ids:
             self._leave(session, connection_id)
-        self.statistics.sopens -= 1
+        self.counters.sopens -= 1
         if reason is Reason.IDLE:
-            self.statistics.stimedout += 1
+            self.counters.stimedout += 1
         opens, session.opens = list(session.opens.values()), {}
         trees, session.tree_connects = list(session.tree_connects.values()), {}
         for opened in opens:
             self._forget_open(opened)
         for tree in trees:
             self._forget_tree_connect(tree)
-        self._tell(
-            *(FileClosed(opened, reason) for opened in opens),
-            *(TreeDisconnected(tree, reason) for tree in trees),
-            SessionClosed(session, reason),
-        )
+        for opened in opens:
+            self._news.file_closed(opened, reason)
+        for tree in trees:
+            self._news.tree_disconnected(tree, reason)
+        self._news.session_closed(session, reason)
+        self._news.deliver()
 
     def _forget_names(self, session: Session) -> None:
         alike = self._by_names[_names(session)]
@@ -283,23 +351,9 @@ class ServerService:
             del self._by_names[_names(session)]
 
     def close_sessions(self, sessions: Iterable[Session], reason: Reason) -> None:
+        """Close each of these sessions, for one reason."""
         for session in list(sessions):
             self.close_session(session, reason)
-
-    def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED) -> None:
-        """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel."""
-        for session in self.connection_sessions(connection_id):
-            if len(session.connection_ids) == 1:
-                self.close_session(session, reason)
-            else:
-                session.connection_ids = tuple(other for other in session.connection_ids if other != connection_id)
-                self._leave(session, connection_id)
-
-    def _leave(self, session: Session, connection_id: int) -> None:
-        sessions = self._by_connection[connection_id]
-        sessions.remove(session)
-        if not sessions:
-            del self._by_connection[connection_id]
 
     # --- tree connects ---
 
@@ -315,10 +369,11 @@ class ServerService:
         if 0 < share.max_users <= share.current_uses:
             raise LimitReached(Limit.SHARE_USERS)
         self._last_tree_connect = _next_id(self._last_tree_connect, self._tree_connects)
-        tree = TreeConnect(self._last_tree_connect, tree_id, session, share, now)
+        tree = TreeConnect(self._last_tree_connect, tree_id, session, share, now, self._news.of_day(now))
         self._tree_connects[tree.global_id] = session.tree_connects[tree_id] = tree
         share.current_uses += 1
-        self._tell(TreeConnected(tree))
+        self._news.tree(events.TreeConnected, tree)
+        self._news.deliver()
         return tree
 
     def close_tree_connect(self, tree: TreeConnect, reason: Reason = Reason.CLOSED) -> None:
@@ -331,7 +386,10 @@ class ServerService:
         for opened in opens:
             self._remove_open(opened)
         self._forget_tree_connect(tree)
-        self._tell(*(FileClosed(opened, reason) for opened in opens), TreeDisconnected(tree, reason))
+        for opened in opens:
+            self._news.file_closed(opened, reason)
+        self._news.tree_disconnected(tree, reason)
+        self._news.deliver()
 
     def _forget_tree_connect(self, tree: TreeConnect) -> None:
         del self._tree_connects[tree.global_id]
@@ -354,24 +412,50 @@ class ServerService:
         if 0 < self.policy.opens_per_session <= len(session.opens):
             raise LimitReached(Limit.OPENS)
         self._last_open = _next_id(self._last_open, self._opens)
-        opened = Open(self._last_open, file_id, session, tree, path, granted_access, now)
+        opened = Open(self._last_open, file_id, session, tree, path, granted_access, now, self._news.of_day(now))
         if not session.opens:
             self._order_of(session).discard(session)
         self._opens[opened.global_id] = session.opens[file_id] = opened
         tree.open_count += 1
-        self.statistics.fopens += 1
-        self._tell(FileOpened(opened))
+        self.counters.fopens += 1
+        self._news.file(events.FileOpened, opened)
+        self._news.deliver()
         return opened
 
     def set_locks(self, opened: Open, num_locks: int) -> None:
         """How many byte ranges of it are locked now (fi3_num_locks)."""
-        opened.num_locks = num_locks
+        more, opened.num_locks = num_locks - opened.num_locks, num_locks
+        if more and self._is_open(opened):
+            kind = events.FileLocked if more > 0 else events.FileUnlocked
+            self._news.file(kind, opened, abs(more))
+            self._news.deliver()
+
+    def set_oplock(self, opened: Open, oplock: str) -> None:
+        """Which oplock its client has now: "", "level II", "exclusive" or "batch"."""
+        before, opened.oplock = opened.oplock, oplock
+        if before != oplock and self._is_open(opened):
+            if before:
+                self._news.file(events.OplockBroken, opened, before)
+            else:
+                self._news.file(events.OplockGranted, opened)
+            self._news.deliver()
+
+    def rename_open(self, opened: Open, path: str, by: Open) -> None:
+        """What it has open is called otherwise now, renamed through the open `by`."""
+        before, opened.path = opened.path, path
+        if self._is_open(opened):
+            self._news.file(events.FileRenamed, opened, before, by.global_id)
+            self._news.deliver()
+
+    def _is_open(self, opened: Open) -> bool:
+        return self._opens.get(opened.global_id) is opened
 
     def close_open(self, opened: Open, reason: Reason = Reason.CLOSED) -> None:
         """Server Application Requests Closing an Open (MS-SMB2 3.3.4.17). Closing it again does nothing."""
         if opened.session.opens.get(opened.file_id) is opened:
             self._remove_open(opened)
-            self._tell(FileClosed(opened, reason))
+            self._news.file_closed(opened, reason)
+            self._news.deliver()
 
     def _remove_open(self, opened: Open) -> None:
         session = opened.session
@@ -383,7 +467,9 @@ class ServerService:
     def _forget_open(self, opened: Open) -> None:
         del self._opens[opened.global_id]
         opened.tree_connect.open_count -= 1
-        self.statistics.fopens -= 1
+        opened.session.bytes_read += opened.bytes_read
+        opened.session.bytes_written += opened.bytes_written
+        self.counters.fopens -= 1
 
     # --- shares ---
 
@@ -391,7 +477,8 @@ class ServerService:
         """Share it from now on. ValueError if something is shared by that name already, in whatever case."""
         if self._shares.setdefault(fold(share.name), share) is not share:
             raise ValueError(f"{share.name} is shared already")
-        self._tell(ShareAdded(share))
+        self._news.share(events.ShareAdded, share)
+        self._news.deliver()
 
     def change_share(
         self,
@@ -414,7 +501,28 @@ class ServerService:
             share.encrypt_data = encrypt_data
         if temporary:
             share.type |= STYPE_TEMPORARY
-        self._tell(ShareChanged(share))
+        self._news.share(events.ShareChanged, share)
+        self._news.deliver()
+
+    def change_access(
+        self,
+        share: Share,
+        *,
+        readers: frozenset[str] | None,
+        writers: frozenset[str] | None,
+        guest: Literal["", "read", "write"],
+        hidden: bool,
+        device_names: bool,
+    ) -> None:
+        """Who may use it and how it is seen are otherwise; nothing happens where they are not. Who has it open and may
+        not any more is for the caller to look for."""
+        before = share.readers, share.writers, share.guest, share.hidden, share.device_names
+        if before == (readers, writers, guest, hidden, device_names):
+            return
+        share.readers, share.writers, share.guest = readers, writers, guest
+        share.hidden, share.device_names = hidden, device_names
+        self._news.share(events.ShareChanged, share)
+        self._news.deliver()
 
     def mark_share(self, share: Share, problem: str) -> None:
         """Its folder cannot be used, and why; or can again ("").
@@ -426,7 +534,8 @@ class ServerService:
         before, share.problem = share.problem, problem
         if problem and share.confined:
             self._close_tree_connects(share, Reason.SHARE_UNAVAILABLE)
-        self._tell(ShareAvailability(share, before))
+        self._news.share(events.ShareAvailability, share, before)
+        self._news.deliver()
 
     def remove_share(self, share: Share) -> None:
         """Stop sharing it: opens and tree connects on it end, the sessions stay. Removing it again does nothing."""
@@ -434,7 +543,8 @@ class ServerService:
             return
         del self._shares[fold(share.name)]
         self._close_tree_connects(share, Reason.SHARE_DELETED)
-        self._tell(ShareRemoved(share))
+        self._news.share_removed(share)
+        self._news.deliver()
 
     def _close_tree_connects(self, share: Share, reason: Reason) -> None:
         if share.current_uses:
@@ -448,15 +558,19 @@ class ServerService:
         return list(self._sessions.values())
 
     def tree_connects(self) -> list[TreeConnect]:
+        """All tree connects, oldest first (MS-SRVS 3.1.1.1: ConnectionList)."""
         return list(self._tree_connects.values())
 
     def opens(self) -> list[Open]:
+        """All opens, oldest first (MS-SRVS 3.1.1.1: FileList)."""
         return list(self._opens.values())
 
     def shares(self) -> list[Share]:
+        """All shares, in the order in which they were added."""
         return list(self._shares.values())
 
     def session_by_global_id(self, global_id: int) -> Session | None:
+        """By the 32-bit id of the management calls; None if there is none."""
         return self._sessions.get(global_id)
 
     def session_by_session_id(self, session_id: int) -> Session | None:
@@ -464,16 +578,19 @@ class ServerService:
         return self._by_session_id.get(session_id)
 
     def tree_connect_by_global_id(self, global_id: int) -> TreeConnect | None:
+        """By the 32-bit id of the management calls; None if there is none."""
         return self._tree_connects.get(global_id)
 
     def open_by_global_id(self, global_id: int) -> Open | None:
+        """By the 32-bit id of the management calls; None if there is none."""
         return self._opens.get(global_id)
 
     def share_by_name(self, name: str) -> Share | None:
+        """By its name in whatever case; None if nothing is shared by it."""
         return self._shares.get(fold(name))
 
     def connection_sessions(self, connection_id: int) -> list[Session]:
-        """The sessions of one connection. After SessionClosed for being idle, an empty list tells to end it too."""
+        """The sessions of one connection. Once autodisconnect has taken its last session, it is to end too."""
         return list(self._by_connection.get(connection_id, ()))
 
     @property
@@ -487,13 +604,13 @@ class ServerService:
 
         Where both are named, the time depends on how many are meant, and not on how many there are.
         """
-        if not client and not user:
-            return list(self._sessions.values())
         if client and user:
             found = list(self._by_names.get((fold_client(client), fold(user)), {}).values())
-        else:
+        elif client or user:
             found = [session for session in self._sessions.values() if matches(session, client, user)]
-        return ([session for session in found if session.user_name == user] if user else []) or found
+        else:
+            found = list(self._sessions.values())
+        return prefer_exact_user(found, user, lambda session: session)
 
     def select_opens(
         self, *, path: str | None = None, client: str | None = None, user: str | None = None
@@ -502,20 +619,20 @@ class ServerService:
         who is named exactly is meant alone."""
         if not (path or client or user):
             return list(self._opens.values())
-        wanted = _components(path or "")
+        wanted = path_components(path or "")
         found = [
             opened
             for opened in self._opens.values()
-            if matches(opened.session, client, user) and _components(opened.path)[: len(wanted)] == wanted
+            if matches(opened.session, client, user) and is_at_or_under(opened.path, wanted)
         ]
-        return ([opened for opened in found if opened.session.user_name == user] if user else []) or found
+        return prefer_exact_user(found, user, lambda opened: opened.session)
 
     # --- time ---
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do; None: never, as things stand. Ask again after anything has changed."""
         deadlines = [time for time, _ in (self._next_idle(), self._next_anonymous()) if time is not None]
-        if (expiration := self._next_expiration()) is not None:
+        if (expiration := self._expirations.next()) is not None:
             deadlines.append(expiration)
         return min(deadlines, default=None)
 
@@ -527,33 +644,14 @@ class ServerService:
                 if session is None or deadline is None or deadline > now:
                     break
                 self.close_session(session, Reason.IDLE)
-        while (expiration := self._next_expiration()) is not None and expiration <= now:
-            _, global_id = heappop(self._expirations)
-            self.expire_session(self._sessions[global_id])
+        while (expiration := self._expirations.next()) is not None and expiration <= now:
+            self.expire_session(self._expirations.pop())
 
     def _next_idle(self) -> tuple[float | None, Session | None]:
         return _due(self._idle, self.policy.idle_period())
 
     def _next_anonymous(self) -> tuple[float | None, Session | None]:
         return _due(self._anonymous, self.policy.anonymous_period())
-
-    def _next_expiration(self) -> float | None:
-        """The earliest time at which a valid session's credentials run out; forgets entries that no longer hold."""
-        while self._expirations:
-            time, global_id = self._expirations[0]
-            session = self._sessions.get(global_id)
-            if session is not None and session.state is State.VALID and session.expires_at == time:
-                return time
-            heappop(self._expirations)
-        return None
-
-    def _watch_expiration(self, session: Session) -> None:
-        if session.expires_at is None:
-            return
-        heappush(self._expirations, (session.expires_at, session.global_id))
-        if len(self._expirations) > 2 * len(self._sessions) + 64:  # mostly of sessions that are gone
-            self._expirations = [(s.expires_at, i) for i, s in self._sessions.items() if s.expires_at is not None]
-            heapify(self._expirations)
 
     def _order_of(self, session: Session) -> IdleOrder:
         return self._anonymous if session.anonymous else self._idle
@@ -563,56 +661,81 @@ class ServerService:
     def start(self, start: int) -> None:
         """Start, or start again: statistics from zero (MS-SRVS 3.1.3). `start` is in seconds since 1970."""
         self.stopped = self.paused = False
-        self.statistics.reset(start)
+        self._running = True
+        self.counters.reset(start)
+        self._news.post_plain(events.ServerStarted)
+        self._news.deliver()
 
     def stop(self) -> None:
         """End every session and let no more in (MS-SRVS 3.1.6.12)."""
         self.stopped = True
         self.close_sessions(self._sessions.values(), Reason.STOPPED)
+        was_running, self._running = self._running, False
+        if was_running:
+            self._news.post_plain(events.ServerStopped)
+            self._news.deliver()
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Report what a setting is now, as server.toml would write it. It is kept for `describe` alone: whoever calls
+        this has put it in force. Nothing happens if it was that already."""
+        before = self._settings.get(name, "")
+        if before != value:
+            self._settings[name] = value
+            self._news.post_plain(events.SettingChanged, name, value, before)
+            self._news.deliver()
 
     # --- the stream of events ---
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Hear every event from now on; call the result to hear no more. A listener may call the service."""
-        self._listeners += (listener,)
+    def attach(self, transport: Transport) -> None:
+        """Have this transport told of what has ended, before all who subscribe."""
+        self._news.transport = transport
 
-        def unsubscribe() -> None:
-            self._listeners = tuple(other for other in self._listeners if other is not listener)
+    def subscribe(self, on_event: Listener, *kinds: type, name: str = "") -> Callable[[], None]:
+        """Have `on_event` called with every event of these classes of `lanman.events`, or of all, from now on; call the
+        result to hear no more. It may call the service. `name` is what a report of its errors calls it."""
+        return self._news.subscribe(on_event, *kinds, name=name)
 
-        return unsubscribe
+    @property
+    def sequence(self) -> int:
+        """The number of the last change."""
+        return self._news.sequence
 
-    def _tell(self, *events: Event) -> None:
-        """Tell every listener, in order.
+    def describe(self, size: int = 500) -> Generator[None, None, events.ServerState]:
+        """What there is, with the number of the last change that it is after. A generator that yields after each `size`
+        records, so that others have their turn.
 
-        What a listener causes is told after what it was told, so that all hear the same order. An error of one does not
-        keep the news from the others; it comes out at the end.
+        What happens meanwhile is taken in: an object is described when its turn comes, and its events are applied to
+        what is described already. So no step may be taken within a delivery, where some have heard of a change and
+        others have not: RuntimeError.
         """
-        if not self._listeners:
-            return
-        self._events += events
-        if self._telling:
-            return
-        self._telling = True
-        errors: list[Exception] = []
+        self._news.require_quiet()
+        state = events.ServerState()
+        cancel = self.subscribe(state.apply, name="a state being described")
         try:
-            while self._events:
-                event = self._events.popleft()
-                for listener in self._listeners:
-                    try:
-                        listener(event)
-                    except Exception as error:  # noqa: BLE001 - raised below, when all have heard
-                        errors.append(error)
+            state.running, state.settings = self._running, dict(self._settings)
+            for number, record in enumerate(self._records(), 1):
+                state.put(record)
+                if number % size == 0:
+                    yield
+                    self._news.require_quiet()
         finally:
-            self._telling = False
-        if errors:
-            raise ExceptionGroup("listeners of the Server service failed", errors)
+            cancel()
+        state.sequence = self.sequence
+        return state
 
-
-def matches(session: Session, client: str | None, user: str | None) -> bool:
-    """Whether a session is of this client and this user; None or "" means any."""
-    return (not client or fold_client(session.client_name) == fold_client(client)) and (
-        not user or fold(session.user_name) == fold(user)
-    )
+    def _records(self) -> Iterator[events.Record]:
+        """The records of what there is at the first step and still is when its turn comes."""
+        tables: tuple[tuple[Mapping[Any, Any], Callable[[Any], events.Record]], ...] = (
+            (self._connections, connection_record),
+            (self._sessions, self._news.session_record),
+            (self._tree_connects, tree_record),
+            (self._opens, file_record),
+            (self._shares, share_record),
+        )
+        for table, keys, describe in [(table, list(table), describe) for table, describe in tables]:
+            for key in keys:
+                if (found := table.get(key)) is not None:
+                    yield describe(found)
 
 
 def _names(session: Session) -> tuple[str, str]:
@@ -638,10 +761,3 @@ def _due(order: IdleOrder, period: float | None) -> tuple[float | None, Session 
     if period is None or (session := order.first()) is None:
         return None, None
     return session.idle_time + period, session
-
-
-def _components(path: str) -> list[str]:
-    r"""A path as it is compared: `/srv/data` is `/SRV\Data\`. What begins with `\` is a pipe, not a file."""
-    if not path:
-        return []
-    return [path[0], *(part for part in fold(path).replace("\\", "/").split("/") if part)]

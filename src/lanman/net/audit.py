@@ -1,6 +1,6 @@
 """The audit log: one line for each session opened, renewed, refused and ended, and why.
 
-A listener of the domain's stream of events.
+A subscriber of the domain's events (`lanman.events`), of KINDS alone.
 
     session opened client="\\\\192.0.2.7" user="ann" id=3 dialect="3.1.1" signing="AES-128-GMAC" encryption=""
     session renewed client="\\\\192.0.2.7" user="ann" id=3 domain="" anonymous=no guest=no
@@ -21,15 +21,15 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from lanman.domain import (
+from lanman.events import (
     Event,
     LogonRefused,
     Reason,
-    Session,
     SessionClosed,
     SessionExpired,
     SessionOpened,
     SessionReauthenticated,
+    SessionRecord,
     ShareAvailability,
 )
 from lanman.net.logs import Journal
@@ -48,7 +48,7 @@ def quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def _has_account(session: Session) -> bool:
+def _has_account(session: SessionRecord) -> bool:
     """Whether somebody with an account has made it: it has keys, though it may have been renewed as nobody's."""
     return bool(session.signing) or not (session.anonymous or session.guest)
 
@@ -57,17 +57,23 @@ def _has_account(session: Session) -> bool:
 BURST: Final = 10
 
 
-def listener(clock: Callable[[], float], journal: Journal) -> Callable[[Event], None]:
-    """What writes the audit log; `clock` is the one that the service's times are of."""
-    return _AuditLog(clock, journal).hear
+# What there are lines about.
+KINDS: Final = (SessionOpened, SessionReauthenticated, SessionExpired, SessionClosed, LogonRefused, ShareAvailability)
+
+
+def listener(journal: Journal) -> Callable[[Event], None]:
+    """What writes the audit log; `journal` bounds what peers without an account can bring about."""
+    return _AuditLog(journal).on_event
 
 
 class _AuditLog:
-    def __init__(self, clock: Callable[[], float], journal: Journal) -> None:
-        self._clock = clock
+    """Writes a line for each event of KINDS."""
+
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
+        """Write what this event calls for, if anything."""
         if isinstance(event, SessionOpened):
             self._opened(event.session)
         elif isinstance(event, SessionReauthenticated):
@@ -77,9 +83,9 @@ class _AuditLog:
         elif isinstance(event, LogonRefused):
             self._refused(event)
         elif isinstance(event, ShareAvailability):
-            _tell_of_share(event)
+            _share_availability(event)
         elif isinstance(event, SessionExpired):
-            audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.global_id)
+            audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.id)
         elif isinstance(event, SessionClosed):
             self._closed(event)
 
@@ -87,13 +93,13 @@ class _AuditLog:
         peer = network_of(client_name.strip("\\[]"))
         self._journal.say(audit_log, level, kind, peer, message, *values, burst=BURST)
 
-    def _of_session(self, kind: str, session: Session, level: int, message: str, *values: object) -> None:
+    def _of_session(self, kind: str, session: SessionRecord, level: int, message: str, *values: object) -> None:
         if _has_account(session):
             audit_log.log(level, message, *values)
         else:
             self._bounded(kind, session.client_name, level, message, *values)
 
-    def _opened(self, session: Session) -> None:
+    def _opened(self, session: SessionRecord) -> None:
         self._of_session(
             "null or guest session opened",
             session,
@@ -126,28 +132,28 @@ class _AuditLog:
             "session ended client=%s user=%s id=%d reason=%s seconds=%d",
             quoted(session.client_name),
             quoted(session.user_name),
-            session.global_id,
+            session.id,
             quoted(event.reason.value),
-            session.active_seconds(self._clock()),
+            session.active_time,
         )
 
 
 _WHO: Final = "client=%s user=%s id=%d domain=%s anonymous=%s guest=%s"
 
 
-def _who(session: Session) -> tuple[object, ...]:
+def _who(session: SessionRecord) -> tuple[object, ...]:
     """The values of _WHO."""
     return (
         quoted(session.client_name),
         quoted(session.user_name),
-        session.global_id,
+        session.id,
         quoted(session.domain),
         "yes" if session.anonymous else "no",
         "yes" if session.guest else "no",
     )
 
 
-def _tell_of_share(event: ShareAvailability) -> None:
+def _share_availability(event: ShareAvailability) -> None:
     share = event.share
     if share.problem:
         _server_log.warning("share %s is left out: %s: %s", quoted(share.name), quoted(share.path), share.problem)

@@ -157,32 +157,40 @@ class Journal:
         self._loggers: dict[str, logging.Logger] = {}
 
     def say(
-        self, logger: logging.Logger, level: int, kind: str, peer: str, message: str, *values: object, burst: int = 1
+        self,
+        logger: logging.Logger,
+        level: int,
+        kind: str,
+        peer: str,
+        message: str,
+        *values: object,
+        burst: int = 1,
+        error: Exception | None = None,
     ) -> None:
-        """Write a line, unless there have been too many of its kind about that peer."""
+        """Write a line, unless there have been too many of its kind about that peer; with the traceback of `error`."""
         loop = asyncio.get_running_loop()
-        self._tell(loop.time())
+        self._report_omissions(loop.time())
         self._loggers[kind] = logger
         if self._quiet.allows(kind, peer, loop.time(), burst=burst):
-            logger.log(level, message, *values)
+            logger.log(level, message, *values, exc_info=error)
         elif self._timer is None:
             self._timer = loop.call_later(PERIOD, self._expire)
 
     def close(self) -> None:
-        """Tell what is still to be told."""
+        """Report what was left out and is not reported yet."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tell(float("inf"))
+        self._report_omissions(float("inf"))
 
     def _expire(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
-        self._tell(loop.time())
+        self._report_omissions(loop.time())
         if (deadline := self._quiet.next_deadline()) is not None:
             self._timer = loop.call_at(deadline, self._expire)
 
-    def _tell(self, now: float) -> None:
+    def _report_omissions(self, now: float) -> None:
         for left in self._quiet.over(now):
             self._loggers[left.kind].warning(
                 "%s: %d more like this about %s were left out", left.kind, left.count, left.peer

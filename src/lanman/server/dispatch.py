@@ -34,19 +34,14 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import (
     STYPE_IPC,
     Event,
-    FileClosed,
     LogonRefused,
     Open,
     Reason,
     ServerService,
     Session,
-    SessionClosed,
-    SessionReauthenticated,
     Share,
-    ShareRemoved,
     State,
     TreeConnect,
-    TreeDisconnected,
     unc_name,
 )
 from lanman.errors import RemoteProtocolError
@@ -323,7 +318,7 @@ class ConnectionDispatch:
 
     def _arrived(self, count: int, now: float) -> None:
         self.server.now = now
-        self.server.service.statistics.bytes_received += count
+        self.server.service.counters.bytes_received += count
         if self.core.has_frames:
             self.server.has_work(self)
             self.server.run(now)
@@ -332,7 +327,7 @@ class ConnectionDispatch:
         """What there is to send, ready for the transport. Tell it by `sent` how much of it is left."""
         size = self.core.unsent
         data = self.core.data_to_send()
-        self.server.service.statistics.bytes_sent += size
+        self.server.service.counters.bytes_sent += size
         if size and not self._unsent:
             self.unsent_since = self.server.now
         self._unsent += size
@@ -677,7 +672,7 @@ class ConnectionDispatch:
         request = context.request
         if outcome.status == codes.STATUS_ACCESS_DENIED and request.command in (SMB2_TREE_CONNECT, SMB2_CREATE):
             # 3.3.5.7 and 3.3.5.9: sts0_permerrors counts who may not connect to a share, and who may not open there.
-            self.server.service.statistics.permerrors += 1
+            self.server.service.counters.permerrors += 1
         chain.responses.append(
             Response(request, outcome.status, outcome.message, session_id=outcome.session_id, tree_id=outcome.tree_id)
         )
@@ -1001,7 +996,8 @@ class ServerDispatch:
         self.watch = Watch(self)
         self._folders: dict[Share, DiskShare] = {}
         self._hint = self.new_acceptor().hint_token()
-        service.listen(self._heard)
+        service.attach(self)
+        service.subscribe(self._logon_refused, LogonRefused, name="record of refusals")
 
     # --- what the shell calls ---
 
@@ -1266,27 +1262,38 @@ class ServerDispatch:
         return None
 
     def is_null_share(self, name: str) -> bool:
-        """Whether a null session may connect to that share (Windows' NullSessionShares; for pipes MS-SRVS 3.1.6.17)."""
+        """MS-SRVS 3.1.6.18: whether a null session may connect to it."""
         return fold(name) in self.settings.null_shares
 
-    def _heard(self, event: Event) -> None:
-        """The domain's stream of events."""
-        if isinstance(event, FileClosed):
-            for connection in self._connections_of(event.open.session):
-                connection.open_closed(event.open, event.reason, self.now)
-        elif isinstance(event, TreeDisconnected):
-            for connection in self._connections_of(event.tree_connect.session):
-                connection.tree_disconnected(event.tree_connect)
-        elif isinstance(event, ShareRemoved):
-            self._folders.pop(event.share, None)
-        elif isinstance(event, LogonRefused):
+    # --- what the domain has this transport let go of ---
+
+    def open_closed(self, opened: Open, reason: Reason) -> None:
+        """An open has ended (MS-SMB2 3.3.4.17)."""
+        for connection in self._connections_of(opened.session):
+            connection.open_closed(opened, reason, self.now)
+
+    def tree_disconnected(self, tree: TreeConnect) -> None:
+        """A tree connect has ended."""
+        for connection in self._connections_of(tree.session):
+            connection.tree_disconnected(tree)
+
+    def session_closed(self, session: Session, reason: Reason) -> None:
+        """A session has ended (MS-SMB2 3.3.4.12)."""
+        for connection in self._connections_of(session):
+            connection.session_closed(session, reason, self.now)
+
+    def session_identified(self, session: Session) -> None:
+        """A session has logged on again."""
+        for connection in self._connections_of(session):
+            connection.identified(session)
+
+    def share_removed(self, share: Share) -> None:
+        """A share is no more."""
+        self._folders.pop(share, None)
+
+    def _logon_refused(self, event: Event) -> None:
+        if isinstance(event, LogonRefused):
             self.refusals.add(event, self.now)
-        elif isinstance(event, SessionReauthenticated):
-            for connection in self._connections_of(event.session):
-                connection.identified(event.session)
-        elif isinstance(event, SessionClosed):
-            for connection in self._connections_of(event.session):
-                connection.session_closed(event.session, event.reason, self.now)
 
     def _connections_of(self, session: Session) -> list[ConnectionDispatch]:
         return [found for each in session.connection_ids if (found := self.connections.get(each)) is not None]

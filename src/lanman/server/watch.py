@@ -184,12 +184,11 @@ class Watch:
                 return False
         if session.anonymous:
             return False
-        was = session.groups, session.guest
-        session.groups = account.groups if account is not None else frozenset()
-        if first_user is not None and account is not None:
-            # Without keys a session stays what it is, or requests as a user would be unprotected.
-            session.guest = accounts.is_guest(account)
-        return (session.groups, session.guest) != was
+        groups = account.groups if account is not None else frozenset()
+        # Without keys a session stays what it is, or requests as a user would be unprotected.
+        has_keys = first_user is not None and account is not None
+        guest = accounts.is_guest(account) if has_keys and account is not None else session.guest
+        return self._server.service.change_rights(session, groups, guest=guest)
 
     # --- rights ---
 

@@ -99,9 +99,14 @@ class AppliedConfiguration:
 
     def _change(self, known: Share, new: Share) -> None:
         """Change a share that is in use. What is open on it stays open."""
-        known.readers, known.writers, known.guest = new.readers, new.writers, new.guest
-        known.hidden = new.hidden
-        known.device_names = new.device_names
+        self._service.change_access(
+            known,
+            readers=new.readers,
+            writers=new.writers,
+            guest=new.guest,
+            hidden=new.hidden,
+            device_names=new.device_names,
+        )
         if (known.remark, known.max_users) != (new.remark, new.max_users):
             self._service.change_share(known, remark=new.remark, max_users=new.max_users)
 

@@ -35,7 +35,6 @@ from lanman.domain import (
     ShareAdded,
     ShareRemoved,
 )
-from lanman.dtyp import filetime
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import (
@@ -67,10 +66,13 @@ log: Final = logging.getLogger("lanman.server")
 # How long the start waits for disks that do not answer, in seconds.
 PATIENCE: Final = 1.0
 
+# 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3).
+_FILETIME_EPOCH: Final = 116444736000000000
+
 
 def filetime_now() -> int:
     """The time of day as a FILETIME."""
-    return filetime(time.time_ns())
+    return time.time_ns() // 100 + _FILETIME_EPOCH
 
 
 class SmbServer:
@@ -108,7 +110,13 @@ class SmbServer:
             **changeable(configuration),
             policy=Policy(null_session_linger=configuration.null_sessions.linger),
         )
-        self.service = ServerService(self.settings.policy, start=int(time.time()))
+        self.service = ServerService(
+            self.settings.policy,
+            start=int(time.time()),
+            clock=lambda: self._loop.time(),
+            time_of_day=self._wall_clock,
+            failed=self._listener_failed,
+        )
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
         self.port = 0
         self.addresses: list[tuple[str, int]] = []
@@ -161,7 +169,7 @@ class SmbServer:
             become(user, self.home, kerberos=bool(self.configuration.keytab))
             self._state.forget(self._said_now)
             self._applied.apply(self._applied.base)
-            self.service.listen(audit.listener(self._loop.time, self.journal))
+            self.service.subscribe(audit.listener(self.journal), *audit.KINDS, name="audit log")
             self._exit.callback(self.journal.close)
             self._driver = driver = Driver(
                 self._assemble(),
@@ -173,8 +181,8 @@ class SmbServer:
             )
             self._exit.callback(driver.disk.close)
             for share in self.service.shares():
-                self._confine(ShareAdded(share))
-            self.service.listen(self._confine)
+                self._confine(share.path if share.confined else "", 1)
+            self.service.subscribe(self._shares_changed, ShareAdded, ShareRemoved, name="confined folders")
             await self._look_at_shares()
             control = ControlServer(self.home.control, self)
             await control.start()
@@ -216,10 +224,19 @@ class SmbServer:
         self.flush()
         await asyncio.wait([looked], timeout=PATIENCE)
 
-    def _confine(self, event: Event) -> None:
-        """Have the disk know which folders no link may lead to."""
+    def _shares_changed(self, event: Event) -> None:
         if isinstance(event, ShareAdded | ShareRemoved) and event.share.confined:
-            self.driver.disk.files.confined[event.share.path] += 1 if isinstance(event, ShareAdded) else -1
+            self._confine(event.share.path, 1 if isinstance(event, ShareAdded) else -1)
+
+    def _confine(self, path: str, shares: int) -> None:
+        """Have the disk know which folders no link may lead to: so many shares more are of this one."""
+        if path:
+            self.driver.disk.files.confined[path] += shares
+
+    def _listener_failed(self, name: str, event: Event | None, error: Exception) -> None:
+        """An error of ours in what hears of the domain's changes. Everything goes on without it."""
+        what = f"event {event.sequence}, {type(event).__name__}" if event is not None else "what has ended"
+        self.journal.say(log, logging.ERROR, f"{name} failed", "", "%s failed on %s", name, what, error=error)
 
     async def stop(self) -> None:
         """End every session, send what is still to be sent, close all. May be called twice."""

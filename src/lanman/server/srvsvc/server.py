@@ -126,7 +126,7 @@ def server_info(configuration: ServerConfiguration) -> ServerInfo:
 
 def statistics(service: ServerService) -> Statistics:
     """STAT_SERVER_0 (MS-SRVS 2.2.4.39). Counters wrap at 32 bits, the bytes at 64."""
-    counted = service.statistics
+    counted = service.counters
     return Statistics(
         start=counted.start & _32_BITS,
         fopens=counted.fopens & _32_BITS,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Statistics:
+class Counters:
     """Counted since `start`, in seconds since 1970. Names are those of the structure, without `sts0_`.
 
     `sopens` and `fopens` are what is open now: MS-SMB2 3.3.4.12 and 3.3.4.17 count them down again. `devopens`,

@@ -1,0 +1,134 @@
+"""The stream of events: who hears of a change, in which order, and what happens when a listener fails.
+
+The rules:
+
+* The service first makes a whole change, then posts its events, then delivers them: whoever hears of a change finds the
+  service as it is after it.
+* Deliveries are a queue. A listener may call the service; what that leads to is queued behind what is to be delivered
+  already, so that all hear of everything in the same order, and no listener is called within another.
+* First of all, for each change, come the actions of the transport (`react`), which lets go of what stands behind a
+  session or an open; then the listeners in the order of their subscriptions.
+* An error in an action or a listener is reported to `failed`, with the name of who failed, and goes no further: the
+  others hear the event all the same, and whoever made the change goes on. Without `failed` (tests, small programs)
+  it comes out at the end of the delivery, as an ExceptionGroup.
+* An event that nobody has subscribed to is not made: it takes its number and costs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lanman.events import Event
+
+Listener = Callable[[Event], None]
+Failed = Callable[[str, Event | None, Exception], None]
+Subject = TypeVar("Subject")
+
+
+class Subscription:
+    """One listener of some kinds of events, all without any; it hears nothing more once it is cancelled."""
+
+    __slots__ = ("active", "kinds", "name", "on_event")
+
+    def __init__(self, on_event: Listener, kinds: tuple[type, ...], name: str) -> None:
+        self.on_event = on_event
+        self.kinds = kinds
+        self.name = name
+        self.active = True
+
+
+class EventStream:
+    """Numbers the changes, and delivers them.
+
+    `now` gives the seconds since 1970. `failed(name, event, error)` is told of an error in the listener of that name;
+    `event` is None where it was an action of the transport.
+    """
+
+    def __init__(self, now: Callable[[], float], failed: Failed | None = None) -> None:
+        self.sequence = 0  # of the last change
+        self.failed = failed
+        self._now = now
+        self._subscriptions: list[Subscription] = []
+        self._by_kind: dict[type, tuple[Subscription, ...]] = {}
+        self._queue: deque[tuple[Subscription | None, Callable[..., None], tuple[Any, ...]]] = deque()
+        self._delivering = False
+
+    def subscribe(self, on_event: Listener, *kinds: type, name: str = "") -> Callable[[], None]:
+        """Have `on_event` called with every event of these kinds, or of all; call the result to hear no more. `name` is
+        what a report of its errors calls it."""
+        subscription = Subscription(on_event, kinds, name or getattr(on_event, "__qualname__", repr(on_event)))
+        self._subscriptions.append(subscription)
+        self._by_kind.clear()
+
+        def cancel() -> None:
+            if subscription.active:
+                subscription.active = False
+                self._subscriptions.remove(subscription)
+                self._by_kind.clear()
+
+        return cancel
+
+    def post(self, kind: type[Event], describe: Callable[[Subject], Any], subject: Subject, *rest: object) -> None:
+        """Queue an event about `subject`, as `describe` describes it now; `rest` are the event's other fields."""
+        self._post(kind, lambda: (describe(subject), *rest))
+
+    def post_plain(self, kind: type[Event], *fields: object) -> None:
+        """Queue an event with these fields."""
+        self._post(kind, lambda: fields)
+
+    def _post(self, kind: type[Event], fields: Callable[[], tuple[Any, ...]]) -> None:
+        self.sequence += 1
+        interested = self._by_kind.get(kind)
+        if interested is None:
+            found = [each for each in self._subscriptions if not each.kinds or kind in each.kinds]
+            interested = self._by_kind[kind] = tuple(found)
+        if interested:
+            event: Any = kind(self.sequence, round(self._now(), 6), *fields())
+            for subscription in interested:
+                self._queue.append((subscription, subscription.on_event, (event,)))
+
+    def react(self, action: Callable[..., None], *arguments: object) -> None:
+        """Queue an action of the transport."""
+        self._queue.append((None, action, arguments))
+
+    def deliver(self) -> None:
+        """Deliver what is queued, and what comes of that, unless a delivery is under way, which does."""
+        if self._delivering or not self._queue:
+            return
+        self._delivering = True
+        errors: list[Exception] = []
+        try:
+            while self._queue:
+                subscription, action, arguments = self._queue.popleft()
+                if subscription is not None and not subscription.active:
+                    continue
+                try:
+                    action(*arguments)
+                except Exception as error:  # noqa: BLE001 - reported; whoever made the change must go on
+                    self._report(subscription, action, arguments, error, errors)
+        finally:
+            self._delivering = False
+        if errors:
+            raise ExceptionGroup("listeners of the Server service failed", errors)
+
+    def require_quiet(self) -> None:
+        """RuntimeError if a delivery is under way."""
+        if self._delivering:
+            raise RuntimeError("a change is being delivered")
+
+    def _report(
+        self,
+        subscription: Subscription | None,
+        action: Callable[..., None],
+        arguments: tuple[Any, ...],
+        error: Exception,
+        errors: list[Exception],
+    ) -> None:
+        if self.failed is None:
+            errors.append(error)
+        elif subscription is None:
+            self.failed(getattr(action, "__qualname__", repr(action)), None, error)
+        else:
+            self.failed(subscription.name, arguments[0], error)
