@@ -239,7 +239,7 @@ async def test_a_null_session(server: SmbServer, tools: Tools) -> None:
 
 async def test_guests(server: SmbServer, tools: Tools) -> None:
     assert "NT_STATUS_LOGON_FAILURE" in await asyncio.to_thread(tools.smbclient, Account("no-one", "x"), "ls", "public")
-    server.driver.dispatch.settings = replace(server.driver.dispatch.settings, guest=True)
+    server.driver.dispatch.options = replace(server.driver.dispatch.options, guest=True)
     stranger = Account("no-one", "x")
     said = await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
     assert "NT_STATUS_ACCESS_DENIED" in said

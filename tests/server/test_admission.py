@@ -12,7 +12,7 @@ from lanman import codes
 from lanman.domain import LogonRefused, Reason
 from lanman.errors import StatusError
 from lanman.server.admission import LEAST, MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
-from lanman.server.dispatch import Limits, Settings
+from lanman.server.options import Options, ResourceLimits
 from lanman.smb2.messages import LogoffRequest
 from support.memory_server import Client, World
 from support.step_counter import growth
@@ -318,7 +318,7 @@ def test_in_any_history_the_counts_are_right_and_all_is_given_back(seed: int) ->
 
 @pytest.fixture
 def small() -> World:
-    return World(settings=Settings(limits=Limits(unauthenticated_per_address=2, anonymous_per_address=1)))
+    return World(options=Options(limits=ResourceLimits(unauthenticated_per_address=2, anonymous_per_address=1)))
 
 
 def arrive(world: World, address: str = "198.51.100.1") -> Client:
@@ -378,7 +378,7 @@ def test_nothing_of_a_connection_stays_when_it_is_gone(small: World) -> None:
 
 
 def test_one_connection_has_few_sessions_without_a_name(small: World) -> None:
-    most = small.dispatch.settings.limits.anonymous_sessions_per_connection
+    most = small.dispatch.options.limits.anonymous_sessions_per_connection
     client = small.connect()
     for _ in range(most):
         client.log_on()
@@ -396,7 +396,7 @@ def test_one_connection_has_few_sessions_without_a_name(small: World) -> None:
 
 def test_the_end_of_a_connection_takes_as_much_work_as_it_has_sessions() -> None:
     def end(number: int) -> Callable[[], object]:
-        world = World(settings=Settings(limits=Limits(anonymous_sessions_per_connection=1000)))
+        world = World(options=Options(limits=ResourceLimits(anonymous_sessions_per_connection=1000)))
         client = world.connect()
         for _ in range(number):
             client.log_on()

@@ -11,7 +11,7 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import LogonRefused, Reason, SessionClosed, SessionOpened
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrFileClose, NetrSessionDel, NetrSessionEnum
-from lanman.server.dispatch import Limits, Settings
+from lanman.server.options import Options, ResourceLimits
 from lanman.server.throttle import Throttle
 from lanman.server.timers import Timers
 from lanman.smb2.constants import (
@@ -311,7 +311,7 @@ def test_refusals_come_later_and_later_but_hold_nobody_else_up() -> None:
 
 
 def test_who_hangs_up_on_a_refusal_keeps_their_place_taken() -> None:
-    world = World(settings=Settings(limits=Limits(unauthenticated_per_address=1)))
+    world = World(options=Options(limits=ResourceLimits(unauthenticated_per_address=1)))
     for _ in range(9):
         client = world.connect(address="198.51.100.1")
         with pytest.raises(StatusError):
@@ -388,7 +388,7 @@ def test_a_log_on_in_two_pieces_is_no_session_yet() -> None:
 
 
 def test_log_ons_under_way_are_limited() -> None:
-    world = World(settings=Settings(limits=Limits(logons_per_connection=3)))
+    world = World(options=Options(limits=ResourceLimits(logons_per_connection=3)))
     client = world.connect()
     finishers = [client.log_on_leg_by_leg("ann") for _ in range(3)]
     answer = client.ask(SessionSetupRequest(0, 1, 0, 0, b"x", 0))
@@ -444,12 +444,12 @@ def test_null_sessions_may_do_nothing_until_something_is_named() -> None:
     for name in ("srvsvc", "nothing"):
         assert client.ask(CreateRequest(name=name)).status == codes.STATUS_ACCESS_DENIED
     assert world.service.counters.permerrors == 2
-    named = World(settings=Settings(null_pipes=frozenset({"srvsvc"}))).connect().log_on().bind()
+    named = World(options=Options(null_pipes=frozenset({"srvsvc"}))).connect().log_on().bind()
     assert named.call(NetrSessionEnum(None, None, None, 0)).status == codes.ERROR_ACCESS_DENIED
 
 
 def test_encryption_can_be_required() -> None:
-    world = World(settings=Settings(encryption="required"))
+    world = World(options=Options(encryption="required"))
     old = world.connect(dialects=(Dialect.SMB_2_1,))
     with pytest.raises((StatusError, AssertionError)):
         old.log_on("ann")

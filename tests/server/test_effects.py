@@ -9,8 +9,8 @@ import pytest
 
 from lanman import codes
 from lanman.server import handlers
-from lanman.server.dispatch import PENDING_AFTER
-from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply
+from lanman.server.effects import ReadAccounts, Reply, Until, Work
+from lanman.server.requests import PENDING_AFTER
 from lanman.server.state import Context
 from lanman.smb2.constants import ANY_FILE_ID, SMB2_FLUSH, SMB2_QUERY_INFO
 from lanman.smb2.messages import EchoRequest, FlushRequest, FlushResponse, LogoffRequest, QueryInfoRequest
@@ -22,11 +22,13 @@ from support.smb2_pair import send_compound
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """Logged on and with a pipe, on a Server whose FLUSH reads the accounts and whose QUERY_INFO takes 3 seconds."""
 
-    def flush(context: Context, message: FlushRequest) -> Outcome:
-        return Perform(ReadAccounts(), lambda accounts, now: Reply(message=FlushResponse()))
+    def flush(context: Context, message: FlushRequest) -> Work[Reply]:
+        yield ReadAccounts()
+        return Reply(message=FlushResponse())
 
-    def query_info(context: Context, message: Any) -> Outcome:
-        return Later(context.now + 3, lambda now: Reply(codes.STATUS_NOT_SUPPORTED))
+    def query_info(context: Context, message: Any) -> Work[Reply]:
+        yield Until(context.now + 3)
+        return Reply(codes.STATUS_NOT_SUPPORTED)
 
     commands = dict(handlers.COMMANDS)
     commands[SMB2_FLUSH] = handlers.Command(flush, handlers.Needs.TREE)
@@ -103,17 +105,17 @@ def test_the_end_of_its_session_cancels_it(client: Client, tell: bool) -> None:
         world.advance(1)
     assert client.ask(LogoffRequest(), tree_id=0).status == 0
     assert client.answers[number].status == codes.STATUS_CANCELLED
-    ((ticket, _),) = world.dispatch.effects()
-    assert not world.dispatch.completed(ticket, world.accounts, world.now)
+    ((ticket, _),) = world.dispatch.scheduler.effects()
+    assert not world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
 
 
 def test_the_end_of_its_connection_does_too(client: Client) -> None:
     world = client.world
     held(client)
     world.disconnect(client)
-    ((ticket, _),) = world.dispatch.effects()
-    assert not world.dispatch.completed(ticket, world.accounts, world.now)
-    assert not world.dispatch.completed(ticket, world.accounts, world.now)
+    ((ticket, _),) = world.dispatch.scheduler.effects()
+    assert not world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
+    assert not world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
     world.advance(10)
 
 
@@ -130,8 +132,8 @@ def test_a_chain_goes_on_where_it_waited(client: Client) -> None:
     world.pump()
     assert not set(numbers) & set(client.answers)
     for _ in range(2):
-        ((ticket, _),) = world.dispatch.effects()
-        assert world.dispatch.completed(ticket, world.accounts, world.now)
+        ((ticket, _),) = world.dispatch.scheduler.effects()
+        assert world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
     world.pump()
     assert client.order[-4:] == numbers
     assert {client.answers[number].status for number in numbers} == {0}
@@ -140,8 +142,8 @@ def test_a_chain_goes_on_where_it_waited(client: Client) -> None:
 def test_many_chains_come_back_in_any_order(client: Client) -> None:
     world = client.world
     numbers = [held(client) for _ in range(5)]
-    tickets = [ticket for ticket, _ in world.dispatch.effects()]
-    finish: Callable[[int], bool] = lambda ticket: world.dispatch.completed(ticket, None, world.now)  # noqa: E731
+    tickets = [ticket for ticket, _ in world.dispatch.scheduler.effects()]
+    finish: Callable[[int], bool] = lambda ticket: world.dispatch.scheduler.completed(ticket, None, world.now)  # noqa: E731
     assert all(finish(ticket) for ticket in reversed(tickets))
     world.pump()
     assert client.order[-5:] == numbers[::-1]

@@ -124,7 +124,7 @@ class History:
             for each in session.opens.values()
             if isinstance(each, DiskOpen)
         ]
-        assert {each.opened.global_id for each in wire} == {each.global_id for each in opens}
+        assert {each.open.global_id for each in wire} == {each.global_id for each in opens}
         files = [each for state in self.world.dispatch.files._states.values() for each in state.opens]
         assert set(map(id, files)) == set(map(id, wire))
         for session in service.sessions():
@@ -134,7 +134,7 @@ class History:
             assert share.current_uses == uses[share.name]
         assert service.counters.sopens == len(service.sessions())
         for each in wire:
-            assert each.opened.num_locks == each.state.locks.count(each)
+            assert each.open.num_locks == each.state.locks.count(each)
             for other in each.state.opens:
                 if other is not each:
                     assert not shares_conflict(each.access, each.share_access, other.access, other.share_access)

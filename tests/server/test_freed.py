@@ -41,7 +41,8 @@ WATCHED = frozenset(
         "NamedPipe",
         "NtlmAcceptor",
         "Open",
-        "Outcoming",
+        "Continuation",
+        "Task",
         "PipeOpen",
         "Request",
         "RpcServer",
@@ -49,6 +50,7 @@ WATCHED = frozenset(
         "ServerConnection",
         "Session",
         "TreeConnect",
+        "Waiter",
         "Waiting",
         "WaitingLock",
         "Watch",
@@ -129,7 +131,7 @@ def null_session(world: DiskWorld) -> RawClient:
 
 def requests_not_begun(world: DiskWorld) -> RawClient:
     client = null_session(world)
-    world.dispatch._budget = 0
+    world.dispatch.scheduler._budget = 0
     client.send(*[client.pdu(EchoRequest()) for _ in range(20)], pump=False)
     assert client.connection.overloaded
     return client

@@ -12,7 +12,7 @@ import pytest
 from lanman import codes
 from lanman.domain import LogonRefused, Reason, SessionClosed, SessionReauthenticated
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
-from lanman.server.dispatch import Settings
+from lanman.server.options import Options
 from lanman.smb2.constants import ALL_DIALECTS, SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_SIGNED, SMB2_SESSION_SETUP, Dialect
 from lanman.smb2.messages import (
     CancelRequest,
@@ -82,12 +82,12 @@ def test_an_unsigned_request_that_waits_for_its_turn_behind_the_log_on(dialect: 
     relay = RawClient(world, dialect)
     relay.begin_log_on("ann")
     relay.send(relay.pdu(relay.last_leg()), pump=False)
-    world.dispatch._budget = 0
+    world.dispatch.scheduler._budget = 0
     relay.send(relay.pdu(message), pump=False)
-    ((ticket, _),) = world.dispatch.effects()
-    world.dispatch.completed(ticket, world.accounts, world.now)
+    ((ticket, _),) = world.dispatch.scheduler.effects()
+    world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
     assert world.users() == ["ann"]
-    assert world.dispatch.busy
+    assert world.dispatch.scheduler.busy
     world.pump()
     if message is IPC and dialect == Dialect.SMB_3_1_1:
         assert "neither signed nor encrypted" in relay.finished
@@ -168,7 +168,7 @@ def test_a_cancel_must_be_signed_as_everything_else(dialect: Dialect, sign: bool
 @every_dialect
 @pytest.mark.parametrize("guest", [False, True])
 def test_a_session_without_keys_becomes_no_users(dialect: Dialect, guest: bool) -> None:
-    world = World(settings=Settings(guest=True))
+    world = World(options=Options(guest=True))
     relay = RawClient(world, dialect)
     assert relay.log_on("stranger" if guest else "") == 0
     header, _ = relay.renew("ann", sign=False)
@@ -182,7 +182,7 @@ def test_a_session_without_keys_becomes_no_users(dialect: Dialect, guest: bool) 
 
 @every_dialect
 def test_a_session_without_keys_stays_what_it_is(dialect: Dialect) -> None:
-    world = World(settings=Settings(guest=True))
+    world = World(options=Options(guest=True))
     for first, second, status in (
         ("", "", 0),
         ("stranger", "stranger", 0),
@@ -213,7 +213,7 @@ def test_a_session_with_keys_keeps_them_and_the_duty_to_sign(dialect: Dialect) -
 @every_dialect
 @pytest.mark.parametrize("by_way_of_nobody", [False, True])
 def test_a_session_with_keys_becomes_nobody_elses(dialect: Dialect, by_way_of_nobody: bool) -> None:
-    world = World(settings=Settings(guest=True))
+    world = World(options=Options(guest=True))
     for other in ("admin", "stranger"):
         client = RawClient(world, dialect)
         client.log_on("ann")
@@ -277,11 +277,11 @@ def test_a_session_that_ends_itself_while_it_is_renewed() -> None:
     world.hold_effects = True
     with pytest.raises(KeyError):  # it is not answered yet
         finish()
-    (renewal,) = world.dispatch.effects()
+    (renewal,) = world.dispatch.scheduler.effects()
     admin.write(admin.rpc.call(NetrSessionDel(None, None, "admin"))[0])
-    (looking,) = world.dispatch.effects()
+    (looking,) = world.dispatch.scheduler.effects()
     for ticket, _ in (looking, renewal):
-        world.dispatch.completed(ticket, world.accounts, world.now)
+        world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
         world.pump()
         assert world.users() == []
     assert [answer.status for answer in admin.answers.values()] == [codes.STATUS_USER_SESSION_DELETED]
@@ -289,7 +289,7 @@ def test_a_session_that_ends_itself_while_it_is_renewed() -> None:
 
 
 def test_a_guest_becomes_no_other_guest() -> None:
-    world = World(settings=Settings(guest=True))
+    world = World(options=Options(guest=True))
     world.accounts.add("gus", PASSWORD)
     world.accounts.add_member("Guests", "gus")
     for first, second in (("stranger", "gus"), ("gus", "stranger")):

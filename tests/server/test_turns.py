@@ -12,7 +12,9 @@ from lanman.domain import Reason
 from lanman.rpc.client import RpcClient
 from lanman.rpc.pdu import PFC_FIRST_FRAG, REQUEST, build
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareAdd
-from lanman.server.dispatch import BUDGET, TURN, UNREAD_FOR, Limits, Settings
+from lanman.server.options import Options, ResourceLimits
+from lanman.server.room import UNREAD_FOR
+from lanman.server.scheduler import BUDGET, TURN
 from lanman.smb2.connection import MAX_COMPOUND
 from lanman.smb2.constants import FILE_DIRECTORY_FILE
 from lanman.smb2.messages import (
@@ -37,8 +39,8 @@ class Silent(DiskWorld):
     """A Server some of whose clients read nothing: what is sent to them stays in the transport."""
 
     def __init__(self, folder: Path) -> None:
-        limits = Limits(output_per_connection=256 * KILO, output=1024 * KILO, output_always=8 * KILO)
-        super().__init__(folder, settings=Settings(limits=limits))
+        limits = ResourceLimits(output_per_connection=256 * KILO, output=1024 * KILO, output_always=8 * KILO)
+        super().__init__(folder, options=Options(limits=limits))
         self.kept: dict[int, list[bytes]] = {}
         self.most = 0
 
@@ -102,7 +104,7 @@ def test_the_answers_of_a_compound_are_no_frame_that_is_too_long(world: Silent) 
     """MS-SMB2 3.3.4.1.3: not longer than MaxTransactSize; they come in several frames then."""
     client = with_credits(world.user(), 400)
     file_id = client.make("a", bytes(2 * KILO * KILO))
-    world.dispatch.settings = Settings()
+    world.dispatch.options = Options()
     read = ReadRequest(length=2 * KILO * KILO, file_id=file_id)
     numbers = send_compound(client.core, [read] * 10, session_id=client.session_id, tree_id=client.tree_id)
     lengths: list[int] = []
@@ -132,14 +134,14 @@ def test_one_frame_after_the_other_and_others_in_between() -> None:
         client.log_on()
     while busy.connection.core._window.available < 1000:
         busy.send(busy.pdu(EchoRequest(), credits=512))
-    world.dispatch.refill()
+    world.dispatch.scheduler.refill()
     busy.send(*[busy.pdu(EchoRequest()) for _ in range(1000)], pump=False)
     assert busy.connection.overloaded
-    assert world.dispatch.busy
+    assert world.dispatch.scheduler.busy
     before = len(busy.connection.core._requests)
     other.send(other.pdu(EchoRequest()), pump=False)  # in the same turn of the loop, whose budget is spent
-    world.dispatch.refill()
-    world.dispatch.run(world.now)
+    world.dispatch.scheduler.refill()
+    world.dispatch.scheduler.run(world.now)
     assert other.connection.core.unsent > 0  # it did not wait for the thousand
     assert busy.connection.core.has_frames
     assert before <= 1
@@ -155,7 +157,7 @@ def test_a_turn_costs_the_same_however_much_there_is() -> None:
         client.log_on()
         while client.connection.core._window.available < number:
             client.send(client.pdu(EchoRequest(), credits=512))
-        world.dispatch.refill()
+        world.dispatch.scheduler.refill()
         frames = [client.pdu(EchoRequest()) for _ in range(number)]
         return steps(lambda: client.send(*frames, pump=False))
 
@@ -171,18 +173,18 @@ def test_a_budget_is_not_exceeded_by_one_compound(compound: bool) -> None:
     while client.connection.core._window.available < MAX_COMPOUND:
         client.send(client.pdu(EchoRequest(), credits=512))
     assert TURN < BUDGET
-    world.dispatch.refill()
+    world.dispatch.scheduler.refill()
     messages = [EchoRequest()] * MAX_COMPOUND
     frames = [client.compound(messages)] if compound else [client.pdu(each) for each in messages]
     client.send(*frames, pump=False)
-    assert world.dispatch.busy
+    assert world.dispatch.scheduler.busy
     world.pump()
     assert [header.status for header, _ in client.answers] == [0] * MAX_COMPOUND
 
 
 def test_queries_in_a_long_pipeline(world: Silent) -> None:
     """1,500 that take their turns on one directory, whose listing is there at once."""
-    world.dispatch.settings = Settings()
+    world.dispatch.options = Options()
     client = with_credits(world.user(), 1500)
     for number in range(50):
         (world.folder / f"{number}.txt").touch()
@@ -215,10 +217,10 @@ def test_requests_that_set_each_other_free_do_not_nest(tmp_path: Path) -> None:
         client.send(LockRequest(mine, [LockElement(number, 1, 2)]))
         clients.append((client, mine))
     # The chain of locks that wait is let go from its beginning: each gives back what the next waits for.
-    world.service.close_open(first.connection.sessions[first.session_id].opens[_id(file_id)].opened)
+    world.service.close_open(first.connection.sessions[first.session_id].opens[_id(file_id)].open)
     for client, mine in clients:
         world.pump()
-        world.service.close_open(client.connection.sessions[client.session_id].opens[_id(mine)].opened)
+        world.service.close_open(client.connection.sessions[client.session_id].opens[_id(mine)].open)
     world.pump()
     assert not world.service.opens()
 
@@ -249,7 +251,7 @@ def test_answers_that_nobody_reads_are_bounded_for_each_connection(world: Silent
     assert len(other.get(other.open("a")).message.data) == 64 * KILO  # type: ignore[attr-defined]
     world.read_all(client)
     assert [client.answers[number].status for number in numbers] == [0] * 100
-    assert client.connection.output == world.dispatch.output == 0
+    assert client.connection.output == world.dispatch.room.output == 0
 
 
 def test_listings_count_as_reads_do(world: Silent) -> None:
@@ -297,7 +299,7 @@ def silent_readers(world: Silent, requests: int) -> list[FileClient]:
 
 def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
     clients = silent_readers(world, 20)
-    assert world.dispatch.output <= 1024 * KILO + 8 * 8 * KILO
+    assert world.dispatch.room.output <= 1024 * KILO + 8 * 8 * KILO
     # What is small always has room; what is large waits until those who read nothing are gone.
     other, third = world.user("bob"), world.user("bob")
     large = other.send(ReadRequest(length=64 * KILO, file_id=other.open("a")))
@@ -339,7 +341,7 @@ def test_a_request_that_waits_for_room_is_judged_when_it_has_it(world: Silent) -
 
 
 def test_pipes_hold_no_more_than_is_read_of_them() -> None:
-    world = World(settings=Settings(limits=Limits(unread_per_connection=100, output_always=0)))
+    world = World(options=Options(limits=ResourceLimits(unread_per_connection=100, output_always=0)))
     admin = world.connect().log_on("admin").bind()
     (pdu,) = admin.rpc.call(NetrSessionEnum(None, None, None, 502))
     admin.write(pdu)
@@ -347,10 +349,10 @@ def test_pipes_hold_no_more_than_is_read_of_them() -> None:
     answer = admin.ask(WriteRequest(pdu, file_id=admin.file_id))
     assert answer.status == codes.STATUS_INSUFFICIENT_RESOURCES
     assert admin.read().status == 0
-    assert admin.connection.unread == world.dispatch.unread == 0
+    assert admin.connection.unread == world.dispatch.room.unread == 0
     admin.write(pdu)
     world.disconnect(admin)
-    assert world.dispatch.unread == 0
+    assert world.dispatch.room.unread == 0
 
 
 def fragment(client: Client, call_id: int, size: int) -> bytes:
@@ -359,10 +361,10 @@ def fragment(client: Client, call_id: int, size: int) -> bytes:
 
 
 def test_the_beginnings_of_calls_count_as_what_pipes_keep() -> None:
-    world = World(settings=Settings(limits=Limits(unread_per_connection=4 * KILO, output_always=KILO)))
+    world = World(options=Options(limits=ResourceLimits(unread_per_connection=4 * KILO, output_always=KILO)))
     ann = world.connect().log_on("ann").bind()
     ann.write(fragment(ann, 7, 3 * KILO))
-    assert 3 * KILO <= ann.connection.unread == world.dispatch.unread < 4 * KILO
+    assert 3 * KILO <= ann.connection.unread == world.dispatch.room.unread < 4 * KILO
     first = ann.file_id
     ann.open_pipe()
     ann.rpc = RpcClient()
@@ -375,11 +377,11 @@ def test_the_beginnings_of_calls_count_as_what_pipes_keep() -> None:
     assert 3 * KILO <= ann.connection.unread < 4 * KILO
     ann.write(RpcClient().bind())
     world.disconnect(ann)
-    assert world.dispatch.unread == 0
+    assert world.dispatch.room.unread == 0
 
 
 def test_what_some_keep_on_their_pipes_keeps_nobody_else_from_asking() -> None:
-    world = World(settings=Settings(limits=Limits(unread=4 * KILO, output_always=KILO)))
+    world = World(options=Options(limits=ResourceLimits(unread=4 * KILO, output_always=KILO)))
     bob = world.connect().log_on("bob").bind()
     for number in range(2):
         bob.open_pipe()

@@ -17,8 +17,8 @@ from lanman.dtyp import MAXIMUM_ALLOWED
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
 from lanman.server.disk_effects import CheckShare, OpenFile
-from lanman.server.dispatch import Settings
 from lanman.server.effects import StepLogon
+from lanman.server.options import Options
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
@@ -92,19 +92,19 @@ def test_who_asks_during_a_look_is_told_what_the_next_one_sees(world: DiskWorld,
     looked = []
     world.hold_effects = True
     world.dispatch.watch.look_at_shares([share], lambda: looked.append(share.problem))
-    ((ticket, look),) = world.dispatch.effects()
+    ((ticket, look),) = world.dispatch.scheduler.effects()
     assert isinstance(look, CheckShare)
     seen = world.files.check_share(look)
     (tmp_path / "mounted").mkdir()  # after the disk was asked, before its answer is here
     for _ in range(2):
         world.dispatch.watch.look_at_shares([share], lambda: looked.append(share.problem))
-    assert world.dispatch.effects() == []
-    world.dispatch.completed(ticket, seen, world.now)
+    assert world.dispatch.scheduler.effects() == []
+    world.dispatch.scheduler.completed(ticket, seen, world.now)
     assert looked == ["there is no such folder"]
-    ((ticket, look),) = world.dispatch.effects()
+    ((ticket, look),) = world.dispatch.scheduler.effects()
     world.perform(ticket, look)
     assert looked[1:] == ["", ""]
-    assert world.dispatch.effects() == []
+    assert world.dispatch.scheduler.effects() == []
 
 
 @pytest.mark.parametrize("path", ["/proc", "/proc/self/fd"])
@@ -132,7 +132,7 @@ def test_a_folder_that_is_replaced_by_a_link(world: DiskWorld, tmp_path: Path) -
     (tmp_path / "roots" / "data").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_bytes(b"secret")
-    world.dispatch.settings = replace(world.dispatch.settings, share_roots=(str(tmp_path / "roots"),))
+    world.dispatch.options = replace(world.dispatch.options, share_roots=(str(tmp_path / "roots"),))
     share = world.share("data", tmp_path / "roots" / "data", confined=True)
     world.files.confined[share.path] += 1
     ann = world.user("ann", "data")
@@ -148,12 +148,12 @@ def test_a_folder_that_is_replaced_by_a_link(world: DiskWorld, tmp_path: Path) -
 
 def test_share_roots_that_are_taken_back(world: DiskWorld, tmp_path: Path) -> None:
     (tmp_path / "roots" / "data").mkdir(parents=True)
-    world.dispatch.settings = replace(world.dispatch.settings, share_roots=(str(tmp_path / "roots"),))
+    world.dispatch.options = replace(world.dispatch.options, share_roots=(str(tmp_path / "roots"),))
     share = world.share("data", tmp_path / "roots" / "data", confined=True)
     ann = world.user("ann", "data")
     world.advance(SHARES_EVERY)
     assert share.problem == ""
-    world.dispatch.settings = replace(world.dispatch.settings, share_roots=())
+    world.dispatch.options = replace(world.dispatch.options, share_roots=())
     world.dispatch.watch.look_at_shares([share])
     world.pump()
     assert share.problem == "it is not within share_roots"
@@ -195,11 +195,11 @@ def test_rights_that_are_given_count_at_once_too(world: DiskWorld) -> None:
 
 def test_pipes_that_a_null_session_may_open_no_more() -> None:
     world = World()
-    world.dispatch.settings = replace(world.dispatch.settings, null_pipes=frozenset({"srvsvc"}))
+    world.dispatch.options = replace(world.dispatch.options, null_pipes=frozenset({"srvsvc"}))
     nobody = world.connect().log_on().bind()
     world.dispatch.watch.reassess()
     assert nobody.call(NetrShareEnum(None, 1)).status == 0
-    world.dispatch.settings = replace(world.dispatch.settings, null_pipes=frozenset())
+    world.dispatch.options = replace(world.dispatch.options, null_pipes=frozenset())
     world.dispatch.watch.reassess()
     assert refused(lambda: nobody.call(NetrShareEnum(None, 1))) == "STATUS_FILE_CLOSED"
 
@@ -260,14 +260,14 @@ def test_nobody_opens_more_on_what_a_user_has_connected_to(world: DiskWorld) -> 
 
 def test_strangers_who_are_guests_no_more() -> None:
     """A guest who has an account goes on; strangers do not, where strangers may not log on any more."""
-    world = World(settings=Settings(guest=True))
+    world = World(options=Options(guest=True))
     world.accounts.add("gus", PASSWORD)
     world.accounts.add_member("Guests", "gus")
     for user in ("stranger", "gus", "ann"):
         assert RawClient(world).log_on(user) == 0
     world.dispatch.watch.reassess()
     assert world.users() == ["Guest", "gus", "ann"]
-    world.dispatch.settings = replace(world.dispatch.settings, guest=False)
+    world.dispatch.options = replace(world.dispatch.options, guest=False)
     world.dispatch.watch.reassess()
     assert world.users() == ["gus", "ann"]
 
@@ -278,7 +278,7 @@ def test_strangers_who_are_guests_no_more() -> None:
 @pytest.mark.parametrize("how", ["deleted", "disabled"])
 @pytest.mark.parametrize("ends", [True, False])
 def test_an_account_that_is_gone(world: DiskWorld, how: str, ends: bool) -> None:
-    world.dispatch.settings = replace(world.dispatch.settings, end_sessions_of_removed_accounts=ends)
+    world.dispatch.options = replace(world.dispatch.options, end_sessions_of_removed_accounts=ends)
     ann, bob = world.user("ann"), world.user("bob")
     letter = ann.make("letter", b"dear bob")
     if how == "deleted":
@@ -295,7 +295,7 @@ def test_an_account_that_is_gone(world: DiskWorld, how: str, ends: bool) -> None
 
 
 def test_a_deleted_administrator_whose_session_goes_on(world: DiskWorld) -> None:
-    world.dispatch.settings = replace(world.dispatch.settings, end_sessions_of_removed_accounts=False)
+    world.dispatch.options = replace(world.dispatch.options, end_sessions_of_removed_accounts=False)
     admin = world.connect().log_on("admin").bind()
     accounts_of(world).delete("admin")
     for _ in range(2):
@@ -371,14 +371,14 @@ def test_one_look_serves_all_who_wait_for_the_next(world: DiskWorld) -> None:
     world.hold_effects = True
     for each in admins:
         each.send(WriteRequest(each.rpc.call(call)[0], file_id=each.file_id))
-    ((ticket, _),) = world.dispatch.effects()
+    ((ticket, _),) = world.dispatch.scheduler.effects()
     before = world.accounts
     accounts_of(world).remove_member("Administrators", "admin")
-    world.dispatch.completed(ticket, before, world.now)
+    world.dispatch.scheduler.completed(ticket, before, world.now)
     world.pump()
-    ((ticket, _),) = world.dispatch.effects()
-    world.dispatch.completed(ticket, world.accounts, world.now)
-    assert world.dispatch.effects() == []
+    ((ticket, _),) = world.dispatch.scheduler.effects()
+    world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
+    assert world.dispatch.scheduler.effects() == []
     world.hold_effects = False
     statuses = []
     for each in admins:
@@ -469,9 +469,9 @@ def test_an_account_that_changes_while_its_ticket_is_judged(how: str) -> None:
     client = RawClient(world)
     token = pack_init(NegTokenInit([KERBEROS_OID], b"ticket"))
     client.send(client.pdu(SessionSetupRequest(0, 1, 0, 0, token, 0)), pump=False)
-    ((ticket, effect),) = world.dispatch.effects()
-    world.dispatch.completed(ticket, world.accounts, world.now)
-    ((ticket, effect),) = world.dispatch.effects()
+    ((ticket, effect),) = world.dispatch.scheduler.effects()
+    world.dispatch.scheduler.completed(ticket, world.accounts, world.now)
+    ((ticket, effect),) = world.dispatch.scheduler.effects()
     assert isinstance(effect, StepLogon)
     step = effect.acceptor.step(effect.token, effect.wall)
     if how == "deleted":
@@ -482,7 +482,7 @@ def test_an_account_that_changes_while_its_ticket_is_judged(how: str) -> None:
         accounts_of(world).remove_member("Administrators", "admin")
     world.dispatch._mechanisms = tuple
     world.connect().log_on("bob")  # by which the Server hears of it
-    world.dispatch.completed(ticket, step, world.now)
+    world.dispatch.scheduler.completed(ticket, step, world.now)
     world.pump()
     ((header, _),) = client.answers
     if how == "taken out":

@@ -421,7 +421,7 @@ def test_the_calls_of_one_write_take_turns_with_others(world: DiskWorld) -> None
     first = steps(lambda: ann.connection.receive_data(data, world.now))
     turns = 0
     while True:
-        for ticket, effect in world.dispatch.effects():
+        for ticket, effect in world.dispatch.scheduler.effects():
             world.perform(ticket, effect)
         if (deadline := world.dispatch.next_deadline()) is None or deadline > world.now:
             break
@@ -482,7 +482,7 @@ ONE_TURN = 250_000
 def longest_turn(world: DiskWorld, client: FileClient, message: Message) -> int:
     """The most instructions that a request takes the Server's event loop in one turn, until it is answered."""
     turns = []
-    completed = world.dispatch.completed
+    completed = world.dispatch.scheduler.completed
 
     def counted(ticket: int, result: Any, now: float) -> bool:
         taken: list[bool] = []
@@ -491,17 +491,17 @@ def longest_turn(world: DiskWorld, client: FileClient, message: Message) -> int:
 
     client.core.send(message, session_id=client.session_id, tree_id=client.tree_id)
     data = b"".join(map(bytes, client.core.data_to_send()))
-    world.dispatch.completed = counted  # type: ignore[method-assign]
+    world.dispatch.scheduler.completed = counted  # type: ignore[method-assign]
     try:
         turns.append(steps(lambda: client.connection.receive_data(data, world.now)))
-        while (effects := world.dispatch.effects()) or (
+        while (effects := world.dispatch.scheduler.effects()) or (
             (deadline := world.dispatch.next_deadline()) is not None and deadline <= world.now
         ):
             for ticket, effect in effects:
                 world.perform(ticket, effect)
             turns.append(steps(lambda: world.dispatch.expire(world.now)))
     finally:
-        del world.dispatch.completed
+        del world.dispatch.scheduler.completed
     world.pump()
     return max(turns)
 

@@ -89,11 +89,11 @@ class DiskWorld(World):
         try:
             result = self._performers[type(effect)](effect)
         except Refused as error:
-            self.dispatch.failed(ticket, error.status, self.now)
+            self.dispatch.scheduler.failed(ticket, error.status, self.now)
         except OSError as error:
-            self.dispatch.failed(ticket, status_of(error), self.now)
+            self.dispatch.scheduler.failed(ticket, status_of(error), self.now)
         else:
-            if not self.dispatch.completed(ticket, result, self.now) and isinstance(result, Opened):
+            if not self.dispatch.scheduler.completed(ticket, result, self.now) and isinstance(result, Opened):
                 self.files.release(result.handle)
 
     def let_go(self) -> None:

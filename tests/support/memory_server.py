@@ -25,8 +25,9 @@ from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
 from lanman.rpc.client import ResponseReceived as CallAnswered
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.configuration import ServerConfiguration
-from lanman.server.dispatch import ServerDispatch, Settings
+from lanman.server.dispatch import ServerDispatch
 from lanman.server.effects import Effect, ReadAccounts
+from lanman.server.options import Options
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.smb2.client import ClientConnection, ResponseReceived
@@ -54,7 +55,7 @@ class Cut(Exception):
 class World:
     """The Server. `admin` is an administrator; `ann` and `bob` are users. All have PASSWORD."""
 
-    def __init__(self, *, policy: Policy | None = None, settings: Settings | None = None, **configuration: Any) -> None:
+    def __init__(self, *, policy: Policy | None = None, options: Options | None = None, **configuration: Any) -> None:
         self.now = START
         self.events: list[Event] = []
         self.accounts = Accounts()
@@ -70,7 +71,7 @@ class World:
         self.dispatch = ServerDispatch(
             self.service,
             Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-            settings or Settings(),
+            options or Options(),
             core=self._core,
             random=self.random,
             wall_clock=lambda now: 1.7e9 + now,
@@ -88,7 +89,7 @@ class World:
             random=self.random,
             now_filetime=lambda: 133_000_000_000_000_000,
             security_blob=security_blob,
-            encryption=self.dispatch.settings.encryption,
+            encryption=self.dispatch.options.encryption,
         )
 
     def connect(self, *, address: str = "", dialects: Any = ALL_DIALECTS) -> Client:
@@ -108,9 +109,9 @@ class World:
         """Carry everything everywhere until nothing moves."""
         moving = True
         while moving:
-            moving = self.dispatch.busy
-            self.dispatch.refill()
-            self.dispatch.run(self.now)
+            moving = self.dispatch.scheduler.busy
+            self.dispatch.scheduler.refill()
+            self.dispatch.scheduler.run(self.now)
             for connection in self.dispatch.ready():
                 client = self.clients.get(connection.connection_id)
                 if client is None:
@@ -129,10 +130,10 @@ class World:
                     moving = True
                     client.connection.receive_data(bytes(self._written(data)), self.now)
             if not self.hold_effects:
-                for ticket, effect in self.dispatch.effects():
+                for ticket, effect in self.dispatch.scheduler.effects():
                     moving = True
                     if self.fail_effects:
-                        self.dispatch.failed(ticket, self.fail_effects, self.now)
+                        self.dispatch.scheduler.failed(ticket, self.fail_effects, self.now)
                     else:
                         self.perform(ticket, effect)
             if not moving and (deadline := self.dispatch.next_deadline()) is not None and deadline <= self.now:
@@ -143,7 +144,7 @@ class World:
     def perform(self, ticket: int, effect: Effect[Any]) -> None:
         """Perform what a handler wants done: here there are the accounts and nothing else."""
         assert isinstance(effect, ReadAccounts)
-        self.dispatch.completed(ticket, self.accounts, self.now)
+        self.dispatch.scheduler.completed(ticket, self.accounts, self.now)
 
     def _written(self, data: Any) -> bytes:
         if self.cut_after is not None and next(self.writes) > self.cut_after:

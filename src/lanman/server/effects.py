@@ -1,24 +1,27 @@
-"""What a handler may return: an answer, or what has to happen before there can be one.
+"""What a handler answers, and what it waits for.
 
-    Reply       the answer
-    Perform     I/O first, then go on: the effect says what, `then` takes its result
-    Later       a moment first, then go on
-    Park        somebody else will have the answer, or know how to go on: a pipe that has yet to speak, a held lock
+A handler returns its `Reply`, or it is a generator that yields what has to happen first and returns its `Reply` then:
 
-Handlers touch no disk and no clock, and never wait. An effect names the I/O with all that it needs; floor 3 performs
-it in a bounded pool and feeds the result back, and dispatch goes on where the handler left off. The order of replies
-in a compound, cancellation and STATUS_PENDING are dispatch's business alone.
+    ReadFile(...)     any Effect: I/O. What comes of it is the value of the `yield`; a failure is raised there as a
+                      StatusError, which the generator may catch and which is the answer where it does not.
+    Wait(waiter)      until somebody calls `waiter.wake(value, now)`; `value` is that of the `yield`
+    Until(at)         until that time
+    None              until others have had their turn
 
     def handle_read(context: Context, message: ReadRequest) -> Outcome:
         ...
-        return Perform(ReadFile(open.handle, message.offset, message.length), lambda data, now: Reply(message=...))
+        data = yield ReadFile(open.handle, message.offset, message.length)
+        return Reply(message=ReadResponse(data))
+
+Handlers touch no disk and no clock. An effect names the I/O with all that it needs; floor 3 performs it in a bounded
+pool. When a generator goes on, when it is closed and what it may do then is told in `scheduler`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Step
@@ -41,11 +44,55 @@ class ReadAccounts(Effect[Accounts]):
 
 @dataclass(frozen=True, slots=True)
 class StepLogon(Effect[Step]):
-    """The next leg of a log-on whose mechanism may take long; `wall` is the time in seconds since 1970."""
+    """The next round trip of a log-on whose mechanism may take long; `wall` is the time in seconds since 1970."""
 
     acceptor: Acceptor
     token: bytes
     wall: float
+
+
+class Waiter(Generic[T]):
+    """Where one generator waits and another part of the Server wakes it, once.
+
+    It may be woken before anybody waits: then `Wait` goes on at once. Who keeps a Waiter in a list takes it out when
+    the wait is over, however it ends: the generator does so by try/finally.
+    """
+
+    __slots__ = ("on_woken", "value", "woken")
+
+    def __init__(self) -> None:
+        self.woken = False
+        self.value: T | None = None
+        self.on_woken: Callable[[float], None] | None = None  # the scheduler's
+
+    def wake(self, value: T, now: float) -> None:
+        """Have the generator go on with this value, in a step of its own. Waking it again changes nothing."""
+        if self.woken:
+            return
+        self.woken, self.value = True, value
+        on_woken, self.on_woken = self.on_woken, None
+        if on_woken is not None:
+            on_woken(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Generic[T]):
+    """Wait until somebody else has the answer, or knows how to go on: a pipe that has yet to speak, a held lock.
+
+    The client of a request is told STATUS_PENDING at once and may cancel it. `deferred`: it is told only if the wait
+    takes longer than was to be expected. `cancellable` False: it cannot cancel it either, as it cannot cancel I/O.
+    """
+
+    waiter: Waiter[T]
+    cancellable: bool = True
+    deferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait for a time of the Server's clock, in seconds."""
+
+    at: float
 
 
 @dataclass(slots=True)
@@ -58,35 +105,12 @@ class Reply:
     tree_id: int = 0
 
 
-@dataclass(slots=True)
-class Perform(Generic[T]):
-    """Perform the effect, then go on with its result. Failure is an NTSTATUS: the answer, unless `failed` takes it."""
+Yielded: TypeAlias = "Effect[Any] | Wait[Any] | Until | None"
 
-    effect: Effect[T]
-    then: Callable[[T, float], Outcome]
-    failed: Callable[[int, float], Outcome] | None = None
+R = TypeVar("R")
 
+Work: TypeAlias = Generator[Yielded, Any, R]
+"""What yields the above and returns an R in the end."""
 
-@dataclass(slots=True)
-class Later:
-    """Go on at that time."""
-
-    at: float
-    then: Callable[[float], Outcome]
-
-
-@dataclass(slots=True)
-class Park:
-    """Whoever `start` is told of this request goes on with it by `resume`; `cancel` makes them forget it.
-
-    Its client is told at once that it waits and may cancel it, unless it is `brief`, as I/O is. `soon`: it may cancel
-    it, and is told when it takes longer than was to be expected.
-    """
-
-    start: Callable[[Callable[[Outcome, float], None]], None]
-    cancel: Callable[[], None]
-    brief: bool = False
-    soon: bool = False
-
-
-Outcome = Reply | Perform[Any] | Later | Park
+Outcome: TypeAlias = Reply | Work[Reply]
+"""What a handler returns."""

@@ -1,8 +1,8 @@
 """One handler for each SMB2 command, and the table that says what each of them needs before it is asked.
 
 A handler gets the context of its request, whose session, tree connect and rights to speak have been checked, and its
-message; it returns an Outcome. It does no I/O, knows no clock and sends nothing. What a READ does to a pipe or to a
-file is the business of the open, not of the handler.
+message; it returns its Reply, or is a generator that does (`effects`). It does no I/O, knows no clock and sends
+nothing. What a READ does to a pipe or to a file is the business of the open, not of the handler.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from enum import IntEnum
 from typing import Any, Final
 
 from lanman import codes
-from lanman.domain import Limit, LimitReached, Reason, Share, State
+from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import MalformedMessage
 from lanman.fscc.controls import PipeWait
-from lanman.server.effects import Outcome, Perform, Reply
+from lanman.server.effects import Outcome, Reply, Work
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
-from lanman.server.state import Context, ServerOpen, ServerTree
+from lanman.server.state import Context, ServerOpen, ServerTree, ShareBackend
 from lanman.smb2.constants import (
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
@@ -87,64 +87,69 @@ class Command:
     expired: bool = False
 
 
-def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Outcome:
+def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Work[Reply]:
     r"""SMB2 TREE_CONNECT (MS-SMB2 3.3.5.7): `\\server\share`."""
-    connection, session = context.connection, context.wire_session.session
+    server = context.server
     _, _, path = message.path.partition("\\\\")
     _, _, name = path.partition("\\")
-    share = connection.server.service.share_by_name(name)
-    if share is None or not name:
-        return Reply(codes.STATUS_BAD_NETWORK_NAME)
-    target = connection.server.target_of(share)
-    if session.anonymous and target.share_type != SMB2_SHARE_TYPE_PIPE and not connection.server.is_null_share(name):
-        return Reply(codes.STATUS_ACCESS_DENIED)
-    maximal_access = target.access_for(session)
-    if not maximal_access or (target.encrypt and not connection.can_encrypt):
-        if maximal_access:
-            connection.lacks(Reason.UNENCRYPTED_SHARE, session.user_name)
-        return Reply(codes.STATUS_ACCESS_DENIED)
-    if share.problem:
-        return Perform(
-            connection.server.watch.check_of(share),
-            lambda problem, now: _connect_again(context, message, share, problem),
-        )
-    wire_session = context.wire_session
-    wire_session.last_tree_id += 1
+    while True:
+        share = server.service.share_by_name(name)
+        if share is None or not name:
+            return Reply(codes.STATUS_BAD_NETWORK_NAME)
+        backend = server.backend_of(share)
+        maximal_access = _tree_access(context, name, backend)
+        if not maximal_access:
+            return Reply(codes.STATUS_ACCESS_DENIED)
+        if not share.problem:
+            break
+        # Its folder could not be used, and is looked at again. Meanwhile anything may have changed.
+        problem = yield server.watch.check_of(share)
+        server.watch.mark(share, problem)
+        if problem:
+            return Reply(codes.STATUS_BAD_NETWORK_NAME)
+    server_session = context.checked_session
+    server_session.last_tree_id += 1
     try:
-        tree_connect = connection.server.service.register_tree_connect(
-            session, wire_session.last_tree_id, share, context.now
+        tree_connect = server.service.register_tree_connect(
+            server_session.session, server_session.last_tree_id, share, context.now
         )
     except LimitReached as error:
         # 3.3.5.7: a full share; a session that has too many is short of something else.
         full = error.limit is Limit.SHARE_USERS
         return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if full else codes.STATUS_INSUFFICIENT_RESOURCES)
-    wire_session.trees[tree_connect.tree_id] = ServerTree(tree_connect, target, maximal_access)
+    server_session.trees[tree_connect.tree_id] = ServerTree(tree_connect, backend, maximal_access)
     return Reply(
         message=TreeConnectResponse(
-            share_type=target.share_type,
-            share_flags=target.share_flags,
-            capabilities=target.capabilities,
+            share_type=backend.share_type,
+            share_flags=backend.share_flags,
+            capabilities=backend.capabilities,
             maximal_access=maximal_access,
         ),
         tree_id=tree_connect.tree_id,
     )
 
 
-def _connect_again(context: Context, message: TreeConnectRequest, share: Share, problem: str) -> Outcome:
-    """The folder of a share that could not be used has been looked at again."""
-    context.connection.server.watch.mark(share, problem)
-    return Reply(codes.STATUS_BAD_NETWORK_NAME) if problem else handle_tree_connect(context, message)
+def _tree_access(context: Context, name: str, backend: ShareBackend) -> int:
+    """What the session may do on a share; 0: it may not connect, or cannot as the share demands."""
+    connection, session = context.connection, context.checked_session.session
+    if session.anonymous and backend.share_type != SMB2_SHARE_TYPE_PIPE and not context.server.is_null_share(name):
+        return 0
+    maximal_access = backend.access_for(session)
+    if maximal_access and backend.encrypt and not connection.can_encrypt:
+        connection.lacks(Reason.UNENCRYPTED_SHARE, session.user_name)
+        return 0
+    return maximal_access
 
 
 def handle_tree_disconnect(context: Context, message: TreeDisconnectRequest) -> Outcome:
     """SMB2 TREE_DISCONNECT (MS-SMB2 3.3.5.8)."""
-    context.connection.server.service.close_tree_connect(context.wire_tree.tree_connect)
+    context.server.service.close_tree_connect(context.checked_tree.tree_connect)
     return Reply(message=TreeDisconnectResponse())
 
 
 def handle_create(context: Context, message: CreateRequest) -> Outcome:
     """SMB2 CREATE (MS-SMB2 3.3.5.9)."""
-    return context.wire_tree.target.create(context, message)
+    return context.checked_tree.backend.create(context, message)
 
 
 def handle_close(context: Context, message: CloseRequest) -> Outcome:
@@ -152,9 +157,8 @@ def handle_close(context: Context, message: CloseRequest) -> Outcome:
     opened = context.find_open(message.file_id)
     if opened is None:
         return Reply(codes.STATUS_FILE_CLOSED)
-    outcome = opened.close(context, message)
-    context.connection.server.service.close_open(opened.opened)
-    return outcome
+    context.server.service.close_open(opened.open)
+    return opened.close(context, message)
 
 
 def handle_read(context: Context, message: ReadRequest) -> Outcome:
@@ -205,7 +209,7 @@ def handle_set_info(context: Context, message: SetInfoRequest) -> Outcome:
 
 def handle_lock(context: Context, message: LockRequest) -> Outcome:
     """SMB2 LOCK (MS-SMB2 3.3.5.14)."""
-    if context.wire_session.session.state is State.EXPIRED and not message.locks[0].flags & SMB2_LOCKFLAG_UNLOCK:
+    if context.checked_session.session.state is State.EXPIRED and not message.locks[0].flags & SMB2_LOCKFLAG_UNLOCK:
         # 3.3.5.2.9 lets LOCK through for the sake of what is held; as at Samba nothing new is.
         return Reply(codes.STATUS_NETWORK_SESSION_EXPIRED)
     opened = context.find_open(message.file_id)
@@ -257,10 +261,10 @@ def _pipe_wait(context: Context, message: IoctlRequest) -> Outcome:
     except MalformedMessage:
         return Reply(codes.STATUS_INVALID_PARAMETER)
     canonical = canonical_pipe_name(name)
-    session = context.wire_session.session
-    if session.anonymous and canonical not in context.connection.server.settings.null_pipes:
+    session = context.checked_session.session
+    if session.anonymous and canonical not in context.server.options.null_pipes:
         return Reply(codes.STATUS_ACCESS_DENIED)
-    if context.connection.server.pipes.find(canonical) is None:
+    if not context.server.has_pipe(canonical):
         return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
     return Reply(message=ioctl_response(message))
 

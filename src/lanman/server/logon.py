@@ -1,24 +1,21 @@
-"""SESSION_SETUP and LOGOFF (MS-SMB2 3.3.5.5, 3.3.5.6): log-ons of several legs, renewed ones, refused ones.
+"""SESSION_SETUP and LOGOFF (MS-SMB2 3.3.5.5, 3.3.5.6): log-ons of several round trips, renewed ones, refused ones.
 
 A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a
 half-finished log-on is neither listed nor counted. A session that is renewed keeps its keys, and so its first user: see
-`_may_renew`. The accounts are read from their file before every leg that could decide, so a password changed a moment
-ago counts. When a password is judged, and when its refusal is told, is decided in `throttle`.
+`_may_renew`. The accounts are read from their file before every token that could decide, so a password changed a
+moment ago counts. When a password is judged, and when its refusal is told, is decided in `throttle`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lanman import codes
-from lanman.auth.acceptor import Acceptor
-from lanman.auth.accounts import Accounts
 from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.domain import Limit, LimitReached, Reason, State
+from lanman.errors import StatusError
 from lanman.names import fold
-from lanman.server.effects import Later, Outcome, Perform, ReadAccounts, Reply, StepLogon
+from lanman.server.effects import Outcome, ReadAccounts, Reply, StepLogon, Until, Work
 from lanman.server.refusals import CHOICES
-from lanman.server.state import Context, ServerSession
+from lanman.server.state import Context, Logon, ServerSession
 from lanman.server.throttle import Attempt
 from lanman.smb2.constants import (
     SMB2_SESSION_FLAG_BINDING,
@@ -29,28 +26,10 @@ from lanman.smb2.constants import (
 from lanman.smb2.messages import LogoffRequest, LogoffResponse, SessionSetupRequest, SessionSetupResponse
 
 
-@dataclass(slots=True, eq=False)
-class Logon:
-    """A log-on under way. `existing` is the session that is to be renewed; `busy` while a leg is being looked at.
-
-    `fresh` says that no leg has come yet: NTLM decides nothing by its first message, so that is answered without a look
-    at the accounts.
-    """
-
-    session_id: int
-    acceptor: Acceptor
-    started: float
-    existing: ServerSession | None = None
-    busy: bool = False
-    fresh: bool = True
-    attempt: Attempt | None = None
-    accounts: Accounts | None = None  # by which the leg under way is judged
-
-
 def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outcome:
     """SMB2 SESSION_SETUP (MS-SMB2 3.3.5.5)."""
     connection, request = context.connection, context.request
-    if connection.server.settings.encryption == "required" and not connection.can_encrypt:
+    if connection.server.options.encryption == "required" and not connection.can_encrypt:
         connection.server.service.refuse_logon(
             connection.client_name, "", Reason.UNENCRYPTED, CHOICES[Reason.UNENCRYPTED]
         )
@@ -66,58 +45,51 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
         return Reply(codes.STATUS_REQUEST_OUT_OF_SEQUENCE)
     if logon.fresh and not logon.acceptor.may_block:
         logon.fresh = False
-        return _step(context, message, logon, context.now)
+        return _judged(context, message, logon, _step(context, message, logon))
     logon.fresh = False
     logon.busy = True
-    return _Deciding(context, message, logon).read()
+    return _decide(context, message, logon)
 
 
-@dataclass(slots=True, eq=False)
-class _Deciding:
-    """A leg that may decide: read the accounts, wait for the turn of whose password it proves, then judge."""
+def _decide(context: Context, message: SessionSetupRequest, logon: Logon) -> Work[Reply]:
+    """A token that may decide: read the accounts, wait for the turn of whose password it proves, then judge. Who has
+    waited is judged by the accounts of then."""
+    server, token = context.server, bytes(message.security_buffer)
+    try:
+        while True:
+            logon.accounts = accounts = yield ReadAccounts()
+            logon.acceptor.use_accounts(accounts)
+            server.watch.use_accounts(accounts)
+            if logon.acceptor.may_block:
+                step = yield StepLogon(logon.acceptor, token, server.wall_clock(context.now))
+                break
+            account = logon.acceptor.claimed_account(token)
+            logon.attempt = None if account is None else logon.attempt or Attempt(context.connection.network, account)
+            if logon.attempt is None or not (yield from _wait_for_turn(context, logon.attempt)):
+                step = _step(context, message, logon)
+                break
+            if logon.attempt.displaced:
+                return _displaced(context, logon, logon.attempt)
+    except StatusError as error:
+        return _abandon(context, logon, error.status)
+    logon.busy = False
+    return (yield from _judged(context, message, logon, step))
 
-    context: Context
-    message: SessionSetupRequest
-    logon: Logon
 
-    def read(self) -> Outcome:
-        return Perform(ReadAccounts(), self._decide, self._abandon)
-
-    def _decide(self, accounts: Accounts, now: float) -> Outcome:
-        context, logon, token = self.context, self.logon, bytes(self.message.security_buffer)
-        logon.accounts = accounts
-        logon.acceptor.use_accounts(accounts)
-        context.connection.server.watch.use_accounts(accounts)
-        if logon.acceptor.may_block:
-            leg = StepLogon(logon.acceptor, token, context.connection.server.wall_clock(now))
-            return Perform(leg, self._go_on, self._abandon)
-        account = logon.acceptor.claimed_account(token)
-        logon.attempt = None if account is None else logon.attempt or Attempt(context.connection.network, account)
-        if (waits := self._wait(now)) is not None:
-            return waits
-        logon.busy = False
-        return _step(context, self.message, logon, now)
-
-    def _wait(self, now: float) -> Outcome | None:
-        if (attempt := self.logon.attempt) is None:
-            return None
-        at = self.context.connection.server.throttle.turn(attempt, now)
+def _wait_for_turn(context: Context, attempt: Attempt) -> Work[bool]:
+    """Wait until an attempt may be judged, or is displaced. Whether it had to wait."""
+    waited = False
+    while True:
+        at = context.server.throttle.turn(attempt, context.now)
         if attempt.displaced:
             # Told no sooner than the others, or asking again would cost nothing.
-            due = attempt.waits_until or now
-            return (
-                Later(due, lambda then: _displaced(self.context, self.logon))
-                if due > now
-                else _displaced(self.context, self.logon)
-            )
-        return Later(at, lambda then: self._wait(then) or self.read()) if at > now else None
-
-    def _go_on(self, step: Step, now: float) -> Outcome:
-        self.logon.busy = False
-        return _stepped(self.context, self.message, self.logon, step, now)
-
-    def _abandon(self, status: int, now: float) -> Outcome:
-        return _abandon(self.context, self.logon, status)
+            if attempt.waits_until is not None and attempt.waits_until > context.now:
+                yield Until(attempt.waits_until)
+            return True
+        if at <= context.now:
+            return waited
+        yield Until(at)
+        waited = True
 
 
 def _find_logon(context: Context) -> Logon | Reply:
@@ -129,7 +101,7 @@ def _find_logon(context: Context) -> Logon | Reply:
     existing = connection.sessions.get(session_id)
     if session_id and (existing is None or existing.closing):
         return Reply(codes.STATUS_USER_SESSION_DELETED)
-    if len(connection.logons) >= connection.server.settings.limits.logons_per_connection:
+    if len(connection.logons) >= connection.server.options.limits.logons_per_connection:
         return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
     logon = Logon(
         session_id or connection.server.new_session_id(),
@@ -141,24 +113,24 @@ def _find_logon(context: Context) -> Logon | Reply:
     return logon
 
 
-def _step(context: Context, message: SessionSetupRequest, logon: Logon, now: float) -> Outcome:
-    wall = context.connection.server.wall_clock(now)
-    return _stepped(context, message, logon, logon.acceptor.step(bytes(message.security_buffer), wall), now)
+def _step(context: Context, message: SessionSetupRequest, logon: Logon) -> Step:
+    """Have the acceptor judge a token, which takes no time."""
+    return logon.acceptor.step(bytes(message.security_buffer), context.server.wall_clock(context.now))
 
 
-def _stepped(context: Context, message: SessionSetupRequest, logon: Logon, step: Step, now: float) -> Outcome:
+def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: Step) -> Work[Reply]:
+    """What a token has come to."""
     connection = context.connection
     outcome = step.outcome
     existing = logon.existing
     if existing is not None and (existing.closing or connection.sessions.get(logon.session_id) is not existing):
-        connection.logons.pop(logon.session_id, None)
-        return Reply(codes.STATUS_USER_SESSION_DELETED)  # it has ended meanwhile
+        return _abandon(context, logon, codes.STATUS_USER_SESSION_DELETED)  # it has ended meanwhile
     if isinstance(outcome, Accepted):
         connection.logons.pop(logon.session_id, None)
-        return _accepted(context, message, logon, outcome, step.token, now)
+        return _accepted(context, message, logon, outcome, step.token, context.now)
     if isinstance(outcome, Refused):
         connection.logons.pop(logon.session_id, None)
-        return _refused(context, logon, outcome, now)
+        return (yield from _refused(context, logon, outcome))
     # 3.3.5.5.2: a session that is being renewed keeps its id; a new one learns it here.
     return Reply(
         codes.STATUS_MORE_PROCESSING_REQUIRED,
@@ -173,18 +145,17 @@ def _abandon(context: Context, logon: Logon, status: int) -> Reply:
     return Reply(status)
 
 
-def _displaced(context: Context, logon: Logon) -> Reply:
+def _displaced(context: Context, logon: Logon, attempt: Attempt) -> Reply:
     """Too many attempts on that account wait for their turn; whether this one's password is right nobody has looked."""
-    connection = context.connection
-    user_name = logon.attempt.account if logon.attempt is not None else ""
-    connection.server.service.refuse_logon(connection.client_name, user_name, Reason.THROTTLED)
+    context.server.service.refuse_logon(context.connection.client_name, attempt.account, Reason.THROTTLED)
     return _abandon(context, logon, codes.STATUS_REQUEST_NOT_ACCEPTED)
 
 
-def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Outcome:
-    """3.3.5.5.3: the session goes, with all it has open if it was one already."""
-    connection = context.connection
-    service = connection.server.service
+def _refused(context: Context, logon: Logon, refusal: Refused) -> Work[Reply]:
+    """3.3.5.5.3: the session goes, with all it has open if it was one already. The answer is held back for as long as
+    `throttle` says."""
+    connection, now = context.connection, context.now
+    service = context.server.service
     malformed = refusal.status in (codes.STATUS_INVALID_PARAMETER, codes.STATUS_NOT_SUPPORTED)
     reason = Reason.MALFORMED if malformed else Reason.CREDENTIALS
     if refusal.outdated:
@@ -194,20 +165,19 @@ def _refused(context: Context, logon: Logon, refusal: Refused, now: float) -> Ou
     else:
         service.refuse_logon(connection.client_name, refusal.user_name, reason, refusal.reason)
     account = logon.attempt.account if logon.attempt is not None else None
-    delay = connection.server.throttle.refused(connection.network, account, now)
+    delay = context.server.throttle.refused(connection.network, account, now)
     connection.held_until = max(connection.held_until, now + delay)
-
-    def answer(now: float) -> Outcome:
-        if logon.existing is not None:
-            service.close_session(logon.existing.session, reason)
-        return Reply(refusal.status)
-
-    return Later(now + delay, answer) if delay else answer(now)
+    if delay:
+        yield Until(now + delay)
+    if logon.existing is not None:
+        service.close_session(logon.existing.session, reason)
+    return Reply(refusal.status)
 
 
 def _accepted(
     context: Context, message: SessionSetupRequest, logon: Logon, who: Accepted, token: bytes, now: float
-) -> Outcome:
+) -> Reply:
+    """The log-on has succeeded: a new session, or one that is renewed."""
     connection = context.connection
     # The domain has the loop's clock.
     expires_at = None if who.expires_at is None else now + who.expires_at - connection.server.wall_clock(now)
@@ -215,7 +185,7 @@ def _accepted(
         status = _renew(context, logon.existing, who, expires_at)
         encrypt = logon.existing.encrypt
     else:
-        encrypt = connection.server.settings.encryption == "required"
+        encrypt = connection.server.options.encryption == "required"
         status = _establish(context, message, logon, who, encrypt, expires_at, now)
     if status:
         return Reply(status)
@@ -321,14 +291,14 @@ def _establish(
         request=context.request,
         sign=protected,
         encrypt=encrypt,
-        large_frames=not who.anonymous or bool(server.settings.null_shares),
+        large_frames=not who.anonymous or bool(server.options.null_shares),
     )
     return codes.STATUS_SUCCESS
 
 
 def _replace_previous(context: Context, message: SessionSetupRequest, who: Accepted) -> None:
     """3.3.5.5.3: the same user's session of before a reconnect goes, as if its connection had been lost."""
-    service = context.connection.server.service
+    service = context.server.service
     previous = service.session_by_session_id(message.previous_session_id)
     if previous is None or who.anonymous or previous.anonymous:
         return
@@ -338,5 +308,5 @@ def _replace_previous(context: Context, message: SessionSetupRequest, who: Accep
 
 def handle_logoff(context: Context, message: LogoffRequest) -> Outcome:
     """SMB2 LOGOFF (MS-SMB2 3.3.5.6). No open here is durable, so all of them go."""
-    context.connection.server.service.close_session(context.wire_session.session, Reason.LOGOFF)
+    context.server.service.close_session(context.checked_session.session, Reason.LOGOFF)
     return Reply(message=LogoffResponse())

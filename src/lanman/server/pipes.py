@@ -7,8 +7,8 @@ STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3). A read that fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from lanman import codes
 from lanman.domain import Open
@@ -34,9 +34,9 @@ from lanman.fscc.files import (
 )
 from lanman.rpc.ndr import Interface
 from lanman.server.association import Association, Endpoint, Turn
-from lanman.server.effects import Outcome, Park, Reply
+from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.rights import Caller
-from lanman.server.state import Context, ServerOpen, ServerTree
+from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerTree
 from lanman.smb2.constants import (
     FILE_READ_DATA,
     FILE_WRITE_DATA,
@@ -61,9 +61,6 @@ from lanman.smb2.messages import (
     WriteResponse,
 )
 from lanman.wire import Structure
-
-if TYPE_CHECKING:
-    from lanman.server.dispatch import ConnectionDispatch
 
 # Bytes of answers that nobody has read yet, beyond which no more questions are taken. One answer may be longer.
 MAX_UNREAD: Final = 1024 * 1024
@@ -212,20 +209,13 @@ def canonical_pipe_name(name: str) -> str:
     return bare.removeprefix("pipe\\").lstrip("\\")
 
 
-Resume = Callable[[Reply, float], None]
-
-
-def _nobody(reply: Reply, now: float) -> None:
-    """What a reader that has not been parked yet resumes."""
-
-
 @dataclass(slots=True, eq=False)
 class _Reader:
     """A request that waits for something to be said: a READ, or the reading half of a transaction."""
 
     length: int
     transaction: IoctlRequest | None = None
-    resume: Resume = _nobody
+    waiter: Waiter[Reply] = field(default_factory=Waiter)
 
     def reply(self, data: memoryview, more: bool) -> Reply:
         # 3.3.5.12: the part of a message that fits is data and no error; the client reads on.
@@ -243,38 +233,41 @@ def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> I
 class PipeOpen(ServerOpen):
     """An open pipe. Reads that find nothing said yet wait (MS-SMB2 3.3.5.12), and are answered in turn."""
 
-    def __init__(self, opened: Open, tree: ServerTree, pipe: NamedPipe, connection: ConnectionDispatch) -> None:
-        super().__init__(opened, tree)
+    def __init__(self, open_: Open, tree: ServerTree, pipe: NamedPipe, connection: HandlerConnection) -> None:
+        super().__init__(open_, tree)
         self._pipe = pipe
         pipe.spoken = lambda now: self._wake(connection, now)
         pipe.counted = connection.count_unread
         pipe.in_turns(lambda turn: self._put_off(connection, turn))
         pipe.look_up_first(lambda turn: self._look_up(connection, turn))
         self._released = False
-        self._readers: list[_Reader] = []
+        self._readers: dict[_Reader, None] = {}  # in their order
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
-        if not self.opened.granted_access & FILE_READ_DATA:
+        if not self.open.granted_access & FILE_READ_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
         reader = _Reader(message.length)
         if self._readers or (found := self._pipe.read(message.length)) is None:
             if self.closing:
                 return Reply(codes.STATUS_FILE_CLOSED)
-            return Reply(codes.STATUS_PIPE_BROKEN) if self._pipe.broken else self._park(reader)
+            return Reply(codes.STATUS_PIPE_BROKEN) if self._pipe.broken else self._wait(reader)
         if self.closing and not self._pipe.unread:
-            # The last words have been heard, when they have been sent.
-            context.connection.soon(lambda now: context.connection.release(self))
+            # The last answer has been read, when it has been sent.
+            context.connection.defer(lambda now: context.connection.release(self))
         return reader.reply(*found)
 
-    def _park(self, reader: _Reader) -> Park:
-        def start(resume: Resume) -> None:
-            reader.resume = resume
-            self._readers.append(reader)
-
-        return Park(start, lambda: self._readers.remove(reader), soon=self._pipe.has_turn_to_come)
+    def _wait(self, reader: _Reader) -> Work[Reply]:
+        """Until something is said that is the reader's."""
+        deferred = self._pipe.has_turn_to_come
+        self._readers[reader] = None
+        try:
+            reply: Reply = yield Wait(reader.waiter, deferred=deferred)
+        finally:
+            self._readers.pop(reader, None)
+        return reply
 
     def write(self, context: Context, message: WriteRequest) -> Outcome:
-        if not self.opened.granted_access & FILE_WRITE_DATA:
+        if not self.open.granted_access & FILE_WRITE_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
         if not context.connection.may_ask_pipes:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
@@ -287,19 +280,19 @@ class PipeOpen(ServerOpen):
         finally:
             context.connection.speaking = None
             # Those who wait for the answer get it after the writer got its own.
-            context.connection.soon(lambda now: self._wake(context.connection, now))
+            context.connection.defer(lambda now: self._wake(context.connection, now))
         return Reply(message=WriteResponse(count=len(message.data)))
 
-    def _look_up(self, connection: ConnectionDispatch, turn: Turn) -> bool:
+    def _look_up(self, connection: HandlerConnection, turn: Turn) -> bool:
         """Have a call answered by the groups that its user is in now (MS-SRVS 3.1.4: each call asks). Nobody and guests
         are in none."""
-        session = self.opened.session
+        session = self.open.session
         if session.anonymous or session.guest:
             return False
         connection.server.watch.look_up(lambda now: self._put_off(connection, turn))
         return True
 
-    def _put_off(self, connection: ConnectionDispatch, turn: Turn) -> None:
+    def _put_off(self, connection: HandlerConnection, turn: Turn) -> None:
         """Have a call that came behind another in the same write, or that had to wait, answered in a turn of its own.
         One that ends its own session is the last."""
 
@@ -312,19 +305,21 @@ class PipeOpen(ServerOpen):
             finally:
                 connection.speaking = None
 
-        connection.server.timers.at(connection.server.now, take)
+        scheduler = connection.server.scheduler
+        scheduler.timers.at(scheduler.now, take)
 
-    def _wake(self, connection: ConnectionDispatch, now: float) -> None:
+    def _wake(self, connection: HandlerConnection, now: float) -> None:
+        """Give what has been said to those who wait for it, in their order."""
         while self._readers:
-            reader = self._readers[0]
+            reader = next(iter(self._readers))
             found = self._pipe.read(reader.length)
             if found is None and not self._pipe.broken:
                 return
-            self._readers.pop(0)
-            reader.resume(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found), now)
+            del self._readers[reader]
+            reader.waiter.wake(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found), now)
             if self.closing and not self._pipe.unread:
-                # The last words have been heard, when they have been sent.
-                connection.soon(lambda now: connection.release(self))
+                # The last answer has been read, when it has been sent.
+                connection.defer(lambda now: connection.release(self))
 
     def ioctl(self, context: Context, message: IoctlRequest) -> Outcome:
         if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
@@ -338,7 +333,7 @@ class PipeOpen(ServerOpen):
     def _transceive(self, context: Context, message: IoctlRequest) -> Outcome:
         """FSCTL_PIPE_TRANSCEIVE (MS-SMB2 3.3.5.15.3): write, then read."""
         both = FILE_READ_DATA | FILE_WRITE_DATA
-        if self.opened.granted_access & both != both:
+        if self.open.granted_access & both != both:
             return Reply(codes.STATUS_ACCESS_DENIED)
         if self._pipe.unread or self._pipe.unanswered or self._readers:
             return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3, FSCTL_PIPE_TRANSCEIVE
@@ -351,7 +346,7 @@ class PipeOpen(ServerOpen):
         reader = _Reader(message.max_output_response, message)
         found = self._pipe.read(reader.length)
         # The first fragments of a long request have no answer yet: then the reading half waits.
-        return self._park(reader) if found is None else reader.reply(*found)
+        return self._wait(reader) if found is None else reader.reply(*found)
 
     def flush(self, context: Context, message: FlushRequest) -> Outcome:
         return Reply(message=FlushResponse())
@@ -373,7 +368,7 @@ class PipeOpen(ServerOpen):
         elif information_class == FILE_STANDARD_INFORMATION:
             found = FileStandardInformation(PIPE_QUOTA, self._pipe.unread, 1, delete_pending=True, directory=False)
         elif information_class == FILE_INTERNAL_INFORMATION:
-            found = FileInternalInformation(self.opened.file_id)
+            found = FileInternalInformation(self.open.file_id)
         elif information_class == FILE_PIPE_INFORMATION:
             found = FilePipeInformation(FILE_PIPE_MESSAGE_MODE, 0)
         elif information_class == FILE_PIPE_LOCAL_INFORMATION:

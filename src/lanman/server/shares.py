@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from lanman import codes
-from lanman.auth.accounts import Accounts
 from lanman.domain import LimitReached, Session, State
+from lanman.errors import StatusError
 from lanman.fscc.attributes import FILE_ATTRIBUTE_NORMAL
-from lanman.server.effects import Outcome, Perform, ReadAccounts, Reply
+from lanman.server.effects import ReadAccounts, Reply, Work
 from lanman.server.pipes import PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
 from lanman.server.state import Context, ShareBackend
@@ -34,27 +34,24 @@ class PipeShare(ShareBackend):
         """The same for everybody; who may open what is the pipes' business."""
         return PIPE_SHARE_ACCESS
 
-    def create(self, context: Context, message: CreateRequest) -> Outcome:
-        """3.3.5.9 for a pipe."""
+    def create(self, context: Context, message: CreateRequest) -> Work[Reply]:
+        """3.3.5.9 for a pipe. What is asked on it is judged by the groups that its user is in now."""
         name = canonical_pipe_name(message.name)
-        session = context.wire_session.session
-        if session.anonymous:
-            return self._open(context, message, name)
-
-        def go_on(accounts: Accounts, now: float) -> Outcome:
-            # What is asked on this pipe is judged by the groups that the user is in now.
-            context.connection.server.watch.use_accounts(accounts)
+        session = context.checked_session.session
+        if not session.anonymous:
+            try:
+                context.server.watch.use_accounts((yield ReadAccounts()))
+            except StatusError:
+                pass  # the log says why; those who are known stay what they are
             if session.state is State.CLOSED:
                 return Reply(codes.STATUS_USER_SESSION_DELETED)
-            return self._open(context, message, name)
+        return self._open(context, message, name)
 
-        return Perform(ReadAccounts(), go_on, lambda status, now: self._open(context, message, name))
-
-    def _open(self, context: Context, message: CreateRequest, name: str) -> Outcome:
-        session = context.wire_session.session
+    def _open(self, context: Context, message: CreateRequest, name: str) -> Reply:
+        session = context.checked_session.session
         # MS-SRVS 3.1.6.17: a null session may open the pipes that were named for it. Asked first, so that it does not
         # learn which others there are.
-        if session.anonymous and name not in context.connection.server.settings.null_pipes:
+        if session.anonymous and name not in context.server.options.null_pipes:
             return Reply(codes.STATUS_ACCESS_DENIED)
         open_pipe = self._pipes.find(name)
         if open_pipe is None:
@@ -69,8 +66,8 @@ class PipeShare(ShareBackend):
             return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
         except ValueError:
             return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # the tree connect has ended meanwhile
-        pipe = PipeOpen(opened, context.wire_tree, open_pipe(caller), context.connection)
-        context.wire_session.opens[opened.file_id] = pipe
+        pipe = PipeOpen(opened, context.checked_tree, open_pipe(caller), context.connection)
+        context.checked_session.opens[opened.file_id] = pipe
         context.file_id = opened.file_id
         return Reply(
             message=CreateResponse(

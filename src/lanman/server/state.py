@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from lanman import codes
-from lanman.domain import Open, Session, TreeConnect
+from lanman.auth.acceptor import Acceptor
+from lanman.auth.accounts import Accounts
+from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
+from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import Outcome, Reply
+from lanman.server.options import Options
+from lanman.server.scheduler import Scheduler
+from lanman.server.throttle import Attempt, Throttle
+from lanman.server.timers import Timer
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
@@ -29,11 +37,7 @@ from lanman.smb2.messages import (
     SetInfoRequest,
     WriteRequest,
 )
-from lanman.smb2.server import Request
-
-if TYPE_CHECKING:
-    from lanman.server.dispatch import ConnectionDispatch
-    from lanman.server.timers import Timer
+from lanman.smb2.server import Request, ServerConnection
 
 # 3.3.5.2.7.2: a related request that names this FileId means the one of the request before it.
 CHAINED_FILE_ID: Final = b"\xff" * 16
@@ -55,7 +59,7 @@ def unpack_file_id(data: bytes) -> int:
 @dataclass(slots=True, eq=False)
 class ServerSession:
     """A session on its connection. `closing` means that the domain has ended it by its own request, written to a pipe,
-    and that nothing but the answer is still to be read; `last_words` is when nobody waits for that any more.
+    and that nothing but the answer is still to be read; `lingers` ends the wait for that.
     `first_user` are the user's name and domain whose log-on its keys come from; None: it has none, and is protected by
     nothing. `stranger`: it is that of a guest without an account."""
 
@@ -65,9 +69,27 @@ class ServerSession:
     opens: dict[int, ServerOpen] = field(default_factory=dict)
     last_tree_id: int = 0
     closing: bool = False
-    last_words: Timer | None = None
+    lingers: Timer | None = None
     first_user: tuple[str, str] | None = None
     stranger: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Logon:
+    """A log-on under way. `existing` is the session that is to be renewed; `busy` while a token is being looked at.
+
+    `fresh` says that no token has come yet: NTLM decides nothing by its first message, so that is answered without a
+    look at the accounts.
+    """
+
+    session_id: int
+    acceptor: Acceptor
+    started: float
+    existing: ServerSession | None = None
+    busy: bool = False
+    fresh: bool = True
+    attempt: Attempt | None = None
+    accounts: Accounts | None = None  # by which the token under way is judged
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +97,7 @@ class ServerTree:
     """A tree connect and the share that answers on it."""
 
     tree_connect: TreeConnect
-    target: ShareBackend
+    backend: ShareBackend
     maximal_access: int = 0
 
 
@@ -107,14 +129,14 @@ class ShareBackend(ABC):
 class ServerOpen(ABC):
     """Something open: what a request with its FileId does. Everything is refused until a kind of open knows better."""
 
-    def __init__(self, opened: Open, tree: ServerTree) -> None:
-        self.opened = opened
+    def __init__(self, open_: Open, tree: ServerTree) -> None:
+        self.open = open_
         self.tree = tree
         self.closing = False  # ended by its own request, as its session may be
 
     @property
     def file_id(self) -> bytes:
-        return pack_file_id(self.opened.file_id)
+        return pack_file_id(self.open.file_id)
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
@@ -152,18 +174,149 @@ class ServerOpen(ABC):
 
     @abstractmethod
     def close(self, context: Context, message: CloseRequest) -> Outcome:
-        """SMB2 CLOSE (MS-SMB2 3.3.5.10); the caller then tells the domain, before it looks at the outcome."""
+        """SMB2 CLOSE (MS-SMB2 3.3.5.10) of what the domain has closed already."""
 
     @abstractmethod
     def released(self) -> None:
         """It has ended, whoever ended it: let go of what stands behind it. Requests that wait were cancelled before."""
 
 
+class AccountsAndRights(Protocol):
+    """What handlers ask of `watch`, which follows what changes while nobody asks."""
+
+    def use_accounts(self, accounts: Accounts) -> None:
+        """These are the accounts as they are now."""
+
+    def follow(self, session: Session, accounts: Accounts | None) -> None:
+        """A session whose log-on was judged by these accounts has begun, or has been renewed."""
+
+    def look_up(self, then: Callable[[float], None]) -> None:
+        """Look at the accounts; `then` is called when what has changed is in force."""
+
+    def check_of(self, share: Share) -> CheckShare:
+        """The look at a share's folder."""
+
+    def mark(self, share: Share, problem: str | None, status: int = ...) -> None:
+        """What came of a look at a share's folder."""
+
+    def allowed(self, session: Session, tree: ServerTree) -> int:
+        """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
+
+
+class HandlerServer(Protocol):
+    """What handlers ask of the Server."""
+
+    service: ServerService
+    options: Options
+    scheduler: Scheduler
+    throttle: Throttle
+    wall_clock: Callable[[float], float]
+
+    @property
+    def watch(self) -> AccountsAndRights:
+        """What follows accounts and shares."""
+
+    def new_session_id(self) -> int:
+        """64 bits that nobody can guess (3.3.5.5.1)."""
+
+    def new_acceptor(self) -> Acceptor:
+        """The server's half of a log-on."""
+
+    def backend_of(self, share: Share) -> ShareBackend:
+        """What stands behind a share."""
+
+    def has_pipe(self, name: str) -> bool:
+        """Whether there is a pipe of that (canonical) name."""
+
+    def is_null_share(self, name: str) -> bool:
+        """Whether a null session may connect to that share."""
+
+
+class HandlerConnection(Protocol):
+    """What handlers and opens ask of the connection that a request came on."""
+
+    core: ServerConnection
+    connection_id: int
+    address: str
+    network: str
+    client_name: str
+    sessions: dict[int, ServerSession]
+    logons: dict[int, Logon]
+    held_until: float
+    speaking: ServerOpen | None
+
+    @property
+    def server(self) -> HandlerServer:
+        """The Server that it belongs to."""
+
+    @property
+    def dialect_name(self) -> str:
+        """The dialect as people name it; "" before NEGOTIATE."""
+
+    @property
+    def signing_name(self) -> str:
+        """The algorithm that signs here."""
+
+    @property
+    def encryption_name(self) -> str:
+        """The cipher that encrypts here; "": none."""
+
+    @property
+    def can_encrypt(self) -> bool:
+        """Whether a cipher has been negotiated."""
+
+    @property
+    def max_read_size(self) -> int:
+        """Connection.MaxReadSize, in bytes."""
+
+    @property
+    def max_write_size(self) -> int:
+        """Connection.MaxWriteSize, in bytes."""
+
+    @property
+    def max_transact_size(self) -> int:
+        """Connection.MaxTransactSize, in bytes."""
+
+    @property
+    def may_ask_pipes(self) -> bool:
+        """Whether there is room for one more question to its pipes, and its answer."""
+
+    def count_unread(self, difference: int) -> None:
+        """Its pipes keep so many bytes more, or less."""
+
+    def lacks(self, reason: Reason, user_name: str = "") -> None:
+        """The client cannot do what is required: say so, once for this connection."""
+
+    def refusal_of_anonymous(self) -> str:
+        """Why no null session or guest is let in here; "" if they are."""
+
+    def established(self, session: ServerSession) -> None:
+        """A log-on has succeeded."""
+
+    def register_open(self, context: Context, path: str, granted_access: int) -> Open:
+        """Tell the domain of something opened by a request. Raises LimitReached."""
+
+    def release(self, server_open: ServerOpen) -> None:
+        """Let go of something open; of its session too, if that only lived for its last answer."""
+
+    def defer(self, action: Callable[[float], None]) -> None:
+        """Do it when the answers are made to what is being done."""
+
+    def mark_ready(self) -> None:
+        """There may be something to send."""
+
+    def finish(self, why: str, *, at_once: bool = False) -> None:
+        """End the connection when what has been answered is sent, or at once."""
+
+
 @dataclass(slots=True)
 class Context:
-    """A request on its way: what it came on, and what its ids stand for. A handler that needs no session has none."""
+    """A request on its way: what it came on, and what its ids stand for. A handler that needs no session has none.
 
-    connection: ConnectionDispatch
+    `now` is the time of the step that its handler is in; it is another after each yield.
+    """
+
+    connection: HandlerConnection
     request: Request
     now: float
     session: ServerSession | None = None
@@ -172,21 +325,29 @@ class Context:
     file_id: int = 0
 
     @property
-    def wire_session(self) -> ServerSession:
-        assert self.session is not None, "the command's row in HANDLERS says that it needs a session"
+    def server(self) -> HandlerServer:
+        """The Server that it came to."""
+        return self.connection.server
+
+    @property
+    def checked_session(self) -> ServerSession:
+        """The session of a command that needs one."""
+        assert self.session is not None, "the command's row in COMMANDS says that it needs a session"
         return self.session
 
     @property
-    def wire_tree(self) -> ServerTree:
-        assert self.tree is not None, "the command's row in HANDLERS says that it needs a tree connect"
+    def checked_tree(self) -> ServerTree:
+        """The tree connect of a command that needs one."""
+        assert self.tree is not None, "the command's row in COMMANDS says that it needs a tree connect"
         return self.tree
 
     def find_open(self, file_id: bytes) -> ServerOpen | None:
         """The open that a request names; in a compound the one before it, if it says so."""
         if file_id != CHAINED_FILE_ID:
             self.file_id = unpack_file_id(file_id)
-        found = self.wire_session.opens.get(self.file_id)
-        # A FileId counts on the tree connect that it was opened on (smb2.tcon). Last words have none any more.
+        found = self.checked_session.opens.get(self.file_id)
+        # A FileId counts on the tree connect that it was opened on (smb2.tcon). The reading of a last answer has none
+        # any more.
         if found is not None and self.tree is not None and found.tree is not self.tree:
             found = None
         self.opened = found

@@ -15,19 +15,18 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from lanman import codes
 from lanman.auth.accounts import Account, Accounts
-from lanman.domain import STYPE_IPC, Reason, Session, Share, State
+from lanman.domain import STYPE_IPC, Reason, ServerService, Session, Share, State
 from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import ReadAccounts
+from lanman.server.options import Options
+from lanman.server.scheduler import Scheduler
+from lanman.server.state import HandlerConnection, ServerSession, ServerTree
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE
-
-if TYPE_CHECKING:
-    from lanman.server.dispatch import ServerDispatch
-    from lanman.server.state import ServerSession, ServerTree
 
 SHARES_EVERY: Final = 30.0
 ACCOUNTS_EVERY: Final = 2.0
@@ -40,10 +39,28 @@ def nothing() -> None:
     """Nobody waits for it."""
 
 
+class WatchedServer(Protocol):
+    """What is asked here of the Server."""
+
+    service: ServerService
+    options: Options
+    scheduler: Scheduler
+
+    @property
+    def connections(self) -> Mapping[int, HandlerConnection]:
+        """Its connections, by their ids."""
+
+    def first_user_of(self, session: Session) -> tuple[str, str] | None:
+        """The name and domain of the user whose log-on a session's keys come from; None: it has none."""
+
+    def is_null_share(self, name: str) -> bool:
+        """Whether a null session may connect to that share."""
+
+
 class Watch:
     """Of one Server. Until `start`, nothing is looked at by the clock."""
 
-    def __init__(self, server: ServerDispatch) -> None:
+    def __init__(self, server: WatchedServer) -> None:
         self._server = server
         self._looking: dict[Share, list[Callable[[], None]]] = {}  # who waits for the look that is under way
         self._next_look: dict[Share, list[Callable[[], None]]] = {}  # who waits for the one after it
@@ -54,13 +71,13 @@ class Watch:
 
     def start(self, now: float) -> None:
         """Look at shares and accounts from time to time, from now on."""
-        self._server.timers.at(now + SHARES_EVERY, self._shares_due)
-        self._server.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
+        self._server.scheduler.timers.at(now + SHARES_EVERY, self._shares_due)
+        self._server.scheduler.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
 
     # --- shares ---
 
     def _shares_due(self, now: float) -> None:
-        self._server.timers.at(now + SHARES_EVERY, self._shares_due)
+        self._server.scheduler.timers.at(now + SHARES_EVERY, self._shares_due)
         self.look_at_shares(self._server.service.shares())
 
     def look_at_shares(self, shares: Iterable[Share], then: Callable[[], None] = nothing) -> None:
@@ -87,13 +104,13 @@ class Watch:
 
     def _begin_look(self, share: Share, waiting: list[Callable[[], None]]) -> None:
         self._looking[share] = waiting
-        self._server.perform_apart(
+        self._server.scheduler.perform_detached(
             self.check_of(share), lambda problem, status, now: self._looked(share, problem, status)
         )
 
     def check_of(self, share: Share) -> CheckShare:
         """The look at a share's folder."""
-        return CheckShare(share.path, self._server.settings.share_roots if share.confined else None)
+        return CheckShare(share.path, self._server.options.share_roots if share.confined else None)
 
     def _looked(self, share: Share, problem: str | None, status: int) -> None:
         waiting = self._looking.pop(share, [])
@@ -112,9 +129,9 @@ class Watch:
     # --- accounts ---
 
     def _accounts_due(self, now: float) -> None:
-        self._server.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
+        self._server.scheduler.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
         if self._server.service.sessions():
-            self._server.perform_apart(ReadAccounts(), self._accounts_read)
+            self._server.scheduler.perform_detached(ReadAccounts(), self._accounts_read)
 
     def _accounts_read(self, accounts: Accounts | None, status: int, now: float) -> None:
         # A file that cannot be read or understood takes nothing away: the log says so, and nobody new gets in.
@@ -140,7 +157,7 @@ class Watch:
             if self._asking and not self._reading:
                 self._look_for_all()
 
-        self._server.perform_apart(ReadAccounts(), read)
+        self._server.scheduler.perform_detached(ReadAccounts(), read)
 
     def use_accounts(self, accounts: Accounts) -> None:
         """These are the accounts as they are now."""
@@ -174,10 +191,10 @@ class Watch:
             return False
         account = accounts.find(user_name)
         # A user of a Kerberos realm, or a stranger who is a guest, may never have had an account here.
-        own = not session.guest and domain == self._server.settings.server_name
+        own = not session.guest and domain == self._server.options.server_name
         had_one = own or _was_there(before, user_name)
         if account is None or account.disabled:
-            if had_one and self._server.settings.end_sessions_of_removed_accounts:
+            if had_one and self._server.options.end_sessions_of_removed_accounts:
                 self._server.service.close_session(session, Reason.ACCOUNT)
                 return False
             if account is None and not had_one:
@@ -196,25 +213,25 @@ class Watch:
         """End what these sessions, or all, may not go on with as things are now."""
         wanted = None if sessions is None else set(sessions)
         for connection in list(self._server.connections.values()):
-            for wire_session in list(connection.sessions.values()):
-                if wire_session.session.state is not State.CLOSED and (
-                    wanted is None or wire_session.session in wanted
+            for server_session in list(connection.sessions.values()):
+                if server_session.session.state is not State.CLOSED and (
+                    wanted is None or server_session.session in wanted
                 ):
-                    self._reassess(wire_session)
+                    self._reassess(server_session)
 
-    def _reassess(self, wire_session: ServerSession) -> None:
-        service, session = self._server.service, wire_session.session
-        if wire_session.stranger and not self._server.settings.guest:
+    def _reassess(self, server_session: ServerSession) -> None:
+        service, session = self._server.service, server_session.session
+        if server_session.stranger and not self._server.options.guest:
             service.close_session(session, Reason.RIGHTS)
             return
-        for tree in list(wire_session.trees.values()):
+        for tree in list(server_session.trees.values()):
             allowed = self.allowed(session, tree)
             if not allowed:
                 service.close_tree_connect(tree.tree_connect, Reason.RIGHTS)
                 continue
             tree.maximal_access = allowed
-            for wire_open in list(wire_session.opens.values()):
-                opened = wire_open.opened
+            for server_open in list(server_session.opens.values()):
+                opened = server_open.open
                 if opened.tree_connect is tree.tree_connect and self._exceeds(
                     session, opened.path, opened.granted_access, tree
                 ):
@@ -223,15 +240,15 @@ class Watch:
     def allowed(self, session: Session, tree: ServerTree) -> int:
         """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
         name = tree.tree_connect.share.name
-        pipes = tree.target.share_type == SMB2_SHARE_TYPE_PIPE
+        pipes = tree.backend.share_type == SMB2_SHARE_TYPE_PIPE
         if session.anonymous and not pipes and not self._server.is_null_share(name):
             return 0
-        return tree.target.access_for(session)
+        return tree.backend.access_for(session)
 
     def _exceeds(self, session: Session, path: str, granted: int, tree: ServerTree) -> bool:
-        if tree.target.share_type == SMB2_SHARE_TYPE_PIPE:
+        if tree.backend.share_type == SMB2_SHARE_TYPE_PIPE:
             pipe = path.rpartition("\\")[2].lower()
-            return session.anonymous and pipe not in self._server.settings.null_pipes
+            return session.anonymous and pipe not in self._server.options.null_pipes
         return bool(granted & ~tree.maximal_access)
 
 

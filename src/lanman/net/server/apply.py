@@ -22,8 +22,8 @@ from lanman.net.descriptors import Descriptors
 from lanman.net.state import StateFile
 from lanman.server.changes import KeepSettings, KeepShare
 from lanman.server.configuration import ServerConfiguration
-from lanman.server.dispatch import Limits, Settings
 from lanman.server.effects import Effect
+from lanman.server.options import Options, ResourceLimits
 from lanman.server.watch import NOT_LOOKED_AT
 
 log: Final = logging.getLogger("lanman.server")
@@ -148,8 +148,8 @@ def changeable(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-def wire_settings(configuration: Configuration, name: str, descriptors: Descriptors) -> Settings:
-    return Settings(
+def wire_settings(configuration: Configuration, name: str, descriptors: Descriptors) -> Options:
+    return Options(
         server_name=name,
         dns_name=socket.gethostname().lower(),
         signing_required=configuration.signing == "required",
@@ -160,7 +160,7 @@ def wire_settings(configuration: Configuration, name: str, descriptors: Descript
         filesystem_name=configuration.filesystem_name,
         share_roots=configuration.share_roots,
         end_sessions_of_removed_accounts=configuration.end_sessions_of_removed_accounts,
-        limits=Limits(
+        limits=ResourceLimits(
             unauthenticated=configuration.limits.unauthenticated,
             unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
             # Nobody who has a session is sent away, so those without a name must leave room for those that have one.

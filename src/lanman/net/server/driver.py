@@ -111,7 +111,7 @@ class Driver:
         return self._loop.time() >= self._exhausted_until and self.dispatch.admission.has_room()
 
     def _paused(self, why: str) -> None:
-        reason = why or self.dispatch.settings.limits.reached("connections")
+        reason = why or self.dispatch.options.limits.reached("connections")
         self._journal.say(log, logging.WARNING, "accepting pauses", "", "accepting pauses until one ends: %s", reason)
 
     def admit(self, protocol: SmbProtocol, address: str, *, scarce: bool = False) -> ConnectionDispatch | None:
@@ -119,7 +119,7 @@ class Driver:
         if not self.running:
             return None
         connection = self.dispatch.connect(address, self._loop.time(), scarce=scarce)
-        reached = self.dispatch.settings.limits.reached
+        reached = self.dispatch.options.limits.reached
         if connection is None:
             why = "too few descriptors are left" if scarce else reached("connections")
             self.say_of(address, "connection refused", "connection from %s refused: %s", address, why)
@@ -152,7 +152,7 @@ class Driver:
 
     def tick(self) -> float:
         """The event loop's time, in seconds; dispatch is told."""
-        self.dispatch.now = now = self._loop.time()
+        self.dispatch.scheduler.now = now = self._loop.time()
         return now
 
     def flush(self) -> None:
@@ -161,23 +161,23 @@ class Driver:
         if not self._continues:
             self._continues = True
             self._loop.call_soon(self._continue)
-        if self._recheck is None and self.dispatch.lacks:
+        if self._recheck is None and self.dispatch.room.lacks:
             self._recheck = self._loop.call_later(RECHECK_AFTER, self._recheck_sent)
         for connection in self.dispatch.ready():
             if (protocol := self.protocols.get(connection.connection_id)) is not None:
                 protocol.flush()
-        for ticket, effect in self.dispatch.effects():
-            self.disk.perform(ticket, effect, self.dispatch.source_of(ticket))
-        for ticket in self.dispatch.abandoned():
+        for ticket, effect in self.dispatch.scheduler.effects():
+            self.disk.perform(ticket, effect, self.dispatch.scheduler.source_of(ticket))
+        for ticket in self.dispatch.scheduler.abandoned():
             self.disk.cancel(ticket)
         self._arm()
 
     def _continue(self) -> None:
         """Another turn of the loop has begun: go on with what is left."""
         self._continues = False
-        self.dispatch.refill()
-        if self.dispatch.busy:
-            self.dispatch.run(self.tick())
+        self.dispatch.scheduler.refill()
+        if self.dispatch.scheduler.busy:
+            self.dispatch.scheduler.run(self.tick())
             self.flush()
 
     def _recheck_sent(self) -> None:
@@ -189,14 +189,14 @@ class Driver:
         self.flush()
 
     def _completed(self, ticket: int, result: Any) -> bool:
-        taken = self.dispatch.completed(ticket, result, self._loop.time())
+        taken = self.dispatch.scheduler.completed(ticket, result, self._loop.time())
         self.flush()
         return taken
 
     def _failed(self, ticket: int, status: int, error: Exception | None) -> None:
         if error is not None:
             log.error("%s", quoted(str(error)))
-        self.dispatch.failed(ticket, status, self._loop.time())
+        self.dispatch.scheduler.failed(ticket, status, self._loop.time())
         self.flush()
 
     def _press(self, source: Hashable, more: bool) -> None:
@@ -224,6 +224,9 @@ class Driver:
             self.flush()
 
 
-def connection_failed(connection: ConnectionDispatch, error: Exception) -> None:
-    """Log an error of the Server's own, which ends this connection and no other."""
+def connection_failed(connection: ConnectionDispatch | None, error: Exception) -> None:
+    """Log an error of the Server's own, which ends this connection and no other; None: it is no connection's."""
+    if connection is None:
+        log.error("an error in the server", exc_info=error)
+        return
     log.error("connection from %s ended by an error in the server", connection.address, exc_info=error)

@@ -208,7 +208,7 @@ class SmbServer:
             mechanisms=self._mechanisms(),
             failed=connection_failed,
         )
-        self.endpoint.changes.perform = dispatch.perform_apart
+        self.endpoint.changes.perform = dispatch.scheduler.perform_detached
         return dispatch
 
     def _wall_clock(self, now: float) -> float:
@@ -267,8 +267,8 @@ class SmbServer:
         """
         self._applied.apply(self._read())
         dispatch = self.driver.dispatch
-        dispatch.settings = wire_settings(self.configuration, self.settings.name, self._fit())
-        dispatch.admission.limits = dispatch.settings.limits
+        dispatch.options = wire_settings(self.configuration, self.settings.name, self._fit())
+        dispatch.admission.limits = dispatch.options.limits
         dispatch.watch.reassess()
         dispatch.watch.look_at_shares(self.service.shares())
         self.flush()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lanman.domain import Session, Share
-from lanman.server.effects import Outcome
+from lanman.server.effects import Reply, Work
 from lanman.server.files.access import FILE_ALL_ACCESS, READ_ONLY_ACCESS
 from lanman.server.files.create import Creating
 from lanman.server.files.names import LIBERAL, STRICT, Spelling
+from lanman.server.files.table import Files
 from lanman.server.state import Context, ShareBackend
 from lanman.smb2.constants import SMB2_SHARE_TYPE_DISK, SMB2_SHAREFLAG_ENCRYPT_DATA
 from lanman.smb2.messages import CreateRequest
-
-if TYPE_CHECKING:
-    from lanman.server.files.table import Files
 
 
 class DiskShare(ShareBackend):
@@ -34,10 +30,12 @@ class DiskShare(ShareBackend):
 
     @property
     def encrypt(self) -> bool:
+        """Share.EncryptData."""
         return self.share.encrypt_data
 
     @property
     def share_flags(self) -> int:
+        """SMB2_SHAREFLAG_ENCRYPT_DATA where it is to be encrypted."""
         return SMB2_SHAREFLAG_ENCRYPT_DATA if self.share.encrypt_data else 0
 
     def access_for(self, session: Session) -> int:
@@ -46,6 +44,6 @@ class DiskShare(ShareBackend):
             return FILE_ALL_ACCESS
         return READ_ONLY_ACCESS if self.share.may_read(session) else 0
 
-    def create(self, context: Context, message: CreateRequest) -> Outcome:
+    def create(self, context: Context, message: CreateRequest) -> Work[Reply]:
         """SMB2 CREATE of a file or directory."""
-        return Creating(self, context, message).begin()
+        return Creating(self.share, self.spelling, self.files, context, message).run()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lanman import codes
 from lanman.fscc.directories import (
@@ -20,15 +20,13 @@ from lanman.fscc.directories import (
     FileIdFullDirectoryInformation,
     FileNamesInformation,
 )
-from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, Listing, QueryFile, fold_name
-from lanman.server.effects import Outcome, Park, Perform, Reply
-from lanman.server.files.names import STRICT
+from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, QueryFile, fold_name
+from lanman.server.effects import Reply, Wait, Waiter, Work
+from lanman.server.files.names import STRICT, Spelling
+from lanman.server.scheduler import Scheduler
 from lanman.smb2.constants import SMB2_REOPEN, SMB2_RESTART_SCANS, SMB2_RETURN_SINGLE_ENTRY
 from lanman.smb2.messages import QueryDirectoryRequest, QueryDirectoryResponse
 from lanman.wire import Chain, packer
-
-if TYPE_CHECKING:
-    from lanman.server.files.open import DiskOpen
 
 _CLASSES: Final = frozenset({FILE_NAMES_INFORMATION, *DETAILED_ENTRIES})
 
@@ -140,10 +138,12 @@ def matches(pattern: str, name: str) -> bool:
 
 
 class Scan:
-    """Where an open directory is in its listing."""
+    """Where an open directory is in its listing. `handle` is the disk's."""
 
-    def __init__(self, wire_open: DiskOpen) -> None:
-        self._open = wire_open
+    def __init__(self, handle: int, spelling: Spelling, scheduler: Scheduler) -> None:
+        self._handle = handle
+        self._spelling = spelling
+        self._scheduler = scheduler
         self._wanted: Callable[[str], bool] | None = None
         self._entries: deque[tuple[str, FileStat | None]] = deque()
         self._begun = False
@@ -151,111 +151,101 @@ class Scan:
         self._restart = False
         self._last = False
         self._busy = False
-        # In their order; each under a key of its own, so that one can be taken out of the middle.
-        self._turns: dict[object, tuple[QueryDirectoryRequest, Callable[[Outcome, float], None]]] = {}
+        self._turns: dict[Waiter[None], None] = {}  # in their order
 
-    def query(self, message: QueryDirectoryRequest) -> Outcome:
+    def query(self, message: QueryDirectoryRequest) -> Work[Reply]:
         """3.3.5.18."""
         if message.file_information_class not in _CLASSES:
             return Reply(codes.STATUS_INVALID_INFO_CLASS)
         if (not message.name and not self._begun) or len(message.name) > NAME_MAX:
             return Reply(codes.STATUS_OBJECT_NAME_INVALID)
-        if not self._busy:
-            return self._start(message)
-        if len(self._turns) >= MAX_TURNS:
-            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
-        key = object()
-
-        def start(resume: Callable[[Outcome, float], None]) -> None:
-            self._turns[key] = message, resume
-
-        def cancel() -> None:
-            self._turns.pop(key, None)
-
-        return Park(start, cancel, brief=True)
-
-    def _start(self, message: QueryDirectoryRequest) -> Outcome:
+        if self._busy:
+            if len(self._turns) >= MAX_TURNS:
+                return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
+            yield from self._take_turn()
         self._busy = True
+        try:
+            return (yield from self._find(message))
+        finally:
+            self._end_turn()
+
+    def _take_turn(self) -> Work[None]:
+        """Wait until those are done that came before. A turn given to a request that has ended is passed on."""
+        turn: Waiter[None] = Waiter()
+        self._turns[turn] = None
+        try:
+            yield Wait(turn, cancellable=False)
+        except BaseException:
+            if turn in self._turns:
+                del self._turns[turn]
+            elif turn.woken:
+                self._end_turn()
+            raise
+
+    def _end_turn(self) -> None:
+        """A request is done; the next one's turn, which is the event loop's next one too: there may be thousands."""
+        self._busy = bool(self._turns)
+        if self._turns:
+            self._scheduler.timers.at(self._scheduler.now, self._next)
+
+    def _next(self, now: float) -> None:
+        self._busy = bool(self._turns)
+        if self._turns:
+            turn = next(iter(self._turns))
+            del self._turns[turn]
+            turn.wake(None, now)
+
+    def _find(self, message: QueryDirectoryRequest) -> Work[Reply]:
+        """Begin the listing anew if that is asked for, and read as many names as an answer needs."""
+        single = bool(message.flags & SMB2_RETURN_SINGLE_ENTRY)
         if not self._begun or message.flags & (SMB2_REOPEN | SMB2_RESTART_SCANS):
             if message.name:
                 self._wanted = matcher(message.name)
             self._begun = self._restart = True
             self._told = self._last = False
             self._entries.clear()
-            return Perform(
-                QueryFile(self._open.handle),
-                lambda stat, now: self._with_dots(message, stat, now),
-                lambda status, now: self._end(Reply(status), now),
-            )
-        return self._more(message, 0.0)
+            stat = yield QueryFile(self._handle)
+            self._entries.extend((name, stat) for name in (".", "..") if self._wanted is None or self._wanted(name))
+            if not (single and self._entries):
+                yield from self._read(message)
+        while not (self._entries or self._last):
+            yield from self._read(message)
+        return self._answer(message, single)
 
-    def _with_dots(self, message: QueryDirectoryRequest, stat: FileStat, now: float) -> Outcome:
-        for name in (".", ".."):
-            if self._wanted is None or self._wanted(name):
-                self._entries.append((name, stat))
-        single = message.flags & SMB2_RETURN_SINGLE_ENTRY
-        return self._answer(message, now) if single and self._entries else self._list(message, now)
-
-    def _more(self, message: QueryDirectoryRequest, now: float) -> Outcome:
-        if self._entries or self._last:
-            return self._answer(message, now)
-        return self._list(message, now)
-
-    def _list(self, message: QueryDirectoryRequest, now: float) -> Outcome:
+    def _read(self, message: QueryDirectoryRequest) -> Work[None]:
+        """Have the disk list more names."""
         restart, self._restart = self._restart, False
         # What is read ahead may be gone when it is told: a client that wants one name at a time gets it fresh.
         ahead = 1 if message.flags & SMB2_RETURN_SINGLE_ENTRY else min(message.output_buffer_length, PORTION)
-        effect = ListDirectory(
-            self._open.handle,
+        listing = yield ListDirectory(
+            self._handle,
             ahead,
             restart,
             self._wanted_on_disk(),
             details=message.file_information_class != FILE_NAMES_INFORMATION,
         )
-        return Perform(
-            effect,
-            lambda listing, then: self._listed(message, listing, then),
-            lambda status, then: self._end(Reply(status), then),
-        )
+        name = self._spelling.name
+        self._entries.extend((name(entry.name), entry.stat) for entry in listing.entries)
+        self._last = listing.last
 
     def _wanted_on_disk(self) -> Callable[[str], bool] | None:
         """What chooses among the names as the disk's effects have them."""
-        wanted, spelling = self._wanted, self._open.spelling
+        wanted, spelling = self._wanted, self._spelling
         if wanted is None or spelling is STRICT:
             return wanted
         return lambda name: wanted(spelling.name(name))
 
-    def _listed(self, message: QueryDirectoryRequest, listing: Listing, now: float) -> Outcome:
-        name = self._open.spelling.name
-        self._entries.extend((name(entry.name), entry.stat) for entry in listing.entries)
-        self._last = listing.last
-        return self._more(message, now)
-
-    def _answer(self, message: QueryDirectoryRequest, now: float) -> Outcome:
+    def _answer(self, message: QueryDirectoryRequest, single: bool) -> Reply:
+        """As many of the entries as fit."""
         if not self._entries:
             # 3.3.5.18: nothing fits the pattern, or nothing is left.
-            status = codes.STATUS_NO_MORE_FILES if self._told else codes.STATUS_NO_SUCH_FILE
-            return self._end(Reply(status), now)
-        single = bool(message.flags & SMB2_RETURN_SINGLE_ENTRY)
+            return Reply(codes.STATUS_NO_MORE_FILES if self._told else codes.STATUS_NO_SUCH_FILE)
         room = min(message.output_buffer_length, PORTION)
         output = pack_entries(message.file_information_class, self._entries, room, 1 if single else None)
         if not output:
-            return self._end(Reply(codes.STATUS_INFO_LENGTH_MISMATCH), now)
+            return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
         self._told = True
-        return self._end(Reply(message=QueryDirectoryResponse(output)), now)
-
-    def _end(self, reply: Reply, now: float) -> Reply:
-        """A request is done; the next one's turn, which is the event loop's next one too: there may be thousands."""
-        self._busy = bool(self._turns)
-        if self._turns:
-            self._open.server.timers.at(now, self._next)
-        return reply
-
-    def _next(self, now: float) -> None:
-        self._busy = False
-        if self._turns:
-            message, resume = self._turns.pop(next(iter(self._turns)))
-            resume(self._start(message), now)
+        return Reply(message=QueryDirectoryResponse(output))
 
     def abandon(self) -> None:
         """The directory is closed."""

@@ -5,15 +5,13 @@ What is changed behind the Server's back is not seen.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from lanman import codes
 from lanman.fscc.notify import CHANGE_ALIGNMENT, FILE_ACTION_RENAMED_OLD_NAME, FileNotifyInformation
 from lanman.server.disk_effects import Path, fold_name
-from lanman.server.effects import Outcome, Park, Reply
+from lanman.server.effects import Reply, Wait, Waiter, Work
 from lanman.smb2.messages import ChangeNotifyRequest, ChangeNotifyResponse
 from lanman.wire import pack_chain
 
@@ -57,25 +55,21 @@ class Watch:
         self._changes: list[tuple[int, str]] = []
         self._kept = 0
         self._overflow = False
-        self._waiting: deque[tuple[int, Callable[[Outcome, float], None]]] = deque()
+        self._waiting: dict[Waiter[Reply], int] = {}  # in their order; how many bytes of changes each takes
 
-    def request(self, length: int) -> Outcome:
+    def request(self, length: int) -> Work[Reply]:
         """A CHANGE_NOTIFY that takes up to `length` bytes of changes."""
         if self._changes or self._overflow:
             return self._answer(length)
         if len(self._waiting) >= MAX_WAITING:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
-        entry: list[tuple[int, Callable[[Outcome, float], None]]] = []
-
-        def start(resume: Callable[[Outcome, float], None]) -> None:
-            entry.append((length, resume))
-            self._waiting.append(entry[0])
-
-        def cancel() -> None:
-            if entry and entry[0] in self._waiting:
-                self._waiting.remove(entry[0])
-
-        return Park(start, cancel)
+        waiter: Waiter[Reply] = Waiter()
+        self._waiting[waiter] = length
+        try:
+            reply: Reply = yield Wait(waiter)
+        finally:
+            self._waiting.pop(waiter, None)
+        return reply
 
     def add(self, action: int, name: str, now: float) -> None:
         """Something has happened."""
@@ -86,8 +80,8 @@ class Watch:
             self._overflow = True
             self.drop()
         if self._waiting and action != FILE_ACTION_RENAMED_OLD_NAME:
-            length, resume = self._waiting.popleft()
-            resume(self._answer(length), now)
+            waiter = next(iter(self._waiting))
+            waiter.wake(self._answer(self._waiting.pop(waiter)), now)
 
     def _keep(self, size: int) -> bool:
         """Count what is kept. Whether there is room for it."""
@@ -107,9 +101,9 @@ class Watch:
 
     def end(self, status: int, now: float) -> None:
         """Whoever waits hears that there is nothing more to wait for."""
-        while self._waiting:
-            _, resume = self._waiting.popleft()
-            resume(Reply(status), now)
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            waiter.wake(Reply(status), now)
 
     def _answer(self, length: int) -> Reply:
         data = pack_chain((FileNotifyInformation(*change) for change in self._changes), CHANGE_ALIGNMENT)
@@ -138,6 +132,7 @@ class Watches:
         self._roots: dict[str, _Folder] = {}
 
     def add(self, watch: Watch) -> None:
+        """A directory is watched from now on."""
         self._put(watch)
         watch.watches = self
 
@@ -148,6 +143,7 @@ class Watches:
         self._put(watch)
 
     def remove(self, watch: Watch) -> None:
+        """It is watched no more."""
         watch.drop()
         watch.watches = None
         self._take(watch)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lanman import codes
 from lanman.domain import Open
 from lanman.dtyp import DELETE, READ_CONTROL, SACL_SECURITY_INFORMATION
-from lanman.errors import CutShort, MalformedMessage
+from lanman.errors import CutShort, MalformedMessage, StatusError
 from lanman.fscc.controls import (
     FSCTL_CREATE_OR_GET_OBJECT_ID,
     FSCTL_GET_COMPRESSION,
@@ -47,26 +47,26 @@ from lanman.server.disk_effects import (
     FlushFile,
     LookUp,
     Opened,
+    Path,
     QueryFile,
     QueryVolume,
     ReadFile,
     RenameFile,
     SetFile,
-    VolumeStat,
     WriteFile,
 )
-from lanman.server.effects import Later, Outcome, Park, Perform, Reply
+from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.files import info, notify
 from lanman.server.files.access import READING, WRITING
 from lanman.server.files.copy import copy_request, resume_key
 from lanman.server.files.directory import Scan
 from lanman.server.files.locks import END, MAX_WAITING, Lock
-from lanman.server.files.names import LIBERAL, STRICT, Refused, split_path, wire_name
+from lanman.server.files.names import LIBERAL, STRICT, split_path, wire_name
 from lanman.server.files.oplocks import Oplock
 from lanman.server.files.security import security_descriptor
-from lanman.server.files.table import FileState, WaitingLock, shares_conflict
+from lanman.server.files.table import Files, FileState, WaitingLock, shares_conflict
 from lanman.server.pipes import ioctl_response
-from lanman.server.state import Context, ServerOpen, ServerTree
+from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerTree
 from lanman.smb2.constants import (
     FILE_ADD_FILE,
     FILE_LIST_DIRECTORY,
@@ -117,9 +117,6 @@ from lanman.smb2.messages import (
     WriteResponse,
 )
 
-if TYPE_CHECKING:
-    from lanman.server.dispatch import ConnectionDispatch
-
 _LARGEST: Final = (1 << 63) - 1
 
 # No file can be larger, as on NTFS (smb2.rw.invalid).
@@ -143,23 +140,24 @@ class DiskOpen(ServerOpen):
 
     def __init__(
         self,
-        opened: Open,
+        open_: Open,
         tree: ServerTree,
-        connection: ConnectionDispatch,
+        connection: HandlerConnection,
+        files: Files,
         state: FileState,
         disk: Opened,
         message: CreateRequest,
     ) -> None:
-        super().__init__(opened, tree)
+        super().__init__(open_, tree)
         self.connection = connection
-        self.server = connection.server
+        self.files = files
         self.state = state
         self.handle = disk.handle
         self.root = tree.tree_connect.share.path
         self.spelling = LIBERAL if tree.tree_connect.share.device_names else STRICT
         self.path = disk.path
         self.directory = disk.stat.directory
-        self.access = opened.granted_access
+        self.access = open_.granted_access
         self.share_access = message.share_access
         self.mode = message.create_options & _MODE
         self.delete_on_close = False
@@ -173,33 +171,29 @@ class DiskOpen(ServerOpen):
         self._scan: Scan | None = None
         self._watch: notify.Watch | None = None
         self._waiting_locks: dict[WaitingLock, None] = {}
-        self._on_closed: Callable[[FileStat | None, int, float], None] | None = None
-        self._closed: tuple[FileStat | None, int] | None = None
+        self._closed: Waiter[FileStat | None] = Waiter()  # what the disk says of it when it has closed it
         self._released = False
 
     # --- reading and writing
 
-    def read(self, context: Context, message: ReadRequest) -> Outcome:
+    def read(self, context: Context, message: ReadRequest) -> Work[Reply]:
         """3.3.5.12."""
         if self.directory:
             return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
         if not self.access & READING:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        length, least = message.length, message.minimum_count
-        if message.offset > _LARGEST or message.offset + length > _LARGEST:
+        offset, length = message.offset, message.length
+        if offset > _LARGEST or offset + length > _LARGEST:
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        if self.state.locks.prevents_reading(self, message.offset, length):
+        if self.state.locks.prevents_reading(self, offset, length):
             return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
+        data = yield ReadFile(self.handle, offset, length)
+        if (not data and length) or len(data) < message.minimum_count:
+            return Reply(codes.STATUS_END_OF_FILE)
+        self.position = offset + len(data)
+        return Reply(message=ReadResponse(memoryview(data)))
 
-        def then(data: bytes | bytearray | memoryview, now: float) -> Outcome:
-            if (not data and length) or len(data) < least:
-                return Reply(codes.STATUS_END_OF_FILE)
-            self.position = message.offset + len(data)
-            return Reply(message=ReadResponse(memoryview(data)))
-
-        return Perform(ReadFile(self.handle, message.offset, length), then)
-
-    def write(self, context: Context, message: WriteRequest) -> Outcome:
+    def write(self, context: Context, message: WriteRequest) -> Work[Reply]:
         """3.3.5.13."""
         if self.directory:
             return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
@@ -214,21 +208,19 @@ class DiskOpen(ServerOpen):
             return Reply(message=WriteResponse(count=0))
         self.state.changed(context.now)
         through = self._through or bool(message.flags & SMB2_WRITEFLAG_WRITE_THROUGH)
-
-        def then(written: int, now: float) -> Outcome:
-            self.position = message.offset + written
-            self._tell_changed(notify.FILE_NOTIFY_CHANGE_SIZE | notify.FILE_NOTIFY_CHANGE_LAST_WRITE, now)
-            return Reply(message=WriteResponse(count=written))
-
         # Who may append and not write does so wherever the end is (MS-FSA 2.1.5.3).
         offset = message.offset if self.access & FILE_WRITE_DATA else None
-        return Perform(WriteFile(self.handle, offset, message.data, through), then)
+        written = yield WriteFile(self.handle, offset, message.data, through)
+        self.position = message.offset + written
+        self._tell_changed(notify.FILE_NOTIFY_CHANGE_SIZE | notify.FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
+        return Reply(message=WriteResponse(count=written))
 
-    def flush(self, context: Context, message: FlushRequest) -> Outcome:
+    def flush(self, context: Context, message: FlushRequest) -> Work[Reply]:
         """3.3.5.11."""
         if not self.access & WRITING:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        return Perform(FlushFile(self.handle), lambda result, now: Reply(message=FlushResponse()))
+        yield FlushFile(self.handle)
+        return Reply(message=FlushResponse())
 
     # --- byte ranges
 
@@ -239,7 +231,7 @@ class DiskOpen(ServerOpen):
         if not self.access & (READING | WRITING):
             return Reply(codes.STATUS_ACCESS_DENIED)
         if message.locks[0].flags & SMB2_LOCKFLAG_UNLOCK:
-            return self._unlock(message.locks, context.now)
+            return self._unlock(message.locks)
         several = len(message.locks) > 1
         for each in message.locks:
             if each.flags not in _LOCK_FLAGS or (several and not each.flags & SMB2_LOCKFLAG_FAIL_IMMEDIATELY):
@@ -248,88 +240,79 @@ class DiskOpen(ServerOpen):
             if each.offset + each.length > END:
                 return Reply(codes.STATUS_INVALID_LOCK_RANGE)
         self.state.changed(context.now)
-        return self._lock(message.locks, context.now)
+        return self._lock(message.locks)
 
-    def _lock(self, elements: list[LockElement], now: float, granted: tuple[Lock, ...] = ()) -> Outcome:
-        """Take the ranges from where `granted` ends, a slice of them in one turn of the event loop."""
-        if self._released:
-            return Reply(codes.STATUS_FILE_CLOSED)
-        locks, taken = self.state.locks, list(granted)
-        for each in elements[len(granted) : len(granted) + _SLICE]:
+    def _lock(self, elements: list[LockElement]) -> Work[Reply]:
+        """Take the ranges, a slice of them in one turn of the event loop: all or none of them (3.3.5.14.2)."""
+        locks, taken = self.state.locks, list[Lock]()
+        for number, each in enumerate(elements):
+            if number and number % _SLICE == 0:
+                self.count_locks()
+                yield None
+                if self._released:
+                    return Reply(codes.STATUS_FILE_CLOSED)
             if locks.is_full(self):
-                return self._give_back(taken, codes.STATUS_INSUFFICIENT_RESOURCES, now)
+                return (yield from self._give_back(taken, codes.STATUS_INSUFFICIENT_RESOURCES))
             exclusive = bool(each.flags & SMB2_LOCKFLAG_EXCLUSIVE_LOCK)
             lock = locks.lock(self, each.offset, each.length, exclusive)
             if lock is not None:
                 taken.append(lock)
             elif each.flags & SMB2_LOCKFLAG_FAIL_IMMEDIATELY:
-                # 3.3.5.14.2: all or none of them.
-                return self._give_back(taken, codes.STATUS_LOCK_NOT_GRANTED, now)
+                return (yield from self._give_back(taken, codes.STATUS_LOCK_NOT_GRANTED))
             else:
-                return self._wait_for(each, exclusive)
-        self._count_locks()
-        if len(taken) < len(elements):
-            return Later(now, lambda then: self._lock(elements, then, tuple(taken)))
+                return (yield from self._wait_for(each, exclusive))
+        self.count_locks()
         return Reply(message=LockResponse())
 
-    def _give_back(self, taken: list[Lock], status: int, now: float) -> Outcome:
+    def _give_back(self, taken: list[Lock], status: int) -> Work[Reply]:
         """Take back what a request has got before it failed, a slice in one turn of the event loop."""
-        if self._released:
-            return Reply(status)
-        for _ in range(min(len(taken), _SLICE)):
-            self.state.locks.remove(taken.pop())
-        self._count_locks()
-        if taken:
-            return Later(now, lambda then: self._give_back(taken, status, then))
-        self.state.retry_locks(now)
+        while True:
+            for _ in range(min(len(taken), _SLICE)):
+                self.state.locks.remove(taken.pop())
+            self.count_locks()
+            if not taken:
+                break
+            yield None
+            if self._released:
+                return Reply(status)
+        self.state.retry_locks(self.files.scheduler.now)
         return Reply(status)
 
-    def _wait_for(self, element: LockElement, exclusive: bool) -> Outcome:
+    def _wait_for(self, element: LockElement, exclusive: bool) -> Work[Reply]:
         """Until the range is free, the client gives up, or the file is closed."""
         if len(self.state.waiting_locks) >= MAX_WAITING:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         waiting = WaitingLock(self, element.offset, element.length, exclusive)
+        self.state.waiting_locks[waiting] = self._waiting_locks[waiting] = None
+        try:
+            status = yield Wait(waiting.waiter)
+        finally:
+            self.state.waiting_locks.pop(waiting, None)
+            del self._waiting_locks[waiting]
+        return Reply(status, None if status else LockResponse())
 
-        def start(resume: Callable[[Outcome, float], None]) -> None:
-            waiting.resume = resume
-            self.state.waiting_locks[waiting] = self._waiting_locks[waiting] = None
-
-        def cancel() -> None:
-            if self.state.waiting_locks.pop(waiting, self) is None:
-                del self._waiting_locks[waiting]
-
-        return Park(start, cancel)
-
-    def lock_granted(self, waiting: WaitingLock, now: float) -> None:
-        """The range that it waited for is its own."""
-        self._count_locks()
-        self._end_lock(waiting, Reply(message=LockResponse()), now)
-
-    def _end_lock(self, waiting: WaitingLock, reply: Reply, now: float) -> None:
-        del self._waiting_locks[waiting]
-        waiting.resume(reply, now)
-
-    def _unlock(self, elements: list[LockElement], now: float, done: int = 0) -> Outcome:
+    def _unlock(self, elements: list[LockElement]) -> Work[Reply]:
         """3.3.5.14.1: one after the other, until one is wrong; a slice in one turn of the event loop."""
-        if self._released:
-            return Reply(codes.STATUS_FILE_CLOSED)
         status = codes.STATUS_SUCCESS
-        following = elements[done : done + _SLICE]
-        for each in following:
+        for number, each in enumerate(elements):
+            if number and number % _SLICE == 0:
+                self.count_locks()
+                yield None
+                if self._released:
+                    return Reply(codes.STATUS_FILE_CLOSED)
             if each.flags != SMB2_LOCKFLAG_UNLOCK:
                 status = codes.STATUS_INVALID_PARAMETER
             elif not self.state.locks.unlock(self, each.offset, each.length):
                 status = codes.STATUS_RANGE_NOT_LOCKED
             if status:
                 break
-        self._count_locks()
-        if not status and (done := done + len(following)) < len(elements):
-            return Later(now, lambda then: self._unlock(elements, then, done))
-        self.state.retry_locks(now)
+        self.count_locks()
+        self.state.retry_locks(self.files.scheduler.now)
         return Reply(status, None if status else LockResponse())
 
-    def _count_locks(self) -> None:
-        self.server.service.set_locks(self.opened, self.state.locks.count(self))
+    def count_locks(self) -> None:
+        """Tell the domain how many byte ranges it holds (NetrFileEnum's fi3_num_locks)."""
+        self.files.service.set_locks(self.open, self.state.locks.count(self))
 
     # --- directories
 
@@ -340,7 +323,7 @@ class DiskOpen(ServerOpen):
         if not self.access & FILE_LIST_DIRECTORY:
             return Reply(codes.STATUS_ACCESS_DENIED)
         if self._scan is None:
-            self._scan = Scan(self)
+            self._scan = Scan(self.handle, self.spelling, self.files.scheduler)
         return self._scan.query(message)
 
     def change_notify(self, context: Context, message: ChangeNotifyRequest) -> Outcome:
@@ -353,11 +336,11 @@ class DiskOpen(ServerOpen):
             return Reply(codes.STATUS_DELETE_PENDING)
         if self._watch is None:
             self._watch = notify.Watch(self.root, self.path, message, bool(message.flags & SMB2_WATCH_TREE))
-            self.server.files.watches.add(self._watch)
+            self.files.watches.add(self._watch)
         return self._watch.request(message.output_buffer_length)
 
     def _tell_changed(self, what: int, now: float) -> None:
-        self.server.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, now)
+        self.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, now)
 
     # --- asking
 
@@ -385,42 +368,39 @@ class DiskOpen(ServerOpen):
         if message.file_info_class in info.NEED_ATTRIBUTES and not self.access & FILE_READ_ATTRIBUTES:
             return Reply(codes.STATUS_ACCESS_DENIED)
 
-        def then(stat: FileStat, now: float) -> Outcome:
-            going = self.link_going if self.by_link else self.state.delete_pending
-            stat = self.state.with_allocation(stat)
-            subject = info.Subject(stat, wire_name(self.path), self.access, self.mode, self.position, going)
-            return _bounded(kind.pack(subject), message.output_buffer_length)
+        return self._describe(kind, message.output_buffer_length)
 
-        return Perform(QueryFile(self.handle), then)
+    def _describe(self, kind: info.FileClass, length: int) -> Work[Reply]:
+        """An information class of the file, as it is now."""
+        stat = yield QueryFile(self.handle)
+        going = self.link_going if self.by_link else self.state.delete_pending
+        stat = self.state.with_allocation(stat)
+        subject = info.Subject(stat, wire_name(self.path), self.access, self.mode, self.position, going)
+        return _bounded(kind.pack(subject), length)
 
-    def _query_volume(self, message: QueryInfoRequest) -> Outcome:
+    def _query_volume(self, message: QueryInfoRequest) -> Work[Reply]:
         """3.3.5.20.2."""
         kind = info.VOLUME_CLASSES.get(message.file_info_class)
         if kind is None:
             return Reply(codes.STATUS_INVALID_INFO_CLASS)
         if message.output_buffer_length < kind.minimum:
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
+        stat = yield QueryVolume(self.handle)
+        name = self.connection.server.options.filesystem_name
+        volume = info.Volume(stat, self.tree.tree_connect.share.name, name)
+        return _bounded(kind.pack(volume), message.output_buffer_length)
 
-        def then(stat: VolumeStat, now: float) -> Outcome:
-            volume = info.Volume(stat, self.tree.tree_connect.share.name, self.server.settings.filesystem_name)
-            return _bounded(kind.pack(volume), message.output_buffer_length)
-
-        return Perform(QueryVolume(self.handle), then)
-
-    def _query_security(self, message: QueryInfoRequest) -> Outcome:
+    def _query_security(self, message: QueryInfoRequest) -> Work[Reply]:
         """3.3.5.20.3."""
         wanted = message.additional_information
         if wanted & SACL_SECURITY_INFORMATION or not self.access & READ_CONTROL:
             return Reply(codes.STATUS_ACCESS_DENIED)
-
-        def then(stat: FileStat, now: float) -> Outcome:
-            descriptor = security_descriptor(stat, wanted)
-            if len(descriptor) > message.output_buffer_length:
-                # 3.3.5.20.3: the answer says how much it would have been.
-                return Reply(codes.STATUS_BUFFER_TOO_SMALL, ErrorResponse(len(descriptor).to_bytes(4, "little")))
-            return Reply(message=QueryInfoResponse(descriptor))
-
-        return Perform(QueryFile(self.handle), then)
+        stat = yield QueryFile(self.handle)
+        descriptor = security_descriptor(stat, wanted)
+        if len(descriptor) > message.output_buffer_length:
+            # 3.3.5.20.3: the answer says how much it would have been.
+            return Reply(codes.STATUS_BUFFER_TOO_SMALL, ErrorResponse(len(descriptor).to_bytes(4, "little")))
+        return Reply(message=QueryInfoResponse(descriptor))
 
     # --- setting
 
@@ -438,8 +418,6 @@ class DiskOpen(ServerOpen):
             return setter(self, context, bytes(message.buffer[: info.MAX_SET_INFO]))
         except CutShort:
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
-        except Refused as refused:
-            return Reply(refused.status)
         except (ValueError, MalformedMessage):
             return Reply(codes.STATUS_INVALID_PARAMETER)
 
@@ -474,16 +452,15 @@ class DiskOpen(ServerOpen):
         effect = SetFile(self.handle, end_of_file=end_of_file, allocation=allocation)
         return self._set(effect, notify.FILE_NOTIFY_CHANGE_SIZE)
 
-    def _set(self, effect: SetFile, what: int) -> Outcome:
-        def then(stat: FileStat, now: float) -> Outcome:
-            if effect.allocation is not None:
-                self.state.allocation = effect.allocation
-            elif effect.end_of_file is not None and effect.end_of_file < self.state.allocation:
-                self.state.allocation = 0
-            self._tell_changed(what, now)
-            return Reply(message=SetInfoResponse())
-
-        return Perform(effect, then)
+    def _set(self, effect: SetFile, what: int) -> Work[Reply]:
+        """Have something set; `what` are the bits of change notification that it stands for."""
+        yield effect
+        if effect.allocation is not None:
+            self.state.allocation = effect.allocation
+        elif effect.end_of_file is not None and effect.end_of_file < self.state.allocation:
+            self.state.allocation = 0
+        self._tell_changed(what, self.files.scheduler.now)
+        return Reply(message=SetInfoResponse())
 
     def _set_position(self, context: Context, data: bytes) -> Outcome:
         self.position = info.not_negative(FilePositionInformation.unpack(data).current_byte_offset)
@@ -507,19 +484,19 @@ class DiskOpen(ServerOpen):
                 self.state.clear_delete_pending(self)
             return Reply(message=SetInfoResponse())
 
-        def known(stat: FileStat, now: float) -> Outcome:
-            if stat.is_protected and not self.by_link:
-                return Reply(codes.STATUS_CANNOT_DELETE)
-            return Perform(CheckDeletable(self.handle), deletable)
+        return self._set_delete_pending()
 
-        def deletable(result: None, now: float) -> Outcome:
-            if self.by_link:
-                self.link_going = True
-            else:
-                self.state.set_delete_pending(self, now)
-            return Reply(message=SetInfoResponse())
-
-        return Perform(QueryFile(self.handle), known)
+    def _set_delete_pending(self) -> Work[Reply]:
+        """Have it go with its last open, if it can be deleted."""
+        stat = yield QueryFile(self.handle)
+        if stat.is_protected and not self.by_link:
+            return Reply(codes.STATUS_CANNOT_DELETE)
+        yield CheckDeletable(self.handle)
+        if self.by_link:
+            self.link_going = True
+        else:
+            self.state.set_delete_pending(self, self.files.scheduler.now)
+        return Reply(message=SetInfoResponse())
 
     def _set_link(self, context: Context, data: bytes) -> Outcome:
         info.read_new_name(data)
@@ -536,41 +513,49 @@ class DiskOpen(ServerOpen):
         target = split_path(new.file_name.removeprefix("\\"))
         if not self.path or not target:
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        if self.directory and self.server.files.has_open_below(self.root, self.path):
-            cached = self.server.files.cached_below(self.root, self.path)
-            unanswered = [each.state for each in cached if not each.state.take_handles_back(self.server.now)]
-            if unanswered:
-                return _once_given_back(unanswered[0], lambda: self._rename(context, data))
-            return Reply(codes.STATUS_ACCESS_DENIED)  # what is open below it would lose its way
+        return self._move(target, bool(new.replace_if_exists))
+
+    def _move(self, target: Path, replace: bool) -> Work[Reply]:
+        """Rename it to `target`, over what there is of that name if `replace` says so."""
+        files = self.files
+        while self.directory and files.has_open_below(self.root, self.path):
+            cached = files.cached_below(self.root, self.path)
+            unanswered = [each.state for each in cached if not each.state.take_handles_back(files.scheduler.now)]
+            if not unanswered:
+                return Reply(codes.STATUS_ACCESS_DENIED)  # what is open below it would lose its way
+            yield from _given_back(unanswered[0])
         # It is as if the folder that takes the name in were opened for it.
-        for each in self.server.files.at(self.root, target[:-1]):
+        for each in files.at(self.root, target[:-1]):
             if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
                 return Reply(codes.STATUS_SHARING_VIOLATION)
-        rename = RenameFile(self.handle, self.spelling.to_disk(target), new.replace_if_exists)
-        return self._replace(rename) if new.replace_if_exists else Perform(rename, self._renamed)
+        rename = RenameFile(self.handle, self.spelling.to_disk(target), replace)
+        if replace:
+            yield from self._may_replace(rename.target)
+        path = yield rename
+        self._renamed(self.spelling.from_disk(path), files.scheduler.now)
+        return Reply(message=SetInfoResponse())
 
-    def _replace(self, rename: RenameFile) -> Outcome:
-        """Rename over what there is of the new name, unless it is open or READONLY (MS-FSA 2.1.5.15.11)."""
+    def _may_replace(self, target: Path) -> Work[None]:
+        """Raises StatusError if what there is of that name is open or READONLY (MS-FSA 2.1.5.15.11)."""
+        while True:
+            try:
+                stat = yield LookUp(self.root, target)
+            except StatusError as error:
+                if error.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
+                    return
+                raise
+            other = self.files.find(stat.identity)
+            if other is None or other is self.state or not other.is_open:
+                break
+            if other.take_handles_back(self.files.scheduler.now):
+                raise StatusError(codes.STATUS_ACCESS_DENIED)  # what would be replaced is open
+            yield from _given_back(other)
+        if stat.is_protected and stat.identity != self.state.identity:
+            raise StatusError(codes.STATUS_ACCESS_DENIED)
 
-        def there(stat: FileStat, now: float) -> Outcome:
-            other = self.server.files.find(stat.identity)
-            if other is not None and other is not self.state and other.is_open:
-                if not other.take_handles_back(now):
-                    return _once_given_back(other, lambda: self._replace(rename))
-                return Reply(codes.STATUS_ACCESS_DENIED)  # what would be replaced is open
-            if stat.is_protected and stat.identity != self.state.identity:
-                return Reply(codes.STATUS_ACCESS_DENIED)
-            return Perform(rename, self._renamed)
-
-        def not_there(status: int, now: float) -> Outcome:
-            missing = status == codes.STATUS_OBJECT_NAME_NOT_FOUND
-            return Perform(rename, self._renamed) if missing else Reply(status)
-
-        return Perform(LookUp(self.root, rename.target), there, not_there)
-
-    def _renamed(self, path: tuple[str, ...], now: float) -> Outcome:
-        old, path = self.path, self.spelling.from_disk(path)
-        watches = self.server.files.watches
+    def _renamed(self, path: Path, now: float) -> None:
+        """It has another name: all who have it open by the old one follow, and those who watch are told."""
+        old, watches = self.path, self.files.watches
         what = notify.names_change(self.directory)
         for each in list(self.state.opens):
             if each.root == self.root and each.path == old:
@@ -582,14 +567,13 @@ class DiskOpen(ServerOpen):
         else:
             watches.changed(self.root, old, FILE_ACTION_REMOVED, what, now)
             watches.changed(self.root, path, FILE_ACTION_ADDED, what, now)
-        return Reply(message=SetInfoResponse())
 
     def moved(self, path: tuple[str, ...]) -> None:
         """What is open has another path now."""
-        self.server.files.moved(self, path)
-        self.opened.path = "/".join([self.root.rstrip("/"), *path])
+        self.files.moved(self, path)
+        self.open.path = "/".join([self.root.rstrip("/"), *path])
         if self._watch is not None:
-            self.server.files.watches.moved(self._watch, path)
+            self.files.watches.moved(self._watch, path)
 
     # --- control codes
 
@@ -628,37 +612,23 @@ class DiskOpen(ServerOpen):
     def oplock_break(self, context: Context, message: OplockBreak) -> Outcome:
         """3.3.5.22.1."""
         status = self.oplock.acknowledge(message.oplock_level)
-        context.connection.soon(self.state.wake)
+        context.connection.defer(self.state.wake)
         if status:
             return Reply(status)
         return Reply(message=dataclasses.replace(message, oplock_level=self.oplock.level))
 
     # --- the end
 
-    def close(self, context: Context, message: CloseRequest) -> Outcome:
+    def close(self, context: Context, message: CloseRequest) -> Work[Reply]:
         """3.3.5.10. The answer comes when the disk has closed it, and with it the name if that was to go."""
-        wants_attributes = bool(message.flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB)
-
-        def start(resume: Callable[[Outcome, float], None]) -> None:
-            def closed(stat: FileStat | None, status: int, now: float) -> None:
-                # What could not be deleted is closed all the same.
-                resume(Reply(message=_close_response(stat if wants_attributes else None)), now)
-
-            if self._closed is not None:
-                closed(*self._closed, context.now)
-            else:
-                self._on_closed = closed
-
-        def cancel() -> None:
-            self._on_closed = None
-
-        return Park(start, cancel, brief=True)
+        stat = yield Wait(self._closed, cancellable=False)
+        return Reply(message=_close_response(stat if message.flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB else None))
 
     def ended(self, now: float) -> None:
         """3.3.4.17: locks that were waited for are not to be had, and nothing more will be seen."""
         for waiting in list(self._waiting_locks):
             self.state.waiting_locks.pop(waiting, None)
-            self._end_lock(waiting, Reply(codes.STATUS_RANGE_NOT_LOCKED), now)
+            waiting.waiter.wake(codes.STATUS_RANGE_NOT_LOCKED, now)
         self.end_watch(codes.STATUS_NOTIFY_CLEANUP, now)
 
     def end_watch(self, status: int, now: float) -> None:
@@ -667,45 +637,43 @@ class DiskOpen(ServerOpen):
             self._watch.end(status, now)
 
     def released(self) -> None:
+        """Take it out of what is open, and give its handle back."""
         self._released = True
-        now = self.server.now
+        now = self.files.scheduler.now
         if self._watch is not None:
-            self.server.files.watches.remove(self._watch)
+            self.files.watches.remove(self._watch)
             self._watch = None
         if self._scan is not None:
             self._scan.abandon()
             self._scan = None
-        deletes = self.state.leave(self, now)
-
-        def closed(stat: FileStat | None, status: int, then: float) -> None:
-            if deletes:
-                if not status:
-                    what = notify.names_change(self.directory)
-                    watches = self.server.files.watches
-                    watches.changed(self.root, self.path, FILE_ACTION_REMOVED, what, then)
-                if not self.by_link:
-                    self.state.removed(then)
-            self._closed = stat, status
-            on_closed, self._on_closed = self._on_closed, None
-            if on_closed is not None:
-                on_closed(stat, status, then)
-
-        self.server.perform_apart(CloseFile(self.handle, delete=deletes), closed)
+        self.files.scheduler.start(self._give_handle_back(self.state.leave(self, now)))
         self.state.wake(now)
 
+    def _give_handle_back(self, deletes: bool) -> Work[None]:
+        """Close it on the disk. What could not be deleted is closed all the same."""
+        stat: FileStat | None = None
+        try:
+            stat = yield CloseFile(self.handle, delete=deletes)
+        except StatusError:
+            pass
+        now = self.files.scheduler.now
+        if deletes:
+            if stat is not None:
+                what = notify.names_change(self.directory)
+                self.files.watches.changed(self.root, self.path, FILE_ACTION_REMOVED, what, now)
+            if not self.by_link:
+                self.state.removed(now)
+        self._closed.wake(stat, now)
 
-def _once_given_back(state: FileState, again: Callable[[], Outcome]) -> Outcome:
-    """Go on when an oplock of that file has been given back."""
-    forget: list[Callable[[], None]] = []
 
-    def start(resume: Callable[[Outcome, float], None]) -> None:
-        forget.append(state.wait(lambda then: resume(again(), then)))
-
-    return Park(start, lambda: forget[0]())
+def _given_back(state: FileState) -> Work[None]:
+    """Wait until an oplock of that file has been given back, or something may be."""
+    yield from state.changes()
+    state.tidy()
 
 
 def _file(context: Context, file_id: int) -> DiskOpen | None:
-    found = context.wire_session.opens.get(file_id)
+    found = context.checked_session.opens.get(file_id)
     return found if isinstance(found, DiskOpen) else None
 
 

@@ -12,9 +12,12 @@ nobody waits for it.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from lanman import codes
+from lanman.domain import Open
+from lanman.server.state import HandlerConnection
+from lanman.server.timers import Timer
 from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_BATCH,
     SMB2_OPLOCK_LEVEL_EXCLUSIVE,
@@ -23,10 +26,6 @@ from lanman.smb2.constants import (
 )
 from lanman.smb2.messages import OplockBreak
 
-if TYPE_CHECKING:
-    from lanman.server.files.open import DiskOpen
-    from lanman.server.timers import Timer
-
 # 3.3.6.1 with note 217: how many seconds a client has to acknowledge.
 BREAK_TIMEOUT: Final = 35.0
 
@@ -34,25 +33,51 @@ BREAK_TIMEOUT: Final = 35.0
 ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 
 
+class CachedFile(Protocol):
+    """The file that an oplock is on: it counts who may cache it."""
+
+    def oplock_changed(self, oplock: Oplock, before: tuple[int, bool], after: tuple[int, bool]) -> None:
+        """An oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
+
+    def wake(self, now: float) -> None:
+        """Something has changed that those may wait for who were not admitted."""
+
+
+class Holder(Protocol):
+    """The open that holds an oplock."""
+
+    open: Open
+    connection: HandlerConnection
+
+    @property
+    def file_id(self) -> bytes:
+        """Its FileId."""
+
+    @property
+    def state(self) -> CachedFile:
+        """Its file."""
+
+
 class Oplock:
     """One open's oplock. `breaking_to` is the level that its client was told, until it has acknowledged."""
 
     __slots__ = ("_held_by", "_timer", "breaking_to", "level")
 
-    def __init__(self, wire_open: DiskOpen) -> None:
+    def __init__(self, holder: Holder) -> None:
         self.level = SMB2_OPLOCK_LEVEL_NONE
         self.breaking_to: int | None = None
-        self._held_by = weakref.ref(wire_open)  # which holds this: a cycle would keep both
+        self._held_by = weakref.ref(holder)  # which holds this: a cycle would keep both
         self._timer: Timer | None = None
 
     @property
-    def _open(self) -> DiskOpen:
-        wire_open = self._held_by()
-        assert wire_open is not None, "its timer and its file's state let go of it when its open is released"
-        return wire_open
+    def _holder(self) -> Holder:
+        holder = self._held_by()
+        assert holder is not None, "its timer and its file's state let go of it when its open is released"
+        return holder
 
     @property
     def excludes(self) -> bool:
+        """Whether nobody else may have the file open while it is held."""
         return self.level in ALONE
 
     def grant(self, level: int) -> None:
@@ -62,22 +87,23 @@ class Oplock:
     def _become(self, level: int, breaking_to: int | None) -> None:
         before = self.level, self.breaking_to is not None
         self.level, self.breaking_to = level, breaking_to
-        self._open.state.oplock_changed(self._open, before, (level, breaking_to is not None))
+        self._holder.state.oplock_changed(self, before, (level, breaking_to is not None))
 
     def break_to(self, level: int, now: float) -> None:
         """Take it back, down to that level; nothing if that is under way. 3.3.4.6."""
         if self.breaking_to is not None or self.level <= level:
             return
-        connection = self._open.connection
+        holder = self._holder
+        connection = holder.connection
         if self.excludes:
             self._become(self.level, level)
-            timers = connection.server.timers
+            timers = connection.server.scheduler.timers
             self._timer = timers.at(now + BREAK_TIMEOUT, self._timed_out)
         else:
             self._become(level, None)  # note 218: level II is gone when the client is told
-        notification = OplockBreak(level, self._open.file_id)
-        connection.core.send_oplock_break(notification, session_id=self._open.opened.session.session_id)
-        connection.server.mark_ready(connection)
+        notification = OplockBreak(level, holder.file_id)
+        connection.core.send_oplock_break(notification, session_id=holder.open.session.session_id)
+        connection.mark_ready()
 
     def acknowledge(self, level: int) -> int:
         """3.3.5.22.1; the status. The level then is what the client has chosen, or none."""
@@ -99,4 +125,4 @@ class Oplock:
 
     def _timed_out(self, now: float) -> None:
         self._settle(SMB2_OPLOCK_LEVEL_NONE)
-        self._open.state.wake(now)
+        self._holder.state.wake(now)

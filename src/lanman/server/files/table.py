@@ -7,17 +7,19 @@ something of it is open, or its name is about to go.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from lanman import codes
+from lanman.domain import ServerService
 from lanman.dtyp import DELETE
 from lanman.server.disk_effects import FileStat, Path, fold_name
-from lanman.server.effects import Outcome
+from lanman.server.effects import Wait, Waiter, Work
 from lanman.server.files.access import READING, WRITING, is_stat_only
 from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
+from lanman.server.files.oplocks import Oplock
+from lanman.server.scheduler import Scheduler
 from lanman.smb2.constants import (
     FILE_SHARE_DELETE,
     FILE_SHARE_READ,
@@ -27,10 +29,6 @@ from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_II,
     SMB2_OPLOCK_LEVEL_NONE,
 )
-
-if TYPE_CHECKING:
-    from lanman.server.dispatch import ServerDispatch
-    from lanman.server.files.open import DiskOpen
 
 _SHARED: Final = ((READING, FILE_SHARE_READ), (WRITING, FILE_SHARE_WRITE), (DELETE, FILE_SHARE_DELETE))
 _COUNTS: Final = READING | WRITING | DELETE
@@ -51,15 +49,46 @@ def shares_conflict(access: int, share: int, other_access: int, other_share: int
     )
 
 
+class FileOpen(Protocol):
+    """An open file or directory, as far as others that have the same file open must know of it.
+
+    `root` is the folder of its share and `path` its path below that. `by_link`: its name is that of a link, which a
+    delete means, and `link_going` says that it is to go. `hard_linked`: the file has more than one name.
+    """
+
+    root: str
+    path: Path
+    access: int
+    share_access: int
+    delete_on_close: bool
+    by_link: bool
+    link_going: bool
+    hard_linked: bool
+    oplock: Oplock
+
+    @property
+    def state(self) -> FileState:
+        """Its file."""
+
+    def moved(self, path: Path) -> None:
+        """It has another path now."""
+
+    def end_watch(self, status: int, now: float) -> None:
+        """Answer the requests that wait for changes below it."""
+
+    def count_locks(self) -> None:
+        """It holds more or fewer byte ranges than before."""
+
+
 @dataclass(slots=True, eq=False)
 class WaitingLock:
-    """A LOCK request that waits for a range. `resume` goes on with it."""
+    """A LOCK request that waits for a range. Its waiter is given a status."""
 
-    owner: DiskOpen
+    owner: FileOpen
     offset: int
     length: int
     exclusive: bool
-    resume: Callable[[Outcome, float], None] = lambda outcome, now: None
+    waiter: Waiter[int] = field(default_factory=Waiter)
 
 
 @dataclass(slots=True)
@@ -94,7 +123,7 @@ class FileState:
     def __init__(self, files: Files, identity: tuple[int, int]) -> None:
         self.files = files
         self.identity = identity
-        self.opens: dict[DiskOpen, None] = {}
+        self.opens: dict[FileOpen, None] = {}
         self.going: set[tuple[str, Path]] = set()  # the names of it that are to be deleted
         self.removing = 0  # closes under way that take the name away
         # Room that was asked for and not taken (MS-FSCC 2.4.4): told to clients as long as the file is open.
@@ -104,14 +133,14 @@ class FileState:
         self.waiting_locks: dict[WaitingLock, None] = {}
         self._modes = _Modes()
         self._with_contents = 0  # opens that are not for attributes alone
-        self._caching: dict[int, dict[DiskOpen, None]] = {level: {} for level in _CACHING}
+        self._caching: dict[int, dict[Oplock, None]] = {level: {} for level in _CACHING}
         self._breaking = dict.fromkeys(_CACHING, 0)
-        self._waiting: dict[Callable[[float], None], None] = {}
+        self._waiting: dict[Waiter[None], None] = {}
 
     # --- opening and closing ---
 
     def admit(self, access: int, share: int, overwrites: bool, now: float) -> int | None:
-        """Whether one more open fits: a status, or None if it is to ask again when it is woken (`wait`)."""
+        """Whether one more open fits: a status, or None if it is to ask again when something `changes`."""
         if self.delete_pending or self.removing:
             return codes.STATUS_DELETE_PENDING
         violation = self._modes.conflict(access, share)
@@ -130,83 +159,85 @@ class FileState:
     def _break(self, held: int, level: int, now: float) -> None:
         """Take back all oplocks of a level, down to another."""
         for each in list(self._caching[held]):
-            each.oplock.break_to(level, now)
+            each.break_to(level, now)
 
     def take_handles_back(self, now: float) -> bool:
         """Ask those to close the file who may keep it open for no program (batch oplocks). Whether nobody is still to
-        answer; if not, `wait`."""
+        answer; if not, something `changes` when they do."""
         self._break(SMB2_OPLOCK_LEVEL_BATCH, SMB2_OPLOCK_LEVEL_II, now)
         return not self._breaking[SMB2_OPLOCK_LEVEL_BATCH]
 
-    def oplock_changed(self, wire_open: DiskOpen, before: tuple[int, bool], after: tuple[int, bool]) -> None:
-        """An open's oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
+    def oplock_changed(self, oplock: Oplock, before: tuple[int, bool], after: tuple[int, bool]) -> None:
+        """An oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
         for (level, breaking), difference in ((before, -1), (after, 1)):
             if level == SMB2_OPLOCK_LEVEL_NONE:
                 continue
             if breaking:
                 self._breaking[level] += difference
             elif difference > 0:
-                self._caching[level][wire_open] = None
+                self._caching[level][oplock] = None
             else:
-                del self._caching[level][wire_open]
+                del self._caching[level][oplock]
 
-    def wait(self, again: Callable[[float], None]) -> Callable[[], None]:
-        """Call it when an oplock has been given back or an open is gone; the result takes that back."""
-        self._waiting[again] = None
-
-        def forget() -> None:
-            self._waiting.pop(again, None)
+    def changes(self) -> Work[None]:
+        """Wait until an oplock has been given back or an open is gone. Then the state is the caller's to `tidy`."""
+        waiter: Waiter[None] = Waiter()
+        self._waiting[waiter] = None
+        try:
+            yield Wait(waiter)
+        except BaseException:
+            del self._waiting[waiter]
             self.tidy()
-
-        return forget
+            raise
+        del self._waiting[waiter]
 
     def wake(self, now: float) -> None:
-        """Something has changed that those may wait for who were not admitted."""
+        """Something has changed that those may wait for who were not admitted. They stay in `_waiting`, and the state
+        in the table, until each has looked again."""
         if self._breaking[SMB2_OPLOCK_LEVEL_BATCH] and not (self.delete_pending or self.removing):
             return  # all of them would go on waiting
-        waiting, self._waiting = self._waiting, {}
-        for again in waiting:
-            again(now)
+        for waiter in list(self._waiting):
+            waiter.wake(None, now)
         self.tidy()
 
-    def enter(self, wire_open: DiskOpen) -> None:
+    def enter(self, file_open: FileOpen) -> None:
         """It is open."""
-        self.opens[wire_open] = None
-        self._modes.count(wire_open.access, wire_open.share_access, 1)
-        self._with_contents += not is_stat_only(wire_open.access)
-        self.files.entered(wire_open)
+        self.opens[file_open] = None
+        self._modes.count(file_open.access, file_open.share_access, 1)
+        self._with_contents += not is_stat_only(file_open.access)
+        self.files.entered(file_open)
 
-    def grant(self, wire_open: DiskOpen, wanted: int) -> int:
+    def grant(self, file_open: FileOpen, wanted: int) -> int:
         """The oplock that an open gets of the one it wants (MS-FSA 2.1.5.18.1)."""
         if wanted not in (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH):
             return SMB2_OPLOCK_LEVEL_NONE
-        others = self._with_contents > (not is_stat_only(wire_open.access))
-        if any(each is not wire_open for level in _ALONE for each in self._caching[level]):
+        others = self._with_contents > (not is_stat_only(file_open.access))
+        if any(each is not file_open.oplock for level in _ALONE for each in self._caching[level]):
             return SMB2_OPLOCK_LEVEL_NONE  # an open for attributes alone, which has broken nothing
-        others = others or any(each is not wire_open for each in self._caching[SMB2_OPLOCK_LEVEL_II])
+        others = others or any(each is not file_open.oplock for each in self._caching[SMB2_OPLOCK_LEVEL_II])
         level = SMB2_OPLOCK_LEVEL_II if others else wanted
         if level == SMB2_OPLOCK_LEVEL_II and self.locks:
             level = SMB2_OPLOCK_LEVEL_NONE
-        wire_open.oplock.grant(level)
+        file_open.oplock.grant(level)
         return level
 
-    def leave(self, wire_open: DiskOpen, now: float) -> bool:
+    def leave(self, file_open: FileOpen, now: float) -> bool:
         """It is closed. Whether the file is to go now: it was the last one, and the file is to be deleted."""
-        del self.opens[wire_open]
-        self._modes.count(wire_open.access, wire_open.share_access, -1)
-        self._with_contents -= not is_stat_only(wire_open.access)
-        self.files.left(wire_open)
-        wire_open.oplock.release()
-        if wire_open.delete_on_close and not wire_open.by_link:
-            self.set_delete_pending(wire_open, now)
-        for each in [each for each in self.waiting_locks if each.owner is wire_open]:
+        del self.opens[file_open]
+        self._modes.count(file_open.access, file_open.share_access, -1)
+        self._with_contents -= not is_stat_only(file_open.access)
+        self.files.left(file_open)
+        file_open.oplock.release()
+        if file_open.delete_on_close and not file_open.by_link:
+            self.set_delete_pending(file_open, now)
+        for each in [each for each in self.waiting_locks if each.owner is file_open]:
             del self.waiting_locks[each]
-        if self.locks.release(wire_open):
+        if self.locks.release(file_open):
             self.retry_locks(now)
-        if wire_open.by_link:
-            return wire_open.delete_on_close or wire_open.link_going
+        if file_open.by_link:
+            return file_open.delete_on_close or file_open.link_going
         # A file may have several names, and each goes with its own last open. Who came by a symbolic link has another.
-        name = _name_of(wire_open) if self.going else None
+        name = _name_of(file_open) if self.going else None
         deletes = name in self.going and not any(_name_of(each) == name for each in self.opens if not each.by_link)
         if deletes and name is not None:
             self.going.discard(name)
@@ -223,9 +254,9 @@ class FileState:
         """Whether it is to go, by one of its names."""
         return bool(self.going)
 
-    def clear_delete_pending(self, wire_open: DiskOpen) -> None:
+    def clear_delete_pending(self, file_open: FileOpen) -> None:
         """The name that is open by this is not to go after all."""
-        self.going.discard(_name_of(wire_open))
+        self.going.discard(_name_of(file_open))
 
     def renamed(self, root: str, old: Path, new: Path) -> None:
         """One of its names is another."""
@@ -234,12 +265,12 @@ class FileState:
             self.going.discard(before)
             self.going.add((root, _folded(new)))
 
-    def set_delete_pending(self, wire_open: DiskOpen, now: float) -> None:
+    def set_delete_pending(self, file_open: FileOpen, now: float) -> None:
         """The name that is open by this goes with its last open; whoever watches it hears no more (MS-FSA 2.1.5.15.3).
         Every way into delete-pending leads through here: a client that waits for the end of its watch before it closes
         would keep the directory for ever."""
         before = self.delete_pending
-        self.going.add(_name_of(wire_open))
+        self.going.add(_name_of(file_open))
         for each in [] if before else list(self.opens):
             each.end_watch(codes.STATUS_DELETE_PENDING, now)
 
@@ -249,6 +280,7 @@ class FileState:
         self.wake(now)
 
     def tidy(self) -> None:
+        """Forget it if nothing of it is open and nobody waits to open it."""
         if not (self.opens or self._waiting or self.removing):
             self.files.forget(self)
 
@@ -270,7 +302,7 @@ class FileState:
         served. All who wait are looked at, so once for all that becomes free in one turn."""
         if self.waiting_locks and not self._retrying:
             self._retrying = True
-            self.files.server.timers.at(now, self._retry)
+            self.files.scheduler.timers.at(now, self._retry)
 
     def _retry(self, now: float) -> None:
         self._retrying = False
@@ -282,14 +314,16 @@ class FileState:
             granted = self.locks.lock(each.owner, each.offset, each.length, each.exclusive)
             if granted is not None:
                 del self.waiting_locks[each]
-                each.owner.lock_granted(each, now)
+                each.owner.count_locks()
+                each.waiter.wake(codes.STATUS_SUCCESS, now)
 
 
 class Files:
     """All of it, of all shares."""
 
-    def __init__(self, server: ServerDispatch) -> None:
-        self.server = server
+    def __init__(self, scheduler: Scheduler, service: ServerService) -> None:
+        self.scheduler = scheduler
+        self.service = service
         self.watches = Watches()
         self.locks = Tally()
         self._states: dict[tuple[int, int], FileState] = {}
@@ -303,40 +337,42 @@ class Files:
         return state
 
     def forget(self, state: FileState) -> None:
+        """Nothing of that file is open any more."""
         if self._states.get(state.identity) is state:
             del self._states[state.identity]
 
     def find(self, identity: tuple[int, int]) -> FileState | None:
+        """The state of a file; None: nothing of it is open."""
         return self._states.get(identity)
 
-    def entered(self, wire_open: DiskOpen) -> None:
+    def entered(self, file_open: FileOpen) -> None:
         """Something is open by its path."""
-        self._names.setdefault(wire_open.root, _Name()).put(_folded(wire_open.path), wire_open)
+        self._names.setdefault(file_open.root, _Name()).put(_folded(file_open.path), file_open)
 
-    def left(self, wire_open: DiskOpen) -> None:
+    def left(self, file_open: FileOpen) -> None:
         """It is so no more."""
-        top = self._names[wire_open.root]
-        top.take(_folded(wire_open.path), wire_open)
+        top = self._names[file_open.root]
+        top.take(_folded(file_open.path), file_open)
         if not top.count:
-            del self._names[wire_open.root]
+            del self._names[file_open.root]
 
-    def moved(self, wire_open: DiskOpen, path: Path) -> None:
+    def moved(self, file_open: FileOpen, path: Path) -> None:
         """It has been renamed."""
-        self.left(wire_open)
-        wire_open.path = path
-        self.entered(wire_open)
+        self.left(file_open)
+        file_open.path = path
+        self.entered(file_open)
 
     def has_open_below(self, root: str, path: Path) -> bool:
         """Whether anything is open in the directory `path` of the folder `root`, at any depth."""
         found = self._find_name(root, path)
         return found is not None and found.count > len(found.opens)
 
-    def cached_below(self, root: str, path: Path) -> list[DiskOpen]:
+    def cached_below(self, root: str, path: Path) -> list[FileOpen]:
         """Opens in the directory `path`, at any depth, that their clients may keep for no program (batch oplocks). Of
         very many names the first are looked at."""
         found = self._find_name(root, path)
         names = deque(found.below.values() if found is not None else ())
-        cached: list[DiskOpen] = []
+        cached: list[FileOpen] = []
         for _ in range(_NAMES_LOOKED_AT):
             if not names:
                 break
@@ -345,7 +381,7 @@ class Files:
             cached += [each for each in name.opens if each.oplock.level == SMB2_OPLOCK_LEVEL_BATCH]
         return cached
 
-    def at(self, root: str, path: Path) -> list[DiskOpen]:
+    def at(self, root: str, path: Path) -> list[FileOpen]:
         """What is open by exactly that path."""
         found = self._find_name(root, path)
         return list(found.opens) if found is not None else []
@@ -370,19 +406,19 @@ class _Name:
     `count` is how many opens there are here and below.
     """
 
-    opens: dict[DiskOpen, None] = field(default_factory=dict)
+    opens: dict[FileOpen, None] = field(default_factory=dict)
     below: dict[str, _Name] = field(default_factory=dict)
     count: int = 0
 
-    def put(self, path: Path, wire_open: DiskOpen) -> None:
+    def put(self, path: Path, file_open: FileOpen) -> None:
         name = self
         name.count += 1
         for part in path:
             name = name.below.setdefault(part, _Name())
             name.count += 1
-        name.opens[wire_open] = None
+        name.opens[file_open] = None
 
-    def take(self, path: Path, wire_open: DiskOpen) -> None:
+    def take(self, path: Path, file_open: FileOpen) -> None:
         name = self
         name.count -= 1
         for part in path:
@@ -392,13 +428,13 @@ class _Name:
                 del name.below[part]  # and all that is below it, which is this path alone
                 return
             name = following
-        del name.opens[wire_open]
+        del name.opens[file_open]
 
 
 def _folded(path: Path) -> Path:
     return tuple(map(fold_name, path))
 
 
-def _name_of(wire_open: DiskOpen) -> tuple[str, Path]:
+def _name_of(file_open: FileOpen) -> tuple[str, Path]:
     """What tells one name of a file from another. A file of one name may be open by several paths all the same."""
-    return (wire_open.root, _folded(wire_open.path)) if wire_open.hard_linked else ("", ())
+    return (file_open.root, _folded(file_open.path)) if file_open.hard_linked else ("", ())

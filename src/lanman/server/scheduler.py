@@ -1,0 +1,350 @@
+"""What runs when: generators that wait, and connections that take turns.
+
+**What runs.** Everything that may have to wait is a generator of `effects.Work`: the handler of a request, which
+`requests` keeps with its chain, and a `Task`, which is nobody's request: a management call, a look at the accounts,
+the closing of a file. Both are run here alike; they differ in who gives them their turn.
+
+**States.** A generator is
+
+    running      between two yields. Nothing else runs then: there is one thread, and steps never nest.
+    waiting      it has yielded an effect, a Waiter or a time, and is held by a `Suspension` until that comes
+    queued       what it waited for has come, and the step in which it goes on has yet to be taken
+    over         it has returned or raised, or has been closed
+
+and it leaves `waiting` in exactly one of three ways:
+
+* *Its effect is performed* (`completed`, `failed`). It goes on at once, in that very call: what has come may be a file
+  that somebody has to own, and a queued step may be dropped.
+* *It is woken, or its time has come.* It becomes queued. A request goes on in a step of its connection, a task in the
+  next turn of the event loop.
+* *It is cancelled*, because its client says so, or what it is about has ended: the open, the session, the connection.
+  It is closed at once, wherever it waits, and so is one whose queued step is dropped. Its `finally` blocks give back
+  what it holds. An effect under way is abandoned (`abandoned`); if it is performed all the same, `completed` says False
+  and the shell undoes it. A task that is cancelled by what it does itself is closed at its next yield.
+
+**What may be called from where.** The shell calls `completed`, `failed`, `expire`, `run` and what a connection has for
+it from the event loop alone, never from within another call. Generators, and the listeners of the domain's events, may
+wake waiters, set timers, start tasks, perform effects detached and end connections. Within a step, an effect's result
+or a timer that runs nothing else: what it leads to is queued, and `run` does nothing. A `finally` block may do the
+same; it may not yield, since whoever closes it does not wait.
+
+**Errors.** StatusError is an answer: the one of the request whose generator lets it through. Any other exception is an
+error of ours. It ends the connection whose step it came out of, and no other (`Lane.fail`); out of a task it ends that
+task. Either way the shell is told (`on_error`), and it says so in the log.
+
+**Turns.** Work is done in steps that do little. Connections take turns of a few steps (`TURN`), those that have just
+got something to do and those that have more to do than one turn alternating; `run` ends when `BUDGET` is spent. The
+shell then lets others have the loop, calls `refill` and `run` again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from lanman import codes
+from lanman.errors import StatusError
+from lanman.server.effects import Effect, Wait, Waiter, Work, Yielded
+from lanman.server.timers import Timer, Timers
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+# What one `run` may cost, and one connection's turn in it. A step costs 1, and 1 more for every 64 KiB it signs,
+# verifies, encrypts or decrypts: 20 to 50 microseconds.
+BUDGET: Final = 64
+TURN: Final = 8
+
+
+class Lane(Protocol):
+    """What takes turns: a connection."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn would do something."""
+
+    def turn(self, now: float, most: int) -> int:
+        """Do steps until they have cost `most`; what they have cost."""
+
+    def fail(self, error: Exception) -> None:
+        """An error of ours has come out of its turn."""
+
+
+class Suspension(ABC):
+    """A generator that waits, held until it goes on or is closed. `on` is what it waits for."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on: int | Timer | Waiter[Any] | None = None
+
+    @property
+    @abstractmethod
+    def source(self) -> int | None:
+        """The id of the connection whose request it is; None: it is no request's."""
+
+    @abstractmethod
+    def resume(self, value: Any, now: float) -> None:
+        """It has been woken, or its time has come: queue it, to go on with this value."""
+
+    @abstractmethod
+    def completed(self, value: Any, error: StatusError | None, now: float) -> None:
+        """Its effect is performed: go on at once, with the value or by raising the error."""
+
+    def due(self, now: float) -> None:
+        """Its time has come."""
+        self.resume(now, now)
+
+
+def go_on(work: Work[Any], value: Any, error: StatusError | None) -> Yielded:
+    """Have a generator go on up to its next yield. Raises what it raises; StopIteration has what it has returned."""
+    if error is None:
+        return work.send(value)
+    try:
+        return work.throw(error)
+    finally:
+        error.__traceback__ = None  # it holds the frames that hold the error: neither would be freed
+
+
+class Task(Suspension, Generic[R]):
+    """A generator that is no request's. Its first piece has run when `Scheduler.start` returns.
+
+    `done` is told what it has returned.
+    """
+
+    __slots__ = ("_done", "_running", "_scheduler", "_work", "over")
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        work: Work[R],
+        done: Callable[[R, float], None] | None,
+    ) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+        self._work = work
+        self._done = done
+        self._running = False
+        self.over = False
+
+    @property
+    def source(self) -> None:
+        """It is no connection's."""
+
+    def step(self, value: Any, error: StatusError | None, now: float) -> None:
+        """Go on up to the next yield or the end."""
+        if self.over:
+            return
+        self._running = True
+        try:
+            what = go_on(self._work, value, error)
+        except StopIteration as end:
+            self.over = True
+            if self._done is not None:
+                self._done(end.value, now)
+            return
+        except BaseException:
+            self.over = True
+            raise
+        finally:
+            self._running = False
+        if self.over:
+            self._work.close()  # it has been cancelled by what it did itself
+        else:
+            self._scheduler.suspend(self, what)
+
+    def resume(self, value: Any, now: float) -> None:
+        """In the next turn of the event loop."""
+        self.on = self._scheduler.timers.at(now, lambda then: self.completed(value, None, then))
+
+    def due(self, now: float) -> None:
+        """Go on: it has a turn of its own already."""
+        self.completed(now, None, now)
+
+    def completed(self, value: Any, error: StatusError | None, now: float) -> None:
+        """Go on at once. What it raises is told to the shell."""
+        self.on = None
+        try:
+            self.step(value, error, now)
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it costs this task and no other
+            self._scheduler.tell_error(raised)
+
+    def cancel(self) -> None:
+        """Close it. What it waits for is abandoned."""
+        if not self.over:
+            self.over = True
+            self._scheduler.withdraw(self)
+            if not self._running:
+                self._work.close()
+
+
+class Scheduler:
+    """What one Server's generators wait for, and whose turn it is. `now` is the time that the shell has told last."""
+
+    def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
+        self.now = 0.0
+        self.timers = Timers()
+        self._on_error = on_error
+        self._tickets = count(1)
+        self._performing: dict[int, Suspension] = {}
+        self._effects: list[tuple[int, Effect[Any]]] = []
+        self._abandoned: list[int] = []
+        self._fresh: OrderedDict[Lane, None] = OrderedDict()  # have work, and have had no turn yet
+        self._left: OrderedDict[Lane, None] = OrderedDict()  # have had a turn, and have more to do
+        self._running = False
+        self._budget = BUDGET
+
+    # --- what the shell calls ---
+
+    def completed(self, ticket: int, result: Any, now: float) -> bool:
+        """An effect has been performed, and this came of it. False: nobody waits for it any more, so undo it."""
+        return self._finish(ticket, result, None, now)
+
+    def failed(self, ticket: int, status: int, now: float) -> None:
+        """An effect could not be performed; `status` is an NTSTATUS."""
+        self._finish(ticket, None, status, now)
+
+    def effects(self) -> list[tuple[int, Effect[Any]]]:
+        """The effects to perform, each with the ticket under which its result is awaited. Asking takes them."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def abandoned(self) -> list[int]:
+        """The tickets whose results nobody waits for any more, so that their effects need not begin. Asking takes them;
+        ask after `effects`."""
+        abandoned, self._abandoned = self._abandoned, []
+        return abandoned
+
+    def source_of(self, ticket: int) -> int | None:
+        """The id of the connection that waits for an effect; None: it is no connection's."""
+        found = self._performing.get(ticket)
+        return found.source if found is not None else None
+
+    def expire(self, now: float) -> None:
+        """What time it is: do what is due, then what that has led to."""
+        self.now = now
+        with self._held():
+            self.timers.expire(now)
+        self.run(now)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work left: `refill` and `run` again, when the loop has done something else."""
+        return bool(self._fresh or self._left)
+
+    def refill(self) -> None:
+        """The loop has done something else: `run` may go on."""
+        self._budget = BUDGET
+
+    def run(self, now: float) -> None:
+        """Have the connections take their turns until there is nothing to do or the budget is spent. Within a turn this
+        does nothing."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._budget > 0 and (self._fresh or self._left):
+                for queue in (self._fresh, self._left):
+                    if queue:
+                        self._turn(queue.popitem(last=False)[0], now)
+        finally:
+            self._running = False
+
+    def _turn(self, lane: Lane, now: float) -> None:
+        try:
+            self._budget -= lane.turn(now, TURN)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
+            lane.fail(error)
+        self._fresh.pop(lane, None)
+        if lane.has_work:
+            self._left[lane] = None
+
+    def _finish(self, ticket: int, result: Any, status: int | None, now: float) -> bool:
+        self.now = now
+        found = self._performing.pop(ticket, None)
+        if found is None:
+            return False
+        found.on = None
+        with self._held():
+            found.completed(result, None if status is None else StatusError(status), now)
+        self.run(now)
+        return True
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Within this `run` does nothing, so that a step in it is not interrupted by others."""
+        before, self._running = self._running, True
+        try:
+            yield
+        finally:
+            self._running = before
+
+    # --- what connections and generators call ---
+
+    def has_work(self, lane: Lane) -> None:
+        """It has something to do, and gets a turn."""
+        if lane not in self._left:
+            self._fresh[lane] = None
+
+    def forget(self, lane: Lane) -> None:
+        """It is lost, and gets no turn any more."""
+        self._fresh.pop(lane, None)
+        self._left.pop(lane, None)
+
+    def start(self, work: Work[R], done: Callable[[R, float], None] | None = None) -> Task[R]:
+        """Run a generator as a task of its own, up to its first yield now."""
+        task = Task(self, work, done)
+        task.step(None, None, self.now)
+        return task
+
+    def perform_detached(self, effect: Effect[T], then: Callable[[T | None, int, float], None] | None = None) -> None:
+        """Have an effect performed that is no request's: whoever asked may be gone when it is. `then` gets the result
+        and STATUS_SUCCESS, or None and why not."""
+        self.start(self._detached(effect, then))
+
+    def _detached(self, effect: Effect[T], then: Callable[[T | None, int, float], None] | None) -> Work[None]:
+        result, status = None, codes.STATUS_SUCCESS
+        try:
+            result = yield effect
+        except StatusError as error:
+            status = error.status
+        if then is not None:
+            then(result, status, self.now)
+
+    def suspend(self, who: Suspension, what: Yielded) -> None:
+        """Hold a generator until what it has yielded comes."""
+        if isinstance(what, Effect):
+            who.on = ticket = next(self._tickets)
+            self._performing[ticket] = who
+            self._effects.append((ticket, what))
+        elif isinstance(what, Wait):
+            waiter = what.waiter
+            if waiter.woken:
+                who.resume(waiter.value, self.now)
+            else:
+                who.on = waiter
+                waiter.on_woken = lambda now: who.resume(waiter.value, now)
+        else:
+            at = self.now if what is None else what.at
+            who.on = self.timers.at(at, who.due)
+
+    def withdraw(self, who: Suspension) -> None:
+        """It does not wait any more: take back what it waits for."""
+        on, who.on = who.on, None
+        if isinstance(on, int):
+            if self._performing.pop(on, None) is not None:
+                self._abandoned.append(on)
+        elif isinstance(on, Timer):
+            on.cancel()
+        elif on is not None:
+            on.on_woken = None
+
+    def tell_error(self, error: Exception) -> None:
+        """An error of ours that is no connection's. Without anybody to be told, it is raised."""
+        if self._on_error is None:
+            raise error
+        self._on_error(error)
