@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lanman import dtyp
 from lanman.dtyp import Ace, Acl, OtherAce, SecurityDescriptor, Sid
 from lanman.errors import CutShort, LocalProtocolError, MalformedMessage
+from lanman.wire import Structure
 
 ADMINISTRATORS = Sid.parse("S-1-5-32-544")
 SYSTEM = Sid.parse("S-1-5-18")
@@ -207,7 +208,7 @@ def test_a_descriptor_there_and_back(
 
 
 @given(st.binary(max_size=80), st.sampled_from([Sid, Ace, OtherAce, Acl, SecurityDescriptor]))
-def test_any_bytes_give_a_value_or_malformed(data: bytes, kind: type[dtyp.Structure]) -> None:
+def test_any_bytes_give_a_value_or_malformed(data: bytes, kind: type[Structure]) -> None:
     with suppress(MalformedMessage):
         value = kind.unpack(data)
         assert kind.unpack(value.pack()) == value

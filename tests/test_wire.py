@@ -115,7 +115,7 @@ def test_a_loose_part_is_not_copied() -> None:
     payload = memoryview(bytes(1000))
     assert any(part is payload for part in Two("a", payload).parts())
     received = memoryview(b"base" + Two("a", payload).pack())
-    assert Two.unpack(received).rest.obj is received.obj  # type: ignore[attr-defined]
+    assert Two.unpack(received).rest.obj is received.obj  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_what_has_no_offset_lies_behind_the_fixed_part() -> None:
     packed = value.pack()
     assert packed.hex(" ") == "07 01 00 01 02 00 04 02 2c 01 61 00 62 00 03 00 04 00"
     assert Behind.unpack(packed) == Behind.unpack(memoryview(packed + b"more")) == value
-    assert value.parts() == [packed]  # type: ignore[attr-defined]
+    assert value.parts() == [packed]
     assert packer(Behind)(True, Pair(1, 2), "ab", [3, 4], 5) == packed
     assert packer(Behind)(False, Pair(1, 2), "", []) == Behind(False, Pair(1, 2), "", []).pack()
 

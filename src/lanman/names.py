@@ -1,4 +1,4 @@
-"""How names are compared, everywhere in lanman: of users, groups, clients, shares and files.
+"""How names are compared, everywhere in lanman: of users, groups, clients, shares and files; and the built-in groups.
 
 Two names are the same when `fold` gives the same for both. That is Windows' rule, which RtlUpcaseUnicodeString and NTFS
 follow: each UTF-16 code unit is upper-cased by its own entry in a fixed table (MS-UCODEREF 3.1.5.3), one to one. A
@@ -42,6 +42,18 @@ class _UpperCase(dict[int, int]):
 
 
 _UPPER_CASE: Final = _UpperCase()
+
+
+# The groups that are there from the beginning (MS-DTYP 2.4.2.4), and two that nobody can be put into.
+ADMINISTRATORS: Final = "Administrators"
+SERVER_OPERATORS: Final = "Server Operators"
+POWER_USERS: Final = "Power Users"
+PRINT_OPERATORS: Final = "Print Operators"
+USERS: Final = "Users"
+GUESTS: Final = "Guests"
+EVERYONE: Final = "Everyone"
+AUTHENTICATED_USERS: Final = "Authenticated Users"
+"""Whoever logged on as somebody: neither guests nor null sessions."""
 
 
 def fold(name: str) -> str:

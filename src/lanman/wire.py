@@ -86,6 +86,10 @@ class Structure:
         """Its bytes. LocalProtocolError: a value has no room in its field."""
         raise NotImplementedError
 
+    def parts(self) -> list[Data]:
+        """The same in pieces, so that large ones are not copied."""
+        raise NotImplementedError
+
     @classmethod
     def unpack(cls, pdu: Data) -> Self:
         """Read it from the start of `pdu`; what follows it is ignored. Raises MalformedMessage."""

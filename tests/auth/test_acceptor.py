@@ -16,7 +16,7 @@ from spnego import NTLMHash
 from lanman import codes
 from lanman.auth import ntlm
 from lanman.auth.acceptor import Accepted, Acceptor, Refused, Step
-from lanman.auth.accounts import ADMINISTRATORS, GUESTS, USERS, Accounts
+from lanman.auth.accounts import Accounts
 from lanman.auth.initiator import AnonymousInitiator, SpnegoInitiator
 from lanman.auth.md4 import nt_hash
 from lanman.auth.ntlm import AuthenticateMessage, ChallengeMessage, MsvAvFlags, MsvAvTimestamp
@@ -32,6 +32,7 @@ from lanman.auth.spnego import (
     unpack,
 )
 from lanman.errors import LanmanError, LocalProtocolError
+from lanman.names import ADMINISTRATORS, GUESTS, USERS
 
 NOW = 1_700_000_000.0
 

@@ -8,19 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanman.auth.accounts import (
-    ADMINISTRATORS,
-    BUILT_IN_GROUPS,
-    GUESTS,
-    SERVER_OPERATORS,
-    USERS,
-    Accounts,
-    AccountsError,
-    check_name,
-)
+from lanman.auth.accounts import BUILT_IN_GROUPS, Accounts, AccountsError, check_name
 from lanman.auth.md4 import nt_hash
 from lanman.errors import LanmanError, Win32Error
-from lanman.names import fold
+from lanman.names import ADMINISTRATORS, GUESTS, SERVER_OPERATORS, USERS, fold
 
 HASH = nt_hash("Secret1")
 

@@ -90,7 +90,11 @@ def test_no_key_is_exchanged_where_the_server_will_not() -> None:
 
 
 def test_what_the_target_information_becomes() -> None:
-    info = {ntlm.MsvAvNbDomainName: b"D\0", ntlm.MsvAvTimestamp: ntlm.filetime(NOW), ntlm.MsvAvFlags: b"\x01\0\0\0"}
+    info = {
+        ntlm.MsvAvNbDomainName: b"D\0",
+        ntlm.MsvAvTimestamp: ntlm.packed_filetime(NOW),
+        ntlm.MsvAvFlags: b"\x01\0\0\0",
+    }
     client = initiator()
     message = answer_to(ChallengeMessage(FLAGS, SERVER_CHALLENGE, "D", info), client)
     target_name = {ntlm.MsvAvTargetName: "cifs/srv".encode("utf-16-le")}
@@ -128,7 +132,7 @@ def test_our_own_server(password: str) -> None:
 
 def test_as_impacket_reads_and_computes_it() -> None:
     impacket = pytest.importorskip("impacket.ntlm", reason="not installed: impacket")
-    info = {ntlm.MsvAvNbDomainName: "Domain".encode("utf-16-le"), ntlm.MsvAvTimestamp: ntlm.filetime(NOW)}
+    info = {ntlm.MsvAvNbDomainName: "Domain".encode("utf-16-le"), ntlm.MsvAvTimestamp: ntlm.packed_filetime(NOW)}
     client = initiator()
     negotiate = impacket.NTLMAuthNegotiate()
     negotiate.fromString(client.step(None))

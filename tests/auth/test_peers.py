@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lanman.auth.acceptor import Accepted, Acceptor, Refused, Step
-from lanman.auth.accounts import GUESTS, Accounts
+from lanman.auth.accounts import Accounts
+from lanman.names import GUESTS
 
 NOW = 1_700_000_000.0
 VECTORS = Path(__file__).parent.parent / "vectors"

@@ -206,7 +206,7 @@ def test_changes_stand_at_multiples_of_four() -> None:
 
 def test_a_class_is_packed_from_its_values_as_from_an_object() -> None:
     for kind in (*directories.DETAILED_ENTRIES.values(), directories.FileNamesInformation):
-        names = kind.__match_args__  # type: ignore[attr-defined]
+        names = kind.__match_args__
         values: dict[str, Any] = {name: number for number, name in enumerate(names)}
         values |= {name: "N\ud800ME" for name in names if name.endswith("name")}
         assert packer(kind)(**values) == kind(**values).pack()
@@ -239,7 +239,7 @@ def test_a_new_name_is_text_and_no_longer_than_that_of_a_create() -> None:
 def test_a_short_name_has_twelve_characters() -> None:
     entry = directories.FileBothDirectoryInformation(0, *ROOT, "a", short_name="A" * 12)
     raw = bytearray(entry.pack())
-    assert directories.FileBothDirectoryInformation.unpack(raw) == entry
+    assert directories.FileBothDirectoryInformation.unpack(bytes(raw)) == entry
     raw[68] = 26
     with pytest.raises(MalformedMessage):
         directories.FileBothDirectoryInformation.unpack(bytes(raw))

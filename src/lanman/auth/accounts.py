@@ -34,14 +34,7 @@ from typing import Final
 from lanman import codes
 from lanman.auth.md4 import BadHash, nt_hash, parse_nt_hash
 from lanman.errors import LanmanError, Win32Error
-from lanman.names import fold
-
-ADMINISTRATORS: Final = "Administrators"
-SERVER_OPERATORS: Final = "Server Operators"
-POWER_USERS: Final = "Power Users"
-PRINT_OPERATORS: Final = "Print Operators"
-USERS: Final = "Users"
-GUESTS: Final = "Guests"
+from lanman.names import ADMINISTRATORS, GUESTS, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS, USERS, fold
 
 BUILT_IN_GROUPS: Final = {
     ADMINISTRATORS: "Administrators have complete and unrestricted access to the server",

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
+from lanman.dtyp import FILETIME_EPOCH
 from lanman.errors import MalformedMessage
 
 SIGNATURE: Final = b"NTLMSSP\x00"
@@ -180,9 +181,9 @@ def unpack_av_pairs(data: bytes) -> dict[int, bytes]:
     raise MalformedMessage("AV_PAIR list without its end")
 
 
-def filetime(now: float) -> bytes:
-    """A FILETIME (MS-DTYP 2.3.3) from seconds since 1970."""
-    return struct.pack("<Q", int(now * 10_000_000) + 116_444_736_000_000_000 & 0xFFFFFFFFFFFFFFFF)
+def packed_filetime(now: float) -> bytes:
+    """The FILETIME of MsvAvTimestamp and of a response, from seconds since 1970."""
+    return struct.pack("<Q", int(now * 10_000_000) + FILETIME_EPOCH & 0xFFFFFFFFFFFFFFFF)
 
 
 def pack_negotiate(flags: int) -> bytes:

@@ -30,11 +30,11 @@ from lanman.auth.ntlm import (
     MsvAvTargetName,
     MsvAvTimestamp,
     SessionSecurity,
-    filetime,
     hmac_md5,
     ntowf_v2,
     pack_av_pairs,
     pack_negotiate,
+    packed_filetime,
     rc4k,
     security_context,
 )
@@ -103,7 +103,7 @@ class NtlmInitiator:
         blob = b"".join(
             (
                 b"\x01\x01\0\0\0\0\0\0",
-                timestamp or filetime(self._now),
+                timestamp or packed_filetime(self._now),
                 nonce,
                 b"\0\0\0\0",
                 pack_av_pairs(info),

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lanman import codes
-from lanman.auth.accounts import GUESTS, MAX_NAME, Account, Accounts
+from lanman.auth.accounts import MAX_NAME, Account, Accounts
 from lanman.auth.md4 import nt_hash
 from lanman.auth.ntlm import (
     MIC_LENGTH,
@@ -51,16 +51,16 @@ from lanman.auth.ntlm import (
     MsvAvTimestamp,
     SessionSecurity,
     expect,
-    filetime,
     hmac_md5,
     ntowf_v2,
+    packed_filetime,
     rc4k,
     security_context,
     unpack_av_pairs,
 )
 from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.errors import MalformedMessage
-from lanman.names import fold
+from lanman.names import GUESTS, fold
 
 # What the server grants of what a client asks for; the rest of the CHALLENGE flags it sets itself (3.2.5.1.1).
 _GRANTED: Final = (
@@ -153,7 +153,7 @@ class NtlmAcceptor:
                 MsvAvNbComputerName: computer,
                 MsvAvDnsDomainName: dns,
                 MsvAvDnsComputerName: dns,
-                MsvAvTimestamp: filetime(now),
+                MsvAvTimestamp: packed_filetime(now),
             },
         ).pack()
         return self._challenge

@@ -18,7 +18,6 @@ from __future__ import annotations
 from lanman.domain.counters import Counters
 from lanman.domain.news import Transport
 from lanman.domain.nouns import (
-    ADMINISTRATORS,
     DIRECT_TCP,
     STYPE_DEVICE,
     STYPE_DISKTREE,
@@ -60,7 +59,6 @@ from lanman.events import (
 from lanman.names import fold
 
 __all__ = [
-    "ADMINISTRATORS",
     "DIRECT_TCP",
     "NEVER",
     "SESSION_LIMITS",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Literal
 
-from lanman.names import fold
+from lanman.names import ADMINISTRATORS, fold
 
 DIRECT_TCP: Final = "\\Device\\NetbiosSmb"  # the transport name that Windows gives SMB over TCP port 445
 
@@ -27,8 +27,6 @@ STYPE_DEVICE: Final = 2
 STYPE_IPC: Final = 3
 STYPE_TEMPORARY: Final = 0x40000000
 STYPE_SPECIAL: Final = 0x80000000
-
-ADMINISTRATORS: Final = "Administrators"
 
 
 def fold_client(name: str) -> str:

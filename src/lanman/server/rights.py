@@ -18,13 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from lanman.domain import ADMINISTRATORS, Session, is_member
-
-SERVER_OPERATORS: Final = "Server Operators"
-PRINT_OPERATORS: Final = "Print Operators"
-POWER_USERS: Final = "Power Users"
-AUTHENTICATED_USERS: Final = "Authenticated Users"  # whoever logged on as somebody: neither guests nor null sessions
-EVERYONE: Final = "Everyone"
+from lanman.domain import Session, is_member
+from lanman.names import ADMINISTRATORS, AUTHENTICATED_USERS, EVERYONE, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS
 
 SessionRights = Literal["hardened", "legacy"]
 

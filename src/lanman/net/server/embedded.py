@@ -26,7 +26,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from lanman.auth.accounts import Accounts
-from lanman.domain import ADMINISTRATORS, Reason
+from lanman.domain import Reason
+from lanman.names import ADMINISTRATORS
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import (
     Configuration,

@@ -7,6 +7,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.domain import Reason, Session
+from lanman.names import AUTHENTICATED_USERS
 from lanman.records import SessionInfo
 from lanman.rpc.srvsvc.sessions import (
     SESSION_INFO,
@@ -15,7 +16,7 @@ from lanman.rpc.srvsvc.sessions import (
     NetrSessionEnum,
     NetrSessionEnumResponse,
 )
-from lanman.server.rights import AUTHENTICATED_USERS, OPERATORS, Rights
+from lanman.server.rights import OPERATORS, Rights
 from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing, require_lengths
 
 SESS_GUEST: Final = 0x1  # 2.2.2.3
