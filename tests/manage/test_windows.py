@@ -219,14 +219,14 @@ async def test_seven_round_trips_and_one_for_each_level_refused(
     ladder = [502, 2, 1, 10, 0]
     server.windows.faults = {(NetrSessionEnum, level): 0x1C000006 for level in ladder[: ladder.index(granted)]}
     flights = 0
-    flush = client._Wire._flush
+    flush = client._ClientProtocol._flush
 
-    def counted(wire: client._Wire) -> None:
+    def counted(protocol: client._ClientProtocol) -> None:
         nonlocal flights
-        flights += bool(wire.core._outgoing)
-        flush(wire)
+        flights += bool(protocol.core._outgoing)
+        flush(protocol)
 
-    monkeypatch.setattr(client._Wire, "_flush", counted)
+    monkeypatch.setattr(client._ClientProtocol, "_flush", counted)
     async with opened(server) as manager:
         assert (await manager.sessions()).level == granted
         assert flights == trips

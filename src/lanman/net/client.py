@@ -1,12 +1,20 @@
 """An SMB 2/3 client as a shell around the protocol cores: it moves bytes, and says in words what went wrong.
 
-`SmbClient` is one TCP connection with one session on it. Requests are sent as soon as the server's credits allow, in
-the order in which they were asked for, and any number may be in flight. `Pipe` is a named pipe with a DCE/RPC
-association on it.
+`SmbClient` is one TCP connection with one session on it. `Pipe` is a named pipe with a DCE/RPC association on it.
 
-Whoever waits may be cancelled at any moment: the request is cancelled at the server too, and its late answer is
-dropped. When the connection ends, everyone who waits is told why. Nothing here limits its own time: deadlines are the
-caller's (`lanman.net.dial.Within`), and `SmbClient.doing` says in words what is being waited for.
+The rules:
+
+* Requests are sent as soon as the server's credits allow, in the order in which they were asked for (`ask` queues,
+  `_send_queued` sends), and any number may be in flight. Compounds are not used.
+* A waiter may be cancelled at any moment: the request is then cancelled at the server too (MS-SMB2 3.2.4.24), and its
+  late answer is dropped, but for the credits that it returns.
+* When the connection ends, every waiter is given the reason, and so is everyone who asks later (`error`). A connection
+  is used once; whoever wants another makes another SmbClient.
+* Nothing here limits its own time: deadlines are the caller's (`lanman.net.dial.Within`), and `SmbClient.doing` says in
+  words what is being waited for.
+* A pipe has one call under way at a time. One that an interrupted call left with an answer under way is of no more use.
+* Until a signed or encrypted answer has proven it, a NEGOTIATE below 3.1.1 may have been weakened on its way: the proof
+  is asked for together with the first CREATE, before anything is entrusted to the connection.
 """
 
 from __future__ import annotations
@@ -114,7 +122,7 @@ _LOGON_HINTS: Final = {
 }
 
 
-class _Wire(asyncio.Protocol):
+class _ClientProtocol(asyncio.Protocol):
     """The TCP connection: bytes into and out of the core, and answers to those who asked."""
 
     def __init__(self, server: str, core: ClientConnection) -> None:
@@ -130,10 +138,12 @@ class _Wire(asyncio.Protocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the TCP connection stands."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """asyncio: hand bytes to the core, and its answers to their waiters."""
         try:
             for event in self.core.receive_data(data):
                 if isinstance(event, ResponseReceived):
@@ -141,17 +151,18 @@ class _Wire(asyncio.Protocol):
                     if waiter is not None and not waiter.done():
                         waiter.set_result(event)
         except ProtocolError as error:
-            self.fail(self._foreign(data, error))
+            self.fail(self._not_understood(data, error))
             return
         if self._queue:
-            self._send_what_may_go()
+            self._send_queued()
 
     def connection_lost(self, error: Exception | None) -> None:
+        """asyncio: the socket is closed; every waiter is told why."""
         closers, self._closers = self._closers, None
         for future in closers or ():
             if not future.done():
                 future.set_result(None)
-        self.fail(self._hung_up(error))
+        self.fail(self._disconnected(error))
 
     # --- what the client calls
 
@@ -162,7 +173,7 @@ class _Wire(asyncio.Protocol):
             future.set_exception(self.error)
             return future
         self._queue.append((future, message, session_id, tree_id))
-        self._send_what_may_go()
+        self._send_queued()
         return future
 
     def negotiate(self) -> asyncio.Future[ResponseReceived]:
@@ -173,9 +184,9 @@ class _Wire(asyncio.Protocol):
         return future
 
     def forget(self, future: asyncio.Future[ResponseReceived]) -> None:
-        """Nobody waits for this answer any more: ask the server to stop (MS-SMB2 3.2.4.24), and drop what comes."""
+        """Drop an answer that is no longer waited for, and ask the server to stop (MS-SMB2 3.2.4.24)."""
         if future.done() and not future.cancelled():
-            future.exception()  # it has been seen: asyncio need not report it
+            future.exception()  # retrieved, so that asyncio does not report it
         for message_id, waiter in self._pending.items():
             if waiter is future:
                 # The answer, or STATUS_CANCELLED, still comes and still returns its credits.
@@ -186,7 +197,7 @@ class _Wire(asyncio.Protocol):
                 return
 
     def fail(self, error: LanmanError) -> None:
-        """The connection is over. Everyone who waits, and everyone who asks from now on, is told why."""
+        """End the connection with `error`, which every waiter and every later request is given."""
         if self.error is None:
             self.error = error
         waiting = [*self._pending.values(), *(entry[0] for entry in self._queue)]
@@ -205,7 +216,7 @@ class _Wire(asyncio.Protocol):
             self._closers.append(closer)
             await closer
 
-    def _send_what_may_go(self) -> None:
+    def _send_queued(self) -> None:
         queue = self._queue
         try:
             while queue:
@@ -226,7 +237,7 @@ class _Wire(asyncio.Protocol):
             else:
                 self._transport.writelines(buffers)
 
-    def _foreign(self, data: bytes, error: ProtocolError) -> LanmanError:
+    def _not_understood(self, data: bytes, error: ProtocolError) -> LanmanError:
         if self.core.negotiated is not None:
             return RemoteProtocolError(f"\\\\{self.server}: {error.message}")
         if SMB1_PROTOCOL_ID in data[:8]:
@@ -235,7 +246,7 @@ class _Wire(asyncio.Protocol):
             f"\\\\{self.server}: {error.message}", hint="what listens on that port may be no SMB server"
         )
 
-    def _hung_up(self, error: Exception | None) -> LanmanError:
+    def _disconnected(self, error: Exception | None) -> LanmanError:
         if self.core.negotiated is None:
             # Windows XP, and servers set to SMB 1 alone, hang up on a header that they do not know.
             return ConnectionLost(
@@ -255,7 +266,7 @@ def _smb1_only(server: str) -> LanmanError:
 
 
 class SmbClient:
-    """One connection and one session. `async with SmbClient(...) as client:` connects, logs on, and leaves politely.
+    """One connection and one session. `async with SmbClient(...) as client:` connects, logs on, and logs off.
 
     `server` is the name as the user typed it, without backslashes: Kerberos asks for a ticket for it. Credentials of
     None are the null session. `encrypt` refuses a server that cannot encrypt. `local_address` is the address of this
@@ -281,14 +292,14 @@ class SmbClient:
         self._encrypt = encrypt
         self._dialects = tuple(dialects)
         self._trees: dict[str, int] = {}
-        self._unproven = False
+        self._negotiate_unverified = False
         self._core = ClientConnection(
             client_guid=os.urandom(16),
             random=os.urandom,
             encrypt=encrypt,
             dialects=dialects,
         )
-        self._wire: _Wire | None = None
+        self._protocol: _ClientProtocol | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -317,7 +328,7 @@ class SmbClient:
     @property
     def error(self) -> LanmanError | None:
         """Why the connection is over; None while it lives."""
-        return self._wire.error if self._wire is not None else None
+        return self._protocol.error if self._protocol is not None else None
 
     # --- connecting and leaving
 
@@ -328,14 +339,14 @@ class SmbClient:
         self.doing = f"\\\\{self.server}: port {self.port} did not answer"
         connection = await dial(self.server, self.port, addresses, self.local_address)
         self.local_address = connection.getsockname()[0]
-        self._wire = wire = _Wire(self.server, self._core)
+        self._protocol = protocol = _ClientProtocol(self.server, self._core)
         try:
-            await asyncio.get_running_loop().create_connection(lambda: wire, sock=connection)
+            await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connection)
         except BaseException:
             connection.close()
             raise
         self.doing = f"\\\\{self.server}: port {self.port} accepts connections and says nothing"
-        response = await self._answer(wire.negotiate())
+        response = await self._answer(protocol.negotiate())
         if response.status != codes.STATUS_SUCCESS:
             if response.status == codes.STATUS_NOT_SUPPORTED:
                 # 3.3.5.4: none of those offered. Whoever has no dialect of SMB 2 and yet knows its error has SMB 1.
@@ -382,7 +393,7 @@ class SmbClient:
             response = await self._ask(request, session_id=session_id)
             if response.status not in (codes.STATUS_SUCCESS, codes.STATUS_MORE_PROCESSING_REQUIRED):
                 raise self._logon_refused(response.status)
-            message = _as(response, SessionSetupResponse)
+            message = _body(response, SessionSetupResponse)
             session_id = response.header.session_id
             if response.status == codes.STATUS_SUCCESS:
                 break
@@ -414,7 +425,7 @@ class SmbClient:
             anonymous_or_guest=bool(unknown) or self.credentials.anonymous,
         )
         # 3.2.5.5: below 3.1.1 nothing yet proves that nobody weakened the NEGOTIATE.
-        self._unproven = self.negotiated.dialect < Dialect.SMB_3_1_1 and not self.credentials.anonymous
+        self._negotiate_unverified = self.negotiated.dialect < Dialect.SMB_3_1_1 and not self.credentials.anonymous
 
     def _logon_refused(self, status: int) -> LanmanError:
         code = codes.ntstatus_to_win32(status)
@@ -425,10 +436,10 @@ class SmbClient:
 
     async def close(self) -> None:
         """Log off, which closes every pipe at the server too (MS-SMB2 3.3.5.6), and hang up. Never fails."""
-        if self._wire is None:
+        if self._protocol is None:
             return
         try:
-            if self.session_id and self._wire.error is None:
+            if self.session_id and self._protocol.error is None:
                 self.doing = f"\\\\{self.server}: no answer to the log-off"
                 with contextlib.suppress(LanmanError):
                     await self._ask(LogoffRequest(), session_id=self.session_id)
@@ -439,9 +450,9 @@ class SmbClient:
         """Hang up at once, and wait until the socket is closed."""
         self.session_id = 0
         self._trees.clear()
-        if self._wire is not None:
-            self._wire.fail(ConnectionLost(f"\\\\{self.server}: the connection was closed here"))
-            await self._wire.closed()
+        if self._protocol is not None:
+            self._protocol.fail(ConnectionLost(f"\\\\{self.server}: the connection was closed here"))
+            await self._protocol.closed()
 
     # --- trees and pipes
 
@@ -463,7 +474,7 @@ class SmbClient:
             raise self._refused(response.status, share)
         tree_id = response.header.tree_id
         self._trees[share] = tree_id
-        if _as(response, TreeConnectResponse).share_flags & SMB2_SHAREFLAG_ENCRYPT_DATA:
+        if _body(response, TreeConnectResponse).share_flags & SMB2_SHAREFLAG_ENCRYPT_DATA:
             self._core.encrypt_session(self.session_id)
         return tree_id
 
@@ -479,7 +490,7 @@ class SmbClient:
             name=name,
         )
         requests: list[Message] = [request]
-        if self._unproven:
+        if self._negotiate_unverified:
             # 3.2.5.5: in the same flight, since nothing has been entrusted to the connection so far.
             requests.append(self._core.build_validate_negotiate())
         response, *proofs = await self._ask_all(requests, tree_id)
@@ -493,14 +504,14 @@ class SmbClient:
             )
         if response.status != codes.STATUS_SUCCESS:
             raise self._refused(response.status, f"\\PIPE\\{name}")
-        pipe = Pipe(self, tree_id, _as(response, CreateResponse).file_id, name)
+        pipe = Pipe(self, tree_id, _body(response, CreateResponse).file_id, name)
         await pipe.bind()
         return pipe
 
     def _check_negotiate(self, response: ResponseReceived) -> None:
         """Have the NEGOTIATE confirmed by a signed answer (MS-SMB2 3.2.5.14.12)."""
         if response.status == codes.STATUS_SUCCESS:
-            self._core.check_validate_negotiate(_as(response, IoctlResponse))
+            self._core.check_validate_negotiate(_body(response, IoctlResponse))
         elif response.status == codes.STATUS_ACCESS_DENIED:
             raise RemoteProtocolError(
                 f"\\\\{self.server}: the NEGOTIATE was changed on its way",
@@ -508,21 +519,21 @@ class SmbClient:
             )
         # Any other refusal is a server that does not know the request (FILE_CLOSED of a Samba held to 2.0.2, for one);
         # its signature proves that it is the server's.
-        self._unproven = False
+        self._negotiate_unverified = False
 
     # --- requests
 
     async def _ask(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> ResponseReceived:
-        if self._wire is None:
+        if self._protocol is None:
             raise ConnectionLost(f"\\\\{self.server}: not connected")
-        return await self._answer(self._wire.ask(message, session_id, tree_id))
+        return await self._answer(self._protocol.ask(message, session_id, tree_id))
 
     async def _answer(self, future: asyncio.Future[ResponseReceived]) -> ResponseReceived:
-        assert self._wire is not None
+        assert self._protocol is not None
         try:
             return await future
         except asyncio.CancelledError:
-            self._wire.forget(future)
+            self._protocol.forget(future)
             raise
 
     async def request_all(self, requests: Sequence[Message], tree_id: int = 0) -> list[ResponseReceived]:
@@ -537,22 +548,22 @@ class SmbClient:
         return responses
 
     async def _ask_all(self, requests: Sequence[Message], tree_id: int) -> list[ResponseReceived]:
-        if self._wire is None:
+        if self._protocol is None:
             raise ConnectionLost(f"\\\\{self.server}: not connected")
-        futures = [self._wire.ask(request, self.session_id, tree_id) for request in requests]
+        futures = [self._protocol.ask(request, self.session_id, tree_id) for request in requests]
         try:
             return [await future for future in futures]
         except BaseException:
             for future in futures:
-                self._wire.forget(future)
+                self._protocol.forget(future)
                 future.cancel()
             raise
 
-    def tell(self, request: Message, tree_id: int = 0) -> None:
-        """Send a request whose answer nobody will wait for."""
-        if self._wire is not None:
-            # What came of it is looked at so that asyncio need not report it.
-            answer = self._wire.ask(request, self.session_id, tree_id)
+    def send_and_ignore(self, request: Message, tree_id: int = 0) -> None:
+        """Send a request and ignore its result."""
+        if self._protocol is not None:
+            # An exception that is never retrieved would be reported by asyncio.
+            answer = self._protocol.ask(request, self.session_id, tree_id)
             answer.add_done_callback(lambda future: future.cancelled() or future.exception())
 
     def _refused(self, status: int, what: str) -> LanmanError:
@@ -560,7 +571,7 @@ class SmbClient:
             lost = ConnectionLost(
                 f"\\\\{self.server}: {codes.ntstatus_text(status)}", code=codes.ntstatus_to_win32(status)
             )
-            # Whoever wants to know exactly finds the status there.
+            # The NTSTATUS itself, for a caller that needs it.
             lost.__cause__ = StatusError(status)
             return lost
         if codes.ntstatus_to_win32(status) == codes.ERROR_ACCESS_DENIED:
@@ -595,7 +606,7 @@ class Pipe:
     def abandon(self) -> None:
         """Close the pipe at the server, without waiting: a call on it was interrupted."""
         self._busy = True
-        self.client.tell(CloseRequest(file_id=self._file_id), self._tree_id)
+        self.client.send_and_ignore(CloseRequest(file_id=self._file_id), self._tree_id)
 
     async def bind(self) -> None:
         """Agree on the interface. Raises Win32Error 1717 when the server does not know it."""
@@ -645,7 +656,7 @@ class Pipe:
             flags=SMB2_0_IOCTL_IS_FSCTL,
         )
         response = await self._ask(request)
-        return bytes(_as(response, IoctlResponse).output)
+        return bytes(_body(response, IoctlResponse).output)
 
     async def _write(self, fragments: Sequence[bytes]) -> bytes:
         requests = [WriteRequest(file_id=self._file_id, offset=0, data=fragment) for fragment in fragments]
@@ -655,7 +666,7 @@ class Pipe:
 
     async def _read(self) -> bytes:
         response = await self._ask(ReadRequest(file_id=self._file_id, offset=0, length=_PIPE_READ, minimum_count=0))
-        return bytes(_as(response, ReadResponse).data)
+        return bytes(_body(response, ReadResponse).data)
 
     async def _ask(self, message: Message) -> ResponseReceived:
         (response,) = await self.client.request_all([message], self._tree_id)
@@ -670,7 +681,7 @@ class Pipe:
         return response
 
 
-def _as(response: ResponseReceived, kind: type[M]) -> M:
+def _body(response: ResponseReceived, kind: type[M]) -> M:
     """The body of an answer whose status says that it is of this kind."""
     if not isinstance(response.message, kind):
         raise RemoteProtocolError(f"a {type(response.message).__name__} came where a {kind.__name__} was due")

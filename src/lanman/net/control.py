@@ -159,9 +159,11 @@ class ControlServer:
         self._server.journal.say(log, logging.WARNING, "control pauses", "", "the control socket pauses: %s", reason)
 
     def opened(self, connection: ControlProtocol) -> None:
+        """Count a connection that has come."""
         self._connections.add(connection)
 
     def closed(self, connection: ControlProtocol) -> None:
+        """Forget a connection that has gone, and accept others if accepting had paused."""
         self._connections.discard(connection)
         if self._listening is not None:
             self._listening.resume()
@@ -177,6 +179,7 @@ class ControlProtocol(asyncio.Protocol):
         self._association: Association
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: ask the kernel who it is, and give them an association with both interfaces."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._owner.opened(self)
@@ -206,6 +209,7 @@ class ControlProtocol(asyncio.Protocol):
             self._transport.writelines(answers)
 
     def data_received(self, data: bytes) -> None:
+        """asyncio: answer the calls in these bytes. What is no RPC ends the connection."""
         try:
             self._transport.writelines(self._association.receive_data(data, self._server.tick()))
         except RemoteProtocolError as error:
@@ -217,9 +221,11 @@ class ControlProtocol(asyncio.Protocol):
         self._server.flush()
 
     def close(self) -> None:
+        """End the connection once its answers are sent."""
         self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
+        """asyncio: the socket is closed."""
         self._owner.closed(self)
 
 
@@ -234,6 +240,7 @@ class ControlEndpoint:
         return 0 if caller.local_admin else codes.ERROR_ACCESS_DENIED
 
     def call(self, caller: Caller, request: Any, now: float) -> Any:
+        """Answer a call of the control interface. `now` is in seconds of the event loop."""
         if isinstance(request, Stop):
             # The answer leaves before anything is taken down.
             asyncio.get_running_loop().call_later(request.grace, self._server.request_stop)

@@ -42,18 +42,22 @@ class Home:
 
     @property
     def accounts(self) -> Path:
+        """The account file (`net.accounts`)."""
         return self.path / "accounts"
 
     @property
     def configuration(self) -> Path:
+        """The configuration, which people write and the Server only reads."""
         return self.path / "server.toml"
 
     @property
     def settings(self) -> Path:
+        """What management calls have changed while a Server ran (`net.state`)."""
         return self.path / "settings"
 
     @property
     def control(self) -> Path:
+        """The control socket (`net.control`); there is one exactly while a Server runs."""
         return self.path / "control"
 
     def __repr__(self) -> str:

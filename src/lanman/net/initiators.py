@@ -113,13 +113,16 @@ class _PyspnegoMechanism:
 
     @property
     def complete(self) -> bool:
+        """Whether this side is content."""
         return self._context.complete
 
     @property
     def session_key(self) -> bytes:
+        """The key that both sides share, once `complete`."""
         return self._context.session_key
 
     def step(self, token: bytes | None) -> bytes | None:
+        """The next token for the server, from its last. Raises AuthenticationError."""
         from spnego.exceptions import SpnegoError
 
         try:
@@ -131,6 +134,7 @@ class _PyspnegoMechanism:
             raise AuthenticationError(f"the server's answer to the log-on makes no sense: {error}") from error
 
     def sign(self, data: bytes) -> bytes:
+        """GSS_GetMIC of the mechanism, for the mechListMIC of SPNEGO (RFC 4178 5)."""
         from spnego.exceptions import SpnegoError
 
         try:
@@ -139,6 +143,7 @@ class _PyspnegoMechanism:
             raise _failed(error) from error
 
     def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether a mechListMIC is right."""
         from spnego.exceptions import SpnegoError
 
         try:

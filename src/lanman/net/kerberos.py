@@ -89,10 +89,12 @@ class KerberosMechanism:
 
     @property
     def complete(self) -> bool:
+        """Whether the server has proven that it has the key of the ticket (mutual authentication)."""
         return self._context is not None and bool(self._context.complete)
 
     @property
     def session_key(self) -> bytes:
+        """The key of the ticket, or the subkey of the server if it made one; once `complete`."""
         return _session_key(self._context)
 
     def step(self, token: bytes | None) -> bytes | None:
@@ -109,6 +111,7 @@ class KerberosMechanism:
         return bytes(answer) if answer else None
 
     def sign(self, data: bytes) -> bytes:
+        """GSS_GetMIC, for the mechListMIC of SPNEGO (RFC 4178 5)."""
         gssapi = _load()
         try:
             return bytes(self._context.get_signature(data))
@@ -116,6 +119,7 @@ class KerberosMechanism:
             raise self._explained(error) from error
 
     def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether a mechListMIC is right."""
         return _verify(self._context, data, signature)
 
     def _begin(self, gssapi: Any) -> Any:
@@ -346,9 +350,11 @@ class AcceptingContext:
         return bytes(answer or b"")
 
     def sign(self, data: bytes) -> bytes:
+        """GSS_GetMIC, for the mechListMIC of SPNEGO (RFC 4178 5)."""
         return bytes(self._context.get_signature(data))
 
     def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether a mechListMIC is right."""
         return _verify(self._context, data, signature)
 
 

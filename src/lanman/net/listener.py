@@ -53,6 +53,7 @@ class Listener:
 
     @property
     def is_paused(self) -> bool:
+        """Whether it accepts no connections for now."""
         return self._retry is not None
 
     @property

@@ -59,6 +59,8 @@ class LogFile(logging.Handler):
         self._max_bytes, self._keep = max_bytes, keep
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, after rotating if it would not fit. A write that fails is reported as
+        logging does (Handler.handleError)."""
         try:
             line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
             if self._max_bytes and self._size and self._size + len(line) > self._max_bytes:
@@ -68,6 +70,7 @@ class LogFile(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
+        """Close the file. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -187,6 +187,8 @@ class _Walk:
     _links: list[tuple[str, os.stat_result]] = field(default_factory=list)
 
     def run(self) -> tuple[Directory, str]:
+        """Go there: the directory, open, and the name in it of a file (the last name of a directory's own path on
+        Windows). Raises AccessDenied where somebody else could have decided what is there, and OSError."""
         if _WINDOWS:
             folder = self.path.parent if self.of_file else self.path
             if self.make:
@@ -216,6 +218,7 @@ class _Walk:
         return Directory(Path(self._where()), self._handles[-1], owner, stat.S_IMODE(found.st_mode)), name
 
     def close(self) -> None:
+        """Close every handle that is open."""
         for handle in self._handles:
             _close(handle)
         self._handles.clear()

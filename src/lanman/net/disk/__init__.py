@@ -8,9 +8,18 @@
     attributes  what SMB knows about a file and POSIX does not
     system      what is Linux's alone
 
-Effects are performed in threads, each share in a lane of its own, and their results come back on the event loop. One
-kind may be done at once: a read of what is in memory already (RWF_NOWAIT), where the way to a thread and back would
-take longer than the copy.
+The rules:
+
+* Effects are performed in threads, each share in a lane of its own, log-ons in another. One kind may be performed at
+  once, on the event loop: a read of what is in memory already (RWF_NOWAIT), where the way to a thread and back would
+  take longer than the copy.
+* Results come back on the event loop, in the order in which effects ended, and never from within `perform`: whoever
+  asks has finished asking before it hears. Of many results some are delivered in the next turn of the loop
+  (`DELIVER_FOR`).
+* Every effect has exactly one of three ends: `completed`, `failed`, or nothing because it was cancelled. A handle that
+  was opened and that nobody took is closed here. A CloseFile is always performed, at the end of the Server as well.
+* What waits is bounded: a source with too much under way is asked to pause (`pressure`), and a lane that is full
+  refuses.
 """
 
 from __future__ import annotations
@@ -37,9 +46,9 @@ from lanman.server.effects import Effect, ReadAccounts, StepLogon
 
 __all__ = ["ACCOUNTS", "Disk", "status_of"]
 
-# The lane of log-ons, and that of what is no share's.
+# The lane of log-ons, and that of the effects that are not about a share.
 ACCOUNTS: Final = object()
-MORE: Final = object()
+OTHERS: Final = object()
 
 # A read up to this size, in bytes, is tried at once. The way to a thread and back costs what copying 200 KiB does;
 # above that, a thread copies while the event loop signs or encrypts.
@@ -52,7 +61,7 @@ SOURCE_BYTES: Final = 32 * 1024 * 1024
 # Jobs that may wait in one lane; a lane fuller than this belongs to a disk that hangs.
 LANE_EFFECTS: Final = 8192
 
-# How long results are told of before the event loop does something else, in seconds.
+# For how many seconds results are delivered before the event loop does something else.
 DELIVER_FOR: Final = 0.005
 
 # File descriptors that are not for the files of shares: sockets, accounts, the interpreter.
@@ -63,7 +72,7 @@ _FEW: Final = 64
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """An effect under way. When it is `abandoned`, nobody waits for its result."""
+    """An effect under way. One that is `abandoned` was cancelled: its result is released."""
 
     number: int
     effect: Effect[Any]
@@ -84,12 +93,13 @@ class Disk:
     """Performs effects in a bounded pool of threads.
 
     `completed(ticket, result)` and `failed(ticket, status, error)` are called on the event loop, in the order in which
-    the effects come to their end, and never from within `perform`. If `completed` returns False nobody took the result;
-    a file that was opened is then closed again. `error` is what an administrator should hear of, None for what any
-    client may meet with. `pressure(source, True)` asks for no more effects of that source, until it is called with
-    False. `more` is what performs the effects of others, in a thread as well. `private` are directories and
-    files that no client gets into, even if a folder above them is shared: the Server's home, where the password hashes
-    are, and its keytab.
+    the effects ended, and never from within `perform`. If `completed` returns False the result was not taken; a file
+    that was opened is then closed again. `error` is for the log, None for what any client may meet with.
+
+    `pressure(source, True)` asks for no more effects of that source, until it is called with False. `others` performs
+    the effects that are not about the files of shares, in a thread as well. `private` are directories and files that no
+    client gets into, even if a folder above them is shared: the Server's home, where the password hashes are, and its
+    keytab.
     """
 
     def __init__(
@@ -98,7 +108,7 @@ class Disk:
         completed: Callable[[int, Any], bool | None],
         failed: Callable[[int, int, Exception | None], None],
         pressure: Callable[[Hashable, bool], None] | None = None,
-        more: Mapping[type[Effect[Any]], Callable[[Any], Any]] | None = None,
+        others: Mapping[type[Effect[Any]], Callable[[Any], Any]] | None = None,
         private: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         check_platform()
@@ -111,9 +121,9 @@ class Disk:
         self._closed = False
         self._tickets: dict[int, _Ticket] = {}
         self._loads: dict[Hashable, _Load] = {}
-        self._over: deque[tuple[_Ticket, Any, Exception | None]] = deque()
+        self._finished: deque[tuple[_Ticket, Any, Exception | None]] = deque()
         self._waking = False
-        self._all_done: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
         # A handle takes up to two descriptors, its own and that of its directory.
         self.files = files = Files(max(_FEW, (_descriptors() - _RESERVED) // 2), Guard(private))
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
@@ -136,54 +146,55 @@ class Disk:
             disk_effects.QueryVolume: files.volume,
             disk_effects.CheckFolder: files.check_folder,
             disk_effects.CheckShare: files.check_share,
-            **(more or {}),
+            **(others or {}),
         }
-        self._more = frozenset(more or ())
+        self._others = frozenset(others or ())
 
     # --- what the shell asks ---
 
     def perform(self, number: int, effect: Effect[Any], source: Hashable = None) -> None:
-        """Perform it some time soon. `source` is who is to be held back if there is too much (see `pressure`)."""
+        """Have an effect performed. `number` is its ticket; `source` is asked to pause when too much of it is under way
+        (see `pressure`)."""
         ticket = _Ticket(number, effect, source, _byte_count(effect))
         self._tickets[number] = ticket
-        self._take_on(ticket)
+        self._count(ticket)
         try:
             if isinstance(effect, ReadFile) and effect.length <= AT_ONCE:
                 data = self.files.try_read(effect)
                 if data is not None:
-                    self._end(ticket, data, None)
+                    self._finish_now(ticket, data, None)
                     return
             lane = self._lane(effect)
             is_close = isinstance(effect, CloseFile)
             if self._pool.waiting(lane) >= LANE_EFFECTS and not is_close:
                 raise Refused(codes.STATUS_INSUFF_SERVER_RESOURCES)
         except Refused as error:
-            self._end(ticket, None, error)
+            self._finish_now(ticket, None, error)
             return
         ticket.job = Job(lane, lambda: self._do(ticket), due=is_close, source=source)
         self._pool.submit(ticket.job)
 
     def cancel(self, number: int) -> None:
-        """Nobody waits for that effect any more. It is not performed if it has not begun, and if it has, what comes of
-        it is released. A CloseFile is performed all the same."""
+        """Cancel an effect: it is not performed if it has not begun, and if it has, its result is released. A CloseFile
+        is performed all the same."""
         ticket = self._tickets.get(number)
         if ticket is None:
             return
         ticket.abandoned = True
         if ticket.job is not None and not ticket.job.due and self._pool.cancel(ticket.job):
-            self._forget(ticket)
+            self._discount(ticket)
 
     async def drain(self, timeout: float) -> bool:
-        """Wait until all that is under way has come to its end. Whether it has, within so many seconds."""
+        """Wait up to `timeout` seconds until nothing is under way. Whether that was reached."""
         if not self._tickets:
             return True
-        self._all_done = self._loop.create_future()
-        await asyncio.wait([self._all_done], timeout=timeout)
+        self._drained = self._loop.create_future()
+        await asyncio.wait([self._drained], timeout=timeout)
         return not self._tickets
 
     def close(self) -> None:
-        """Take no more. What has not begun is forgotten, but for what closes or deletes files; what is under way ends
-        by itself and nobody hears of it. All handles are closed. May be called twice."""
+        """Accept no more effects. Those that have not begun are dropped, except for CloseFile; those under way end
+        without being reported. All handles are closed. May be called twice."""
         self._closed = True
         self._pool.close()
         closing = {ticket.effect.handle for ticket in self._tickets.values() if isinstance(ticket.effect, CloseFile)}
@@ -203,7 +214,7 @@ class Disk:
         if self._closed:
             self._release(result)
             return
-        self._over.append((ticket, result, failure))
+        self._finished.append((ticket, result, failure))
         self._wake()
 
     def _wake(self) -> None:
@@ -216,38 +227,37 @@ class Disk:
 
     # --- on the loop ---
 
-    def _end(self, ticket: _Ticket, result: Any, error: Exception | None) -> None:
-        """It is over before it has begun; whoever has asked hears of it when they have finished asking."""
-        self._over.append((ticket, result, error))
+    def _finish_now(self, ticket: _Ticket, result: Any, error: Exception | None) -> None:
+        """End an effect without a thread: its result is delivered in the next turn of the loop."""
+        self._finished.append((ticket, result, error))
         if not self._waking:
             self._waking = True
             self._loop.call_soon(self._deliver)
 
     def _deliver(self) -> None:
-        """Tell of what is over, for so long as the loop may be held; of the rest, and of what comes to its end
-        meanwhile, after it has done something else."""
+        """Deliver results for up to DELIVER_FOR seconds; the rest, and those that come meanwhile, in another turn."""
         self._waking = False
         until = time.monotonic() + DELIVER_FOR
         try:
-            for _ in range(len(self._over)):
-                self._deliver_one(*self._over.popleft())
+            for _ in range(len(self._finished)):
+                self._deliver_one(*self._finished.popleft())
                 if time.monotonic() > until:
                     break
         finally:
-            if self._over:
+            if self._finished:
                 self._wake()
 
     def _deliver_one(self, ticket: _Ticket, result: Any, error: Exception | None) -> None:
-        self._forget(ticket)
+        self._discount(ticket)
         if self._closed or ticket.abandoned:
             self._release(result)
         elif error is not None:
-            self._tell(ticket.number, error)
+            self._report_failure(ticket.number, error)
         elif self._completed(ticket.number, result) is False:
             self._release(result)
 
-    def _tell(self, number: int, error: Exception) -> None:
-        """Tell that an effect has failed."""
+    def _report_failure(self, number: int, error: Exception) -> None:
+        """Report that an effect has failed, as the NTSTATUS that its client is told."""
         if isinstance(error, Refused):
             self._failed(number, error.status, None)
         elif isinstance(error, OSError):
@@ -257,8 +267,8 @@ class Disk:
             # An offset or size beyond what the system can count.
             self._failed(number, codes.STATUS_INVALID_PARAMETER, None)
         else:
-            # A LanmanError: the account file is damaged, say. The administrator is told in the log, the client that it
-            # is not its fault.
+            # A LanmanError, of a damaged account file for instance: the log tells the administrator what it is, and the
+            # client is told of an internal error.
             self._failed(number, codes.STATUS_INTERNAL_ERROR, error)
             if not isinstance(error, LanmanError):
                 raise error
@@ -271,8 +281,8 @@ class Disk:
         """Where an effect is performed. Raises Refused if it is about a handle that is not there."""
         if isinstance(effect, ReadAccounts | StepLogon):
             return ACCOUNTS
-        if type(effect) in self._more:
-            return MORE
+        if type(effect) in self._others:
+            return OTHERS
         root = getattr(effect, "root", None)
         if root is None:
             number = effect.target if isinstance(effect, disk_effects.CopyFileRange) else getattr(effect, "handle", 0)
@@ -283,7 +293,7 @@ class Disk:
 
     # --- how much there is ---
 
-    def _take_on(self, ticket: _Ticket) -> None:
+    def _count(self, ticket: _Ticket) -> None:
         load = self._loads.setdefault(ticket.source, _Load())
         load.effects += 1
         load.byte_count += ticket.byte_count
@@ -292,7 +302,7 @@ class Disk:
             if self._pressure is not None:
                 self._pressure(ticket.source, True)
 
-    def _forget(self, ticket: _Ticket) -> None:
+    def _discount(self, ticket: _Ticket) -> None:
         self._tickets.pop(ticket.number, None)
         ticket.job = None  # which holds the ticket
         load = self._loads[ticket.source]
@@ -304,8 +314,8 @@ class Disk:
                 self._pressure(ticket.source, False)
         if not load.effects:
             del self._loads[ticket.source]
-        if not self._tickets and self._all_done is not None and not self._all_done.done():
-            self._all_done.set_result(None)
+        if not self._tickets and self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     def _read_accounts(self, effect: ReadAccounts) -> Any:
         return self._accounts.read()

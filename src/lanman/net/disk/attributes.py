@@ -8,10 +8,11 @@ What a client has set is kept in one extended attribute, `user.lanman.dos`, litt
     version 1   1 (8 bits), 0 (24 bits), the attributes (32 bits), the FILETIME of creation or 0 (64 bits). Only read.
                 It does not tell a HIDDEN that was set from one that the name had made, nor holds READONLY of a file.
 
-What nobody has set is made up: a file is ARCHIVE, a directory is nothing more, a name that begins with a dot is HIDDEN,
-a file that nobody may write is READONLY. That is shown and decides nothing, but that nobody writes to a READONLY file.
-`FileStat.set_attributes` are those that were set, and those protect a file from being deleted or overwritten (MS-FSA
-2.1.5.1.2.1). Setting what is shown already sets nothing: clients read attributes and write them back.
+What no client has set is derived: a file is ARCHIVE, a directory has no further attribute, a name that begins with a
+dot is HIDDEN, a file without write permissions is READONLY. Derived attributes are shown and decide nothing, except
+that a READONLY file is not written to. `FileStat.set_attributes` are those that were set, and those protect a file from
+being deleted or overwritten (MS-FSA 2.1.5.1.2.1). Setting what is shown already sets nothing: clients read attributes
+and write them back.
 
 A file that a client makes READONLY loses its write permissions too, so that local programs see it, and gets them back.
 Where the disk has no extended attributes, what would be kept there is lost without an error: a client that copies a

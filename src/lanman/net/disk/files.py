@@ -1,11 +1,23 @@
 """What is open on the disks of the shares, and every effect on it. Each method is run in a thread of the pool.
 
-A file is first named (O_PATH), then looked at, and only then opened by that very handle through /proc: nothing that is
-not a file or directory is ever opened, and nothing can be put in its place in between. What is neither (a `node`: a
-link that leads nowhere or out, a FIFO, a socket, a device) stays named: it can be deleted and renamed, and no more.
+**Opening.** A file is first named (O_PATH), then looked at, and only then opened by that very handle through /proc:
+nothing that is not a file or directory is ever opened, and nothing can be put in its place in between. What is neither
+(a `node`: a link that leads nowhere or out, a FIFO, a socket, a device) stays named: it can be deleted and renamed, and
+no more.
 
-A handle remembers the directory and the name by which it was found, the directory as a handle too: a delete or rename
-means that name in that directory, wherever both have gone meanwhile, and only if it is still the same file.
+**Names.** A handle remembers the directory and the name by which it was found (its `_Place`), the directory as a handle
+too: a delete or rename means that name in that directory, wherever both have gone meanwhile, and only if it is still
+the same file. All handles found by one name share one place, so that a rename moves them all; all places in one
+directory share one handle of it. Places and directories count their users, and go with the last.
+
+**Who may call what.** Several threads at once, on one handle as well. The table of handles, places and directories is
+changed under `_lock`, under which nothing is done that a disk could hold up. Names are looked for and then taken under
+`Folder.changing`, since only so no other request of this Server takes them in between; other programs can, and every
+such step says what then happens. A handle is used between `take` and `put_back` (`_using`): one that is closed
+meanwhile keeps its descriptor until the last user has put it back, so no number is ever reused under an effect.
+
+**Times.** POSIX changes a file's times with every read and write. Where a client has asked for them to stay
+(`keeps_accessed`, `keeps_written`), they are put back afterwards, by one handle of a file at a time.
 """
 
 from __future__ import annotations
@@ -48,7 +60,7 @@ from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, O
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
 from lanman.wire import Data
 
-# How often a name is looked for again that comes and goes while it is.
+# How often a name is looked for again that comes and goes while it is being opened.
 _TRIES: Final = 16
 
 # Names that one ListDirectory looks at; it may ask for fewer bytes.
@@ -96,10 +108,12 @@ class _Place:
 
     @property
     def name(self) -> bytes:
+        """The last name of the path, as it is spelt on the disk."""
         return self.path[-1]
 
     @property
     def key(self) -> tuple[Identity, bytes, Identity]:
+        """What all handles of one name have in common: the directory, the name in it, and what has that name."""
         return self.directory.identity, self.name, self.name_is
 
 
@@ -125,6 +139,7 @@ class Handle:
 
     @property
     def name(self) -> bytes:
+        """The name that a delete or rename means; b"" for a share's own folder."""
         return self.place.name if self.place is not None else b""
 
 
@@ -136,6 +151,7 @@ class _Scan:
             self.entries = os.scandir(readable)
 
     def close(self) -> None:
+        """End the scan. The next one begins at the first name."""
         self.entries.close()
 
 
@@ -145,7 +161,8 @@ class Files:
     def __init__(self, limit: int, guard: Guard | None = None) -> None:
         self._limit = limit
         self._guard = guard or Guard()
-        self.confined: Counter[str] = Counter()  # folders that are no use any more if a link leads to them, by shares
+        # Folders of shares that are refused once a link leads to them, with the number of their shares.
+        self.confined: Counter[str] = Counter()
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._folders: dict[str, Folder] = {}
@@ -195,6 +212,7 @@ class Files:
             return handle
 
     def put_back(self, handle: Handle) -> None:
+        """Use a handle no more. The last to put back one that is closed closes its descriptor."""
         with self._lock:
             handle.users -= 1
             last = handle.closed and not handle.users
@@ -221,7 +239,7 @@ class Files:
             handle.scan.close()
         os.close(handle.descriptor)
         if handle.place is not None:
-            self._leave(handle.place)
+            self._release_place(handle.place)
 
     # --- places ---
 
@@ -230,21 +248,21 @@ class Files:
         assert found.name_is is not None
         identity = facts(found.parent).identity  # not under the lock, which a disk that hangs must not hold
         with self._lock:
-            directory = self._settle(found.take_parent(), identity)
+            directory = self._acquire_directory(found.take_parent(), identity)
             place = _Place(directory, found.path, found.name_is.identity)
             known = self._places.setdefault(place.key, place)
             if known is not place:
-                self._unsettle(directory)
+                self._release_directory(directory)
             known.users += 1
             return known
 
-    def _leave(self, place: _Place) -> None:
+    def _release_place(self, place: _Place) -> None:
         with self._lock:
             place.users -= 1
             if not place.users:
                 if self._places.get(place.key) is place:
                     del self._places[place.key]
-                self._unsettle(place.directory)
+                self._release_directory(place.directory)
 
     def _move(self, place: _Place, parent: int, path: tuple[bytes, ...]) -> None:
         """What has that place has been renamed; the directory's handle is taken over."""
@@ -252,11 +270,11 @@ class Files:
         with self._lock:
             if self._places.get(place.key) is place:
                 del self._places[place.key]
-            old, place.directory, place.path = place.directory, self._settle(parent, identity), path
-            self._unsettle(old)
+            old, place.directory, place.path = place.directory, self._acquire_directory(parent, identity), path
+            self._release_directory(old)
             self._places.setdefault(place.key, place)
 
-    def _settle(self, descriptor: int, identity: Identity) -> _Directory:
+    def _acquire_directory(self, descriptor: int, identity: Identity) -> _Directory:
         """The one handle of a directory; this one becomes it, or is closed."""
         directory = self._directories.get(identity)
         if directory is None:
@@ -266,7 +284,7 @@ class Files:
         directory.users += 1
         return directory
 
-    def _unsettle(self, directory: _Directory) -> None:
+    def _release_directory(self, directory: _Directory) -> None:
         directory.users -= 1
         if not directory.users:
             del self._directories[directory.identity]
@@ -275,6 +293,7 @@ class Files:
     # --- opening ---
 
     def open(self, effect: effects.OpenFile) -> Opened:
+        """Perform OpenFile. Raises Refused and OSError; then nothing is open, and nothing was created."""
         if len(self._handles) >= self._limit:
             raise Refused(codes.STATUS_TOO_MANY_OPENED_FILES)
         folder = self._folder(effect.root)
@@ -288,7 +307,7 @@ class Files:
                     raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
                 return self._create(folder, found, path[-1], effect)
             except FileExistsError:
-                continue  # somebody else has just created it
+                continue  # another program or request has just created it
             finally:
                 found.close()
         raise Refused(codes.STATUS_SHARING_VIOLATION)
@@ -340,7 +359,7 @@ class Files:
             found.take_descriptor()
             return self._register(folder, found, descriptor, access, effect, created=True)
         except OSError:
-            # What could not be created as it was asked for is not to be left half made.
+            # A file that lacks what was asked for is not left behind.
             with suppress(OSError):
                 self._unlink(folder, found.parent, name, directory=effect.kind is Kind.DIRECTORY)
             raise
@@ -369,6 +388,7 @@ class Files:
         return attributes.file_stat(now, attributes.read_kept(descriptor) if is_shareable(now.mode) else None, name)
 
     def look_up(self, effect: effects.LookUp) -> FileStat:
+        """Perform LookUp. Raises Refused with OBJECT_NAME_NOT_FOUND where only the last name is missing."""
         found = self._folder(effect.root).find(disk_path(effect.path))
         try:
             if found.descriptor < 0:
@@ -378,6 +398,7 @@ class Files:
             found.close()
 
     def overwrite(self, effect: effects.OverwriteFile) -> FileStat:
+        """Perform OverwriteFile: cut to no bytes, then give it its attributes. Raises Refused for a node."""
         with self._using(effect.handle) as handle:
             _insist_on_contents(handle)
             _truncate(handle, 0)
@@ -412,6 +433,7 @@ class Files:
             self.put_back(handle)
 
     def read(self, effect: effects.ReadFile) -> Data:
+        """Perform ReadFile. Raises Refused with INVALID_DEVICE_REQUEST for a directory."""
         with self._using(effect.handle) as handle:
             _insist_on_file(handle)
             if not handle.keeps_accessed:
@@ -420,6 +442,7 @@ class Files:
                 return _read(handle.descriptor, effect.length, effect.offset)
 
     def write(self, effect: effects.WriteFile) -> int:
+        """Perform WriteFile: all of the data, or OSError. Raises Refused for a directory."""
         with self._using(effect.handle) as handle:
             _insist_on_file(handle)
             with _keeping_times(handle):
@@ -429,6 +452,7 @@ class Files:
             return len(effect.data)
 
     def copy(self, effect: effects.CopyFileRange) -> int:
+        """Perform CopyFileRange: by copy_file_range(2) where the kernel can, else by reading and writing."""
         with self._using(effect.source) as source, self._using(effect.target) as target:
             _insist_on_file(source)
             _insist_on_file(target)
@@ -438,6 +462,7 @@ class Files:
                 )
 
     def flush(self, effect: effects.FlushFile) -> None:
+        """Perform FlushFile: the contents and, if this handle has created the file, the directory that it is in."""
         with self._using(effect.handle) as handle:
             self._flush(handle)
 
@@ -453,10 +478,12 @@ class Files:
     # --- what is known about it ---
 
     def query(self, effect: effects.QueryFile) -> FileStat:
+        """Perform QueryFile."""
         with self._using(effect.handle) as handle:
             return self._stat(handle.descriptor, handle.name)
 
     def set(self, effect: effects.SetFile) -> FileStat:
+        """Perform SetFile. Raises Refused with ACCESS_DENIED for a node, of which nothing can be changed."""
         with self._using(effect.handle) as handle:
             if handle.node:
                 if not _changes_nothing(effect):
@@ -491,13 +518,16 @@ class Files:
             attributes.set_attributes(handle.descriptor, now, handle.name, effect.attributes)
 
     def volume(self, effect: effects.QueryVolume) -> VolumeStat:
+        """Perform QueryVolume: fstatvfs(3) in bytes."""
         with self._using(effect.handle) as handle:
             return _volume(handle.descriptor)
 
     def check_share(self, effect: effects.CheckShare) -> str:
+        """Perform CheckShare: why a share's folder cannot be used, in words; "" if it can."""
         return share_problem(effect.root, effect.roots, self._guard)
 
     def check_folder(self, effect: effects.CheckFolder) -> VolumeStat:
+        """Perform CheckFolder. Raises Refused with BAD_NETWORK_NAME."""
         try:
             folder = self._folder(effect.root)
             with folder.opened() as root:
@@ -509,6 +539,10 @@ class Files:
     # --- names ---
 
     def rename(self, effect: effects.RenameFile) -> Path:
+        """Perform RenameFile, and give the new path as it is spelt on the disk. All handles of the old name follow.
+
+        Raises Refused (CANNOT_DELETE, OBJECT_NAME_NOT_FOUND, OBJECT_NAME_COLLISION, ACCESS_DENIED) and OSError.
+        """
         with self._using(effect.handle) as handle:
             place = _insist_on_place(handle)
             target = disk_path(effect.target)
@@ -523,7 +557,7 @@ class Files:
                     self._check_replacing(parent, existing, replace=effect.replace)
                     _rename_over(source, old, parent, existing, target[-1])
                 elif target[-1] != old:
-                    os.rename(old, target[-1], src_dir_fd=source, dst_dir_fd=parent)  # spelt otherwise, no more
+                    os.rename(old, target[-1], src_dir_fd=source, dst_dir_fd=parent)  # its case alone changes
                 handle.folder.names.removed(source, old)
                 if existing is not None:
                     handle.folder.names.removed(parent, existing)
@@ -541,6 +575,7 @@ class Files:
         self._guard.check_removal(there)
 
     def link(self, effect: effects.LinkFile) -> None:
+        """Perform LinkFile: link(2) to the very file that is open, whatever has its name now. Raises as `rename`."""
         with self._using(effect.handle) as handle:
             _insist_on_place(handle)
             if handle.directory:
@@ -553,15 +588,15 @@ class Files:
                     _link(handle, parent, target[-1])
                 else:
                     self._check_replacing(parent, existing, replace=effect.replace)
-                    passing = b".lanman-" + secrets.token_hex(8).encode()
-                    _link(handle, parent, passing)
-                    _rename_over(parent, passing, parent, existing, target[-1])
+                    temporary = b".lanman-" + secrets.token_hex(8).encode()
+                    _link(handle, parent, temporary)
+                    _rename_over(parent, temporary, parent, existing, target[-1])
                     handle.folder.names.removed(parent, existing)
                 handle.folder.names.added(parent, target[-1])
 
     @contextmanager
     def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
-        """The directory that a new name is to be in, and its path; nobody else takes a name meanwhile."""
+        """The directory that a new name is to be in, and its path. No other request takes a name meanwhile."""
         if not target:
             raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
         folder = handle.folder
@@ -571,6 +606,7 @@ class Files:
             yield parent, real
 
     def check_deletable(self, effect: effects.CheckDeletable) -> None:
+        """Perform CheckDeletable: what unlink(2) or rmdir(2) would say now, without doing it."""
         with self._using(effect.handle) as handle:
             place = _insist_on_place(handle)
             self._guard.check_removal(_insist_on_name(place))
@@ -590,6 +626,7 @@ class Files:
                 raise Refused(codes.STATUS_ACCESS_DENIED)
 
     def close(self, effect: effects.CloseFile) -> FileStat:
+        """Perform CloseFile. The handle is gone even if the delete fails, which raises Refused or OSError."""
         handle = self._remove(effect.handle)
         try:
             if effect.delete:
@@ -614,6 +651,7 @@ class Files:
     # --- directories ---
 
     def list(self, effect: effects.ListDirectory) -> Listing:
+        """Perform ListDirectory. Each handle has one scan, which one effect at a time advances."""
         with self._using(effect.handle) as handle:
             if not handle.directory:
                 raise Refused(codes.STATUS_INVALID_PARAMETER)

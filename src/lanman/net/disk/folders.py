@@ -172,14 +172,17 @@ class Found:
     name_is: Facts | None = None  # the same, or the link by which it was found
 
     def take_parent(self) -> int:
+        """The directory's handle, which the caller is to close from now on."""
         parent, self.parent = self.parent, -1
         return parent
 
     def take_descriptor(self) -> int:
+        """The handle of what was found, which the caller is to close from now on."""
         descriptor, self.descriptor = self.descriptor, -1
         return descriptor
 
     def close(self) -> None:
+        """Close what nobody has taken. May be called twice."""
         for descriptor in (self.take_parent(), self.take_descriptor()):
             if descriptor >= 0:
                 os.close(descriptor)

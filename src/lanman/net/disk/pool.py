@@ -25,7 +25,7 @@ IDLE_FOR: Final = 10.0
 @dataclass(slots=True, eq=False)
 class Job:
     """Something to do in a thread. `work` must not raise. One that is `due` is done even when the pool is closing.
-    `source` is whose it is: in a lane the sources take turns, so that nobody waits for all that another has asked."""
+    `source` is whose it is: in a lane the sources take turns, so that no source waits for all of another's jobs."""
 
     lane: Hashable
     work: Callable[[], None]
@@ -40,6 +40,7 @@ class _Lane:
     busy: int = 0
 
     def put(self, job: Job) -> None:
+        """Add a job behind the others of its source."""
         self.sources.setdefault(job.source, deque()).append(job)
         self.waiting += 1
 
@@ -87,7 +88,7 @@ class Pool:
         self._work = threading.Condition()
 
     def submit(self, job: Job) -> None:
-        """Do it some time soon."""
+        """Have a job done. After `close` only one that is `due`."""
         with self._work:
             if self._closed and not job.due:
                 return

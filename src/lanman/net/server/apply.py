@@ -149,6 +149,7 @@ def changeable(configuration: Configuration) -> dict[str, Any]:
 
 
 def wire_settings(configuration: Configuration, name: str, descriptors: Descriptors) -> Options:
+    """What dispatch goes by, of a configuration and of how many connections the descriptors allow."""
     return Options(
         server_name=name,
         dns_name=socket.gethostname().lower(),

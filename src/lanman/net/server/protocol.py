@@ -59,6 +59,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: a client has connected; it is admitted, waits, or is refused."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
@@ -73,11 +74,13 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self.hold("admission")
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """asyncio: where the next bytes go. In place where most of a frame has come, else into a buffer for all."""
         rest = self._connection.receive_buffer() if self._connection is not None and not self._closing else None
         self._in_place = rest is not None
         return _ARRIVALS if rest is None else rest
 
     def buffer_updated(self, nbytes: int) -> None:
+        """asyncio: so many bytes have come."""
         connection = self._connection
         if connection is None or self._closing:
             return
@@ -167,6 +170,7 @@ class SmbProtocol(asyncio.BufferedProtocol):
             self._connection.sent(self._transport.get_write_buffer_size(), self._server.tick())
 
     def connection_lost(self, error: Exception | None) -> None:
+        """asyncio: the socket is closed."""
         if self._connection is not None:
             self._server.gone(self._connection)
             self._connection = None
