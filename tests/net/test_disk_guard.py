@@ -196,7 +196,7 @@ def test_the_keytab_is_nobody_s(tmp_path: Path, home: Path) -> None:
 
 def test_more_than_can_be_known_of_a_home(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole disk in the home: what is beyond counting is found from below."""
-    monkeypatch.setattr("lanman.net.disk.guard._MOST_KNOWN", 1)
+    monkeypatch.setattr("lanman.net.disk.guard._MAX_KNOWN", 1)
     world = World(tmp_path, home)
     assert world.attempt(home / "sub" / "deep" / "backup") == "STATUS_ACCESS_DENIED"
     assert World(home / "sub", home).attempt(home / "sub" / "deep" / "backup") == "STATUS_ACCESS_DENIED"

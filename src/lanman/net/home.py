@@ -171,12 +171,12 @@ def bind_unix(listener: socket.socket, path: Path) -> None:
 def connect_unix(client: socket.socket, path: Path) -> None:
     """Connect to the socket at `path`, however long the path is. Raises OSError as connect does, and AccessDenied for a
     link: the home's owner could have root speak to any other service of root's."""
-    with _reachable(path) as address:
+    with _socket_address(path) as address:
         client.connect(address)
 
 
 @contextmanager
-def _reachable(path: Path) -> Iterator[str]:
+def _socket_address(path: Path) -> Iterator[str]:
     """An address of at most 103 bytes for what is at `path`, good while the context lasts."""
     if os.path.isdir("/proc/self/fd"):
         socket_itself = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -27,6 +27,7 @@ import stat
 import struct
 from typing import Final, NamedTuple
 
+from lanman.dtyp import FILETIME_MAX, filetime, nanoseconds
 from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_ARCHIVE,
     FILE_ATTRIBUTE_DIRECTORY,
@@ -34,7 +35,7 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_NORMAL,
     FILE_ATTRIBUTE_READONLY,
 )
-from lanman.net.disk.system import Facts, can_reopen, reachable
+from lanman.net.disk.system import Statx, can_reopen, proc_fd_path
 from lanman.server.disk_effects import SETTABLE_ATTRIBUTES, FileStat
 
 PREFIX: Final = "user.lanman."
@@ -45,10 +46,6 @@ _ATTRIBUTES_SET: Final = 1
 _HIDDEN_DECIDED: Final = 2
 
 _WRITERS: Final = 0o222
-
-# 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3), and the last moment that is not negative.
-_FILETIME_EPOCH: Final = 116444736000000000
-_FILETIME_MAX: Final = 0x7FFFFFFFFFFFFFFF
 
 # What getxattr says where there is nothing, or where there can be nothing.
 NO_SUCH_ATTRIBUTE: Final = frozenset(
@@ -89,16 +86,6 @@ def _is_dotted(name: bytes) -> bool:
     return name.startswith(b".")
 
 
-def filetime(nanoseconds: int) -> int:
-    """A FILETIME from nanoseconds since 1970."""
-    return min(max(nanoseconds // 100 + _FILETIME_EPOCH, 0), _FILETIME_MAX)
-
-
-def nanoseconds(time: int) -> int:
-    """Nanoseconds since 1970 from a FILETIME."""
-    return (time - _FILETIME_EPOCH) * 100
-
-
 def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
     """What is kept beside an open file, or beside a name in an open directory."""
     if not hasattr(os, "getxattr"):
@@ -109,7 +96,7 @@ def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
                 return None
             raw = os.getxattr(b"/proc/self/fd/%d/%b" % (descriptor, name), _KEY, follow_symlinks=False)
         else:
-            raw = os.getxattr(reachable(descriptor), _KEY)
+            raw = os.getxattr(proc_fd_path(descriptor), _KEY)
     except OSError as error:
         if error.errno in _NOTHING or name:
             return None
@@ -118,13 +105,13 @@ def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
         return None
     if raw[0] == 1:
         _, attributes, creation_time = _FIRST.unpack(raw)
-        return Kept(attributes & SETTABLE_ATTRIBUTES, min(creation_time, _FILETIME_MAX), by_name=None)
+        return Kept(attributes & SETTABLE_ATTRIBUTES, min(creation_time, FILETIME_MAX), by_name=None)
     version, flags, taken, attributes, creation_time = _KEPT.unpack(raw)
     if version != 2:
         return None
     return Kept(
         attributes & SETTABLE_ATTRIBUTES if flags & _ATTRIBUTES_SET else None,
-        min(creation_time, _FILETIME_MAX),
+        min(creation_time, FILETIME_MAX),
         not flags & _HIDDEN_DECIDED,
         taken & _WRITERS,
     )
@@ -142,11 +129,11 @@ def _write_kept(descriptor: int, kept: Kept | None) -> None:
             mode = stat.S_IMODE(os.stat(descriptor).st_mode)
             if mode & 0o222:
                 raise
-            os.chmod(reachable(descriptor), mode | 0o200)
+            os.chmod(proc_fd_path(descriptor), mode | 0o200)
             try:
                 _write_raw(descriptor, kept)
             finally:
-                os.chmod(reachable(descriptor), mode)
+                os.chmod(proc_fd_path(descriptor), mode)
     except OSError as error:
         if error.errno not in NO_SUCH_ATTRIBUTE and error.errno not in (errno.ENOTSUP, errno.ENOSYS):
             raise
@@ -154,55 +141,55 @@ def _write_kept(descriptor: int, kept: Kept | None) -> None:
 
 def _write_raw(descriptor: int, kept: Kept | None) -> None:
     if kept is None:
-        os.removexattr(reachable(descriptor), _KEY)
+        os.removexattr(proc_fd_path(descriptor), _KEY)
     else:
         flags = (0 if kept.attributes is None else _ATTRIBUTES_SET) | (0 if kept.by_name else _HIDDEN_DECIDED)
         raw = _KEPT.pack(2, flags, kept.taken, kept.attributes or 0, kept.creation_time)
-        os.setxattr(reachable(descriptor), _KEY, raw)
+        os.setxattr(proc_fd_path(descriptor), _KEY, raw)
 
 
-def _default(facts: Facts) -> int:
-    return 0 if stat.S_ISDIR(facts.mode) else FILE_ATTRIBUTE_ARCHIVE
+def _default(statx: Statx) -> int:
+    return 0 if stat.S_ISDIR(statx.mode) else FILE_ATTRIBUTE_ARCHIVE
 
 
-def _is_unwritable(facts: Facts) -> bool:
-    return stat.S_ISREG(facts.mode) and not facts.mode & _WRITERS
+def _is_unwritable(statx: Statx) -> bool:
+    return stat.S_ISREG(statx.mode) and not statx.mode & _WRITERS
 
 
-def file_stat(facts: Facts, kept: Kept | None, name: bytes) -> FileStat:
+def file_stat(statx: Statx, kept: Kept | None, name: bytes) -> FileStat:
     """What a client is told. `name` is the last one of the path, b"" of a share's folder itself."""
-    directory = stat.S_ISDIR(facts.mode)
-    sized = stat.S_ISREG(facts.mode)
+    directory = stat.S_ISDIR(statx.mode)
+    sized = stat.S_ISREG(statx.mode)
     kept = kept or _NOTHING_KEPT
     decided = kept.set_on(name)
-    attributes = decided if kept.attributes is not None else _default(facts)
+    attributes = decided if kept.attributes is not None else _default(statx)
     if directory:
         attributes |= FILE_ATTRIBUTE_DIRECTORY
-    elif _is_unwritable(facts):
+    elif _is_unwritable(statx):
         attributes |= FILE_ATTRIBUTE_READONLY
     if kept.is_hidden_by(name):
         attributes |= FILE_ATTRIBUTE_HIDDEN
-    born = facts.born if facts.born is not None else min(facts.written, facts.changed)
+    born = statx.born if statx.born is not None else min(statx.written, statx.changed)
     return FileStat(
-        volume=facts.device,
-        file_id=facts.inode,
+        volume=statx.device,
+        file_id=statx.inode,
         directory=directory,
-        size=facts.size if sized else 0,
-        allocation=facts.blocks * 512 if sized else 0,
+        size=statx.size if sized else 0,
+        allocation=statx.blocks * 512 if sized else 0,
         creation_time=kept.creation_time or filetime(born),
-        last_access_time=filetime(facts.accessed),
-        last_write_time=filetime(facts.written),
-        change_time=filetime(facts.changed),
+        last_access_time=filetime(statx.accessed),
+        last_write_time=filetime(statx.written),
+        change_time=filetime(statx.changed),
         attributes=attributes or FILE_ATTRIBUTE_NORMAL,
-        links=facts.links,
-        mode=facts.mode,
-        user_id=facts.user_id,
-        group_id=facts.group_id,
+        links=statx.links,
+        mode=statx.mode,
+        user_id=statx.user_id,
+        group_id=statx.group_id,
         set_attributes=decided,
     )
 
 
-def set_attributes(descriptor: int, facts: Facts, name: bytes, attributes: int) -> None:
+def set_attributes(descriptor: int, statx: Statx, name: bytes, attributes: int) -> None:
     """Give an open file these attributes and no others. What is shown already, and was not set, is not set by that."""
     wanted = attributes & SETTABLE_ATTRIBUTES
     before = read_kept(descriptor) or _NOTHING_KEPT
@@ -211,28 +198,28 @@ def set_attributes(descriptor: int, facts: Facts, name: bytes, attributes: int) 
         by_name = before.is_hidden_by(name) and bool(wanted & FILE_ATTRIBUTE_HIDDEN)
         if by_name:
             wanted &= ~FILE_ATTRIBUTE_HIDDEN
-    if _is_unwritable(facts) and not before.set_on(name) & FILE_ATTRIBUTE_READONLY and wanted & FILE_ATTRIBUTE_READONLY:
+    if _is_unwritable(statx) and not before.set_on(name) & FILE_ATTRIBUTE_READONLY and wanted & FILE_ATTRIBUTE_READONLY:
         kept = wanted & ~FILE_ATTRIBUTE_READONLY
     else:
         kept = wanted
-    _keep(descriptor, facts, before, Kept(kept, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY))
+    _keep(descriptor, statx, before, Kept(kept, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY))
 
 
-def set_created_attributes(descriptor: int, facts: Facts, name: bytes, attributes: int) -> None:
+def set_created_attributes(descriptor: int, statx: Statx, name: bytes, attributes: int) -> None:
     """The attributes of what has just been created or emptied, which its client has set, every one. Each such file is
     ARCHIVE, and a name with a dot is HIDDEN whether or not the client has asked for that."""
-    wanted = attributes & SETTABLE_ATTRIBUTES | _default(facts)
+    wanted = attributes & SETTABLE_ATTRIBUTES | _default(statx)
     before = read_kept(descriptor) or _NOTHING_KEPT
     by_name = not _is_dotted(name) or before == _NOTHING_KEPT or before.is_hidden_by(name)
     _keep(
-        descriptor, facts, before, Kept(wanted, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY)
+        descriptor, statx, before, Kept(wanted, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY)
     )
 
 
-def _keep(descriptor: int, facts: Facts, before: Kept, now: Kept, read_only: bool) -> None:
+def _keep(descriptor: int, statx: Statx, before: Kept, now: Kept, read_only: bool) -> None:
     """Keep that, and have the write permissions agree with whether it is READONLY."""
-    mode = stat.S_IMODE(facts.mode)
-    if stat.S_ISDIR(facts.mode):
+    mode = stat.S_IMODE(statx.mode)
+    if stat.S_ISDIR(statx.mode):
         writers = mode & _WRITERS
     elif read_only:
         writers = 0
@@ -241,17 +228,17 @@ def _keep(descriptor: int, facts: Facts, before: Kept, now: Kept, read_only: boo
         writers = mode & _WRITERS or before.taken or 0o200
     # The extended attribute of a file that nobody may write cannot be written as it is: this order lets it be.
     if writers and not mode & _WRITERS:
-        os.chmod(reachable(descriptor), mode | writers)
-    if now.attributes == _default(facts) and now.by_name and not now.creation_time:
+        os.chmod(proc_fd_path(descriptor), mode | writers)
+    if now.attributes == _default(statx) and now.by_name and not now.creation_time:
         if before != _NOTHING_KEPT:
             _write_kept(descriptor, None)
     elif now != before:
         _write_kept(descriptor, now)
     if not writers and mode & _WRITERS:
-        os.chmod(reachable(descriptor), mode & ~_WRITERS)
+        os.chmod(proc_fd_path(descriptor), mode & ~_WRITERS)
 
 
-def set_creation_time(descriptor: int, facts: Facts, name: bytes, time: int) -> None:
+def set_creation_time(descriptor: int, statx: Statx, name: bytes, time: int) -> None:
     """Keep a time of creation; the disk's own cannot be changed."""
     before = read_kept(descriptor) or _NOTHING_KEPT
     if before.by_name is None:
@@ -261,12 +248,12 @@ def set_creation_time(descriptor: int, facts: Facts, name: bytes, time: int) -> 
     _write_kept(descriptor, before._replace(creation_time=time))
 
 
-def set_times(descriptor: int, facts: Facts, accessed: int | None, written: int | None) -> None:
+def set_times(descriptor: int, statx: Statx, accessed: int | None, written: int | None) -> None:
     """Set the times that are given, FILETIMEs."""
     os.utime(
-        reachable(descriptor),
+        proc_fd_path(descriptor),
         ns=(
-            facts.accessed if accessed is None else nanoseconds(accessed),
-            facts.written if written is None else nanoseconds(written),
+            statx.accessed if accessed is None else nanoseconds(accessed),
+            statx.written if written is None else nanoseconds(written),
         ),
     )

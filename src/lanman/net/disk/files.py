@@ -36,6 +36,7 @@ from itertools import count
 from typing import Final
 
 from lanman import codes
+from lanman.dtyp import filetime
 from lanman.fscc.attributes import FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM
 from lanman.net.disk import attributes
 from lanman.net.disk.find import share_problem
@@ -46,14 +47,14 @@ from lanman.net.disk.system import (
     NAMING,
     O_PATH,
     OPENING,
-    Facts,
     Refused,
+    Statx,
     can_reopen,
     check_room,
-    facts,
     is_shareable,
-    reachable,
-    rename_to_nothing,
+    proc_fd_path,
+    rename_noreplace,
+    statx,
 )
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
@@ -246,7 +247,7 @@ class Files:
     def _place(self, found: Found) -> _Place:
         """The place of what was found; the directory's handle is taken over."""
         assert found.name_is is not None
-        identity = facts(found.parent).identity  # not under the lock, which a disk that hangs must not hold
+        identity = statx(found.parent).identity  # not under the lock, which a disk that hangs must not hold
         with self._lock:
             directory = self._acquire_directory(found.take_parent(), identity)
             place = _Place(directory, found.path, found.name_is.identity)
@@ -266,7 +267,7 @@ class Files:
 
     def _move(self, place: _Place, parent: int, path: tuple[bytes, ...]) -> None:
         """What has that place has been renamed; the directory's handle is taken over."""
-        identity = facts(parent).identity
+        identity = statx(parent).identity
         with self._lock:
             if self._places.get(place.key) is place:
                 del self._places[place.key]
@@ -351,7 +352,7 @@ class Files:
             folder.names.added(found.parent, name)
         found.descriptor = descriptor
         try:
-            found.there = found.name_is = facts(descriptor)
+            found.there = found.name_is = statx(descriptor)
             if effect.attributes:
                 attributes.set_created_attributes(descriptor, found.there, name, effect.attributes)
             if effect.allocation and effect.kind is not Kind.DIRECTORY:
@@ -369,7 +370,7 @@ class Files:
     ) -> Opened:
         """A handle for what was opened; its descriptor is taken over, and closed if that fails."""
         try:
-            mode = (found.there or facts(descriptor)).mode
+            mode = (found.there or statx(descriptor)).mode
             directory, node = stat.S_ISDIR(mode), not is_shareable(mode)
             maximal = _maximal(descriptor, directory) if effect.maximal and not node else Access.NONE
             by_link = found.there is not None and found.there is not found.name_is
@@ -384,7 +385,7 @@ class Files:
 
     @staticmethod
     def _stat(descriptor: int, name: bytes) -> FileStat:
-        now = facts(descriptor)
+        now = statx(descriptor)
         return attributes.file_stat(now, attributes.read_kept(descriptor) if is_shareable(now.mode) else None, name)
 
     def look_up(self, effect: effects.LookUp) -> FileStat:
@@ -400,11 +401,11 @@ class Files:
     def overwrite(self, effect: effects.OverwriteFile) -> FileStat:
         """Perform OverwriteFile: cut to no bytes, then give it its attributes. Raises Refused for a node."""
         with self._using(effect.handle) as handle:
-            _insist_on_contents(handle)
+            _require_contents(handle)
             _truncate(handle, 0)
             if effect.allocation:
                 check_room(handle.descriptor, effect.allocation)
-            now = facts(handle.descriptor)
+            now = statx(handle.descriptor)
             attributes.set_created_attributes(handle.descriptor, now, handle.name, effect.attributes)
             return self._stat(handle.descriptor, handle.name)
 
@@ -435,7 +436,7 @@ class Files:
     def read(self, effect: effects.ReadFile) -> Data:
         """Perform ReadFile. Raises Refused with INVALID_DEVICE_REQUEST for a directory."""
         with self._using(effect.handle) as handle:
-            _insist_on_file(handle)
+            _require_file(handle)
             if not handle.keeps_accessed:
                 return _read(handle.descriptor, effect.length, effect.offset)
             with _keeping_times(handle):
@@ -444,7 +445,7 @@ class Files:
     def write(self, effect: effects.WriteFile) -> int:
         """Perform WriteFile: all of the data, or OSError. Raises Refused for a directory."""
         with self._using(effect.handle) as handle:
-            _insist_on_file(handle)
+            _require_file(handle)
             with _keeping_times(handle):
                 _write(handle.descriptor, effect.data, effect.offset)
             if effect.through:
@@ -454,8 +455,8 @@ class Files:
     def copy(self, effect: effects.CopyFileRange) -> int:
         """Perform CopyFileRange: by copy_file_range(2) where the kernel can, else by reading and writing."""
         with self._using(effect.source) as source, self._using(effect.target) as target:
-            _insist_on_file(source)
-            _insist_on_file(target)
+            _require_file(source)
+            _require_file(target)
             with _keeping_times(target):
                 return _copy(
                     source.descriptor, effect.source_offset, target.descriptor, effect.target_offset, effect.length
@@ -489,9 +490,9 @@ class Files:
                 if not _changes_nothing(effect):
                     raise Refused(codes.STATUS_ACCESS_DENIED)
                 return self._stat(handle.descriptor, handle.name)
-            now = facts(handle.descriptor)
+            now = statx(handle.descriptor)
             if effect.allocation is not None or effect.end_of_file is not None:
-                _insist_on_file(handle)
+                _require_file(handle)
                 with _keeping_times(handle):
                     _resize(handle, now, effect)
             # A file that becomes read-only is given its other facts before, one that ceases to be after.
@@ -503,7 +504,7 @@ class Files:
             if becomes:
                 self._set_attributes(handle, effect)
             if effect.last_access_time is not None or effect.last_write_time is not None:
-                now = facts(handle.descriptor)
+                now = statx(handle.descriptor)
                 attributes.set_times(handle.descriptor, now, effect.last_access_time, effect.last_write_time)
             if effect.keeps_access_time is not None:
                 handle.keeps_accessed = effect.keeps_access_time
@@ -514,7 +515,7 @@ class Files:
     @staticmethod
     def _set_attributes(handle: Handle, effect: effects.SetFile) -> None:
         if effect.attributes is not None:
-            now = facts(handle.descriptor)
+            now = statx(handle.descriptor)
             attributes.set_attributes(handle.descriptor, now, handle.name, effect.attributes)
 
     def volume(self, effect: effects.QueryVolume) -> VolumeStat:
@@ -531,7 +532,7 @@ class Files:
         try:
             folder = self._folder(effect.root)
             with folder.opened() as root:
-                folder.guard.check(root, facts(root))
+                folder.guard.check(root, statx(root))
                 return _volume(root)
         except Refused:
             raise Refused(codes.STATUS_BAD_NETWORK_NAME) from None
@@ -544,15 +545,15 @@ class Files:
         Raises Refused (CANNOT_DELETE, OBJECT_NAME_NOT_FOUND, OBJECT_NAME_COLLISION, ACCESS_DENIED) and OSError.
         """
         with self._using(effect.handle) as handle:
-            place = _insist_on_place(handle)
+            place = _require_place(handle)
             target = disk_path(effect.target)
             with self._target(handle, target) as (parent, real):
                 source = place.directory.descriptor
                 old = place.name
-                self._guard.check_removal(_insist_on_name(place))
+                self._guard.check_removal(_require_name(place))
                 existing = handle.folder.match(parent, target[-1])
                 if existing is None:
-                    rename_to_nothing(source, old, parent, target[-1])
+                    rename_noreplace(source, old, parent, target[-1])
                 elif not _is_place(place, parent, existing):
                     self._check_replacing(parent, existing, replace=effect.replace)
                     _rename_over(source, old, parent, existing, target[-1])
@@ -569,7 +570,7 @@ class Files:
     def _check_replacing(self, parent: int, name: bytes, *, replace: bool) -> None:
         if not replace:
             raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
-        there = facts(parent, name)
+        there = statx(parent, name)
         if stat.S_ISDIR(there.mode):
             raise Refused(codes.STATUS_ACCESS_DENIED)
         self._guard.check_removal(there)
@@ -577,10 +578,10 @@ class Files:
     def link(self, effect: effects.LinkFile) -> None:
         """Perform LinkFile: link(2) to the very file that is open, whatever has its name now. Raises as `rename`."""
         with self._using(effect.handle) as handle:
-            _insist_on_place(handle)
+            _require_place(handle)
             if handle.directory:
                 raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
-            _insist_on_contents(handle)
+            _require_contents(handle)
             target = disk_path(effect.target)
             with self._target(handle, target) as (parent, _):
                 existing = handle.folder.match(parent, target[-1])
@@ -608,9 +609,9 @@ class Files:
     def check_deletable(self, effect: effects.CheckDeletable) -> None:
         """Perform CheckDeletable: what unlink(2) or rmdir(2) would say now, without doing it."""
         with self._using(effect.handle) as handle:
-            place = _insist_on_place(handle)
-            self._guard.check_removal(_insist_on_name(place))
-            if handle.directory and facts(handle.descriptor).identity == place.name_is:
+            place = _require_place(handle)
+            self._guard.check_removal(_require_name(place))
+            if handle.directory and statx(handle.descriptor).identity == place.name_is:
                 with (
                     closing(
                         os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=handle.descriptor)
@@ -630,9 +631,9 @@ class Files:
         handle = self._remove(effect.handle)
         try:
             if effect.delete:
-                place = _insist_on_place(handle)
+                place = _require_place(handle)
                 with handle.folder.changing:
-                    now = _insist_on_name(place)
+                    now = _require_name(place)
                     self._guard.check_removal(now)
                     directory = stat.S_ISDIR(now.mode)
                     self._unlink(handle.folder, place.directory.descriptor, place.name, directory=directory)
@@ -698,7 +699,7 @@ class Files:
                     return Entry(name, attributes.file_stat(inside, None, raw))
             elif not details:
                 return Entry(name, None)
-            there = facts(handle.descriptor, raw)
+            there = statx(handle.descriptor, raw)
             if not is_shareable(there.mode):
                 return Entry(name, attributes.file_stat(there, None, raw))
             return Entry(name, attributes.file_stat(there, attributes.read_kept(handle.descriptor, raw), raw))
@@ -708,11 +709,11 @@ class Files:
 
 def _reopen(found: Found, access: Access, maximum_allowed: bool, directory: bool) -> tuple[Access, int]:
     """A handle that can do what is wanted, for what was named."""
-    ladder = [access]
+    attempts = [access]
     if maximum_allowed:
-        ladder = [access | Access.READ | Access.WRITE, access | Access.READ, access | Access.WRITE, access]
+        attempts = [access | Access.READ | Access.WRITE, access | Access.READ, access | Access.WRITE, access]
     last: PermissionError | None = None
-    for wanted in dict.fromkeys(ladder):
+    for wanted in dict.fromkeys(attempts):
         if directory:
             wanted &= ~Access.WRITE
         try:
@@ -736,7 +737,7 @@ def _open_named(found: Found, access: Access, directory: bool) -> int:
     if not found.path or (directory and access == Access.READ):
         return os.open(".", flags, dir_fd=found.descriptor)
     descriptor = os.open(found.path[-1], flags | os.O_NOFOLLOW, dir_fd=found.parent)
-    if found.there is None or facts(descriptor).identity != found.there.identity:
+    if found.there is None or statx(descriptor).identity != found.there.identity:
         os.close(descriptor)
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))  # it has changed: look again
     return descriptor
@@ -744,7 +745,7 @@ def _open_named(found: Found, access: Access, directory: bool) -> int:
 
 def _maximal(descriptor: int, directory: bool) -> Access:
     """What this process may do with the contents."""
-    place = reachable(descriptor)
+    place = proc_fd_path(descriptor)
     if not isinstance(place, str):
         return Access.READ | Access.WRITE
     result = Access.NONE
@@ -755,12 +756,12 @@ def _maximal(descriptor: int, directory: bool) -> Access:
     return result
 
 
-def _insist_on_file(handle: Handle) -> None:
+def _require_file(handle: Handle) -> None:
     if handle.directory:
         raise Refused(codes.STATUS_INVALID_DEVICE_REQUEST)
 
 
-def _insist_on_contents(handle: Handle) -> None:
+def _require_contents(handle: Handle) -> None:
     if handle.node:
         raise Refused(codes.STATUS_ACCESS_DENIED)
 
@@ -781,16 +782,16 @@ def _changes_nothing(effect: effects.SetFile) -> bool:
     return all(value is None for value in values) and not (effect.attributes or 0) & _KEPT_OF_NO_NODE
 
 
-def _insist_on_place(handle: Handle) -> _Place:
+def _require_place(handle: Handle) -> _Place:
     """Where a handle was found; a share's own folder can be neither deleted nor moved."""
     if handle.place is None:
         raise Refused(codes.STATUS_CANNOT_DELETE)
     return handle.place
 
 
-def _insist_on_name(place: _Place) -> Facts:
+def _require_name(place: _Place) -> Statx:
     """Whether a place still holds what was found there; somebody may have put something else there."""
-    now = facts(place.directory.descriptor, place.name)
+    now = statx(place.directory.descriptor, place.name)
     if now.identity != place.name_is:
         raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
     return now
@@ -800,27 +801,27 @@ def _is_place(place: _Place, parent: int, name: bytes) -> bool:
     """Whether a name is that of a place, spelt as the disk may well let it be spelt."""
     return (
         compared_name(name) == compared_name(place.name)
-        and facts(parent).identity == place.directory.identity
-        and facts(parent, name).identity == place.name_is
+        and statx(parent).identity == place.directory.identity
+        and statx(parent, name).identity == place.name_is
     )
 
 
 def _rename_over(source: int, old: bytes, parent: int, existing: bytes, new: bytes) -> None:
     """Put what is `old` in place of what is `existing`, and have it spelt `new`. At no moment is neither there."""
-    linked = facts(source, old)
+    linked = statx(source, old)
     os.rename(old, existing, src_dir_fd=source, dst_dir_fd=parent)
     # rename(2) does nothing if both are names of one file.
     if linked.links > 1:
         with suppress(FileNotFoundError):
-            if facts(source, old).identity == linked.identity:
+            if statx(source, old).identity == linked.identity:
                 os.unlink(old, dir_fd=source)
     if new != existing:
         with suppress(FileExistsError):
-            rename_to_nothing(parent, existing, parent, new)
+            rename_noreplace(parent, existing, parent, new)
 
 
 def _link(handle: Handle, parent: int, name: bytes) -> None:
-    place = reachable(handle.descriptor)
+    place = proc_fd_path(handle.descriptor)
     if not isinstance(place, str):
         raise Refused(codes.STATUS_NOT_SUPPORTED)
     os.link(place, name, dst_dir_fd=parent, follow_symlinks=True)
@@ -830,7 +831,7 @@ def _truncate(handle: Handle, size: int) -> None:
     if handle.access & Access.WRITE:
         os.ftruncate(handle.descriptor, size)
     else:
-        os.truncate(reachable(handle.descriptor), size)
+        os.truncate(proc_fd_path(handle.descriptor), size)
 
 
 # Whoever keeps a file's times changes them for a moment; two handles of one file do so in turn.
@@ -843,12 +844,12 @@ def _keeping_times(handle: Handle) -> Iterator[None]:
     if not handle.keeps_written and not handle.keeps_accessed:
         yield
         return
-    with _KEEPING[facts(handle.descriptor).inode % len(_KEEPING)]:
-        before = facts(handle.descriptor)
+    with _KEEPING[statx(handle.descriptor).inode % len(_KEEPING)]:
+        before = statx(handle.descriptor)
         try:
             yield
         finally:
-            now = facts(handle.descriptor)
+            now = statx(handle.descriptor)
             wanted = (
                 before.accessed if handle.keeps_accessed else now.accessed,
                 before.written if handle.keeps_written else now.written,
@@ -856,7 +857,7 @@ def _keeping_times(handle: Handle) -> Iterator[None]:
             # PermissionError: somebody else's file, where one may write and not say when.
             with suppress(PermissionError):
                 if wanted != (now.accessed, now.written):
-                    os.utime(reachable(handle.descriptor), ns=wanted)
+                    os.utime(proc_fd_path(handle.descriptor), ns=wanted)
 
 
 def _read(descriptor: int, length: int, offset: int) -> bytes:
@@ -869,7 +870,7 @@ def _read(descriptor: int, length: int, offset: int) -> bytes:
     return data
 
 
-def _resize(handle: Handle, now: Facts, effect: effects.SetFile) -> None:
+def _resize(handle: Handle, now: Statx, effect: effects.SetFile) -> None:
     if effect.allocation is not None:
         if effect.allocation < now.size:
             _truncate(handle, effect.allocation)
@@ -906,7 +907,7 @@ def _copy(source: int, source_offset: int, target: int, target_offset: int, leng
         done += copied
     pieces = range(done, length, _COPY_PIECE)
     # Within one file, what is copied upwards is copied from its end, or it would copy what it has just written.
-    upwards = target_offset > source_offset and facts(source).identity == facts(target).identity
+    upwards = target_offset > source_offset and statx(source).identity == statx(target).identity
     for at in reversed(pieces) if upwards else pieces:
         data = os.pread(source, min(_COPY_PIECE, length - at), source_offset + at)
         _write(target, data, target_offset + at)
@@ -916,7 +917,7 @@ def _copy(source: int, source_offset: int, target: int, target_offset: int, leng
 
 def _volume(descriptor: int) -> VolumeStat:
     volume = os.fstatvfs(descriptor)
-    now = facts(descriptor)
+    now = statx(descriptor)
     block = volume.f_frsize or volume.f_bsize
     return VolumeStat(
         serial=(now.device ^ now.device >> 32) & 0xFFFFFFFF,
@@ -925,5 +926,5 @@ def _volume(descriptor: int) -> VolumeStat:
         available=volume.f_bavail * block,
         block_size=block,
         read_only=bool(volume.f_flag & os.ST_RDONLY),
-        creation_time=attributes.filetime(now.born if now.born is not None else min(now.written, now.changed)),
+        creation_time=filetime(now.born if now.born is not None else min(now.written, now.changed)),
     )

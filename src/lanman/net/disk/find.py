@@ -8,7 +8,7 @@ import stat
 
 from lanman import codes
 from lanman.net.disk.guard import Guard, no_storage
-from lanman.net.disk.system import Refused, facts, open_real
+from lanman.net.disk.system import Refused, open_real, statx
 from lanman.server.changes import FindFolder
 
 
@@ -53,7 +53,7 @@ def share_problem(path: str, roots: tuple[str, ...] | None, guard: Guard) -> str
     try:
         if kind := no_storage(descriptor):
             return f"{kind} is not storage"
-        guard.check(descriptor, facts(descriptor))
+        guard.check(descriptor, statx(descriptor))
     except Refused:
         return "it is in the Server's home"
     finally:

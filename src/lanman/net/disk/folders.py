@@ -39,13 +39,13 @@ from lanman.net.disk.names import compared_name
 from lanman.net.disk.system import (
     NAMING,
     O_PATH,
-    Facts,
     Refused,
+    Statx,
     can_resolve_beneath,
-    facts,
     is_shareable,
     open_beneath,
     open_real,
+    statx,
 )
 
 # The kernel takes paths of up to 4095 bytes at once; what is longer is walked in pieces.
@@ -58,7 +58,7 @@ TRUSTED_FOR: Final = 2.0
 _TICK: Final = 20_000_000
 
 # As many links as the kernel follows in one path.
-_MOST_LINKS: Final = 40
+_MAX_LINKS: Final = 40
 
 _NAMES_KEPT: Final = 500_000
 _DIRECTORIES_KEPT: Final = 1000
@@ -92,7 +92,7 @@ class NameCache:
 
     def match(self, directory: int, name: bytes) -> bytes | None:
         """The name in that directory that differs from this one in case alone; None if there is none."""
-        now = facts(directory)
+        now = statx(directory)
         folded = compared_name(name)
         with self._lock:
             known = self._known.get(now.identity)
@@ -115,12 +115,12 @@ class NameCache:
     def forget(self, directory: int) -> None:
         """The names were found to be wrong."""
         with self._lock:
-            self._drop(facts(directory).identity)
+            self._drop(statx(directory).identity)
 
     def _changed(self, directory: int, name: bytes, now_there: bytes | None) -> None:
         folded = compared_name(name)
         with suppress(OSError), self._lock:
-            now = facts(directory)
+            now = statx(directory)
             if (known := self._known.get(now.identity)) is None:
                 return
             if now_there is not None:
@@ -133,7 +133,7 @@ class NameCache:
                 known.doubtful_since = time.monotonic()
 
     @staticmethod
-    def _is_current(known: _Known, now: Facts) -> bool:
+    def _is_current(known: _Known, now: Statx) -> bool:
         if known.written != now.written:
             return False
         return known.doubtful_since is None or time.monotonic() - known.doubtful_since < TRUSTED_FOR
@@ -168,8 +168,8 @@ class Found:
     parent: int
     path: tuple[bytes, ...]
     descriptor: int = -1
-    there: Facts | None = None  # what is there
-    name_is: Facts | None = None  # the same, or the link by which it was found
+    there: Statx | None = None  # what is there
+    name_is: Statx | None = None  # the same, or the link by which it was found
 
     def take_parent(self) -> int:
         """The directory's handle, which the caller is to close from now on."""
@@ -231,7 +231,7 @@ class Folder:
 
     def _examine(self, root: int, found: Found) -> Found:
         try:
-            found.there = found.name_is = facts(found.descriptor)
+            found.there = found.name_is = statx(found.descriptor)
             if stat.S_ISLNK(found.there.mode) and (followed := self._followed(root, found.path)) is not None:
                 os.close(found.take_descriptor())
                 found.descriptor, found.there = followed
@@ -242,14 +242,14 @@ class Folder:
             raise
         return found
 
-    def _followed(self, root: int, path: tuple[bytes, ...]) -> tuple[int, Facts] | None:
+    def _followed(self, root: int, path: tuple[bytes, ...]) -> tuple[int, Statx] | None:
         """A handle of what a link leads to, and what that is; None if the link is all that there is for a client."""
         try:
             descriptor = self._follow(root, path, 0)
         except (Refused, PermissionError):
             return None
         try:
-            there = facts(descriptor)
+            there = statx(descriptor)
             if (directory := _directory_of(descriptor)) is not None:
                 self.guard.check_identity(directory)
             self.guard.check(descriptor, there, root)
@@ -282,14 +282,14 @@ class Folder:
 
     def _name(self, parent: int, name: bytes) -> int:
         """A handle that names something, be it what it may. Without O_PATH, only what can be shared is touched."""
-        if not O_PATH and not is_shareable(facts(parent, name).mode):
+        if not O_PATH and not is_shareable(statx(parent, name).mode):
             raise Refused(codes.STATUS_ACCESS_DENIED)
         return os.open(name, NAMING, dir_fd=parent)
 
     def match(self, directory: int, name: bytes) -> bytes | None:
         """The name that is there, this one or one that differs in case alone."""
         try:
-            facts(directory, name)
+            statx(directory, name)
         except FileNotFoundError:
             try:
                 return self.names.match(directory, name)
@@ -303,7 +303,7 @@ class Folder:
         """A handle of a directory, for the caller to close, and its path as the disk has it."""
         directory, real = self._walk(root, path)
         try:
-            self.guard.check(directory, facts(directory), root)
+            self.guard.check(directory, statx(directory), root)
         except BaseException:
             os.close(directory)
             raise
@@ -340,7 +340,7 @@ class Folder:
             return os.open(there, NAMING | os.O_DIRECTORY, dir_fd=current), there
         except OSError as error:
             # O_DIRECTORY on a link is ENOTDIR, without O_PATH also ELOOP.
-            if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not stat.S_ISLNK(facts(current, there).mode):
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not stat.S_ISLNK(statx(current, there).mode):
                 raise
         return self._follow(root, (*real, there), os.O_DIRECTORY), there
 
@@ -350,7 +350,7 @@ class Folder:
         if not can_resolve_beneath() or not O_PATH:
             names = None
         try:
-            for _ in range(_MOST_LINKS):
+            for _ in range(_MAX_LINKS):
                 if names is None:
                     break
                 try:
@@ -376,7 +376,7 @@ class Folder:
                     following = os.open(name, NAMING, dir_fd=current)
                 os.close(current)
                 current = following
-                if not stat.S_ISLNK(facts(current).mode):
+                if not stat.S_ISLNK(statx(current).mode):
                     continue
                 said = os.readlink(b"", dir_fd=current)
                 inner = tuple(part for part in said.split(b"/") if part not in (b"", b"."))
@@ -391,7 +391,7 @@ class Folder:
             os.close(current)
         return None
 
-    def inside(self, path: tuple[bytes, ...]) -> Facts | None:
+    def inside(self, path: tuple[bytes, ...]) -> Statx | None:
         """What a link leads to; None if the link is all that there is for a client."""
         try:
             with self.opened() as root:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
-from lanman.net.disk.system import O_PATH, Facts, Refused, facts, file_system_type
+from lanman.net.disk.system import O_PATH, Refused, Statx, file_system_type, statx
 
 Identity = tuple[int, int]
 
@@ -49,12 +49,12 @@ NO_STORAGE: Final = {
 _TICK: Final = 20_000_000
 
 # How much of a home is known by device and inode. Deeper than anybody's is, shallower than a disk in its place.
-_MOST_KNOWN: Final = 20_000
+_MAX_KNOWN: Final = 20_000
 
-_MOST_LINKS: Final = 40
+_MAX_LINKS: Final = 40
 
 # As deep as a path of PATH_MAX can lead.
-_MOST_STEPS: Final = 4096
+_MAX_STEPS: Final = 4096
 
 
 def no_storage(descriptor: int) -> str:
@@ -82,14 +82,14 @@ class Guard:
         self._private = tuple(os.path.realpath(path) for path in self._paths)
         self._tree = self._read()
 
-    def check(self, descriptor: int, there: Facts, root: int | None = None) -> None:
+    def check(self, descriptor: int, there: Statx, root: int | None = None) -> None:
         """Raises Refused with ACCESS_DENIED for what is not to be shared. `descriptor` names it, a directory or a file;
         `root` is the share's folder, if it was found by a path below that."""
         self.check_identity(there.identity)
         if no_storage(descriptor):
             raise Refused(codes.STATUS_ACCESS_DENIED)
         if stat.S_ISDIR(there.mode) and (
-            there.device in self._tree.devices or (root is not None and there.device != facts(root).device)
+            there.device in self._tree.devices or (root is not None and there.device != statx(root).device)
         ):
             self._check_above(descriptor)
 
@@ -101,7 +101,7 @@ class Guard:
             if identity in self._tree.identities:
                 raise Refused(codes.STATUS_ACCESS_DENIED)
 
-    def check_removal(self, there: Facts) -> None:
+    def check_removal(self, there: Statx) -> None:
         """Raises Refused with ACCESS_DENIED if what has a name there is to have it no more, and leads to what is
         private."""
         if stat.S_ISDIR(there.mode) or stat.S_ISLNK(there.mode):
@@ -115,7 +115,7 @@ class Guard:
         """Look at every directory above, as they are mounted."""
         identities = self._tree.identities
         for above in _ancestors(descriptor):
-            if facts(above).identity in identities or no_storage(above):
+            if statx(above).identity in identities or no_storage(above):
                 raise Refused(codes.STATUS_ACCESS_DENIED)
 
     def _is_stale(self) -> bool:
@@ -127,7 +127,7 @@ class Guard:
         times: list[tuple[str, int, int]] = []
         newest = 0
         waiting = list(self._private)
-        while waiting and len(identities) < _MOST_KNOWN:
+        while waiting and len(identities) < _MAX_KNOWN:
             path = waiting.pop()
             try:
                 found = os.lstat(path)
@@ -163,7 +163,7 @@ def _way(path: str) -> Iterator[Identity]:
         yield found.st_dev, found.st_ino
         if target is not None:
             links += 1
-            if links > _MOST_LINKS:
+            if links > _MAX_LINKS:
                 return
             todo.extendleft(reversed(target.split("/")))
             here = "/" if target.startswith("/") else os.path.dirname(here)
@@ -180,16 +180,16 @@ def _written(path: str) -> list[int]:
 def _ancestors(descriptor: int) -> Iterator[int]:
     """Handles of the directories above one, up to the root or to where this process may not look any further. Each is
     closed when the next is asked for."""
-    current, last = os.dup(descriptor), facts(descriptor).identity
+    current, last = os.dup(descriptor), statx(descriptor).identity
     try:
-        for _ in range(_MOST_STEPS):
+        for _ in range(_MAX_STEPS):
             try:
                 above = os.open("..", (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=current)
             except PermissionError:
                 return
             os.close(current)
             current = above
-            if (identity := facts(current).identity) == last:
+            if (identity := statx(current).identity) == last:
                 return
             last = identity
             yield current

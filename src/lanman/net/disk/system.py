@@ -189,8 +189,8 @@ def open_real(path: str) -> int:
     return current
 
 
-def reachable(descriptor: int) -> str | int:
-    """What stands for an open file in calls that take a path or a handle, and that an O_PATH handle is no good for."""
+def proc_fd_path(descriptor: int) -> str | int:
+    """`/proc/self/fd/N` of an open file, for calls that refuse an O_PATH handle; without /proc the handle itself."""
     return f"/proc/self/fd/{descriptor}" if can_reopen() else descriptor
 
 
@@ -204,8 +204,10 @@ class _Buffer(threading.local):
 _buffer: Final = _Buffer()
 
 
-class Facts(NamedTuple):
-    """A stat; times are nanoseconds since 1970, `born` None where the disk does not know."""
+class Statx(NamedTuple):
+    """What statx(2) says of a file; times are nanoseconds since 1970, `born` None where the disk does not know.
+
+    `blocks` are of 512 bytes each. Where there is no statx it is what fstatat(2) says."""
 
     device: int
     inode: int
@@ -222,24 +224,25 @@ class Facts(NamedTuple):
 
     @property
     def identity(self) -> tuple[int, int]:
+        """Equal for two files exactly if they are one, as long as one of them is open."""
         return self.device, self.inode
 
 
-def facts(directory: int, name: bytes = b"") -> Facts:
-    """What is known about a name in a directory, links not followed; without a name, about an open file itself."""
+def statx(directory: int, name: bytes = b"") -> Statx:
+    """Statx of a name in a directory, links not followed; without a name, of the open file itself. Raises OSError."""
     if _statx is None:
-        return _plain_facts(directory, name)
+        return _portable_stat(directory, name)
     buffer = _buffer.raw
     flags = _AT_SYMLINK_NOFOLLOW if name else _AT_EMPTY_PATH
     if _statx(directory, name, flags, _STATX_BASIC_AND_BTIME, buffer) != 0:
         if ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):  # a container that does not know it
-            return _plain_facts(directory, name)
+            return _portable_stat(directory, name)
         raise _error()
     # fmt: off
     (mask, _, _, links, user, group, mode, inode, size, blocks, _, accessed, accessed_ns, born, born_ns,
      changed, changed_ns, written, written_ns, _, _, major, minor) = _STATX.unpack_from(buffer)
     # fmt: on
-    return Facts(
+    return Statx(
         os.makedev(major, minor),
         inode,
         mode,
@@ -255,10 +258,10 @@ def facts(directory: int, name: bytes = b"") -> Facts:
     )
 
 
-def _plain_facts(directory: int, name: bytes) -> Facts:
+def _portable_stat(directory: int, name: bytes) -> Statx:
     found = os.stat(name, dir_fd=directory, follow_symlinks=False) if name else os.fstat(directory)
     born = getattr(found, "st_birthtime", None)
-    return Facts(
+    return Statx(
         found.st_dev,
         found.st_ino,
         found.st_mode,
@@ -284,8 +287,11 @@ def file_system_type(descriptor: int) -> int | None:
     return int(_STATFS_TYPE.unpack_from(buffer)[0]) & 0xFFFFFFFF
 
 
-def rename_to_nothing(source: int, name: bytes, target: int, new_name: bytes) -> None:
-    """Rename, and raise FileExistsError if there is something of the new name."""
+def rename_noreplace(source: int, name: bytes, target: int, new_name: bytes) -> None:
+    """Rename by renameat2(RENAME_NOREPLACE): raises FileExistsError if the new name is taken.
+
+    Where the file system or the C library cannot, the name is looked for first, so that another program may take it in
+    between; names that this Server takes are serialised by `Folder.changing`."""
     if _renameat2 is not None:
         if _renameat2(source, name, target, new_name, _RENAME_NOREPLACE) == 0:
             return
@@ -301,8 +307,8 @@ def rename_to_nothing(source: int, name: bytes, target: int, new_name: bytes) ->
 
 
 def check_room(descriptor: int, size: int) -> None:
-    """Whether the file system could hold so much of a file as things stand. Nothing is reserved: one request could take
-    all that is left. Raises OSError with ENOSPC."""
+    """Whether the file system has room for a file of `size` bytes. Raises OSError with ENOSPC. Nothing is preallocated:
+    one request could take all that is left."""
     volume = os.fstatvfs(descriptor)
     has = os.fstat(descriptor).st_blocks * 512
     if volume.f_blocks and size > has + volume.f_bavail * (volume.f_frsize or volume.f_bsize):

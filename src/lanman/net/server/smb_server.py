@@ -35,6 +35,7 @@ from lanman.domain import (
     ShareAdded,
     ShareRemoved,
 )
+from lanman.dtyp import filetime
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import (
@@ -66,13 +67,10 @@ log: Final = logging.getLogger("lanman.server")
 # How long the start waits for disks that do not answer, in seconds.
 PATIENCE: Final = 1.0
 
-# 1601-01-01 to 1970-01-01 in units of 100 ns (MS-DTYP 2.3.3).
-_FILETIME_EPOCH: Final = 116444736000000000
-
 
 def filetime_now() -> int:
     """The time of day as a FILETIME."""
-    return time.time_ns() // 100 + _FILETIME_EPOCH
+    return filetime(time.time_ns())
 
 
 class SmbServer:
