@@ -277,15 +277,15 @@ class Manager(ABC):
 
     @abstractmethod
     async def statistics(self) -> Statistics:
-        """The counters since `start` (NetrServerStatisticsGet, MS-SRVS 3.1.4.21)."""
+        """The counters since `start` (NetrServerStatisticsGet, MS-SRVS 3.1.4.20)."""
 
     @abstractmethod
     async def time_of_day(self) -> TimeOfDay:
-        """The server's clock (NetrRemoteTOD, MS-SRVS 3.1.4.22)."""
+        """The server's clock (NetrRemoteTOD, MS-SRVS 3.1.4.21)."""
 
     @abstractmethod
     async def transports(self) -> list[TransportInfo]:
-        """What the server listens on (NetrServerTransportEnum, MS-SRVS 3.1.4.25)."""
+        """What the server listens on (NetrServerTransportEnum, MS-SRVS 3.1.4.24)."""
 
     # --- what the methods above are made of
 

@@ -6,7 +6,7 @@
     connection.establish_session(session_id, session_key, final=message_id)
     connection.send(TreeConnectRequest(0, path), session_id=session_id)
 
-A second connection to the same server can be made a channel of that session (3.2.4.2.3.2):
+A second connection to the same server can be made a channel of that session (3.2.4.2.3):
 
     keys = connection.establish_session(...)
     second.start_binding(keys)                               # after its NEGOTIATE
@@ -344,7 +344,7 @@ class ClientConnection(Connection):
         return channel.keys
 
     def start_binding(self, keys: SessionKeys) -> None:
-        """Make ready to bind this connection to a session that another one has established (3.2.4.2.3.2).
+        """Make ready to bind this connection to a session that another one has established (3.2.4.2.3).
 
         The SESSION_SETUP requests that follow for that session are signed with its key. Raises LocalProtocolError where
         this connection cannot be a channel of it.

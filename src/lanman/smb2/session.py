@@ -74,7 +74,7 @@ class SessionKeys:
             self.encryptor = crypto.Encryptor(cipher, own, self.session_id, random)
 
     def check_binding(self, dialect: int, cipher: int) -> None:
-        """Raise LocalProtocolError unless a connection that negotiated this may be a channel (3.2.4.2.3.2, 3.3.5.5).
+        """Raise LocalProtocolError unless a connection that negotiated this may be a channel (3.2.4.2.3, 3.3.5.5).
 
         The dialects must be the same, and 3.x. The cipher must be the same because the encryption keys are.
         """
