@@ -424,13 +424,15 @@ class _KerberosFirst:
 
 
 @pytest.mark.parametrize("mech_token", [b"ticket", None])
-@pytest.mark.parametrize(("mic", "legs"), [("with the proof", 3), ("late", 4)])
-def test_wrong_guess_needs_a_signed_list(accounts: Accounts, mech_token: bytes | None, mic: str, legs: int) -> None:
+@pytest.mark.parametrize(("mic", "round_trips"), [("with the proof", 3), ("late", 4)])
+def test_wrong_guess_needs_a_signed_list(
+    accounts: Accounts, mech_token: bytes | None, mic: str, round_trips: int
+) -> None:
     client = _KerberosFirst(mic=mic, mech_token=mech_token)
     outcome = talk(client, acceptor(accounts))
     assert isinstance(outcome, Accepted)
     assert outcome.session_key == client.inner.session_key
-    assert len(client.seen) == legs
+    assert len(client.seen) == round_trips
     assert client.seen[0] == NegTokenResp(NegState.REQUEST_MIC, ntlm.NTLMSSP_OID)
     assert client.seen[2].mech_list_mic is not None
     assert client.seen[-1].neg_state is NegState.ACCEPT_COMPLETED
@@ -451,14 +453,14 @@ def test_no_common_mechanism(accounts: Accounts) -> None:
 def test_no_optimistic_token(accounts: Accounts) -> None:
     server, client = acceptor(accounts), pyspnego("ann", "Secret1")
 
-    def leg(token: bytes) -> Step:
+    def round_trip(token: bytes) -> Step:
         return server.step(pack_response(NegTokenResp(None, None, token)), NOW)
 
     step = server.step(pack_init(NegTokenInit([ntlm.NTLMSSP_OID])), NOW)
     assert unpack(step.token) == NegTokenResp(NegState.ACCEPT_INCOMPLETE, ntlm.NTLMSSP_OID)
-    challenge = unpack(leg(client.step()).token)
+    challenge = unpack(round_trip(client.step()).token)
     assert isinstance(challenge, NegTokenResp)
-    assert isinstance(leg(client.step(challenge.response_token)).outcome, Accepted)
+    assert isinstance(round_trip(client.step(challenge.response_token)).outcome, Accepted)
 
 
 def test_hint_lists_what_is_accepted(accounts: Accounts) -> None:

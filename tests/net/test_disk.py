@@ -1,4 +1,4 @@
-"""Effects performed in threads: whose turn it is, who waits for whom, and what becomes of results that nobody wants."""
+"""Effects performed in threads: whose turn it is, who waits for whom, and what becomes of results not taken."""
 
 from __future__ import annotations
 

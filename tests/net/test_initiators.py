@@ -310,7 +310,7 @@ class RawClient:
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.message_id = self.session_id = self.legs = 0
+        self.message_id = self.session_id = self.round_trips = 0
         self.key: bytes | None = None
         self.flags = 0
         status, _ = self.ask(0, struct.pack("<HHHHI16s8sH", 36, 1, 1, 0, 0, bytes(16), bytes(8), 0x0210))
@@ -357,7 +357,7 @@ class RawClient:
             token = token or b""
             body = struct.pack("<HBBIIHHQ", 25, 0, 1, 0, 0, 88, len(token), 0) + token
             status, answer = self.ask(1, body)
-            self.legs += 1
+            self.round_trips += 1
             if status not in (0, codes.STATUS_MORE_PROCESSING_REQUIRED):
                 return status
             self.flags, offset, length = struct.unpack_from("<HHH", answer, 66)
@@ -391,7 +391,7 @@ def credentials_of(account: Account, *, domain: str = "", hashed: bool = False) 
 def test_smbd(client: RawClient, samba: Samba, domain: str, hashed: bool) -> None:
     initiator = initiator_for(credentials_of(samba.user, domain=domain, hashed=hashed), "127.0.0.1")
     assert client.log_on(initiator) == 0
-    assert client.legs == 2  # Samba takes a third where the list of mechanisms is not signed unasked
+    assert client.round_trips == 2  # Samba takes a third where the list of mechanisms is not signed
     assert initiator.complete
     client.key = initiator.session_key
     assert client.tree_connect() == 0

@@ -410,7 +410,7 @@ def test_a_pipe_whose_tree_connect_ends_while_it_is_opened(world: DiskWorld) -> 
 
 
 def test_an_account_that_goes_while_its_session_is_nobodys(world: DiskWorld) -> None:
-    """Who renews a session as nobody keeps what is open, and is still the one who opened it."""
+    """Who renews a session anonymously keeps what is open, and is still the one who opened it."""
     ann = world.user("ann")
     letter = ann.make("letter", b"dear bob")
     ann.log_on("", again=True)

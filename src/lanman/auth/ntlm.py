@@ -355,7 +355,7 @@ _ANONYMOUS_ENCRYPTED_KEY: Final = rc4k(bytes(16), ANONYMOUS_SESSION_KEY)
 
 
 def anonymous_negotiate() -> bytes:
-    """The NEGOTIATE_MESSAGE of a client that will log on as nobody (2.2.1.1)."""
+    """The NEGOTIATE_MESSAGE of a client that will log on anonymously (2.2.1.1)."""
     return pack_negotiate(OFFER)
 
 

@@ -117,7 +117,7 @@ class NtlmInitiator:
         if flags & NTLMSSP_NEGOTIATE_KEY_EXCH and flags & (NTLMSSP_NEGOTIATE_SIGN | NTLMSSP_NEGOTIATE_SEAL):
             base_key, self.session_key = self.session_key, random[8:]
             exchanged = rc4k(base_key, self.session_key)
-        # Servers that send a timestamp know a signed list of mechanisms, and Samba spends another leg without.
+        # Servers that send a timestamp know a signed list of mechanisms, and Samba takes another round trip without.
         self.signs = timestamp is not None and flags & SIGNS == SIGNS
         lm_response = bytes(24)
         if timestamp is None:

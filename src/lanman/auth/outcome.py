@@ -48,7 +48,7 @@ class Refused:
 
 @dataclass(slots=True, frozen=True)
 class Step:
-    """One leg of a log-on: the `token` for the client, and the `outcome`, None while another leg must follow."""
+    """One round trip of a log-on: the `token` for the client, and the `outcome`, None while another must follow."""
 
     token: bytes = b""
     outcome: Accepted | Refused | None = None
@@ -67,7 +67,7 @@ class SecurityContext(Protocol):
 class Mechanism(Protocol):
     """The server's half of a security mechanism; NTLM is one, Kerberos can be another.
 
-    `accounts` are those to decide by; they are replaced before a leg that could decide.
+    `accounts` are those to decide by; they are replaced before a round trip that could decide.
     """
 
     accounts: Accounts

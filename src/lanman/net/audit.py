@@ -49,7 +49,7 @@ def quoted(text: str) -> str:
 
 
 def _has_account(session: SessionRecord) -> bool:
-    """Whether somebody with an account has made it: it has keys, though it may have been renewed as nobody's."""
+    """Whether a user with an account has made it: it has keys, though it may have been renewed anonymously."""
     return bool(session.signing) or not (session.anonymous or session.guest)
 
 

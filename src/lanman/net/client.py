@@ -684,5 +684,5 @@ class Pipe:
 def _body(response: ResponseReceived, kind: type[M]) -> M:
     """The body of an answer whose status says that it is of this kind."""
     if not isinstance(response.message, kind):
-        raise RemoteProtocolError(f"a {type(response.message).__name__} came where a {kind.__name__} was due")
+        raise RemoteProtocolError(f"expected a {kind.__name__}, got a {type(response.message).__name__}")
     return response.message

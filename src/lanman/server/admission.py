@@ -11,7 +11,7 @@ A connection is in one of these states:
 The rules:
 
 * Half-open connections have `unauthenticated` places in all, `unauthenticated_per_address` for one network (an IPv4
-  address, 64 bits of an IPv6 one). Whoever comes when its places are taken is not sent away: it takes the place of a
+  address, 64 bits of an IPv6 one). Whoever comes when its places are taken is not refused: it takes the place of a
   silent one, or waits until there is a place. Those that wait are read from once they have one, so a burst of honest
   clients that reconnect in one instant gets in as fast as it logs on.
 * Silent are: those that have sent nothing for MUTE seconds since they came; those that have sent something, and then
@@ -25,7 +25,7 @@ The rules:
 * The next free place goes to the network that has the fewest, and of its connections to the one that has waited
   longest. At most twice `unauthenticated` wait; one more pushes out the newest of the network that has most of them.
 * Connections with null sessions and guests alone have limits of their own. There the next such *log-on* is refused;
-  nobody who has a session is ever sent away for others.
+  no connection with a session is ever closed for others.
 * All connections together are at most `connections`. A newcomer beyond that takes the place of one without a session,
   of the network that has most of those; if all have one, the shell accepts no more until one ends (`has_room`).
 * A peer that hangs up on a refusal that is being held back leaves a ghost in its place until the refusal was due.

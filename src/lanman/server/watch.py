@@ -185,7 +185,7 @@ class Watch:
         first_user = self._server.first_user_of(session)
         user_name, domain = session.user_name, session.domain
         if session.anonymous:
-            # A user's session that was renewed as nobody keeps what the user has open.
+            # A user's session that was renewed anonymously keeps what the user has open.
             user_name, domain = first_user or ("", "")
         if not user_name or session.state is State.CLOSED:
             return False

@@ -47,7 +47,7 @@ def credentials_from(options: dict[str, Any], server: str | None) -> Credentials
     """Who the options say to be; None for this machine's own Server, which asks the kernel who we are."""
     login, file, nt_hash = options["login"], options["authentication_file"], options["nt_hash"]
     if options["no_pass"] and (options["kerberos"] or login or file or nt_hash):
-        raise DialectError(3510, hint="-N is a log-on as nobody: it goes with none of -U, -A, -k and --nt-hash.")
+        raise DialectError(3510, hint="-N is an anonymous log-on: it goes with none of -U, -A, -k and --nt-hash.")
     if server is None and not (login or login == "" or file or nt_hash or options["kerberos"] or options["no_pass"]):
         return None
 
@@ -63,7 +63,7 @@ def credentials_from(options: dict[str, Any], server: str | None) -> Credentials
     if login is not None:
         typed = Credentials.parse(login)
         if not typed.user_name:
-            raise DialectError(3952, "--login", "The user's name is empty. -N is a log-on as nobody.")
+            raise DialectError(3952, "--login", "The user's name is empty. -N is an anonymous log-on.")
         credentials.user_name, credentials.domain = typed.user_name, typed.domain or credentials.domain
         if typed.password is not None:
             credentials.password, credentials.nt_hash = typed.password, None
@@ -120,7 +120,7 @@ def ask_password(user: str, server: str | None) -> str:
         raise AuthenticationError(
             f"there is no password for {user}, and no terminal to ask for it on",
             code=codes.ERROR_NOT_AUTHENTICATED,
-            hint="Give it in a file with -A or in LANMAN_PASSWORD, or log on as nobody with -N.",
+            hint="Give it in a file with -A or in LANMAN_PASSWORD, or log on anonymously with -N.",
         )
     import getpass
 

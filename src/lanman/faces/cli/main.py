@@ -39,7 +39,7 @@ VERBS: Final = {
 EXAMPLES: Final = r"""
 lanman session                      who is connected to this machine
 lanman session -S fs1 -U ann        who is connected to \\fs1; asks for ann's password
-lanman session \\pc7 /delete        send one client away
+lanman session \\pc7 /delete        disconnect a client
 lanman file -S fs1 -U ann           what is open there, and by whom
 lanman serve /srv/data --port 4450  share a folder
 """

@@ -204,7 +204,7 @@ def common_options() -> list[click.Parameter]:
         click.Option(
             ["-k", "--kerberos"], is_flag=True, help="log on with the ticket cache or a keytab, and no other way"
         ),
-        click.Option(["-N", "--no-pass"], is_flag=True, help="log on as nobody (a null session)"),
+        click.Option(["-N", "--no-pass"], is_flag=True, help="log on anonymously (a null session)"),
         click.Option(["--json"], is_flag=True, help="answer with one JSON object"),
         click.Option(["--csv"], is_flag=True, help="answer with comma-separated values"),
         click.Option(["--timeout"], metavar="S", callback=seconds, help="seconds for the whole call (10)"),

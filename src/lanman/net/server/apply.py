@@ -164,7 +164,7 @@ def wire_settings(configuration: Configuration, name: str, descriptors: Descript
         limits=ResourceLimits(
             unauthenticated=configuration.limits.unauthenticated,
             unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
-            # Nobody who has a session is sent away, so those without a name must leave room for those that have one.
+            # A connection with a session is never closed for others, so the anonymous ones must leave room.
             anonymous=min(configuration.limits.anonymous, max(1, descriptors.connections // 2)),
             anonymous_per_address=configuration.limits.anonymous_per_address,
             connections=descriptors.connections,
