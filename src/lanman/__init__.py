@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RemoteProtocolError,
         StatusError,
+        TimedOut,
         Win32Error,
     )
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
@@ -73,6 +74,7 @@ __all__ = [
     "Statistics",
     "StatusError",
     "TimeOfDay",
+    "TimedOut",
     "TransportInfo",
     "Win32Error",
     "connect",

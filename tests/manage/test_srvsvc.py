@@ -59,7 +59,7 @@ class Script:
         self.local_address = "10.0.0.9"
         self.age = 1e9
         self.alive = True
-        self.doing = r"\\fs1: no answer"
+        self.doing = "no answer"
         self.calls: list[Any] = []
         self.orders: list[Any] = []
         self.closed = 0

@@ -61,7 +61,7 @@ async def refused(script: Script, seconds: float = 30.0) -> LanmanError:
         before = asyncio.all_tasks()
         client = SmbClient("127.0.0.1", port, ANN)
         with pytest.raises(LanmanError, match=r"^\\\\127\.0\.0\.1: ") as raised:
-            async with Within(seconds, lambda: client.doing), client:
+            async with Within(seconds, lambda: client.doing, server="127.0.0.1"), client:
                 raise AssertionError("logged on")
         assert {task for task in asyncio.all_tasks() - before if "serve" not in repr(task)} == set()
     return raised.value

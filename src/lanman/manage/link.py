@@ -133,9 +133,8 @@ class SmbLink:
 
     def _name_server(self, error: BaseException) -> None:
         """The cores do not know whom they talk to; who reads their complaints wants to."""
-        if isinstance(error, ProtocolError) and not error.message.startswith("\\\\"):
-            error.message = f"\\\\{self.server}: {error.message}"
-            error.args = (error.message,)
+        if isinstance(error, ProtocolError):
+            error.server = self.server
 
     async def _drop(self, client: SmbClient | None) -> None:
         """Hang up a connection, unless another one has taken its place."""

@@ -300,7 +300,7 @@ class Manager(ABC):
         For programs that want the protocol itself. A question is asked `again`, once, where the connection turns out
         to be dead; an order should not be. Raises Win32Error for an RPC fault, and 50 where a Manager has no protocol.
         """
-        raise Win32Error(codes.ERROR_NOT_SUPPORTED, f"\\\\{self.server}: is not managed by calls of MS-SRVS")
+        raise Win32Error(codes.ERROR_NOT_SUPPORTED, "is not managed by calls of MS-SRVS", server=self.server)
 
 
 # --- errors in everyone's words

@@ -69,7 +69,7 @@ async def _open_over_smb(server: str, how: _How) -> AsyncIterator[Manager]:
     link = SmbLink(name, port, credentials, how.encrypt)
     manager = SrvsvcManager(link, timeout=how.timeout, deadline=how.deadline)
     try:
-        async with Within(how.timeout, lambda: link.doing, deadline=how.deadline):
+        async with Within(how.timeout, lambda: link.doing, deadline=how.deadline, server=name):
             await link.connect()
         yield manager
     except BaseException:

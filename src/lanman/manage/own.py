@@ -22,6 +22,7 @@ from lanman.manage.selection import canonical_client, is_address
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net.control import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
+from lanman.net.dial import Within
 from lanman.net.disk.names import disk_name
 from lanman.net.disk.system import Refused
 from lanman.net.home import Home, client_homes
@@ -131,6 +132,14 @@ class OwnManager(SrvsvcManager):
         answer = await self._control.call(NetrServerGetInfo(None, 100))
         if answer.info is not None and answer.info.name:
             self.server = self._control.server = answer.info.name
+
+    def _within(self) -> Within:
+        def describe() -> str:
+            # What does not answer is the socket, which has a path and no server's name.
+            return f"\\\\{self.server}: {self._looking_up}" if self._looking_up else self._link.doing
+
+        self._looking_up = None
+        return Within(self._timeout, describe, deadline=self._deadline)
 
     async def _sessions(self, user: str | None = None, level: int | None = None) -> Sessions:
         answer = await super()._sessions(user, level)

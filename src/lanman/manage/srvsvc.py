@@ -147,7 +147,9 @@ class SrvsvcManager(Manager):
 
     def _within(self) -> Within:
         self._looking_up = None
-        return Within(self._timeout, lambda: self._looking_up or self._link.doing, deadline=self._deadline)
+        return Within(
+            self._timeout, lambda: self._looking_up or self._link.doing, deadline=self._deadline, server=self.server
+        )
 
     # --- clients
 
@@ -159,7 +161,7 @@ class SrvsvcManager(Manager):
             return found or alike_clients(names, client)
         if is_address(client):
             return alike_clients(names, client) or await self._clients_at(canonical_client(client), names)
-        self._looking_up = f"\\\\{self.server}: the name of the client {client} was not resolved here"
+        self._looking_up = f"the name of the client {client} was not resolved here"
         addresses = frozenset(map(canonical_client, await addresses_of(canonical_client(client))))
         found = alike_clients(names, client, addresses)
         if not found and not all(map(is_address, names)):
@@ -174,7 +176,7 @@ class SrvsvcManager(Manager):
         by_name = frozenset(name for name in names if not is_address(name))
         if not by_name:
             return frozenset()
-        self._looking_up = f"\\\\{self.server}: the clients that it lists by name were not resolved here"
+        self._looking_up = "the clients that it lists by name were not resolved here"
         found = alike_clients(by_name, address, await self._names_of(address))
         left = [] if found else sorted(by_name)[:_MAX_LOOK_UPS]
         while left:
@@ -418,7 +420,8 @@ class SrvsvcManager(Manager):
             if not qualifier.strip("\\/ "):
                 raise Win32Error(
                     codes.ERROR_INVALID_PARAMETER,
-                    f"\\\\{self.server}: connections are asked for by a share or by a \\\\client",
+                    "connections are asked for by a share or by a \\\\client",
+                    server=self.server,
                 )
             if not qualifier.startswith(("\\", "/")):
                 return await self._connections(qualifier)
@@ -438,8 +441,9 @@ class SrvsvcManager(Manager):
         if self._link.is_samba and len(facts) < len(entries):
             raise Win32Error(
                 codes.ERROR_NOT_SUPPORTED,
-                f"\\\\{self.server}: Samba does not tell its connections",
+                "Samba does not tell its connections",
                 hint="on the server itself, `smbstatus --shares` lists them",
+                server=self.server,
             )
         return facts
 
@@ -491,8 +495,9 @@ class SrvsvcManager(Manager):
         if folder is None or is_pattern(folder):
             raise Win32Error(
                 codes.ERROR_NOT_SUPPORTED,
-                f"\\\\{self.server}: the folder of the share {found.share} cannot be told",
+                f"the folder of the share {found.share} cannot be told",
                 hint="give the path as `lanman file` lists it",
+                server=self.server,
             )
         return found.below(folder)
 
@@ -538,9 +543,9 @@ class SrvsvcManager(Manager):
         if ambiguous := [user for user in sorted(here) if fold(user) in there]:
             raise Win32Error(
                 codes.ERROR_NOT_SUPPORTED,
-                f"\\\\{self.server}: cannot tell which of their files {', '.join(ambiguous)} opened "
-                f"from {unc_client(client)}",
+                f"cannot tell which of their files {', '.join(ambiguous)} opened from {unc_client(client)}",
                 hint="Samba lists files by user only; filter by user, or by path",
+                server=self.server,
             )
         # No other session has a user whose name differs in letter case alone.
         folded = set(map(fold, here))
@@ -725,7 +730,7 @@ class SrvsvcManager(Manager):
         if self._link.is_samba and status == codes.ERROR_INVALID_NAME:
             status = codes.NERR_NetNameNotFound
         if status == codes.ERROR_ACCESS_DENIED and not self._link.is_samba and hint is not None:
-            raise AccessDenied(f"\\\\{self.server}: access denied to {what}", hint=hint)
+            raise AccessDenied(hint=hint, server=self.server, subject=what)
         self._check(status, what, samba.SHARE_HINT)
 
     def _sharing_hint(self) -> str | None:
@@ -776,8 +781,9 @@ class SrvsvcManager(Manager):
                 kept = "" if now is None else f"; it is still {now!r}"
                 raise Win32Error(
                     codes.ERROR_NOT_SUPPORTED,
-                    f"\\\\{self.server}: accepted the setting of {what} and ignored it{kept}",
+                    f"accepted the setting of {what} and ignored it{kept}",
                     hint="a Samba is configured in its smb.conf" if self._link.is_samba else None,
+                    server=self.server,
                 )
 
     async def statistics(self) -> Statistics:
@@ -855,8 +861,9 @@ class SrvsvcManager(Manager):
             size += page.size if isinstance(page, EntryList) else 0
             if len(entries) + len(page) > MAX_ENTRIES or size > MAX_LISTING:
                 raise RemoteProtocolError(
-                    f"\\\\{self.server}: {what} is longer than {MAX_ENTRIES:,} entries or {MAX_LISTING >> 20} MiB",
+                    f"{what} is longer than {MAX_ENTRIES:,} entries or {MAX_LISTING >> 20} MiB",
                     hint="no server has that much to tell; this one may be damaged or mean harm",
+                    server=self.server,
                 )
             entries.extend(page)
             if answer.status == codes.ERROR_SUCCESS:
@@ -864,7 +871,7 @@ class SrvsvcManager(Manager):
             seen.add(resume)
             resume = answer.resume_handle or 0
             if not page or resume in seen:
-                raise RemoteProtocolError(f"\\\\{self.server}: says that there is more of {what} and does not give it")
+                raise RemoteProtocolError(f"says that there is more of {what} and does not give it", server=self.server)
 
     async def _only(self, request: Call[R], what: str) -> R:
         try:
@@ -876,11 +883,11 @@ class SrvsvcManager(Manager):
         """A fault for a call that the server lacks, in words; any other error as it is."""
         if error.code not in _CALL_MISSING:
             return error
-        return Win32Error(codes.ERROR_NOT_SUPPORTED, f"\\\\{self.server}: this server does not tell its {what}")
+        return Win32Error(codes.ERROR_NOT_SUPPORTED, f"this server does not tell its {what}", server=self.server)
 
     def _present(self, info: T | None, what: str) -> T:
         if info is None:
-            raise RemoteProtocolError(f"\\\\{self.server}: gave no answer about {what} and called it a success")
+            raise RemoteProtocolError(f"gave no answer about {what} and called it a success", server=self.server)
         return info
 
     def _check(self, status: int, what: str, samba_hint: str = samba.LIST_HINT) -> None:
@@ -893,8 +900,8 @@ class SrvsvcManager(Manager):
             # A null session is a member of nothing, whatever is mapped.
             anonymous = self._link.credentials.anonymous
             hint = samba_hint if self._link.is_samba and not anonymous else self._denied_hint()
-            return AccessDenied(f"\\\\{self.server}: access denied to {what}", hint=hint)
-        return Win32Error(status, f"\\\\{self.server}: {what}: {codes.win32_text(status)}")
+            return AccessDenied(hint=hint, server=self.server, subject=what)
+        return Win32Error(status, server=self.server, subject=what)
 
     def _denied_hint(self) -> str:
         return _denied_hint(self._link.credentials, self.server)

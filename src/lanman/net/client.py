@@ -239,29 +239,31 @@ class _ClientProtocol(asyncio.Protocol):
 
     def _not_understood(self, data: bytes, error: ProtocolError) -> LanmanError:
         if self.core.negotiated is not None:
-            return RemoteProtocolError(f"\\\\{self.server}: {error.message}")
+            return RemoteProtocolError(error.text, server=self.server)
         if SMB1_PROTOCOL_ID in data[:8]:
             return _smb1_only(self.server)
         return RemoteProtocolError(
-            f"\\\\{self.server}: {error.message}", hint="what listens on that port may be no SMB server"
+            error.text, hint="what listens on that port may be no SMB server", server=self.server
         )
 
     def _disconnected(self, error: Exception | None) -> LanmanError:
         if self.core.negotiated is None:
             # Windows XP, and servers set to SMB 1 alone, hang up on a header that they do not know.
             return ConnectionLost(
-                f"\\\\{self.server}: hung up on the first message",
+                "hung up on the first message",
                 hint="it may speak SMB 1 only, which lanman does not, or not be meant for this machine's address",
+                server=self.server,
             )
         reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-        return ConnectionLost(f"\\\\{self.server}: the connection was lost{reason}")
+        return ConnectionLost(f"the connection was lost{reason}", server=self.server)
 
 
 def _smb1_only(server: str) -> LanmanError:
     return Win32Error(
         codes.ERROR_SMB1_NOT_AVAILABLE,  # what Windows 10 and later say of a server that has nothing better
-        f"\\\\{server}: speaks SMB 1 only",
+        "speaks SMB 1 only",
         hint="SMB 1 is unsafe and not supported; turn on SMB 2 at the server",
+        server=server,
     )
 
 
@@ -286,7 +288,7 @@ class SmbClient:
         self.server = server
         self.port = port
         self.credentials = credentials if credentials is not None else Credentials(anonymous=True)
-        self.doing = f"\\\\{server}: no answer"
+        self.doing = "no answer"
         self.session_id = 0
         self.local_address = local_address
         self._encrypt = encrypt
@@ -322,7 +324,7 @@ class SmbClient:
     def negotiated(self) -> Negotiated:
         """What NEGOTIATE settled."""
         if self._core.negotiated is None:
-            raise ConnectionLost(f"\\\\{self.server}: not connected")
+            raise ConnectionLost("not connected", server=self.server)
         return self._core.negotiated
 
     @property
@@ -334,9 +336,9 @@ class SmbClient:
 
     async def connect(self) -> None:
         """Find the server, connect to it and negotiate."""
-        self.doing = f"\\\\{self.server}: its name was not resolved"
+        self.doing = "its name was not resolved"
         addresses = await resolve(self.server, self.port)
-        self.doing = f"\\\\{self.server}: port {self.port} did not answer"
+        self.doing = f"port {self.port} did not answer"
         connection = await dial(self.server, self.port, addresses, self.local_address)
         self.local_address = connection.getsockname()[0]
         self._protocol = protocol = _ClientProtocol(self.server, self._core)
@@ -345,42 +347,41 @@ class SmbClient:
         except BaseException:
             connection.close()
             raise
-        self.doing = f"\\\\{self.server}: port {self.port} accepts connections and says nothing"
+        self.doing = f"port {self.port} accepts connections and says nothing"
         response = await self._answer(protocol.negotiate())
         if response.status != codes.STATUS_SUCCESS:
             if response.status == codes.STATUS_NOT_SUPPORTED:
                 # 3.3.5.4: none of those offered. Whoever has no dialect of SMB 2 and yet knows its error has SMB 1.
                 if set(self._dialects) >= set(ALL_DIALECTS):
                     raise _smb1_only(self.server)
-                message = f"\\\\{self.server}: speaks none of the SMB dialects that were offered"
-                raise StatusError(response.status, message)
+                message = "speaks none of the SMB dialects that were offered"
+                raise StatusError(response.status, message, server=self.server)
             raise self._refused(response.status, "SMB")
         if self._encrypt and not self.negotiated.cipher:
             raise Win32Error(
                 codes.ERROR_NOT_SUPPORTED,
-                f"\\\\{self.server}: cannot encrypt (dialect {self.negotiated.dialect:#06x})",
+                f"cannot encrypt (dialect {self.negotiated.dialect:#06x})",
                 hint="go without encryption, or enable SMB 3 at the server",
+                server=self.server,
             )
 
     async def log_on(self) -> None:
         """Open a session as `credentials` say (MS-SMB2 3.2.4.2.3)."""
-        self.doing = f"\\\\{self.server}: no answer to the log-on"
+        self.doing = "no answer to the log-on"
         try:
             await self._log_on(initiator_for(self.credentials, self.server))
         except AuthenticationError as error:
-            if error.message.startswith("\\\\"):
-                raise
-            raise AuthenticationError(
-                f"\\\\{self.server}: {error.message}", code=error.code, hint=error.hint
-            ) from error
+            # Initiators know a service by its name, if at all.
+            error.server = self.server
+            raise
 
     async def _log_on(self, initiator: Initiator) -> None:
         async def step(token: bytes | None) -> bytes | None:
             if not initiator.may_block:
                 return initiator.step(token)
-            self.doing = f"\\\\{self.server}: no answer from the Kerberos key distribution centre"
+            self.doing = "no answer from the Kerberos key distribution centre"
             answer = await in_daemon_thread(lambda: initiator.step(token))
-            self.doing = f"\\\\{self.server}: no answer to the log-on"
+            self.doing = "no answer to the log-on"
             return answer
 
         # The server's hint is not needed: what is offered is what the user asked for.
@@ -401,7 +402,7 @@ class SmbClient:
         if message.security_buffer or not initiator.complete:
             await step(message.security_buffer)
         if not initiator.complete:
-            raise AuthenticationError(f"\\\\{self.server}: the server did not prove that it knows the password")
+            raise AuthenticationError("the server did not prove that it knows the password", server=self.server)
         self._establish(response, message.session_flags, initiator.session_key)
 
     def _establish(self, response: ResponseReceived, flags: int, session_key: bytes) -> None:
@@ -410,12 +411,12 @@ class SmbClient:
             # Anyone could answer so: without a session key nothing that follows is protected.
             kind = "a guest" if flags & SMB2_SESSION_FLAG_IS_GUEST else "anonymous"
             raise AuthenticationError(
-                f"\\\\{self.server}: does not know {self.credentials.logon_name or 'the user'} "
-                f"and made the session {kind}",
+                f"does not know {self.credentials.logon_name or 'the user'} and made the session {kind}",
                 hint="check the user name; a Samba does this under `map to guest`",
+                server=self.server,
             )
         if not self._encrypt and flags & SMB2_SESSION_FLAG_ENCRYPT_DATA and not self.negotiated.cipher:
-            raise RemoteProtocolError(f"\\\\{self.server}: wants encryption without having negotiated it")
+            raise RemoteProtocolError("wants encryption without having negotiated it", server=self.server)
         self.session_id = response.header.session_id
         self._core.establish_session(
             self.session_id,
@@ -431,7 +432,7 @@ class SmbClient:
         code = codes.ntstatus_to_win32(status)
         who = self.credentials.logon_name or ("the null session" if self.credentials.anonymous else "the log-on")
         return AuthenticationError(
-            f"\\\\{self.server}: {who}: {codes.win32_text(code)}", code=code, hint=_LOGON_HINTS.get(code)
+            f"{who}: {codes.win32_text(code)}", code=code, hint=_LOGON_HINTS.get(code), server=self.server
         )
 
     async def close(self) -> None:
@@ -440,7 +441,7 @@ class SmbClient:
             return
         try:
             if self.session_id and self._protocol.error is None:
-                self.doing = f"\\\\{self.server}: no answer to the log-off"
+                self.doing = "no answer to the log-off"
                 with contextlib.suppress(LanmanError):
                     await self._ask(LogoffRequest(), session_id=self.session_id)
         finally:
@@ -451,7 +452,7 @@ class SmbClient:
         self.session_id = 0
         self._trees.clear()
         if self._protocol is not None:
-            self._protocol.fail(ConnectionLost(f"\\\\{self.server}: the connection was closed here"))
+            self._protocol.fail(ConnectionLost("the connection was closed here", server=self.server))
             await self._protocol.closed()
 
     # --- trees and pipes
@@ -460,15 +461,16 @@ class SmbClient:
         """The tree id of a share (MS-SMB2 3.2.4.2.4); asked for once."""
         if (known := self._trees.get(share)) is not None:
             return known
-        self.doing = f"\\\\{self.server}: no answer to the connection to {share}"
+        self.doing = f"no answer to the connection to {share}"
         response = await self._ask(
             TreeConnectRequest(flags=0, path=f"\\\\{self.server}\\{share}"), session_id=self.session_id
         )
         if response.status == codes.STATUS_BAD_NETWORK_NAME:
             raise StatusError(
                 response.status,
-                f"\\\\{self.server}: has no share named {share}",
+                f"has no share named {share}",
                 hint="its Server service may be stopped or not be one that can be managed" if share == "IPC$" else None,
+                server=self.server,
             )
         if response.status != codes.STATUS_SUCCESS:
             raise self._refused(response.status, share)
@@ -481,7 +483,7 @@ class SmbClient:
     async def open_pipe(self, name: str = "srvsvc") -> Pipe:
         """A named pipe, bound to its interface. Raises Win32Error 2114 where the server has no such pipe."""
         tree_id = await self.tree_connect("IPC$")
-        self.doing = f"\\\\{self.server}: no answer to the opening of \\PIPE\\{name}"
+        self.doing = f"no answer to the opening of \\PIPE\\{name}"
         request = CreateRequest(
             impersonation_level=_IMPERSONATION,
             desired_access=PIPE_ACCESS,
@@ -499,8 +501,9 @@ class SmbClient:
         if response.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
             raise Win32Error(
                 codes.NERR_ServerNotStarted,
-                f"\\\\{self.server}: has no \\PIPE\\{name}: {codes.win32_text(codes.NERR_ServerNotStarted)}",
+                f"has no \\PIPE\\{name}: {codes.win32_text(codes.NERR_ServerNotStarted)}",
                 hint="it serves files without a management interface, or its Server service is stopped",
+                server=self.server,
             )
         if response.status != codes.STATUS_SUCCESS:
             raise self._refused(response.status, f"\\PIPE\\{name}")
@@ -514,8 +517,9 @@ class SmbClient:
             self._core.check_validate_negotiate(_body(response, IoctlResponse))
         elif response.status == codes.STATUS_ACCESS_DENIED:
             raise RemoteProtocolError(
-                f"\\\\{self.server}: the NEGOTIATE was changed on its way",
+                "the NEGOTIATE was changed on its way",
                 hint="someone between here and the server weakens connections",
+                server=self.server,
             )
         # Any other refusal is a server that does not know the request (FILE_CLOSED of a Samba held to 2.0.2, for one);
         # its signature proves that it is the server's.
@@ -525,7 +529,7 @@ class SmbClient:
 
     async def _ask(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> ResponseReceived:
         if self._protocol is None:
-            raise ConnectionLost(f"\\\\{self.server}: not connected")
+            raise ConnectionLost("not connected", server=self.server)
         return await self._answer(self._protocol.ask(message, session_id, tree_id))
 
     async def _answer(self, future: asyncio.Future[ResponseReceived]) -> ResponseReceived:
@@ -549,7 +553,7 @@ class SmbClient:
 
     async def _ask_all(self, requests: Sequence[Message], tree_id: int) -> list[ResponseReceived]:
         if self._protocol is None:
-            raise ConnectionLost(f"\\\\{self.server}: not connected")
+            raise ConnectionLost("not connected", server=self.server)
         futures = [self._protocol.ask(request, self.session_id, tree_id) for request in requests]
         try:
             return [await future for future in futures]
@@ -568,19 +572,18 @@ class SmbClient:
 
     def _refused(self, status: int, what: str) -> LanmanError:
         if status in _GONE:
-            lost = ConnectionLost(
-                f"\\\\{self.server}: {codes.ntstatus_text(status)}", code=codes.ntstatus_to_win32(status)
-            )
+            lost = ConnectionLost(codes.ntstatus_text(status), code=codes.ntstatus_to_win32(status), server=self.server)
             # The NTSTATUS itself, for a caller that needs it.
             lost.__cause__ = StatusError(status)
             return lost
         if codes.ntstatus_to_win32(status) == codes.ERROR_ACCESS_DENIED:
             who = self.credentials.logon_name or "a null session"
             return AccessDenied(
-                f"\\\\{self.server}: access denied to {what}",
                 hint=f"the server lets {who} log on, but not use its management interface",
+                server=self.server,
+                subject=what,
             )
-        return StatusError(status, f"\\\\{self.server}: {what}: {codes.ntstatus_text(status)}")
+        return StatusError(status, server=self.server, subject=what)
 
 
 class Pipe:
@@ -614,27 +617,29 @@ class Pipe:
         if not isinstance(event, BindAccepted):
             reason = getattr(event, "reason", type(event).__name__)
             raise Win32Error(
-                codes.RPC_S_UNKNOWN_IF, f"\\\\{self.client.server}: \\PIPE\\{self.name} refuses to be asked: {reason}"
+                codes.RPC_S_UNKNOWN_IF, f"\\PIPE\\{self.name} refuses to be asked: {reason}", server=self.client.server
             )
 
     async def call(self, request: Call[R]) -> R:
         """Make a call and give its answer, whatever status is in it. Raises Win32Error for an RPC fault."""
         name = type(request).__name__
         async with self._lock:
-            self.client.doing = f"\\\\{self.client.server}: no answer to {name}"
+            self.client.doing = f"no answer to {name}"
             event = await self._exchange(self._rpc.call(request))
         if isinstance(event, CallAnswered):
             return await in_turns(request.answer_in_pieces(event.stub, event.ndr64))
         if not isinstance(event, FaultReceived):
-            raise RemoteProtocolError(f"\\\\{self.client.server}: {name} was answered by a {type(event).__name__}")
+            raise RemoteProtocolError(f"{name} was answered by a {type(event).__name__}", server=self.client.server)
         code = codes.fault_to_win32(event.status)
-        message = f"\\\\{self.client.server}: {name}: {codes.win32_text(code)}"
-        raise AccessDenied(message) if code == codes.ERROR_ACCESS_DENIED else Win32Error(code, message)
+        message = f"{name}: {codes.win32_text(code)}"
+        if code == codes.ERROR_ACCESS_DENIED:
+            raise AccessDenied(message, server=self.client.server, subject=name)
+        raise Win32Error(code, message, server=self.client.server, subject=name)
 
     async def _exchange(self, fragments: Sequence[bytes]) -> RpcEvent:
         """Send a PDU in its fragments, and read until the association has an answer."""
         if self._busy:
-            raise ConnectionLost(f"\\\\{self.client.server}: \\PIPE\\{self.name} was left in the middle of a call")
+            raise ConnectionLost(f"\\PIPE\\{self.name} was left in the middle of a call", server=self.client.server)
         self._busy = True
         data = await self._transceive(fragments[0]) if len(fragments) == 1 else await self._write(fragments)
         while True:
@@ -674,10 +679,7 @@ class Pipe:
 
     def _check(self, response: ResponseReceived) -> ResponseReceived:
         if response.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
-            raise StatusError(
-                response.status,
-                f"\\\\{self.client.server}: \\PIPE\\{self.name}: {codes.ntstatus_text(response.status)}",
-            )
+            raise StatusError(response.status, server=self.client.server, subject=f"\\PIPE\\{self.name}")
         return response
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from lanman import codes
-from lanman.errors import ConnectionLost
+from lanman.errors import ConnectionLost, TimedOut
 from lanman.net.resolve import Address
 
 if TYPE_CHECKING:
@@ -23,18 +23,27 @@ ATTEMPT_DELAY: Final = 0.25
 
 
 class Within:
-    """`async with Within(10.0, describe)`: what is awaited inside ends in time, or raises ConnectionLost (121).
+    """`async with Within(10.0, describe)`: what is awaited inside ends in time, or raises TimedOut (121).
 
     `seconds` count from entering; `deadline`, on the loop's clock, may end it sooner; None of both waits for ever.
-    `describe()` is asked, when it is too late, what was being waited for: `\\\\fs1: no answer while logging on`.
+    `describe()` is asked, when it is too late, what was being waited for: `no answer to the log-on`. `server` is whose
+    answer it was, where it is somebody's.
     """
 
-    __slots__ = ("_deadline", "_describe", "_seconds", "_timeout")
+    __slots__ = ("_deadline", "_describe", "_seconds", "_server", "_timeout")
 
-    def __init__(self, seconds: float | None, describe: Callable[[], str], *, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        seconds: float | None,
+        describe: Callable[[], str],
+        *,
+        deadline: float | None = None,
+        server: str | None = None,
+    ) -> None:
         self._seconds = seconds
         self._deadline = deadline
         self._describe = describe
+        self._server = server
 
     async def __aenter__(self) -> None:
         at = self._deadline
@@ -51,10 +60,10 @@ class Within:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError:
             limit = f" within {self._seconds:g} seconds" if self._seconds is not None else " in time"
-            raise ConnectionLost(
+            raise TimedOut(
                 self._describe() + limit,
-                code=codes.ERROR_SEM_TIMEOUT,
                 hint="see whether it is the right server and port, or allow more time with --timeout",
+                server=self._server,
             ) from None
 
 
@@ -145,13 +154,15 @@ def _unreachable(host: str, port: int, failures: Sequence[OSError]) -> Connectio
     numbers = {failure.errno for failure in failures}
     if numbers == {errno.ECONNREFUSED}:
         return ConnectionLost(
-            f"\\\\{host}: nothing listens on port {port}",
+            f"nothing listens on port {port}",
             code=codes.ERROR_CONNECTION_REFUSED,
             hint="see whether its Server service runs, and whether it listens on another port (--port)",
+            server=host,
         )
     reasons = ", ".join(dict.fromkeys(os.strerror(failure.errno or errno.EIO) for failure in failures))
     return ConnectionLost(
-        f"\\\\{host}: port {port} cannot be reached ({reasons})",
+        f"port {port} cannot be reached ({reasons})",
         code=codes.ERROR_BAD_NETPATH,
         hint="see whether it is switched on, and whether a firewall stands between",
+        server=host,
     )

@@ -66,8 +66,8 @@ def numeric_address(host: str, port: int) -> Address | None:
     try:
         return socket.AF_INET6, (plain, port, 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope))
     except OSError as error:
-        message = f"\\\\{host}: there is no network interface {scope!r}"
-        raise ConnectionLost(message, code=codes.ERROR_BAD_NETPATH) from error
+        message = f"there is no network interface {scope!r}"
+        raise ConnectionLost(message, code=codes.ERROR_BAD_NETPATH, server=host) from error
 
 
 async def resolve(host: str, port: int) -> list[Address]:
@@ -95,9 +95,10 @@ def unknown_host(host: str, error: Exception | None) -> ConnectionLost:
     temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
     reason = "the name service does not answer" if temporary else "no host of that name is known"
     return ConnectionLost(
-        f"\\\\{host}: {reason}",
+        reason,
         code=codes.ERROR_BAD_NETPATH,
         hint="check the spelling, or give the server's address",
+        server=host,
     )
 
 
