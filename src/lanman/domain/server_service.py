@@ -700,7 +700,7 @@ class ServerService:
         """The number of the last change."""
         return self._news.sequence
 
-    def describe(self, size: int = 500) -> Generator[None, None, events.ServerState]:
+    def describe(self, size: int) -> Generator[None, None, events.ServerState]:
         """What there is, with the number of the last change that it is after. A generator that yields after each `size`
         records, so that others have their turn.
 
