@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from lanman.server import pipes
 from lanman.server.association import Association
 from lanman.server.pipes import NamedPipe, PipeBroken, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
+from lanman.server.scheduler import Scheduler
 from support.step_counter import steps
 
 
@@ -41,13 +41,19 @@ class Echo:
 
 def new_pipe() -> tuple[NamedPipe, Echo]:
     endpoint = Echo()
-    return NamedPipe(Association([(SRVSVC, endpoint)], Caller("ann"))), endpoint
+    scheduler = Scheduler()
+    scheduler.now = 1
+    return NamedPipe(Association([(SRVSVC, endpoint)], Caller("ann"), scheduler)), endpoint
+
+
+def scheduler_of(pipe: NamedPipe) -> Scheduler:
+    return pipe.association._scheduler
 
 
 def bound_pipe(*, ndr64: bool = False) -> tuple[NamedPipe, Echo, RpcClient]:
     pipe, endpoint = new_pipe()
     rpc = RpcClient()
-    pipe.write(rpc.bind(ndr64=ndr64), 1)
+    pipe.write(rpc.bind(ndr64=ndr64))
     (event,) = rpc.receive_data(whole(pipe))
     assert isinstance(event, BindAccepted)
     return pipe, endpoint, rpc
@@ -65,7 +71,8 @@ def test_a_call_reaches_the_endpoint_and_its_answer_the_client() -> None:
     pipe, endpoint, rpc = bound_pipe()
     request = NetrSessionEnum(None, None, "bob", 10)
     (pdu,) = rpc.call(request)
-    pipe.write(pdu, 7.5)
+    scheduler_of(pipe).now = 7.5
+    pipe.write(pdu)
     (event,) = rpc.receive_data(whole(pipe))
     assert isinstance(event, ResponseReceived)
     assert request.answer(event.stub).status == 5
@@ -78,7 +85,8 @@ def test_messages_are_kept_apart_and_come_in_pieces() -> None:
     pipe, _, rpc = bound_pipe()
     (first,) = rpc.call(NetrRemoteTOD(None))
     (second,) = rpc.call(NetrRemoteTOD(None))
-    pipe.write(first + second, 1)
+    pipe.write(first + second)
+    scheduler_of(pipe).expire(1)
     size = pipe.unread
     pieces = []
     while (found := pipe.read(10)) is not None:
@@ -92,9 +100,9 @@ def test_a_request_may_come_byte_by_byte() -> None:
     pipe, endpoint, rpc = bound_pipe()
     (pdu,) = rpc.call(NetrRemoteTOD(None))
     for byte in pdu[:-1]:
-        pipe.write(bytes([byte]), 1)
+        pipe.write(bytes([byte]))
     assert pipe.read(10) is None
-    pipe.write(pdu[-1:], 1)
+    pipe.write(pdu[-1:])
     assert len(endpoint.asked) == 1
     assert pipe.unread
 
@@ -105,7 +113,7 @@ def test_a_stub_that_is_none_is_a_fault() -> None:
     # The stub cut to its first eight bytes, and the lengths of PDU and stub with it.
     cut = bytearray(pdu[:32])
     cut[8:10] = len(cut).to_bytes(2, "little")
-    pipe.write(bytes(cut), 1)
+    pipe.write(bytes(cut))
     (event,) = rpc.receive_data(whole(pipe))
     assert isinstance(event, FaultReceived)
     assert event.status == 1783
@@ -121,7 +129,7 @@ def test_rights_come_before_all_that_is_behind_the_level(ndr64: bool) -> None:
     (pdu,) = rpc.call(request)
     stub = request.pack(ndr64)
     nonsense = stub[: len(stub) - 24] + b"\xff" * 24
-    pipe.write(pdu.replace(stub, nonsense), 1)
+    pipe.write(pdu.replace(stub, nonsense))
     (event,) = rpc.receive_data(whole(pipe))
     assert isinstance(event, ResponseReceived)
     answer = request.answer(event.stub, ndr64)
@@ -140,24 +148,21 @@ def test_every_call_can_be_refused_unread(ndr64: bool) -> None:
 
 def test_the_calls_of_one_write_are_answered_each_in_its_turn() -> None:
     pipe, endpoint, rpc = bound_pipe()
-    turns: list[Callable[[float], None]] = []
-    pipe.in_turns(turns.append)
-    pipe.write(b"".join(rpc.call(NetrRemoteTOD(None))[0] for _ in range(MAX_PDUS)), 1)
+    scheduler = scheduler_of(pipe)
+    pipe.write(b"".join(rpc.call(NetrRemoteTOD(None))[0] for _ in range(MAX_PDUS)))
     for number in range(1, MAX_PDUS):
         assert len(endpoint.asked) == number
-        turns.pop()(number)
-        assert turns == [] or len(turns) == 1
+        assert len(scheduler.timers) == 1
+        scheduler.expire(number)
     assert len(endpoint.asked) == MAX_PDUS
-    assert turns == []
+    assert len(scheduler.timers) == 0
 
 
 def test_a_turn_is_not_taken_while_too_much_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe, endpoint, rpc = bound_pipe()
-    turns: list[Callable[[float], None]] = []
-    pipe.in_turns(turns.append)
-    pipe.write(b"".join(rpc.call(NetrRemoteTOD(None))[0] for _ in range(3)), 1)
+    pipe.write(b"".join(rpc.call(NetrRemoteTOD(None))[0] for _ in range(3)))
     monkeypatch.setattr(pipes, "MAX_UNREAD", 10)
-    turns.pop()(2)
+    scheduler_of(pipe).expire(2)
     assert pipe.broken
     assert len(endpoint.asked) == 1
 
@@ -172,12 +177,12 @@ def test_a_turn_is_not_taken_while_too_much_is_unread(monkeypatch: pytest.Monkey
 )
 def test_a_write_brings_so_many_pdus_and_no_more(piece: bytes) -> None:
     pipe, _, _ = bound_pipe()
-    pipe.write(piece * MAX_PDUS, 1)
+    pipe.write(piece * MAX_PDUS)
     much = piece * 80_000
 
     def write() -> None:
         with pytest.raises(PipeBroken):
-            pipe.write(much, 1)
+            pipe.write(much)
 
     work = steps(write)
     assert pipe.broken
@@ -186,11 +191,11 @@ def test_a_write_brings_so_many_pdus_and_no_more(piece: bytes) -> None:
 
 def test_fragments_of_nothing_are_nothing() -> None:
     pipe, _, _ = bound_pipe()
-    pipe.write(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 9, struct.pack("<IHH", 0, 0, 15)), 1)
-    before = pipe._association._rpc._incoming
+    pipe.write(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 9, struct.pack("<IHH", 0, 0, 15)))
+    before = pipe.association._rpc._incoming
     assert before is not None
     for _ in range(100):
-        pipe.write(wire.build(wire.REQUEST, 0, 9, struct.pack("<IHH", 0, 0, 15)) * MAX_PDUS, 1)
+        pipe.write(wire.build(wire.REQUEST, 0, 9, struct.pack("<IHH", 0, 0, 15)) * MAX_PDUS)
     assert before.reassembly is not None
     assert before.reassembly.stub() == b""
 
@@ -198,10 +203,10 @@ def test_fragments_of_nothing_are_nothing() -> None:
 def test_nonsense_breaks_the_pipe_for_good() -> None:
     pipe, _ = new_pipe()
     with pytest.raises(PipeBroken):
-        pipe.write(b"\xff" * 64, 1)
+        pipe.write(b"\xff" * 64)
     assert pipe.broken
     with pytest.raises(PipeBroken):
-        pipe.write(RpcClient().bind(), 1)
+        pipe.write(RpcClient().bind())
 
 
 def test_a_client_that_never_reads_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +215,7 @@ def test_a_client_that_never_reads_is_stopped(monkeypatch: pytest.MonkeyPatch) -
     (pdu,) = rpc.call(NetrRemoteTOD(None))
     with pytest.raises(PipeBroken):  # noqa: PT012
         for _ in range(1000):
-            pipe.write(pdu, 1)
+            pipe.write(pdu)
     assert len(endpoint.asked) < 100
 
 
@@ -220,7 +225,7 @@ def test_any_bytes_break_it_or_not(pieces: list[bytes]) -> None:
     pipe, _, _ = bound_pipe()
     try:
         for piece in pieces:
-            pipe.write(piece, 1)
+            pipe.write(piece)
     except PipeBroken:
         assert pipe.broken
 
@@ -246,5 +251,5 @@ def test_which_pipes_there_are() -> None:
     here = Pipes({"SRVSVC": (SRVSVC, Echo())})
     opener = here.find("srvsvc")
     assert opener is not None
-    assert opener(Caller("ann")) is not opener(Caller("ann"))
+    assert opener(Caller("ann"), Scheduler()) is not opener(Caller("ann"), Scheduler())
     assert here.find("lsarpc") is None

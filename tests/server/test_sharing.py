@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from lanman.domain import (
     ShareChanged,
     ShareRemoved,
 )
+from lanman.errors import StatusError
 from lanman.records import ServerInfo, ShareInfo
 from lanman.rpc.srvsvc import (
     NetrServerSetInfo,
@@ -30,8 +30,8 @@ from lanman.rpc.srvsvc import (
     NetrShareGetInfo,
     NetrShareSetInfo,
 )
-from lanman.server.changes import Changes, Deferred, EffectFailed, FindFolder, KeepSettings, KeepShare, Work
-from lanman.server.effects import Effect
+from lanman.server.changes import Changes, FindFolder, KeepSettings, KeepShare
+from lanman.server.effects import Effect, ReadAccounts, Work
 from lanman.server.rights import Caller
 from support.memory_server import World
 from support.summaries import summaries, summary
@@ -45,19 +45,23 @@ class Disk:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.waiting: list[tuple[Effect[Any], Callable[[Any, int, float], None]]] = []
+        self.waiting: list[tuple[int, Effect[Any]]] = []
         self.done: list[Effect[Any]] = []
         self.holds = False
-        world.endpoint.changes.perform = self.perform
+        self._perform = world.perform
+        world.perform = self.perform  # type: ignore[method-assign]
 
-    def perform(self, effect: Effect[Any], then: Callable[[Any, int, float], None]) -> None:
-        self.waiting.append((effect, then))
+    def perform(self, ticket: int, effect: Effect[Any]) -> None:
+        if isinstance(effect, ReadAccounts):
+            self._perform(ticket, effect)
+            return
+        self.waiting.append((ticket, effect))
         if not self.holds:
             self.let_go()
 
     def let_go(self, status: int = 0) -> None:
         """Perform one: `/srv` has every folder but `/srv/none`, and files are written unless `status` says not."""
-        effect, then = self.waiting.pop(0)
+        ticket, effect = self.waiting.pop(0)
         self.done.append(effect)
         result = None
         if isinstance(effect, FindFolder):
@@ -66,7 +70,11 @@ class Disk:
                 status = codes.STATUS_ACCESS_DENIED
             elif effect.path.endswith("none"):
                 status = codes.STATUS_OBJECT_PATH_NOT_FOUND
-        then(None if status else result, status, self.world.now)
+        scheduler = self.world.dispatch.scheduler
+        if status:
+            scheduler.failed(ticket, status, self.world.now)
+        else:
+            scheduler.completed(ticket, result, self.world.now)
         self.world.pump()
 
 
@@ -83,8 +91,7 @@ def disk(world: World) -> Disk:
 
 
 def ask(world: World, request: Any, caller: Caller = ROOT) -> Any:
-    answer: Any = world.endpoint.call(caller, request, world.now)
-    assert not isinstance(answer, Deferred)
+    (answer,) = world.answer(world.endpoint.call(caller, request, world.now))
     return type(request).unpack(request.pack()) and request.answer(answer.pack())
 
 
@@ -284,12 +291,10 @@ def test_sticky_no_more(world: World, disk: Disk) -> None:
 def test_what_is_not_kept_is_not_done(world: World, disk: Disk, request_: Any) -> None:
     disk.holds = True
     before = [(share.name, share.remark, share.type) for share in world.service.shares()]
-    answer = world.endpoint.call(ROOT, request_, world.now)
-    assert isinstance(answer, Deferred)
-    answers: list[Any] = []
-    answer.then(lambda answer, now: answers.append(answer))
+    answers = world.answer(world.endpoint.call(ROOT, request_, world.now))
+    assert answers == []
     while disk.waiting:
-        failing = isinstance(disk.waiting[0][0], KeepShare | KeepSettings)
+        failing = isinstance(disk.waiting[0][1], KeepShare | KeepSettings)
         disk.let_go(codes.STATUS_INTERNAL_ERROR if failing else 0)
     assert [answer.status for answer in answers] == [codes.ERROR_GEN_FAILURE]
     assert [(share.name, share.remark, share.type) for share in world.service.shares()] == before
@@ -302,9 +307,11 @@ def test_what_is_not_kept_is_not_done(world: World, disk: Disk, request_: Any) -
 def test_calls_take_turns(world: World, disk: Disk) -> None:
     disk.holds = True
     answers: list[int] = []
-    for request in (NetrShareAdd(None, 2, new()), NetrShareAdd(None, 2, new()), NetrShareDel(None, "docs")):
-        deferred: Any = world.endpoint.call(ROOT, request, world.now)
-        deferred.then(lambda answer, now: answers.append(answer.status))
+    requests: list[Any] = [NetrShareAdd(None, 2, new()), NetrShareAdd(None, 2, new()), NetrShareDel(None, "docs")]
+    for request in requests:
+        work = world.endpoint.call(ROOT, request, world.now)
+        world.dispatch.scheduler.start(work, lambda answer: answers.append(answer.status))
+    world.pump()
     while disk.waiting:
         assert len(disk.waiting) == 1
         disk.let_go()
@@ -369,8 +376,10 @@ def test_too_many_calls_behind_one_that_waits(world: World, disk: Disk) -> None:
     assert "PIPE_BROKEN" in statuses[0] or "pipe" in statuses[0].lower()
 
 
-def test_a_change_that_breaks_lets_the_next_one_go_on() -> None:
+def test_a_change_that_breaks_lets_the_next_one_go_on(world: World) -> None:
     changes = Changes()
+    errors: list[Exception] = []
+    answers: list[int] = []
 
     def broken() -> Work[int]:
         yield KeepSettings({})
@@ -379,11 +388,13 @@ def test_a_change_that_breaks_lets_the_next_one_go_on() -> None:
     def whole() -> Work[int]:
         try:
             yield FindFolder("/", None)
-        except EffectFailed as error:
+        except StatusError as error:
             return error.status
         return 0
 
-    with pytest.raises(KeyError):
-        changes.run(broken(), 0)
+    world.dispatch.scheduler.start(changes.alone(broken()), failed=errors.append)
+    world.dispatch.scheduler.start(changes.alone(whole()), answers.append)
+    world.pump()
+    assert [type(error) for error in errors] == [KeyError]
     # Without a disk nothing fails to be kept, and no folder is found.
-    assert changes.run(whole(), 0) == codes.STATUS_NOT_SUPPORTED
+    assert answers == [codes.STATUS_NOT_SUPPORTED]

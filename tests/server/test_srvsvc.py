@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
 
 import pytest
@@ -56,6 +56,7 @@ from lanman.server.changes import FindFolder, KeepSettings
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
+from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 
 R = TypeVar("R", bound=Message)
@@ -79,10 +80,10 @@ class Server:
         self.endpoint = ServerServiceEndpoint(
             self.service, self.configuration, wall_clock=lambda now: 1_700_000_000.25 + now, minutes_west=lambda: -60
         )
-        self.endpoint.changes.perform = self._perform
+        self.scheduler = Scheduler()
         self.next_id = 0
 
-    def _perform(self, effect: Effect[Any], then: Callable[[Any, int, float], None]) -> None:
+    def _perform(self, ticket: int, effect: Effect[Any]) -> None:
         """A disk that has all folders but those called `none`, and fails with the status `fails`."""
         self.performed.append(effect)
         status, result = self.fails, None
@@ -94,7 +95,23 @@ class Server:
                 status = codes.STATUS_ACCESS_DENIED
         elif isinstance(effect, KeepSettings) and not status:
             self.saved.append(dict(effect.values))
-        then(None if status else result, status, self.now)
+        if status:
+            self.scheduler.failed(ticket, status, self.now)
+        else:
+            self.scheduler.completed(ticket, result, self.now)
+
+    def call(self, caller: Caller, request: Any) -> Any:
+        """Make a call, and have its answer."""
+        response = self.endpoint.call(caller, request, self.now)
+        if not isinstance(response, Generator):
+            return response
+        answers: list[Any] = []
+        self.scheduler.start(response, answers.append)
+        while not answers:
+            for ticket, effect in self.scheduler.effects():
+                self._perform(ticket, effect)
+            self.scheduler.expire(self.now)
+        return answers[0]
 
     def log_on(self, client: str = "PC1", user: str = "ann", **details: Any) -> Session:
         self.next_id += 1
@@ -114,7 +131,7 @@ class Server:
         """Make a call, through its stubs in both transfer syntaxes, which must tell the same."""
         heard = type(request).unpack(request.pack())
         assert heard == type(request).unpack(request.pack(ndr64=True), ndr64=True)
-        response: Any = self.endpoint.call(caller, heard, self.now)
+        response = self.call(caller, heard)
         answer = request.answer(response.pack())
         assert answer == request.answer(response.pack(ndr64=True), ndr64=True)
         return answer
@@ -786,7 +803,7 @@ def made_up(request_type: type[Call[Any]]) -> Call[Any]:
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=list(CALLERS))
 def test_every_operation_has_an_answer_of_its_own_shape(server: Server, opnum: int, caller: Caller) -> None:
     request = made_up(SRVSVC.requests[opnum])
-    response = server.endpoint.call(caller, request, server.now)
+    response = server.call(caller, request)
     assert isinstance(response, request.response)
     response.pack()
     response.pack(ndr64=True)

@@ -14,7 +14,7 @@ from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, status_of
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Opened
-from lanman.server.effects import Effect, ReadAccounts
+from lanman.server.effects import Effect
 from lanman.smb2.client import OplockBreakReceived, ResponseReceived
 from lanman.smb2.constants import FILE_CREATE, FILE_DIRECTORY_FILE, FILE_OPEN
 from lanman.smb2.messages import (
@@ -78,7 +78,7 @@ class DiskWorld(World):
         return client
 
     def perform(self, ticket: int, effect: Effect[Any]) -> None:
-        if isinstance(effect, ReadAccounts):
+        if type(effect) not in self._performers:
             super().perform(ticket, effect)
         elif self.held(effect):
             self._waiting.append((ticket, effect))

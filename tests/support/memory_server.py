@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from lanman import codes
@@ -24,6 +24,7 @@ from lanman.net.initiators import initiator_for
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
 from lanman.rpc.client import ResponseReceived as CallAnswered
 from lanman.rpc.srvsvc import SRVSVC
+from lanman.server.changes import FindFolder, KeepSettings, KeepShare
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch
 from lanman.server.effects import Effect, ReadAccounts
@@ -142,9 +143,24 @@ class World:
                 self.dispatch.expire(self.now)
 
     def perform(self, ticket: int, effect: Effect[Any]) -> None:
-        """Perform what a handler wants done: here there are the accounts and nothing else."""
-        assert isinstance(effect, ReadAccounts)
-        self.dispatch.scheduler.completed(ticket, self.accounts, self.now)
+        """Perform what a handler or a call wants done: here there are the accounts, and no folders. Nothing is kept."""
+        scheduler = self.dispatch.scheduler
+        if isinstance(effect, FindFolder):
+            scheduler.failed(ticket, codes.STATUS_NOT_SUPPORTED, self.now)
+        elif isinstance(effect, KeepSettings | KeepShare):
+            scheduler.completed(ticket, None, self.now)
+        else:
+            assert isinstance(effect, ReadAccounts)
+            scheduler.completed(ticket, self.accounts, self.now)
+
+    def answer(self, response: Any) -> list[Any]:
+        """What a management call answers that is answered at once, or as far as the effects are performed."""
+        if not isinstance(response, Generator):
+            return [response]
+        answers: list[Any] = []
+        self.dispatch.scheduler.start(response, answers.append)
+        self.pump()
+        return answers
 
     def _written(self, data: Any) -> bytes:
         if self.cut_after is not None and next(self.writes) > self.cut_after:

@@ -18,7 +18,6 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -38,6 +37,7 @@ from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.association import Association
 from lanman.server.rights import Caller
+from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 
 log: Final = logging.getLogger("lanman.control")
@@ -99,6 +99,10 @@ class ControlledServer(Protocol):
     @property
     def endpoint(self) -> ServerServiceEndpoint:
         """What answers the calls of srvsvc."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """What runs its calls."""
 
     @property
     def journal(self) -> Journal:
@@ -188,36 +192,31 @@ class ControlProtocol(asyncio.Protocol):
         if not caller.local_admin:
             log.warning("user %s has reached the control socket and has no rights there", quoted(caller.user_name))
         self._association = Association(
-            [(SRVSVC, self._server.endpoint), (LANMAN, ControlEndpoint(self._server))], caller
+            [(SRVSVC, self._server.endpoint), (LANMAN, ControlEndpoint(self._server))], caller, self._server.scheduler
         )
-        self._association.later = self._say
-        self._association.take_turn = self._take_turn
+        self._association.say = self._say
+        self._association.failed = self._failed
 
-    def _take_turn(self, turn: Callable[[float], None]) -> None:
-        """Have a call answered in the next turn of the event loop; those of others lie in between."""
-
-        def take() -> None:
-            if not self._transport.is_closing():
-                turn(self._server.tick())
-                self._server.flush()
-
-        asyncio.get_running_loop().call_soon(take)
-
-    def _say(self, answers: list[bytes], now: float) -> None:
+    def _say(self, answers: list[bytes]) -> None:
         """An answer has come that had to wait for the disk or for its turn."""
         if not self._transport.is_closing():
             self._transport.writelines(answers)
 
+    def _failed(self, error: Exception) -> None:
+        """An error of the Server's own, which ends this connection and no other."""
+        log.error("control connection ended by an error in the server", exc_info=error)
+        self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """asyncio: answer the calls in these bytes. What is no RPC ends the connection."""
+        self._server.tick()
         try:
-            self._transport.writelines(self._association.receive_data(data, self._server.tick()))
+            self._transport.writelines(self._association.receive_data(data))
         except RemoteProtocolError as error:
             log.warning("control connection ended: %s", quoted(str(error)))
             self._transport.abort()
-        except Exception:
-            log.exception("control connection ended by an error in the server")
-            self._transport.abort()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
+            self._failed(error)
         self._server.flush()
 
     def close(self) -> None:
@@ -226,6 +225,7 @@ class ControlProtocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio: the socket is closed."""
+        self._association.close()
         self._owner.closed(self)
 
 

@@ -4,9 +4,10 @@ A handler returns its `Reply`, or it is a generator that yields what has to happ
 
     ReadFile(...)     any Effect: I/O. What comes of it is the value of the `yield`; a failure is raised there as a
                       StatusError, which the generator may catch and which is the answer where it does not.
-    Wait(waiter)      until somebody calls `waiter.wake(value, now)`; `value` is that of the `yield`
+    Wait(waiter)      until somebody calls `waiter.wake(value)`; `value` is that of the `yield`
     Until(at)         until that time
     None              until others have had their turn
+    Detached(work)    until another generator has come to its end, which it does even if this one is closed
 
     def handle_read(context: Context, message: ReadRequest) -> Outcome:
         ...
@@ -58,21 +59,31 @@ class Waiter(Generic[T]):
     the wait is over, however it ends: the generator does so by try/finally.
     """
 
-    __slots__ = ("on_woken", "value", "woken")
+    __slots__ = ("error", "on_woken", "value", "woken")
 
     def __init__(self) -> None:
         self.woken = False
         self.value: T | None = None
-        self.on_woken: Callable[[float], None] | None = None  # the scheduler's
+        self.error: Exception | None = None
+        self.on_woken: Callable[[], None] | None = None  # the scheduler's
 
-    def wake(self, value: T, now: float) -> None:
+    def wake(self, value: T) -> None:
         """Have the generator go on with this value, in a step of its own. Waking it again changes nothing."""
-        if self.woken:
-            return
-        self.woken, self.value = True, value
+        if not self.woken:
+            self.value = value
+            self._woken()
+
+    def fail(self, error: Exception) -> None:
+        """As `wake`, but the error is raised in it."""
+        if not self.woken:
+            self.error = error
+            self._woken()
+
+    def _woken(self) -> None:
+        self.woken = True
         on_woken, self.on_woken = self.on_woken, None
         if on_woken is not None:
-            on_woken(now)
+            on_woken()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,14 @@ class Until:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """Run another generator to its end, whatever becomes of this one. What it returns is the value of the `yield`, and
+    what it raises is raised there."""
+
+    work: Work[Any]
+
+
 @dataclass(slots=True)
 class Reply:
     """The answer. Without a message, an ERROR response with that status; an id that is not 0 replaces the request's."""
@@ -105,7 +124,7 @@ class Reply:
     tree_id: int = 0
 
 
-Yielded: TypeAlias = "Effect[Any] | Wait[Any] | Until | None"
+Yielded: TypeAlias = "Effect[Any] | Wait[Any] | Until | Detached | None"
 
 R = TypeVar("R")
 

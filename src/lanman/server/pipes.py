@@ -33,9 +33,10 @@ from lanman.fscc.files import (
     FileStandardInformation,
 )
 from lanman.rpc.ndr import Interface
-from lanman.server.association import Association, Endpoint, Turn
+from lanman.server.association import Association, Endpoint
 from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.rights import Caller
+from lanman.server.scheduler import Scheduler
 from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerTree
 from lanman.smb2.constants import (
     FILE_READ_DATA,
@@ -68,16 +69,12 @@ MAX_UNREAD: Final = 1024 * 1024
 PIPE_QUOTA: Final = 4096  # what Windows gives as the size of its RPC pipes
 
 
-def _nobody_waits(now: float) -> None:
+def _nobody_waits() -> None:
     """Nobody waits for something to be said."""
 
 
-def _no_matter(difference: int) -> None:
+def _not_counted(difference: int) -> None:
     """Nobody counts."""
-
-
-def _ignore(answers: Sequence[bytes], now: float) -> None:
-    """Nobody hears answers that come this late."""
 
 
 class PipeBroken(RemoteProtocolError):
@@ -88,14 +85,17 @@ class NamedPipe:
     """One instance of a pipe in message mode, its client's end.
 
     `spoken` is called when something can be read that no `write` has led to; `counted` is told how many bytes more, or
-    less, are kept: those that wait to be read, and those of calls that have not been answered.
+    less, are kept: those that wait to be read, and those of calls that have not been answered. `around` is given each
+    piece of work that no `write` does, as `Association.around`.
     """
 
     def __init__(self, association: Association) -> None:
-        self._association = association
-        association.later = self._say
-        self.spoken: Callable[[float], None] = _nobody_waits
-        self.counted: Callable[[int], None] = _no_matter
+        self.association = association
+        association.say = self._say
+        association.around = self._do_piece
+        self.spoken: Callable[[], None] = _nobody_waits
+        self.counted: Callable[[int], None] = _not_counted
+        self.around: Callable[[Callable[[], None]], None] = lambda piece: piece()
         self._unread: list[memoryview] = []
         self._unread_size = 0
         self._held = 0
@@ -106,14 +106,14 @@ class NamedPipe:
         """Bytes waiting to be read (FILE_STANDARD_INFORMATION's EndOfFile of a pipe)."""
         return self._unread_size
 
-    def write(self, data: bytes, now: float) -> None:
+    def write(self, data: bytes) -> None:
         """Say something to the endpoint. Answers that do not wait can be read when this returns. Raises PipeBroken."""
         if self._unread_size > MAX_UNREAD:
             self.broken = True
         if self.broken:
             raise PipeBroken("the pipe is broken")
         try:
-            answers = self._association.receive_data(data, now)
+            answers = self.association.receive_data(data)
         except RemoteProtocolError as error:
             self.broken = True
             raise PipeBroken(str(error)) from error
@@ -121,30 +121,12 @@ class NamedPipe:
             self._count_held()
         self._append(answers)
 
-    def in_turns(self, take_turn: Callable[[Turn], None]) -> None:
-        """Have the calls of one write answered in turns of the event loop, for which `take_turn` is asked."""
-        self._association.take_turn = lambda turn: take_turn(lambda now: self._turn(turn, now))
-
-    def look_up_first(self, look_up: Callable[[Turn], bool]) -> None:
-        """Have `look_up` find out, before each call, what the caller may do now. It says False if it need not."""
-        self._association.look_up = lambda turn: look_up(lambda now: self._turn(turn, now))
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether a call has been made whose answer is still to come."""
-        return self._association.unanswered
-
-    @property
-    def has_turn_to_come(self) -> bool:
-        """Whether that is a matter of moments."""
-        return self._association.has_turn_to_come
-
-    def _turn(self, turn: Turn, now: float) -> None:
+    def _do_piece(self, piece: Callable[[], None]) -> None:
         if self._unread_size > MAX_UNREAD:
             self.broken = True
-            self.spoken(now)
+            self.spoken()
         elif not self.broken:
-            turn(now)
+            self.around(piece)
             self._count_held()
 
     def _append(self, answers: Sequence[bytes]) -> None:
@@ -152,28 +134,29 @@ class NamedPipe:
             self._unread.append(memoryview(answer))
             self._count(len(answer))
 
-    def _say(self, answers: Sequence[bytes], now: float) -> None:
-        """An answer has come that was still to come."""
+    def _say(self, answers: Sequence[bytes]) -> None:
+        """Answers have come that were still to come."""
         self._append(answers)
         self._count_held()
-        self.spoken(now)
+        self.spoken()
 
     def close(self) -> None:
         """Nobody reads or writes any more. What holds the two halves together is undone, so that both are freed."""
-        self._association.later = _ignore
-        self._association.take_turn = self._association.look_up = None
         self.spoken = _nobody_waits
+        self.around = lambda piece: None
+        self.association.close()
         self._unread.clear()
         self._count(-self._unread_size)
         self.counted(-self._held)
-        self.counted = _no_matter
+        self._held = 0
+        self.counted = _not_counted
 
     def _count(self, difference: int) -> None:
         self._unread_size += difference
         self.counted(difference)
 
     def _count_held(self) -> None:
-        held = self._association.held
+        held = self.association.held
         self.counted(held - self._held)
         self._held = held
 
@@ -195,12 +178,12 @@ class Pipes:
     def __init__(self, endpoints: Mapping[str, tuple[Interface, Endpoint]]) -> None:
         self._endpoints = {name.lower(): endpoint for name, endpoint in endpoints.items()}
 
-    def find(self, name: str) -> Callable[[Caller], NamedPipe] | None:
+    def find(self, name: str) -> Callable[[Caller, Scheduler], NamedPipe] | None:
         """What opens the pipe of that (canonical) name for a caller."""
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             return None
-        return lambda caller: NamedPipe(Association([endpoint], caller))
+        return lambda caller, scheduler: NamedPipe(Association([endpoint], caller, scheduler))
 
 
 def canonical_pipe_name(name: str) -> str:
@@ -236,10 +219,12 @@ class PipeOpen(ServerOpen):
     def __init__(self, open_: Open, tree: ServerTree, pipe: NamedPipe, connection: HandlerConnection) -> None:
         super().__init__(open_, tree)
         self._pipe = pipe
-        pipe.spoken = lambda now: self._wake(connection, now)
+        self._connection = connection
+        pipe.spoken = self._wake
         pipe.counted = connection.count_unread
-        pipe.in_turns(lambda turn: self._put_off(connection, turn))
-        pipe.look_up_first(lambda turn: self._look_up(connection, turn))
+        pipe.around = self._do_piece
+        pipe.association.failed = connection.fail
+        pipe.association.look_up = self._look_up
         self._released = False
         self._readers: dict[_Reader, None] = {}  # in their order
 
@@ -258,7 +243,7 @@ class PipeOpen(ServerOpen):
 
     def _wait(self, reader: _Reader) -> Work[Reply]:
         """Until something is said that is the reader's."""
-        deferred = self._pipe.has_turn_to_come
+        deferred = self._pipe.association.waits_for_turn
         self._readers[reader] = None
         try:
             reply: Reply = yield Wait(reader.waiter, deferred=deferred)
@@ -274,49 +259,44 @@ class PipeOpen(ServerOpen):
         # A call may end the very session that makes it. Its answer is still to be read then.
         context.connection.speaking = self
         try:
-            self._pipe.write(bytes(message.data), context.now)
+            self._pipe.write(bytes(message.data))
         except PipeBroken:
             return Reply(codes.STATUS_PIPE_BROKEN)
         finally:
             context.connection.speaking = None
             # Those who wait for the answer get it after the writer got its own.
-            context.connection.defer(lambda now: self._wake(context.connection, now))
+            context.connection.defer(lambda now: self._wake())
         return Reply(message=WriteResponse(count=len(message.data)))
 
-    def _look_up(self, connection: HandlerConnection, turn: Turn) -> bool:
+    def _look_up(self) -> Waiter[None] | None:
         """Have a call answered by the groups that its user is in now (MS-SRVS 3.1.4: each call asks). Nobody and guests
         are in none."""
         session = self.open.session
         if session.anonymous or session.guest:
-            return False
-        connection.server.watch.look_up(lambda now: self._put_off(connection, turn))
-        return True
+            return None
+        return self._connection.server.watch.look_up()
 
-    def _put_off(self, connection: HandlerConnection, turn: Turn) -> None:
-        """Have a call that came behind another in the same write, or that had to wait, answered in a turn of its own.
-        One that ends its own session is the last."""
+    def _do_piece(self, piece: Callable[[], None]) -> None:
+        """A piece of an answer that has a turn of its own. One that ends its own session is the last."""
+        if self._released or self.closing:
+            return
+        connection = self._connection
+        connection.speaking = self
+        try:
+            piece()
+        finally:
+            connection.speaking = None
 
-        def take(now: float) -> None:
-            if self._released or self.closing:
-                return
-            connection.speaking = self
-            try:
-                turn(now)
-            finally:
-                connection.speaking = None
-
-        scheduler = connection.server.scheduler
-        scheduler.timers.at(scheduler.now, take)
-
-    def _wake(self, connection: HandlerConnection, now: float) -> None:
+    def _wake(self) -> None:
         """Give what has been said to those who wait for it, in their order."""
+        connection = self._connection
         while self._readers:
             reader = next(iter(self._readers))
             found = self._pipe.read(reader.length)
             if found is None and not self._pipe.broken:
                 return
             del self._readers[reader]
-            reader.waiter.wake(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found), now)
+            reader.waiter.wake(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found))
             if self.closing and not self._pipe.unread:
                 # The last answer has been read, when it has been sent.
                 connection.defer(lambda now: connection.release(self))
@@ -335,12 +315,12 @@ class PipeOpen(ServerOpen):
         both = FILE_READ_DATA | FILE_WRITE_DATA
         if self.open.granted_access & both != both:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        if self._pipe.unread or self._pipe.unanswered or self._readers:
+        if self._pipe.unread or self._pipe.association.unanswered_call or self._readers:
             return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3, FSCTL_PIPE_TRANSCEIVE
         if not context.connection.may_ask_pipes:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         try:
-            self._pipe.write(bytes(message.input), context.now)
+            self._pipe.write(bytes(message.input))
         except PipeBroken:
             return Reply(codes.STATUS_PIPE_BROKEN)
         reader = _Reader(message.max_output_response, message)

@@ -107,13 +107,13 @@ class Waiting(Suspension):
         """The id of its connection."""
         return self.requests.connection_id
 
-    def resume(self, value: Any, now: float) -> None:
+    def resume(self, value: Any, error: Exception | None) -> None:
         """In a step of its connection."""
-        self.requests.resume(self, Continuation(self.chain, self.context, value=value), now)
+        self.requests.resume(self, Continuation(self.chain, self.context, value=value, error=error))
 
-    def completed(self, value: Any, error: StatusError | None, now: float) -> None:
+    def completed(self, value: Any, error: Exception | None) -> None:
         """At once, as a step of its connection."""
-        self.requests.completed(self, Continuation(self.chain, self.context, value=value, error=error), now)
+        self.requests.completed(self, Continuation(self.chain, self.context, value=value, error=error))
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +125,7 @@ class Continuation:
     context: Context
     outcome: Reply | Yielded = None
     value: Any = None
-    error: StatusError | None = None
+    error: Exception | None = None
 
 
 Step = Continuation | Callable[[float], None]
@@ -447,7 +447,7 @@ class Requests(ABC):
         chain.work = outcome
         return self._step(chain, context, None, None)
 
-    def _step(self, chain: Chain, context: Context, value: Any, error: StatusError | None) -> Reply | Yielded:
+    def _step(self, chain: Chain, context: Context, value: Any, error: Exception | None) -> Reply | Yielded:
         """Go on with a handler, up to its answer or to what it yields next."""
         work, chain.work = chain.work, None
         assert work is not None
@@ -549,14 +549,14 @@ class Requests(ABC):
             self.core.pending(waiting.context.request)
             self.mark_ready()
 
-    def resume(self, waiting: Waiting, step: Continuation, now: float) -> None:
+    def resume(self, waiting: Waiting, step: Continuation) -> None:
         """Go on with a request that has waited, and with its chain, in a step of its own."""
         if not waiting.over:
             self._release(waiting)
             self._add(step)
-            self._scheduler.run(now)
+            self._scheduler.run(self._scheduler.now)
 
-    def completed(self, waiting: Waiting, step: Continuation, now: float) -> None:
+    def completed(self, waiting: Waiting, step: Continuation) -> None:
         """The effect that a request waits for has been performed. What has come is given to its handler at once: it may
         be a file that would stay open if its connection were lost before its turn."""
         if waiting.over:
@@ -564,7 +564,7 @@ class Requests(ABC):
         try:
             self._release(waiting)
             self._cost = 0
-            self._do(step, now)
+            self._do(step, self._scheduler.now)
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
             self.fail(error)
         self.mark_ready()

@@ -42,17 +42,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from lanman import codes
 from lanman.errors import StatusError
-from lanman.server.effects import Effect, Wait, Waiter, Work, Yielded
+from lanman.server.effects import Detached, Effect, Wait, Waiter, Work, Yielded
 from lanman.server.timers import Timer, Timers
 
 R = TypeVar("R")
-T = TypeVar("T")
 
 # What one `run` may cost, and one connection's turn in it. A step costs 1, and 1 more for every 64 KiB it signs,
 # verifies, encrypts or decrypts: 20 to 50 microseconds.
@@ -88,19 +86,19 @@ class Suspension(ABC):
         """The id of the connection whose request it is; None: it is no request's."""
 
     @abstractmethod
-    def resume(self, value: Any, now: float) -> None:
-        """It has been woken, or its time has come: queue it, to go on with this value."""
+    def resume(self, value: Any, error: Exception | None) -> None:
+        """It has been woken, or its time has come: queue it, to go on with the value or by raising the error."""
 
     @abstractmethod
-    def completed(self, value: Any, error: StatusError | None, now: float) -> None:
+    def completed(self, value: Any, error: Exception | None) -> None:
         """Its effect is performed: go on at once, with the value or by raising the error."""
 
     def due(self, now: float) -> None:
         """Its time has come."""
-        self.resume(now, now)
+        self.resume(now, None)
 
 
-def go_on(work: Work[Any], value: Any, error: StatusError | None) -> Yielded:
+def go_on(work: Work[Any], value: Any, error: Exception | None) -> Yielded:
     """Have a generator go on up to its next yield. Raises what it raises; StopIteration has what it has returned."""
     if error is None:
         return work.send(value)
@@ -113,73 +111,97 @@ def go_on(work: Work[Any], value: Any, error: StatusError | None) -> Yielded:
 class Task(Suspension, Generic[R]):
     """A generator that is no request's. Its first piece has run when `Scheduler.start` returns.
 
-    `done` is told what it has returned.
+    `done` is told what it has returned; `failed` what else it has raised. Each later piece is a call of `around`, which
+    is given it and may leave it undone: then the task does not go on any more, and is to be cancelled. `yielded` is
+    what it waits for.
     """
 
-    __slots__ = ("_done", "_running", "_scheduler", "_work", "over")
+    __slots__ = ("_around", "_done", "_failed", "_running", "_scheduler", "_work", "over", "yielded")
 
     def __init__(
         self,
         scheduler: Scheduler,
         work: Work[R],
-        done: Callable[[R, float], None] | None,
+        done: Callable[[R], None] | None,
+        failed: Callable[[Exception], None],
+        around: Callable[[Callable[[], None]], None] | None,
     ) -> None:
         super().__init__()
         self._scheduler = scheduler
         self._work = work
         self._done = done
+        self._failed = failed
+        self._around = around
         self._running = False
         self.over = False
+        self.yielded: Yielded = None
 
     @property
     def source(self) -> None:
         """It is no connection's."""
 
-    def step(self, value: Any, error: StatusError | None, now: float) -> None:
-        """Go on up to the next yield or the end."""
+    @property
+    def waits_for_turn(self) -> bool:
+        """Whether what it waits for is a matter of moments: its turn, or what is told of only when it takes long."""
+        return not self.over and (self.yielded is None or (isinstance(self.yielded, Wait) and self.yielded.deferred))
+
+    def step(self, value: Any, error: Exception | None) -> None:
+        """Go on up to the next yield or the end. Raises what the generator raises."""
         if self.over:
             return
         self._running = True
         try:
-            what = go_on(self._work, value, error)
+            self.yielded = go_on(self._work, value, error)
         except StopIteration as end:
-            self.over = True
+            self._end()
             if self._done is not None:
-                self._done(end.value, now)
+                self._done(end.value)
             return
         except BaseException:
-            self.over = True
+            self._end()
             raise
         finally:
             self._running = False
         if self.over:
             self._work.close()  # it has been cancelled by what it did itself
         else:
-            self._scheduler.suspend(self, what)
+            self._scheduler.suspend(self, self.yielded)
 
-    def resume(self, value: Any, now: float) -> None:
+    def _end(self) -> None:
+        self.over = True
+        self._around = None
+
+    def resume(self, value: Any, error: Exception | None) -> None:
         """In the next turn of the event loop."""
-        self.on = self._scheduler.timers.at(now, lambda then: self.completed(value, None, then))
+        self.on = self._scheduler.timers.at(self._scheduler.now, lambda now: self.completed(value, error))
 
     def due(self, now: float) -> None:
         """Go on: it has a turn of its own already."""
-        self.completed(now, None, now)
+        self.completed(now, None)
 
-    def completed(self, value: Any, error: StatusError | None, now: float) -> None:
-        """Go on at once. What it raises is told to the shell."""
+    def completed(self, value: Any, error: Exception | None) -> None:
+        """Go on at once."""
         self.on = None
         try:
-            self.step(value, error, now)
+            if self._around is None:
+                self.step(value, error)
+            else:
+                self._around(lambda: self.step(value, error))
         except Exception as raised:  # noqa: BLE001 - whatever it is, it costs this task and no other
-            self._scheduler.tell_error(raised)
+            self._failed(raised)
 
     def cancel(self) -> None:
         """Close it. What it waits for is abandoned."""
         if not self.over:
-            self.over = True
+            self._end()
             self._scheduler.withdraw(self)
             if not self._running:
                 self._work.close()
+
+
+def _ignoring(effect: Effect[Any]) -> Work[None]:
+    with suppress(StatusError):
+        yield effect
 
 
 class Scheduler:
@@ -270,7 +292,7 @@ class Scheduler:
             return False
         found.on = None
         with self._held():
-            found.completed(result, None if status is None else StatusError(status), now)
+            found.completed(result, None if status is None else StatusError(status))
         self.run(now)
         return True
 
@@ -295,25 +317,22 @@ class Scheduler:
         self._fresh.pop(lane, None)
         self._left.pop(lane, None)
 
-    def start(self, work: Work[R], done: Callable[[R, float], None] | None = None) -> Task[R]:
-        """Run a generator as a task of its own, up to its first yield now."""
-        task = Task(self, work, done)
-        task.step(None, None, self.now)
+    def start(
+        self,
+        work: Work[R],
+        done: Callable[[R], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
+        around: Callable[[Callable[[], None]], None] | None = None,
+    ) -> Task[R]:
+        """Run a generator as a task of its own, up to its first yield now; see Task. Raises what it raises up to there.
+        Without `failed` the shell is told what it raises later."""
+        task = Task(self, work, done, failed or self.tell_error, around)
+        task.step(None, None)
         return task
 
-    def perform_detached(self, effect: Effect[T], then: Callable[[T | None, int, float], None] | None = None) -> None:
-        """Have an effect performed that is no request's: whoever asked may be gone when it is. `then` gets the result
-        and STATUS_SUCCESS, or None and why not."""
-        self.start(self._detached(effect, then))
-
-    def _detached(self, effect: Effect[T], then: Callable[[T | None, int, float], None] | None) -> Work[None]:
-        result, status = None, codes.STATUS_SUCCESS
-        try:
-            result = yield effect
-        except StatusError as error:
-            status = error.status
-        if then is not None:
-            then(result, status, self.now)
+    def perform_detached(self, effect: Effect[Any]) -> None:
+        """Have an effect performed, and ignore the result."""
+        self.start(_ignoring(effect))
 
     def suspend(self, who: Suspension, what: Yielded) -> None:
         """Hold a generator until what it has yielded comes."""
@@ -322,15 +341,32 @@ class Scheduler:
             self._performing[ticket] = who
             self._effects.append((ticket, what))
         elif isinstance(what, Wait):
-            waiter = what.waiter
-            if waiter.woken:
-                who.resume(waiter.value, self.now)
-            else:
-                who.on = waiter
-                waiter.on_woken = lambda now: who.resume(waiter.value, now)
+            self._wait(who, what.waiter)
+        elif isinstance(what, Detached):
+            self._wait(who, self._detach(what.work))
         else:
             at = self.now if what is None else what.at
             who.on = self.timers.at(at, who.due)
+
+    def _wait(self, who: Suspension, waiter: Waiter[Any]) -> None:
+        if waiter.woken:
+            who.resume(waiter.value, waiter.error)
+        else:
+            who.on = waiter
+            waiter.on_woken = lambda: who.resume(waiter.value, waiter.error)
+
+    def _detach(self, work: Work[R]) -> Waiter[R]:
+        """Start a task; where it is waited for its end. What it raises when nobody waits any more is told to the
+        shell."""
+        waiter: Waiter[R] = Waiter()
+
+        def failed(error: Exception) -> None:
+            if waiter.on_woken is None:
+                self.tell_error(error)
+            waiter.fail(error)
+
+        self.start(work, waiter.wake, failed)
+        return waiter
 
     def withdraw(self, who: Suspension) -> None:
         """It does not wait any more: take back what it waits for."""

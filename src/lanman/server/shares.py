@@ -66,7 +66,7 @@ class PipeShare(ShareBackend):
             return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
         except ValueError:
             return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # the tree connect has ended meanwhile
-        pipe = PipeOpen(opened, context.checked_tree, open_pipe(caller), context.connection)
+        pipe = PipeOpen(opened, context.checked_tree, open_pipe(caller, context.server.scheduler), context.connection)
         context.checked_session.opens[opened.file_id] = pipe
         context.file_id = opened.file_id
         return Reply(

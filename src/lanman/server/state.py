@@ -18,7 +18,7 @@ from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
 from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
 from lanman.server.disk_effects import CheckShare
-from lanman.server.effects import Outcome, Reply
+from lanman.server.effects import Outcome, Reply, Waiter
 from lanman.server.options import Options
 from lanman.server.scheduler import Scheduler
 from lanman.server.throttle import Attempt, Throttle
@@ -190,14 +190,14 @@ class AccountsAndRights(Protocol):
     def follow(self, session: Session, accounts: Accounts | None) -> None:
         """A session whose log-on was judged by these accounts has begun, or has been renewed."""
 
-    def look_up(self, then: Callable[[float], None]) -> None:
-        """Look at the accounts; `then` is called when what has changed is in force."""
+    def look_up(self) -> Waiter[None]:
+        """Look at the accounts; what is woken when that which has changed is in force."""
 
     def check_of(self, share: Share) -> CheckShare:
         """The look at a share's folder."""
 
-    def mark(self, share: Share, problem: str | None, status: int = ...) -> None:
-        """What came of a look at a share's folder."""
+    def mark(self, share: Share, problem: str) -> None:
+        """What came of a look at a share's folder: why it cannot be used, "" if it can."""
 
     def allowed(self, session: Session, tree: ServerTree) -> int:
         """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
@@ -307,6 +307,9 @@ class HandlerConnection(Protocol):
 
     def finish(self, why: str, *, at_once: bool = False) -> None:
         """End the connection when what has been answered is sent, or at once."""
+
+    def fail(self, error: Exception) -> None:
+        """An error of ours costs this connection: end it at once, and tell the shell."""
 
 
 @dataclass(slots=True)

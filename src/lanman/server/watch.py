@@ -16,13 +16,15 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 from lanman import codes
 from lanman.auth.accounts import Account, Accounts
 from lanman.domain import STYPE_IPC, Reason, ServerService, Session, Share, State
+from lanman.errors import StatusError
 from lanman.server.disk_effects import CheckShare
-from lanman.server.effects import ReadAccounts
+from lanman.server.effects import ReadAccounts, Waiter, Work
 from lanman.server.options import Options
 from lanman.server.scheduler import Scheduler
 from lanman.server.state import HandlerConnection, ServerSession, ServerTree
@@ -65,7 +67,7 @@ class Watch:
         self._looking: dict[Share, list[Callable[[], None]]] = {}  # who waits for the look that is under way
         self._next_look: dict[Share, list[Callable[[], None]]] = {}  # who waits for the one after it
         self._accounts: Accounts | None = None
-        self._asking: list[Callable[[float], None]] = []  # who waits for the next look at the accounts
+        self._asking: list[Waiter[None]] = []  # who waits for the next look at the accounts
         self._reading = False  # whether one is under way
         self._newest = 0  # the newest session that was compared with these accounts
 
@@ -104,60 +106,61 @@ class Watch:
 
     def _begin_look(self, share: Share, waiting: list[Callable[[], None]]) -> None:
         self._looking[share] = waiting
-        self._server.scheduler.perform_detached(
-            self.check_of(share), lambda problem, status, now: self._looked(share, problem, status)
-        )
+        self._server.scheduler.start(self._look_once(share))
 
     def check_of(self, share: Share) -> CheckShare:
         """The look at a share's folder."""
         return CheckShare(share.path, self._server.options.share_roots if share.confined else None)
 
-    def _looked(self, share: Share, problem: str | None, status: int) -> None:
+    def _look_once(self, share: Share) -> Work[None]:
+        """Look at a folder, and say so to those who have asked for this look."""
+        try:
+            problem = yield self.check_of(share)
+        except StatusError as error:
+            problem = f"it cannot be looked at ({codes.ntstatus_name(error.status)})"
         waiting = self._looking.pop(share, [])
-        self.mark(share, problem, status)
+        self.mark(share, problem)
         if share in self._next_look:
             self._begin_look(share, self._next_look.pop(share))
         for then in waiting:
             then()
 
-    def mark(self, share: Share, problem: str | None, status: int = codes.STATUS_SUCCESS) -> None:
-        """What came of a look at a share's folder."""
-        if status != codes.STATUS_SUCCESS:
-            problem = f"it cannot be looked at ({codes.ntstatus_name(status)})"
-        self._server.service.mark_share(share, problem or "")
+    def mark(self, share: Share, problem: str) -> None:
+        """What came of a look at a share's folder: why it cannot be used, "" if it can."""
+        self._server.service.mark_share(share, problem)
 
     # --- accounts ---
 
     def _accounts_due(self, now: float) -> None:
         self._server.scheduler.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
         if self._server.service.sessions():
-            self._server.scheduler.perform_detached(ReadAccounts(), self._accounts_read)
+            self._server.scheduler.start(self._read_accounts())
 
-    def _accounts_read(self, accounts: Accounts | None, status: int, now: float) -> None:
-        # A file that cannot be read or understood takes nothing away: the log says so, and nobody new gets in.
-        if accounts is not None and status == codes.STATUS_SUCCESS:
-            self.use_accounts(accounts)
+    def _read_accounts(self) -> Work[None]:
+        """Look at the accounts. A file that cannot be read or understood takes nothing away: the log says so, and
+        nobody new gets in."""
+        with suppress(StatusError):
+            self.use_accounts((yield ReadAccounts()))
 
-    def look_up(self, then: Callable[[float], None]) -> None:
-        """Look at the accounts as they are from now on; `then` is called when what has changed is in force. However
-        many ask, one look is under way at a time, and the next is for all who have asked meanwhile."""
-        self._asking.append(then)
+    def look_up(self) -> Waiter[None]:
+        """Look at the accounts as they are from now on; what is returned is woken when that which has changed is in
+        force. However many ask, one look is under way at a time, and the next is for all who have asked meanwhile."""
+        known: Waiter[None] = Waiter()
+        self._asking.append(known)
         if not self._reading:
-            self._look_for_all()
+            self._server.scheduler.start(self._look_for_all())
+        return known
 
-    def _look_for_all(self) -> None:
-        asking, self._asking = self._asking, []
+    def _look_for_all(self) -> Work[None]:
         self._reading = True
-
-        def read(accounts: Accounts | None, status: int, now: float) -> None:
+        try:
+            while self._asking:
+                asking, self._asking = self._asking, []
+                yield from self._read_accounts()
+                for known in asking:
+                    known.wake(None)
+        finally:
             self._reading = False
-            self._accounts_read(accounts, status, now)
-            for then in asking:
-                then(now)
-            if self._asking and not self._reading:
-                self._look_for_all()
-
-        self._server.scheduler.perform_detached(ReadAccounts(), read)
 
     def use_accounts(self, accounts: Accounts) -> None:
         """These are the accounts as they are now."""

@@ -59,6 +59,7 @@ from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch
 from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
+from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.smb2.server import ServerConnection
 
@@ -143,6 +144,11 @@ class SmbServer:
             raise RuntimeError("the Server was not started")
         return self._driver
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """What runs its requests and calls. Raises RuntimeError before start()."""
+        return self.driver.dispatch.scheduler
+
     # --- life ---
 
     async def __aenter__(self) -> Self:
@@ -196,7 +202,7 @@ class SmbServer:
 
     def _assemble(self) -> ServerDispatch:
         """What decides, plugged together."""
-        dispatch = ServerDispatch(
+        return ServerDispatch(
             self.service,
             Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
             wire_settings(self.configuration, self.settings.name, self._fit()),
@@ -206,8 +212,6 @@ class SmbServer:
             mechanisms=self._mechanisms(),
             failed=connection_failed,
         )
-        self.endpoint.changes.perform = dispatch.scheduler.perform_detached
-        return dispatch
 
     def _wall_clock(self, now: float) -> float:
         """The time of day, in seconds since 1970, at a time of the event loop."""

@@ -193,7 +193,7 @@ class Scan:
         if self._turns:
             turn = next(iter(self._turns))
             del self._turns[turn]
-            turn.wake(None, now)
+            turn.wake(None)
 
     def _find(self, message: QueryDirectoryRequest) -> Work[Reply]:
         """Begin the listing anew if that is asked for, and read as many names as an answer needs."""

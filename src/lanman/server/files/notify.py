@@ -81,7 +81,7 @@ class Watch:
             self.drop()
         if self._waiting and action != FILE_ACTION_RENAMED_OLD_NAME:
             waiter = next(iter(self._waiting))
-            waiter.wake(self._answer(self._waiting.pop(waiter)), now)
+            waiter.wake(self._answer(self._waiting.pop(waiter)))
 
     def _keep(self, size: int) -> bool:
         """Count what is kept. Whether there is room for it."""
@@ -103,7 +103,7 @@ class Watch:
         """Whoever waits hears that there is nothing more to wait for."""
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
-            waiter.wake(Reply(status), now)
+            waiter.wake(Reply(status))
 
     def _answer(self, length: int) -> Reply:
         data = pack_chain((FileNotifyInformation(*change) for change in self._changes), CHANGE_ALIGNMENT)

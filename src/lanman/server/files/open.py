@@ -628,7 +628,7 @@ class DiskOpen(ServerOpen):
         """3.3.4.17: locks that were waited for are not to be had, and nothing more will be seen."""
         for waiting in list(self._waiting_locks):
             self.state.waiting_locks.pop(waiting, None)
-            waiting.waiter.wake(codes.STATUS_RANGE_NOT_LOCKED, now)
+            waiting.waiter.wake(codes.STATUS_RANGE_NOT_LOCKED)
         self.end_watch(codes.STATUS_NOTIFY_CLEANUP, now)
 
     def end_watch(self, status: int, now: float) -> None:
@@ -663,7 +663,7 @@ class DiskOpen(ServerOpen):
                 self.files.watches.changed(self.root, self.path, FILE_ACTION_REMOVED, what, now)
             if not self.by_link:
                 self.state.removed(now)
-        self._closed.wake(stat, now)
+        self._closed.wake(stat)
 
 
 def _given_back(state: FileState) -> Work[None]:

@@ -197,7 +197,7 @@ class FileState:
         if self._breaking[SMB2_OPLOCK_LEVEL_BATCH] and not (self.delete_pending or self.removing):
             return  # all of them would go on waiting
         for waiter in list(self._waiting):
-            waiter.wake(None, now)
+            waiter.wake(None)
         self.tidy()
 
     def enter(self, file_open: FileOpen) -> None:
@@ -315,7 +315,7 @@ class FileState:
             if granted is not None:
                 del self.waiting_locks[each]
                 each.owner.count_locks()
-                each.waiter.wake(codes.STATUS_SUCCESS, now)
+                each.waiter.wake(codes.STATUS_SUCCESS)
 
 
 class Files:

@@ -36,7 +36,7 @@ from lanman.rpc.levels import Levels
 from lanman.rpc.ndr import Call
 from lanman.server.configuration import ServerConfiguration
 from lanman.server.rights import Caller, Rights
-from lanman.server.srvsvc.paging import page, sizer
+from lanman.server.srvsvc.paging import PIECE, page, sizer
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")
@@ -168,6 +168,8 @@ def listing(
         length=request.prefered_maximum_length,
         none_fits=none_fits,
     )
+    if len(found.entries) > PIECE:
+        yield  # to pack them is work for a turn of its own
     # ResumeHandle is optional: where none came, none goes back.
     handle = None if request.resume_handle is None else found.resume_handle
     return request.response(request.level, found.entries, found.total, handle, found.status)

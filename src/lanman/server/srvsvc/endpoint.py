@@ -14,8 +14,9 @@ from lanman import codes
 from lanman.domain import ServerService
 from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import SRVSVC as SRVSVC  # from there it knows every call
-from lanman.server.changes import Changes, Deferred, Work
+from lanman.server.changes import Changes
 from lanman.server.configuration import ServerConfiguration
+from lanman.server.effects import Work
 from lanman.server.rights import Caller
 from lanman.server.srvsvc import connections, files, names, obsolete, server, sessions, shares, transports
 from lanman.server.srvsvc.calls import ANSWERS, UNSUPPORTED, Answer, CallContext, Refused
@@ -30,7 +31,7 @@ class ServerServiceEndpoint:
     """The calls of MS-SRVS on a service and its configuration.
 
     `wall_clock` turns the service's time into seconds since 1970; `minutes_west` tells this machine's time zone.
-    `changes` has the calls that wait for the disk; the shell sets its `perform`.
+    `changes` has the calls that wait for the disk.
     """
 
     def __init__(
@@ -55,25 +56,28 @@ class ServerServiceEndpoint:
         answer = ANSWERS.get(call, UNSUPPORTED)
         return 0 if answer.may(caller, call, level, self._configuration) else codes.ERROR_ACCESS_DENIED
 
-    def call(self, caller: Caller, request: Call[R], now: float) -> R | Deferred[R] | Generator[None, None, R]:
-        """Answer a request with a response of its own type, or with one that is still to come, or with what is left of
-        the work on a long list."""
+    def call(self, caller: Caller, request: Call[R], now: float) -> R | Work[R]:
+        """Answer a request with a response of its own type, or with a generator that makes it: of a long list piece by
+        piece, of a change when its turn has come and the disk has kept it."""
         answer = ANSWERS.get(type(request), UNSUPPORTED)
         context = CallContext(self._service, self._configuration, caller, now, self._wall_clock, self._minutes_west)
         try:
             answer.admit(context, request)
             if answer.exclusive:
-                return self.changes.run(_in_turn(answer, context, request), now)
+                return self.changes.alone(_in_turn(answer, context, request))
             assert answer.function is not None
-            response: R | Generator[None, None, R] = answer.function(context, request)
-            if isinstance(response, Generator):
-                next(response)
-        except StopIteration as end:
-            whole: R = end.value
-            return whole
+            response: R | Work[R] = answer.function(context, request)
         except Refused as refused:
             return request.failed(refused.code)
-        return response
+        return _or_refused(request, response) if isinstance(response, Generator) else response
+
+
+def _or_refused(request: Call[R], work: Work[R]) -> Work[R]:
+    """What a generator makes; a refusal is an answer, too."""
+    try:
+        return (yield from work)
+    except Refused as refused:
+        return request.failed(refused.code)
 
 
 def _in_turn(answer: Answer, context: CallContext, request: Any) -> Work[Any]:

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from lanman import codes
 from lanman.domain import NEVER, ServerService
+from lanman.errors import StatusError
 from lanman.records import DiskInfo, ServerInfo, Statistics, TimeOfDay
 from lanman.rpc.srvsvc.server import (
     SERVER_INFO,
@@ -30,8 +31,9 @@ from lanman.rpc.srvsvc.server import (
     NetrServerStatisticsGet,
     NetrServerStatisticsGetResponse,
 )
-from lanman.server.changes import KEEPING_FAILED, EffectFailed, KeepSettings, Work
+from lanman.server.changes import KEEPING_FAILED, KeepSettings
 from lanman.server.configuration import MAX_AUTODISCONNECT, ServerConfiguration
+from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, OPERATORS, Rights
 from lanman.server.srvsvc.calls import UNLIMITED, CallContext, Refused, answers, require_lengths
 
@@ -258,7 +260,7 @@ def server_set_info(context: CallContext, request: NetrServerSetInfo) -> Work[No
     if changes:
         try:
             yield KeepSettings(changes)
-        except EffectFailed:
+        except StatusError:
             raise Refused(KEEPING_FAILED, 0) from None
         configuration.change(**changes)
 

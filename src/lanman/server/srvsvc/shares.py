@@ -20,6 +20,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.domain import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share
+from lanman.errors import StatusError
 from lanman.names import fold
 from lanman.records import ShareInfo
 from lanman.rpc.srvsvc.paths import drive_path, local_path
@@ -38,8 +39,9 @@ from lanman.rpc.srvsvc.shares import (
     NetrShareGetInfoResponse,
     NetrShareSetInfo,
 )
-from lanman.server.changes import KEEPING_FAILED, EffectFailed, FindFolder, KeepShare, Work
+from lanman.server.changes import KEEPING_FAILED, FindFolder, KeepShare
 from lanman.server.configuration import is_comment
+from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
 from lanman.server.srvsvc.calls import UNLIMITED, CallContext, Refused, answers, listing
 from lanman.server.srvsvc.names import SHARE, is_valid
@@ -155,7 +157,7 @@ def share_add(context: CallContext, request: NetrShareAdd) -> Work[None]:
     roots = None if context.caller.local_admin else context.configuration.share_roots
     try:
         share.path = yield FindFolder(local_path(request.info.path or ""), roots)
-    except EffectFailed as error:
+    except StatusError as error:
         denied = error.status == codes.STATUS_ACCESS_DENIED
         raise Refused(codes.ERROR_ACCESS_DENIED if denied else codes.NERR_UnknownDevDir, PATH_PARM) from None
     share.confined = roots is not None
@@ -209,7 +211,7 @@ def _keep(name: str, share: Share | None) -> Work[None]:
         return
     try:
         yield KeepShare(name, share and replace(share))
-    except EffectFailed:
+    except StatusError:
         raise Refused(KEEPING_FAILED, 0) from None
 
 
