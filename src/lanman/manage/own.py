@@ -28,6 +28,7 @@ from lanman.net.disk.system import Refused
 from lanman.net.home import Home, client_homes
 from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response
+from lanman.rpc.srvsvc.paths import local_path
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
 
 R = TypeVar("R", bound=Response)
@@ -184,7 +185,7 @@ class OwnManager(SrvsvcManager):
         shares: list[ShareInfo] = []
         for entry in entries:
             share = DetailedShare(*(getattr(entry, field.name) for field in fields(ShareInfo)))
-            share.path = None if entry.path is None else _local_path(entry.path)
+            share.path = None if entry.path is None else local_path(entry.path)
             share.guest = guests.get(entry.netname)
             shares.append(share)
         return shares
@@ -216,16 +217,11 @@ def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetai
     return whole
 
 
-def _local_path(path: str) -> str:
-    r"""The path that travelled as `C:\srv\data`; what does not begin so is left as it is."""
-    return path[2:].replace("\\", "/") if path.startswith("C:\\") else path
-
-
 def _at_home(entry: FileInfo) -> FileInfo:
     if entry.path is None:
         return entry
     # Most paths are ASCII, and each of those is the same on the wire and on the disk.
-    path = _local_path(entry.path)
+    path = local_path(entry.path)
     return replace(entry, path=path if path.isascii() else "/".join(map(_name_on_disk, path.split("/"))))
 
 

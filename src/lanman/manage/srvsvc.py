@@ -68,6 +68,7 @@ from lanman.records import (
 from lanman.rpc.ndr import MAX_ENTRIES, Call, EntryList, Response
 from lanman.rpc.srvsvc.connections import NetrConnectionEnum
 from lanman.rpc.srvsvc.files import NetrFileClose, NetrFileEnum, NetrFileGetInfo
+from lanman.rpc.srvsvc.paths import drive_path
 from lanman.rpc.srvsvc.server import NetrRemoteTOD, NetrServerGetInfo, NetrServerSetInfo, NetrServerStatisticsGet
 from lanman.rpc.srvsvc.sessions import NetrSessionDel, NetrSessionEnum
 from lanman.rpc.srvsvc.shares import NetrShareAdd, NetrShareDel, NetrShareEnum, NetrShareGetInfo, NetrShareSetInfo
@@ -702,7 +703,7 @@ class SrvsvcManager(Manager):
                 permissions=0,
                 max_uses=max_users or _NO_LIMIT,
                 current_uses=0,
-                path=_wire_path(path),
+                path=drive_path(path),
             )
             answer = await self._link.call(NetrShareAdd(self._unc, 2, info), again=False)
             self._check_share(answer.status, f"the sharing of {path}", self._sharing_hint())
@@ -922,11 +923,6 @@ def _is_among(address: str, known: Iterable[str]) -> bool:
 def _require_share(name: str) -> None:
     if not name:
         raise Win32Error(codes.ERROR_INVALID_PARAMETER, "the name of the share is empty", hint="name one share")
-
-
-def _wire_path(path: str) -> str:
-    r"""A path of the server as MS-SRVS has it: `/srv/data` is `C:\srv\data` to servers that are not Windows."""
-    return "C:" + path.replace("/", "\\") if path.startswith("/") else path
 
 
 def _signed(value: int | str) -> int | str:
