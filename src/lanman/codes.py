@@ -442,6 +442,7 @@ STATUS_SMB_NO_PREAUTH_INTEGRITY_HASH_OVERLAP: Final = 0xC05D0000
 STATUS_SMB_BAD_CLUSTER_DIALECT: Final = 0xC05D0001
 
 # DCE/RPC fault status (C706 appendix E; MS-RPCE 2.2.2.8): a fault may also carry a Win32 code, 5 and 1783 above all.
+nca_s_unsupported_type: Final = 0x1C010017
 nca_s_fault_ndr: Final = 0x000006F7
 nca_s_op_rng_error: Final = 0x1C010002
 nca_s_unk_if: Final = 0x1C010003

@@ -61,6 +61,11 @@ def fold(name: str) -> str:
     return name.upper() if name.isascii() else name.translate(_UPPER_CASE)
 
 
+def upper_each(name: str) -> str:
+    """Each character in upper case where that is one character: what some clients, and lanman until 0.1, do instead."""
+    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
+
+
 def same(name: str, other: str) -> bool:
     """Whether two names are the same where letter case does not count."""
     return name == other or fold(name) == fold(other)

@@ -6,32 +6,10 @@ Times are whole seconds. The sections are those of MS-SRVS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast, dataclass_transform
-
-T = TypeVar("T")
+from lanman.plain import plain
 
 
-@dataclass_transform()
-def _record(cls: type[T]) -> type[T]:
-    """A dataclass with slots. What compares and prints is shared: to compile it for each takes every command 2 ms."""
-    made: Any = dataclass(slots=True, eq=False, repr=False)(cls)
-    made.__eq__, made.__hash__, made.__repr__ = _equal, None, _representation
-    return cast("type[T]", made)
-
-
-def _equal(self: Any, other: Any) -> Any:
-    if type(other) is not type(self):
-        return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
-
-
-def _representation(self: Any) -> str:
-    fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
-    return f"{type(self).__qualname__}({fields})"
-
-
-@_record
+@plain
 class SessionInfo:
     """One session (SESSION_INFO_0, 1, 2, 10, 502: MS-SRVS 2.2.4.11 to 2.2.4.15).
 
@@ -49,7 +27,7 @@ class SessionInfo:
     transport: str | None = None
 
 
-@_record
+@plain
 class FileInfo:
     """One open file, pipe or device (FILE_INFO_2 and 3: MS-SRVS 2.2.4.6, 2.2.4.7). `permissions` is an access mask."""
 
@@ -60,7 +38,7 @@ class FileInfo:
     user_name: str | None = None
 
 
-@_record
+@plain
 class ConnectionInfo:
     """One tree connect (CONNECTION_INFO_0 and 1: MS-SRVS 2.2.4.1, 2.2.4.2).
 
@@ -76,7 +54,7 @@ class ConnectionInfo:
     net_name: str | None = None
 
 
-@_record
+@plain
 class ShareInfo:
     """One share (SHARE_INFO_0, 1, 2, 501, 502, 503, 1004, 1005, 1006, 1501: MS-SRVS 2.2.4.22 to 2.2.4.31).
 
@@ -98,7 +76,7 @@ class ShareInfo:
     security_descriptor: bytes | None = None
 
 
-@_record
+@plain
 class ServerInfo:
     """A server and its configuration (SERVER_INFO_100 to 103, 502, 503, 599 and 1005 to 1556: MS-SRVS 2.2.4.40 on).
 
@@ -180,7 +158,7 @@ class ServerInfo:
     maxworkitemidletime: int | None = None
 
 
-@_record
+@plain
 class TransportInfo:
     """What a server listens on (SERVER_TRANSPORT_INFO_0 to 3: MS-SRVS 2.2.4.93 to 2.2.4.96).
 
@@ -198,7 +176,7 @@ class TransportInfo:
     password: bytes | None = None
 
 
-@_record
+@plain
 class Statistics:
     """What a server counted since `start`, in seconds since 1970 (STAT_SERVER_0: MS-SRVS 2.2.4.39).
 
@@ -235,7 +213,7 @@ class Statistics:
         return self.bytesrcvd_high << 32 | self.bytesrcvd_low
 
 
-@_record
+@plain
 class TimeOfDay:
     """A server's clock (TIME_OF_DAY_INFO: MS-SRVS 2.2.4.105). All but `timezone` are of UTC.
 
@@ -257,14 +235,14 @@ class TimeOfDay:
     weekday: int = 0
 
 
-@_record
+@plain
 class DiskInfo:
     """One disk drive, "C:" (DISK_INFO: MS-SRVS 2.2.4.91). An empty one ends the list on the wire."""
 
     disk: str = ""
 
 
-@_record
+@plain
 class AliasInfo:
     """Another name of a server (SERVER_ALIAS_INFO_0: MS-SRVS 2.2.4.102)."""
 
@@ -274,7 +252,7 @@ class AliasInfo:
     reserved: int | None = None
 
 
-@_record
+@plain
 class CharDevInfo:
     """One serial device, of LAN Manager's days (CHARDEV_INFO_0 and 1). No server of today has any."""
 
@@ -284,7 +262,7 @@ class CharDevInfo:
     time: int | None = None
 
 
-@_record
+@plain
 class CharDevQueueInfo:
     """One queue of serial devices, of LAN Manager's days (CHARDEVQ_INFO_0 and 1)."""
 
@@ -295,7 +273,7 @@ class CharDevQueueInfo:
     num_ahead: int | None = None
 
 
-@_record
+@plain
 class SessionDetails:
     """What lanman's own Server knows of a session and MS-SRVS cannot say. Told on its control socket only.
 
@@ -316,7 +294,7 @@ class SessionDetails:
     guest: bool = False
 
 
-@_record
+@plain
 class ShareDetails:
     """What lanman's own Server knows of a share and MS-SRVS cannot say. Told on its control socket only.
 
@@ -327,7 +305,7 @@ class ShareDetails:
     guest: str | None = None
 
 
-@_record
+@plain
 class ShareProblem:
     """A share that cannot be used as things are, and why."""
 

@@ -51,6 +51,7 @@ from typing import (
 )
 
 from lanman.errors import CutShort, LocalProtocolError, MalformedMessage
+from lanman.plain import plain
 
 T = TypeVar("T")
 
@@ -165,9 +166,7 @@ def wire(size: int | None = None, *, minimum: int | None = None) -> Callable[[ty
     """Compile a declaration. `size` is the StructureSize, `minimum` the least that pack() writes (default: `size`)."""
 
     def decorate(cls: type[T]) -> type[T]:
-        # What compares and prints is shared: dataclass() would compile it for each class, which takes a command 10 ms.
-        made: Any = dataclass(slots=True, eq=False, repr=False)(cls)
-        made.__eq__, made.__hash__, made.__repr__ = equal, None, representation
+        made: Any = plain(cls)
         made.wire_declaration = True
         _compile_later(made, size, (size or 0) if minimum is None else minimum)
         return cast("type[T]", made)
@@ -191,18 +190,6 @@ def _compile_later(cls: type[Any], size: int | None, minimum: int) -> None:
         return cls.pack(self)
 
     cls.unpack, cls.parts, cls.pack = classmethod(unpack), parts, pack
-
-
-def equal(self: Any, other: Any) -> bool:
-    """`__eq__` of a class that has `__match_args__`: the same class, and the same fields."""
-    same = type(other) is type(self)
-    return same and all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
-
-
-def representation(self: Any) -> str:
-    """`__repr__` of a class that has `__match_args__`, as dataclasses write it."""
-    fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
-    return f"{type(self).__name__}({fields})"
 
 
 class _Layout:

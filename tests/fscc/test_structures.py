@@ -206,7 +206,7 @@ def test_changes_stand_at_multiples_of_four() -> None:
 
 def test_a_class_is_packed_from_its_values_as_from_an_object() -> None:
     for kind in (*directories.DETAILED_ENTRIES.values(), directories.FileNamesInformation):
-        names = kind.__match_args__
+        names: tuple[str, ...] = kind.__match_args__  # type: ignore[attr-defined]
         values: dict[str, Any] = {name: number for number, name in enumerate(names)}
         values |= {name: "N\ud800ME" for name in names if name.endswith("name")}
         assert packer(kind)(**values) == kind(**values).pack()

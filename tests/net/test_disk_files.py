@@ -26,10 +26,11 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_READONLY,
     FILE_ATTRIBUTE_SYSTEM,
 )
+from lanman.names import fold
 from lanman.net.disk.files import Files
 from lanman.net.disk.system import Refused, check_platform, status_of
 from lanman.server import disk_effects as do
-from lanman.server.disk_effects import Access, Kind, Opened, OpenFile, fold_name
+from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
 from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_OPEN,
@@ -765,4 +766,4 @@ def test_many_threads_at_once_leave_nothing_behind(world: World) -> None:
     assert not world.files._directories
     for name in names:
         left = os.listdir(world.root / name)
-        assert len(left) == len({fold_name(each) for each in left}), "no two names differ in case alone"
+        assert len(left) == len({fold(each) for each in left}), "no two names differ in case alone"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lanman import codes
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from lanman.records import SessionInfo
 from lanman.rpc import pdu as wire
@@ -134,7 +135,7 @@ def test_a_second_interface_on_the_same_association() -> None:
 def test_faults() -> None:
     client, server = bound()
     call = one(server.receive_data(b"".join(client.call(NetrRemoteTOD(None)))))
-    server.fault(call, wire.RPC_X_BAD_STUB_DATA)
+    server.fault(call, codes.RPC_X_BAD_STUB_DATA)
     assert client.receive_data(server.data_to_send()[0]) == [FaultReceived(2, 0x6F7, executed=False)]
     call = one(server.receive_data(b"".join(client.call(NetrRemoteTOD(None)))))
     server.fault(call, 5, executed=True)
@@ -149,16 +150,21 @@ def test_a_call_is_answered_once() -> None:
     assert len(server.data_to_send()) == 1
 
 
+def orphaned(call_id: int) -> bytes:
+    """The PDU by which a client gives a call up (C706 12.6.4.8)."""
+    return wire.build(wire.ORPHANED, wire.PFC_WHOLE, call_id, b"")
+
+
 def test_an_orphaned_call_is_not_answered() -> None:
     client, server = bound()
     call = one(server.receive_data(b"".join(client.call(NetrRemoteTOD(None)))))
-    assert server.receive_data(client.orphan(client.call_id)) == []
+    assert server.receive_data(orphaned(client.call_id)) == []
     server.respond(call, b"")
     assert server.data_to_send() == []
     # One that was still on its way in is forgotten, so that another may begin.
     first, *_ = client.call(NetrSessionDel(None, "x" * 40000, None))
     assert server.receive_data(first) == []
-    assert server.receive_data(client.orphan(client.call_id)) == []
+    assert server.receive_data(orphaned(client.call_id)) == []
     assert one(server.receive_data(b"".join(client.call(NetrRemoteTOD(None))))).opnum == 28
 
 
@@ -187,6 +193,7 @@ def test_an_object_uuid_is_passed_over() -> None:
 
 # --- What the server refuses ------------------------------------------------------------------------------------------
 
+FEATURES = wire.Syntax(UUID("6cb71c2c-9812-4540-0300-000000000000"), 1)  # security context multiplexing, and orphans
 KNOWN = wire.Context(0, SRVSVC_SYNTAX, [wire.NDR32])
 
 
@@ -205,7 +212,7 @@ KNOWN = wire.Context(0, SRVSVC_SYNTAX, [wire.NDR32])
             [
                 KNOWN,
                 wire.Context(1, SRVSVC_SYNTAX, [wire.NDR64]),
-                wire.Context(2, SRVSVC_SYNTAX, [wire.bind_time_features(3)]),
+                wire.Context(2, SRVSVC_SYNTAX, [FEATURES]),
             ],
             [(2, 2, None), (0, 0, wire.NDR64), (3, 2, None)],
         ),
@@ -221,9 +228,8 @@ def test_presentation_contexts(
 
 def test_the_features_syntax_is_the_one_on_the_wire() -> None:
     # As Windows sends it, MS-RPCE 4.6: 2C 1C B7 6C 12 98 40 45 03 00 ...
-    syntax = wire.bind_time_features(3)
-    assert syntax.uuid.bytes_le.hex() == "2c1cb76c129840450300000000000000"
-    assert wire.offered_features(syntax) == 3
+    assert FEATURES.uuid.bytes_le.hex() == "2c1cb76c129840450300000000000000"
+    assert wire.offered_features(FEATURES) == 3
     assert wire.offered_features(wire.NDR32) is None
 
 
@@ -266,7 +272,7 @@ def test_a_second_bind_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("context", "opnum", "status"),
-    [(0, 58, wire.NCA_OP_RNG_ERROR), (0, 29, wire.NCA_OP_RNG_ERROR), (5, 28, wire.NCA_UNK_IF)],
+    [(0, 58, codes.nca_s_op_rng_error), (0, 29, codes.nca_s_op_rng_error), (5, 28, codes.nca_s_unk_if)],
 )
 def test_calls_that_cannot_be_made(context: int, opnum: int, status: int) -> None:
     _, server = bound()
@@ -278,7 +284,7 @@ def test_calls_that_cannot_be_made(context: int, opnum: int, status: int) -> Non
 def test_a_call_before_the_bind_is_a_fault() -> None:
     server = RpcServer([SRVSVC])
     assert server.receive_data(wire.fragments(wire.REQUEST, 7, 0, 28, bytes(4), 4280)[0]) == []
-    assert wire.parse(server.data_to_send()[0]).number(8, 4) == wire.NCA_PROTO_ERROR
+    assert wire.parse(server.data_to_send()[0]).number(8, 4) == codes.nca_s_proto_error
 
 
 def test_big_endian_clients_can_bind_but_not_call() -> None:
@@ -290,7 +296,7 @@ def test_big_endian_clients_can_bind_but_not_call() -> None:
     body = struct.pack(">IHH", 4, 0, 28) + bytes(4)
     server.receive_data(struct.pack(">BBBB4sHHI", 5, 0, 0, 3, bytes(4), 16 + len(body), 0, 2) + body)
     pdu = wire.parse(server.data_to_send()[0])
-    assert (pdu.call_id, pdu.number(8, 4)) == (2, wire.NCA_UNSUPPORTED_TYPE)
+    assert (pdu.call_id, pdu.number(8, 4)) == (2, codes.nca_s_unsupported_type)
 
 
 @pytest.mark.parametrize(("opnum", "limit"), [(12, SMALL_REQUEST), (14, LARGE_REQUEST), (99, 0)])
@@ -309,7 +315,7 @@ def test_a_call_is_no_longer_than_such_a_call_can_be(opnum: int, limit: int) -> 
     assert max(limit - 4000, 0) <= most <= limit
     assert server.receive_data(wire.build(wire.REQUEST, wire.PFC_LAST_FRAG, 2, head)) == []
     fault = wire.parse(server.data_to_send()[0])
-    assert fault.number(8, 4) == (wire.NCA_OP_RNG_ERROR if opnum == 99 else wire.RPC_X_BAD_STUB_DATA)
+    assert fault.number(8, 4) == (codes.nca_s_op_rng_error if opnum == 99 else codes.RPC_X_BAD_STUB_DATA)
     good = wire.build(wire.REQUEST, 3, 3, struct.pack("<IHH", 0, 0, 28) + bytes(4))
     assert one(server.receive_data(good)).call_id == 3
 
@@ -440,7 +446,7 @@ def test_any_bytes_into_the_server(stream: list[bytes], bound_first: bool) -> No
                 try:
                     server.respond(call, call.request().failed(50).pack(call.ndr64))
                 except MalformedMessage:
-                    server.fault(call, wire.RPC_X_BAD_STUB_DATA)
+                    server.fault(call, codes.RPC_X_BAD_STUB_DATA)
             for raw in server.data_to_send():
                 assert len(wire.parse(raw).body) == len(raw) - 16
     except RemoteProtocolError:

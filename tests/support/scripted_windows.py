@@ -49,7 +49,7 @@ from lanman.records import (
 )
 from lanman.rpc import srvsvc
 from lanman.rpc.levels import Levels
-from lanman.rpc.server import NCA_OP_RNG_ERROR, RPC_X_BAD_STUB_DATA, RpcServer
+from lanman.rpc.server import RpcServer
 from lanman.smb2 import constants as smb2
 from lanman.smb2 import messages
 from lanman.smb2.constants import Dialect
@@ -243,7 +243,7 @@ class Script:
                 raise Fault(self.windows.faults[key])
         handler: Callable[[Any, Caller], Any] | None = getattr(self, f"_{type(request).__name__}", None)
         if handler is None:
-            raise Fault(NCA_OP_RNG_ERROR)
+            raise Fault(codes.nca_s_op_rng_error)
         if not self._may(request, level, self.windows.users.get(caller.user_name, "hardened")):
             return request.failed(codes.ERROR_ACCESS_DENIED)
         return handler(request, caller)
@@ -642,7 +642,7 @@ class _Connection(asyncio.Protocol):
             except Fault as fault:
                 pipe.rpc.fault(call, fault.status)
             except MalformedMessage:
-                pipe.rpc.fault(call, RPC_X_BAD_STUB_DATA)
+                pipe.rpc.fault(call, codes.RPC_X_BAD_STUB_DATA)
             else:
                 pipe.rpc.respond(call, answer.pack(call.ndr64))
         pipe.unread.extend(pipe.rpc.data_to_send())

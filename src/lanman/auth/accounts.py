@@ -34,7 +34,7 @@ from typing import Final
 from lanman import codes
 from lanman.auth.md4 import BadHash, nt_hash, parse_nt_hash
 from lanman.errors import LanmanError, Win32Error
-from lanman.names import ADMINISTRATORS, GUESTS, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS, USERS, fold
+from lanman.names import ADMINISTRATORS, GUESTS, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS, USERS, fold, upper_each
 
 BUILT_IN_GROUPS: Final = {
     ADMINISTRATORS: "Administrators have complete and unrestricted access to the server",
@@ -275,7 +275,7 @@ class Accounts:
         if found is None:
             return False
         # A file may hold two names that were different once.
-        return not self._is_loading or _fold_before(found.name) == _fold_before(name)
+        return not self._is_loading or upper_each(found.name) == upper_each(name)
 
     def _release(self, entry: Account | Group) -> None:
         """Somebody's name is free again, or belongs to who shared it."""
@@ -315,11 +315,6 @@ class Accounts:
                 f"disabled = {'yes' if account.disabled else 'no'}",
             ]
         return "\n".join([*lines, ""]).encode()
-
-
-def _fold_before(name: str) -> str:
-    """How names were compared until 0.1: files that were written then must go on being read as they were meant."""
-    return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
 
 
 def _hash(password: str) -> bytes:
@@ -420,7 +415,7 @@ class _Parser:
             try:
                 names.add(accounts.group(name).name)
             except Win32Error as error:
-                before = [group for group in accounts.groups if _fold_before(group) == _fold_before(name)]
+                before = [group for group in accounts.groups if upper_each(group) == upper_each(name)]
                 if not before:
                     raise Win32Error(error.code, f"there is no group {name!a}") from None
                 names.add(before[0])

@@ -60,7 +60,7 @@ from lanman.auth.ntlm import (
 )
 from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.errors import MalformedMessage
-from lanman.names import GUESTS, fold
+from lanman.names import GUESTS, fold, upper_each
 
 # What the server grants of what a client asks for; the rest of the CHALLENGE flags it sets itself (3.2.5.1.1).
 _GRANTED: Final = (
@@ -252,8 +252,7 @@ class NtlmAcceptor:
 
 def _upper_cases(name: str) -> set[str]:
     """What clients make of a user's name in upper case."""
-    by_character = "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
-    return {fold(name), by_character, name.upper()}
+    return {fold(name), upper_each(name), name.upper()}
 
 
 def _exchange_key(message: AuthenticateMessage, key: bytes, granted: int) -> bytes | None:

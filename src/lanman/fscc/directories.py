@@ -6,7 +6,7 @@ A class with an id has the file's number on its volume; one that is "both" the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final
 
 from lanman.errors import LocalProtocolError, MalformedMessage
 from lanman.fscc.attributes import file_name, file_name_bytes, name32
@@ -60,75 +60,31 @@ class FileDirectoryInformation(Structure):
 
 
 @wire()
-class FileFullDirectoryInformation(Structure):
+class FileFullDirectoryInformation(FileDirectoryInformation):
     """The same, and the size of its extended attributes."""
 
-    next_entry_offset: ClassVar[pad4]
-    file_index: u32
-    creation_time: u64
-    last_access_time: u64
-    last_write_time: u64
-    change_time: u64
-    end_of_file: u64
-    allocation_size: u64
-    file_attributes: u32
-    file_name: name32
     ea_size: u32 = 0
 
 
 @wire()
-class FileIdFullDirectoryInformation(Structure):
+class FileIdFullDirectoryInformation(FileFullDirectoryInformation):
     """FileFullDirectoryInformation with the file's number."""
 
-    next_entry_offset: ClassVar[pad4]
-    file_index: u32
-    creation_time: u64
-    last_access_time: u64
-    last_write_time: u64
-    change_time: u64
-    end_of_file: u64
-    allocation_size: u64
-    file_attributes: u32
-    file_name: name32
-    ea_size: u32 = 0
     reserved: ClassVar[pad4]
     file_id: u64 = 0
 
 
 @wire()
-class FileBothDirectoryInformation(Structure):
+class FileBothDirectoryInformation(FileFullDirectoryInformation):
     """FileFullDirectoryInformation with the short name (8.3); "" where there is none."""
 
-    next_entry_offset: ClassVar[pad4]
-    file_index: u32
-    creation_time: u64
-    last_access_time: u64
-    last_write_time: u64
-    change_time: u64
-    end_of_file: u64
-    allocation_size: u64
-    file_attributes: u32
-    file_name: name32
-    ea_size: u32 = 0
     short_name: name_8_3 = ""
 
 
 @wire()
-class FileIdBothDirectoryInformation(Structure):
+class FileIdBothDirectoryInformation(FileBothDirectoryInformation):
     """FileBothDirectoryInformation with the file's number."""
 
-    next_entry_offset: ClassVar[pad4]
-    file_index: u32
-    creation_time: u64
-    last_access_time: u64
-    last_write_time: u64
-    change_time: u64
-    end_of_file: u64
-    allocation_size: u64
-    file_attributes: u32
-    file_name: name32
-    ea_size: u32 = 0
-    short_name: name_8_3 = ""
     reserved: ClassVar[pad2]
     file_id: u64 = 0
 
@@ -142,15 +98,7 @@ class FileNamesInformation(Structure):
     file_name: name32
 
 
-DetailedEntry: TypeAlias = (
-    FileDirectoryInformation
-    | FileFullDirectoryInformation
-    | FileIdFullDirectoryInformation
-    | FileBothDirectoryInformation
-    | FileIdBothDirectoryInformation
-)
-
-DETAILED_ENTRIES: Final[Mapping[int, type[DetailedEntry]]] = {
+DETAILED_ENTRIES: Final[Mapping[int, type[FileDirectoryInformation]]] = {
     FILE_DIRECTORY_INFORMATION: FileDirectoryInformation,
     FILE_FULL_DIRECTORY_INFORMATION: FileFullDirectoryInformation,
     FILE_BOTH_DIRECTORY_INFORMATION: FileBothDirectoryInformation,

@@ -141,10 +141,6 @@ class RpcClient:
         """The PDU that asks to give up a call; it will be answered all the same (C706 12.6.4.6)."""
         return wire.build(wire.CO_CANCEL, wire.PFC_WHOLE, call_id, b"")
 
-    def orphan(self, call_id: int) -> bytes:
-        """The PDU that gives up a call; what still comes of it is dropped (C706 12.6.4.8)."""
-        return wire.build(wire.ORPHANED, wire.PFC_WHOLE, call_id, b"")
-
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes as they came. Raises RemoteProtocolError, MalformedMessage too: the association is dead."""
         events: list[Event] = []

@@ -53,14 +53,6 @@ PROTOCOL_VERSION_NOT_SUPPORTED: Final = 4
 AUTHENTICATION_TYPE_NOT_RECOGNIZED: Final = 8
 INVALID_CHECKSUM: Final = 9
 
-# Fault status (C706 appendix E, MS-RPCE 2.2.1.1.1)
-NCA_OP_RNG_ERROR: Final = 0x1C010002
-NCA_UNK_IF: Final = 0x1C010003
-NCA_PROTO_ERROR: Final = 0x1C01000B
-NCA_UNSUPPORTED_TYPE: Final = 0x1C010017
-RPC_X_BAD_STUB_DATA: Final = 0x000006F7
-RPC_S_ACCESS_DENIED: Final = 0x00000005
-
 RPC_C_AUTHN_LEVEL_NONE: Final = 1  # MS-RPCE 2.2.1.1.8
 
 # Bind time features (MS-RPCE 2.2.2.14)
@@ -95,13 +87,8 @@ NDR64: Final = Syntax(UUID("71710533-beba-4937-8319-b5dbef9ccc36"), 1)
 _FEATURES_PREFIX: Final = UUID("6cb71c2c-9812-4540-0000-000000000000").bytes[:8]
 
 
-def bind_time_features(features: int) -> Syntax:
-    """The transfer syntax that stands for a set of features (MS-RPCE 3.3.1.5.3)."""
-    return Syntax(UUID(bytes=_FEATURES_PREFIX + features.to_bytes(8, "little")), 1)
-
-
 def offered_features(syntax: Syntax) -> int | None:
-    """The features that a transfer syntax stands for, or None if it is a transfer syntax."""
+    """The features that a transfer syntax stands for (MS-RPCE 3.3.1.5.3), or None if it is a transfer syntax."""
     raw = syntax.uuid.bytes
     return int.from_bytes(raw[8:], "little") if raw[:8] == _FEATURES_PREFIX and syntax.major == 1 else None
 

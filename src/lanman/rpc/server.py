@@ -30,12 +30,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lanman import codes
 from lanman.errors import RemoteProtocolError
 from lanman.rpc import pdu as wire
 from lanman.rpc.ndr import Call
 from lanman.rpc.ndr import Interface as Interface
-from lanman.rpc.pdu import NCA_OP_RNG_ERROR as NCA_OP_RNG_ERROR
-from lanman.rpc.pdu import RPC_X_BAD_STUB_DATA as RPC_X_BAD_STUB_DATA
 
 # PDUs that may come at once: what one WRITE to a pipe may bring, which from any client known is one.
 MAX_PDUS: Final = 64
@@ -175,7 +174,7 @@ class RpcServer:
 
     def _alter_context(self, pdu: wire.Pdu) -> None:
         if pdu.auth_value and pdu.auth_level > wire.RPC_C_AUTHN_LEVEL_NONE:
-            self._output.append(wire.fault(pdu.call_id, 0, wire.RPC_S_ACCESS_DENIED))
+            self._output.append(wire.fault(pdu.call_id, 0, codes.nca_s_fault_access_denied))
             return
         self._output.append(self._ack(wire.ALTER_CONTEXT_RESP, pdu, wire.Bind.unpack(pdu), ""))
 
@@ -247,15 +246,15 @@ class RpcServer:
         """The call that has arrived; or None, with a fault on its way, if it cannot be made."""
         interface, ndr64 = self._contexts.get(incoming.context_id, (None, False))
         if not self._bound or authenticated:
-            status = wire.NCA_PROTO_ERROR
+            status = codes.nca_s_proto_error
         elif interface is None:
-            status = wire.NCA_UNK_IF
+            status = codes.nca_s_unk_if
         elif incoming.opnum not in interface.requests:
-            status = wire.NCA_OP_RNG_ERROR
+            status = codes.nca_s_op_rng_error
         elif incoming.big_endian:
-            status = wire.NCA_UNSUPPORTED_TYPE
+            status = codes.nca_s_unsupported_type
         elif incoming.reassembly is None:
-            status = RPC_X_BAD_STUB_DATA
+            status = codes.RPC_X_BAD_STUB_DATA
         else:
             maybe = bool(incoming.flags & wire.PFC_MAYBE)
             stub = incoming.reassembly.stub()

@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from lanman import codes
 from lanman.errors import MalformedMessage, RemoteProtocolError
 from lanman.rpc.ndr import Call, Interface
-from lanman.rpc.server import RPC_X_BAD_STUB_DATA, CallReceived, RpcServer
+from lanman.rpc.server import CallReceived, RpcServer
 from lanman.server.effects import Wait, Waiter, Work
 from lanman.server.rights import Caller
 from lanman.server.scheduler import Scheduler, Task
@@ -119,7 +120,7 @@ class Association:
                 return
             request = call.request()
         except MalformedMessage:
-            self._rpc.fault(call, RPC_X_BAD_STUB_DATA)
+            self._rpc.fault(call, codes.RPC_X_BAD_STUB_DATA)
             return
         response = endpoint.call(self.caller, request, self._scheduler.now)
         if isinstance(response, Generator):

@@ -54,13 +54,9 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_SYSTEM,
     FILE_ATTRIBUTE_TEMPORARY,
 )
-from lanman.names import fold
 from lanman.server.effects import Effect
 from lanman.smb2.constants import FILE_OPEN
 from lanman.wire import Data
-
-# NTFS compares names of files by the same table.
-fold_name = fold
 
 Path: TypeAlias = tuple[str, ...]
 

@@ -21,8 +21,9 @@ from functools import lru_cache
 from typing import Final
 
 from lanman import codes
+from lanman.names import fold
 from lanman.net.disk.system import Refused
-from lanman.server.disk_effects import NAME_MAX, Path, fold_name, is_device
+from lanman.server.disk_effects import NAME_MAX, Path, is_device
 
 # MS-SMB2 2.2.13: a name has at most this many UTF-16 code units.
 PATH_MAX: Final = 32767
@@ -60,7 +61,7 @@ def wire_name(name: bytes) -> str:
 
 def compared_name(name: bytes) -> str:
     """A name on the disk as it is compared. The letter that a device's name begins with has no case of its own."""
-    text = fold_name(wire_name(name))
+    text = fold(wire_name(name))
     return chr(ord(text[0]) - 0x20) + text[1:] if "\uf061" <= text[0] <= "\uf07a" else text
 
 

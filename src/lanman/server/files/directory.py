@@ -20,7 +20,8 @@ from lanman.fscc.directories import (
     FileIdFullDirectoryInformation,
     FileNamesInformation,
 )
-from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, QueryFile, fold_name
+from lanman.names import fold
+from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, QueryFile
 from lanman.server.effects import Reply, Wait, Waiter, Work
 from lanman.server.files.names import STRICT, Spelling
 from lanman.server.scheduler import Scheduler
@@ -92,10 +93,10 @@ def matcher(pattern: str) -> Callable[[str], bool] | None:
     """What tells whether a name fits a pattern; None if every name does."""
     if pattern in ("*", "*.*", "", '<"*'):
         return None
-    folded = fold_name(pattern)
+    folded = fold(pattern)
     if not any(character in folded for character in '*?<>"'):
-        return lambda name: fold_name(name) == folded
-    return lambda name: matches(folded, fold_name(name))
+        return lambda name: fold(name) == folded
+    return lambda name: matches(folded, fold(name))
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Final
 
 from lanman import codes
 from lanman.fscc.notify import CHANGE_ALIGNMENT, FILE_ACTION_RENAMED_OLD_NAME, FileNotifyInformation
-from lanman.server.disk_effects import Path, fold_name
+from lanman.names import fold
+from lanman.server.disk_effects import Path
 from lanman.server.effects import Reply, Wait, Waiter, Work
 from lanman.smb2.messages import ChangeNotifyRequest, ChangeNotifyResponse
 from lanman.wire import pack_chain
@@ -47,7 +48,7 @@ class Watch:
 
     def __init__(self, root: str, path: Path, message: ChangeNotifyRequest, tree: bool) -> None:
         self.root = root
-        self.path = tuple(map(fold_name, path))
+        self.path = tuple(map(fold, path))
         self.filter = message.completion_filter
         self.tree = tree
         self._size = message.output_buffer_length  # the first request's, as on Windows (notify.valid-req)
@@ -139,7 +140,7 @@ class Watches:
     def moved(self, watch: Watch, path: Path) -> None:
         """The directory that is watched has another path now."""
         self._take(watch)
-        watch.path = tuple(map(fold_name, path))
+        watch.path = tuple(map(fold, path))
         self._put(watch)
 
     def remove(self, watch: Watch) -> None:
@@ -177,4 +178,4 @@ class Watches:
             for watch in list(folder.watches):
                 if watch.filter & what and (watch.tree or depth == len(path) - 1):
                     watch.add(action, "\\".join(path[depth:]), now)
-            folder = folder.below.get(fold_name(name))
+            folder = folder.below.get(fold(name))

@@ -13,7 +13,8 @@ from typing import Final, Protocol
 from lanman import codes
 from lanman.domain import ServerService
 from lanman.dtyp import DELETE
-from lanman.server.disk_effects import FileStat, Path, fold_name
+from lanman.names import fold
+from lanman.server.disk_effects import FileStat, Path
 from lanman.server.effects import Wait, Waiter, Work
 from lanman.server.files.access import READING, WRITING, is_stat_only
 from lanman.server.files.locks import Locks, Tally
@@ -391,7 +392,7 @@ class Files:
         for name in path:
             if found is None:
                 return None
-            found = found.below.get(fold_name(name))
+            found = found.below.get(fold(name))
         return found
 
     def is_going(self, root: str, path: Path) -> bool:
@@ -432,7 +433,7 @@ class _Name:
 
 
 def _folded(path: Path) -> Path:
-    return tuple(map(fold_name, path))
+    return tuple(map(fold, path))
 
 
 def _name_of(file_open: FileOpen) -> tuple[str, Path]:
