@@ -1,4 +1,4 @@
-"""Calls that no server answers any more, whoever asks: each is ERROR_NOT_SUPPORTED, and no rights are asked for."""
+"""Calls of serial devices and of DFS: ERROR_NOT_SUPPORTED for every caller, as Windows answers since Server 2003."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _USERS: Final = (*OPERATORS, AUTHENTICATED_USERS)
 
 
 def session_info(session: Session, now: float) -> SessionInfo:
-    """Every member of every level (MS-SMB2 3.3.4.18). Clients of SMB 2 and 3 say nothing of their type: it is empty."""
+    """Every member of every level (MS-SMB2 3.3.4.18). SMB 2 and 3 do not carry a client type: it is empty."""
     return SessionInfo(
         session.client_name,
         session.user_name,
@@ -54,7 +54,7 @@ def session_enum(context: CallContext, request: NetrSessionEnum) -> Generator[No
     service, client, user = context.service, request.client_name, request.user_name
     meant = set(service.select_sessions(client, user))
     if (client or user) and not meant:
-        # Either code is right; 2312 says that nobody at all is connected from there.
+        # 3.1.4.5 allows either code. 2312 means here that this client has no session at all.
         known = not client or service.select_sessions(client)
         raise Refused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
     return listing(
@@ -69,18 +69,18 @@ def session_enum(context: CallContext, request: NetrSessionEnum) -> Generator[No
 def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDelResponse:
     """NetrSessionDel (MS-SRVS 3.1.4.6): end every session of that client and that user.
 
-    A caller may end its own session too: the answer to a request that has been received still leaves.
+    A caller may end its own session too: the answer to a request that was received is still sent.
     """
     client, user = request.client_name, request.user_name
     require_lengths(client, user)
     if not client and not user:
         raise Refused(codes.ERROR_INVALID_PARAMETER)
-    # 3.1.4.6 has no 2351 for a name that cannot be a client's, as listing has: nobody has that name.
+    # Unlike 3.1.4.5, 3.1.4.6 has no 2351 for a name without backslashes: no session matches it.
     wellformed = not client or client.startswith("\\\\")
     found = context.service.select_sessions(client, user) if wellformed else []
     if not found:
         raise Refused(codes.NERR_ClientNameNotFound)
-    # The caller's own goes last, so that those who listen to the domain hear of the others first.
+    # The caller's own goes last: the events of the others come first.
     found.sort(key=lambda session: session is context.caller.session)
     context.service.close_sessions(found, Reason.DELETED)
     return NetrSessionDelResponse(codes.NERR_Success)
