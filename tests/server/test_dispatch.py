@@ -98,7 +98,7 @@ def test_who_ends_their_own_session_gets_the_answer_first(dialect: Dialect, by_w
     assert admin.call(NetrSessionDel(None, None, "admin"), by_writing=by_writing).status == 0
     assert world.users() == []
     assert admin.ask(TreeConnectRequest(0, r"\\server\IPC$")).status == codes.STATUS_USER_SESSION_DELETED
-    assert not admin.connection.sessions
+    assert not admin.connection.channels
 
 
 def test_the_last_words_are_not_waited_for_for_ever() -> None:
@@ -107,9 +107,9 @@ def test_the_last_words_are_not_waited_for_for_ever() -> None:
     (pdu,) = admin.rpc.call(NetrSessionDel(None, None, "admin"))
     admin.write(pdu)
     assert world.users() == []
-    assert admin.connection.sessions
+    assert admin.connection.channels
     world.advance(10)
-    assert not admin.connection.sessions
+    assert not admin.connection.channels
     assert admin.read().status == codes.STATUS_USER_SESSION_DELETED
 
 
@@ -131,7 +131,7 @@ def test_a_reader_that_waits_hears_the_last_words() -> None:
     assert admin.answers[writing].status == 0
     assert admin.answers[reading].status == 0
     assert admin.order[-2:] == [writing, reading]
-    assert not admin.connection.sessions
+    assert not admin.connection.channels
 
 
 def test_requests_that_wait_are_cancelled_when_their_session_ends() -> None:
@@ -158,7 +158,7 @@ def test_a_chain_of_readers_hears_the_last_words_once() -> None:
     assert admin.answers[first].status == 0
     assert admin.answers[second].status == codes.STATUS_FILE_CLOSED
     assert not admin.connection._waiting
-    assert not admin.connection.sessions
+    assert not admin.connection.channels
 
 
 @pytest.mark.parametrize(

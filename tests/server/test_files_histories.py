@@ -120,7 +120,7 @@ class History:
         wire = [
             each
             for connection in self.world.dispatch.connections.values()
-            for session in connection.sessions.values()
+            for session in connection.channels.values()
             for each in session.opens.values()
             if isinstance(each, DiskOpen)
         ]

@@ -102,7 +102,7 @@ def new(name: str | None = "docs", **values: Any) -> ShareInfo:
 
 @pytest.fixture
 def admin(world: World) -> Caller:
-    session = world.connect().log_on("admin").connection.sessions
+    session = world.connect().log_on("admin").connection.channels
     (wire,) = session.values()
     return Caller("admin", wire.session.groups, wire.session)
 
@@ -252,7 +252,7 @@ def test_shares_that_are_not_there_or_not_to_be_touched(world: World, disk: Disk
 
 def test_deletion_closes_what_is_open_there(world: World, disk: Disk) -> None:
     ann = world.connect().log_on("ann")
-    (wire,) = ann.connection.sessions.values()
+    (wire,) = ann.connection.channels.values()
     share = world.service.share_by_name("data")
     assert share is not None
     tree = world.service.register_tree_connect(wire.session, 77, share, world.now)

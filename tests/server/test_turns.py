@@ -217,10 +217,10 @@ def test_requests_that_set_each_other_free_do_not_nest(tmp_path: Path) -> None:
         client.send(LockRequest(mine, [LockElement(number, 1, 2)]))
         clients.append((client, mine))
     # The chain of locks that wait is let go from its beginning: each gives back what the next waits for.
-    world.service.close_open(first.connection.sessions[first.session_id].opens[_id(file_id)].open)
+    world.service.close_open(first.connection.channels[first.session_id].opens[_id(file_id)].open)
     for client, mine in clients:
         world.pump()
-        world.service.close_open(client.connection.sessions[client.session_id].opens[_id(mine)].open)
+        world.service.close_open(client.connection.channels[client.session_id].opens[_id(mine)].open)
     world.pump()
     assert not world.service.opens()
 

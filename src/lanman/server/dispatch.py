@@ -1,12 +1,12 @@
 """Connections and the Server: what a request is judged by, and what has to follow when something ends.
 
 `requests` carries the requests of a connection to their handlers and back, and `scheduler` says when. Here is what that
-is about: which session, tree connect and rights a request has (3.3.5.2.9 to 3.3.5.2.11), which sessions and opens a
-connection has, and whether it may stay.
+is about: which session, tree connect and rights a request has (3.3.5.2.9 to 3.3.5.2.11), which sessions a connection is
+a channel of, and whether it may stay. `sessions` has the sessions themselves and what is open.
 
-What the domain ends, whoever asked for it, comes back here as an event of its one stream: the connection then cancels
-the requests that wait on it, lets go of what is open and forgets the session, and nothing else (MS-SMB2 3.3.4.12,
-3.3.4.17). An answer that is being made meanwhile still leaves, signed.
+What the domain ends, whoever asked for it, it has `sessions` end: the connections then cancel the requests that wait on
+it, the open is released, the session forgotten, and nothing else (MS-SMB2 3.3.4.12, 3.3.4.17). An answer that is being
+made meanwhile still leaves, signed.
 
 The shell gives bytes, results of effects and the time; it takes `ready()` connections with bytes to send, the
 scheduler's `effects()` to perform and the `next_deadline()`. Times are the seconds of one clock that only goes forward.
@@ -25,13 +25,11 @@ from lanman.domain import (
     STYPE_IPC,
     Event,
     LogonRefused,
-    Open,
     Reason,
     ServerService,
     Session,
     Share,
     State,
-    TreeConnect,
     unc_name,
 )
 from lanman.errors import RemoteProtocolError
@@ -47,8 +45,9 @@ from lanman.server.refusals import CHOICES, Refusals
 from lanman.server.requests import Chain, Requests
 from lanman.server.room import Room
 from lanman.server.scheduler import Scheduler
+from lanman.server.sessions import SessionTable
 from lanman.server.shares import PipeShare
-from lanman.server.state import Context, Logon, ServerOpen, ServerSession, ShareBackend
+from lanman.server.state import Context, Logon, ServerSession, ShareBackend
 from lanman.server.throttle import Throttle, network_of
 from lanman.server.watch import Watch
 from lanman.smb2.connection import Event as WireEvent
@@ -59,9 +58,6 @@ from lanman.wire import Data
 # 3.3.6.3 with note 442: a connection without a session is ended when it is older than this many seconds.
 UNAUTHENTICATED_FOR: Final = 45.0
 
-# How long the answer to a call that ended its own session waits on the pipe to be read.
-LINGER: Final = 5.0
-
 # MS-SMB2 2.2.3.1, 2.2.3.1.2 and 2.2.3.1.7, as people name them.
 _DIALECTS: Final = {0x0202: "2.0.2", 0x0210: "2.1", 0x0300: "3.0", 0x0302: "3.0.2", 0x0311: "3.1.1"}
 _SIGNING: Final = {0: "HMAC-SHA256", 1: "AES-128-CMAC", 2: "AES-128-GMAC"}
@@ -71,7 +67,7 @@ _NO_HANDLER: Final = Command(lambda context, message: Reply(codes.STATUS_NOT_SUP
 
 
 class ConnectionDispatch(Requests):
-    """One connection: its sessions, its log-ons under way, and its requests."""
+    """One connection: its channels, its log-ons under way, and its requests."""
 
     # Without a dict of its own an idle connection takes 1 KiB less; tests put things of theirs into one.
     __slots__ = (
@@ -82,6 +78,7 @@ class ConnectionDispatch(Requests):
         "_reaper",
         "address",
         "at_once",
+        "channels",
         "client_name",
         "explained",
         "held_until",
@@ -89,8 +86,6 @@ class ConnectionDispatch(Requests):
         "network",
         "place",
         "server",
-        "sessions",
-        "speaking",
         "unread",
     )
 
@@ -102,10 +97,9 @@ class ConnectionDispatch(Requests):
         self.address = address
         self.network = network_of(address)
         self.client_name = unc_name(address)
-        self.sessions: dict[int, ServerSession] = {}
+        self.channels: dict[int, ServerSession] = {}  # its sessions, by their ids
         self.logons: dict[int, Logon] = {}
         self._named: set[int] = set()  # the ids of the sessions that have a user with an account
-        self.speaking: ServerOpen | None = None  # the pipe that a call is being made on, while it is
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
         self.explained = False  # whether the log has been told already why, in words that name the remedy
         self.at_once = False  # whether it is to end without what is still to be sent
@@ -188,7 +182,7 @@ class ConnectionDispatch(Requests):
         if isinstance(error, Smb1Only):
             self.lacks(Reason.SMB1)
         elif isinstance(error, UnprotectedTreeConnect):
-            names = [each.session.user_name for each in self.sessions.values()]
+            names = [each.session.user_name for each in self.channels.values()]
             self.lacks(Reason.UNSIGNED, names[0] if len(names) == 1 else "")
 
     def new_context(self, request: Request, now: float, file_id: int) -> Context:
@@ -229,7 +223,7 @@ class ConnectionDispatch(Requests):
             # One that goes on from a request on no session at all makes no sense (smb2.compound.invalid2).
             return Reply(codes.STATUS_INVALID_PARAMETER if chain.baseless else chain.failure)
         command = COMMANDS.get(request.command, _NO_HANDLER)
-        session = self.sessions.get(request.session_id)  # the one that the request was judged by
+        session = self.channels.get(request.session_id)  # the one that the request was judged by
         if session is not None and session.session.state is State.CLOSED and not session.closing:
             session = None  # it is ending at this moment, and cancels the requests that wait on it
         if session is not None and not session.closing:
@@ -257,7 +251,7 @@ class ConnectionDispatch(Requests):
 
     def _lacks_protection(self, request: Request) -> None:
         """A request was denied that is neither signed nor encrypted."""
-        session = self.sessions.get(request.session_id)
+        session = self.channels.get(request.session_id)
         if session is not None and not request.encrypted:
             reason = Reason.UNENCRYPTED if session.encrypt else Reason.UNSIGNED
             self.lacks(reason, session.session.user_name)
@@ -271,7 +265,7 @@ class ConnectionDispatch(Requests):
     def _session_status(self, session: ServerSession, request: Request, command: Command) -> int:
         """3.3.5.2.9 for a session that is there; 0 if the request may go on."""
         if session.closing and request.command != SMB2_READ:
-            self.forget(session)
+            self.server.sessions.forget(session)
             return codes.STATUS_USER_SESSION_DELETED
         if session.session.state is State.EXPIRED and not command.expired:
             return codes.STATUS_NETWORK_SESSION_EXPIRED
@@ -281,96 +275,30 @@ class ConnectionDispatch(Requests):
 
     # --- what the domain tells ---
 
-    def register_open(self, context: Context, path: str, granted_access: int) -> Open:
-        """Tell the domain of something opened by a request. Raises LimitReached."""
-        return self.server.service.register_open(
-            context.checked_session.session,
-            context.checked_tree.tree_connect,
-            self.server.new_file_id(),
-            path,
-            granted_access,
-            context.now,
-        )
+    def channel_begun(self, session: ServerSession) -> None:
+        """A log-on has succeeded, or has bound it to a session."""
+        self._reaper.cancel()
+        self.channels[session.session.session_id] = session
+        self.identified(session.session)
 
-    def open_closed(self, closed: Open, reason: Reason, now: float) -> None:
-        """3.3.4.17, the protocol's part."""
-        session = self.sessions.get(closed.session.session_id)
-        server_open = session.opens.get(closed.file_id) if session is not None else None
-        if session is None or server_open is None or server_open.open is not closed:
-            return
-        if server_open is self.speaking:
-            server_open.closing = True
-            return
-        # Gone first: what is behind a cancelled request in its chain must not find it any more.
-        del session.opens[closed.file_id]
-        server_open.ended(now)
-        # I/O that was under way when the client itself closed the file comes to its end.
-        self.cancel_all(server_open, now, lambda waiting: waiting.cancellable or reason is not Reason.CLOSED)
-        server_open.released()
-
-    def release(self, server_open: ServerOpen) -> None:
-        """Let go of something open; of its session too, if that only lived for its last answer."""
-        session = self.sessions.get(server_open.open.session.session_id)
-        if session is None or session.opens.pop(server_open.open.file_id, None) is None:
-            return
-        server_open.released()
-        if session.closing and not session.opens:
-            self.forget(session)
-
-    def tree_disconnected(self, tree: TreeConnect) -> None:
-        session = self.sessions.get(tree.session.session_id)
-        found = session.trees.get(tree.tree_id) if session is not None else None
-        if session is not None and found is not None and found.tree_connect is tree:
-            del session.trees[tree.tree_id]
-
-    def session_closed(self, session: Session, reason: Reason, now: float) -> None:
-        """3.3.4.12, the protocol's part. Its opens and tree connects have been told of before."""
-        server_session = self.sessions.get(session.session_id)
-        if server_session is None or server_session.session is not session:
-            return
-        self.logons.pop(session.session_id, None)
-        speaking = self.speaking
-        self.cancel_all(server_session, now, lambda waiting: speaking is None or waiting.context.opened is not speaking)
-        if server_session.opens:
-            # Only the pipe that is being spoken to can be left: the caller has ended its own session.
-            server_session.closing = True
-            server_session.lingers = self._scheduler.timers.at(now + LINGER, lambda then: self.forget(server_session))
-        else:
-            self.forget(server_session)
-        if reason is Reason.IDLE and not self.sessions and not self.logons:
-            self.finish("autodisconnect took its last session")
-
-    def forget(self, session: ServerSession) -> None:
-        """Nothing of a session is left on this connection."""
+    def channel_ended(self, session: ServerSession) -> None:
+        """Nothing of a session is left on this connection, which stays."""
         session_id = session.session.session_id
-        if self.sessions.get(session_id) is not session:
+        if self.channels.get(session_id) is not session:
             return
-        self.cancel_all(session, self._scheduler.now)
-        if self.sessions.pop(session_id, None) is not session:
-            return
-        if session.lingers is not None:
-            session.lingers.cancel()
-        for server_open in session.opens.values():
-            server_open.released()
-        session.opens.clear()
+        del self.channels[session_id]
         self.core.forget_session(session_id)
         self._named.discard(session_id)
         self.classify()
-        if not self.sessions and not self._lost:
+        if not self.channels and not self._lost:
             self._reaper = self._scheduler.timers.at(self._scheduler.now + UNAUTHENTICATED_FOR, self._reap)
         self.mark_ready()
-
-    def established(self, session: ServerSession) -> None:
-        """A log-on has succeeded."""
-        self._reaper.cancel()
-        self.sessions[session.session.session_id] = session
-        self.identified(session.session)
 
     def identified(self, session: Session) -> None:
         """One of its sessions has a user, or another one."""
         if session.anonymous or session.guest:
             self._named.discard(session.session_id)
-        elif session.session_id in self.sessions:
+        elif session.session_id in self.channels:
             self._named.add(session.session_id)
         self.classify()
 
@@ -378,7 +306,7 @@ class ConnectionDispatch(Requests):
         """Tell admission whose sessions there are."""
         if self.place is None or self._lost:
             return
-        if not self.sessions:
+        if not self.channels:
             standing = Standing.HALF_OPEN
         else:
             standing = Standing.NAMED if self._named else Standing.ANONYMOUS
@@ -392,7 +320,7 @@ class ConnectionDispatch(Requests):
     def refusal_of_anonymous(self) -> str:
         """Why no null session or guest is let in here; "" if they are."""
         most = self.server.options.limits.anonymous_sessions_per_connection
-        if len(self.sessions) - len(self._named) >= most:
+        if len(self.channels) - len(self._named) >= most:
             return f"there are {most} of them on this connection"
         return self.server.admission.refusal_of_anonymous(self.place) if self.place is not None else ""
 
@@ -483,15 +411,15 @@ class ServerDispatch:
         self.refusals = Refusals()
         self._core = core
         self._connection_ids = count(1)
-        self._file_ids = count(1)
         self._ready: dict[ConnectionDispatch, None] = {}
         self._watching = False
         self._ipc = PipeShare(pipes)
+        self.sessions = SessionTable(service, self.scheduler, self._share_removed)
         self.files = Files(self.scheduler, service)
         self.watch = Watch(self)
         self._folders: dict[Share, DiskShare] = {}
         self._hint = self.new_acceptor().hint_token()
-        service.attach(self)
+        service.attach(self.sessions)
         service.subscribe(self._logon_refused, LogonRefused, name="record of refusals")
 
     # --- what the shell calls ---
@@ -561,9 +489,7 @@ class ServerDispatch:
     def forget_connection(self, connection: ConnectionDispatch, now: float) -> None:
         """It is lost: its sessions end, and so does its place among those that have none."""
         self.scheduler.now = now
-        self.service.close_connection(connection.connection_id, Reason.DISCONNECTED)
-        for session in list(connection.sessions.values()):
-            connection.forget(session)
+        self.sessions.connection_lost(connection)
         self.connections.pop(connection.connection_id, None)
         self._ready.pop(connection, None)
         self.scheduler.forget(connection)
@@ -599,10 +525,6 @@ class ServerDispatch:
             if session_id not in (0, 0xFFFFFFFFFFFFFFFF) and not taken:
                 return session_id
 
-    def new_file_id(self) -> int:
-        """The volatile half of a FileId, which no open has had before."""
-        return next(self._file_ids)
-
     def backend_of(self, share: Share) -> ShareBackend:
         """What stands behind a share."""
         if share.type & 0xFFFF == STYPE_IPC:
@@ -613,10 +535,8 @@ class ServerDispatch:
 
     def first_user_of(self, session: Session) -> tuple[str, str] | None:
         """The name and domain of the user whose log-on a session's keys come from; None: it has none."""
-        for connection in self._connections_of(session):
-            if (found := connection.sessions.get(session.session_id)) is not None and found.session is session:
-                return found.first_user
-        return None
+        found = self.sessions.find(session)
+        return found.first_user if found is not None else None
 
     def has_pipe(self, name: str) -> bool:
         """Whether there is a pipe of that (canonical) name."""
@@ -626,35 +546,12 @@ class ServerDispatch:
         """Whether a null session may connect to that share (Windows' NullSessionShares; for pipes MS-SRVS 3.1.6.17)."""
         return fold(name) in self.options.null_shares
 
-    # --- what the domain has this transport let go of ---
+    # --- what the domain tells ---
 
-    def open_closed(self, opened: Open, reason: Reason) -> None:
-        """An open has ended (MS-SMB2 3.3.4.17)."""
-        for connection in self._connections_of(opened.session):
-            connection.open_closed(opened, reason, self.scheduler.now)
-
-    def tree_disconnected(self, tree: TreeConnect) -> None:
-        """A tree connect has ended."""
-        for connection in self._connections_of(tree.session):
-            connection.tree_disconnected(tree)
-
-    def session_closed(self, session: Session, reason: Reason) -> None:
-        """A session has ended (MS-SMB2 3.3.4.12)."""
-        for connection in self._connections_of(session):
-            connection.session_closed(session, reason, self.scheduler.now)
-
-    def session_identified(self, session: Session) -> None:
-        """A session has logged on again."""
-        for connection in self._connections_of(session):
-            connection.identified(session)
-
-    def share_removed(self, share: Share) -> None:
-        """A share is no more."""
+    def _share_removed(self, share: Share) -> None:
+        """A share is no more, and nothing is open on it."""
         self._folders.pop(share, None)
 
     def _logon_refused(self, event: Event) -> None:
         if isinstance(event, LogonRefused):
             self.refusals.add(event, self.scheduler.now)
-
-    def _connections_of(self, session: Session) -> list[ConnectionDispatch]:
-        return [found for each in session.connection_ids if (found := self.connections.get(each)) is not None]

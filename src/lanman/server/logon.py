@@ -98,7 +98,7 @@ def _find_logon(context: Context) -> Logon | Reply:
     session_id = context.request.session_id
     if logon := connection.logons.get(session_id):
         return logon
-    existing = connection.sessions.get(session_id)
+    existing = connection.channels.get(session_id)
     if session_id and (existing is None or existing.closing):
         return Reply(codes.STATUS_USER_SESSION_DELETED)
     if len(connection.logons) >= connection.server.options.limits.logons_per_connection:
@@ -123,7 +123,7 @@ def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: 
     connection = context.connection
     outcome = step.outcome
     existing = logon.existing
-    if existing is not None and (existing.closing or connection.sessions.get(logon.session_id) is not existing):
+    if existing is not None and (existing.closing or connection.channels.get(logon.session_id) is not existing):
         return _abandon(context, logon, codes.STATUS_USER_SESSION_DELETED)  # it has ended meanwhile
     if isinstance(outcome, Accepted):
         connection.logons.pop(logon.session_id, None)
@@ -189,7 +189,7 @@ def _accepted(
         status = _establish(context, message, logon, who, encrypt, expires_at, now)
     if status:
         return Reply(status)
-    session = connection.sessions[logon.session_id].session
+    session = connection.channels[logon.session_id].session
     connection.server.watch.follow(session, logon.accounts)
     if session.state is State.CLOSED:
         return Reply(codes.STATUS_USER_SESSION_DELETED)
@@ -284,8 +284,7 @@ def _establish(
     if session.state is State.CLOSED:  # whoever heard of it ended it at once
         return codes.STATUS_USER_SESSION_DELETED
     first_user = (who.user_name, who.domain) if protected else None
-    connection.established(ServerSession(session, encrypt=encrypt, first_user=first_user, stranger=who.stranger))
-    connection.core.establish_session(
+    keys = connection.core.establish_session(
         logon.session_id,
         who.session_key,
         request=context.request,
@@ -293,6 +292,7 @@ def _establish(
         encrypt=encrypt,
         large_frames=not who.anonymous or bool(server.options.null_shares),
     )
+    server.sessions.establish(ServerSession(session, keys, (connection,), first_user=first_user, stranger=who.stranger))
     return codes.STATUS_SUCCESS
 
 

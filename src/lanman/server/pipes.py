@@ -37,7 +37,7 @@ from lanman.server.association import Association, Endpoint
 from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.rights import Caller
 from lanman.server.scheduler import Scheduler
-from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerTree
+from lanman.server.state import Context, ServerOpen, ServerSession, ServerTree
 from lanman.smb2.constants import (
     FILE_READ_DATA,
     FILE_WRITE_DATA,
@@ -216,14 +216,14 @@ def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> I
 class PipeOpen(ServerOpen):
     """An open pipe. Reads that find nothing said yet wait (MS-SMB2 3.3.5.12), and are answered in turn."""
 
-    def __init__(self, open_: Open, tree: ServerTree, pipe: NamedPipe, connection: HandlerConnection) -> None:
-        super().__init__(open_, tree)
+    def __init__(self, open_: Open, session: ServerSession, tree: ServerTree, pipe: NamedPipe) -> None:
+        super().__init__(open_, session, tree)
+        self._session = session  # a pipe is never preserved
         self._pipe = pipe
-        self._connection = connection
         pipe.spoken = self._wake
-        pipe.counted = connection.count_unread
+        pipe.counted = session.count_unread
         pipe.around = self._do_piece
-        pipe.association.failed = connection.fail
+        pipe.association.failed = self._fail
         pipe.association.look_up = self._look_up
         self._released = False
         self._readers: dict[_Reader, None] = {}  # in their order
@@ -238,7 +238,7 @@ class PipeOpen(ServerOpen):
             return Reply(codes.STATUS_PIPE_BROKEN) if self._pipe.broken else self._wait(reader)
         if self.closing and not self._pipe.unread:
             # The last answer has been read, when it has been sent.
-            context.connection.defer(lambda now: context.connection.release(self))
+            context.connection.defer(self._release_self)
         return reader.reply(*found)
 
     def _wait(self, reader: _Reader) -> Work[Reply]:
@@ -254,19 +254,23 @@ class PipeOpen(ServerOpen):
     def write(self, context: Context, message: WriteRequest) -> Outcome:
         if not self.open.granted_access & FILE_WRITE_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        if not context.connection.may_ask_pipes:
+        if not self._session.connection.may_ask_pipes:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         # A call may end the very session that makes it. Its answer is still to be read then.
-        context.connection.speaking = self
+        self._session.speaking = self
         try:
             self._pipe.write(bytes(message.data))
         except PipeBroken:
             return Reply(codes.STATUS_PIPE_BROKEN)
         finally:
-            context.connection.speaking = None
+            self._session.speaking = None
             # Those who wait for the answer get it after the writer got its own.
             context.connection.defer(lambda now: self._wake())
         return Reply(message=WriteResponse(count=len(message.data)))
+
+    def _fail(self, error: Exception) -> None:
+        """An error of ours in a call costs the connection that the pipe is accounted to."""
+        self._session.connection.fail(error)
 
     def _look_up(self) -> Waiter[None] | None:
         """Have a call answered by the groups that its user is in now (MS-SRVS 3.1.4: each call asks). Nobody and guests
@@ -274,22 +278,20 @@ class PipeOpen(ServerOpen):
         session = self.open.session
         if session.anonymous or session.guest:
             return None
-        return self._connection.server.watch.look_up()
+        return self._session.connection.server.watch.look_up()
 
     def _do_piece(self, piece: Callable[[], None]) -> None:
         """A piece of an answer that has a turn of its own. One that ends its own session is the last."""
         if self._released or self.closing:
             return
-        connection = self._connection
-        connection.speaking = self
+        self._session.speaking = self
         try:
             piece()
         finally:
-            connection.speaking = None
+            self._session.speaking = None
 
     def _wake(self) -> None:
         """Give what has been said to those who wait for it, in their order."""
-        connection = self._connection
         while self._readers:
             reader = next(iter(self._readers))
             found = self._pipe.read(reader.length)
@@ -299,7 +301,10 @@ class PipeOpen(ServerOpen):
             reader.waiter.wake(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found))
             if self.closing and not self._pipe.unread:
                 # The last answer has been read, when it has been sent.
-                connection.defer(lambda now: connection.release(self))
+                self._session.connection.defer(self._release_self)
+
+    def _release_self(self, now: float) -> None:
+        self._session.connection.server.sessions.release(self)
 
     def ioctl(self, context: Context, message: IoctlRequest) -> Outcome:
         if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
@@ -317,7 +322,7 @@ class PipeOpen(ServerOpen):
             return Reply(codes.STATUS_ACCESS_DENIED)
         if self._pipe.unread or self._pipe.association.unanswered_call or self._readers:
             return Reply(codes.STATUS_PIPE_BUSY)  # MS-FSCC 2.3, FSCTL_PIPE_TRANSCEIVE
-        if not context.connection.may_ask_pipes:
+        if not self._session.connection.may_ask_pipes:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         try:
             self._pipe.write(bytes(message.input))

@@ -595,9 +595,19 @@ class Requests(ABC):
         self._scheduler.run(now)
 
     def cancel_all(
-        self, about: ServerOpen | ServerSession, now: float, which: Callable[[Waiting], bool] = lambda waiting: True
+        self,
+        about: ServerOpen | ServerSession,
+        now: float,
+        *,
+        cancellable_only: bool = False,
+        spared: ServerOpen | None = None,
     ) -> None:
-        """3.3.4.17: requests that wait on what has ended are cancelled."""
-        for waiting in [waiting for waiting in self._waiting_on.get(about, ()) if which(waiting)]:
+        """3.3.4.17: requests that wait on what has ended are cancelled, but for those of an open that is spared.
+        `cancellable_only`: only those that their client may cancel, not I/O."""
+        for waiting in list(self._waiting_on.get(about, ())):
+            if cancellable_only and not waiting.cancellable:
+                continue
+            if spared is not None and waiting.context.opened is spared:
+                continue
             if not waiting.over:
                 self._cancel(waiting, now)

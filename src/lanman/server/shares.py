@@ -61,14 +61,17 @@ class PipeShare(ShareBackend):
             access |= PIPE_ACCESS
         caller = Caller(session.user_name, session.groups, session)
         try:
-            opened = context.connection.register_open(context, f"\\PIPE\\{name}", access)
+            opened = context.server.sessions.register_open(
+                context.checked_session, context.checked_tree, f"\\PIPE\\{name}", access, context.now
+            )
         except LimitReached:
             return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
         except ValueError:
             return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # the tree connect has ended meanwhile
-        pipe = PipeOpen(opened, context.checked_tree, open_pipe(caller, context.server.scheduler), context.connection)
-        context.checked_session.opens[opened.file_id] = pipe
-        context.file_id = opened.file_id
+        pipe = open_pipe(caller, context.server.scheduler)
+        pipe_open = PipeOpen(opened, context.checked_session, context.checked_tree, pipe)
+        context.server.sessions.add_open(pipe_open)
+        context.file_id = pipe_open.volatile_id
         return Reply(
             message=CreateResponse(
                 oplock_level=0,
@@ -81,6 +84,6 @@ class PipeShare(ShareBackend):
                 allocation_size=PIPE_QUOTA,
                 end_of_file=0,
                 file_attributes=FILE_ATTRIBUTE_NORMAL,
-                file_id=pipe.file_id,
+                file_id=pipe_open.file_id,
             )
         )

@@ -1,8 +1,9 @@
-"""What one connection keeps of its sessions, tree connects and opens, beside what the domain knows of them.
+"""Sessions, tree connects and opens as requests find them, beside what the domain knows of them.
 
 The domain's Session, TreeConnect and Open say who is connected to what and are what management sees. These say how to
 go on with a request: which share answers on a tree, which pipe or file stands behind a FileId. Each holds its domain
-object.
+object. `sessions` has the tables that they are in, and the rules by which they begin and end. The protocols are what
+handlers and opens may ask of the connection and of the Server.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from lanman.smb2.server import Request, ServerConnection
+from lanman.smb2.session import SessionKeys
 
 # 3.3.5.2.7.2: a related request that names this FileId means the one of the request before it.
 CHAINED_FILE_ID: Final = b"\xff" * 16
@@ -45,33 +47,62 @@ CHAINED_FILE_ID: Final = b"\xff" * 16
 _FILE_ID: Final = struct.Struct("<QQ")
 
 
-def pack_file_id(file_id: int) -> bytes:
-    """A FileId (MS-SMB2 2.2.14.1): the persistent half, then the volatile one. Ours are alike: no open is durable."""
-    return _FILE_ID.pack(file_id, file_id)
+def pack_file_id(persistent_id: int, volatile_id: int) -> bytes:
+    """A FileId, 16 bytes (MS-SMB2 2.2.14.1)."""
+    return _FILE_ID.pack(persistent_id, volatile_id)
 
 
-def unpack_file_id(data: bytes) -> int:
-    """The open's id; 0, which is none's, if the halves differ."""
-    persistent, volatile = _FILE_ID.unpack(data)
-    return int(volatile) if persistent == volatile else 0
+def unpack_file_id(data: bytes) -> tuple[int, int]:
+    """The persistent and the volatile half of a FileId."""
+    persistent_id, volatile_id = _FILE_ID.unpack(data)
+    return persistent_id, volatile_id
 
 
 @dataclass(slots=True, eq=False)
 class ServerSession:
-    """A session on its connection. `closing` means that the domain has ended it by its own request, written to a pipe,
-    and that nothing but the answer is still to be read; `lingers` ends the wait for that.
-    `first_user` are the user's name and domain whose log-on its keys come from; None: it has none, and is protected by
-    nothing. `stranger`: it is that of a guest without an account."""
+    """A session. Its `channels` are the connections that it is on, the oldest first; at least one, even when it has
+    ended. `keys` are what they share. `trees` are by tree id, `opens` by the volatile half of the FileId.
+
+    `speaking` is the pipe that a call is being made on, while it is. `closing` means that the domain has ended it by
+    its own request, written to a pipe, and that nothing but the answer is still to be read; `lingers` ends the wait for
+    that. `unread` are the bytes that its pipes keep: of calls, and of answers that nobody has read; they count on its
+    first channel. `first_user` are the user's name and domain whose log-on its keys come from; None: it has none, and
+    is protected by nothing. `stranger`: it is that of a guest without an account.
+    """
 
     session: Session
-    encrypt: bool = False
+    keys: SessionKeys
+    channels: tuple[HandlerConnection, ...]
     trees: dict[int, ServerTree] = field(default_factory=dict)
     opens: dict[int, ServerOpen] = field(default_factory=dict)
     last_tree_id: int = 0
+    speaking: ServerOpen | None = None
     closing: bool = False
     lingers: Timer | None = None
+    unread: int = 0
     first_user: tuple[str, str] | None = None
     stranger: bool = False
+
+    @property
+    def connection(self) -> HandlerConnection:
+        """The first channel (Session.Connection): what the Server sends unsolicited leaves by it."""
+        return self.channels[0]
+
+    @property
+    def encrypt(self) -> bool:
+        """Session.EncryptData: what comes unencrypted is refused."""
+        return self.keys.encrypt
+
+    def count_unread(self, difference: int) -> None:
+        """Its pipes keep so many bytes more, or less."""
+        self.unread += difference
+        self.connection.count_unread(difference)
+
+    def send_oplock_break(self, notification: OplockBreak) -> None:
+        """Break the oplock of one of its opens (3.3.4.6)."""
+        connection = self.connection
+        connection.core.send_oplock_break(notification, session_id=self.session.session_id)
+        connection.mark_ready()
 
 
 @dataclass(slots=True, eq=False)
@@ -127,16 +158,28 @@ class ShareBackend(ABC):
 
 
 class ServerOpen(ABC):
-    """Something open: what a request with its FileId does. Everything is refused until a kind of open knows better."""
+    """Something open: what a request with its FileId does. Everything is refused until a kind of open knows better.
 
-    def __init__(self, open_: Open, tree: ServerTree) -> None:
+    The persistent half of its FileId is the domain's `Open.file_id`, unique in the Server and never another. The
+    volatile half is the same until the open is reclaimed. `session` is None while it is preserved.
+    """
+
+    def __init__(self, open_: Open, session: ServerSession, tree: ServerTree) -> None:
         self.open = open_
+        self.session: ServerSession | None = session
         self.tree = tree
+        self.volatile_id = open_.file_id
         self.closing = False  # ended by its own request, as its session may be
 
     @property
+    def persistent_id(self) -> int:
+        """The half of the FileId that stays (Open.DurableFileId)."""
+        return self.open.file_id
+
+    @property
     def file_id(self) -> bytes:
-        return pack_file_id(self.open.file_id)
+        """Its FileId, as requests name it."""
+        return pack_file_id(self.open.file_id, self.volatile_id)
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
@@ -203,6 +246,24 @@ class AccountsAndRights(Protocol):
         """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
 
 
+class Sessions(Protocol):
+    """What handlers ask of `sessions`."""
+
+    def establish(self, session: ServerSession) -> None:
+        """A log-on has succeeded: the session begins."""
+
+    def register_open(
+        self, session: ServerSession, tree: ServerTree, path: str, granted_access: int, now: float
+    ) -> Open:
+        """Tell the domain of something opened on a tree connect. Raises LimitReached and ValueError."""
+
+    def add_open(self, server_open: ServerOpen) -> None:
+        """What a request with the FileId of a registered open will find."""
+
+    def release(self, server_open: ServerOpen) -> None:
+        """Release an open whose last answer has been read."""
+
+
 class HandlerServer(Protocol):
     """What handlers ask of the Server."""
 
@@ -211,6 +272,10 @@ class HandlerServer(Protocol):
     scheduler: Scheduler
     throttle: Throttle
     wall_clock: Callable[[float], float]
+
+    @property
+    def sessions(self) -> Sessions:
+        """All sessions and opens."""
 
     @property
     def watch(self) -> AccountsAndRights:
@@ -240,10 +305,9 @@ class HandlerConnection(Protocol):
     address: str
     network: str
     client_name: str
-    sessions: dict[int, ServerSession]
+    channels: dict[int, ServerSession]
     logons: dict[int, Logon]
     held_until: float
-    speaking: ServerOpen | None
 
     @property
     def server(self) -> HandlerServer:
@@ -290,14 +354,24 @@ class HandlerConnection(Protocol):
     def refusal_of_anonymous(self) -> str:
         """Why no null session or guest is let in here; "" if they are."""
 
-    def established(self, session: ServerSession) -> None:
-        """A log-on has succeeded."""
+    def channel_begun(self, session: ServerSession) -> None:
+        """It is a channel of that session from now on."""
 
-    def register_open(self, context: Context, path: str, granted_access: int) -> Open:
-        """Tell the domain of something opened by a request. Raises LimitReached."""
+    def channel_ended(self, session: ServerSession) -> None:
+        """It is no channel of that session any more."""
 
-    def release(self, server_open: ServerOpen) -> None:
-        """Let go of something open; of its session too, if that only lived for its last answer."""
+    def identified(self, session: Session) -> None:
+        """One of its sessions has a user, or another one."""
+
+    def cancel_all(
+        self,
+        about: ServerOpen | ServerSession,
+        now: float,
+        *,
+        cancellable_only: bool = False,
+        spared: ServerOpen | None = None,
+    ) -> None:
+        """Cancel its requests that wait on what has ended, but for those of an open that is spared."""
 
     def defer(self, action: Callable[[float], None]) -> None:
         """Do it when the answers are made to what is being done."""
@@ -346,9 +420,14 @@ class Context:
 
     def find_open(self, file_id: bytes) -> ServerOpen | None:
         """The open that a request names; in a compound the one before it, if it says so."""
+        opens = self.checked_session.opens
         if file_id != CHAINED_FILE_ID:
-            self.file_id = unpack_file_id(file_id)
-        found = self.checked_session.opens.get(self.file_id)
+            persistent_id, self.file_id = unpack_file_id(file_id)
+            found = opens.get(self.file_id)
+            if found is None or found.persistent_id != persistent_id:
+                self.file_id, found = 0, None  # no open has 0
+        else:
+            found = opens.get(self.file_id)
         # A FileId counts on the tree connect that it was opened on (smb2.tcon). The reading of a last answer has none
         # any more.
         if found is not None and self.tree is not None and found.tree is not self.tree:

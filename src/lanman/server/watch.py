@@ -15,7 +15,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -27,7 +27,7 @@ from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import ReadAccounts, Waiter, Work
 from lanman.server.options import Options
 from lanman.server.scheduler import Scheduler
-from lanman.server.state import HandlerConnection, ServerSession, ServerTree
+from lanman.server.state import ServerSession, ServerTree
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE
 
 SHARES_EVERY: Final = 30.0
@@ -49,8 +49,8 @@ class WatchedServer(Protocol):
     scheduler: Scheduler
 
     @property
-    def connections(self) -> Mapping[int, HandlerConnection]:
-        """Its connections, by their ids."""
+    def sessions(self) -> Iterable[ServerSession]:
+        """Its sessions."""
 
     def first_user_of(self, session: Session) -> tuple[str, str] | None:
         """The name and domain of the user whose log-on a session's keys come from; None: it has none."""
@@ -215,12 +215,10 @@ class Watch:
     def reassess(self, sessions: Iterable[Session] | None = None) -> None:
         """End what these sessions, or all, may not go on with as things are now."""
         wanted = None if sessions is None else set(sessions)
-        for connection in list(self._server.connections.values()):
-            for server_session in list(connection.sessions.values()):
-                if server_session.session.state is not State.CLOSED and (
-                    wanted is None or server_session.session in wanted
-                ):
-                    self._reassess(server_session)
+        for server_session in self._server.sessions:
+            session = server_session.session
+            if session.state is not State.CLOSED and (wanted is None or session in wanted):
+                self._reassess(server_session)
 
     def _reassess(self, server_session: ServerSession) -> None:
         service, session = self._server.service, server_session.session

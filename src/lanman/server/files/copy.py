@@ -12,7 +12,7 @@ from lanman.server.effects import Reply, Work
 from lanman.server.files.access import READING
 from lanman.server.files.table import FileState
 from lanman.server.pipes import ioctl_response
-from lanman.server.state import Context, unpack_file_id
+from lanman.server.state import Context
 from lanman.smb2.constants import FILE_READ_DATA, FILE_WRITE_DATA, FSCTL_SRV_COPYCHUNK
 from lanman.smb2.messages import CopyChunk, CopyChunkCopy, CopyChunkResponse, IoctlRequest, RequestResumeKeyResponse
 
@@ -43,7 +43,7 @@ def resume_key(source: CopiedFile) -> bytes:
 
 
 def copy_request(
-    target: CopiedFile, context: Context, message: IoctlRequest, find: Callable[[int], CopiedFile | None]
+    target: CopiedFile, context: Context, message: IoctlRequest, find: Callable[[bytes], CopiedFile | None]
 ) -> Work[Reply]:
     """FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE. `find` knows the files that the session has open."""
     if message.max_output_response < _ANSWER_SIZE:
@@ -61,7 +61,7 @@ def copy_request(
         answer = CopyChunkResponse(MAX_CHUNKS, MAX_CHUNK, MAX_BYTES).pack()
         return Reply(codes.STATUS_INVALID_PARAMETER, ioctl_response(message, answer))
     key = copy.source_key
-    source = find(unpack_file_id(key[:16])) if not any(key[16:]) else None
+    source = find(bytes(key[:16])) if not any(key[16:]) else None
     if source is None:
         return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
     if source.directory or target.directory:

@@ -263,18 +263,19 @@ class Creating:
             raise StatusError(codes.STATUS_ACCESS_DENIED)
         path = "/".join([root.rstrip("/"), *opened.path]) if opened.path else root
         try:
-            registered = context.connection.register_open(context, path, self.granted)
+            registered = context.server.sessions.register_open(
+                context.checked_session, context.checked_tree, path, self.granted, context.now
+            )
         except LimitReached:
             raise StatusError(codes.STATUS_TOO_MANY_OPENED_FILES) from None
         except ValueError:
             # What it was asked on has ended meanwhile.
             raise StatusError(codes.STATUS_NETWORK_NAME_DELETED) from None
-        file_open = DiskOpen(
-            registered, context.checked_tree, context.connection, self.files, state, opened, self.message
-        )
+        session, tree = context.checked_session, context.checked_tree
+        file_open = DiskOpen(registered, session, tree, self.files, state, opened, self.message)
         state.enter(file_open)
-        context.checked_session.opens[registered.file_id] = file_open
-        context.file_id, context.opened = registered.file_id, file_open
+        context.server.sessions.add_open(file_open)
+        context.file_id, context.opened = file_open.volatile_id, file_open
         if opened.created:
             what = names_change(opened.stat.directory)
             self.files.watches.changed(root, opened.path, FILE_ACTION_ADDED, what, context.now)

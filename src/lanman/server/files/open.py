@@ -66,7 +66,7 @@ from lanman.server.files.oplocks import Oplock
 from lanman.server.files.security import security_descriptor
 from lanman.server.files.table import Files, FileState, WaitingLock, shares_conflict
 from lanman.server.pipes import ioctl_response
-from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerTree
+from lanman.server.state import Context, ServerOpen, ServerSession, ServerTree, unpack_file_id
 from lanman.smb2.constants import (
     FILE_ADD_FILE,
     FILE_LIST_DIRECTORY,
@@ -141,15 +141,14 @@ class DiskOpen(ServerOpen):
     def __init__(
         self,
         open_: Open,
+        session: ServerSession,
         tree: ServerTree,
-        connection: HandlerConnection,
         files: Files,
         state: FileState,
         disk: Opened,
         message: CreateRequest,
     ) -> None:
-        super().__init__(open_, tree)
-        self.connection = connection
+        super().__init__(open_, session, tree)
         self.files = files
         self.state = state
         self.handle = disk.handle
@@ -349,7 +348,7 @@ class DiskOpen(ServerOpen):
         if message.info_type == SMB2_0_INFO_FILE:
             return self._query_file(message)
         if message.info_type == SMB2_0_INFO_FILESYSTEM:
-            return self._query_volume(message)
+            return self._query_volume(context, message)
         if message.info_type == SMB2_0_INFO_SECURITY:
             return self._query_security(message)
         return Reply(codes.STATUS_NOT_SUPPORTED)
@@ -378,7 +377,7 @@ class DiskOpen(ServerOpen):
         subject = info.Subject(stat, wire_name(self.path), self.access, self.mode, self.position, going)
         return _bounded(kind.pack(subject), length)
 
-    def _query_volume(self, message: QueryInfoRequest) -> Work[Reply]:
+    def _query_volume(self, context: Context, message: QueryInfoRequest) -> Work[Reply]:
         """3.3.5.20.2."""
         kind = info.VOLUME_CLASSES.get(message.file_info_class)
         if kind is None:
@@ -386,7 +385,7 @@ class DiskOpen(ServerOpen):
         if message.output_buffer_length < kind.minimum:
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
         stat = yield QueryVolume(self.handle)
-        name = self.connection.server.options.filesystem_name
+        name = context.server.options.filesystem_name
         volume = info.Volume(stat, self.tree.tree_connect.share.name, name)
         return _bounded(kind.pack(volume), message.output_buffer_length)
 
@@ -672,9 +671,10 @@ def _given_back(state: FileState) -> Work[None]:
     state.tidy()
 
 
-def _file(context: Context, file_id: int) -> DiskOpen | None:
-    found = context.checked_session.opens.get(file_id)
-    return found if isinstance(found, DiskOpen) else None
+def _file(context: Context, file_id: bytes) -> DiskOpen | None:
+    """The file of that FileId that the session has open, on any of its tree connects."""
+    found = context.checked_session.opens.get(unpack_file_id(file_id)[1])
+    return found if isinstance(found, DiskOpen) and found.file_id == file_id else None
 
 
 def _bounded(data: bytes, length: int) -> Reply:

@@ -16,8 +16,8 @@ from typing import Final, Protocol
 
 from lanman import codes
 from lanman.domain import Open
-from lanman.server.state import HandlerConnection
-from lanman.server.timers import Timer
+from lanman.server.state import ServerSession
+from lanman.server.timers import Timer, Timers
 from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_BATCH,
     SMB2_OPLOCK_LEVEL_EXCLUSIVE,
@@ -42,12 +42,19 @@ class CachedFile(Protocol):
     def wake(self, now: float) -> None:
         """Something has changed that those may wait for who were not admitted."""
 
+    @property
+    def timers(self) -> Timers:
+        """The Server's timers."""
+
+    def close(self, open_: Open) -> None:
+        """Close an open of it."""
+
 
 class Holder(Protocol):
     """The open that holds an oplock."""
 
     open: Open
-    connection: HandlerConnection
+    session: ServerSession | None
 
     @property
     def file_id(self) -> bytes:
@@ -94,16 +101,22 @@ class Oplock:
         if self.breaking_to is not None or self.level <= level:
             return
         holder = self._holder
-        connection = holder.connection
+        if holder.session is None:
+            self._break_preserved(holder, level)
+            return
         if self.excludes:
             self._become(self.level, level)
-            timers = connection.server.scheduler.timers
-            self._timer = timers.at(now + BREAK_TIMEOUT, self._timed_out)
+            self._timer = holder.state.timers.at(now + BREAK_TIMEOUT, self._timed_out)
         else:
             self._become(level, None)  # note 218: level II is gone when the client is told
-        notification = OplockBreak(level, holder.file_id)
-        connection.core.send_oplock_break(notification, session_id=holder.open.session.session_id)
-        connection.mark_ready()
+        holder.session.send_oplock_break(OplockBreak(level, holder.file_id))
+
+    def _break_preserved(self, holder: Holder, level: int) -> None:
+        """3.3.4.6: nobody can be told. The open ends for which others would have to wait."""
+        if self.excludes:
+            holder.state.close(holder.open)
+        else:
+            self._become(level, None)
 
     def acknowledge(self, level: int) -> int:
         """3.3.5.22.1; the status. The level then is what the client has chosen, or none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from lanman import codes
-from lanman.domain import ServerService
+from lanman.domain import Open, Reason, ServerService
 from lanman.dtyp import DELETE
 from lanman.names import fold
 from lanman.server.disk_effects import FileStat, Path
@@ -21,6 +21,7 @@ from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
 from lanman.server.files.oplocks import Oplock
 from lanman.server.scheduler import Scheduler
+from lanman.server.timers import Timers
 from lanman.smb2.constants import (
     FILE_SHARE_DELETE,
     FILE_SHARE_READ,
@@ -167,6 +168,15 @@ class FileState:
         answer; if not, something `changes` when they do."""
         self._break(SMB2_OPLOCK_LEVEL_BATCH, SMB2_OPLOCK_LEVEL_II, now)
         return not self._breaking[SMB2_OPLOCK_LEVEL_BATCH]
+
+    @property
+    def timers(self) -> Timers:
+        """The Server's timers."""
+        return self.files.scheduler.timers
+
+    def close(self, open_: Open) -> None:
+        """Close an open of it that was preserved, and is in the way."""
+        self.files.service.close_open(open_, Reason.DISCONNECTED)
 
     def oplock_changed(self, oplock: Oplock, before: tuple[int, bool], after: tuple[int, bool]) -> None:
         """An oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""

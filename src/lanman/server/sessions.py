@@ -1,0 +1,202 @@
+"""The sessions of the whole Server with their channels, and its opens (MS-SMB2 3.3.1.4: GlobalSessionTable and
+GlobalOpenTable; 3.3.1.14: channels).
+
+Rules:
+
+* A session stands above its connections. Its trees and opens belong to it, and a request finds them whichever channel
+  it came by. A connection holds its channels by session id (`ConnectionDispatch.channels`), and finds no other session.
+* What belongs to a connection and not to the session: message ids and credits, requests that wait, the signing key. An
+  answer leaves by the channel that its request came by. What the Server sends unsolicited leaves by the first channel.
+* A channel that is lost takes its own requests with it. The session ends with its last channel (3.3.7.1).
+* A session that ends, whoever ends it, ends all its channels, and nothing else of its connections (3.3.4.12).
+* An open stands above its session: it is in the table by the persistent half of its FileId until it is released. One
+  that the domain preserves when its session ends (`ServerService.make_durable`) is in no session until it is reclaimed,
+  with a new volatile half (3.3.5.9.7), or closed. Its locks, its oplock and its share modes stay in force.
+* Whatever ends is first ended in the domain, which then calls `open_closed`, `tree_disconnected`, `session_closed` or
+  `open_preserved` here. Only what has no domain object any more is ended here: a session that waits for its last answer
+  to be read (`ServerSession.closing`).
+
+No client can ask for a second channel or a durable open yet. `bind` and `reclaim` are what SESSION_SETUP with
+SMB2_SESSION_FLAG_BINDING and CREATE with a reconnect context will call, when they have checked that they may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Final
+
+from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
+from lanman.server.scheduler import Scheduler
+from lanman.server.state import HandlerConnection, ServerOpen, ServerSession, ServerTree
+
+# How many seconds the answer to a call that ended its own session waits on the pipe to be read.
+LINGER: Final = 5.0
+
+
+class SessionTable:
+    """All sessions by their ids, and all opens by their persistent ids. Iterating gives the sessions.
+
+    It is the domain's Transport, which is told first of what has ended; `share_removed` is the part of that which
+    somebody else does.
+    """
+
+    def __init__(self, service: ServerService, scheduler: Scheduler, share_removed: Callable[[Share], None]) -> None:
+        self.share_removed = share_removed
+        self._service = service
+        self._scheduler = scheduler
+        self._sessions: dict[int, ServerSession] = {}
+        self._opens: dict[int, ServerOpen] = {}
+        self._file_ids = count(1)
+
+    def __iter__(self) -> Iterator[ServerSession]:
+        return iter(list(self._sessions.values()))
+
+    def find(self, session: Session) -> ServerSession | None:
+        """The session of a domain's session; None if it has ended here."""
+        found = self._sessions.get(session.session_id)
+        return found if found is not None and found.session is session else None
+
+    def find_open(self, persistent_id: int) -> ServerOpen | None:
+        """The open of that persistent id, preserved ones included."""
+        return self._opens.get(persistent_id)
+
+    # --- channels ---
+
+    def establish(self, session: ServerSession) -> None:
+        """A log-on has succeeded (3.3.5.5.3): the session begins, with the one channel that it has."""
+        self._sessions[session.session.session_id] = session
+        session.connection.channel_begun(session)
+
+    def bind(self, session: ServerSession, connection: HandlerConnection) -> None:
+        """Make a connection one more channel of a session (3.3.5.5.3), whose user has logged on there again. The
+        connection's core has bound it (`ServerConnection.bind_channel`) or is about to.
+
+        Raises LimitReached where the connection has as many sessions as it may, and ValueError where the session has
+        ended.
+        """
+        if self.find(session.session) is not session or session.closing:
+            raise ValueError("the session has ended")
+        self._service.add_channel(session.session, connection.connection_id)
+        if connection not in session.channels:
+            session.channels += (connection,)
+            connection.channel_begun(session)
+
+    def connection_lost(self, connection: HandlerConnection) -> None:
+        """A connection is gone (3.3.7.1), and its channels with it: sessions end for which it was the last."""
+        self._service.close_connection(connection.connection_id, Reason.DISCONNECTED)
+        for session in list(connection.channels.values()):
+            if session.channels == (connection,):
+                self.forget(session)  # it waited for its last answer to be read
+            else:
+                self._leave(session, connection)
+
+    def _leave(self, session: ServerSession, connection: HandlerConnection) -> None:
+        """The session goes on by its other channels."""
+        first = session.connection
+        session.channels = tuple(each for each in session.channels if each is not connection)
+        if session.connection is not first:
+            first.count_unread(-session.unread)
+            session.connection.count_unread(session.unread)
+        connection.channel_ended(session)
+
+    # --- opens ---
+
+    def register_open(
+        self, session: ServerSession, tree: ServerTree, path: str, granted_access: int, now: float
+    ) -> Open:
+        """Tell the domain of something opened on a tree connect. `add_open` follows. Raises LimitReached, and
+        ValueError where one of them has ended."""
+        return self._service.register_open(
+            session.session, tree.tree_connect, next(self._file_ids), path, granted_access, now
+        )
+
+    def add_open(self, server_open: ServerOpen) -> None:
+        """What a request with the FileId of a registered open will find."""
+        session = server_open.session
+        assert session is not None, "an open begins in a session"
+        self._opens[server_open.persistent_id] = server_open
+        session.opens[server_open.volatile_id] = server_open
+
+    def release(self, server_open: ServerOpen) -> None:
+        """Release an open that the domain has closed already, and whose last answer has been read now; its session too,
+        if that only waited for it."""
+        session = server_open.session
+        if session is None or session.opens.pop(server_open.volatile_id, None) is None:
+            return
+        self._release(server_open)
+        if session.closing and not session.opens:
+            self.forget(session)
+
+    def _release(self, server_open: ServerOpen) -> None:
+        self._opens.pop(server_open.persistent_id, None)
+        server_open.released()
+
+    # --- what the domain has ended ---
+
+    def open_closed(self, closed: Open, reason: Reason) -> None:
+        """An open has ended (3.3.4.17): its requests are cancelled on all channels, and it is released."""
+        server_open = self._opens.get(closed.file_id)
+        if server_open is None or server_open.open is not closed:
+            return
+        session, now = server_open.session, self._scheduler.now
+        if session is not None and session.speaking is server_open:
+            server_open.closing = True
+            return
+        if session is not None:
+            # Gone first: what is behind a cancelled request in its chain must not find it any more.
+            del session.opens[server_open.volatile_id]
+        server_open.ended(now)
+        for connection in session.channels if session is not None else ():
+            # I/O that was under way when the client itself closed the file comes to its end.
+            connection.cancel_all(server_open, now, cancellable_only=reason is Reason.CLOSED)
+        self._release(server_open)
+
+    def tree_disconnected(self, tree: TreeConnect) -> None:
+        """A tree connect has ended; its opens have been closed before."""
+        session = self.find(tree.session)
+        found = session.trees.get(tree.tree_id) if session is not None else None
+        if session is not None and found is not None and found.tree_connect is tree:
+            del session.trees[tree.tree_id]
+
+    def session_closed(self, session: Session, reason: Reason) -> None:
+        """A session has ended (3.3.4.12), on all its channels. Its opens and tree connects have ended before."""
+        found = self.find(session)
+        if found is None:
+            return
+        now = self._scheduler.now
+        for connection in found.channels:
+            connection.logons.pop(session.session_id, None)
+            connection.cancel_all(found, now, spared=found.speaking)
+        if found.opens:
+            # Only the pipe that a call is being made on can be left: the caller has ended its own session.
+            found.closing = True
+            found.lingers = self._scheduler.timers.at(now + LINGER, lambda then: self.forget(found))
+        else:
+            self.forget(found)
+        if reason is Reason.IDLE:
+            for connection in found.channels:
+                if not connection.channels and not connection.logons:
+                    connection.finish("autodisconnect took its last session")
+
+    def session_identified(self, session: Session) -> None:
+        """A session has logged on again, perhaps as another user."""
+        found = self.find(session)
+        for connection in found.channels if found is not None else ():
+            connection.identified(session)
+
+    def forget(self, session: ServerSession) -> None:
+        """Nothing of a session is left, on any of its channels."""
+        if self.find(session.session) is not session:
+            return
+        for connection in session.channels:
+            connection.cancel_all(session, self._scheduler.now)
+        if self._sessions.pop(session.session.session_id, None) is not session:
+            return
+        if session.lingers is not None:
+            session.lingers.cancel()
+        for server_open in session.opens.values():
+            self._release(server_open)
+        session.opens.clear()
+        for connection in session.channels:
+            connection.channel_ended(session)
