@@ -32,7 +32,7 @@ from lanman.server.options import Options
 from lanman.server.pipes import Pipes
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.smb2.client import ClientConnection, ResponseReceived
-from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE
+from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE, SMB2_SESSION_FLAG_BINDING
 from lanman.smb2.messages import (
     CreateRequest,
     IoctlRequest,
@@ -40,10 +40,11 @@ from lanman.smb2.messages import (
     Message,
     ReadRequest,
     SessionSetupRequest,
+    SessionSetupResponse,
     TreeConnectRequest,
     WriteRequest,
 )
-from lanman.smb2.server import ServerConnection
+from lanman.smb2.server import RequestsReceived, Response, ServerConnection
 
 PASSWORD = "correct horse"
 START = 1000.0
@@ -283,12 +284,44 @@ class Client:
             answer = self.answers.pop(number)
             if answer.status == codes.STATUS_SUCCESS and not again:
                 self.core.establish_session(
-                    session_id, initiator.session_key, final=number, anonymous_or_guest=not user_name
+                    session_id,
+                    initiator.session_key,
+                    final=number,
+                    encrypt=self.world.dispatch.options.encryption == "required",
+                    anonymous_or_guest=not user_name,
                 )
                 self.session_id = session_id
             return answer
 
         return finish
+
+    def bind_to(self, first: Client) -> Client:
+        """Make this connection one more channel of the session of another client, which may use its ids here too.
+
+        No client can ask the Server for that yet. So the log-on that binds it happens between the two cores alone, and
+        dispatch is told by its own interface.
+        """
+        session = first.connection.channels[first.session_id]
+        theirs = first.core._channels[first.session_id].keys
+        self.core.start_binding(theirs)
+        key = b"of the second log-on"[:16]
+        for token, status in (b"first", codes.STATUS_MORE_PROCESSING_REQUIRED), (b"last", codes.STATUS_SUCCESS):
+            message = SessionSetupRequest(SMB2_SESSION_FLAG_BINDING, 1, 0, 0, token)
+            number = self.core.send(message, session_id=first.session_id)
+            (event,) = self.connection.core.receive_data(b"".join(bytes(each) for each in self.core.data_to_send()))
+            assert isinstance(event, RequestsReceived)
+            (request,) = event.requests
+            assert self.connection.core.begin(request, binding=session.keys) == 0
+            if status == codes.STATUS_SUCCESS:
+                self.connection.core.bind_channel(session.keys, key, request=request)
+                self.world.dispatch.sessions.bind(session, self.connection)
+            answer = Response(request, status, SessionSetupResponse(0, b""), session_id=first.session_id)
+            self.connection.core.respond([answer])
+            self.core.receive_data(b"".join(bytes(each) for each in self.connection.core.data_to_send()))
+        self.core.bind_channel(theirs, key, final=number)
+        self.session_id, self.tree_id, self.file_id = first.session_id, first.tree_id, first.file_id
+        self.rpc = first.rpc
+        return self
 
     def tree_connect(self, path: str = r"\\server\IPC$") -> int:
         answer = self.ask(TreeConnectRequest(0, path), tree_id=0)

@@ -1,0 +1,410 @@
+"""Sessions that have several connections. No client can ask for that yet: see `Client.bind_to`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanman import codes
+from lanman.domain import Limit, LimitReached, Policy, Reason, State
+from lanman.errors import StatusError
+from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
+from lanman.server.admission import Standing
+from lanman.server.options import Options
+from lanman.server.sessions import LINGER
+from lanman.smb2.client import ResponseReceived
+from lanman.smb2.constants import (
+    FILE_DIRECTORY_FILE,
+    SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
+    SMB2_OPLOCK_LEVEL_BATCH,
+    SMB2_OPLOCK_LEVEL_II,
+    SMB2_TRANSFORM_PROTOCOL_ID,
+)
+from lanman.smb2.header import TransformHeader
+from lanman.smb2.messages import (
+    ChangeNotifyRequest,
+    CloseRequest,
+    EchoRequest,
+    LockElement,
+    LockRequest,
+    LogoffRequest,
+    OplockBreak,
+    ReadRequest,
+    ReadResponse,
+    TreeConnectRequest,
+)
+from support.disk_server import DiskWorld, FileClient
+from support.memory_server import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[DiskWorld]:
+    world = DiskWorld(tmp_path)
+    yield world
+    for client in list(world.clients.values()):
+        world.disconnect(client)
+    world.let_go()
+    assert len(world.files) == 0, "handles are left over"
+    assert not list(world.dispatch.sessions)
+    assert not world.dispatch.sessions._opens
+    assert world.dispatch.room.unread == 0
+
+
+def two_channels(world: World, name: str = "ann") -> tuple[FileClient, FileClient]:
+    """Two connections of one session, connected to the share over the first."""
+    first, second = FileClient(world), FileClient(world)
+    first.negotiate()
+    second.negotiate()
+    first.log_on(name)
+    if isinstance(world, DiskWorld):
+        first.tree_connect(r"\\server\share")
+    second.bind_to(first)
+    return first, second
+
+
+def contents(answer: ResponseReceived) -> bytes:
+    """What a READ has read."""
+    assert isinstance(answer.message, ReadResponse), codes.ntstatus_name(answer.status)
+    return bytes(answer.message.data)
+
+
+def session_of(client: Any) -> Any:
+    return client.connection.channels[client.session_id]
+
+
+# --- one session, two connections
+
+
+def test_what_is_open_is_there_on_every_channel(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    file_id = first.make("a", b"contents")
+    assert contents(second.get(file_id)) == b"contents"
+    other = second.open("a")
+    assert contents(first.get(other)) == b"contents"
+    tree_id = second.ask(TreeConnectRequest(0, r"\\server\share"), tree_id=0).header.tree_id
+    assert tree_id != first.tree_id
+    assert first.ask(EchoRequest(), tree_id=tree_id).status == 0
+    (session,) = world.service.sessions()
+    assert session.connection_ids == (first.connection.connection_id, second.connection.connection_id)
+    assert (session.num_opens, len(session.tree_connects)) == (2, 2)
+    second.shut(file_id)
+    assert first.get(file_id).status == codes.STATUS_FILE_CLOSED
+    first.shut(other)
+    assert second.get(other).status == codes.STATUS_FILE_CLOSED
+
+
+def test_the_session_goes_on_when_a_channel_is_lost_and_ends_with_the_last(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    file_id = first.make("a", b"contents")
+    world.disconnect(first)
+    (session,) = world.service.sessions()
+    assert session.connection_ids == (second.connection.connection_id,)
+    assert contents(second.get(file_id)) == b"contents"
+    assert session_of(second).connection is second.connection
+    world.disconnect(second)
+    world.pump()
+    assert session.state is State.CLOSED
+    assert world.service.sessions() == []
+    assert len(world.files) == 0
+
+
+def test_the_end_of_a_session_ends_all_its_channels_and_nothing_else(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    file_id = first.make("a")
+    shared = second.session_id
+    second.log_on("bob")  # a second session, on the second connection alone
+    second.tree_connect(r"\\server\share")
+    kept = second.make("b", b"bob's")
+    session = session_of(first).session
+    world.service.close_session(session, Reason.DELETED)
+    world.pump()
+    assert first.get(file_id).status == codes.STATUS_USER_SESSION_DELETED
+    second.core.forget_session(shared)
+    answer = second.ask(ReadRequest(length=1, file_id=file_id), session_id=shared)
+    assert answer.status == codes.STATUS_USER_SESSION_DELETED
+    assert contents(second.get(kept)) == b"bob's"
+    assert world.users() == ["bob"]
+    assert not first.finished
+    assert not second.finished
+    first.core.forget_session(shared)
+    first.log_on("ann")
+
+
+def test_a_log_off_over_one_channel_ends_the_others(world: DiskWorld) -> None:
+    """MS-SMB2 3.3.5.6."""
+    first, second = two_channels(world)
+    file_id = first.make("a")
+    assert second.ask(LogoffRequest(), tree_id=0).status == 0
+    assert first.get(file_id).status == codes.STATUS_USER_SESSION_DELETED
+    assert not first.connection.channels
+    assert not second.connection.channels
+    assert world.users() == []
+
+
+def test_a_connection_that_is_no_channel_finds_nothing(world: DiskWorld) -> None:
+    first, _ = two_channels(world)
+    file_id = first.make("a", b"contents")
+    bob = world.user("bob")
+    stranger = bob.ask(ReadRequest(length=1, file_id=file_id))
+    assert stranger.status == codes.STATUS_FILE_CLOSED
+    # No channel, no session: not even where its keys are unknown (3.3.5.2.9).
+    answer = bob.ask(ReadRequest(length=1, file_id=file_id), session_id=first.session_id, tree_id=first.tree_id)
+    assert answer.status == codes.STATUS_USER_SESSION_DELETED
+
+
+def test_a_file_id_counts_with_both_its_halves(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    file_id, other = first.make("a", b"a"), second.make("b", b"b")
+    assert len({file_id[:8], other[:8]}) == len({file_id[8:], other[8:]}) == 2
+    for mixed in (file_id[:8] + other[8:], other[:8] + file_id[8:], bytes(8) + file_id[8:], file_id[:8] + bytes(8)):
+        assert second.get(mixed).status == codes.STATUS_FILE_CLOSED
+    assert second.get(file_id).status == 0
+
+
+# --- keys
+
+
+def test_each_channel_signs_with_its_own_key_and_all_encrypt_with_one_counter(tmp_path: Path) -> None:
+    world = DiskWorld(tmp_path, options=Options(encryption="required"))
+    first, second = two_channels(world)
+    nonces: list[bytes] = []
+
+    def noted(client: FileClient) -> None:
+        deliver = client.deliver
+
+        def delivered(data: bytes) -> None:
+            assert data[4:8] == SMB2_TRANSFORM_PROTOCOL_ID
+            nonces.append(TransformHeader.unpack(memoryview(data)[4:]).nonce)
+            deliver(data)
+
+        client.deliver = delivered  # type: ignore[method-assign]
+
+    noted(first)
+    noted(second)
+    file_id = first.make("a", b"contents")
+    for client in (second, first, second, second, first):
+        assert contents(client.get(file_id)) == b"contents"
+    assert len(nonces) >= 7
+    assert len(set(nonces)) == len(nonces)
+    keys = [client.connection.core._channels[first.session_id] for client in (first, second)]
+    assert keys[0].keys is keys[1].keys is session_of(first).keys
+    assert keys[0].signing_key != keys[1].signing_key
+    world.disconnect(first)
+    assert contents(second.get(file_id)) == b"contents"
+    assert len(set(nonces)) == len(nonces)
+    world.disconnect(second)
+
+
+# --- requests that wait
+
+
+def test_a_lost_channel_takes_its_own_requests_with_it(world: DiskWorld) -> None:
+    """MS-SMB2 3.3.7.1: requests of the others, and what is locked, stay."""
+    first, second = two_channels(world)
+    locked = first.make("locked", bytes(10))
+    first.want(LockRequest(locked, [LockElement(0, 10, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    folder = first.open("", options=FILE_DIRECTORY_FILE)
+    another = first.open("", options=FILE_DIRECTORY_FILE)
+    gone = first.send(ChangeNotifyRequest(0, 4096, folder, 1))
+    stays = second.send(ChangeNotifyRequest(0, 4096, another, 1))
+    world.disconnect(first)
+    assert gone not in first.answers
+    assert stays not in second.answers
+    bob = world.user("bob")
+    assert bob.get(bob.open("locked")).status == codes.STATUS_FILE_LOCK_CONFLICT
+    bob.make("new")
+    assert second.result(stays) == "STATUS_SUCCESS"
+
+
+def test_requests_on_all_channels_are_cancelled_when_their_open_or_session_ends(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    folder = first.open("", options=FILE_DIRECTORY_FILE)
+    waiting = [client.send(ChangeNotifyRequest(0, 4096, folder, 1)) for client in (first, second)]
+    first.shut(folder)
+    assert [client.result(number) for client, number in zip((first, second), waiting, strict=True)] == [
+        "STATUS_NOTIFY_CLEANUP"
+    ] * 2
+    folder = second.open("", options=FILE_DIRECTORY_FILE)
+    waiting = [client.send(ChangeNotifyRequest(0, 4096, folder, 1)) for client in (first, second)]
+    world.service.close_session(session_of(first).session, Reason.DELETED)
+    world.pump()
+    assert all(client.result(number) for client, number in zip((first, second), waiting, strict=True))
+
+
+def test_an_oplock_is_broken_over_the_first_channel_that_is_left(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    first.shut(first.make("a"))
+    first.shut(first.make("b"))
+    bob = world.user("bob")
+    for name, told, silent in (("a", first, second), ("b", second, first)):
+        file_id = second.open(name, oplock=SMB2_OPLOCK_LEVEL_BATCH)
+        waiting = bob.send(bob.create(name))
+        assert (told.breaks, silent.told[1:] if silent is first else silent.told) == ([SMB2_OPLOCK_LEVEL_II], [])
+        assert bob.result(waiting) == ""
+        # Any channel may acknowledge it.
+        assert second.ask(OplockBreak(SMB2_OPLOCK_LEVEL_II, file_id)).status == 0
+        assert bob.result(waiting) == "STATUS_SUCCESS"
+        if name == "a":
+            world.disconnect(first)
+
+
+# --- pipes
+
+
+def test_a_call_is_made_over_one_channel_and_answered_over_another() -> None:
+    world = World()
+    first, second = two_channels(world, "admin")
+    first.bind()
+    second.tree_id, second.file_id, second.rpc = first.tree_id, first.file_id, first.rpc
+    enum = NetrSessionEnum(None, None, None, 10)
+    for client in (second, first):
+        assert [entry.user_name for entry in client.call(enum).entries] == ["admin"]
+    (pdu,) = first.rpc.call(enum)
+    waiting = second.send(ReadRequest(length=65536, file_id=first.file_id))
+    first.write(pdu)
+    (event,) = first.rpc.receive_data(contents(second.answers[waiting]))
+    assert [entry.user_name for entry in enum.answer(event.stub, event.ndr64).entries] == ["admin"]  # type: ignore[union-attr]
+
+
+def test_what_a_pipe_keeps_counts_on_the_first_channel_that_is_left() -> None:
+    world = World()
+    first, second = two_channels(world, "admin")
+    first.bind()
+    second.tree_id, second.file_id, second.rpc = first.tree_id, first.file_id, first.rpc
+    for pdu in first.rpc.call(NetrSessionEnum(None, None, None, 10)):
+        second.write(pdu)
+    kept = first.connection.unread
+    assert kept > 0
+    assert (second.connection.unread, world.dispatch.room.unread) == (0, kept)
+    world.disconnect(first)
+    assert (first.connection.unread, second.connection.unread, world.dispatch.room.unread) == (0, kept, kept)
+    assert second.read().status == 0
+    assert (second.connection.unread, world.dispatch.room.unread) == (0, 0)
+
+
+@pytest.mark.parametrize("lost", [None, 0, 1])
+def test_a_session_that_ends_itself_over_one_channel(lost: int | None) -> None:
+    """The answer can be read, over any channel that is left, until it has been read or for a while."""
+    world = World()
+    both = first, second = two_channels(world, "admin")
+    first.bind()
+    second.tree_id, second.file_id, second.rpc = first.tree_id, first.file_id, first.rpc
+    delete = NetrSessionDel(None, None, "admin")
+    for pdu in second.rpc.call(delete):
+        second.write(pdu)
+    assert world.users() == []
+    assert all(each.connection.channels for each in both)
+    reader = second
+    if lost is not None:
+        world.disconnect(both[lost])
+        reader = both[1 - lost]
+    read = reader.read()
+    (event,) = second.rpc.receive_data(contents(read))
+    assert delete.answer(event.stub, event.ndr64).status == 0  # type: ignore[union-attr]
+    assert not any(each.connection.channels for each in both)
+    assert not any(each.finished for each in both)
+
+
+def test_an_answer_that_nobody_reads_does_not_keep_the_channels() -> None:
+    world = World()
+    both = first, second = two_channels(world, "admin")
+    first.bind()
+    second.tree_id, second.file_id, second.rpc = first.tree_id, first.file_id, first.rpc
+    for pdu in second.rpc.call(NetrSessionDel(None, None, "admin")):
+        second.write(pdu)
+    world.advance(LINGER - 1)
+    assert all(each.connection.channels for each in both)
+    world.advance(2)
+    assert not any(each.connection.channels for each in both)
+    assert world.dispatch.room.unread == 0
+
+
+# --- limits and times
+
+
+def test_a_forced_disconnect_ends_the_session_on_all_channels_and_no_other(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    file_id = first.make("a")
+    admin = world.connect().log_on("admin").bind()
+    bob = world.user("bob")
+    kept = bob.make("b", b"bob's")
+    entries = admin.call(NetrSessionEnum(None, None, None, 502)).entries
+    assert sorted((entry.user_name, entry.num_opens) for entry in entries) == [("admin", 1), ("ann", 1), ("bob", 1)]
+    assert admin.call(NetrSessionDel(None, None, "ann")).status == 0
+    assert first.get(file_id).status == codes.STATUS_USER_SESSION_DELETED
+    assert not first.connection.channels
+    assert not second.connection.channels
+    assert contents(bob.get(kept)) == b"bob's"
+    assert sorted(world.users()) == ["admin", "bob"]
+
+
+def test_a_connection_is_a_channel_of_as_many_sessions_as_it_may_have() -> None:
+    world = World()
+    world.service.policy = Policy(sessions_per_connection=1)
+    first, second = FileClient(world), FileClient(world)
+    for client, name in ((first, "ann"), (second, "bob")):
+        client.negotiate()
+        client.log_on(name)
+    with pytest.raises(LimitReached) as reached:
+        world.dispatch.sessions.bind(session_of(first), second.connection)
+    assert reached.value.limit is Limit.SESSIONS_PER_CONNECTION
+    assert set(second.connection.channels) == {second.session_id}
+    second.log_off()
+    second.bind_to(first)
+    with pytest.raises(StatusError) as refused:
+        second.log_on("bob")
+    assert refused.value.status == codes.STATUS_REQUEST_NOT_ACCEPTED
+
+
+def test_a_session_is_idle_when_none_of_its_channels_is_used() -> None:
+    world = World(autodisconnect=10)
+    first, second = two_channels(world)
+    world.advance(500)
+    second.ask(TreeConnectRequest(0, r"\\server\IPC$"), tree_id=0)
+    world.advance(500)
+    assert world.users() == ["ann"]
+    world.advance(200)
+    assert world.users() == []
+    assert "autodisconnect" in first.finished
+    assert "autodisconnect" in second.finished
+
+
+def test_a_channel_keeps_its_connection_from_being_reaped_and_gives_it_the_users_standing() -> None:
+    world = World()
+    first, second = two_channels(world)
+    world.advance(60)
+    assert not second.finished
+    place = second.connection.place
+    assert place is not None
+    standings = [place.standing]
+    first.log_off()
+    standings.append(place.standing)
+    assert standings == [Standing.NAMED, Standing.HALF_OPEN]
+    world.advance(60)
+    assert second.finished
+
+
+def test_a_session_that_has_ended_cannot_be_bound() -> None:
+    world = World()
+    first, second = FileClient(world), FileClient(world)
+    first.negotiate()
+    second.negotiate()
+    first.log_on("ann")
+    session = session_of(first)
+    world.service.close_session(session.session, Reason.DELETED)
+    with pytest.raises(ValueError, match="ended"):
+        world.dispatch.sessions.bind(session, second.connection)
+    assert not second.connection.channels
+
+
+def test_binding_twice_changes_nothing(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    session = session_of(first)
+    world.dispatch.sessions.bind(session, second.connection)
+    assert session.channels == (first.connection, second.connection)
+    world.disconnect(second)
+    assert session.channels == (first.connection,)
+    assert first.ask(CloseRequest(file_id=first.make("a"))).status == 0
