@@ -319,6 +319,19 @@ def test_calls_take_turns(world: World, disk: Disk) -> None:
     assert world.service.share_by_name("docs") is None
 
 
+def test_rights_are_judged_again_when_the_turn_has_come(world: World, disk: Disk, admin: Caller) -> None:
+    disk.holds = True
+    first = world.answer(world.endpoint.call(ROOT, NetrShareAdd(None, 2, new()), world.now))
+    second = world.answer(world.endpoint.call(admin, NetrShareDel(None, "data"), world.now))
+    assert (first, second) == ([], [])
+    assert admin.session is not None
+    admin.session.groups = frozenset({"Users"})
+    while disk.waiting:
+        disk.let_go()
+    assert [answer.status for answer in (*first, *second)] == [0, codes.ERROR_ACCESS_DENIED]
+    assert world.service.share_by_name("data") is not None
+
+
 @pytest.mark.parametrize("by_writing", [False, True])
 def test_an_answer_waits_for_the_disk_and_nobody_else_does(world: World, disk: Disk, by_writing: bool) -> None:
     disk.holds = True
