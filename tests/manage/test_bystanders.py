@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import lanman
-from lanman.manage import srvsvc as remote
+from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Manager
 from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.credentials import Credentials
@@ -27,11 +27,6 @@ smb_connection = pytest.importorskip("smbprotocol.connection")
 smb_session = pytest.importorskip("smbprotocol.session")
 smb_tree = pytest.importorskip("smbprotocol.tree")
 smb_open = pytest.importorskip("smbprotocol.open")
-
-
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
 
 
 class Terminal:
@@ -101,7 +96,11 @@ def together(samba: Samba) -> Iterator[Terminal]:
 
 def administrator(samba: Samba) -> contextlib.AbstractAsyncContextManager[Manager]:
     return lanman.open_manager(
-        samba.host, Credentials("root", samba.administrator.password), port=samba.port, timeout=60
+        samba.host,
+        Credentials("root", samba.administrator.password),
+        port=samba.port,
+        timeout=60,
+        granted=GrantedLevels(),
     )
 
 

@@ -10,15 +10,11 @@ import pytest
 
 import lanman
 from lanman.errors import ConnectionLost, LanmanError
-from lanman.manage import srvsvc as remote
+from lanman.manage import orders
+from lanman.manage.granted import GrantedLevels
 from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel
 from support.scripted_windows import ScriptedWindows, windows_2019
-
-
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
 
 
 class Proxy:
@@ -76,7 +72,7 @@ async def cut(
 
 
 def opened(server: ScriptedWindows, port: int) -> contextlib.AbstractAsyncContextManager[lanman.Manager]:
-    return lanman.open_manager("127.0.0.1", Credentials("admin", server.password), port=port)
+    return lanman.open_manager("127.0.0.1", Credentials("admin", server.password), port=port, granted=GrantedLevels())
 
 
 @pytest.mark.parametrize("deliver_last", [False, True])
@@ -114,7 +110,7 @@ async def test_an_order_is_given_once_and_what_became_of_it_is_looked_up(
     delivered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Six to connect, one to list, one to look before the order, and the ninth is the order."""
-    monkeypatch.setattr(remote, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(orders, "PAUSES", (0.0, 0.0))
     async with (
         ScriptedWindows(windows_2019()) as server,
         cut(server, 9, deliver_last=delivered, first_only=True) as (port, proxy),

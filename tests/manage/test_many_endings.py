@@ -11,16 +11,10 @@ import pytest
 
 import lanman
 from lanman.domain import selection
-from lanman.manage import srvsvc as remote
 from lanman.manage.manager import CloseResult
 from lanman.net.configuration import Configuration
 from lanman.net.credentials import Credentials
 from support.loopback_server import PASSWORDS, running_server
-
-
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
 
 
 async def end_all(home: Path, number: int) -> int:

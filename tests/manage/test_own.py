@@ -14,7 +14,6 @@ import lanman
 from lanman.domain import Share
 from lanman.errors import AccessDenied, AuthenticationError, Win32Error
 from lanman.manage import loopback, own
-from lanman.manage import srvsvc as remote
 from lanman.manage.own import DetailedSession
 from lanman.net.client import SmbClient
 from lanman.net.configuration import Configuration
@@ -22,11 +21,6 @@ from lanman.net.credentials import Credentials
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
 from support.loopback_server import PASSWORDS, running_server
-
-
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 
 import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
-from lanman.manage import own
-from lanman.manage import srvsvc as remote
+from lanman.manage import clients, own
+from lanman.manage.granted import GrantedLevels
+from lanman.manage.link import is_samba
 from lanman.manage.manager import FileCloseResult, Manager, is_address
-from lanman.manage.samba import is_samba
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.home import Home
@@ -28,17 +28,17 @@ pytestmark = [pytest.mark.samba, pytest.mark.root]
 Opener = Callable[..., AbstractAsyncContextManager[Manager]]
 
 
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
-
-
 def opened(
     samba: Samba, account: Account | None = None, *, encrypt: bool = False
 ) -> AbstractAsyncContextManager[Manager]:
     who = account or samba.administrator
     return lanman.open_manager(
-        samba.host, Credentials(who.user_name, who.password), port=samba.port, timeout=60, encrypt=encrypt
+        samba.host,
+        Credentials(who.user_name, who.password),
+        port=samba.port,
+        timeout=60,
+        encrypt=encrypt,
+        granted=GrantedLevels(),
     )
 
 
@@ -139,7 +139,7 @@ async def test_our_own_session_under_a_name_that_nobody_resolves(
     async def names_of(address: str) -> frozenset[str]:
         return frozenset()
 
-    monkeypatch.setattr(remote, "names_of", names_of)
+    monkeypatch.setattr(clients, "names_of", names_of)
     samba = await asyncio.to_thread(start_samba, {"hostname lookups": "yes"})
     with await held(samba, samba.user) as client:
         async with opened(samba) as manager:

@@ -15,9 +15,11 @@ import pytest
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
-from lanman.manage import srvsvc as remote
+from lanman.manage import calls, clients, orders
+from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import split_server
 from lanman.manage.manager import CloseResult, FileCloseResult
+from lanman.manage.samba import SambaManager
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net import kerberos
 from lanman.net.credentials import Credentials
@@ -63,6 +65,7 @@ class Script:
         self.calls: list[Any] = []
         self.orders: list[Any] = []
         self.closed = 0
+        self.granted = GrantedLevels()
         self.answers: dict[type, Answer] = {}
 
     async def call(self, request: Any, *, again: bool = True) -> Any:
@@ -74,16 +77,12 @@ class Script:
     async def close(self) -> None:
         self.closed += 1
 
-    def manager(self) -> SrvsvcManager:
-        return SrvsvcManager(self, timeout=None, deadline=None)
+    def manager(self, timeout: float | None = None) -> SrvsvcManager:
+        kind = SambaManager if self.is_samba else SrvsvcManager
+        return kind(self, timeout=timeout, deadline=None, granted=self.granted)
 
     def asked(self, kind: type) -> list[Any]:
         return [request for request in self.calls if type(request) is kind]
-
-
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
 
 
 def listing(*entries: SessionInfo, grants: Iterable[int] = (502, 2, 1, 10, 0), refusal: int = 124) -> Answer:
@@ -227,7 +226,7 @@ async def test_a_list_without_end_is_given_up(entries: int, size: int) -> None:
         await script.manager().sessions(level=502)
     assert raised.value.hint
     assert pages * entries <= MAX_ENTRIES + entries
-    assert pages * size <= remote.MAX_LISTING + size
+    assert pages * size <= calls.MAX_LISTING + size
 
 
 async def test_filters_hold_where_the_server_ignores_them() -> None:
@@ -247,7 +246,7 @@ async def test_a_name_means_its_addresses(monkeypatch: pytest.MonkeyPatch) -> No
     async def addresses_of(name: str) -> frozenset[str]:
         return {"pc7": frozenset({"10.0.0.2", "fe80::7"})}.get(name, frozenset())
 
-    monkeypatch.setattr(remote, "addresses_of", addresses_of)
+    monkeypatch.setattr(clients, "addresses_of", addresses_of)
     script = Script()
     listed = [bob(), SessionInfo(r"\\[fe80::7]", "cleo"), SessionInfo(r"\\PC7", "dave"), ann()]
     script.answers[NetrSessionEnum] = listing(*listed)
@@ -263,11 +262,11 @@ async def test_a_clients_name_that_nobody_resolves_is_not_held_against_the_serve
     async def addresses_of(name: str) -> frozenset[str]:
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(remote, "addresses_of", addresses_of)
+    monkeypatch.setattr(clients, "addresses_of", addresses_of)
     script = Script()
     script.answers[NetrSessionEnum] = listing(ann())
     with pytest.raises(ConnectionLost, match=r": the name of the client pc7 was not resolved here within") as raised:
-        await SrvsvcManager(script, timeout=0.001, deadline=None).sessions(client="pc7")
+        await script.manager(timeout=0.001).sessions(client="pc7")
     assert raised.value.code == 121
 
 
@@ -533,7 +532,7 @@ async def test_a_lost_answer_is_looked_up_and_the_order_not_repeated() -> None:
 
 
 async def test_a_lost_order_that_had_no_effect_is_not_called_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(orders, "PAUSES", (0.0, 0.0))
 
     def lose(_: Any) -> Any:
         script.alive = False
@@ -744,9 +743,9 @@ async def test_the_time_out_bounds_each_wait_and_not_the_work() -> None:
     script.call = slowly  # type: ignore[method-assign]
     try:
         with pytest.raises(ConnectionLost) as raised:
-            await SrvsvcManager(script, timeout=40.0, deadline=None).close_sessions(entries)
+            await script.manager(timeout=40.0).close_sessions(entries)
         assert raised.value.code == 121
-        outcome = await SrvsvcManager(script, timeout=90.0, deadline=None).close_sessions(entries)
+        outcome = await script.manager(timeout=90.0).close_sessions(entries)
     finally:
         del loop.time
     assert [ended.error for ended in outcome] == [None] * 30
@@ -869,7 +868,7 @@ async def test_a_file_that_is_gone_is_closed_whatever_was_said(status: int) -> N
 
 
 async def test_a_file_that_is_still_there_is_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(orders, "PAUSES", (0.0, 0.0))
     script = Script(samba=True)
     script.answers[NetrFileEnum] = opened(PLAN)
     script.answers[NetrFileClose] = lambda request: NetrFileCloseResponse(2)
@@ -893,10 +892,10 @@ async def test_a_samba_that_takes_too_long_over_its_files_may_be_told_not_to() -
     script = Script(samba=True)
     script.call = silent  # type: ignore[method-assign]
     with pytest.raises(ConnectionLost) as raised:
-        await SrvsvcManager(script, timeout=0.001, deadline=None).files()
+        await script.manager(timeout=0.001).files()
     assert "enum count locks" in (raised.value.hint or "")
     with pytest.raises(ConnectionLost) as raised:
-        await SrvsvcManager(script, timeout=0.001, deadline=None).sessions()
+        await script.manager(timeout=0.001).sessions()
     assert "--timeout" in (raised.value.hint or "")
 
 
@@ -921,8 +920,8 @@ def resolving(monkeypatch: pytest.MonkeyPatch, **addresses: str) -> None:
         # Whoever owns an address may call it anything.
         return frozenset({name for name, known in addresses.items() if known == address} | {"boss"})
 
-    monkeypatch.setattr(remote, "addresses_of", addresses_of)
-    monkeypatch.setattr(remote, "names_of", names_of)
+    monkeypatch.setattr(clients, "addresses_of", addresses_of)
+    monkeypatch.setattr(clients, "names_of", names_of)
 
 
 async def test_an_address_finds_its_name_and_a_name_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -942,7 +941,7 @@ async def test_a_listed_name_is_found_by_what_it_resolves_to(monkeypatch: pytest
     async def names_of(address: str) -> frozenset[str]:
         return frozenset()
 
-    monkeypatch.setattr(remote, "names_of", names_of)
+    monkeypatch.setattr(clients, "names_of", names_of)
     script = Script()
     script.answers[NetrSessionEnum] = listing(SessionInfo(r"\\PC7", "ann"), bob())
     (entry,) = (await script.manager().sessions(client="10.0.0.7")).entries

@@ -22,7 +22,7 @@ from lanman.errors import (
     StatusError,
     Win32Error,
 )
-from lanman.manage import srvsvc as remote
+from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Manager
 from lanman.net import client
 from lanman.net.client import SmbClient
@@ -32,11 +32,6 @@ from lanman.smb2.constants import Dialect
 from support.scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025
 
 Opener = Callable[..., AbstractAsyncContextManager[Manager]]
-
-
-@pytest.fixture(autouse=True)
-def _forgetful() -> None:
-    remote._granted.clear()
 
 
 @pytest.fixture(params=[windows_2019, windows_2025])
@@ -49,7 +44,7 @@ def opened(
     server: ScriptedWindows, user: str = "admin", *, encrypt: bool = False
 ) -> AbstractAsyncContextManager[Manager]:
     credentials = Credentials(user, server.password)
-    return lanman.open_manager(server.host, credentials, port=server.port, encrypt=encrypt)
+    return lanman.open_manager(server.host, credentials, port=server.port, encrypt=encrypt, granted=GrantedLevels())
 
 
 async def test_everything_is_told_at_the_best_level(server: ScriptedWindows) -> None:

@@ -179,12 +179,12 @@ def _not_chosen(
 
 
 class Outcomes:
-    """What became of each order, for the sessions that it ends: told as it happens, and given together at the end."""
+    """What became of each order, for the sessions that it ends: passed to `done` as it happens, and kept."""
 
     def __init__(
         self, sessions: Sequence[SessionInfo], planned: Plan, done: Callable[[CloseResult], None] | None
     ) -> None:
-        self.outcome_of: dict[Order, CloseResult] = {}
+        self.result_of: dict[Order, CloseResult] = {}
         self.own_is_known = planned.own_is_known
         self._sessions, self._planned, self._done = sessions, planned, done
         self._orders_of: dict[int, list[Order]] = {}
@@ -193,34 +193,36 @@ class Outcomes:
             for place in order.places:
                 self._orders_of.setdefault(place, []).append(order)
         for place in planned.missing:
-            self._say(self._outcome(place))
+            self._report(self._result(place))
 
-    def tell(self, order: Order, outcome: CloseResult) -> None:
-        self.outcome_of[order] = outcome
-        if outcome.error is None:
+    def settle(self, order: Order, result: CloseResult) -> None:
+        """Say what became of an order. A session is done when all the orders that end it are settled."""
+        self.result_of[order] = result
+        if result.error is None:
             self._ended.add(_folded_pair(order))
         for place in order.places:
-            if all(one in self.outcome_of for one in self._orders_of[place]):
-                self._say(self._outcome(place))
+            if all(one in self.result_of for one in self._orders_of[place]):
+                self._report(self._result(place))
 
     def has_ended_alike(self, order: Order) -> bool:
         """Whether an order that the server cannot tell from this one has ended sessions."""
         return _folded_pair(order) in self._ended
 
-    def outcomes(self) -> list[CloseResult]:
-        return [self._outcome(place) for place in range(len(self._sessions))]
+    def results(self) -> list[CloseResult]:
+        """What became of each session, in the order in which they were given."""
+        return [self._result(place) for place in range(len(self._sessions))]
 
-    def _outcome(self, place: int) -> CloseResult:
+    def _result(self, place: int) -> CloseResult:
         session = self._sessions[place]
-        known = [self.outcome_of[order] for order in self._orders_of.get(place, ())]
+        known = [self.result_of[order] for order in self._orders_of.get(place, ())]
         if not known:
             return CloseResult(session, no_such_session(session.client_name, session.user_name))
         first = next((one for one in known if one.error is not None), known[0])
         return CloseResult(session, first.error, first.note, first.others)
 
-    def _say(self, outcome: CloseResult) -> None:
+    def _report(self, result: CloseResult) -> None:
         if self._done is not None:
-            self._done(outcome)
+            self._done(result)
 
 
 def _folded_pair(order: Order) -> tuple[str, str | None]:

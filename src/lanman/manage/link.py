@@ -7,17 +7,19 @@ call after the other. A question whose connection turns out to be dead is asked 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from lanman import codes
 from lanman.errors import ConnectionLost, ProtocolError, Win32Error
-from lanman.manage import samba
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.credentials import Credentials
 from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound=Response)
+
+_NETBIOS_NAME: Final = re.compile(rb"[!-@\[-~]{1,15}\0+")
 
 # How many pipes one Manager keeps open at a time.
 MAX_PIPES: Final = 4
@@ -32,7 +34,6 @@ class Link(Protocol):
     credentials: Credentials
     local_address: str
     """The address of this machine that the server sees; empty where there is none."""
-    is_samba: bool
 
     @property
     def age(self) -> float:
@@ -100,7 +101,7 @@ class SmbLink:
                 self._name_server(error)
                 raise
             self.local_address = client.local_address
-            self.is_samba = samba.is_samba(client.negotiated.server_guid)
+            self.is_samba = is_samba(client.negotiated.server_guid)
             return client
 
     async def call(self, request: Call[R], *, again: bool = True) -> R:
@@ -177,3 +178,11 @@ def split_server(server: str, port: int) -> tuple[str, int]:
             hint="a server is written \\\\name, name, name:port or as an address",
         )
     return bare, port
+
+
+def is_samba(server_guid: bytes) -> bool:
+    """Whether a NEGOTIATE response comes from Samba.
+
+    smbd's ServerGuid is its NetBIOS name in lower case, padded with zeros to 16 bytes; everyone else's is random.
+    """
+    return len(server_guid) == 16 and _NETBIOS_NAME.fullmatch(server_guid) is not None

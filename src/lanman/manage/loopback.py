@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError, Win32Error
-from lanman.manage import samba
+from lanman.manage.link import is_samba
 from lanman.manage.manager import DEFAULT_PORT
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
@@ -40,7 +40,7 @@ async def kind_of(port: int) -> str:
     try:
         async with asyncio.timeout(PATIENCE):
             await client.connect()
-        return SAMBA if samba.is_samba(client.negotiated.server_guid) else "another SMB server"
+        return SAMBA if is_samba(client.negotiated.server_guid) else "another SMB server"
     except (LanmanError, TimeoutError):
         # Whatever it is, it holds the port.
         return "another program"

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 from lanman import codes
 from lanman.errors import AuthenticationError
+from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lanman.manage.link import SmbLink
+    from lanman.manage.srvsvc import SrvsvcManager
     from lanman.net.credentials import Credentials
 
 
@@ -31,6 +34,10 @@ class _How:
     timeout: float | None
     encrypt: bool
     deadline: float | None
+    granted: GrantedLevels
+
+
+_granted_to_this_process = GrantedLevels()
 
 
 def open_manager(
@@ -42,17 +49,20 @@ def open_manager(
     home: str | Path | None = None,
     encrypt: bool = False,
     deadline: float | None = None,
+    granted: GrantedLevels | None = None,
 ) -> AbstractAsyncContextManager[Manager]:
     """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
 
     Entering connects and logs on. `timeout` is in seconds: one for all of entering, and one for each method.
     `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
-    this machine is looked for first; `encrypt` refuses a server that cannot encrypt.
+    this machine is looked for first; `encrypt` refuses a server that cannot encrypt. `granted` is where the information
+    levels that servers grant are remembered; without it, one memory serves the whole process.
 
-    Raises LanmanError: ConnectionLost (53, 1225, 121), AuthenticationError (1326, 1330, ...), AccessDenied,
+    Raises LanmanError: ConnectionLost (53, 1225), TimedOut (121), AuthenticationError (1326, 1330, ...), AccessDenied,
     Win32Error 2114 when this machine has no Server.
     """
-    how = _How(credentials, port, timeout, encrypt, deadline)
+    remembered = _granted_to_this_process if granted is None else granted
+    how = _How(credentials, port, timeout, encrypt, deadline, remembered)
     return _open_own(home, how) if server is None else _open_over_smb(server, how)
 
 
@@ -60,23 +70,33 @@ def open_manager(
 async def _open_over_smb(server: str, how: _How) -> AsyncIterator[Manager]:
     # A manager of this machine's Server needs none of this, and starts sooner without.
     from lanman.manage.link import SmbLink, split_server
-    from lanman.manage.srvsvc import SrvsvcManager
     from lanman.net.credentials import Credentials
     from lanman.net.dial import Within
 
     name, port = split_server(server, how.port)
     credentials = how.credentials if how.credentials is not None else Credentials(anonymous=True)
     link = SmbLink(name, port, credentials, how.encrypt)
-    manager = SrvsvcManager(link, timeout=how.timeout, deadline=how.deadline)
     try:
         async with Within(how.timeout, lambda: link.doing, deadline=how.deadline, server=name):
             await link.connect()
+        manager = _kind(link)(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
         yield manager
     except BaseException:
         # Logging off could take as long again: hang up.
         await link.abort()
         raise
     await manager.close()
+
+
+def _kind(link: SmbLink) -> type[SrvsvcManager]:
+    """The class for what the server turned out to be."""
+    if link.is_samba:
+        from lanman.manage.samba import SambaManager
+
+        return SambaManager
+    from lanman.manage.srvsvc import SrvsvcManager
+
+    return SrvsvcManager
 
 
 @contextlib.asynccontextmanager
@@ -91,7 +111,7 @@ async def _open_own(home: str | Path | None, how: _How) -> AsyncIterator[Manager
         async with Within(how.timeout, lambda: "the Server of this machine does not answer", deadline=how.deadline):
             link = await find_control(home)
             if link is not None:
-                manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline)
+                manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
                 await manager.learn_name()
             elif home is not None or not await loopback.answers(how.port):
                 raise loopback.not_started(home, await loopback.how_to_ask(how.port))

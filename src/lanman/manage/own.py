@@ -17,7 +17,10 @@ from typing import TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
+from lanman.manage.calls import Purpose
+from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Sessions
+from lanman.manage.own_session import NoSession
 from lanman.manage.selection import canonical_client, is_address
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net.control import ControlClient, ServerNotStarted
@@ -62,7 +65,6 @@ class ControlLink:
     port = 0
     age = 0.0
     local_address = ""
-    is_samba = False
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -124,9 +126,17 @@ class ControlLink:
 class OwnManager(SrvsvcManager):
     """A Manager of the Server whose control socket is in `home`."""
 
-    def __init__(self, link: ControlLink, *, timeout: float | None, deadline: float | None) -> None:
-        super().__init__(link, timeout=timeout, deadline=deadline)
+    def __init__(
+        self,
+        link: ControlLink,
+        *,
+        timeout: float | None,
+        deadline: float | None,
+        granted: GrantedLevels | None = None,
+    ) -> None:
+        super().__init__(link, timeout=timeout, deadline=deadline, granted=granted)
         self._control = link
+        self._own_session = NoSession(link, self._clients)
 
     async def learn_name(self) -> None:
         """Learn the name that the Server goes by."""
@@ -137,9 +147,10 @@ class OwnManager(SrvsvcManager):
     def _within(self) -> Within:
         def describe() -> str:
             # What does not answer is the socket, which has a path and no server's name.
-            return f"\\\\{self.server}: {self._looking_up}" if self._looking_up else self._link.doing
+            look_up = self._clients.waiting_for
+            return f"\\\\{self.server}: {look_up}" if look_up else self._link.doing
 
-        self._looking_up = None
+        self._clients.waiting_for = None
         return Within(self._timeout, describe, deadline=self._deadline)
 
     async def _sessions(self, user: str | None = None, level: int | None = None) -> Sessions:
@@ -155,11 +166,9 @@ class OwnManager(SrvsvcManager):
             return True
         return await super()._is_called(name)
 
-    def _is_own(self, session: SessionInfo, own_names: frozenset[str]) -> bool:
-        # Who asks through the control socket has no session.
-        return False
-
-    def _denied_hint(self) -> str:
+    def _denied_hint(self, purpose: Purpose) -> str:
+        if purpose is Purpose.ADD_SHARE:
+            return "the Server's own user must be able to read the folder"
         return "only root and the user that the Server runs as may do that"
 
     async def _files(self, user_or_client: str | None = None) -> list[FileInfo]:
@@ -189,9 +198,6 @@ class OwnManager(SrvsvcManager):
             share.guest = guests.get(entry.netname)
             shares.append(share)
         return shares
-
-    def _sharing_hint(self) -> str | None:
-        return "the Server's own user must be able to read the folder"
 
     async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
         if "\\" in path and path.startswith("/"):

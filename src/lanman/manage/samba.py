@@ -1,21 +1,30 @@
-"""What Samba's smbd says that is not so, and what it leaves unsaid (seen on 4.17.12 unless noted).
+"""The Manager of a Samba: what smbd says that is not so, what it leaves unsaid, and what it does besides.
 
-Samba answers MS-SRVS from a table of processes. Many fields have a constant in them, a few calls do more than they say,
-and some say that they failed when they did not. Each rule here undoes one of these, so that the Manager above can treat
-Samba as any other server. Nothing here talks to anyone.
+Seen on 4.17.12 unless noted. Samba answers MS-SRVS from a table of processes. Many fields have a constant in them, a
+few calls do more than they say, and some say that they failed when they did not. Each method here undoes one of these,
+so that whoever has a Manager need not know. docs/design.md lists the traps by number.
+
+  - An order to end a session ends the process that serves the TCP connection, with all users on it; the answer means
+    little. So all others of that client may go along, every order is verified by looking, and who went is reported.
+  - Files are known by their users alone, by ids that can be ambiguous, and at level 3 alone; NetrFileGetInfo faults. So
+    the list is read for everything, before and after a close, and closes are looked after in batches.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Final
 
-from lanman.records import ConnectionInfo, ServerInfo, SessionInfo
-
-_NETBIOS_NAME: Final = re.compile(rb"[!-@\[-~]{1,15}\0+")
-UNKNOWN_TIME: Final = 0xFFFFFFFF
+from lanman import codes
+from lanman.errors import LanmanError, TimedOut, Win32Error
+from lanman.manage.calls import Purpose
+from lanman.manage.manager import FileCloseResult, check_same_file
+from lanman.manage.orders import batch_size
+from lanman.manage.selection import unc_client
+from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
+from lanman.names import fold
+from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 
 # NetrServerGetInfo answers these from the program text, whatever the configuration says.
 _CONSTANT_SERVER_FIELDS: Final = frozenset({"users", "disc", "hidden", "announce", "anndelta", "licenses", "userpath"})
@@ -36,29 +45,133 @@ SLOW_HINT: Final = (
     "a Samba with very many open files answers sooner with `srvsvc:file enum count locks = false` in its smb.conf"
 )
 
-
-def is_samba(server_guid: bytes) -> bool:
-    """Whether a NEGOTIATE response comes from Samba.
-
-    smbd's ServerGuid is its NetBIOS name in lower case, padded with zeros to 16 bytes; everyone else's is random.
-    """
-    return len(server_guid) == 16 and _NETBIOS_NAME.fullmatch(server_guid) is not None
-
-
-def correct_sessions(entries: Iterable[SessionInfo]) -> None:
-    """Take out Samba's inventions: it knows no idle times, and a young session's age may underflow."""
-    for entry in entries:
-        entry.idle_time = None
-        if entry.active_time == UNKNOWN_TIME:
-            entry.active_time = 0
+_HINTS: Final = {
+    Purpose.LIST: LIST_HINT,
+    Purpose.CLOSE: END_HINT,
+    Purpose.ADD_SHARE: SHARE_HINT,
+    Purpose.CHANGE_SHARE: SHARE_HINT,
+}
 
 
-def server_info(info: ServerInfo) -> ServerInfo:
-    """The configuration without what smbd does not know."""
-    names = {field.name for field in fields(info)} & _CONSTANT_SERVER_FIELDS
-    return replace(info, **dict.fromkeys(names))
+class SambaManager(SrvsvcManager):
+    """A Manager of an smbd."""
 
+    is_samba = True
+    _whole_connections = True
+    _ignored_hint = "a Samba is configured in its smb.conf"
 
-def is_invented(connection: ConnectionInfo) -> bool:
-    """Whether a connection is the one constant entry that Samba answers instead of a list."""
-    return connection.user_name == "dummy_user"
+    # --- sessions
+
+    def _correct(self, entries: Sequence[SessionInfo]) -> None:
+        """Samba knows no idle times, and a young session's age may underflow."""
+        for entry in entries:
+            entry.idle_time = None
+            if entry.active_time == UNKNOWN_TIME:
+                entry.active_time = 0
+
+    # --- connections
+
+    async def _connections(self, qualifier: str) -> list[ConnectionInfo]:
+        entries = await super()._connections(qualifier)
+        # One constant entry stands for the list.
+        if any(entry.user_name == "dummy_user" for entry in entries):
+            raise Win32Error(
+                codes.ERROR_NOT_SUPPORTED,
+                "Samba does not tell its connections",
+                hint="on the server itself, `smbstatus --shares` lists them",
+                server=self.server,
+                subject="the list of connections",
+            )
+        return entries
+
+    # --- files
+
+    async def _listed_files(self, client: str | None, *, whole: bool) -> tuple[list[FileInfo], list[FileInfo] | None]:
+        try:
+            return await super()._listed_files(client, whole=whole)
+        except TimedOut as error:
+            error.hint = SLOW_HINT
+            raise
+
+    async def _files_of_client(self, client: str) -> list[FileInfo]:
+        """The files of the users of one client: Samba knows files by their users alone.
+
+        That is an answer only while none of those users has a session from elsewhere.
+        """
+        sessions = (await self._sessions()).entries
+        clients = await self._clients.meant(client, sessions)
+        here = {entry.user_name or "" for entry in sessions if entry.client_name in clients}
+        there = {fold(entry.user_name or "") for entry in sessions if entry.client_name not in clients}
+        if ambiguous := [user for user in sorted(here) if fold(user) in there]:
+            raise Win32Error(
+                codes.ERROR_NOT_SUPPORTED,
+                f"cannot tell which of their files {', '.join(ambiguous)} opened from {unc_client(client)}",
+                hint="Samba lists files by user only; filter by user, or by path",
+                server=self.server,
+            )
+        # No other session has a user whose name differs in letter case alone.
+        folded = set(map(fold, here))
+        return [entry for entry in await self._files() if fold(entry.user_name or "") in folded]
+
+    async def _file(self, id: int) -> FileInfo:
+        return self._only_file(id, [entry for entry in await self._files() if entry.id == id])
+
+    async def _order_close(self, id: int) -> bool:
+        """Samba says since 4.21 that it found no such file although it closed it, and earlier ones say yes before it is
+        done: one always has to look."""
+        await super()._order_close(id)
+        return True
+
+    async def close_files(
+        self, files: Sequence[FileInfo], *, done: Callable[[FileCloseResult], None] | None = None
+    ) -> list[FileCloseResult]:
+        """See `Manager.close_files`; the list is read once for a batch, before and after."""
+        outcomes: list[FileCloseResult] = []
+        size = batch_size(len(files))
+        for start in range(0, len(files), size):
+            for outcome in await self._close_batch(files[start : start + size]):
+                outcomes.append(outcome)
+                if done is not None:
+                    done(outcome)
+        return outcomes
+
+    async def _close_batch(self, files: Sequence[FileInfo]) -> list[FileCloseResult]:
+        """Close some files, and look before and after."""
+        listed: dict[int | None, list[FileInfo]] = {}
+        async with self._within():
+            for entry in await self._files():
+                listed.setdefault(entry.id, []).append(entry)
+        outcomes: list[FileCloseResult] = []
+        doubtful: list[FileCloseResult] = []
+        for file in files:
+            outcomes.append(outcome := FileCloseResult(file))
+            try:
+                now = self._only_file(file.id or 0, listed.get(file.id, []))
+                if (file.path, file.user_name) != (None, None):
+                    check_same_file(now, file)
+                outcome.file = now
+                async with self._within():
+                    if await self._order_close(file.id or 0):
+                        doubtful.append(outcome)
+            except LanmanError as error:
+                outcome.error = error
+        if doubtful:
+            errors = await self._verify_closes([outcome.file for outcome in doubtful])
+            for outcome, failure in zip(doubtful, errors, strict=True):
+                outcome.error = failure
+        return outcomes
+
+    # --- shares and the server
+
+    def _share_status(self, status: int) -> int:
+        """Samba 4.17 answers a name that it does not share with ERROR_INVALID_NAME."""
+        return codes.NERR_NetNameNotFound if status == codes.ERROR_INVALID_NAME else status
+
+    async def _server_info(self, level: int | None = None) -> ServerInfo:
+        info = await super()._server_info(level)
+        names = {field.name for field in fields(info)} & _CONSTANT_SERVER_FIELDS
+        return replace(info, **dict.fromkeys(names))
+
+    def _denied_hint(self, purpose: Purpose) -> str:
+        # A null session is a member of nothing, whatever is mapped.
+        return super()._denied_hint(Purpose.LIST) if self._link.credentials.anonymous else _HINTS[purpose]
