@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lanman.domain import LimitReached, Policy, Reason, ServerService, Share
+from lanman.domain import Connection, LimitReached, Policy, Reason, ServerService, Share
 from lanman.events import Event, FileOpened, ServerState, SessionClosed, SessionOpened
 from lanman.server.feed import BeginAgain, Feed
 
@@ -102,7 +102,7 @@ class Histories(RuleBasedStateMachine):
     @rule(connection=st.integers(1, 3))
     def connect(self, connection: int) -> None:
         try:
-            self.service.open_connection(connection, f"192.0.2.{connection}")
+            self.service.open_connection(Connection(connection, f"192.0.2.{connection}"))
         except ValueError:
             self.service.close_connection(connection)
 

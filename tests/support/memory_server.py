@@ -65,7 +65,9 @@ class World:
             self.accounts.add(name, PASSWORD)
         self.accounts.add_member("Administrators", "admin")
         self.configuration = ServerConfiguration(policy=policy or Policy(), **configuration)
-        self.service = ServerService(self.configuration.policy)
+        self.service = ServerService(
+            self.configuration.policy, clock=lambda: self.now, time_of_day=lambda now: 1.7e9 + now
+        )
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL))
         self.service.subscribe(self.events.append)
         self.random = random.Random(1).randbytes

@@ -109,15 +109,13 @@ class ServerService:
 
     # --- connections ---
 
-    def open_connection(self, connection_id: int, address: str) -> Connection:
-        """A client has connected; what it is given back counts the connection's bytes. ValueError for an id in use."""
-        if connection_id in self._connections:
-            raise ValueError(f"connection id {connection_id} is in use")
-        connection = Connection(connection_id, address, self._news.now_of_day())
-        self._connections[connection_id] = connection
+    def open_connection(self, connection: Connection) -> None:
+        """A client has connected (MS-SMB2 3.3.5.1). ValueError for an id in use."""
+        if self._connections.setdefault(connection.connection_id, connection) is not connection:
+            raise ValueError(f"connection id {connection.connection_id} is in use")
+        connection.opened_at = self._news.now_of_day()
         self._news.connection(events.ConnectionOpened, connection)
         self._news.deliver()
-        return connection
 
     def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED) -> None:
         """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel."""
@@ -236,10 +234,12 @@ class ServerService:
         self._news.post_plain(events.LogonRefused, client_name, user_name, reason, detail)
         self._news.deliver()
 
-    def deny_access(self, session: Session, share: str, path: str = "") -> None:
-        """Count and report that a session may not connect to a share, or not open a path of it, which is as the client
-        named it (MS-SMB2 3.3.5.7 and 3.3.5.9)."""
+    def deny_access(self, session: Session | None, share: str, path: str = "") -> None:
+        """Count that a session may not connect to a share, or not open a path of it, which is as the client named it
+        (MS-SMB2 3.3.5.7 and 3.3.5.9), and report it. Without a session it is only counted."""
         self.counters.permerrors += 1
+        if session is None:
+            return
         self._news.post_plain(
             events.PermissionDenied,
             session.global_id,

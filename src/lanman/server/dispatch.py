@@ -23,6 +23,7 @@ from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
 from lanman.domain import (
     STYPE_IPC,
+    Connection,
     Event,
     LogonRefused,
     Reason,
@@ -52,6 +53,7 @@ from lanman.server.throttle import Throttle, network_of
 from lanman.server.watch import Watch
 from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import SMB2_CREATE, SMB2_FLAGS_SIGNED, SMB2_READ, SMB2_TREE_CONNECT
+from lanman.smb2.messages import CreateRequest, TreeConnectRequest
 from lanman.smb2.server import Request, ServerConnection, Smb1Only, UnprotectedTreeConnect
 from lanman.wire import Data
 
@@ -98,6 +100,7 @@ class ConnectionDispatch(Requests):
         self.network = network_of(address)
         self.client_name = unc_name(address)
         self.channels: dict[int, ServerSession] = {}  # its sessions, by their ids
+        self.traffic = Connection(connection_id, address)
         self.logons: dict[int, Logon] = {}
         self._named: set[int] = set()  # the ids of the sessions that have a user with an account
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
@@ -131,13 +134,16 @@ class ConnectionDispatch(Requests):
         scheduler = self._scheduler
         scheduler.now = now
         self.server.service.counters.bytes_received += count
+        self.traffic.bytes_received += count
         if self.core.has_frames:
             scheduler.has_work(self)
             scheduler.run(now)
 
     def data_to_send(self) -> list[Data]:
         """What there is to send, ready for the transport. Tell it by `sent` how much of it is left."""
-        self.server.service.counters.bytes_sent += self.core.unsent
+        unsent = self.core.unsent
+        self.server.service.counters.bytes_sent += unsent
+        self.traffic.bytes_sent += unsent
         return self.take_output()
 
     def sent(self, left: int, now: float) -> None:
@@ -189,10 +195,18 @@ class ConnectionDispatch(Requests):
         """What the handler of a request is to know."""
         return Context(self, request, now, file_id=file_id)
 
-    def answered(self, request: Request, reply: Reply) -> None:
+    def answered(self, context: Context, reply: Reply) -> None:
         """3.3.5.7 and 3.3.5.9: sts0_permerrors counts who may not connect to a share, and who may not open there."""
-        if reply.status == codes.STATUS_ACCESS_DENIED and request.command in (SMB2_TREE_CONNECT, SMB2_CREATE):
-            self.server.service.counters.permerrors += 1
+        request = context.request
+        if reply.status != codes.STATUS_ACCESS_DENIED or request.command not in (SMB2_TREE_CONNECT, SMB2_CREATE):
+            return
+        share = path = ""
+        if isinstance(request.message, TreeConnectRequest):
+            share = request.message.path.rpartition("\\")[2]
+        elif isinstance(request.message, CreateRequest):
+            path = request.message.name
+            share = context.tree.tree_connect.share.name if context.tree is not None else ""
+        self.server.service.deny_access(context.session.session if context.session is not None else None, share, path)
 
     def count_unread(self, difference: int) -> None:
         """Its pipes keep so many bytes more, or less."""
@@ -440,6 +454,7 @@ class ServerDispatch:
             connection.withdraw()
             return None
         self.connections[connection.connection_id] = connection
+        self.service.open_connection(connection.traffic)
         self._watch_waiting(now)
         return connection
 

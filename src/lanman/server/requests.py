@@ -191,7 +191,7 @@ class Requests(ABC):
         """Check what 3.3.5.2.9 to 3.3.5.2.11 demand, and have a request handled."""
 
     @abstractmethod
-    def answered(self, request: Request, reply: Reply) -> None:
+    def answered(self, context: Context, reply: Reply) -> None:
         """A request has its answer."""
 
     @abstractmethod
@@ -503,7 +503,7 @@ class Requests(ABC):
             self._wait(chain, context, outcome, now)
             return False
         request = context.request
-        self.answered(request, outcome)
+        self.answered(context, outcome)
         chain.responses.append(
             Response(request, outcome.status, outcome.message, session_id=outcome.session_id, tree_id=outcome.tree_id)
         )

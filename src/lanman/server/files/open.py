@@ -190,6 +190,7 @@ class DiskOpen(ServerOpen):
         if (not data and length) or len(data) < message.minimum_count:
             return Reply(codes.STATUS_END_OF_FILE)
         self.position = offset + len(data)
+        self.open.bytes_read += len(data)
         return Reply(message=ReadResponse(memoryview(data)))
 
     def write(self, context: Context, message: WriteRequest) -> Work[Reply]:
@@ -211,6 +212,7 @@ class DiskOpen(ServerOpen):
         offset = message.offset if self.access & FILE_WRITE_DATA else None
         written = yield WriteFile(self.handle, offset, message.data, through)
         self.position = message.offset + written
+        self.open.bytes_written += written
         self._tell_changed(notify.FILE_NOTIFY_CHANGE_SIZE | notify.FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
         return Reply(message=WriteResponse(count=written))
 
@@ -558,7 +560,7 @@ class DiskOpen(ServerOpen):
         what = notify.names_change(self.directory)
         for each in list(self.state.opens):
             if each.root == self.root and each.path == old:
-                each.moved(path)
+                each.moved(path, self.open)
         self.state.renamed(self.root, old, path)
         if old[:-1] == path[:-1]:
             watches.changed(self.root, old, FILE_ACTION_RENAMED_OLD_NAME, what, now)
@@ -567,10 +569,10 @@ class DiskOpen(ServerOpen):
             watches.changed(self.root, old, FILE_ACTION_REMOVED, what, now)
             watches.changed(self.root, path, FILE_ACTION_ADDED, what, now)
 
-    def moved(self, path: tuple[str, ...]) -> None:
-        """What is open has another path now."""
+    def moved(self, path: tuple[str, ...], by: Open) -> None:
+        """What is open has another path now: it was renamed through the open `by`."""
         self.files.moved(self, path)
-        self.open.path = "/".join([self.root.rstrip("/"), *path])
+        self.files.service.rename_open(self.open, "/".join([self.root.rstrip("/"), *path]), by)
         if self._watch is not None:
             self.files.watches.moved(self._watch, path)
 

@@ -33,11 +33,23 @@ BREAK_TIMEOUT: Final = 35.0
 ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 
 
+# What the domain calls the levels.
+_NAMES: Final = {
+    SMB2_OPLOCK_LEVEL_NONE: "",
+    SMB2_OPLOCK_LEVEL_II: "level II",
+    SMB2_OPLOCK_LEVEL_EXCLUSIVE: "exclusive",
+    SMB2_OPLOCK_LEVEL_BATCH: "batch",
+}
+
+
 class CachedFile(Protocol):
     """The file that an oplock is on: it counts who may cache it."""
 
     def oplock_changed(self, oplock: Oplock, before: tuple[int, bool], after: tuple[int, bool]) -> None:
         """An oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
+
+    def report_oplock(self, open_: Open, oplock: str) -> None:
+        """Tell the domain by its name of the oplock that an open has now."""
 
     def wake(self, now: float) -> None:
         """Something has changed that those may wait for who were not admitted."""
@@ -94,7 +106,9 @@ class Oplock:
     def _become(self, level: int, breaking_to: int | None) -> None:
         before = self.level, self.breaking_to is not None
         self.level, self.breaking_to = level, breaking_to
-        self._holder.state.oplock_changed(self, before, (level, breaking_to is not None))
+        holder = self._holder
+        holder.state.oplock_changed(self, before, (level, breaking_to is not None))
+        holder.state.report_oplock(holder.open, _NAMES[level])
 
     def break_to(self, level: int, now: float) -> None:
         """Take it back, down to that level; nothing if that is under way. 3.3.4.6."""

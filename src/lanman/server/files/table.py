@@ -72,8 +72,8 @@ class FileOpen(Protocol):
     def state(self) -> FileState:
         """Its file."""
 
-    def moved(self, path: Path) -> None:
-        """It has another path now."""
+    def moved(self, path: Path, by: Open) -> None:
+        """It has another path now: it was renamed through the open `by`."""
 
     def end_watch(self, status: int, now: float) -> None:
         """Answer the requests that wait for changes below it."""
@@ -189,6 +189,10 @@ class FileState:
                 self._caching[level][oplock] = None
             else:
                 del self._caching[level][oplock]
+
+    def report_oplock(self, open_: Open, oplock: str) -> None:
+        """Tell the domain by its name of the oplock that an open has now."""
+        self.files.service.set_oplock(open_, oplock)
 
     def changes(self) -> Work[None]:
         """Wait until an oplock has been given back or an open is gone. Then the state is the caller's to `tidy`."""
