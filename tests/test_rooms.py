@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 
-WORDS = frozenset({"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp", "plain"})
+WORDS = frozenset({"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp", "plain", "settings"})
 PROTOCOLS = frozenset({"smb2", "rpc", "auth", "fscc"})
 
 
@@ -39,6 +39,7 @@ ROOMS = {
     "names": Room(0),
     "shown": Room(0),
     "errors": Room(0, frozenset({"codes"})),
+    "settings": Room(0, frozenset({"names"})),
     "wire": Room(0, frozenset({"errors", "plain"})),
     "dtyp": Room(0, frozenset({"errors", "wire"})),
     # 1: bytes <-> events, and nouns and rules; these five do not know each other
@@ -46,7 +47,9 @@ ROOMS = {
     "rpc": Room(1, WORDS),
     "auth": Room(1, WORDS),
     "fscc": Room(1, WORDS),
-    "domain": Room(1, frozenset({"names", "events"})),  # sees no byte, no status code and no record of the wire
+    "domain": Room(
+        1, frozenset({"names", "events", "settings"})
+    ),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"domain"}),
     # 3: the only sockets, clocks and disks
@@ -157,6 +160,7 @@ SAME_FLOOR = {
     ("dtyp", "errors"),
     ("records", "plain"),
     ("wire", "plain"),
+    ("settings", "names"),
 }
 
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
 from lanman.domain import (
-    NEVER,
     Event,
     FileClosed,
     FileOpened,
     LimitReached,
     LogonRefused,
     Open,
-    Policy,
     Reason,
     ServerService,
     Session,
@@ -31,6 +29,7 @@ from lanman.domain import (
     TreeConnected,
     TreeDisconnected,
 )
+from lanman.settings import NEVER, Configuration, NullSessions, RunningSettings, with_values
 
 ADMINISTRATORS = frozenset({"Administrators"})
 
@@ -55,7 +54,9 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.service = ServerService(Policy(autodisconnect=60, null_session_linger=30))
+        self.service = ServerService(
+            RunningSettings(Configuration(autodisconnect=1, null_sessions=NullSessions(linger=30)))
+        )
         self.events: list[Event] = []
         self.service.subscribe(self.events.append)
         self.model: dict[int, ModelSession] = {}
@@ -73,8 +74,9 @@ class Histories(RuleBasedStateMachine):
     # --- the model's own rules ---
 
     def period(self, one: ModelSession) -> float | None:
-        idle: float | None = self.service.policy.autodisconnect
-        if idle == NEVER:
+        minutes = self.service.settings.current.autodisconnect
+        idle: float | None = minutes * 60
+        if minutes == NEVER:
             idle = None
         elif idle == 0:
             idle = 2.0
@@ -114,7 +116,7 @@ class Histories(RuleBasedStateMachine):
     )
     def log_on(self, connection: int, user: str, anonymous: bool, administrator: bool) -> None:
         number, self.next_id = self.next_id, self.next_id + 1
-        maximum = self.service.policy.max_sessions
+        maximum = self.service.settings.current.max_sessions
         groups = ADMINISTRATORS if administrator else frozenset()
         if maximum and len(self.model) >= maximum:
             for idle in self.due():
@@ -236,10 +238,10 @@ class Histories(RuleBasedStateMachine):
                 self.timed_out += 1
             self.service.expire(self.now)
 
-    @rule(autodisconnect=st.sampled_from([NEVER, 0, 10, 60]), maximum=st.sampled_from([0, 2, 5]))
-    def set_policy(self, autodisconnect: int, maximum: int) -> None:
-        self.service.policy.autodisconnect = autodisconnect
-        self.service.policy.max_sessions = maximum
+    @rule(autodisconnect=st.sampled_from([NEVER, 0, 10 / 60, 1]), maximum=st.sampled_from([0, 2, 5]))
+    def set_policy(self, autodisconnect: float, maximum: int) -> None:
+        now = {"autodisconnect": autodisconnect, "max_sessions": maximum}
+        self.service.settings.current = with_values(self.service.settings.current, now)
 
     # --- what must always hold ---
 

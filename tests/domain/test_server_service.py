@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from lanman.domain import (
-    NEVER,
     Event,
     FileClosed,
     FileOpened,
     Limit,
     LimitReached,
     LogonRefused,
-    Policy,
     Reason,
     ServerService,
     Session,
@@ -33,6 +31,7 @@ from lanman.domain import (
     TreeDisconnected,
 )
 from lanman.events import SessionChanged
+from lanman.settings import NEVER, Configuration, Limits, RunningSettings
 from support.summaries import summaries, summary
 
 
@@ -43,7 +42,7 @@ def log_on(service: ServerService, number: int, user: str = "ann", *, now: float
 
 @pytest.fixture
 def service() -> ServerService:
-    service = ServerService(Policy(autodisconnect=900))
+    service = ServerService(RunningSettings(Configuration(autodisconnect=15)))
     service.add_share(Share("data", path="/srv/data"))
     return service
 
@@ -254,7 +253,7 @@ def test_stop_ends_all_and_lets_nobody_in(service: ServerService, events: list[E
 
 
 def test_idle_session_goes_first() -> None:
-    service = ServerService(Policy(autodisconnect=900))
+    service = ServerService(RunningSettings(Configuration(autodisconnect=15)))
     ann = service.register_session(1, 1, r"\\PC1", "ann", now=0)
     service.register_session(2, 2, r"\\PC2", "bob", now=10)
     service.touch(ann, now=100)
@@ -291,11 +290,11 @@ def test_long_idle_session_comes_in_late_and_still_goes_first(service: ServerSer
 
 def test_autodisconnect_counts_at_once(service: ServerService) -> None:
     log_on(service, 1, now=0)
-    service.policy.autodisconnect = NEVER
+    service.settings.change(autodisconnect=NEVER)
     assert service.next_deadline() is None
     service.expire(1e9)
     assert len(service.sessions()) == 1
-    service.policy.autodisconnect = 0
+    service.settings.change(autodisconnect=0)
     assert service.next_deadline() == 2  # "within seconds", and time enough to open something first
     service.expire(1.9)
     assert len(service.sessions()) == 1
@@ -311,12 +310,12 @@ def test_null_session_lingers_for_its_own_time(service: ServerService) -> None:
     assert service.next_deadline() == 50
     service.expire(50)
     assert [session.user_name for session in service.sessions()] == ["ann"]
-    service.policy.autodisconnect = 0
+    service.settings.change(autodisconnect=0)
     log_on(service, 3, anonymous=True, now=60)
     service.expire(60)
     service.expire(62)
     assert service.sessions() == []
-    service.policy.autodisconnect = NEVER
+    service.settings.change(autodisconnect=NEVER)
     log_on(service, 4, anonymous=True, now=70)
     assert service.next_deadline() == 100
 
@@ -373,7 +372,7 @@ def test_forgotten_expirations_do_not_pile_up(service: ServerService) -> None:
 
 
 def test_limit_reaps_the_idle_then_refuses(service: ServerService, events: list[Event]) -> None:
-    service.policy.max_sessions = 2
+    service.settings.change(max_sessions=2)
     log_on(service, 1, now=0)
     bob = log_on(service, 2, "bob", now=500)
     with pytest.raises(LimitReached) as refused:
@@ -385,7 +384,7 @@ def test_limit_reaps_the_idle_then_refuses(service: ServerService, events: list[
 
 
 def test_one_administrator_gets_in_beyond_the_limit(service: ServerService) -> None:
-    service.policy.max_sessions = 1
+    service.settings.change(max_sessions=1)
     administrators = frozenset({"administrators"})
     log_on(service, 1)
     with pytest.raises(LimitReached):
@@ -407,7 +406,8 @@ def test_paused_server_takes_administrators_alone(service: ServerService, events
 
 
 def test_limits_of_one_connection_and_one_session(service: ServerService) -> None:
-    service.policy = Policy(sessions_per_connection=1, tree_connects_per_session=1, opens_per_session=1)
+    one = Limits(sessions_per_connection=1, tree_connects_per_session=1, opens_per_session=1)
+    service.settings.current = Configuration(limits=one)
     ann, bob = log_on(service, 1), log_on(service, 2)
     tree = connect(service, ann)
     service.register_open(ann, tree, 1, "/srv/data/a", 1, 0)
@@ -423,7 +423,8 @@ def test_limits_of_one_connection_and_one_session(service: ServerService) -> Non
         limits.append(refused.value.limit)
     assert limits == [Limit.SESSIONS_PER_CONNECTION, Limit.SESSIONS_PER_CONNECTION, Limit.TREE_CONNECTS, Limit.OPENS]
     assert "sessions of this connection" in str(LimitReached(Limit.SESSIONS_PER_CONNECTION))
-    service.policy = Policy(sessions_per_connection=0, tree_connects_per_session=0, opens_per_session=0)
+    none = Limits(sessions_per_connection=0, tree_connects_per_session=0, opens_per_session=0)
+    service.settings.current = Configuration(limits=none)
     service.register_open(ann, connect(service, ann, tree_id=2), 2, "/srv/data/b", 1, 0)
 
 

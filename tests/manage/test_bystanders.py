@@ -17,9 +17,9 @@ import pytest
 import lanman
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Manager
-from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS, running_server
 from support.smbd import Account, Samba
 

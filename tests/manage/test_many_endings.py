@@ -12,8 +12,8 @@ import pytest
 import lanman
 from lanman.domain import selection
 from lanman.manage.manager import CloseResult
-from lanman.net.configuration import Configuration
 from lanman.net.credentials import Credentials
+from lanman.settings import Configuration
 from support.loopback_server import PASSWORDS, running_server
 
 

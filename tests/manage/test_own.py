@@ -16,10 +16,10 @@ from lanman.errors import AccessDenied, AuthenticationError, Win32Error
 from lanman.manage import loopback, own
 from lanman.manage.own import DetailedSession
 from lanman.net.client import SmbClient
-from lanman.net.configuration import Configuration
 from lanman.net.credentials import Credentials
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration
 from support.loopback_server import PASSWORDS, running_server
 
 

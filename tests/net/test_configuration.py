@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lanman.net.configuration import (
+from lanman.net.configuration import ConfigurationError, parse_configuration, read_configuration, with_options
+from lanman.settings import (
     Configuration,
-    ConfigurationError,
     Limits,
     NullSessions,
     ShareConfiguration,
     listen_address,
     number_of_sessions,
-    parse_configuration,
-    read_configuration,
     share_name_problem,
-    with_options,
 )
 
 WHOLE = """

@@ -10,6 +10,7 @@ import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,12 @@ import pytest
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.net import control
-from lanman.net.configuration import Configuration
 from lanman.net.control import ControlClient, ServerNotStarted
 from lanman.net.dial import Within
 from lanman.net.home import Home, connect_unix
 from lanman.net.server import SmbServer
 from lanman.rpc.srvsvc import NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
+from lanman.settings import Configuration, Limits
 
 
 @pytest.fixture(params=["home", "h" * 160])
@@ -59,7 +60,7 @@ async def test_many_at_once(server: SmbServer) -> None:
 
 
 async def test_a_long_list(server: SmbServer) -> None:
-    server.settings.policy.sessions_per_connection = 0
+    server.settings.current = replace(server.settings.current, limits=Limits(sessions_per_connection=0))
     for number in range(3000):
         server.service.register_session(
             1, number + 1, "192.0.2.1", f"user{number}", now=asyncio.get_running_loop().time()
@@ -83,7 +84,7 @@ async def test_reload(server: SmbServer) -> None:
     server.home.configuration.write_text('[server]\ncomment = "again"\n')
     async with ControlClient(server.home.control) as client:
         await client.reload()
-        assert server.settings.comment == "again"
+        assert server.settings.current.comment == "again"
         server.home.configuration.write_text("[server]\nport = 99999\n")
         with pytest.raises(Win32Error) as caught:
             await client.reload()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lanman.net.configuration import Configuration
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only on glibc is the heap told what to keep")

@@ -21,12 +21,13 @@ from lanman.auth.spnego import KERBEROS_OID, NegTokenInit, pack_init
 from lanman.domain import State
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.net.client import SmbClient
-from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration, parse_configuration
+from lanman.net.configuration import ConfigurationError, parse_configuration
 from lanman.net.credentials import Credentials
 from lanman.net.home import Home
 from lanman.net.initiators import initiator_for
 from lanman.net.kerberos import keep_replays_in
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration, ShareConfiguration
 from lanman.smb2.constants import AES_256_GCM
 from support.kdc import HOST, HOST_FOR_SAMBA, REALM, Realm, in_realm
 from support.smbd import Samba, tool

@@ -165,7 +165,7 @@ def test_rights_come_back(tmp_path: Path) -> None:
 SCRIPT = """
 import asyncio, os, sys
 from pathlib import Path
-from lanman.net.configuration import Configuration, ShareConfiguration
+from lanman.settings import Configuration, ShareConfiguration
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from lanman import codes
+from lanman.domain.policy import idle_period
 from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
-from lanman.net.configuration import Configuration, Limits, ShareConfiguration
 from lanman.net.control import ControlClient
 from lanman.net.credentials import Credentials
 from lanman.net.disk.system import Refused
@@ -26,6 +26,7 @@ from lanman.net.server import SmbServer
 from lanman.net.server.protocol import peer_address
 from lanman.rpc.srvsvc import NetrSessionEnum
 from lanman.server.disk_effects import OpenFile
+from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.smb2.client import ClientConnection
 
 LOOPBACK = Configuration(listen=("127.0.0.1",), port=0)
@@ -268,12 +269,12 @@ async def test_refusals_are_audited_with_escapes(server: SmbServer, caplog: pyte
 async def test_configuration_is_read_again(server: SmbServer) -> None:
     server.home.configuration.write_text('[server]\ncomment = "hello"\nautodisconnect = 3\nsession_rights = "legacy"\n')
     server.reload()
-    assert server.settings.comment == "hello"
-    assert server.service.policy.autodisconnect == 180
+    assert server.settings.current.comment == "hello"
+    assert idle_period(server.settings.current) == 180
     server.home.configuration.write_text("[server]\nautodisconnect = 99999\n")
     with pytest.raises(LanmanError, match="line 2"):
         server.reload()
-    assert server.settings.autodisconnect == 3
+    assert server.settings.current.autodisconnect == 3
 
 
 async def test_an_account_file_that_is_damaged(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from lanman.domain import Share
 from lanman.errors import LanmanError
 from lanman.net import state as state_module
-from lanman.net.configuration import Configuration, ConfigurationError, Limits, ShareConfiguration
+from lanman.net.configuration import ConfigurationError
 from lanman.net.state import ShareChange, State, StateFile, _dump, configuration_of, parse
+from lanman.settings import Configuration, Limits, ShareConfiguration
 from support.kill_points import kill_at_every_step
 
 BASE = Configuration(comment="of the file", shares={"Data": ShareConfiguration("/srv/data", read=("Users",))})
@@ -148,7 +149,7 @@ def test_a_disk_that_takes_nothing(path: Path, state: StateFile, monkeypatch: py
 WRITER = """
 import sys
 from pathlib import Path
-from lanman.net.configuration import Configuration
+from lanman.settings import Configuration
 from lanman.net.state import StateFile
 from lanman.domain import Share
 state = StateFile(Path(sys.argv[1]))
@@ -183,7 +184,7 @@ def test_kill_at_every_step_of_a_write(path: Path) -> None:
     """Whatever system call a writer is killed at, before or after it: what was kept, or that and the new."""
     work = """
 from pathlib import Path
-from lanman.net.configuration import Configuration
+from lanman.settings import Configuration
 from lanman.net.state import StateFile
 from lanman.domain import Share
 #--

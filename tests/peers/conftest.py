@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lanman.net.configuration import Configuration
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration
 from support.loopback_server import running_server
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS
 
 DATA = os.urandom(1_000_001)

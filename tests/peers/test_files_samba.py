@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS
 from support.smbd import Account, Tools
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lanman import codes
-from lanman.net.configuration import Configuration, ShareConfiguration
+from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS, running_server
 from support.relay import ATTACKS, STOLEN, relaying
 from support.smbd import Account, Tools

@@ -16,8 +16,8 @@ from typing import Final
 
 import pytest
 
-from lanman.net.configuration import Configuration, ShareConfiguration
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration, ShareConfiguration
 from support.file_clients import CLIENTS, FileClient, Refused, SmbProtocol, need
 from support.loopback_server import PASSWORDS
 from support.smbd import Account, Samba

@@ -16,11 +16,12 @@ import lanman
 from lanman import codes
 from lanman.domain import Reason, SessionClosed
 from lanman.errors import LanmanError, Win32Error
-from lanman.net.configuration import Configuration, ConfigurationError, NullSessions, ShareConfiguration
+from lanman.net.configuration import ConfigurationError
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
 from lanman.records import ServerInfo
 from lanman.rpc.srvsvc import NetrServerSetInfo
+from lanman.settings import CHANGEABLE, Configuration, NullSessions, ShareConfiguration, value_of
 from support.loopback_server import PASSWORDS, running_server
 from support.smbd import Account, Tools
 
@@ -157,7 +158,7 @@ async def test_our_manager_connects_again_unnoticed(server: SmbServer) -> None:
         server.flush()
         with pytest.raises(LanmanError):
             await admin.set_comment("x")
-        assert server.settings.comment == ""
+        assert server.settings.current.comment == ""
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ async def test_settings_by_impacket(server: SmbServer, level: int, member: str, 
         connection.close()
 
     await asyncio.to_thread(work)
-    assert getattr(server.settings, setting[0]) == setting[1]
+    assert value_of(server.settings.current, CHANGEABLE[setting[0]]) == setting[1]
 
 
 async def test_a_bad_member_is_named(server: SmbServer) -> None:
@@ -239,7 +240,7 @@ async def test_a_null_session(server: SmbServer, tools: Tools) -> None:
 
 async def test_guests(server: SmbServer, tools: Tools) -> None:
     assert "NT_STATUS_LOGON_FAILURE" in await asyncio.to_thread(tools.smbclient, Account("no-one", "x"), "ls", "public")
-    server.driver.dispatch.options = replace(server.driver.dispatch.options, guest=True)
+    server.settings.current = replace(server.settings.current, guest=True)
     stranger = Account("no-one", "x")
     said = await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
     assert "NT_STATUS_ACCESS_DENIED" in said
@@ -391,7 +392,7 @@ async def test_a_restart(tmp_path: Path, configuration: Configuration) -> None:
         assert [share.netname for share in await admin.shares()] == list(shares)
         second._read = lambda: replace(configuration, autodisconnect=99, comment="edited")
         second.reload()
-        assert (second.settings.autodisconnect, second.settings.comment) == (99, "edited")
+        assert (second.settings.current.autodisconnect, second.settings.current.comment) == (99, "edited")
         assert [share.netname for share in await admin.shares()] == list(shares)
 
 

@@ -11,8 +11,9 @@ import pytest
 from lanman import codes
 from lanman.domain import LogonRefused, Reason
 from lanman.errors import StatusError
-from lanman.server.admission import LEAST, MANY, MUTE, POLL, SILENT, SLOW, Admission, AdmissionLimits, Place, Standing
-from lanman.server.options import Options, ResourceLimits
+from lanman.server.admission import LEAST, MANY, MUTE, POLL, SILENT, SLOW, Admission, Place, Standing
+from lanman.server.resources import ResourceLimits
+from lanman.settings import Configuration, Limits, RunningSettings
 from lanman.smb2.messages import LogoffRequest
 from support.memory_server import Client, World
 from support.step_counter import growth
@@ -30,7 +31,8 @@ class Door:
     """An Admission, and what it told whom."""
 
     def __init__(self, **limits: int) -> None:
-        self.admission = Admission(AdmissionLimits(**limits))
+        self.settings = RunningSettings(Configuration(limits=Limits(**limits)))
+        self.admission = Admission(self.settings)
         self.now = 0.0
         self.told: list[str] = []
         self._names = count(1)
@@ -178,7 +180,7 @@ def test_anonymous_connections_have_limits_of_their_own_and_are_never_sent_away(
         assert door.admission.refusal_of_anonymous(places[-1]) == ""
         door.log_on(places[-1], ANONYMOUS)
     assert door.admission.refusal_of_anonymous(door.place("b")) == "[limits] anonymous = 3 is reached"
-    door.admission.limits = AdmissionLimits(anonymous_per_address=2)
+    door.settings.current = Configuration(limits=Limits(anonymous_per_address=2))
     assert door.admission.refusal_of_anonymous(door.place("a")) == "[limits] anonymous_per_address = 2 is reached"
     # A second null session on a connection that has one is no further connection.
     assert door.admission.refusal_of_anonymous(places[0]) == ""
@@ -318,7 +320,7 @@ def test_in_any_history_the_counts_are_right_and_all_is_given_back(seed: int) ->
 
 @pytest.fixture
 def small() -> World:
-    return World(options=Options(limits=ResourceLimits(unauthenticated_per_address=2, anonymous_per_address=1)))
+    return World(Configuration(limits=Limits(unauthenticated_per_address=2, anonymous_per_address=1)))
 
 
 def arrive(world: World, address: str = "198.51.100.1") -> Client:
@@ -378,7 +380,7 @@ def test_nothing_of_a_connection_stays_when_it_is_gone(small: World) -> None:
 
 
 def test_one_connection_has_few_sessions_without_a_name(small: World) -> None:
-    most = small.dispatch.options.limits.anonymous_sessions_per_connection
+    most = small.dispatch.resources.anonymous_sessions_per_connection
     client = small.connect()
     for _ in range(most):
         client.log_on()
@@ -396,7 +398,7 @@ def test_one_connection_has_few_sessions_without_a_name(small: World) -> None:
 
 def test_the_end_of_a_connection_takes_as_much_work_as_it_has_sessions() -> None:
     def end(number: int) -> Callable[[], object]:
-        world = World(options=Options(limits=ResourceLimits(anonymous_sessions_per_connection=1000)))
+        world = World(resources=ResourceLimits(anonymous_sessions_per_connection=1000))
         client = world.connect()
         for _ in range(number):
             client.log_on()

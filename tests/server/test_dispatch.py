@@ -11,9 +11,10 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import LogonRefused, Reason, SessionClosed, SessionOpened
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrFileClose, NetrSessionDel, NetrSessionEnum
-from lanman.server.options import Options, ResourceLimits
+from lanman.server.resources import ResourceLimits
 from lanman.server.throttle import Throttle
 from lanman.server.timers import Timers
+from lanman.settings import Configuration, Limits, NullSessions
 from lanman.smb2.constants import (
     ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
@@ -311,7 +312,7 @@ def test_refusals_come_later_and_later_but_hold_nobody_else_up() -> None:
 
 
 def test_who_hangs_up_on_a_refusal_keeps_their_place_taken() -> None:
-    world = World(options=Options(limits=ResourceLimits(unauthenticated_per_address=1)))
+    world = World(Configuration(limits=Limits(unauthenticated_per_address=1)))
     for _ in range(9):
         client = world.connect(address="198.51.100.1")
         with pytest.raises(StatusError):
@@ -388,7 +389,7 @@ def test_a_log_on_in_two_pieces_is_no_session_yet() -> None:
 
 
 def test_log_ons_under_way_are_limited() -> None:
-    world = World(options=Options(limits=ResourceLimits(logons_per_connection=3)))
+    world = World(resources=ResourceLimits(logons_per_connection=3))
     client = world.connect()
     finishers = [client.log_on_leg_by_leg("ann") for _ in range(3)]
     answer = client.ask(SessionSetupRequest(0, 1, 0, 0, b"x", 0))
@@ -444,12 +445,12 @@ def test_null_sessions_may_do_nothing_until_something_is_named() -> None:
     for name in ("srvsvc", "nothing"):
         assert client.ask(CreateRequest(name=name)).status == codes.STATUS_ACCESS_DENIED
     assert world.service.counters.permerrors == 2
-    named = World(options=Options(null_pipes=frozenset({"srvsvc"}))).connect().log_on().bind()
+    named = World(null_sessions=NullSessions(pipes=("srvsvc",))).connect().log_on().bind()
     assert named.call(NetrSessionEnum(None, None, None, 0)).status == codes.ERROR_ACCESS_DENIED
 
 
 def test_encryption_can_be_required() -> None:
-    world = World(options=Options(encryption="required"))
+    world = World(encryption="required")
     old = world.connect(dialects=(Dialect.SMB_2_1,))
     with pytest.raises((StatusError, AssertionError)):
         old.log_on("ann")

@@ -10,9 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lanman.domain import Connection, LimitReached, Policy, Reason, ServerService, Share
+from lanman.domain import Connection, LimitReached, Reason, ServerService, Share
 from lanman.events import Event, FileOpened, ServerState, SessionClosed, SessionOpened
 from lanman.server.feed import BeginAgain, Feed
+from lanman.settings import Configuration, RunningSettings
 
 
 def finish(work: Generator[None, None, ServerState]) -> ServerState:
@@ -78,7 +79,7 @@ class Histories(RuleBasedStateMachine):
 
     def start(self, instance: int) -> None:
         self.service = ServerService(
-            Policy(autodisconnect=60, null_session_linger=30, max_sessions=8),
+            RunningSettings(Configuration(autodisconnect=1, max_sessions=8)),
             clock=lambda: self.now,
             time_of_day=lambda now: 1.7e9 + now / 3,
         )

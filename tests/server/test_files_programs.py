@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import struct
@@ -133,7 +132,7 @@ def test_free_space_is_what_an_ordinary_user_may_use(world: DiskWorld) -> None:
 @pytest.mark.parametrize("name", ["NTFS", "LANMAN"])
 def test_the_file_system_is_called_as_configured(world: DiskWorld, name: str) -> None:
     if name != "NTFS":
-        world.dispatch.options = dataclasses.replace(world.dispatch.options, filesystem_name=name)
+        world.set(filesystem_name=name)
     ann = world.user()
     folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
     told = bytes(ann.want(QueryInfoRequest(2, 5, 1024, file_id=folder)).output)

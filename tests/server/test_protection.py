@@ -12,7 +12,6 @@ import pytest
 from lanman import codes
 from lanman.domain import LogonRefused, Reason, SessionClosed, SessionReauthenticated
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
-from lanman.server.options import Options
 from lanman.smb2.constants import ALL_DIALECTS, SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_SIGNED, SMB2_SESSION_SETUP, Dialect
 from lanman.smb2.messages import (
     CancelRequest,
@@ -168,7 +167,7 @@ def test_a_cancel_must_be_signed_as_everything_else(dialect: Dialect, sign: bool
 @every_dialect
 @pytest.mark.parametrize("guest", [False, True])
 def test_a_session_without_keys_becomes_no_users(dialect: Dialect, guest: bool) -> None:
-    world = World(options=Options(guest=True))
+    world = World(guest=True)
     relay = RawClient(world, dialect)
     assert relay.log_on("stranger" if guest else "") == 0
     header, _ = relay.renew("ann", sign=False)
@@ -182,7 +181,7 @@ def test_a_session_without_keys_becomes_no_users(dialect: Dialect, guest: bool) 
 
 @every_dialect
 def test_a_session_without_keys_stays_what_it_is(dialect: Dialect) -> None:
-    world = World(options=Options(guest=True))
+    world = World(guest=True)
     for first, second, status in (
         ("", "", 0),
         ("stranger", "stranger", 0),
@@ -213,7 +212,7 @@ def test_a_session_with_keys_keeps_them_and_the_duty_to_sign(dialect: Dialect) -
 @every_dialect
 @pytest.mark.parametrize("by_way_of_nobody", [False, True])
 def test_a_session_with_keys_becomes_nobody_elses(dialect: Dialect, by_way_of_nobody: bool) -> None:
-    world = World(options=Options(guest=True))
+    world = World(guest=True)
     for other in ("admin", "stranger"):
         client = RawClient(world, dialect)
         client.log_on("ann")
@@ -289,7 +288,7 @@ def test_a_session_that_ends_itself_while_it_is_renewed() -> None:
 
 
 def test_a_guest_becomes_no_other_guest() -> None:
-    world = World(options=Options(guest=True))
+    world = World(guest=True)
     world.accounts.add("gus", PASSWORD)
     world.accounts.add_member("Guests", "gus")
     for first, second in (("stranger", "gus"), ("gus", "stranger")):

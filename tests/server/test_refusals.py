@@ -10,7 +10,6 @@ import pytest
 from lanman import codes
 from lanman.auth.ntlm import AuthenticateMessage
 from lanman.domain import STYPE_DISKTREE, LogonRefused, Reason, Share
-from lanman.server.options import Options
 from lanman.server.refusals import CHOICES, REMEMBERED, Refusals
 from lanman.smb2.header import Header
 from lanman.smb2.messages import EchoRequest, NegotiateRequest, SessionSetupRequest, TreeConnectRequest
@@ -89,7 +88,7 @@ def test_a_client_of_smb1_alone() -> None:
 
 
 def test_a_client_that_does_not_encrypt() -> None:
-    world = World(options=Options(encryption="required"))
+    world = World(encryption="required")
     client = world.connect(dialects=(0x0210,))
     client.ask(SessionSetupRequest(0, 1, 0, 0, b"", 0), session_id=0, tree_id=0)
     assert [(event.reason, event.detail) for event in told(world)] == [

@@ -38,10 +38,10 @@ from lanman.rpc.srvsvc import (
     NetrShareGetInfo,
     NetrShareSetInfo,
 )
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.rights import Caller, SessionRights
 from lanman.server.srvsvc.calls import ANSWERS
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+from lanman.settings import Configuration, RunningSettings
 
 
 def session_caller(*groups: str, anonymous: bool = False, guest: bool = False) -> Caller:
@@ -118,7 +118,7 @@ TABLE: list[tuple[type[Call[Any]], int | None, str]] = [
 
 
 def may(caller: Caller, call: type[Call[Any]], level: int | None, session_rights: SessionRights = "hardened") -> bool:
-    endpoint = ServerServiceEndpoint(ServerService(), ServerConfiguration(session_rights=session_rights))
+    endpoint = ServerServiceEndpoint(ServerService(), RunningSettings(Configuration(session_rights=session_rights)))
     return not endpoint.refuses(caller, call, level)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from lanman import codes
-from lanman.domain import Limit, LimitReached, Policy, Reason, State
+from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.server.admission import Standing
-from lanman.server.options import Options
 from lanman.server.sessions import LINGER
+from lanman.settings import Limits
 from lanman.smb2.client import ResponseReceived
 from lanman.smb2.constants import (
     FILE_DIRECTORY_FILE,
@@ -168,7 +168,7 @@ def test_a_file_id_counts_with_both_its_halves(world: DiskWorld) -> None:
 
 
 def test_each_channel_signs_with_its_own_key_and_all_encrypt_with_one_counter(tmp_path: Path) -> None:
-    world = DiskWorld(tmp_path, options=Options(encryption="required"))
+    world = DiskWorld(tmp_path, encryption="required")
     first, second = two_channels(world)
     nonces: list[bytes] = []
 
@@ -343,7 +343,7 @@ def test_a_forced_disconnect_ends_the_session_on_all_channels_and_no_other(world
 
 def test_a_connection_is_a_channel_of_as_many_sessions_as_it_may_have() -> None:
     world = World()
-    world.service.policy = Policy(sessions_per_connection=1)
+    world.set(limits=Limits(sessions_per_connection=1))
     first, second = FileClient(world), FileClient(world)
     for client, name in ((first, "ann"), (second, "bob")):
         client.negotiate()

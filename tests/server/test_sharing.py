@@ -168,7 +168,7 @@ def test_what_cannot_be_shared(
 
 
 def test_no_roots_is_nothing_from_afar_and_anything_from_here(world: World, disk: Disk, admin: Caller) -> None:
-    world.configuration.share_roots = ()
+    world.set(share_roots=())
     assert ask(world, NetrShareAdd(None, 2, new()), admin).status == codes.ERROR_ACCESS_DENIED
     assert ask(world, NetrShareAdd(None, 2, new(path="C:\\etc"))).status == 0
 
@@ -230,7 +230,7 @@ def test_what_cannot_be_changed(
 
 
 def test_encryption_that_is_off_cannot_be_asked_for(world: World, disk: Disk) -> None:
-    world.configuration.can_encrypt = False
+    world.set(encryption="off")
     answer = ask(world, NetrShareSetInfo(None, "data", 1005, ShareInfo(flags=0x8000)))
     assert answer.status == codes.ERROR_NOT_SUPPORTED
 
@@ -298,7 +298,7 @@ def test_what_is_not_kept_is_not_done(world: World, disk: Disk, request_: Any) -
         disk.let_go(codes.STATUS_INTERNAL_ERROR if failing else 0)
     assert [answer.status for answer in answers] == [codes.ERROR_GEN_FAILURE]
     assert [(share.name, share.remark, share.type) for share in world.service.shares()] == before
-    assert world.configuration.autodisconnect == 15
+    assert world.settings.current.autodisconnect == 15
 
 
 # --- answers that have to wait
@@ -350,7 +350,7 @@ def test_an_answer_waits_for_the_disk_and_nobody_else_does(world: World, disk: D
 
     world.pump = pump  # type: ignore[method-assign]
     answer = admin.call(NetrServerSetInfo(None, 1010, ServerInfo(disc=7)), by_writing=by_writing)
-    assert (answer.status, world.configuration.autodisconnect, done) == (0, 7, [2])
+    assert (answer.status, world.settings.current.autodisconnect, done) == (0, 7, [2])
 
 
 def test_whoever_hangs_up_meanwhile_has_said_it_all_the_same(world: World, disk: Disk) -> None:
@@ -360,7 +360,7 @@ def test_whoever_hangs_up_meanwhile_has_said_it_all_the_same(world: World, disk:
         admin.write(pdu)
     world.disconnect(admin)
     disk.let_go()
-    assert world.configuration.autodisconnect == 7
+    assert world.settings.current.autodisconnect == 7
 
 
 def test_calls_of_one_pipe_are_answered_in_order(world: World, disk: Disk) -> None:

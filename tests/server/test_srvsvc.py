@@ -12,18 +12,17 @@ from hypothesis import strategies as st
 from lanman import codes
 from lanman.domain import (
     DIRECT_TCP,
-    NEVER,
     STYPE_IPC,
     STYPE_SPECIAL,
     STYPE_TEMPORARY,
     Event,
-    Policy,
     Reason,
     ServerService,
     Session,
     SessionClosed,
     Share,
 )
+from lanman.domain.policy import idle_period
 from lanman.records import DiskInfo, ServerInfo, SessionInfo, ShareInfo, TimeOfDay, TransportInfo
 from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import (
@@ -53,11 +52,11 @@ from lanman.rpc.srvsvc import (
     NetrShareSetInfo,
 )
 from lanman.server.changes import FindFolder, KeepSettings
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
 from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+from lanman.settings import CHANGEABLE, NEVER, Configuration, RunningSettings, value_of
 
 R = TypeVar("R", bound=Message)
 ROOT = Caller("root", local_admin=True)
@@ -69,16 +68,15 @@ class Server:
 
     def __init__(self, **configuration: Any) -> None:
         self.now = 1000.0
-        policy = Policy()
         self.saved: list[Mapping[str, Any]] = []
-        self.configuration = ServerConfiguration(name="SERVER", policy=policy, **configuration)
+        self.settings = RunningSettings(Configuration(name="SERVER", **configuration))
         self.fails: int = 0
         self.performed: list[Effect[Any]] = []
-        self.service = ServerService(policy, start=777)
+        self.service = ServerService(self.settings, start=777)
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
         self.service.add_share(Share("data", path="/srv/data", remark="of us all", max_users=5))
         self.endpoint = ServerServiceEndpoint(
-            self.service, self.configuration, wall_clock=lambda now: 1_700_000_000.25 + now, minutes_west=lambda: -60
+            self.service, self.settings, wall_clock=lambda now: 1_700_000_000.25 + now, minutes_west=lambda: -60
         )
         self.scheduler = Scheduler()
         self.next_id = 0
@@ -534,7 +532,7 @@ def test_setting_one_member(level: int, member: str, value: Any, setting: str, k
     server = Server(comment="old", max_sessions=3)
     answer = server.ask(NetrServerSetInfo(None, level, ServerInfo(**{member: value})))
     assert (answer.status, answer.parm_err) == (0, 0)
-    assert getattr(server.configuration, setting) == kept
+    assert value_of(server.settings.current, CHANGEABLE[setting]) == kept
     assert server.saved == ([{setting: kept}] if kept != "old" else [])
 
 
@@ -576,7 +574,7 @@ def test_what_was_read_can_be_written_with_one_change(server: Server) -> None:
         info = get(server, level)
         info.sessopens = level
         assert server.ask(NetrServerSetInfo(None, level, info)).status == 0
-        assert server.configuration.opens_per_session == level
+        assert server.settings.current.limits.opens_per_session == level
     assert server.saved == [{"autodisconnect": 5}, {"opens_per_session": 502}, {"opens_per_session": 503}]
 
 
@@ -585,7 +583,7 @@ def test_all_or_nothing_is_set(server: Server) -> None:
     info.comment, info.disc = "new", 70000
     answer = server.ask(NetrServerSetInfo(None, 102, info))
     assert (answer.status, answer.parm_err) == (codes.ERROR_INVALID_PARAMETER, 10)
-    assert server.configuration.comment == ""
+    assert server.settings.current.comment == ""
 
 
 @pytest.mark.parametrize("level", [0, 100, 103, 1504, 2000])
@@ -601,8 +599,8 @@ def test_setting_nothing(server: Server) -> None:
 def test_what_cannot_be_saved_is_not_set(server: Server) -> None:
     server.fails = codes.STATUS_DISK_FULL
     assert server.ask(NetrServerSetInfo(None, 1010, ServerInfo(disc=3))).status == codes.ERROR_GEN_FAILURE
-    assert server.configuration.autodisconnect == 15
-    assert server.service.policy.autodisconnect == 900
+    assert server.settings.current.autodisconnect == 15
+    assert idle_period(server.settings.current) == 900
 
 
 def test_autodisconnect_is_in_force_at_once(server: Server) -> None:

@@ -12,7 +12,7 @@ from lanman.domain import Reason
 from lanman.rpc.client import RpcClient
 from lanman.rpc.pdu import PFC_FIRST_FRAG, REQUEST, build
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareAdd
-from lanman.server.options import Options, ResourceLimits
+from lanman.server.resources import ResourceLimits
 from lanman.server.room import UNREAD_FOR
 from lanman.server.scheduler import BUDGET, TURN
 from lanman.smb2.connection import MAX_COMPOUND
@@ -40,7 +40,7 @@ class Silent(DiskWorld):
 
     def __init__(self, folder: Path) -> None:
         limits = ResourceLimits(output_per_connection=256 * KILO, output=1024 * KILO, output_always=8 * KILO)
-        super().__init__(folder, options=Options(limits=limits))
+        super().__init__(folder, resources=limits)
         self.kept: dict[int, list[bytes]] = {}
         self.most = 0
 
@@ -104,7 +104,7 @@ def test_the_answers_of_a_compound_are_no_frame_that_is_too_long(world: Silent) 
     """MS-SMB2 3.3.4.1.3: not longer than MaxTransactSize; they come in several frames then."""
     client = with_credits(world.user(), 400)
     file_id = client.make("a", bytes(2 * KILO * KILO))
-    world.dispatch.options = Options()
+    world.dispatch.resources = ResourceLimits()
     read = ReadRequest(length=2 * KILO * KILO, file_id=file_id)
     numbers = send_compound(client.core, [read] * 10, session_id=client.session_id, tree_id=client.tree_id)
     lengths: list[int] = []
@@ -184,7 +184,7 @@ def test_a_budget_is_not_exceeded_by_one_compound(compound: bool) -> None:
 
 def test_queries_in_a_long_pipeline(world: Silent) -> None:
     """1,500 that take their turns on one directory, whose listing is there at once."""
-    world.dispatch.options = Options()
+    world.dispatch.resources = ResourceLimits()
     client = with_credits(world.user(), 1500)
     for number in range(50):
         (world.folder / f"{number}.txt").touch()
@@ -341,7 +341,7 @@ def test_a_request_that_waits_for_room_is_judged_when_it_has_it(world: Silent) -
 
 
 def test_pipes_hold_no_more_than_is_read_of_them() -> None:
-    world = World(options=Options(limits=ResourceLimits(unread_per_connection=100, output_always=0)))
+    world = World(resources=ResourceLimits(unread_per_connection=100, output_always=0))
     admin = world.connect().log_on("admin").bind()
     (pdu,) = admin.rpc.call(NetrSessionEnum(None, None, None, 502))
     admin.write(pdu)
@@ -361,7 +361,7 @@ def fragment(client: Client, call_id: int, size: int) -> bytes:
 
 
 def test_the_beginnings_of_calls_count_as_what_pipes_keep() -> None:
-    world = World(options=Options(limits=ResourceLimits(unread_per_connection=4 * KILO, output_always=KILO)))
+    world = World(resources=ResourceLimits(unread_per_connection=4 * KILO, output_always=KILO))
     ann = world.connect().log_on("ann").bind()
     ann.write(fragment(ann, 7, 3 * KILO))
     assert 3 * KILO <= ann.connection.unread == world.dispatch.room.unread < 4 * KILO
@@ -381,7 +381,7 @@ def test_the_beginnings_of_calls_count_as_what_pipes_keep() -> None:
 
 
 def test_what_some_keep_on_their_pipes_keeps_nobody_else_from_asking() -> None:
-    world = World(options=Options(limits=ResourceLimits(unread=4 * KILO, output_always=KILO)))
+    world = World(resources=ResourceLimits(unread=4 * KILO, output_always=KILO))
     bob = world.connect().log_on("bob").bind()
     for number in range(2):
         bob.open_pipe()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
 from lanman.server.disk_effects import CheckShare, OpenFile
 from lanman.server.effects import StepLogon
-from lanman.server.options import Options
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
+from lanman.settings import NullSessions
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
 from support.disk_server import READ, DiskWorld
@@ -132,7 +131,7 @@ def test_a_folder_that_is_replaced_by_a_link(world: DiskWorld, tmp_path: Path) -
     (tmp_path / "roots" / "data").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_bytes(b"secret")
-    world.dispatch.options = replace(world.dispatch.options, share_roots=(str(tmp_path / "roots"),))
+    world.set(share_roots=(str(tmp_path / "roots"),))
     share = world.share("data", tmp_path / "roots" / "data", confined=True)
     world.files.confined[share.path] += 1
     ann = world.user("ann", "data")
@@ -148,12 +147,12 @@ def test_a_folder_that_is_replaced_by_a_link(world: DiskWorld, tmp_path: Path) -
 
 def test_share_roots_that_are_taken_back(world: DiskWorld, tmp_path: Path) -> None:
     (tmp_path / "roots" / "data").mkdir(parents=True)
-    world.dispatch.options = replace(world.dispatch.options, share_roots=(str(tmp_path / "roots"),))
+    world.set(share_roots=(str(tmp_path / "roots"),))
     share = world.share("data", tmp_path / "roots" / "data", confined=True)
     ann = world.user("ann", "data")
     world.advance(SHARES_EVERY)
     assert share.problem == ""
-    world.dispatch.options = replace(world.dispatch.options, share_roots=())
+    world.set(share_roots=())
     world.dispatch.watch.look_at_shares([share])
     world.pump()
     assert share.problem == "it is not within share_roots"
@@ -195,11 +194,11 @@ def test_rights_that_are_given_count_at_once_too(world: DiskWorld) -> None:
 
 def test_pipes_that_a_null_session_may_open_no_more() -> None:
     world = World()
-    world.dispatch.options = replace(world.dispatch.options, null_pipes=frozenset({"srvsvc"}))
+    world.set(null_sessions=NullSessions(pipes=("srvsvc",)))
     nobody = world.connect().log_on().bind()
     world.dispatch.watch.reassess()
     assert nobody.call(NetrShareEnum(None, 1)).status == 0
-    world.dispatch.options = replace(world.dispatch.options, null_pipes=frozenset())
+    world.set(null_sessions=NullSessions())
     world.dispatch.watch.reassess()
     assert refused(lambda: nobody.call(NetrShareEnum(None, 1))) == "STATUS_FILE_CLOSED"
 
@@ -260,14 +259,14 @@ def test_nobody_opens_more_on_what_a_user_has_connected_to(world: DiskWorld) -> 
 
 def test_strangers_who_are_guests_no_more() -> None:
     """A guest who has an account goes on; strangers do not, where strangers may not log on any more."""
-    world = World(options=Options(guest=True))
+    world = World(guest=True)
     world.accounts.add("gus", PASSWORD)
     world.accounts.add_member("Guests", "gus")
     for user in ("stranger", "gus", "ann"):
         assert RawClient(world).log_on(user) == 0
     world.dispatch.watch.reassess()
     assert world.users() == ["Guest", "gus", "ann"]
-    world.dispatch.options = replace(world.dispatch.options, guest=False)
+    world.set(guest=False)
     world.dispatch.watch.reassess()
     assert world.users() == ["gus", "ann"]
 
@@ -278,7 +277,7 @@ def test_strangers_who_are_guests_no_more() -> None:
 @pytest.mark.parametrize("how", ["deleted", "disabled"])
 @pytest.mark.parametrize("ends", [True, False])
 def test_an_account_that_is_gone(world: DiskWorld, how: str, ends: bool) -> None:
-    world.dispatch.options = replace(world.dispatch.options, end_sessions_of_removed_accounts=ends)
+    world.set(end_sessions_of_removed_accounts=ends)
     ann, bob = world.user("ann"), world.user("bob")
     letter = ann.make("letter", b"dear bob")
     if how == "deleted":
@@ -295,7 +294,7 @@ def test_an_account_that_is_gone(world: DiskWorld, how: str, ends: bool) -> None
 
 
 def test_a_deleted_administrator_whose_session_goes_on(world: DiskWorld) -> None:
-    world.dispatch.options = replace(world.dispatch.options, end_sessions_of_removed_accounts=False)
+    world.set(end_sessions_of_removed_accounts=False)
     admin = world.connect().log_on("admin").bind()
     accounts_of(world).delete("admin")
     for _ in range(2):

@@ -19,9 +19,9 @@ from typing import Any
 
 import lanman
 from lanman import codes
-from lanman.net.configuration import Configuration
 from lanman.records import DiskInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc
+from lanman.settings import Configuration
 from support.loopback_server import PASSWORDS, running_server
 from support.scripted_windows import Caller, Script, ScriptedWindows, Windows, windows_2019
 from support.smbd import Account, Samba

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from lanman.net.configuration import Configuration
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
+from lanman.settings import Configuration
 
 PASSWORDS = {"admin": "Adm1n-secret", "ann": "ann's secret", "bob": "b0b"}
 

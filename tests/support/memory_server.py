@@ -13,11 +13,12 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
-from lanman.domain import STYPE_IPC, STYPE_SPECIAL, Event, Policy, ServerService, Share
+from lanman.domain import STYPE_IPC, STYPE_SPECIAL, Event, ServerService, Share
 from lanman.errors import StatusError
 from lanman.net.credentials import Credentials
 from lanman.net.initiators import initiator_for
@@ -25,12 +26,12 @@ from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
 from lanman.rpc.client import ResponseReceived as CallAnswered
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder, KeepSettings, KeepShare
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch
 from lanman.server.effects import Effect, ReadAccounts
-from lanman.server.options import Options
 from lanman.server.pipes import Pipes
+from lanman.server.resources import ResourceLimits
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE, SMB2_SESSION_FLAG_BINDING
 from lanman.smb2.messages import (
@@ -57,28 +58,33 @@ class Cut(Exception):
 class World:
     """The Server. `admin` is an administrator; `ann` and `bob` are users. All have PASSWORD."""
 
-    def __init__(self, *, policy: Policy | None = None, options: Options | None = None, **configuration: Any) -> None:
+    def __init__(
+        self,
+        configuration: Configuration | None = None,
+        *,
+        resources: ResourceLimits | None = None,
+        **values: Any,
+    ) -> None:
         self.now = START
         self.events: list[Event] = []
         self.accounts = Accounts()
         for name in ("admin", "ann", "bob"):
             self.accounts.add(name, PASSWORD)
         self.accounts.add_member("Administrators", "admin")
-        self.configuration = ServerConfiguration(policy=policy or Policy(), **configuration)
-        self.service = ServerService(
-            self.configuration.policy, clock=lambda: self.now, time_of_day=lambda now: 1.7e9 + now
-        )
+        self.settings = RunningSettings(replace(configuration or Configuration(), **{"name": "LANMAN"} | values))
+        self.service = ServerService(self.settings, clock=lambda: self.now, time_of_day=lambda now: 1.7e9 + now)
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL))
         self.service.subscribe(self.events.append)
         self.random = random.Random(1).randbytes
-        self.endpoint = ServerServiceEndpoint(self.service, self.configuration)
+        self.endpoint = ServerServiceEndpoint(self.service, self.settings)
         self.dispatch = ServerDispatch(
             self.service,
             Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-            options or Options(),
+            self.settings,
             core=self._core,
             random=self.random,
             wall_clock=lambda now: 1.7e9 + now,
+            resources=resources,
         )
         self.clients: dict[int, Client] = {}
         self.hold_effects = False
@@ -93,8 +99,12 @@ class World:
             random=self.random,
             now_filetime=lambda: 133_000_000_000_000_000,
             security_blob=security_blob,
-            encryption=self.dispatch.options.encryption,
+            encryption=self.settings.current.encryption,
         )
+
+    def set(self, **values: Any) -> None:
+        """Put other values of [server], or whole other sections, in force."""
+        self.settings.current = replace(self.settings.current, **values)
 
     def connect(self, *, address: str = "", dialects: Any = ALL_DIALECTS) -> Client:
         """A client that has negotiated. Raises ConnectionRefusedError if it has to wait."""
@@ -289,7 +299,7 @@ class Client:
                     session_id,
                     initiator.session_key,
                     final=number,
-                    encrypt=self.world.dispatch.options.encryption == "required",
+                    encrypt=self.world.settings.current.encryption == "required",
                     anonymous_or_guest=not user_name,
                 )
                 self.session_id = session_id

@@ -35,7 +35,6 @@ from lanman.domain.nouns import (
     is_member,
     unc_name,
 )
-from lanman.domain.policy import NEVER, SESSION_LIMITS, Policy
 from lanman.domain.selection import matches
 from lanman.domain.server_service import Limit, LimitReached, ServerService
 from lanman.domain.stream import Failed, Listener
@@ -60,8 +59,6 @@ from lanman.names import fold
 
 __all__ = [
     "DIRECT_TCP",
-    "NEVER",
-    "SESSION_LIMITS",
     "STYPE_DEVICE",
     "STYPE_DISKTREE",
     "STYPE_IPC",
@@ -79,7 +76,6 @@ __all__ = [
     "Listener",
     "LogonRefused",
     "Open",
-    "Policy",
     "Reason",
     "ServerService",
     "Session",

@@ -39,12 +39,13 @@ from lanman.domain.nouns import (
     fold_client,
     unc_name,
 )
-from lanman.domain.policy import Policy
+from lanman.domain.policy import anonymous_period, idle_period
 from lanman.domain.selection import is_at_or_under, matches, path_components, prefer_exact_user
 from lanman.domain.stream import Failed, Listener
 from lanman.domain.values import connection_record, file_record, share_record, tree_record
 from lanman.events import Reason
 from lanman.names import fold
+from lanman.settings import RunningSettings
 
 _LAST_ID: Final = 0xFFFFFFFF
 
@@ -72,7 +73,7 @@ class LimitReached(Exception):
 class ServerService:
     """The lists of sessions, tree connects, opens and shares, and the rules by which they change.
 
-    `policy` may be changed at any time; what it says counts at once. `start` is when the service started, in seconds
+    What `settings` says counts at once whenever it is changed. `start` is when the service started, in seconds
     since 1970 (for the statistics alone). `clock` gives the time that the other methods are given as `now`, and
     `time_of_day` turns such a time into seconds since 1970; events alone need them. `failed` is told of errors in
     listeners: see `stream.py`.
@@ -80,14 +81,14 @@ class ServerService:
 
     def __init__(
         self,
-        policy: Policy | None = None,
+        settings: RunningSettings | None = None,
         *,
         start: int = 0,
         clock: Callable[[], float] = lambda: 0.0,
         time_of_day: Callable[[float], float] = lambda now: now,
         failed: Failed | None = None,
     ) -> None:
-        self.policy = policy or Policy()
+        self.settings = settings or RunningSettings()
         self.counters = Counters(start)
         self.paused = False
         self.stopped = False
@@ -206,7 +207,7 @@ class ServerService:
             limit = Limit.PAUSED
         elif self._is_full(session.connection_id):
             limit = Limit.SESSIONS_PER_CONNECTION
-        elif maximum := self.policy.max_sessions:
+        elif maximum := self.settings.current.max_sessions:
             # KB 122920: dropping those that autodisconnect would take frees their places. One administrator gets in
             # beyond the limit, so that somebody can end the others.
             if len(self._sessions) >= maximum:
@@ -219,7 +220,7 @@ class ServerService:
             raise LimitReached(limit)
 
     def _is_full(self, connection_id: int) -> bool:
-        maximum = self.policy.sessions_per_connection
+        maximum = self.settings.current.limits.sessions_per_connection
         return 0 < maximum <= len(self._by_connection.get(connection_id, ()))
 
     def refuse_logon(
@@ -364,7 +365,7 @@ class ServerService:
             raise ValueError(f"tree id {tree_id} is in use")
         if self._shares.get(fold(share.name)) is not share:
             raise ValueError(f"{share.name} is not shared")
-        if 0 < self.policy.tree_connects_per_session <= len(session.tree_connects):
+        if 0 < self.settings.current.limits.tree_connects_per_session <= len(session.tree_connects):
             raise LimitReached(Limit.TREE_CONNECTS)
         if 0 < share.max_users <= share.current_uses:
             raise LimitReached(Limit.SHARE_USERS)
@@ -409,7 +410,7 @@ class ServerService:
             raise ValueError("the tree connect has ended")
         if file_id in session.opens:
             raise ValueError(f"file id {file_id:#x} is in use")
-        if 0 < self.policy.opens_per_session <= len(session.opens):
+        if 0 < self.settings.current.limits.opens_per_session <= len(session.opens):
             raise LimitReached(Limit.OPENS)
         self._last_open = _next_id(self._last_open, self._opens)
         opened = Open(self._last_open, file_id, session, tree, path, granted_access, now, self._news.of_day(now))
@@ -648,10 +649,10 @@ class ServerService:
             self.expire_session(self._expirations.pop())
 
     def _next_idle(self) -> tuple[float | None, Session | None]:
-        return _due(self._idle, self.policy.idle_period())
+        return _due(self._idle, idle_period(self.settings.current))
 
     def _next_anonymous(self) -> tuple[float | None, Session | None]:
-        return _due(self._anonymous, self.policy.anonymous_period())
+        return _due(self._anonymous, anonymous_period(self.settings.current))
 
     def _order_of(self, session: Session) -> IdleOrder:
         return self._anonymous if session.anonymous else self._idle

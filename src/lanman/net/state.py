@@ -36,13 +36,15 @@ from typing import Any, Final
 from lanman.domain import Share
 from lanman.names import fold
 from lanman.net.atomic import AtomicFile, Content, Identity
-from lanman.net.configuration import (
-    LIMITS,
+from lanman.net.configuration import ConfigurationError
+from lanman.settings import (
+    CHANGEABLE,
     Configuration,
-    ConfigurationError,
     ShareConfiguration,
-    check_setting,
+    check_changeable,
     parse_share,
+    value_of,
+    with_values,
 )
 
 log: Final = logging.getLogger("lanman.server")
@@ -115,11 +117,11 @@ class StateFile:
         """The configuration with what was changed lying over it. Raises ConfigurationError, naming the file, for one
         that cannot be understood, and LanmanError for one that cannot be read."""
         state = self._parsed(self._file.read())
-        server: dict[str, Any] = {}
-        limits: dict[str, Any] = {}
-        for name, setting in state.settings.items():
-            if setting.instead_of == setting_of(base, name):
-                (limits if name in LIMITS else server)[name] = setting.value
+        values = {
+            name: setting.value
+            for name, setting in state.settings.items()
+            if setting.instead_of == value_of(base, CHANGEABLE[name])
+        }
         changes = {name: change for name, change in state.shares.items() if _holds(change, base)}
         shares: dict[str, ShareConfiguration] = {}
         for name, share in base.shares.items():
@@ -128,13 +130,13 @@ class StateFile:
             elif change.value is not None:
                 shares[change.name] = change.value
         shares |= {change.name: change.value for change in changes.values() if change.value is not None}
-        return dataclasses.replace(base, **server, limits=dataclasses.replace(base.limits, **limits), shares=shares)
+        return dataclasses.replace(with_values(base, values), shares=shares)
 
     def keep_settings(self, base: Configuration, values: Mapping[str, Any]) -> None:
         """Keep these, in place of what `base` says. Raises LanmanError when the disk does not take them."""
 
         def change(state: State) -> str:
-            entries = {name: Setting(value, setting_of(base, name)) for name, value in values.items()}
+            entries = {name: Setting(value, value_of(base, CHANGEABLE[name])) for name, value in values.items()}
             for name, setting in entries.items():
                 state.set(name, setting)
             return "".join(_dump_setting(name, setting) for name, setting in entries.items())
@@ -204,11 +206,6 @@ class StateFile:
         return State() if content is None else parse(content.data, str(self._file.path))
 
 
-def setting_of(configuration: Configuration, name: str) -> Any:
-    """What a configuration says about something that management can set."""
-    return getattr(configuration.limits if name in LIMITS else configuration, name)
-
-
 def configuration_of(share: Share) -> ShareConfiguration:
     """A share of the domain, as the configuration would have it."""
     return ShareConfiguration(
@@ -259,7 +256,7 @@ _REMEDY: Final = "The Server writes this file; without it, what was changed at r
 
 def _read_setting(state: State, entry: dict[str, Any]) -> None:
     name = entry["name"]
-    state.set(name, Setting(check_setting(name, entry["value"]), check_setting(name, entry["instead_of"])))
+    state.set(name, Setting(check_changeable(name, entry["value"]), check_changeable(name, entry["instead_of"])))
 
 
 def _read_share(state: State, entry: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from lanman.settings import Limits, RunningSettings
+
 # Seconds, see above; and how often whether somebody has become silent is looked at while others wait.
 MUTE: Final = 1.0
 SILENT: Final = 3.0
@@ -61,21 +63,6 @@ class Standing(Enum):
     ANONYMOUS = auto()
     NAMED = auto()
     GONE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionLimits:
-    """How many connections there may be. These are keys of [limits] in server.toml, by their names there."""
-
-    connections: int = 4096
-    unauthenticated: int = 1024
-    unauthenticated_per_address: int = 64
-    anonymous: int = 1024
-    anonymous_per_address: int = 64
-
-    def reached(self, key: str) -> str:
-        """A sentence's end that tells an administrator which number to look at."""
-        return f"[limits] {key} = {getattr(self, key)} is reached"
 
 
 @dataclass(slots=True, eq=False)
@@ -116,10 +103,10 @@ class _Network:
 
 
 class Admission:
-    """The places of all connections. `limits` may be replaced at any time."""
+    """The places of all connections. The limits are those in force, whenever one is looked at."""
 
-    def __init__(self, limits: AdmissionLimits) -> None:
-        self.limits = limits
+    def __init__(self, settings: RunningSettings) -> None:
+        self._settings = settings
         self.total = 0
         self.waiting = 0
         self.lag = 0.0
@@ -133,6 +120,11 @@ class Admission:
         self._touched: set[str] = set()  # networks that may have become empty
 
     # --- what the shell asks
+
+    @property
+    def limits(self) -> Limits:
+        """[limits], as in force."""
+        return self._settings.current.limits
 
     def has_room(self) -> bool:
         """Whether another connection could be accepted, be it in another's place."""

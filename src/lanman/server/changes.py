@@ -41,7 +41,7 @@ class FindFolder(Effect[str]):
 
 @dataclass(frozen=True, slots=True)
 class KeepSettings(Effect[None]):
-    """Keep these members of ServerConfiguration beyond the Server's end."""
+    """Keep these settings, by name, beyond the Server's end."""
 
     values: Mapping[str, Any]
 

@@ -34,16 +34,15 @@ from lanman.domain import (
     unc_name,
 )
 from lanman.errors import RemoteProtocolError
-from lanman.names import fold
 from lanman.server.admission import POLL, Admission, Place, Standing
 from lanman.server.effects import Outcome, Reply
 from lanman.server.files.backend import DiskShare
 from lanman.server.files.table import Files
 from lanman.server.handlers import COMMANDS, Command, Needs
-from lanman.server.options import Options
 from lanman.server.pipes import Pipes
 from lanman.server.refusals import CHOICES, Refusals
 from lanman.server.requests import Chain, Requests
+from lanman.server.resources import ResourceLimits
 from lanman.server.room import Room
 from lanman.server.scheduler import Scheduler
 from lanman.server.sessions import SessionTable
@@ -51,6 +50,7 @@ from lanman.server.shares import PipeShare
 from lanman.server.state import Context, Logon, ServerSession, ShareBackend
 from lanman.server.throttle import Throttle, network_of
 from lanman.server.watch import Watch
+from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import SMB2_CREATE, SMB2_FLAGS_SIGNED, SMB2_READ, SMB2_TREE_CONNECT
 from lanman.smb2.messages import CreateRequest, TreeConnectRequest
@@ -216,7 +216,7 @@ class ConnectionDispatch(Requests):
     @property
     def may_ask_pipes(self) -> bool:
         """Whether there is room for one more question to its pipes, and its answer."""
-        limits = self.server.options.limits
+        limits = self.server.resources
         if self.unread <= limits.output_always:
             return True  # whatever others keep
         return self.unread <= limits.unread_per_connection and self.server.room.unread <= limits.unread
@@ -333,7 +333,7 @@ class ConnectionDispatch(Requests):
 
     def refusal_of_anonymous(self) -> str:
         """Why no null session or guest is let in here; "" if they are."""
-        most = self.server.options.limits.anonymous_sessions_per_connection
+        most = self.server.resources.anonymous_sessions_per_connection
         if len(self.channels) - len(self._named) >= most:
             return f"there are {most} of them on this connection"
         return self.server.admission.refusal_of_anonymous(self.place) if self.place is not None else ""
@@ -402,26 +402,30 @@ class ServerDispatch:
         self,
         service: ServerService,
         pipes: Pipes,
-        options: Options,
+        settings: RunningSettings,
         *,
         core: Callable[[bytes], ServerConnection],
         random: Callable[[int], bytes],
         wall_clock: Callable[[float], float],
         mechanisms: Callable[[], Sequence[Mechanism]] = tuple,
+        dns_name: str = "",
+        resources: ResourceLimits | None = None,
         failed: Callable[[ConnectionDispatch | None, Exception], None] | None = None,
     ) -> None:
         self._mechanisms = mechanisms
         self._failed = failed
         self.service = service
         self.pipes = pipes
-        self.options = options
+        self.settings = settings
+        self.resources = resources or ResourceLimits()
+        self.dns_name = dns_name
         self.random = random
         self.wall_clock = wall_clock
         self.scheduler = Scheduler(None if failed is None else lambda error: failed(None, error))
         self.connections: dict[int, ConnectionDispatch] = {}
-        self.room = Room(self.scheduler, lambda: self.options.limits, lambda: self.connections.values())
+        self.room = Room(self.scheduler, lambda: self.resources, lambda: self.connections.values())
         self.throttle = Throttle(random)
-        self.admission = Admission(options.limits)
+        self.admission = Admission(settings)
         self.refusals = Refusals()
         self._core = core
         self._connection_ids = count(1)
@@ -519,16 +523,21 @@ class ServerDispatch:
             network = connection.network
             self.scheduler.timers.at(connection.held_until, lambda then: self.admission.exorcise(network, then))
 
+    @property
+    def configuration(self) -> Configuration:
+        """The settings in force."""
+        return self.settings.current
+
     def new_acceptor(self) -> Acceptor:
         """The server's half of a log-on. Until its accounts have been read there are none."""
-        options = self.options
+        configuration = self.configuration
         return Acceptor(
             Accounts(),
-            server_name=options.server_name,
-            dns_name=options.dns_name,
+            server_name=configuration.name,
+            dns_name=self.dns_name,
             random=self.random,
             allow_anonymous=True,
-            allow_guest=options.guest,
+            allow_guest=configuration.guest,
             mechanisms=self._mechanisms(),
         )
 
@@ -559,7 +568,7 @@ class ServerDispatch:
 
     def is_null_share(self, name: str) -> bool:
         """Whether a null session may connect to that share (Windows' NullSessionShares; for pipes MS-SRVS 3.1.6.17)."""
-        return fold(name) in self.options.null_shares
+        return self.configuration.null_sessions.has_share(name)
 
     # --- what the domain tells ---
 

@@ -262,7 +262,7 @@ def _pipe_wait(context: Context, message: IoctlRequest) -> Outcome:
         return Reply(codes.STATUS_INVALID_PARAMETER)
     canonical = canonical_pipe_name(name)
     session = context.checked_session.session
-    if session.anonymous and canonical not in context.server.options.null_pipes:
+    if session.anonymous and not context.server.configuration.null_sessions.has_pipe(canonical):
         return Reply(codes.STATUS_ACCESS_DENIED)
     if not context.server.has_pipe(canonical):
         return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)

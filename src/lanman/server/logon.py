@@ -29,7 +29,7 @@ from lanman.smb2.messages import LogoffRequest, LogoffResponse, SessionSetupRequ
 def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outcome:
     """SMB2 SESSION_SETUP (MS-SMB2 3.3.5.5)."""
     connection, request = context.connection, context.request
-    if connection.server.options.encryption == "required" and not connection.can_encrypt:
+    if connection.server.configuration.encryption == "required" and not connection.can_encrypt:
         connection.server.service.refuse_logon(
             connection.client_name, "", Reason.UNENCRYPTED, CHOICES[Reason.UNENCRYPTED]
         )
@@ -101,7 +101,7 @@ def _find_logon(context: Context) -> Logon | Reply:
     existing = connection.channels.get(session_id)
     if session_id and (existing is None or existing.closing):
         return Reply(codes.STATUS_USER_SESSION_DELETED)
-    if len(connection.logons) >= connection.server.options.limits.logons_per_connection:
+    if len(connection.logons) >= connection.server.resources.logons_per_connection:
         return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
     logon = Logon(
         session_id or connection.server.new_session_id(),
@@ -185,7 +185,7 @@ def _accepted(
         status = _renew(context, logon.existing, who, expires_at)
         encrypt = logon.existing.encrypt
     else:
-        encrypt = connection.server.options.encryption == "required"
+        encrypt = connection.server.configuration.encryption == "required"
         status = _establish(context, message, logon, who, encrypt, expires_at, now)
     if status:
         return Reply(status)
@@ -290,7 +290,7 @@ def _establish(
         request=context.request,
         sign=protected,
         encrypt=encrypt,
-        large_frames=not who.anonymous or bool(server.options.null_shares),
+        large_frames=not who.anonymous or bool(server.configuration.null_sessions.shares),
     )
     server.sessions.establish(ServerSession(session, keys, (connection,), first_user=first_user, stranger=who.stranger))
     return codes.STATUS_SUCCESS

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from lanman.server.options import ResourceLimits
+from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
 from lanman.server.timers import Timer
 

@@ -51,7 +51,7 @@ class PipeShare(ShareBackend):
         session = context.checked_session.session
         # MS-SRVS 3.1.6.17: a null session may open the pipes that were named for it. Asked first, so that it does not
         # learn which others there are.
-        if session.anonymous and name not in context.server.options.null_pipes:
+        if session.anonymous and not context.server.configuration.null_sessions.has_pipe(name):
             return Reply(codes.STATUS_ACCESS_DENIED)
         open_pipe = self._pipes.find(name)
         if open_pipe is None:

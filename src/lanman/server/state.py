@@ -20,10 +20,11 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
 from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import Outcome, Reply, Waiter
-from lanman.server.options import Options
+from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
 from lanman.server.throttle import Attempt, Throttle
 from lanman.server.timers import Timer
+from lanman.settings import Configuration
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
@@ -268,10 +269,14 @@ class HandlerServer(Protocol):
     """What handlers ask of the Server."""
 
     service: ServerService
-    options: Options
+    resources: ResourceLimits
     scheduler: Scheduler
     throttle: Throttle
     wall_clock: Callable[[float], float]
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings in force."""
 
     @property
     def sessions(self) -> Sessions:

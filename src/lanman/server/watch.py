@@ -25,9 +25,9 @@ from lanman.domain import STYPE_IPC, Reason, ServerService, Session, Share, Stat
 from lanman.errors import StatusError
 from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import ReadAccounts, Waiter, Work
-from lanman.server.options import Options
 from lanman.server.scheduler import Scheduler
 from lanman.server.state import ServerSession, ServerTree
+from lanman.settings import Configuration
 from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE
 
 SHARES_EVERY: Final = 30.0
@@ -45,8 +45,11 @@ class WatchedServer(Protocol):
     """What is asked here of the Server."""
 
     service: ServerService
-    options: Options
     scheduler: Scheduler
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings in force."""
 
     @property
     def sessions(self) -> Iterable[ServerSession]:
@@ -110,7 +113,7 @@ class Watch:
 
     def check_of(self, share: Share) -> CheckShare:
         """The look at a share's folder."""
-        return CheckShare(share.path, self._server.options.share_roots if share.confined else None)
+        return CheckShare(share.path, self._server.configuration.share_roots if share.confined else None)
 
     def _look_once(self, share: Share) -> Work[None]:
         """Look at a folder, and say so to those who have asked for this look."""
@@ -194,10 +197,10 @@ class Watch:
             return False
         account = accounts.find(user_name)
         # A user of a Kerberos realm, or a stranger who is a guest, may never have had an account here.
-        own = not session.guest and domain == self._server.options.server_name
+        own = not session.guest and domain == self._server.configuration.name
         had_one = own or _was_there(before, user_name)
         if account is None or account.disabled:
-            if had_one and self._server.options.end_sessions_of_removed_accounts:
+            if had_one and self._server.configuration.end_sessions_of_removed_accounts:
                 self._server.service.close_session(session, Reason.ACCOUNT)
                 return False
             if account is None and not had_one:
@@ -222,7 +225,7 @@ class Watch:
 
     def _reassess(self, server_session: ServerSession) -> None:
         service, session = self._server.service, server_session.session
-        if server_session.stranger and not self._server.options.guest:
+        if server_session.stranger and not self._server.configuration.guest:
             service.close_session(session, Reason.RIGHTS)
             return
         for tree in list(server_session.trees.values()):
@@ -249,7 +252,7 @@ class Watch:
     def _exceeds(self, session: Session, path: str, granted: int, tree: ServerTree) -> bool:
         if tree.backend.share_type == SMB2_SHARE_TYPE_PIPE:
             pipe = path.rpartition("\\")[2].lower()
-            return session.anonymous and pipe not in self._server.options.null_pipes
+            return session.anonymous and not self._server.configuration.null_sessions.has_pipe(pipe)
         return bool(granted & ~tree.maximal_access)
 
 

@@ -27,10 +27,10 @@ from lanman.faces.dialect import DialectError
 from lanman.faces.text import escape
 
 if TYPE_CHECKING:
-    from lanman.net.configuration import Configuration
     from lanman.net.home import Home
     from lanman.net.logs import LogFile
     from lanman.net.server import SmbServer
+    from lanman.settings import Configuration
 
 _server_log: Final = logging.getLogger("lanman.server")
 
@@ -50,10 +50,10 @@ def number_of_sessions(context: click.Context, parameter: click.Parameter, text:
     if text is None:
         return None
 
-    from lanman.net import configuration
+    from lanman.settings import SESSIONS_HINT, number_of_sessions
 
-    if (sessions := configuration.number_of_sessions(text)) is None:
-        raise bad_value(parameter, f"It is {configuration.SESSIONS_HINT}.")
+    if (sessions := number_of_sessions(text)) is None:
+        raise bad_value(parameter, f"It is {SESSIONS_HINT}.")
     return sessions
 
 
@@ -176,7 +176,7 @@ def configured(
 
 def shares_of(folders: Sequence[str]) -> dict[str, Any]:
     """`[NAME=]DIR` as shares. Raises LanmanError for what is no folder."""
-    from lanman.net.configuration import ShareConfiguration
+    from lanman.settings import ShareConfiguration
 
     shares = {}
     for word in folders:

@@ -10,21 +10,19 @@ shares (STYPE_TEMPORARY) never belong to a configuration.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import socket
 from collections.abc import Callable
 from typing import Any, Final
 
 from lanman.domain import STYPE_DISKTREE, STYPE_TEMPORARY, ServerService, Share
 from lanman.names import fold
-from lanman.net.configuration import Configuration, ConfigurationError, ShareConfiguration
-from lanman.net.descriptors import Descriptors
+from lanman.net.configuration import ConfigurationError
 from lanman.net.state import StateFile
 from lanman.server.changes import KeepSettings, KeepShare
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.effects import Effect
-from lanman.server.options import Options, ResourceLimits
 from lanman.server.watch import NOT_LOOKED_AT
+from lanman.settings import Configuration, RunningSettings, ShareConfiguration
 
 log: Final = logging.getLogger("lanman.server")
 
@@ -33,7 +31,7 @@ class AppliedConfiguration:
     """The configuration in force (`current`), and what was read of it (`base`)."""
 
     def __init__(
-        self, base: Configuration, state: StateFile, service: ServerService, settings: ServerConfiguration
+        self, base: Configuration, state: StateFile, service: ServerService, settings: RunningSettings
     ) -> None:
         self.base = base
         self.current = base
@@ -47,12 +45,7 @@ class AppliedConfiguration:
         nothing has changed."""
         configuration = self._over(base)
         self._share(configuration)
-        settings = self._settings
-        settings.change(**changeable(configuration))
-        settings.session_rights = configuration.session_rights
-        settings.share_roots = configuration.share_roots
-        settings.can_encrypt = configuration.encryption != "off"
-        settings.policy.null_session_linger = configuration.null_sessions.linger
+        self._settings.current = dataclasses.replace(configuration, name=self._settings.current.name)
         if configuration.guest and not any(share.guest for share in configuration.shares.values()):
             log.warning("guests may log on, and no share lets them in: guest of [shares.NAME] does")
         self.base = base
@@ -135,38 +128,9 @@ def place_of(share: Share) -> tuple[object, ...]:
     return share.name, share.path, share.encrypt_data, share.confined
 
 
-def changeable(configuration: Configuration) -> dict[str, Any]:
-    """What of the configuration management may see and change, and a reload too."""
-    return {
-        "comment": configuration.comment,
-        "hidden": configuration.hidden,
-        "autodisconnect": configuration.autodisconnect,
-        "max_sessions": configuration.max_sessions,
-        "sessions_per_connection": configuration.limits.sessions_per_connection,
-        "tree_connects_per_session": configuration.limits.tree_connects_per_session,
-        "opens_per_session": configuration.limits.opens_per_session,
-    }
-
-
-def wire_settings(configuration: Configuration, name: str, descriptors: Descriptors) -> Options:
-    """What dispatch goes by, of a configuration and of how many connections the descriptors allow."""
-    return Options(
-        server_name=name,
-        dns_name=socket.gethostname().lower(),
-        signing_required=configuration.signing == "required",
-        encryption=configuration.encryption,
-        guest=configuration.guest,
-        null_pipes=frozenset(pipe.lower() for pipe in configuration.null_sessions.pipes),
-        null_shares=frozenset(fold(share) for share in configuration.null_sessions.shares),
-        filesystem_name=configuration.filesystem_name,
-        share_roots=configuration.share_roots,
-        end_sessions_of_removed_accounts=configuration.end_sessions_of_removed_accounts,
-        limits=ResourceLimits(
-            unauthenticated=configuration.limits.unauthenticated,
-            unauthenticated_per_address=configuration.limits.unauthenticated_per_address,
-            # A connection with a session is never closed for others, so the anonymous ones must leave room.
-            anonymous=min(configuration.limits.anonymous, max(1, descriptors.connections // 2)),
-            anonymous_per_address=configuration.limits.anonymous_per_address,
-            connections=descriptors.connections,
-        ),
-    )
+def fitted(configuration: Configuration, connections: int) -> Configuration:
+    """The configuration with no more than so many connections, which is what this process has descriptors for."""
+    # Nobody who has a session is disconnected, so those without a name must leave room for those that have one.
+    anonymous = min(configuration.limits.anonymous, max(1, connections // 2))
+    limits = dataclasses.replace(configuration.limits, connections=connections, anonymous=anonymous)
+    return dataclasses.replace(configuration, limits=limits)

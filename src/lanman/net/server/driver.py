@@ -111,7 +111,7 @@ class Driver:
         return self._loop.time() >= self._exhausted_until and self.dispatch.admission.has_room()
 
     def _paused(self, why: str) -> None:
-        reason = why or self.dispatch.options.limits.reached("connections")
+        reason = why or self.dispatch.configuration.limits.reached("connections")
         self._journal.say(log, logging.WARNING, "accepting pauses", "", "accepting pauses until one ends: %s", reason)
 
     def admit(self, protocol: SmbProtocol, address: str, *, scarce: bool = False) -> ConnectionDispatch | None:
@@ -119,7 +119,7 @@ class Driver:
         if not self.running:
             return None
         connection = self.dispatch.connect(address, self._loop.time(), scarce=scarce)
-        reached = self.dispatch.options.limits.reached
+        reached = self.dispatch.configuration.limits.reached
         if connection is None:
             why = "too few descriptors are left" if scarce else reached("connections")
             self.say_of(address, "connection refused", "connection from %s refused: %s", address, why)

@@ -29,20 +29,14 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import Reason
 from lanman.names import ADMINISTRATORS
 from lanman.net.accounts import AccountFile
-from lanman.net.configuration import (
-    Configuration,
-    ConfigurationError,
-    ShareConfiguration,
-    parse_share,
-    read_configuration,
-    with_options,
-)
+from lanman.net.configuration import ConfigurationError, read_configuration, with_options
 from lanman.net.home import Home
 from lanman.net.server.smb_server import SmbServer
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 from lanman.server.srvsvc.files import file_info
 from lanman.server.srvsvc.sessions import session_info
 from lanman.server.srvsvc.shares import share_info
+from lanman.settings import Configuration, ShareConfiguration, parse_share
 
 ShareArgument = str | os.PathLike[str] | Mapping[str, Any]
 

@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,7 +30,6 @@ from lanman.domain import (
     STYPE_IPC,
     STYPE_SPECIAL,
     Event,
-    Policy,
     ServerService,
     Share,
     ShareAdded,
@@ -38,29 +38,26 @@ from lanman.domain import (
 from lanman.dtyp import filetime
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
-from lanman.net.configuration import (
-    Configuration,
-    read_configuration,
-)
+from lanman.net.configuration import read_configuration
 from lanman.net.control import ControlServer
-from lanman.net.descriptors import Descriptors, fit
+from lanman.net.descriptors import fit
 from lanman.net.disk.find import find_folder
 from lanman.net.disk.guard import Guard
 from lanman.net.home import Home
 from lanman.net.logs import Journal
 from lanman.net.privileges import become, user_to_become
-from lanman.net.server.apply import AppliedConfiguration, changeable, wire_settings
+from lanman.net.server.apply import AppliedConfiguration, fitted
 from lanman.net.server.driver import Driver, connection_failed
 from lanman.net.server.sockets import bind_all
 from lanman.net.state import StateFile
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.dispatch import ServerDispatch
 from lanman.server.effects import Effect
 from lanman.server.pipes import Pipes
 from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
@@ -102,15 +99,10 @@ class SmbServer:
         keytab = configuration.keytab
         self._private = [home.path, *([keytab] if keytab else []), *private]
         self.accounts = AccountFile(home.accounts)
-        self.settings = ServerConfiguration(
-            name=configuration.name or socket.gethostname().split(".")[0].upper()[:15],
-            session_rights=configuration.session_rights,
-            share_roots=configuration.share_roots,
-            **changeable(configuration),
-            policy=Policy(null_session_linger=configuration.null_sessions.linger),
-        )
+        name = configuration.name or socket.gethostname().split(".")[0].upper()[:15]
+        self.settings = RunningSettings(replace(configuration, name=name))
         self.service = ServerService(
-            self.settings.policy,
+            self.settings,
             start=int(time.time()),
             clock=lambda: self._loop.time(),
             time_of_day=self._wall_clock,
@@ -202,14 +194,16 @@ class SmbServer:
 
     def _assemble(self) -> ServerDispatch:
         """What decides, plugged together."""
+        self._fit()
         return ServerDispatch(
             self.service,
             Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-            wire_settings(self.configuration, self.settings.name, self._fit()),
+            self.settings,
             core=self._core,
             random=os.urandom,
             wall_clock=self._wall_clock,
             mechanisms=self._mechanisms(),
+            dns_name=socket.gethostname().lower(),
             failed=connection_failed,
         )
 
@@ -268,9 +262,8 @@ class SmbServer:
         closed.
         """
         self._applied.apply(self._read())
+        self._fit()
         dispatch = self.driver.dispatch
-        dispatch.options = wire_settings(self.configuration, self.settings.name, self._fit())
-        dispatch.admission.limits = dispatch.options.limits
         dispatch.watch.reassess()
         dispatch.watch.look_at_shares(self.service.shares())
         self.flush()
@@ -299,8 +292,8 @@ class SmbServer:
             security_blob=security_blob,
         )
 
-    def _fit(self) -> Descriptors:
-        """Raise the limit of descriptors as far as it may be, and say what fits."""
+    def _fit(self) -> None:
+        """Raise the limit of descriptors as far as it may be, say what fits, and put that in force."""
         wanted = self.configuration.limits.connections
         self._descriptors = fit(wanted)
         limit, connections = self._descriptors.limit, self._descriptors.connections
@@ -314,7 +307,7 @@ class SmbServer:
             )
         else:
             log.info("room for %d connections ([limits] connections); %d descriptors", connections, limit)
-        return self._descriptors
+        self.settings.current = fitted(self.settings.current, connections)
 
     def tick(self) -> float:
         """The event loop's time, in seconds; dispatch is told. Before anything else is told it from outside."""

@@ -7,7 +7,8 @@ import socket
 
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
-from lanman.net.configuration import Configuration, ConfigurationError, listen_address
+from lanman.net.configuration import ConfigurationError
+from lanman.settings import Configuration, listen_address
 
 
 class ServerError(LanmanError):

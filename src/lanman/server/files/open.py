@@ -387,7 +387,7 @@ class DiskOpen(ServerOpen):
         if message.output_buffer_length < kind.minimum:
             return Reply(codes.STATUS_INFO_LENGTH_MISMATCH)
         stat = yield QueryVolume(self.handle)
-        name = context.server.options.filesystem_name
+        name = context.server.configuration.filesystem_name
         volume = info.Volume(stat, self.tree.tree_connect.share.name, name)
         return _bounded(kind.pack(volume), message.output_buffer_length)
 

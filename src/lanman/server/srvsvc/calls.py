@@ -34,9 +34,9 @@ from lanman import codes
 from lanman.domain import ServerService
 from lanman.rpc.levels import Levels
 from lanman.rpc.ndr import Call
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.rights import Caller, Rights
 from lanman.server.srvsvc.paging import PIECE, page, sizer
+from lanman.settings import Configuration, RunningSettings
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")
@@ -45,8 +45,6 @@ Given = TypeVar("Given")
 
 # 3.1.4.2 and others: a name has at most 1024 characters, its terminator included.
 MAX_NAME: Final = 1023
-# 0xFFFFFFFF stands for "no limit" of users (2.2.4.24) and for "never" (2.2.4.42).
-UNLIMITED: Final = 0xFFFFFFFF
 
 
 class Refused(Exception):
@@ -66,11 +64,16 @@ class CallContext:
     """
 
     service: ServerService
-    configuration: ServerConfiguration
+    settings: RunningSettings
     caller: Caller
     now: float
     wall_clock: Callable[[float], float]
     minutes_west: Callable[[], int]
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings in force."""
+        return self.settings.current
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Answer:
     level_first: bool = False
     exclusive: bool = False
 
-    def may(self, caller: Caller, call: type[Call[Any]], level: int | None, configuration: ServerConfiguration) -> bool:
+    def may(self, caller: Caller, call: type[Call[Any]], level: int | None, configuration: Configuration) -> bool:
         """Whether the caller may make the call at that level; so may anybody where the level is judged first, and is
         none of the call's."""
         if self.rights is None or (self.level_first and level not in call.levels):

@@ -15,11 +15,11 @@ from lanman.domain import ServerService
 from lanman.rpc.ndr import Call, Message
 from lanman.rpc.srvsvc import SRVSVC as SRVSVC  # from there it knows every call
 from lanman.server.changes import Changes
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.effects import Work
 from lanman.server.rights import Caller
 from lanman.server.srvsvc import connections, files, names, obsolete, server, sessions, shares, transports
 from lanman.server.srvsvc.calls import ANSWERS, UNSUPPORTED, Answer, CallContext, Refused
+from lanman.settings import RunningSettings
 
 R = TypeVar("R", bound=Message)
 
@@ -28,7 +28,7 @@ NOUNS: Final[tuple[ModuleType, ...]] = (connections, files, names, obsolete, ser
 
 
 class ServerServiceEndpoint:
-    """The calls of MS-SRVS on a service and its configuration.
+    """The calls of MS-SRVS on a service and its settings.
 
     `wall_clock` turns the service's time into seconds since 1970; `minutes_west` tells this machine's time zone.
     `changes` has the calls that wait for the disk.
@@ -37,13 +37,13 @@ class ServerServiceEndpoint:
     def __init__(
         self,
         service: ServerService,
-        configuration: ServerConfiguration,
+        settings: RunningSettings,
         *,
         wall_clock: Callable[[float], float] = lambda now: now,
         minutes_west: Callable[[], int] = lambda: 0,
     ) -> None:
         self._service = service
-        self._configuration = configuration
+        self._settings = settings
         self._wall_clock = wall_clock
         self._minutes_west = minutes_west
         self.changes = Changes()
@@ -54,13 +54,13 @@ class ServerServiceEndpoint:
         Asked before anything but the level is read of a request.
         """
         answer = ANSWERS.get(call, UNSUPPORTED)
-        return 0 if answer.may(caller, call, level, self._configuration) else codes.ERROR_ACCESS_DENIED
+        return 0 if answer.may(caller, call, level, self._settings.current) else codes.ERROR_ACCESS_DENIED
 
     def call(self, caller: Caller, request: Call[R], now: float) -> R | Work[R]:
         """Answer a request with a response of its own type, or with a generator that makes it: of a long list piece by
         piece, of a change when its turn has come and the disk has kept it."""
         answer = ANSWERS.get(type(request), UNSUPPORTED)
-        context = CallContext(self._service, self._configuration, caller, now, self._wall_clock, self._minutes_west)
+        context = CallContext(self._service, self._settings, caller, now, self._wall_clock, self._minutes_west)
         try:
             answer.admit(context, request)
             if answer.exclusive:

@@ -1,22 +1,22 @@
 """The server itself: its configuration, disks, statistics and clock (MS-SRVS 3.1.4.17 to 3.1.4.21).
 
-What can be set is what has an effect on this Server (`SETTINGS`). Of what NetrServerSetInfo brings, the members that
-say who the server is are passed over; any other must be what it already is, so that what was read can be written back
-with one value changed. Nothing is set unless all can be, and it is kept on the disk before it is in force. A refusal
-names the bad member by its number in ParmErr.
+What can be set is what has an effect on this Server: the settings that have a member (`lanman.settings`). Of what
+NetrServerSetInfo brings, the members that say who the server is are passed over; any other must be what it already is,
+so that what was read can be written back with one value changed. Nothing is set unless all can be, and it is kept on
+the disk before it is in force. A refusal names the bad member by its number in ParmErr.
 
 Members that this Server has no setting for show Windows' defaults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from lanman import codes
-from lanman.domain import NEVER, ServerService
+from lanman.domain import ServerService
 from lanman.errors import StatusError
 from lanman.records import DiskInfo, ServerInfo, Statistics, TimeOfDay
 from lanman.rpc.srvsvc.server import (
@@ -32,10 +32,10 @@ from lanman.rpc.srvsvc.server import (
     NetrServerStatisticsGetResponse,
 )
 from lanman.server.changes import KEEPING_FAILED, KeepSettings
-from lanman.server.configuration import MAX_AUTODISCONNECT, ServerConfiguration
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, OPERATORS, Rights
-from lanman.server.srvsvc.calls import UNLIMITED, CallContext, Refused, answers, require_lengths
+from lanman.server.srvsvc.calls import CallContext, Refused, answers, require_lengths
+from lanman.settings import BY_MEMBER, Configuration, value_of
 
 _32_BITS: Final = 0xFFFFFFFF
 
@@ -107,22 +107,18 @@ FIXED_SETTINGS: Final[dict[str, Any]] = {
 }
 
 
-def server_info(configuration: ServerConfiguration) -> ServerInfo:
+def server_info(configuration: Configuration) -> ServerInfo:
     """Every member of every level; the level chooses."""
+    changeable = {
+        name: each.member.shown(value_of(configuration, each)) for name, each in BY_MEMBER.items() if each.member
+    }
     return ServerInfo(
         platform_id=PLATFORM_ID_NT,
         name=configuration.name,
         version_major=VERSION[0],
         version_minor=VERSION[1],
         type=SERVER_TYPE,
-        comment=configuration.comment,
-        users=configuration.max_sessions or UNLIMITED,
-        disc=configuration.autodisconnect,
-        hidden=configuration.hidden,
-        sessopens=configuration.opens_per_session,
-        sessusers=configuration.sessions_per_connection,
-        sessconns=configuration.tree_connects_per_session,
-        **FIXED_SETTINGS,
+        **(FIXED_SETTINGS | changeable),
     )
 
 
@@ -165,41 +161,6 @@ def time_of_day(unix: float, minutes_west: int) -> TimeOfDay:
 # --- what can be set
 
 
-class Setting(NamedTuple):
-    """A member that can be set: what it is called in the configuration, and its value there. ValueError: a bad one."""
-
-    name: str
-    read: Callable[[Any], Any]
-
-
-def _within(low: int, high: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if not low <= value <= high:
-            raise ValueError(value)
-        return int(value)
-
-    return read
-
-
-def _minutes(value: Any) -> int:
-    # SV_NODISC is 0xFFFFFFFF, which is -1 in a long.
-    return NEVER if value in (NEVER, UNLIMITED) else _within(0, MAX_AUTODISCONNECT)(value)
-
-
-def _users(value: Any) -> int:
-    return 0 if value in (NEVER, UNLIMITED) else _within(1, 0x7FFFFFFF)(value)
-
-
-# The maxima are those of 3.1.4.18.
-SETTINGS: Final[Mapping[str, Setting]] = {
-    "comment": Setting("comment", lambda value: value or ""),
-    "users": Setting("max_sessions", _users),
-    "disc": Setting("autodisconnect", _minutes),
-    "hidden": Setting("hidden", bool),
-    "sessopens": Setting("opens_per_session", _within(1, 16384)),
-    "sessusers": Setting("sessions_per_connection", _within(1, 2048)),
-    "sessconns": Setting("tree_connects_per_session", _within(1, 2048)),
-}
 IDENTITY: Final = frozenset(
     {"platform_id", "name", "version_major", "version_minor", "type", "licenses", "userpath", "domain", "reserved"}
 )
@@ -207,13 +168,10 @@ IDENTITY: Final = frozenset(
 # 2.2.2.12: what ParmErr calls a bad member. Those of level 599 are numbered in its order, from 501 on.
 _MEMBERS: Final = [member.name for member in fields(ServerInfo)]
 PARM_ERR: Final[Mapping[str, int]] = {
-    "comment": 5,
-    "disc": 10,
-    "hidden": 16,
     "announce": 17,
     "anndelta": 18,
-    "users": 107,
     **{member: number for number, member in enumerate(_MEMBERS[_MEMBERS.index("sessopens") :], 501)},
+    **{name: each.member.parameter for name, each in BY_MEMBER.items() if each.member},
 }
 
 
@@ -238,31 +196,26 @@ def server_get_info(context: CallContext, request: NetrServerGetInfo) -> NetrSer
 @answers(NetrServerSetInfo, rights=Rights(OPERATORS), exclusive=True)
 def server_set_info(context: CallContext, request: NetrServerSetInfo) -> Work[None]:
     """NetrServerSetInfo (MS-SRVS 3.1.4.18): the members of the level."""
-    info, configuration = request.info, context.configuration
+    info, settings = request.info, context.settings
     assert info is not None
-    shown = server_info(configuration)
-    changes: dict[str, Any] = {}
+    shown = server_info(settings.current)
+    values: dict[str, Any] = {}
     for member in SERVER_INFO.table[request.level].split():
         value = getattr(info, member)
         if member in IDENTITY or value == getattr(shown, member):
             continue
-        if (setting := SETTINGS.get(member)) is None:
+        if (setting := BY_MEMBER.get(member)) is None:
             raise Refused(codes.ERROR_NOT_SUPPORTED, PARM_ERR[member])
         try:
-            changes[setting.name] = setting.read(value)
+            values[setting.name] = setting.from_member(value)
         except ValueError:
             raise Refused(codes.ERROR_INVALID_PARAMETER, PARM_ERR[member]) from None
-    try:
-        changes = configuration.changed(**changes)
-    except ValueError as error:
-        bad = next(member for member, setting in SETTINGS.items() if setting.name == error.args[0])
-        raise Refused(codes.ERROR_INVALID_PARAMETER, PARM_ERR[bad]) from None
-    if changes:
+    if changes := settings.changed(**values):
         try:
             yield KeepSettings(changes)
         except StatusError:
             raise Refused(KEEPING_FAILED, 0) from None
-        configuration.change(**changes)
+        settings.change(**changes)
 
 
 @answers(NetrServerDiskEnum, rights=Rights(OPERATORS))

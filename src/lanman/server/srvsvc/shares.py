@@ -40,11 +40,11 @@ from lanman.rpc.srvsvc.shares import (
     NetrShareSetInfo,
 )
 from lanman.server.changes import KEEPING_FAILED, FindFolder, KeepShare
-from lanman.server.configuration import is_comment
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
-from lanman.server.srvsvc.calls import UNLIMITED, CallContext, Refused, answers, listing
+from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing
 from lanman.server.srvsvc.names import SHARE, is_valid
+from lanman.settings import UNLIMITED, check_comment
 
 SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # 2.2.4.29
 
@@ -180,7 +180,7 @@ def share_set_info(context: CallContext, request: NetrShareSetInfo) -> Work[None
     if "max_uses" in members:
         new.max_users = _max_users(info)
     if "flags" in members:
-        new.encrypt_data = _encryption(share, info.flags or 0, context.configuration.can_encrypt)
+        new.encrypt_data = _encryption(share, info.flags or 0, context.configuration.encryption != "off")
     if "security_descriptor" in members and info.security_descriptor not in (None, b"", share.security_descriptor):
         raise Refused(codes.ERROR_NOT_SUPPORTED, FILE_SD_PARM)
     yield from _keep(share.name, new)
@@ -246,10 +246,10 @@ def _new_share(info: ShareInfo) -> Share:
 
 
 def _remark(info: ShareInfo) -> str:
-    remark = info.remark or ""
-    if not is_comment(remark):
-        raise Refused(codes.ERROR_INVALID_PARAMETER, REMARK_PARM)
-    return remark
+    try:
+        return check_comment(info.remark or "")
+    except ValueError:
+        raise Refused(codes.ERROR_INVALID_PARAMETER, REMARK_PARM) from None
 
 
 def _max_users(info: ShareInfo) -> int:

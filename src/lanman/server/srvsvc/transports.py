@@ -8,13 +8,13 @@ from lanman import codes
 from lanman.domain import DIRECT_TCP, ServerService
 from lanman.records import TransportInfo
 from lanman.rpc.srvsvc.transports import TRANSPORT_INFO, NetrServerTransportEnum, NetrServerTransportEnumResponse
-from lanman.server.configuration import ServerConfiguration
 from lanman.server.rights import MANAGERS, Rights
 from lanman.server.srvsvc.calls import CallContext, answers, listing
 from lanman.server.srvsvc.server import FIXED_SETTINGS
+from lanman.settings import Configuration
 
 
-def transport_info(service: ServerService, configuration: ServerConfiguration) -> TransportInfo:
+def transport_info(service: ServerService, configuration: Configuration) -> TransportInfo:
     """Every member of every level (MS-SRVS notes 30 and 31: a padded name, and no adapter's address)."""
     name = configuration.name.upper().encode("ascii", "replace")[:16]
     return TransportInfo(
