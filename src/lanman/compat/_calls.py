@@ -102,6 +102,24 @@ def _page(ask: Callable[[int], R], length: int) -> R:
     return cast(R, answer)
 
 
+def whole_list(ask: Callable[[int], Any]) -> tuple[int, list[Any]]:
+    """All entries of an enumeration, page by page, and the status that ended it. `ask` is given a resume handle.
+
+    The status is that of the last page. It is ERROR_MORE_DATA where the server says that there is more and does not
+    give it: a page without entries, or a handle that has been before.
+    """
+    entries: list[Any] = []
+    resume, seen = 0, set[int]()
+    while True:
+        answer = ask(resume)
+        page = answer.entries or []
+        entries += page
+        seen.add(resume)
+        resume = answer.resume_handle or 0
+        if answer.status != codes.ERROR_MORE_DATA or not page or resume in seen:
+            return answer.status, entries
+
+
 def _handle(resume: int | None) -> int | None:
     return None if resume is None else resume & _32_BITS
 

@@ -272,18 +272,12 @@ class IADsFileServiceOperations(IADsFileService):
 
     def Resources(self) -> IADsCollection[IADsResource]:
         """The open files, as they are now."""
-        entries: list[IADsResource] = []
-        resume, seen = 0, set[int]()
-        while resume not in seen:
-            seen.add(resume)
-            answer = _called(lambda: _calls.file_enum(self._host, None, None, 3, resume=resume))  # noqa: B023
-            if answer.status not in (0, codes.ERROR_MORE_DATA):
-                raise _win32_error(answer.status)
-            entries += [IADsResource(self, info) for info in answer.entries or ()]
-            if not answer.status:
-                break
-            resume = answer.resume_handle or 0
-        return IADsCollection(entries, self._close, "Resource")
+        status, entries = _calls.whole_list(
+            lambda resume: _called(lambda: _calls.file_enum(self._host, None, None, 3, resume=resume))
+        )
+        if status not in (codes.NERR_Success, codes.ERROR_MORE_DATA):
+            raise _win32_error(status)
+        return IADsCollection([IADsResource(self, info) for info in entries], self._close, "Resource")
 
     def _close(self, resource: IADsResource) -> None:
         def order() -> LanmanError | None:

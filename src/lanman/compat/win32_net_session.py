@@ -103,17 +103,10 @@ class Session:
         """The sessions; empty where there are none. Raises Croak."""
         if self.level not in _LEVELS:
             raise self._croak("Wrong Level given! Exit now!")
-        entries: list[dict[str, str]] = []
-        resume, seen = 0, set[int]()
-        while True:
-            answer = self._ask(resume)
-            entries += [_entry(self.level, found) for found in answer.entries or ()]
-            if answer.status == codes.NERR_Success:
-                break
-            seen.add(resume)
-            resume = answer.resume_handle or 0
-            if answer.status != codes.ERROR_MORE_DATA or not answer.entries or resume in seen:
-                raise self._croak(_WORDS.get(answer.status, f"unknown Error: {answer.status}"), answer.status)
+        status, found = _calls.whole_list(self._ask)
+        if status != codes.NERR_Success:
+            raise self._croak(_WORDS.get(status, f"unknown Error: {status}"), status)
+        entries = [_entry(self.level, info) for info in found]
         self.isError, self.Error, self.readed = 0, None, len(entries)
         return {str(number): entry for number, entry in enumerate(entries)}
 

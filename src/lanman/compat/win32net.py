@@ -215,20 +215,10 @@ def NetSessionDel(server: str | None = None, client: str | None = None, username
 
 def _all(function: str, ask: Callable[[int], Any], keys: Mapping[str, str]) -> list[Dictionary]:
     """A whole enumeration: as pywin32 does it, page by page behind the scenes."""
-    found: list[Dictionary] = []
-    resume, seen = 0, set[int]()
-    while True:
-        answer = _called(function, lambda: ask(resume))  # noqa: B023  called at once
-        if answer.status not in _OK:
-            raise _error(answer.status, function)
-        found += [_dictionary(keys, entry) for entry in answer.entries or ()]
-        if answer.status == codes.NERR_Success:
-            return found
-        seen.add(resume)
-        resume = answer.resume_handle or 0
-        if not answer.entries or resume in seen:
-            # A server that says that there is more and gives none would be asked for ever.
-            raise _error(codes.ERROR_MORE_DATA, function)
+    status, entries = _calls.whole_list(lambda resume: _called(function, lambda: ask(resume)))
+    if status != codes.NERR_Success:
+        raise _error(status, function)
+    return [_dictionary(keys, entry) for entry in entries]
 
 
 # --- open files
