@@ -61,6 +61,14 @@ def fold(name: str) -> str:
     return name.upper() if name.isascii() else name.translate(_UPPER_CASE)
 
 
+def unc_client(name: str) -> str:
+    r"""A client's name as MS-SRVS lists it and wants it: `\\PC7`, `\\192.0.2.7`, `\\[2001:db8::7]`."""
+    bare = name.lstrip("\\/")
+    if ":" in bare and not bare.startswith("["):
+        bare = f"[{bare}]"
+    return "\\\\" + bare
+
+
 def upper_each(name: str) -> str:
     """Each character in upper case where that is one character: what some clients, and lanman until 0.1, do instead."""
     return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)

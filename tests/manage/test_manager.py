@@ -15,8 +15,8 @@ from lanman.manage.manager import (
     path_matcher,
     same_user,
     select_sessions,
-    unc_client,
 )
+from lanman.names import unc_client
 from lanman.records import SessionInfo
 
 

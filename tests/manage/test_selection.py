@@ -18,8 +18,8 @@ from lanman.manage.selection import (
     chosen_paths,
     chosen_users,
     equal_clients,
-    unc_client,
 )
+from lanman.names import unc_client
 from lanman.shown import escape
 
 # What file systems, people and attackers put into names.

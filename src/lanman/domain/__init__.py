@@ -33,7 +33,6 @@ from lanman.domain.nouns import (
     TreeConnect,
     fold_client,
     is_member,
-    unc_name,
 )
 from lanman.domain.selection import matches
 from lanman.domain.server_service import Limit, LimitReached, ServerService
@@ -97,5 +96,4 @@ __all__ = [
     "fold_client",
     "is_member",
     "matches",
-    "unc_name",
 ]

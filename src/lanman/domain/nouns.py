@@ -34,14 +34,6 @@ def fold_client(name: str) -> str:
     return fold(name.lstrip("\\").removeprefix("[").removesuffix("]"))
 
 
-def unc_name(name: str) -> str:
-    r"""A client's name as it is listed: `\\PC7`, `\\192.0.2.7`, `\\[2001:db8::7]`."""
-    bare = name.lstrip("\\")
-    if ":" in bare and not bare.startswith("["):
-        bare = f"[{bare}]"
-    return "\\\\" + bare
-
-
 class State(Enum):
     """Of a registered session (MS-SMB2 3.3.1.8). Those still logging on are not registered."""
 

@@ -37,14 +37,13 @@ from lanman.domain.nouns import (
     State,
     TreeConnect,
     fold_client,
-    unc_name,
 )
 from lanman.domain.policy import anonymous_period, idle_period
 from lanman.domain.selection import is_at_or_under, matches, path_components, prefer_exact_user
 from lanman.domain.stream import Failed, Listener
 from lanman.domain.values import connection_record, file_record, share_record, tree_record
 from lanman.events import Reason
-from lanman.names import fold
+from lanman.names import fold, unc_client
 from lanman.settings import RunningSettings
 
 _LAST_ID: Final = 0xFFFFFFFF
@@ -169,7 +168,7 @@ class ServerService:
             global_id=0,
             session_id=session_id,
             connection_ids=(connection_id,),
-            client_name=unc_name(client_name),
+            client_name=unc_client(client_name),
             user_name="" if anonymous else user_name,
             creation_time=now if created is None else created,
             idle_time=now,
@@ -229,7 +228,7 @@ class ServerService:
         """Count and report a log-on that failed (MS-SMB2 3.3.5.5.3). `detail` is for the log."""
         if reason is Reason.CREDENTIALS:
             self.counters.pwerrors += 1
-        self._refuse(unc_name(client_name), user_name, reason, detail)
+        self._refuse(unc_client(client_name), user_name, reason, detail)
 
     def _refuse(self, client_name: str, user_name: str, reason: Reason, detail: str = "") -> None:
         self._news.post_plain(events.LogonRefused, client_name, user_name, reason, detail)

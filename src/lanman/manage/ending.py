@@ -21,8 +21,8 @@ from typing import Final
 from lanman import codes
 from lanman.errors import Win32Error
 from lanman.manage.manager import CloseResult, no_such_session
-from lanman.manage.selection import bare_client, canonical_client, unc_client
-from lanman.names import fold
+from lanman.manage.selection import bare_client, canonical_client
+from lanman.names import fold, unc_client
 from lanman.records import SessionInfo
 from lanman.shown import escape
 

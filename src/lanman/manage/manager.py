@@ -26,7 +26,7 @@ from lanman.manage.selection import is_address as is_address
 from lanman.manage.selection import path_matcher as path_matcher
 from lanman.manage.selection import same_user as same_user
 from lanman.manage.selection import select_sessions as select_sessions
-from lanman.manage.selection import unc_client as unc_client
+from lanman.names import unc_client
 from lanman.records import FileInfo, SessionInfo
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ from lanman.errors import LanmanError, TimedOut, Win32Error
 from lanman.manage.calls import Purpose
 from lanman.manage.manager import FileCloseResult, check_same_file
 from lanman.manage.orders import batch_size
-from lanman.manage.selection import unc_client
 from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
-from lanman.names import fold
+from lanman.names import fold, unc_client
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 
 # NetrServerGetInfo answers these from the program text, whatever the configuration says.

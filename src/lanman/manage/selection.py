@@ -219,14 +219,6 @@ def canonical_client(name: str) -> str:
     return fold(bare).translate(_ASCII_LOWER).removesuffix(".")
 
 
-def unc_client(name: str) -> str:
-    """A client's name as MS-SRVS wants it: `\\\\pc7`, `\\\\10.0.0.1`, `\\\\[::1]`."""
-    bare = name.lstrip("\\/")
-    if ":" in bare and not bare.startswith("["):
-        bare = f"[{bare}]"
-    return "\\\\" + bare
-
-
 def is_address(name: str) -> bool:
     """Whether a client or server is written as an IP address rather than a name."""
     try:

@@ -38,9 +38,8 @@ from lanman.manage.selection import (
     is_pattern,
     select_files,
     split_unc,
-    unc_client,
 )
-from lanman.names import fold
+from lanman.names import fold, unc_client
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.records import (

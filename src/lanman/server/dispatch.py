@@ -21,19 +21,9 @@ from typing import Final
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
-from lanman.domain import (
-    STYPE_IPC,
-    Connection,
-    Event,
-    LogonRefused,
-    Reason,
-    ServerService,
-    Session,
-    Share,
-    State,
-    unc_name,
-)
+from lanman.domain import STYPE_IPC, Connection, Event, LogonRefused, Reason, ServerService, Session, Share, State
 from lanman.errors import RemoteProtocolError
+from lanman.names import unc_client
 from lanman.server.admission import POLL, Admission, Place, Standing
 from lanman.server.effects import Outcome, Reply
 from lanman.server.files.backend import DiskShare
@@ -98,7 +88,7 @@ class ConnectionDispatch(Requests):
         self.server = server
         self.address = address
         self.network = network_of(address)
-        self.client_name = unc_name(address)
+        self.client_name = unc_client(address)
         self.channels: dict[int, ServerSession] = {}  # its sessions, by their ids
         self.traffic = Connection(connection_id, address)
         self.logons: dict[int, Logon] = {}
