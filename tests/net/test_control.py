@@ -92,7 +92,6 @@ async def test_reload(server: SmbServer) -> None:
 
 
 async def test_a_server_that_closes_instead_of_answering(tmp_path: Path) -> None:
-    """The sentence says so, and the connection is of no more use."""
     path = tmp_path / "control"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -109,8 +108,6 @@ async def test_a_server_that_closes_instead_of_answering(tmp_path: Path) -> None
         f"{path}: {os.strerror(errno.EPIPE)}",
         f"{path}: {os.strerror(errno.ECONNRESET)}",
     )
-    with pytest.raises(ConnectionLost, match=r"the connection is closed$"):
-        await client.call(NetrServerGetInfo(None, 101))
 
 
 async def test_somebody_else_has_no_rights(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
