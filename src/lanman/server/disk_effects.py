@@ -10,12 +10,10 @@
     QueryFile           -> FileStat
     SetFile             -> FileStat          size, allocation, attributes, times
     RenameFile          -> tuple[str, ...]   the new path, as the disk has it
-    LinkFile            -> None              one more name for it
     CheckDeletable      -> None              whether it could be deleted now
     CloseFile           -> FileStat          the handle is gone; with `delete` so is the name
     ListDirectory       -> Listing           the next names of a directory
     QueryVolume         -> VolumeStat
-    CheckFolder         -> VolumeStat        whether a share's folder is there
     CheckShare          -> str               why a share's folder cannot be used
 
 Failure is an NTSTATUS, as with every effect (`Perform.failed`).
@@ -293,15 +291,6 @@ class RenameFile(Effect[Path]):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFile(Effect[None]):
-    """Give an open file a further name (FileLinkInformation). As RenameFile, but the old name stays."""
-
-    handle: int
-    target: Path
-    replace: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class CheckDeletable(Effect[None]):
     """Whether what is open could be deleted now. DIRECTORY_NOT_EMPTY, ACCESS_DENIED, CANNOT_DELETE (the share's own
     folder), MEDIA_WRITE_PROTECTED."""
@@ -353,13 +342,6 @@ class CheckShare(Effect[str]):
 
     root: str
     roots: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckFolder(Effect[VolumeStat]):
-    """Whether a share's folder is there and a directory; BAD_NETWORK_NAME if not."""
-
-    root: str
 
 
 _DEVICE: Final = re.compile(

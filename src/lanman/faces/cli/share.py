@@ -42,14 +42,16 @@ CACHING: Final = {
 # What lanman's own Server says of a share that lets guests in.
 GUESTS: Final = {"read": "May read", "write": "May read and write"}
 
-MAX_REMARK: Final = 48
+
 MAX_NAME: Final = 80
 _NOT_IN_A_NAME: Final = frozenset('"/\\[]:|<>+=;,?*')
 
 
 def remark_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    if text is not None and (len(text) > MAX_REMARK or not text.isprintable()):
-        raise bad_value(parameter, f"A remark is at most {MAX_REMARK} characters on one line.")
+    from lanman.settings import MAX_COMMENT
+
+    if text is not None and (len(text) > MAX_COMMENT or not text.isprintable()):
+        raise bad_value(parameter, f"A remark is at most {MAX_COMMENT} characters on one line.")
     return text
 
 

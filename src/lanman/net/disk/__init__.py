@@ -139,12 +139,10 @@ class Disk:
             disk_effects.QueryFile: files.query,
             disk_effects.SetFile: files.set,
             disk_effects.RenameFile: files.rename,
-            disk_effects.LinkFile: files.link,
             disk_effects.CheckDeletable: files.check_deletable,
             CloseFile: files.close,
             disk_effects.ListDirectory: files.list,
             disk_effects.QueryVolume: files.volume,
-            disk_effects.CheckFolder: files.check_folder,
             disk_effects.CheckShare: files.check_share,
             **(others or {}),
         }

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import threading
 import time
@@ -527,16 +526,6 @@ class Files:
         """Perform CheckShare: why a share's folder cannot be used, in words; "" if it can."""
         return share_problem(effect.root, effect.roots, self._guard)
 
-    def check_folder(self, effect: effects.CheckFolder) -> VolumeStat:
-        """Perform CheckFolder. Raises Refused with BAD_NETWORK_NAME."""
-        try:
-            folder = self._folder(effect.root)
-            with folder.opened() as root:
-                folder.guard.check(root, statx(root))
-                return _volume(root)
-        except Refused:
-            raise Refused(codes.STATUS_BAD_NETWORK_NAME) from None
-
     # --- names ---
 
     def rename(self, effect: effects.RenameFile) -> Path:
@@ -574,26 +563,6 @@ class Files:
         if stat.S_ISDIR(there.mode):
             raise Refused(codes.STATUS_ACCESS_DENIED)
         self._guard.check_removal(there)
-
-    def link(self, effect: effects.LinkFile) -> None:
-        """Perform LinkFile: link(2) to the very file that is open, whatever has its name now. Raises as `rename`."""
-        with self._using(effect.handle) as handle:
-            _require_place(handle)
-            if handle.directory:
-                raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
-            _require_contents(handle)
-            target = disk_path(effect.target)
-            with self._target(handle, target) as (parent, _):
-                existing = handle.folder.match(parent, target[-1])
-                if existing is None:
-                    _link(handle, parent, target[-1])
-                else:
-                    self._check_replacing(parent, existing, replace=effect.replace)
-                    temporary = b".lanman-" + secrets.token_hex(8).encode()
-                    _link(handle, parent, temporary)
-                    _rename_over(parent, temporary, parent, existing, target[-1])
-                    handle.folder.names.removed(parent, existing)
-                handle.folder.names.added(parent, target[-1])
 
     @contextmanager
     def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
@@ -818,13 +787,6 @@ def _rename_over(source: int, old: bytes, parent: int, existing: bytes, new: byt
     if new != existing:
         with suppress(FileExistsError):
             rename_noreplace(parent, existing, parent, new)
-
-
-def _link(handle: Handle, parent: int, name: bytes) -> None:
-    place = proc_fd_path(handle.descriptor)
-    if not isinstance(place, str):
-        raise Refused(codes.STATUS_NOT_SUPPORTED)
-    os.link(place, name, dst_dir_fd=parent, follow_symlinks=True)
 
 
 def _truncate(handle: Handle, size: int) -> None:
