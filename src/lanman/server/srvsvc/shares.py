@@ -21,7 +21,7 @@ from typing import Final
 from lanman import codes
 from lanman.domain import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share
 from lanman.errors import StatusError
-from lanman.names import fold
+from lanman.names import MAX_SHARE_NAME, fold
 from lanman.records import ShareInfo
 from lanman.rpc.srvsvc.paths import drive_path, local_path
 from lanman.rpc.srvsvc.shares import (
@@ -44,7 +44,7 @@ from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
 from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing
 from lanman.server.srvsvc.names import SHARE, is_valid
-from lanman.settings import UNLIMITED, check_comment
+from lanman.settings import RESERVED_SHARE_NAMES, UNLIMITED, check_comment
 
 SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # 2.2.4.29
 
@@ -58,10 +58,7 @@ FILE_SD_PARM: Final = 501
 FLAGS_PARM: Final = 1005
 
 MAX_USERS: Final = 0x7FFFFFFF
-_MAX_NAME: Final = 80
 
-# 3.1.4.7: these would stand in the way of the pipes and mailslots of old.
-_RESERVED: Final = frozenset({"PIPE", "MAILSLOT"})  # as they are compared
 
 # 2.2.2.4: STYPE_CLUSTER_FS and its like, which are ignored.
 _CLUSTER_BITS: Final = 0x0E000000
@@ -228,9 +225,9 @@ def _find(service: ServerService, name: str) -> Share:
 def _new_share(info: ShareInfo) -> Share:
     """What NetrShareAdd describes, as far as it can be judged without a disk; the path is still to be found."""
     name = info.netname or ""
-    if not 1 <= len(name.encode("utf-16-le", "surrogatepass")) // 2 <= _MAX_NAME:
+    if not 1 <= len(name.encode("utf-16-le", "surrogatepass")) // 2 <= MAX_SHARE_NAME:
         raise Refused(codes.ERROR_INVALID_PARAMETER, NETNAME_PARM)
-    if fold(name) in _RESERVED:
+    if fold(name) in RESERVED_SHARE_NAMES:
         raise Refused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
     if not is_valid(name, SHARE) or not name.isprintable() or name != name.strip() or not name.strip(". "):
         raise Refused(codes.ERROR_INVALID_NAME, NETNAME_PARM)
