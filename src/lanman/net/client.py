@@ -9,7 +9,7 @@ The rules:
 * A waiter may be cancelled at any moment: the request is then cancelled at the server too (MS-SMB2 3.2.4.24), and its
   late answer is dropped, but for the credits that it returns.
 * When the connection ends, every waiter is given the reason, and so is everyone who asks later (`error`). A connection
-  is used once; whoever wants another makes another SmbClient.
+  is used once; for another, make another SmbClient.
 * Nothing here limits its own time: deadlines are the caller's (`lanman.net.dial.Within`), and `SmbClient.doing` says in
   words what is being waited for.
 * A pipe has one call under way at a time. One that an interrupted call left with an answer under way is of no more use.
@@ -351,7 +351,7 @@ class SmbClient:
         response = await self._answer(protocol.negotiate())
         if response.status != codes.STATUS_SUCCESS:
             if response.status == codes.STATUS_NOT_SUPPORTED:
-                # 3.3.5.4: none of those offered. Whoever has no dialect of SMB 2 and yet knows its error has SMB 1.
+                # 3.3.5.4: none of those offered. A server that knows this error and has no dialect of SMB 2 has SMB 1.
                 if set(self._dialects) >= set(ALL_DIALECTS):
                     raise _smb1_only(self.server)
                 message = "speaks none of the SMB dialects that were offered"
@@ -425,7 +425,7 @@ class SmbClient:
             encrypt=self._encrypt or bool(flags & SMB2_SESSION_FLAG_ENCRYPT_DATA),
             anonymous_or_guest=bool(unknown) or self.credentials.anonymous,
         )
-        # 3.2.5.5: below 3.1.1 nothing yet proves that nobody weakened the NEGOTIATE.
+        # 3.2.5.5: below 3.1.1 nothing proves yet that the NEGOTIATE was not weakened on its way.
         self._negotiate_unverified = self.negotiated.dialect < Dialect.SMB_3_1_1 and not self.credentials.anonymous
 
     def _logon_refused(self, status: int) -> LanmanError:

@@ -5,8 +5,8 @@ same endpoint as `\\PIPE\\srvsvc`, and one small interface of our own for what M
 the configuration again.
 
 Who may: root, and the user that the Server runs as. They own what the Server owns, so there is nothing to protect
-from them; the kernel says who they are. The socket lets nobody else in (mode 0600 in a folder of 0700); if that was
-loosened, everybody else is somebody without rights: the endpoint refuses what needs them, and the interface of our
+from them; the kernel says who they are. The socket admits no other user (mode 0600 in a folder of 0700); if that was
+loosened, other users have no rights there: the endpoint refuses what needs them, and the interface of our
 own answers fault 5.
 """
 
@@ -324,8 +324,8 @@ class ControlClient:
             self._sock = None
 
     async def _connect(self) -> socket.socket:
-        # Where as many wait to be accepted as may, Linux has a connect() on a Unix-domain socket wait too, or answers
-        # EAGAIN to one that does not wait, and tells nobody when there is room again. The caller's deadline ends this.
+        # Linux lets connect() on a Unix-domain socket wait while the backlog is full, or says EAGAIN where it may not
+        # wait, and does not report when there is room again. The caller's deadline ends this.
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:

@@ -220,7 +220,7 @@ class Files:
             self._close(handle)
 
     def _remove(self, number: int) -> Handle:
-        """Take a handle out of the table. Whoever does so discards it."""
+        """Take a handle out of the table; the caller then discards it."""
         with self._lock:
             handle = self._handles.pop(number, None)
             if handle is None:
@@ -411,7 +411,7 @@ class Files:
     # --- contents ---
 
     def try_read(self, effect: effects.ReadFile) -> Data | None:
-        """What a ReadFile gives if it is in memory; None if somebody would have to wait for the disk, or might."""
+        """What a ReadFile gives if it is in memory; None if it would have to wait for the disk, or might."""
         if not hasattr(os, "RWF_NOWAIT"):
             return None
         handle = self.take(effect.handle)
@@ -759,7 +759,7 @@ def _require_place(handle: Handle) -> _Place:
 
 
 def _require_name(place: _Place) -> Statx:
-    """Whether a place still holds what was found there; somebody may have put something else there."""
+    """Whether a place still holds what was found there: another program may have replaced it."""
     now = statx(place.directory.descriptor, place.name)
     if now.identity != place.name_is:
         raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
@@ -796,7 +796,7 @@ def _truncate(handle: Handle, size: int) -> None:
         os.truncate(proc_fd_path(handle.descriptor), size)
 
 
-# Whoever keeps a file's times changes them for a moment; two handles of one file do so in turn.
+# Times that are kept are wrong for a moment; two handles of one file keep them one after the other.
 _KEEPING: Final = tuple(threading.Lock() for _ in range(64))
 
 
@@ -816,7 +816,7 @@ def _keeping_times(handle: Handle) -> Iterator[None]:
                 before.accessed if handle.keeps_accessed else now.accessed,
                 before.written if handle.keeps_written else now.written,
             )
-            # PermissionError: somebody else's file, where one may write and not say when.
+            # PermissionError: another user's file, which may be written to while its times may not be set.
             with suppress(PermissionError):
                 if wanted != (now.accessed, now.written):
                     os.utime(proc_fd_path(handle.descriptor), ns=wanted)

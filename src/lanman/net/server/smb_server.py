@@ -182,7 +182,7 @@ class SmbServer:
         return time.time() + now - self._loop_time()
 
     async def _look_at_shares(self) -> None:
-        """Look at the folders of all shares. One whose disk does not answer keeps nobody waiting for long."""
+        """Look at the folders of all shares, for up to PATIENCE seconds: a disk may not answer."""
         looked = self._loop.create_future()
         watch = self.core.dispatch.watch
         watch.start(self.tick())
@@ -218,11 +218,11 @@ class SmbServer:
         log.info("stopped")
 
     def request_stop(self) -> None:
-        """Make wait_stopped() return; whoever waits there stops the Server."""
+        """Make wait_stopped() return; its caller then stops the Server."""
         self._stopped.set()
 
     async def wait_stopped(self) -> None:
-        """Until somebody asks the Server to stop."""
+        """Wait until request_stop() is called."""
         await self._stopped.wait()
 
     def reload(self) -> None:
