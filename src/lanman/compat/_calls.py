@@ -120,6 +120,20 @@ def whole_list(ask: Callable[[int], Any]) -> tuple[int, list[Any]]:
             return answer.status, entries
 
 
+def _one_page(
+    server: str | None,
+    manager: BlockingManager,
+    levels: Any,
+    level: int,
+    length: int,
+    request: Callable[[int, int], Call[R]],
+) -> R:
+    """One page at a level; `request` makes the call for a level and a preferred maximum length."""
+    return _at_level(
+        server, levels, level, lambda level: _page(lambda length: manager.call(request(level, length)), length)
+    )
+
+
 def _handle(resume: int | None) -> int | None:
     return None if resume is None else resume & _32_BITS
 
@@ -172,12 +186,7 @@ def session_enum(
 
         if level not in SESSION_LEVELS:
             return request(level).failed(codes.ERROR_INVALID_LEVEL)
-        answer = _at_level(
-            server,
-            rpc.SESSION_INFO,
-            asked,
-            lambda level: _page(lambda length: manager.call(request(level, length)), length),
-        )
+        answer = _one_page(server, manager, rpc.SESSION_INFO, asked, length, request)
         if manager.is_samba and (client or user) and answer.status in (0, codes.ERROR_MORE_DATA):
             _filter_sessions(answer, client, user)
             answer.level = level
@@ -256,12 +265,7 @@ def file_enum(
 
         if level not in FILE_LEVELS:
             return request(level).failed(codes.ERROR_INVALID_LEVEL)
-        answer = _at_level(
-            server,
-            rpc.FILE_INFO,
-            level,
-            lambda level: _page(lambda length: manager.call(request(level, length)), length),
-        )
+        answer = _one_page(server, manager, rpc.FILE_INFO, level, length, request)
         if manager.is_samba and base_path and answer.entries:
             answer.entries = [entry for entry in answer.entries if _is_below(entry.path or "", base_path)]
             answer.total_entries = len(answer.entries)
@@ -347,12 +351,7 @@ def share_enum(
                 _unc(manager), level, prefered_maximum_length=length, resume_handle=_handle(resume)
             )
 
-        return _at_level(
-            server,
-            rpc.SHARE_INFO,
-            level,
-            lambda level: _page(lambda length: manager.call(request(level, length)), length),
-        )
+        return _one_page(server, manager, rpc.SHARE_INFO, level, length, request)
 
 
 def share_get_info(server: str | None, name: str, level: int) -> rpc.NetrShareGetInfoResponse:
