@@ -62,6 +62,8 @@ ROOMS = {
     "faces": Room(6, WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
     # stand-ins for other people's APIs: they give answers as they came, so they speak the calls of srvsvc themselves
     "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
+    # the calls of MS-SRVS under a public name
+    "srvsvc": Room(6, frozenset({"rpc"})),
     # the package itself: its public names, and `python -m lanman`
     "lanman": Room(7, WORDS | {"net", "manage", "fleet", "compat", "faces"}),
 }

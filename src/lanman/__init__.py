@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TimedOut,
         Win32Error,
     )
+    from lanman.manage.granted import GrantedLevels
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.open import open_manager
     from lanman.manage.sync import BlockingManager, connect
@@ -60,6 +61,7 @@ __all__ = [
     "Credentials",
     "FileCloseResult",
     "FileInfo",
+    "GrantedLevels",
     "LanmanError",
     "LocalProtocolError",
     "MalformedMessage",
@@ -88,6 +90,7 @@ _HOMES = {
     "CloseResult": "lanman.manage.manager",
     "FileCloseResult": "lanman.manage.manager",
     "FileInfo": "lanman.records",
+    "GrantedLevels": "lanman.manage.granted",
     "Manager": "lanman.manage.manager",
     "Server": "lanman.net.server.embedded",
     "ServerInfo": "lanman.records",

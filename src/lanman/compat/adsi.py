@@ -142,10 +142,12 @@ class _Object(ABC):
 
     @property
     def ADsPath(self) -> str:
+        """The path of the object: its parent's, and its name (IADs)."""
         return f"{self.Parent}/{self.Name}"
 
     @property
     def Schema(self) -> str:
+        """The path of the object's class on its computer (IADs)."""
         return f"{self._computer}/Schema/{self.Class}"
 
     @property
@@ -192,6 +194,7 @@ class IADsFileService(_Object):
 
     @property
     def ServiceName(self) -> str:
+        """The name of the service, LanmanServer (IADsService)."""
         return self.Name
 
     @property
@@ -201,6 +204,7 @@ class IADsFileService(_Object):
 
     @Description.setter
     def Description(self, value: str) -> None:
+        """Set the comment in the cache; SetInfo writes it (NetrServerSetInfo level 1005)."""
         self._changed["comment"] = required(value, "Description")
 
     @property
@@ -211,6 +215,7 @@ class IADsFileService(_Object):
 
     @MaxUserCount.setter
     def MaxUserCount(self, value: int) -> None:
+        """Set the number in the cache, -1 for no limit; SetInfo writes it (NetrServerSetInfo level 1107)."""
         self._changed["users"] = number(value, "MaxUserCount") & _32_BITS
 
     def Put(self, bstrName: str, vProp: Any) -> None:

@@ -73,10 +73,12 @@ class SmbLink:
 
     @property
     def age(self) -> float:
+        """For how many seconds our session may have been there."""
         return asyncio.get_running_loop().time() - self._since
 
     @property
     def alive(self) -> bool:
+        """Whether the connection that the last call went over still stands."""
         return self._client is not None and self._client.error is None
 
     @property

@@ -74,10 +74,12 @@ class ControlLink:
 
     @property
     def alive(self) -> bool:
+        """Whether the socket that the last call went over is open."""
         return self._client is not None
 
     @property
     def doing(self) -> str:
+        """What is being waited for: the socket has a path, and no server's name."""
         return f"{self.home.control}: the Server does not answer"
 
     async def connect(self) -> ControlClient:
@@ -87,6 +89,7 @@ class ControlLink:
         return self._client
 
     async def call(self, request: Call[R], *, again: bool = True) -> R:
+        """Make a call. A question whose socket turns out to be dead is asked `again`, once."""
         try:
             return await (await self.connect()).call(request)
         except ConnectionLost:
@@ -118,6 +121,7 @@ class ControlLink:
         return {each.name or "": each.problem or "" for each in problems}
 
     async def close(self) -> None:
+        """Close the socket; a later call connects again."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -178,13 +182,16 @@ class OwnManager(SrvsvcManager):
         return _at_home(await super()._file(id))
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
+        """See `Manager.shares`. Each is a DetailedShare with its path on this machine."""
         return await self._shared_at_home(await super().shares(level))
 
     async def share_problems(self) -> dict[str, str]:
+        """See `Manager.share_problems`. The Server tells root and the user that it runs as."""
         async with self._within():
             return await self._control.share_problems()
 
     async def share(self, name: str) -> ShareInfo:
+        """See `Manager.share`. A DetailedShare with its path on this machine."""
         (entry,) = await self._shared_at_home([await super().share(name)])
         return entry
 
@@ -200,8 +207,8 @@ class OwnManager(SrvsvcManager):
         return shares
 
     async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        """See `Manager.add_share`. A path with a backslash is refused (2116): it would arrive as another."""
         if "\\" in path and path.startswith("/"):
-            # It would arrive as another path.
             raise Win32Error(codes.NERR_UnknownDevDir, f"{path}: a path with a backslash in it cannot be shared")
         await super().add_share(name, path, remark=remark, max_users=max_users)
 

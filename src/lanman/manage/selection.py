@@ -80,6 +80,7 @@ class Pattern:
         self._parts = re.split(r"\*+", text)
 
     def matches(self, text: str) -> bool:
+        """Whether the pattern matches the whole of a text."""
         head, tail = self._parts[0], self._parts[-1]
         if len(self._parts) == 1:
             return len(text) == len(head) and _is_at(head, text, 0)

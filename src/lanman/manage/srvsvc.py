@@ -129,6 +129,7 @@ class SrvsvcManager(Manager):
     async def sessions(
         self, *, client: str | None = None, user: str | None = None, level: int | None = None
     ) -> Sessions:
+        """See `Manager.sessions`. NetrSessionEnum, page by page, at the richest level that is granted."""
         check_filters(client=client, user=user)
         async with self._within():
             # Each filter looks at all that is listed: the server may apply the one that stands alone.
@@ -216,6 +217,7 @@ class SrvsvcManager(Manager):
     # --- connections
 
     async def connections(self, qualifier: str) -> list[ConnectionInfo]:
+        """See `Manager.connections`. A client is asked for under each name that the server lists it by."""
         async with self._within():
             if not qualifier.strip("\\/ "):
                 raise Win32Error(
@@ -252,6 +254,7 @@ class SrvsvcManager(Manager):
     async def files(
         self, *, path: str | None = None, user: str | None = None, client: str | None = None
     ) -> list[FileInfo]:
+        r"""See `Manager.files`. NetrFileEnum at level 3; `\\server\share\path` is looked up behind its share."""
         check_filters(client=client, user=user, path=path)
         entries, everything = await self._listed_files(client, whole=path is not None or user is not None)
         if path is not None and path not in {entry.path for entry in everything or ()}:
@@ -316,6 +319,7 @@ class SrvsvcManager(Manager):
         return list(found.values())
 
     async def file(self, id: int) -> FileInfo:
+        """See `Manager.file`. NetrFileGetInfo at level 3, or the list where the server lacks the call."""
         async with self._within():
             return await self._file(id)
 
@@ -347,6 +351,7 @@ class SrvsvcManager(Manager):
         return found[0]
 
     async def close_file(self, id: int) -> FileInfo:
+        """See `Manager.close_file`. Where the answer leaves a doubt, the list says whether the file is closed."""
         async with self._within():
             target = await self._file(id)
             if await self._order_close(id):
@@ -391,6 +396,7 @@ class SrvsvcManager(Manager):
     # --- shares
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
+        """See `Manager.shares`. NetrShareEnum, page by page."""
         async with self._within():
 
             async def ask(level: int) -> list[ShareInfo]:
@@ -402,6 +408,7 @@ class SrvsvcManager(Manager):
             return entries
 
     async def share(self, name: str) -> ShareInfo:
+        """See `Manager.share`. NetrShareGetInfo."""
         _require_share(name)
         async with self._within():
 
@@ -414,6 +421,7 @@ class SrvsvcManager(Manager):
             return entry
 
     async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        """See `Manager.add_share`. NetrShareAdd at level 2; a path without a drive travels behind `C:`."""
         async with self._within():
             info = ShareInfo(
                 netname=name,
@@ -428,6 +436,7 @@ class SrvsvcManager(Manager):
             self._asks.check(self._share_status(answer.status), f"the sharing of {path}", Purpose.ADD_SHARE)
 
     async def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        """See `Manager.set_share`. NetrShareSetInfo at level 1004 (remark) and 1006 (number of users)."""
         _require_share(name)
         async with self._within():
             if remark is not None:
@@ -440,6 +449,7 @@ class SrvsvcManager(Manager):
         self._asks.check(self._share_status(answer.status), f"share {name}", Purpose.CHANGE_SHARE)
 
     async def delete_share(self, name: str) -> None:
+        """See `Manager.delete_share`. NetrShareDel."""
         _require_share(name)
         async with self._within():
             answer = await self._link.call(NetrShareDel(self._unc, name), again=False)
@@ -452,6 +462,7 @@ class SrvsvcManager(Manager):
     # --- the server
 
     async def server_info(self, level: int | None = None) -> ServerInfo:
+        """See `Manager.server_info`. NetrServerGetInfo."""
         async with self._within():
             return await self._server_info(level)
 
@@ -465,6 +476,7 @@ class SrvsvcManager(Manager):
         return info
 
     async def set_autodisconnect(self, minutes: int) -> None:
+        """See `Manager.set_autodisconnect`. The setting is read back."""
         if not -1 <= minutes <= _MAX_AUTODISCONNECT:
             raise Win32Error(
                 _INVALID_OPTION_VALUE,
@@ -473,9 +485,11 @@ class SrvsvcManager(Manager):
         await self._set(1010, "disc", minutes, "the idle time")
 
     async def set_comment(self, text: str) -> None:
+        """See `Manager.set_comment`. The setting is read back."""
         await self._set(1005, "comment", text, "the comment")
 
     async def set_hidden(self, hidden: bool) -> None:
+        """See `Manager.set_hidden`. The setting is read back."""
         await self._set(1016, "hidden", int(hidden), "whether the server is hidden")
 
     async def _set(self, level: int, name: str, value: Any, what: str) -> None:
@@ -495,18 +509,21 @@ class SrvsvcManager(Manager):
                 )
 
     async def statistics(self) -> Statistics:
+        """See `Manager.statistics`. Raises Win32Error 50 where the server lacks NetrServerStatisticsGet."""
         async with self._within():
             answer = await self._asks.optional(NetrServerStatisticsGet(self._unc), "statistics")
             self._asks.check(answer.status, "its statistics")
             return self._asks.present(answer.info, "its statistics")
 
     async def time_of_day(self) -> TimeOfDay:
+        """See `Manager.time_of_day`. Raises Win32Error 50 where the server lacks NetrRemoteTOD."""
         async with self._within():
             answer = await self._asks.optional(NetrRemoteTOD(self._unc), "clock")
             self._asks.check(answer.status, "its clock")
             return self._asks.present(answer.info, "its clock")
 
     async def transports(self) -> list[TransportInfo]:
+        """See `Manager.transports`. Raises Win32Error 50 where the server lacks NetrServerTransportEnum."""
         async with self._within():
             try:
                 return await self._asks.pages(

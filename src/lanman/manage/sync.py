@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.errors import ConnectionLost
+from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
 from lanman.records import (
@@ -49,12 +50,13 @@ def connect(
     timeout: float = DEFAULT_TIMEOUT,
     home: str | Path | None = None,
     encrypt: bool = False,
+    granted: GrantedLevels | None = None,
 ) -> BlockingManager:
     """A BlockingManager of `server`, connected and logged on; arguments and errors as `lanman.open_manager`.
 
     Close it, or use it in a `with` statement.
     """
-    return BlockingManager(server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt)
+    return BlockingManager(server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, granted=granted)
 
 
 class BlockingManager:
@@ -69,11 +71,14 @@ class BlockingManager:
         timeout: float,
         home: str | Path | None,
         encrypt: bool,
+        granted: GrantedLevels | None = None,
     ) -> None:
         self._background = _Background()
         self._stack = contextlib.AsyncExitStack()
         try:
-            opening = open_manager(server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt)
+            opening = open_manager(
+                server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, granted=granted
+            )
             self._manager: Manager = self._background.run(self._stack.enter_async_context(opening))
         except BaseException:
             self._background.stop()
@@ -81,6 +86,7 @@ class BlockingManager:
 
     @property
     def server(self) -> str:
+        """The server's name; see `Manager.server`."""
         return self._manager.server
 
     def __enter__(self) -> Self:
@@ -100,12 +106,15 @@ class BlockingManager:
                 self._background.stop()
 
     def sessions(self, *, client: str | None = None, user: str | None = None, level: int | None = None) -> Sessions:
+        """The sessions of a client and of a user, where given; see `Manager.sessions`."""
         return self._background.run(self._manager.sessions(client=client, user=user, level=level))
 
     def session(self, client: str, user: str) -> SessionInfo:
+        """The one session of this client and user; see `Manager.session`. Raises Win32Error 2312."""
         return self._background.run(self._manager.session(client, user))
 
     def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
+        """For each of `sessions`, who else its end would end; see `Manager.bystanders`."""
         return self._background.run(self._manager.bystanders(sessions))
 
     def close_sessions(
@@ -122,15 +131,19 @@ class BlockingManager:
         return self._background.run(self._manager.close_sessions(sessions, **options))
 
     def connections(self, qualifier: str) -> list[ConnectionInfo]:
+        """The tree connects to a share or of a `\\\\client`; see `Manager.connections`."""
         return self._background.run(self._manager.connections(qualifier))
 
     def files(self, *, path: str | None = None, user: str | None = None, client: str | None = None) -> list[FileInfo]:
+        """The open files, pipes and devices that the filters mean; see `Manager.files`."""
         return self._background.run(self._manager.files(path=path, user=user, client=client))
 
     def file(self, id: int) -> FileInfo:
+        """One open file; see `Manager.file`. Raises Win32Error 2314."""
         return self._background.run(self._manager.file(id))
 
     def close_file(self, id: int) -> FileInfo:
+        """Close one open file, and say what it was; see `Manager.close_file`. Raises Win32Error 2314."""
         return self._background.run(self._manager.close_file(id))
 
     def close_files(
@@ -140,49 +153,64 @@ class BlockingManager:
         return self._background.run(self._manager.close_files(files, done=done))
 
     def shares(self, level: int | None = None) -> list[ShareInfo]:
+        """The shares, hidden ones too; see `Manager.shares`."""
         return self._background.run(self._manager.shares(level))
 
     def share_problems(self) -> dict[str, str]:
+        """Why shares cannot be used as things are, by name; see `Manager.share_problems`."""
         return self._background.run(self._manager.share_problems())
 
     def share(self, name: str) -> ShareInfo:
+        """One share; see `Manager.share`. Raises Win32Error 2310."""
         return self._background.run(self._manager.share(name))
 
     def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
+        """Share a folder of the server; see `Manager.add_share`. Raises Win32Error 2118 and 2116."""
         self._background.run(self._manager.add_share(name, path, remark=remark, max_users=max_users))
 
     def set_share(self, name: str, *, remark: str | None = None, max_users: int | None = None) -> None:
+        """Change what is given of a share; see `Manager.set_share`. Raises Win32Error 2310 and 87."""
         self._background.run(self._manager.set_share(name, remark=remark, max_users=max_users))
 
     def delete_share(self, name: str) -> None:
+        """Stop sharing, and close what is open there; see `Manager.delete_share`. Raises Win32Error 2310."""
         self._background.run(self._manager.delete_share(name))
 
     def server_info(self, level: int | None = None) -> ServerInfo:
+        """The server's configuration at level 102, 101 or 100; see `Manager.server_info`."""
         return self._background.run(self._manager.server_info(level))
 
     def set_autodisconnect(self, minutes: int) -> None:
+        """Set the idle time in minutes, -1 for never; see `Manager.set_autodisconnect`. Raises Win32Error 3952, 50."""
         self._background.run(self._manager.set_autodisconnect(minutes))
 
     def set_comment(self, text: str) -> None:
+        """Set the server's comment; see `Manager.set_comment`."""
         self._background.run(self._manager.set_comment(text))
 
     def set_hidden(self, hidden: bool) -> None:
+        """Hide the server from browse lists, or show it; see `Manager.set_hidden`."""
         self._background.run(self._manager.set_hidden(hidden))
 
     def statistics(self) -> Statistics:
+        """The counters since the server started; see `Manager.statistics`."""
         return self._background.run(self._manager.statistics())
 
     def time_of_day(self) -> TimeOfDay:
+        """The server's clock; see `Manager.time_of_day`."""
         return self._background.run(self._manager.time_of_day())
 
     def transports(self) -> list[TransportInfo]:
+        """What the server listens on; see `Manager.transports`."""
         return self._background.run(self._manager.transports())
 
     @property
     def is_samba(self) -> bool:
+        """Whether the server is Samba's smbd; see `Manager.is_samba`."""
         return self._manager.is_samba
 
     def call(self, request: Call[R], *, again: bool = True) -> R:
+        """Make one call of MS-SRVS (`lanman.srvsvc`) and give its answer as it came; see `Manager.call`."""
         return self._background.run(self._manager.call(request, again=again))
 
 
@@ -208,6 +236,7 @@ class _Background:
             raise
 
     def stop(self) -> None:
+        """End the loop and its thread. Whatever still runs there is dropped."""
         self.running = False
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,0 +1,193 @@
+r"""The calls of `\PIPE\srvsvc` (MS-SRVS 3.1.4), for programs that want the protocol itself.
+
+    with lanman.connect("fs1", credentials) as manager:
+        answer = manager.call(srvsvc.NetrSessionEnum(r"\\fs1", None, None, 10))
+        print(answer.status, answer.entries)
+
+  - A request is made with the parameters of the specification in its order, in snake_case; lists and levels are the
+    records of `lanman.records`. Its answer is the class of the same name with `Response` behind it.
+  - `Manager.call` gives an answer as it came: its `status` has to be looked at, one page is one page, nothing is
+    filtered or corrected. A fault of RPC is raised as Win32Error.
+  - A question may be asked again where the connection turns out to be dead; pass `again=False` with what is an order.
+  - A table of levels (`SESSION_INFO.table`) says which fields of a record a level has, in wire order.
+
+The calls that servers only refuse (character devices, DFS) are not here.
+"""
+
+from __future__ import annotations
+
+from lanman.rpc.srvsvc.aliases import (
+    ALIAS_INFO,
+    NetrServerAliasAdd,
+    NetrServerAliasAddResponse,
+    NetrServerAliasDel,
+    NetrServerAliasDelResponse,
+    NetrServerAliasEnum,
+    NetrServerAliasEnumResponse,
+)
+from lanman.rpc.srvsvc.connections import CONNECTION_INFO, NetrConnectionEnum, NetrConnectionEnumResponse
+from lanman.rpc.srvsvc.files import (
+    FILE_INFO,
+    NetrFileClose,
+    NetrFileCloseResponse,
+    NetrFileEnum,
+    NetrFileEnumResponse,
+    NetrFileGetInfo,
+    NetrFileGetInfoResponse,
+)
+from lanman.rpc.srvsvc.interface import MAX_PREFERRED_LENGTH
+from lanman.rpc.srvsvc.names import (
+    NetprNameCanonicalize,
+    NetprNameCanonicalizeResponse,
+    NetprNameCompare,
+    NetprNameCompareResponse,
+    NetprNameValidate,
+    NetprNameValidateResponse,
+    NetprPathCanonicalize,
+    NetprPathCanonicalizeResponse,
+    NetprPathCompare,
+    NetprPathCompareResponse,
+    NetprPathType,
+    NetprPathTypeResponse,
+)
+from lanman.rpc.srvsvc.server import (
+    SERVER_INFO,
+    NetrRemoteTOD,
+    NetrRemoteTODResponse,
+    NetrServerDiskEnum,
+    NetrServerDiskEnumResponse,
+    NetrServerGetInfo,
+    NetrServerGetInfoResponse,
+    NetrServerSetInfo,
+    NetrServerSetInfoResponse,
+    NetrServerStatisticsGet,
+    NetrServerStatisticsGetResponse,
+)
+from lanman.rpc.srvsvc.sessions import (
+    SESSION_INFO,
+    NetrSessionDel,
+    NetrSessionDelResponse,
+    NetrSessionEnum,
+    NetrSessionEnumResponse,
+)
+from lanman.rpc.srvsvc.shares import (
+    SHARE_INFO,
+    NetrShareAdd,
+    NetrShareAddResponse,
+    NetrShareCheck,
+    NetrShareCheckResponse,
+    NetrShareDel,
+    NetrShareDelCommit,
+    NetrShareDelCommitResponse,
+    NetrShareDelEx,
+    NetrShareDelExResponse,
+    NetrShareDelResponse,
+    NetrShareDelStart,
+    NetrShareDelStartResponse,
+    NetrShareDelSticky,
+    NetrShareDelStickyResponse,
+    NetrShareEnum,
+    NetrShareEnumResponse,
+    NetrShareEnumSticky,
+    NetrShareEnumStickyResponse,
+    NetrShareGetInfo,
+    NetrShareGetInfoResponse,
+    NetrShareSetInfo,
+    NetrShareSetInfoResponse,
+)
+from lanman.rpc.srvsvc.transports import (
+    TRANSPORT_INFO,
+    NetrServerTransportAdd,
+    NetrServerTransportAddEx,
+    NetrServerTransportAddExResponse,
+    NetrServerTransportAddResponse,
+    NetrServerTransportDel,
+    NetrServerTransportDelEx,
+    NetrServerTransportDelExResponse,
+    NetrServerTransportDelResponse,
+    NetrServerTransportEnum,
+    NetrServerTransportEnumResponse,
+)
+
+__all__ = [
+    "ALIAS_INFO",
+    "CONNECTION_INFO",
+    "FILE_INFO",
+    "MAX_PREFERRED_LENGTH",
+    "SERVER_INFO",
+    "SESSION_INFO",
+    "SHARE_INFO",
+    "TRANSPORT_INFO",
+    "NetprNameCanonicalize",
+    "NetprNameCanonicalizeResponse",
+    "NetprNameCompare",
+    "NetprNameCompareResponse",
+    "NetprNameValidate",
+    "NetprNameValidateResponse",
+    "NetprPathCanonicalize",
+    "NetprPathCanonicalizeResponse",
+    "NetprPathCompare",
+    "NetprPathCompareResponse",
+    "NetprPathType",
+    "NetprPathTypeResponse",
+    "NetrConnectionEnum",
+    "NetrConnectionEnumResponse",
+    "NetrFileClose",
+    "NetrFileCloseResponse",
+    "NetrFileEnum",
+    "NetrFileEnumResponse",
+    "NetrFileGetInfo",
+    "NetrFileGetInfoResponse",
+    "NetrRemoteTOD",
+    "NetrRemoteTODResponse",
+    "NetrServerAliasAdd",
+    "NetrServerAliasAddResponse",
+    "NetrServerAliasDel",
+    "NetrServerAliasDelResponse",
+    "NetrServerAliasEnum",
+    "NetrServerAliasEnumResponse",
+    "NetrServerDiskEnum",
+    "NetrServerDiskEnumResponse",
+    "NetrServerGetInfo",
+    "NetrServerGetInfoResponse",
+    "NetrServerSetInfo",
+    "NetrServerSetInfoResponse",
+    "NetrServerStatisticsGet",
+    "NetrServerStatisticsGetResponse",
+    "NetrServerTransportAdd",
+    "NetrServerTransportAddEx",
+    "NetrServerTransportAddExResponse",
+    "NetrServerTransportAddResponse",
+    "NetrServerTransportDel",
+    "NetrServerTransportDelEx",
+    "NetrServerTransportDelExResponse",
+    "NetrServerTransportDelResponse",
+    "NetrServerTransportEnum",
+    "NetrServerTransportEnumResponse",
+    "NetrSessionDel",
+    "NetrSessionDelResponse",
+    "NetrSessionEnum",
+    "NetrSessionEnumResponse",
+    "NetrShareAdd",
+    "NetrShareAddResponse",
+    "NetrShareCheck",
+    "NetrShareCheckResponse",
+    "NetrShareDel",
+    "NetrShareDelCommit",
+    "NetrShareDelCommitResponse",
+    "NetrShareDelEx",
+    "NetrShareDelExResponse",
+    "NetrShareDelResponse",
+    "NetrShareDelStart",
+    "NetrShareDelStartResponse",
+    "NetrShareDelSticky",
+    "NetrShareDelStickyResponse",
+    "NetrShareEnum",
+    "NetrShareEnumResponse",
+    "NetrShareEnumSticky",
+    "NetrShareEnumStickyResponse",
+    "NetrShareGetInfo",
+    "NetrShareGetInfoResponse",
+    "NetrShareSetInfo",
+    "NetrShareSetInfoResponse",
+]
