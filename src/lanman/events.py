@@ -188,7 +188,7 @@ class SessionOpened(NamedTuple):
 
 
 class SessionExpired(NamedTuple):
-    """Its credentials ran out. It stays, with its opens, until it logs on again or ends (MS-SMB2 3.3.6.2)."""
+    """Its credentials ran out. It stays, with its opens, until it logs on again or ends (MS-SMB2 3.3.6.3)."""
 
     sequence: int
     time: float

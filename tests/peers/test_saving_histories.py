@@ -209,7 +209,7 @@ def play_while_read(client: FileClient, reader: SmbProtocol, root: Path) -> None
         with reader.open("held.txt", "rb", sharing) as held:
             client.create("held.tmp", b"new")
             with pytest.raises(Refused):
-                # MS-FSA 2.1.5.15.11: no rename replaces what is open; a program that deletes first is refused, or
+                # MS-FSA 2.1.5.15.12: no rename replaces what is open; a program that deletes first is refused, or
                 # leaves it pending.
                 client.replace("held.tmp", "held.txt")
             assert held.read() == b"old"

@@ -259,7 +259,7 @@ class ServerService:
                 self._order_of(session).put(session)
 
     def add_channel(self, session: Session, connection_id: int) -> None:
-        """Bind one more connection to a session (MS-SMB2 3.3.5.5.2). It still lists once. Raises LimitReached."""
+        """Bind one more connection to a session (MS-SMB2 3.3.5.5). It still lists once. Raises LimitReached."""
         _require_open(session)
         if connection_id in session.connection_ids:
             return
@@ -281,7 +281,7 @@ class ServerService:
         return True
 
     def expire_session(self, session: Session) -> None:
-        """Its credentials have run out; it stays, with what it has open (MS-SMB2 3.3.6.2)."""
+        """Its credentials have run out; it stays, with what it has open (MS-SMB2 3.3.6.3)."""
         if session.state is State.VALID:
             session.state = State.EXPIRED
             self.counters.stimedout += 1

@@ -49,7 +49,7 @@ class ResponseReceived:
 
 @dataclass(slots=True)
 class FaultReceived:
-    """The server could not even call the method. `status` is as in C706 appendix E or MS-RPCE 2.2.1.1.1.
+    """The server could not even call the method. `status` is as in C706 appendix E or MS-RPCE 2.2.2.8.
 
     `executed` is False where the server says that nothing was done.
     """

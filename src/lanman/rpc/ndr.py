@@ -313,7 +313,7 @@ class Info(_Switch):
 
 
 class InlineInfo(_Switch):
-    """A union whose arms are the structures themselves (TRANSPORT_INFO, MS-SRVS 2.2.3.8)."""
+    """A union whose arms are the structures themselves (TRANSPORT_INFO, MS-SRVS 2.2.3.9)."""
 
     def read(self, code: _Code, name: str) -> None:
         codec = self._read_tag(code)

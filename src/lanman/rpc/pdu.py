@@ -15,7 +15,7 @@ from uuid import UUID
 
 from lanman.errors import MalformedMessage, RemoteProtocolError
 
-# PTYPE (C706 12.6.4.1 to 12.6.4.12, MS-RPCE 2.2.2.13)
+# PTYPE (C706 12.6.4.1 to 12.6.4.12, MS-RPCE 2.2.2.10)
 REQUEST: Final = 0
 RESPONSE: Final = 2
 FAULT: Final = 3

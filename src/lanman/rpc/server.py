@@ -133,7 +133,7 @@ class RpcServer:
             self._output += wire.fragments(wire.RESPONSE, call.call_id, call.context_id, 0, stub, self._transmit)
 
     def fault(self, call: CallReceived, status: int, *, executed: bool = False) -> None:
-        """Answer that a call could not be made. `status` is as in C706 appendix E or MS-RPCE 2.2.1.1.1."""
+        """Answer that a call could not be made. `status` is as in C706 appendix E or MS-RPCE 2.2.2.8."""
         if self._settle(call):
             self._output.append(wire.fault(call.call_id, call.context_id, status, executed=executed))
 

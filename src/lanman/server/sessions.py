@@ -1,4 +1,4 @@
-"""The sessions of the whole Server with their channels, and its opens (MS-SMB2 3.3.1.4: GlobalSessionTable and
+"""The sessions of the whole Server with their channels, and its opens (MS-SMB2 3.3.1.5: GlobalSessionTable and
 GlobalOpenTable; 3.3.1.14: channels).
 
 Rules:

@@ -42,7 +42,7 @@ _KEY_SIZES: Final = {AES_128_CCM: 16, AES_128_GCM: 16, AES_256_CCM: 32, AES_256_
 
 
 def preauth_hash(previous: bytes, message: Data) -> bytes:
-    """The pre-authentication integrity hash with one more message in it (3.1.4.4.1): SHA-512, 64 bytes."""
+    """The pre-authentication integrity hash with one more message in it (3.2.5.2, 3.3.5.4): SHA-512, 64 bytes."""
     digest = hashlib.sha512(previous)
     digest.update(message)
     return digest.digest()

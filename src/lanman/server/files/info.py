@@ -150,7 +150,7 @@ _SHORT: Final = re.compile(r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(\.[A-Z0-9!#$%&'()\-@
 def short_name(name: str) -> str:
     """The short name that a file has: its own, if it is one. Every other has none, since a name that is made up would
     not open the file, or open another; that is told as an empty name, as smbclient's `allinfo` gives up at
-    STATUS_OBJECT_NAME_NOT_FOUND (MS-FSA 2.1.5.12.2)."""
+    STATUS_OBJECT_NAME_NOT_FOUND (MS-FSA 2.1.5.12.4)."""
     return name if _SHORT.fullmatch(name) else ""
 
 

@@ -1,4 +1,4 @@
-"""Byte-range locks (MS-FSA 2.1.5.7, 2.1.5.8, 2.1.4.10): who may lock, read and write which part of a file.
+"""Byte-range locks (MS-FSA 2.1.5.8, 2.1.5.9, 2.1.4.10): who may lock, read and write which part of a file.
 
 A shared lock keeps others from writing, its owner too; an exclusive one keeps others from reading and writing. Shared
 locks of one range go together, and with the exclusive one of the same open. A lock of no bytes lies between two of

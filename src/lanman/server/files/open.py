@@ -507,7 +507,7 @@ class DiskOpen(ServerOpen):
         return Reply(codes.STATUS_EAS_NOT_SUPPORTED)
 
     def _rename(self, context: Context, data: bytes) -> Outcome:
-        """MS-FSA 2.1.5.15.11."""
+        """MS-FSA 2.1.5.15.12."""
         if not self.access & DELETE:
             return Reply(codes.STATUS_ACCESS_DENIED)
         new = info.read_new_name(data)
@@ -537,7 +537,7 @@ class DiskOpen(ServerOpen):
         return Reply(message=SetInfoResponse())
 
     def _may_replace(self, target: Path) -> Work[None]:
-        """Raises StatusError if what there is of that name is open or READONLY (MS-FSA 2.1.5.15.11)."""
+        """Raises StatusError if what there is of that name is open or READONLY (MS-FSA 2.1.5.15.12)."""
         while True:
             try:
                 stat = yield LookUp(self.root, target)
