@@ -93,7 +93,7 @@ class Waiting(Suspension):
     __slots__ = ("about", "cancellable", "chain", "context", "over", "pending_timer", "requests")
 
     def __init__(self, requests: Requests, chain: Chain, context: Context) -> None:
-        super().__init__()
+        self.on = None
         self.requests = requests
         self.chain = chain
         self.context = context
@@ -495,7 +495,6 @@ class Requests(ABC):
             chain.responses = []
             self._cost += (self.core.unsent - before) // _COSTS_ONE
         self._give_back(chain, chain.reserved - chain.under_way)
-        self.mark_ready()
 
     def _settle(self, chain: Chain, context: Context, outcome: Reply | Yielded, now: float) -> bool:
         """Keep an answer, or wait for what was yielded. Whether the chain can go on."""

@@ -41,8 +41,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -249,8 +249,11 @@ class Scheduler:
     def expire(self, now: float) -> None:
         """What time it is: do what is due, then what that has led to."""
         self.now = now
-        with self._held():
+        before, self._running = self._running, True  # so that what a timer does is not interrupted by others' turns
+        try:
             self.timers.expire(now)
+        finally:
+            self._running = before
         self.run(now)
 
     @property
@@ -291,19 +294,13 @@ class Scheduler:
         if found is None:
             return False
         found.on = None
-        with self._held():
-            found.completed(result, None if status is None else StatusError(status))
-        self.run(now)
-        return True
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        """Within this `run` does nothing, so that a step in it is not interrupted by others."""
-        before, self._running = self._running, True
+        before, self._running = self._running, True  # so that the step is not interrupted by others' turns
         try:
-            yield
+            found.completed(result, None if status is None else StatusError(status))
         finally:
             self._running = before
+        self.run(now)
+        return True
 
     # --- what connections and generators call ---
 
