@@ -47,7 +47,7 @@ from itertools import count
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from lanman.errors import StatusError
-from lanman.server.effects import Detached, Effect, Wait, Waiter, Work, Yielded
+from lanman.server.effects import Detached, Effect, Until, Wait, Waiter, Work, Yielded
 from lanman.server.timers import Timer, Timers
 
 R = TypeVar("R")
@@ -341,9 +341,10 @@ class Scheduler:
             self._wait(who, what.waiter)
         elif isinstance(what, Detached):
             self._wait(who, self._detach(what.work))
+        elif what is None or isinstance(what, Until):
+            who.on = self.timers.at(self.now if what is None else what.at, who.due)
         else:
-            at = self.now if what is None else what.at
-            who.on = self.timers.at(at, who.due)
+            raise TypeError(f"a handler or task has yielded {what!r}")
 
     def _wait(self, who: Suspension, waiter: Waiter[Any]) -> None:
         if waiter.woken:
