@@ -12,8 +12,7 @@ Rules first:
   - What netapi32 refuses without asking the server is refused here too.
   - An order is sent once. A connection that was kept is first asked something harmless, so that an order does not meet
     one that died meanwhile.
-  - Samba's smbd is corrected where its answer would be another one's: filters that it ignores are applied here,
-    NetrSessionDel is made safe, calls that it lacks are answered from those that it has. docs/compat.md lists these.
+  - What a kind of server does otherwise than the originals' servers is put right by its class in `_servers`.
 """
 
 from __future__ import annotations
@@ -27,10 +26,8 @@ from typing import Any, Final, TypeVar, cast
 
 from lanman import codes
 from lanman.compat import _logins, _pool
-from lanman.errors import Win32Error
-from lanman.manage.manager import canonical_client, select_sessions
+from lanman.compat._servers import kind_of
 from lanman.manage.sync import BlockingManager
-from lanman.names import fold
 from lanman.records import ServerInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc as rpc
 from lanman.rpc.ndr import Call, Response
@@ -176,8 +173,7 @@ def session_enum(
     """One page of the sessions (MS-SRVS 3.1.4.5)."""
     client, user = client or None, user or None
     with managing(server) as manager:
-        # Level 0 names no users: to apply a filter by user, Samba has to be asked for more.
-        asked = 1 if manager.is_samba and user and level == 0 else level
+        kind = kind_of(manager)
 
         def request(level: int, length: int = EVERYTHING) -> rpc.NetrSessionEnum:
             return rpc.NetrSessionEnum(
@@ -186,22 +182,10 @@ def session_enum(
 
         if level not in SESSION_LEVELS:
             return request(level).failed(codes.ERROR_INVALID_LEVEL)
-        answer = _one_page(server, manager, rpc.SESSION_INFO, asked, length, request)
-        if manager.is_samba and (client or user) and answer.status in (0, codes.ERROR_MORE_DATA):
-            _filter_sessions(answer, client, user)
-            answer.level = level
+        answer = _one_page(server, manager, rpc.SESSION_INFO, kind.session_level(level, user), length, request)
+        if (client or user) and answer.status in (0, codes.ERROR_MORE_DATA):
+            kind.filter_sessions(answer, client, user, level)
         return answer
-
-
-def _filter_sessions(answer: rpc.NetrSessionEnumResponse, client: str | None, user: str | None) -> None:
-    """Apply the filters that smbd ignores, with the errors of a server that knows them."""
-    clients = None if client is None else frozenset({canonical_client(client)})
-    of_client = select_sessions(answer.entries or [], clients, None)
-    found = select_sessions(of_client, None, user, patterns=False)
-    answer.entries, answer.total_entries = found, len(found)
-    if not found:
-        # As a Windows tells them apart: nobody from there at all, or not this user.
-        answer.status = codes.NERR_ClientNameNotFound if not of_client else codes.NERR_UserNotFound
 
 
 def session_get_info(
@@ -225,19 +209,7 @@ def session_del(server: str | None, client: str | None, user: str | None) -> int
         # smbd takes neither for everybody.
         return codes.ERROR_INVALID_PARAMETER
     with managing(server, order=True) as manager:
-        if not manager.is_samba:
-            return manager.call(rpc.NetrSessionDel(_unc(manager), client, user), again=False).status
-        # smbd ends whole processes, takes no match for a lack of rights, and may not live to tell: the manager knows.
-        answer = manager.call(rpc.NetrSessionEnum(_unc(manager), None, None, 1))
-        if answer.status:
-            return answer.status
-        clients = None if client is None else frozenset({canonical_client(client)})
-        found = select_sessions(answer.entries or [], clients, user, patterns=False)
-        if not found:
-            return codes.NERR_ClientNameNotFound
-        outcome = manager.close_sessions(found, with_others=with_others(server))
-        errors = [ended.error for ended in outcome if ended.error is not None]
-        return errors[0].code if errors else 0
+        return kind_of(manager).end_sessions(client, user, with_others(server))
 
 
 # --- open files
@@ -254,33 +226,19 @@ def file_enum(
     """One page of the open files (MS-SRVS 3.1.4.2)."""
     base_path, user = base_path or None, user or None
     with managing(server) as manager:
-        # smbd takes the name of a client for that of a user whom nobody is.
-        client = user if manager.is_samba and user and user.startswith("\\\\") else None
+        kind = kind_of(manager)
+        asked = kind.file_user(user)
 
         def request(level: int, length: int = EVERYTHING) -> rpc.NetrFileEnum:
-            who = user if client is None else None
             return rpc.NetrFileEnum(
-                _unc(manager), base_path, who, level, prefered_maximum_length=length, resume_handle=_handle(resume)
+                _unc(manager), base_path, asked, level, prefered_maximum_length=length, resume_handle=_handle(resume)
             )
 
         if level not in FILE_LEVELS:
             return request(level).failed(codes.ERROR_INVALID_LEVEL)
         answer = _one_page(server, manager, rpc.FILE_INFO, level, length, request)
-        if manager.is_samba and base_path and answer.entries:
-            answer.entries = [entry for entry in answer.entries if _is_below(entry.path or "", base_path)]
-            answer.total_entries = len(answer.entries)
-        if client is not None and answer.entries:
-            # The manager knows whose files are meant, or that it cannot be told (50).
-            theirs = {(entry.id, entry.path) for entry in manager.files(client=client)}
-            answer.entries = [entry for entry in answer.entries if (entry.id, entry.path) in theirs]
-            answer.total_entries = len(answer.entries)
+        kind.filter_files(answer, base_path, user)
         return answer
-
-
-def _is_below(path: str, base: str) -> bool:
-    # 3.1.4.2: a prefix of whole components.
-    path, base = (fold(text).replace("/", "\\").rstrip("\\") + "\\" for text in (path, base))
-    return path.startswith(base)
 
 
 def file_get_info(server: str | None, file_id: int, level: int) -> rpc.NetrFileGetInfoResponse:
@@ -289,28 +247,13 @@ def file_get_info(server: str | None, file_id: int, level: int) -> rpc.NetrFileG
         request = rpc.NetrFileGetInfo(_unc(manager), file_id & _32_BITS, level)
         if level not in FILE_LEVELS:
             return request.failed(codes.ERROR_INVALID_LEVEL)
-        if not manager.is_samba:
-            return manager.call(request)
-        try:
-            info = manager.file(file_id & _32_BITS)
-        except Win32Error as error:
-            # The API's own word for an id that is not open.
-            unknown = error.code == codes.NERR_FileIdNotFound
-            return request.failed(codes.ERROR_FILE_NOT_FOUND if unknown else error.code)
-        return rpc.NetrFileGetInfoResponse(level, info, 0)
+        return kind_of(manager).file_info(request)
 
 
 def file_close(server: str | None, file_id: int) -> int:
     """Close an open file (MS-SRVS 3.1.4.4)."""
     with managing(server, order=True) as manager:
-        if not manager.is_samba:
-            return manager.call(rpc.NetrFileClose(_unc(manager), file_id & _32_BITS), again=False).status
-        # smbd's ids may be ambiguous, and since 4.21 it says that it did not find what it closed.
-        try:
-            manager.close_file(file_id & _32_BITS)
-        except Win32Error as error:
-            return error.code
-        return 0
+        return kind_of(manager).close_file(file_id & _32_BITS)
 
 
 # --- connections
@@ -331,8 +274,7 @@ def connection_enum(
             return request().failed(codes.ERROR_INVALID_PARAMETER)
         if level not in CONNECTION_LEVELS:
             return request().failed(codes.ERROR_INVALID_LEVEL)
-        if manager.is_samba:
-            # What it would say is one entry out of its program text.
+        if not kind_of(manager).tells_connections:
             return request().failed(codes.ERROR_NOT_SUPPORTED)
         return _page(lambda length: manager.call(request(length)), length)
 
@@ -363,8 +305,7 @@ def share_get_info(server: str | None, name: str, level: int) -> rpc.NetrShareGe
             level,
             lambda level: manager.call(rpc.NetrShareGetInfo(_unc(manager), name, level)),
         )
-        if manager.is_samba and answer.status == codes.ERROR_INVALID_NAME:
-            answer.status = codes.NERR_NetNameNotFound
+        answer.status = kind_of(manager).share_status(answer.status)
         return answer
 
 
@@ -410,20 +351,9 @@ def server_set_info(server: str | None, level: int, info: ServerInfo) -> rpc.Net
             return request.failed(codes.ERROR_INVALID_LEVEL)
         request.info = filled(rpc.SERVER_INFO, level, info)
         answer = manager.call(request, again=False)
-        if manager.is_samba and answer.status == 0 and _ignored(manager, level, request.info):
+        if answer.status == 0 and kind_of(manager).has_ignored(level, request.info):
             answer.status = codes.ERROR_NOT_SUPPORTED
         return answer
-
-
-def _ignored(manager: BlockingManager, level: int, wanted: ServerInfo) -> bool:
-    """Whether smbd said that it changed its configuration and did not; it never does."""
-    now = manager.call(rpc.NetrServerGetInfo(_unc(manager), 102)).info
-    names = [name for name in rpc.SERVER_INFO.table[level].split() if name in ("comment", "users", "disc", "hidden")]
-    return now is None or any(_plain(getattr(now, name)) != _plain(getattr(wanted, name)) for name in names)
-
-
-def _plain(value: Any) -> Any:
-    return int(value) & _32_BITS if isinstance(value, int) else value or ""
 
 
 def server_disk_enum(server: str | None, level: int = 0) -> rpc.NetrServerDiskEnumResponse:
