@@ -110,6 +110,7 @@ class TreeRecord(NamedTuple):
 class FileRecord(NamedTuple):
     """An open file, folder or pipe: what NetrFileEnum lists, and whose it is, since when, and on which share.
 
+    While it is preserved, between two sessions, `session_id` and `tree_id` are 0, and it has no client and no user.
     `access` is the granted access mask. `oplock` is "" for none, "level II", "exclusive" or "batch". The byte counts
     are of READ and WRITE requests on files; pipes count nothing.
     """
@@ -265,6 +266,23 @@ class FileClosed(NamedTuple):
     reason: Reason
 
 
+class FilePreserved(NamedTuple):
+    """Its session ends with its connection, and it stays open: a durable open (MS-SMB2 3.3.7.1). It is no session's
+    until it is reclaimed."""
+
+    sequence: int
+    time: float
+    file: FileRecord
+
+
+class FileReclaimed(NamedTuple):
+    """A preserved open is in a session again, of a client that has reconnected (MS-SMB2 3.3.5.9.7)."""
+
+    sequence: int
+    time: float
+    file: FileRecord
+
+
 class FileRenamed(NamedTuple):
     """What is open has another path; `before` is the old one. One event for each open of it: `by` is the id of the open
     through which it was renamed."""
@@ -395,6 +413,8 @@ Event = (
     | TreeDisconnected
     | FileOpened
     | FileClosed
+    | FilePreserved
+    | FileReclaimed
     | FileRenamed
     | FileLocked
     | FileUnlocked

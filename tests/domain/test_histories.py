@@ -16,6 +16,8 @@ from lanman.domain import (
     Event,
     FileClosed,
     FileOpened,
+    FilePreserved,
+    FileReclaimed,
     LimitReached,
     LogonRefused,
     Open,
@@ -60,6 +62,7 @@ class Histories(RuleBasedStateMachine):
         self.events: list[Event] = []
         self.service.subscribe(self.events.append)
         self.model: dict[int, ModelSession] = {}
+        self.preserved: dict[int, Open] = {}  # by global id: durable opens whose session has ended
         self.everyone: list[Session] = []  # all that ever were: targets for whoever deletes twice
         self.shares = [Share("data", path="/srv/data"), Share("few", max_users=2), Share("IPC$", type=3)]
         self.next_id = 1
@@ -92,10 +95,13 @@ class Histories(RuleBasedStateMachine):
                 found.add(number)
         return found
 
-    def forget(self, number: int) -> None:
-        del self.model[number]
+    def forget(self, number: int, *, preserving: bool = False) -> None:
+        one = self.model.pop(number)
+        if preserving:
+            self.preserved |= {opened.global_id: opened for opened in one.opens.values() if opened.durable}
 
     def forget_open(self, opened: Open) -> None:
+        self.preserved.pop(opened.global_id, None)
         for one in self.model.values():
             if one.opens.get(opened.file_id) is opened:
                 del one.opens[opened.file_id]
@@ -167,8 +173,8 @@ class Histories(RuleBasedStateMachine):
         one.trees[number] = tree
         return tree
 
-    @rule(target=opens, tree=trees)
-    def open(self, tree: TreeConnect | None) -> Open | None:
+    @rule(target=opens, tree=trees, durable=st.booleans())
+    def open(self, tree: TreeConnect | None, durable: bool) -> Open | None:
         one = self.model.get(tree.session.session_id) if tree is not None else None
         if tree is None or one is None or tree.tree_id not in one.trees:
             return None
@@ -177,6 +183,7 @@ class Histories(RuleBasedStateMachine):
         assert opened.global_id > self.highest[2]
         self.highest[2] = opened.global_id
         one.opens[number] = opened
+        self.service.make_durable(opened, durable=durable)
         return opened
 
     @rule(opened=opens)
@@ -184,6 +191,41 @@ class Histories(RuleBasedStateMachine):
         if opened is not None:
             self.forget_open(opened)
             self.service.close_open(opened, Reason.DELETED)
+
+    @precondition(lambda self: self.preserved and self.model)
+    @rule(data=st.data())
+    def reconnect(self, data: st.DataObject) -> None:
+        opened = self.preserved[data.draw(st.sampled_from(sorted(self.preserved)))]
+        one = self.model[data.draw(st.sampled_from(sorted(self.model)))]
+        tree = next((each for each in one.trees.values() if each.share is opened.tree_connect.share), None)
+        if tree is not None:
+            self.service.reclaim_open(opened, one.session, tree)
+            del self.preserved[opened.global_id]
+            one.opens[opened.file_id] = opened
+
+    @rule(opened=opens, tree=trees)
+    def reclaim(self, opened: Open | None, tree: TreeConnect | None) -> None:
+        if opened is None or tree is None:
+            return
+        one = self.model.get(tree.session.session_id)
+        alive = one is not None and tree.tree_id in one.trees
+        try:
+            self.service.reclaim_open(opened, tree.session, tree)
+        except ValueError:
+            assert not (alive and opened.global_id in self.preserved and opened.tree_connect.share is tree.share)
+            return
+        assert alive
+        assert one is not None
+        del self.preserved[opened.global_id]
+        one.opens[opened.file_id] = opened
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), reason=st.sampled_from([Reason.LOGOFF, Reason.REPLACED]))
+    def log_off(self, data: st.DataObject, reason: Reason) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model)))
+        session = self.model[number].session
+        self.forget(number, preserving=True)
+        self.service.close_session(session, reason)
 
     @rule(tree=consumes(trees))
     def disconnect_tree(self, tree: TreeConnect | None) -> None:
@@ -218,7 +260,7 @@ class Histories(RuleBasedStateMachine):
         for number, one in list(self.model.items()):
             one.connections.discard(connection)
             if not one.connections:
-                self.forget(number)
+                self.forget(number, preserving=True)
         self.service.close_connection(connection)
 
     @rule(share=st.integers(0, 2))
@@ -226,6 +268,8 @@ class Histories(RuleBasedStateMachine):
         for one in self.model.values():
             for tree in [tree for tree in one.trees.values() if tree.share is self.shares[share]]:
                 self.forget_tree(tree)
+        for opened in [each for each in self.preserved.values() if each.tree_connect.share is self.shares[share]]:
+            self.forget_open(opened)
         self.service.remove_share(self.shares[share])
         self.service.add_share(self.shares[share])
 
@@ -264,14 +308,17 @@ class Histories(RuleBasedStateMachine):
     def books_balance(self) -> None:
         service = self.service
         opens, trees = service.opens(), service.tree_connects()
-        assert len(opens) == sum(session.num_opens for session in service.sessions()) == service.counters.fopens
+        in_sessions = sum(session.num_opens for session in service.sessions())
+        assert len(opens) == in_sessions + len(self.preserved) == service.counters.fopens
+        assert {opened.global_id for opened in opens if opened.preserved} == set(self.preserved)
+        assert not any(opened.preserved for one in self.model.values() for opened in one.opens.values())
         assert len(service.sessions()) == service.counters.sopens
         assert service.counters.stimedout == self.timed_out
         for share in service.shares():
             assert share.current_uses == sum(tree.share is share for tree in trees)
             assert not share.max_users or share.current_uses <= share.max_users
         for tree in trees:
-            assert tree.open_count == sum(opened.tree_connect is tree for opened in opens)
+            assert tree.open_count == sum(opened.tree_connect is tree for opened in opens if not opened.preserved)
         connections = {number for one in self.model.values() for number in one.connections}
         assert service.connection_count == len(connections)
         for number in connections:
@@ -296,6 +343,14 @@ class Histories(RuleBasedStateMachine):
                 case FileOpened(file=file):
                     assert trees[file.tree_id] == file.session_id
                     assert file.id not in files
+                    files[file.id] = file.tree_id, file.session_id
+                case FilePreserved(file=file):
+                    assert (file.session_id, file.tree_id, file.user_name) == (0, 0, "")
+                    assert file.id in files
+                    files[file.id] = 0, 0
+                case FileReclaimed(file=file):
+                    assert trees[file.tree_id] == file.session_id
+                    assert files[file.id] == (0, 0)
                     files[file.id] = file.tree_id, file.session_id
                 case FileClosed(file=file):
                     del files[file.id]

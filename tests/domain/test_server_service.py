@@ -11,6 +11,8 @@ from lanman.domain import (
     Event,
     FileClosed,
     FileOpened,
+    FilePreserved,
+    FileReclaimed,
     Limit,
     LimitReached,
     LogonRefused,
@@ -152,6 +154,90 @@ def test_closing_a_session_closes_all_it_has_first(service: ServerService, event
     service.close_tree_connect(tree)
     assert len(events) == 3
     assert service.counters.stimedout == 0
+
+
+def test_durable_opens_outlive_a_session_that_loses_its_connection(service: ServerService, events: list[Event]) -> None:
+    """MS-SMB2 3.3.7.1: the session and its tree connects go, what is durable stays open, the rest is closed."""
+    ann = log_on(service, 1)
+    tree = connect(service, ann)
+    kept = service.register_open(ann, tree, 7, "/srv/data/kept", 1, 0)
+    gone = service.register_open(ann, tree, 8, "/srv/data/gone", 1, 0)
+    service.make_durable(kept)
+    kept.bytes_read, gone.bytes_read = 100, 20
+    events.clear()
+    service.close_connection(1)
+    assert summaries(events) == [
+        (FilePreserved, kept.global_id),
+        (FileClosed, gone.global_id, Reason.DISCONNECTED),
+        (TreeDisconnected, tree.global_id, Reason.DISCONNECTED),
+        (SessionClosed, ann.global_id, Reason.DISCONNECTED),
+    ]
+    assert not service.sessions()
+    assert not service.tree_connects()
+    assert service.opens() == [kept]
+    assert (service.counters.fopens, tree.open_count, tree.share.current_uses, ann.bytes_read) == (1, 0, 0, 120)
+    # It has no user any more, so that no filter by one finds it.
+    assert kept.user_name == ""
+    assert service.select_opens(user="ann") == service.select_opens(client=r"\\PC1") == []
+    assert service.select_opens(path="/srv/data") == [kept]
+
+
+def test_a_preserved_open_is_reclaimed(service: ServerService, events: list[Event]) -> None:
+    """MS-SMB2 3.3.5.9.7: under its ids, in another session, which is not idle then."""
+    ann = log_on(service, 1)
+    kept = service.register_open(ann, connect(service, ann), 7, "/srv/data/a", 1, 0)
+    service.make_durable(kept)
+    kept.bytes_written = 100
+    service.close_session(ann, Reason.LOGOFF)
+    again = log_on(service, 2)
+    tree = connect(service, again)
+    global_id = kept.global_id
+    events.clear()
+    service.reclaim_open(kept, again, tree)
+    kept.bytes_written += 5
+    assert summaries(events) == [(FileReclaimed, global_id)]
+    assert (kept.preserved, kept.session, kept.tree_connect, kept.user_name) == (False, again, tree, "ann")
+    assert (kept.global_id, kept.file_id, again.opens, tree.open_count) == (global_id, 7, {7: kept}, 1)
+    assert (service.counters.fopens, again.num_opens, service.next_deadline()) == (1, 1, None)
+    service.close_open(kept)
+    assert (service.counters.fopens, tree.open_count, again.bytes_written) == (0, 0, 5)
+    assert service.next_deadline() is not None
+    with pytest.raises(ValueError, match="not preserved"):
+        service.reclaim_open(kept, again, tree)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_which_ends_of_a_session_a_durable_open_outlives(service: ServerService, reason: Reason) -> None:
+    """MS-SMB2 3.3.7.1, 3.3.5.6 and 3.3.5.5.3; 3.3.4.12 closes all there is."""
+    ann = log_on(service, 1)
+    kept = service.register_open(ann, connect(service, ann), 7, "/srv/data/a", 1, 0)
+    service.make_durable(kept)
+    service.close_session(ann, reason)
+    assert bool(service.opens()) is (reason in (Reason.DISCONNECTED, Reason.LOGOFF, Reason.REPLACED))
+
+
+def test_preserved_opens_are_closed_with_their_share_and_with_the_service(
+    service: ServerService, events: list[Event]
+) -> None:
+    other = Share("other", path="/srv/other")
+    service.add_share(other)
+    for number, share in enumerate(("data", "other"), 1):
+        ann = log_on(service, number)
+        found = service.share_by_name(share)
+        assert found is not None
+        tree = service.register_tree_connect(ann, 1, found, 0)
+        service.make_durable(service.register_open(ann, tree, number, f"{found.path}/a", 1, 0))
+        service.close_connection(number)
+    one, two = service.opens()
+    service.remove_share(other)
+    assert service.opens() == [one]
+    service.stop()
+    assert service.opens() == []
+    assert [each for each in summaries(events) if each[0] is FileClosed] == [
+        (FileClosed, two.global_id, Reason.SHARE_DELETED),
+        (FileClosed, one.global_id, Reason.STOPPED),
+    ]
+    assert service.counters.fopens == 0
 
 
 def test_the_service_already_is_as_the_event_says(service: ServerService) -> None:

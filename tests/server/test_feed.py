@@ -135,7 +135,7 @@ class Histories(RuleBasedStateMachine):
         elif what == "deny":
             self.service.deny_access(session, "data", "secret")
         else:
-            self.service.close_session(session, Reason.DELETED)
+            self.service.close_session(session, data.draw(st.sampled_from([Reason.DELETED, Reason.LOGOFF])))
 
     @rule(data=st.data())
     def use(self, data: st.DataObject) -> None:
@@ -145,7 +145,10 @@ class Histories(RuleBasedStateMachine):
             tree = self.service.register_tree_connect(session, self.number, share, self.now)
             self.service.register_open(session, tree, self.number, f"{share.path}/{self.number}", 1, self.now)
 
-    @rule(data=st.data(), what=st.sampled_from(["lock", "oplock", "rename", "read", "close", "leave"]))
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(["lock", "oplock", "rename", "read", "durable", "reclaim", "close", "leave"]),
+    )
     def file(self, data: st.DataObject, what: str) -> None:
         opened = self.pick(data, self.service.opens())
         if opened is None:
@@ -158,6 +161,15 @@ class Histories(RuleBasedStateMachine):
             self.service.rename_open(opened, opened.path + "x", opened)
         elif what == "read":
             opened.bytes_read += 100
+        elif what == "durable":
+            self.service.make_durable(opened)
+        elif what == "reclaim":
+            session = self.pick(data, self.service.sessions())
+            if session is not None and opened.preserved:
+                self.number += 1
+                share = opened.tree_connect.share
+                tree = self.service.register_tree_connect(session, self.number, share, self.now)
+                self.service.reclaim_open(opened, session, tree)
         elif what == "close":
             self.service.close_open(opened)
         else:

@@ -11,9 +11,10 @@ import pytest
 from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
-from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
+from lanman.rpc.srvsvc import NetrFileClose, NetrFileEnum, NetrSessionDel, NetrSessionEnum
 from lanman.server.admission import Standing
 from lanman.server.sessions import LINGER
+from lanman.server.state import ServerOpen, unpack_file_id
 from lanman.settings import Limits
 from lanman.smb2.client import ResponseReceived
 from lanman.smb2.constants import (
@@ -408,3 +409,184 @@ def test_binding_twice_changes_nothing(world: DiskWorld) -> None:
     world.disconnect(second)
     assert session.channels == (first.connection,)
     assert first.ask(CloseRequest(file_id=first.make("a"))).status == 0
+
+
+# --- opens that outlive their session
+
+
+def durable(world: DiskWorld, client: FileClient, file_id: bytes) -> ServerOpen:
+    """Have an open outlive its session, as a granted durable handle would."""
+    found = world.dispatch.sessions.find_open(unpack_file_id(file_id)[0])
+    assert found is not None
+    assert found.session is session_of(client)
+    world.service.make_durable(found.open)
+    return found
+
+
+def reclaim(world: DiskWorld, client: FileClient, kept: ServerOpen) -> bytes:
+    """Put a preserved open into the session of a client that has reconnected; its FileId from now on."""
+    session = session_of(client)
+    world.dispatch.sessions.reclaim(kept, session, session.trees[client.tree_id])
+    return kept.file_id
+
+
+def test_a_preserved_open_survives_its_session_and_is_reclaimed(world: DiskWorld) -> None:
+    first = world.user()
+    file_id, other = first.make("a", b"contents"), first.make("b")
+    kept = durable(world, first, file_id)
+    locks = LockRequest(file_id, [LockElement(0, 4, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)])
+    first.want(locks)
+    world.disconnect(first)
+    world.pump()
+    assert world.users() == []
+    assert [(opened.path[-1], opened.user_name, opened.preserved) for opened in world.service.opens()] == [
+        ("a", "", True)
+    ]
+    assert world.dispatch.sessions.find_open(unpack_file_id(other)[0]) is None
+    # What it holds stays.
+    bob = world.user("bob")
+    assert bob.get(bob.open("a"), 4).status == codes.STATUS_FILE_LOCK_CONFLICT
+    # Its FileId is nobody's, not even its user's in a new session.
+    again = world.user()
+    assert again.get(file_id).status == codes.STATUS_FILE_CLOSED
+    new_id = reclaim(world, again, kept)
+    assert new_id[:8] == file_id[:8]
+    assert new_id[8:] != file_id[8:]
+    assert again.get(file_id).status == codes.STATUS_FILE_CLOSED
+    assert contents(again.get(new_id)) == b"contents"
+    (session,) = [each for each in world.service.sessions() if each.user_name == "ann"]
+    assert (session.num_opens, kept.open.user_name, kept.open.tree_connect.open_count) == (1, "ann", 1)
+    again.shut(new_id)
+    assert bob.get(bob.open("a"), 4).status == 0
+
+
+def test_a_preserved_open_outlives_log_off_and_replacement_but_no_other_end(world: DiskWorld) -> None:
+    for number, (reason, stays) in enumerate(
+        [
+            (Reason.DISCONNECTED, True),
+            (Reason.LOGOFF, True),
+            (Reason.REPLACED, True),
+            (Reason.DELETED, False),
+            (Reason.RIGHTS, False),
+            (Reason.ACCOUNT, False),
+        ]
+    ):
+        client = world.user()
+        kept = durable(world, client, client.make(f"file{number}"))
+        world.service.close_session(session_of(client).session, reason)
+        world.pump()
+        assert kept.open.preserved is stays, reason
+        assert (world.dispatch.sessions.find_open(kept.persistent_id) is kept) is stays, reason
+        world.service.close_open(kept.open, Reason.DELETED)
+        world.pump()
+        assert world.service.opens() == []
+        assert len(world.files) == 0
+
+
+def test_an_open_is_preserved_only_when_the_last_channel_is_lost(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    file_id = first.make("a", b"contents")
+    kept = durable(world, first, file_id)
+    world.disconnect(first)
+    assert not kept.open.preserved
+    assert contents(second.get(file_id)) == b"contents"
+    world.disconnect(second)
+    assert kept.open.preserved
+    world.service.close_open(kept.open, Reason.DELETED)
+    world.pump()
+
+
+def test_administrators_see_a_preserved_open_without_a_user_and_can_close_it(world: DiskWorld) -> None:
+    """MS-SMB2 3.3.4.20: so a filter by the user misses it."""
+    client = world.user()
+    kept = durable(world, client, client.make("a"))
+    world.disconnect(client)
+    admin = world.connect().log_on("admin").bind()
+    listed = admin.call(NetrFileEnum(None, None, None, 3)).entries
+    found = [(entry.path[-1], entry.user_name) for entry in listed if "PIPE" not in entry.path]
+    assert found == [("a", "")]
+    assert admin.call(NetrFileEnum(None, None, "ann", 3)).entries == []
+    assert admin.call(NetrSessionEnum(None, None, "ann", 10)).status == codes.NERR_UserNotFound
+    assert admin.call(NetrFileClose(None, kept.open.global_id)).status == 0
+    world.pump()
+    assert world.dispatch.sessions.find_open(kept.persistent_id) is None
+    assert len(world.files) == 0
+
+
+def test_a_preserved_open_gives_way_where_its_client_would_be_asked(world: DiskWorld) -> None:
+    """MS-SMB2 3.3.4.6: nobody can be told of the break."""
+    client = world.user()
+    kept = durable(world, client, client.make("a", oplock=SMB2_OPLOCK_LEVEL_BATCH))
+    world.disconnect(client)
+    bob = world.user("bob")
+    stat = bob.open("a", access=0x80)
+    assert kept.open.preserved, "who looks at attributes alone breaks nothing"
+    bob.shut(stat)
+    assert bob.status("a") == "STATUS_SUCCESS"
+    assert world.dispatch.sessions.find_open(kept.persistent_id) is None
+
+
+def test_a_preserved_open_keeps_out_whom_it_does_not_share_with(world: DiskWorld) -> None:
+    client = world.user()
+    kept = durable(world, client, client.make("a", share=0))
+    world.disconnect(client)
+    assert world.user("bob").status("a") == "STATUS_SHARING_VIOLATION"
+    world.service.close_open(kept.open, Reason.DELETED)
+    world.pump()
+    assert world.user("bob").status("a") == "STATUS_SUCCESS"
+
+
+def test_preserved_opens_end_with_their_share_and_with_the_service(world: DiskWorld, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    share = world.share("other", tmp_path / "other")
+    one, two = world.user(), world.user("ann", "other")
+    kept = [durable(world, client, client.make("a")) for client in (one, two)]
+    for client in (one, two):
+        world.disconnect(client)
+    world.service.remove_share(share)
+    assert world.dispatch.sessions.find_open(kept[1].persistent_id) is None
+    assert world.dispatch.sessions.find_open(kept[0].persistent_id) is kept[0]
+    world.service.stop()
+    world.pump()
+    assert world.dispatch.sessions.find_open(kept[0].persistent_id) is None
+    assert len(world.files) == 0
+
+
+def test_what_cannot_be_reclaimed(world: DiskWorld, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    world.share("other", tmp_path / "other")
+    client = world.user()
+    kept = durable(world, client, client.make("a"))
+    with pytest.raises(ValueError, match="not preserved"):
+        reclaim(world, client, kept)
+    world.disconnect(client)
+    with pytest.raises(ValueError, match="another share"):
+        reclaim(world, world.user("ann", "other"), kept)
+    full = world.user()
+    full.make("b")
+    world.set(limits=Limits(opens_per_session=1))
+    with pytest.raises(LimitReached):
+        reclaim(world, full, kept)
+    assert kept.open.preserved
+    world.service.close_open(kept.open, Reason.DELETED)
+    with pytest.raises(ValueError, match="not preserved"):
+        reclaim(world, world.user(), kept)
+    world.pump()
+
+
+def test_requests_that_wait_on_what_is_preserved_are_cancelled(world: DiskWorld) -> None:
+    """A log-off leaves the connection: the client learns that its lock will not come."""
+    bob = world.user("bob")
+    blocker = bob.make("a", bytes(10))
+    bob.want(LockRequest(blocker, [LockElement(0, 10, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    client = world.user()
+    file_id = client.open("a")
+    kept = durable(world, client, file_id)
+    waiting = client.send(LockRequest(file_id, [LockElement(0, 10, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    assert client.result(waiting) == ""
+    client.want(LogoffRequest(), tree_id=0)
+    assert client.result(waiting) == "STATUS_CANCELLED"
+    bob.shut(blocker)
+    assert kept.open.num_locks == 0
+    world.service.close_open(kept.open, Reason.DELETED)
+    world.pump()

@@ -22,6 +22,9 @@ class Transport(Protocol):
     def open_closed(self, opened: Open, reason: Reason) -> None:
         """Close the local handle, locks and oplocks or not (MS-SMB2 3.3.4.17)."""
 
+    def open_preserved(self, opened: Open) -> None:
+        """Take an open out of its session, which is about to end, and keep it."""
+
     def tree_disconnected(self, tree: TreeConnect) -> None:
         """Forget a tree connect; its opens were closed before."""
 
@@ -97,6 +100,12 @@ class News(EventStream):
         if self.transport is not None:
             self.react(self.transport.open_closed, opened, reason)
         self.post(events.FileClosed, values.file_record, opened, reason)
+
+    def file_preserved(self, opened: Open) -> None:
+        """It stays open, and its session ends."""
+        if self.transport is not None:
+            self.react(self.transport.open_preserved, opened)
+        self.post(events.FilePreserved, values.file_record, opened)
 
     def share(self, kind: type[events.Event], share: Share, *rest: object) -> None:
         """Queue an event about a share; `rest` are its fields behind the record."""

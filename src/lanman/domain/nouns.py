@@ -186,6 +186,9 @@ class Open:
 
     `oplock` is "" for none, "level II", "exclusive" or "batch". `bytes_read` and `bytes_written` are what READ and
     WRITE requests on a file have moved.
+
+    One that is `durable` (Open.IsDurable) stays open when its session ends with its connection. It is `preserved` then:
+    in no session, until it is reclaimed or closed; `session` and `tree_connect` are those that it was in.
     """
 
     global_id: int
@@ -200,6 +203,13 @@ class Open:
     oplock: str = ""
     bytes_read: int = 0
     bytes_written: int = 0
+    durable: bool = False
+    preserved: bool = False
+
+    @property
+    def user_name(self) -> str:
+        """Who has it open (fi3_username): "" while it is preserved (MS-SMB2 3.3.4.20)."""
+        return "" if self.preserved else self.session.user_name
 
 
 def is_member(groups: frozenset[str], group: str) -> bool:

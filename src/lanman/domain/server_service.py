@@ -8,6 +8,9 @@ The rules, first:
   goes after its own shorter one. A session with opens is never idle.
 * Closing a session closes all it has, changes nothing else, and may be done twice. Its connections stay for their other
   sessions.
+* Durable opens outlive a session that ends with its connection, by a log-off, or because its client has come again
+  (MS-SMB2 3.3.7.1, 3.3.5.6, 3.3.5.5.3). Preserved, they are listed without a user and in no session, until they are
+  reclaimed or closed. They are closed with their share and when the service stops.
 * Every change is whole before anybody hears of it. Then the transport lets go of what stands behind what has ended, and
   the subscribers get the event, in one order for all (`stream.py`): a method that changes something returns after that,
   unless it was called by one of those who hear. Reading and writing make no event; they only add to the byte counts.
@@ -47,6 +50,9 @@ from lanman.names import fold, unc_client
 from lanman.settings import RunningSettings
 
 _LAST_ID: Final = 0xFFFFFFFF
+
+# The ends of a session that its durable opens outlive.
+_PRESERVING: Final = frozenset({Reason.DISCONNECTED, Reason.LOGOFF, Reason.REPLACED})
 
 
 class Limit(Enum):
@@ -98,6 +104,7 @@ class ServerService:
         self._by_names: dict[tuple[str, str], dict[int, Session]] = {}
         self._tree_connects: dict[int, TreeConnect] = {}
         self._opens: dict[int, Open] = {}
+        self._preserved: dict[int, Open] = {}  # those of them that are in no session
         self._shares: dict[str, Share] = {}
         self._last_session = self._last_tree_connect = self._last_open = 0
         self._idle = IdleOrder()
@@ -317,7 +324,7 @@ class ServerService:
     def close_session(self, session: Session, reason: Reason) -> None:
         """Server Application Requests Closing a Session (MS-SMB2 3.3.4.12): its opens, its tree connects, then itself.
 
-        Its connections stay up. Closing it again does nothing.
+        Its connections stay up. Closing it again does nothing. Its durable opens are preserved if that is a reason to.
         """
         if session.state is State.CLOSED:
             return
@@ -334,11 +341,17 @@ class ServerService:
         opens, session.opens = list(session.opens.values()), {}
         trees, session.tree_connects = list(session.tree_connects.values()), {}
         for opened in opens:
-            self._forget_open(opened)
+            if opened.durable and reason in _PRESERVING:
+                self._preserve(opened)
+            else:
+                self._forget_open(opened)
         for tree in trees:
             self._forget_tree_connect(tree)
         for opened in opens:
-            self._news.file_closed(opened, reason)
+            if opened.preserved:
+                self._news.file_preserved(opened)
+            else:
+                self._news.file_closed(opened, reason)
         for tree in trees:
             self._news.tree_disconnected(tree, reason)
         self._news.session_closed(session, reason)
@@ -451,9 +464,13 @@ class ServerService:
         return self._opens.get(opened.global_id) is opened
 
     def close_open(self, opened: Open, reason: Reason = Reason.CLOSED) -> None:
-        """Server Application Requests Closing an Open (MS-SMB2 3.3.4.17). Closing it again does nothing."""
-        if opened.session.opens.get(opened.file_id) is opened:
-            self._remove_open(opened)
+        """Server Application Requests Closing an Open (MS-SMB2 3.3.4.17), preserved or not. Closing it again does
+        nothing."""
+        if self._is_open(opened):
+            if opened.preserved:
+                self._forget_open(opened)
+            else:
+                self._remove_open(opened)
             self._news.file_closed(opened, reason)
             self._news.deliver()
 
@@ -466,10 +483,58 @@ class ServerService:
 
     def _forget_open(self, opened: Open) -> None:
         del self._opens[opened.global_id]
+        if self._preserved.pop(opened.global_id, None) is None:
+            self._leave_session(opened)
+        self.counters.fopens -= 1
+
+    def _leave_session(self, opened: Open) -> None:
+        """It counts no more on its tree connect, and what it has moved is kept by its session."""
         opened.tree_connect.open_count -= 1
         opened.session.bytes_read += opened.bytes_read
         opened.session.bytes_written += opened.bytes_written
-        self.counters.fopens -= 1
+
+    # --- opens that outlive their session ---
+
+    def make_durable(self, opened: Open, *, durable: bool = True) -> None:
+        """Have an open outlive its session, or no longer (Open.IsDurable, MS-SMB2 3.3.5.9.6)."""
+        opened.durable = durable
+
+    def _preserve(self, opened: Open) -> None:
+        self._leave_session(opened)
+        opened.preserved = True
+        self._preserved[opened.global_id] = opened
+
+    def reclaim_open(self, opened: Open, session: Session, tree: TreeConnect) -> None:
+        """A preserved open is in a session again (MS-SMB2 3.3.5.9.7); it keeps its ids. Raises LimitReached.
+
+        Whether the session may have it is for the caller to check. ValueError: it is not preserved (any more), the
+        session or its tree connect has ended, or leads to another share.
+        """
+        _require_open(session)
+        if self._preserved.get(opened.global_id) is not opened:
+            raise ValueError("the open is not preserved")
+        if session.tree_connects.get(tree.tree_id) is not tree or tree.share is not opened.tree_connect.share:
+            raise ValueError("the tree connect has ended, or leads to another share")
+        if 0 < self.settings.current.limits.opens_per_session <= len(session.opens):
+            raise LimitReached(Limit.OPENS)
+        del self._preserved[opened.global_id]
+        opened.preserved = False
+        opened.session, opened.tree_connect = session, tree
+        if not session.opens:
+            self._order_of(session).discard(session)
+        session.opens[opened.file_id] = opened
+        tree.open_count += 1
+        # What it has moved in other sessions is not this one's.
+        session.bytes_read -= opened.bytes_read
+        session.bytes_written -= opened.bytes_written
+        self._news.file(events.FileReclaimed, opened)
+        self._news.deliver()
+
+    def _close_preserved(self, reason: Reason, share: Share | None = None) -> None:
+        """Close the preserved opens of a share, or all."""
+        for opened in list(self._preserved.values()):
+            if share is None or opened.tree_connect.share is share:
+                self.close_open(opened, reason)
 
     # --- shares ---
 
@@ -547,6 +612,7 @@ class ServerService:
         self._news.deliver()
 
     def _close_tree_connects(self, share: Share, reason: Reason) -> None:
+        self._close_preserved(reason, share)
         if share.current_uses:
             for tree in [tree for tree in self._tree_connects.values() if tree.share is share]:
                 self.close_tree_connect(tree, reason)
@@ -616,14 +682,15 @@ class ServerService:
         self, *, path: str | None = None, client: str | None = None, user: str | None = None
     ) -> list[Open]:
         """Opens at or under a path (whole components), of this client and this user; None or "" means any. A user
-        who is named exactly is meant alone."""
+        who is named exactly is meant alone. Preserved opens are no client's and no user's."""
         if not (path or client or user):
             return list(self._opens.values())
         wanted = path_components(path or "")
         found = [
             opened
             for opened in self._opens.values()
-            if matches(opened.session, client, user) and is_at_or_under(opened.path, wanted)
+            if (not (client or user) if opened.preserved else matches(opened.session, client, user))
+            and is_at_or_under(opened.path, wanted)
         ]
         return prefer_exact_user(found, user, lambda opened: opened.session)
 
@@ -667,9 +734,10 @@ class ServerService:
         self._news.deliver()
 
     def stop(self) -> None:
-        """End every session and let no more in (MS-SRVS 3.1.6.12)."""
+        """End every session, close what is preserved, and let no more in (MS-SRVS 3.1.6.12)."""
         self.stopped = True
         self.close_sessions(self._sessions.values(), Reason.STOPPED)
+        self._close_preserved(Reason.STOPPED)
         was_running, self._running = self._running, False
         if was_running:
             self._news.post_plain(events.ServerStopped)

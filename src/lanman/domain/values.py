@@ -64,20 +64,20 @@ def tree_record(tree: TreeConnect) -> TreeRecord:
 
 
 def file_record(opened: Open) -> FileRecord:
-    """An open as it is now."""
+    """An open as it is now. One that is preserved is nobody's, in no session and on no tree connect."""
     session = opened.session
     return FileRecord(
         opened.global_id,
-        session.global_id,
-        opened.tree_connect.global_id,
+        0 if opened.preserved else session.global_id,
+        0 if opened.preserved else opened.tree_connect.global_id,
         opened.tree_connect.share.name,
         opened.path,
         opened.granted_access,
         opened.num_locks,
         opened.oplock,
-        session.client_name,
-        session.user_name,
-        session.address,
+        "" if opened.preserved else session.client_name,
+        opened.user_name,
+        "" if opened.preserved else session.address,
         opened.opened_at,
         opened.bytes_read,
         opened.bytes_written,

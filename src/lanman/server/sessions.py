@@ -118,6 +118,18 @@ class SessionTable:
         self._opens[server_open.persistent_id] = server_open
         session.opens[server_open.volatile_id] = server_open
 
+    def reclaim(self, server_open: ServerOpen, session: ServerSession, tree: ServerTree) -> None:
+        """Put a preserved open into a session (3.3.5.9.7, 3.3.5.9.12), on a tree connect to the same share. Its FileId
+        has a new volatile half from now on.
+
+        Whether the session may have it is for the caller to check. Raises LimitReached, and ValueError where it is not
+        preserved or the session or the tree connect has ended.
+        """
+        self._service.reclaim_open(server_open.open, session.session, tree.tree_connect)
+        server_open.session, server_open.tree = session, tree
+        server_open.volatile_id = next(self._file_ids)
+        session.opens[server_open.volatile_id] = server_open
+
     def release(self, server_open: ServerOpen) -> None:
         """Release an open that the domain has closed already, and whose last answer has been read now; its session too,
         if that only waited for it."""
@@ -151,6 +163,17 @@ class SessionTable:
             # I/O that was under way when the client itself closed the file comes to its end.
             connection.cancel_all(server_open, now, cancellable_only=reason is Reason.CLOSED)
         self._release(server_open)
+
+    def open_preserved(self, opened: Open) -> None:
+        """An open outlives its session, which is about to end (3.3.7.1). Nobody can ask for anything on it any more;
+        what it holds stays."""
+        server_open = self._opens.get(opened.file_id)
+        if server_open is None or server_open.open is not opened or server_open.session is None:
+            return
+        session, server_open.session = server_open.session, None
+        session.opens.pop(server_open.volatile_id, None)
+        for connection in session.channels:
+            connection.cancel_all(server_open, self._scheduler.now)
 
     def tree_disconnected(self, tree: TreeConnect) -> None:
         """A tree connect has ended; its opens have been closed before."""

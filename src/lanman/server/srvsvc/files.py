@@ -24,7 +24,7 @@ from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing, r
 def file_info(opened: Open) -> FileInfo:
     """Every member of every level (MS-SMB2 3.3.4.20): the permissions are the granted access."""
     return FileInfo(
-        opened.global_id, opened.granted_access, opened.num_locks, drive_path(opened.path), opened.session.user_name
+        opened.global_id, opened.granted_access, opened.num_locks, drive_path(opened.path), opened.user_name
     )
 
 
