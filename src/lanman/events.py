@@ -134,8 +134,8 @@ class FileRecord(NamedTuple):
 class ShareRecord(NamedTuple):
     """A share: what NetrShareEnum lists of it that is not counted. `max_users` 0 is no limit.
 
-    `guest` is what guests may do: "", "read" or "write". `problem` says why its folder cannot be used; "" if it can.
-    `confined`: it must lie within the share roots whenever it is used.
+    `guest_access` is what guests may do: "", "read" or "write". `problem` says why its folder cannot be used; "" if it
+    can. `confined`: it must lie within the share roots whenever it is used.
     """
 
     name: str
@@ -144,7 +144,7 @@ class ShareRecord(NamedTuple):
     remark: str
     max_users: int
     hidden: bool
-    guest: str
+    guest_access: str
     encrypt_data: bool
     confined: bool
     problem: str
@@ -377,7 +377,7 @@ class ShareRemoved(NamedTuple):
 
 
 class SettingChanged(NamedTuple):
-    """A setting has another value, each as server.toml would write it; `before` is "" for one that had none."""
+    """A setting has another value, which it had not `before`; both as `lanman.settings.settings_as_text` has them."""
 
     sequence: int
     time: float
@@ -463,11 +463,6 @@ class ServerState:
     def _tables(self) -> tuple[Mapping[Any, Record], ...]:
         return (self.connections, self.sessions, self.tree_connects, self.files, self.shares)
 
-    def records(self) -> Iterator[Record]:
-        """All records, each after those that it refers to."""
-        for table in self._tables():
-            yield from table.values()
-
     def put(self, record: Record) -> None:
         """Have this record, in place of an older one of the same thing."""
         if isinstance(record, FileRecord):
@@ -514,6 +509,23 @@ class ServerState:
             self.tree_connects[tree.id] = tree._replace(user_name=name)
         for file in [file for file in self.files.values() if file.session_id == session.id]:
             self.files[file.id] = file._replace(user_name=name)
+
+    @property
+    def size(self) -> int:
+        """How many `events` there are."""
+        return sum(map(len, self._tables())) + len(self.settings) + self.running
+
+    def events(self) -> Iterator[Event]:
+        """The events that lead here from nothing, each with the number and without the time of a change."""
+        at = self.sequence, 0.0
+        yield from (ConnectionOpened(*at, connection) for connection in self.connections.values())
+        yield from (SessionOpened(*at, session) for session in self.sessions.values())
+        yield from (ShareAdded(*at, share) for share in self.shares.values())
+        yield from (TreeConnected(*at, tree) for tree in self.tree_connects.values())
+        yield from (FileOpened(*at, file) for file in self.files.values())
+        yield from (SettingChanged(*at, name, value, "") for name, value in self.settings.items())
+        if self.running:
+            yield ServerStarted(*at)
 
     def num_opens(self, session_id: int) -> int:
         """How many files, folders and pipes a session has open (sesi502_num_opens)."""

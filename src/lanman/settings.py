@@ -40,7 +40,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
-from lanman.names import MAX_SHARE_NAME, NOT_IN_A_SHARE_NAME, fold
+from lanman.names import fold
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ UNLIMITED: Final = 0xFFFFFFFF
 MAX_COMMENT: Final = 48
 """MS-SRVS 3.1.4.7: a remark has at most 48 characters; the Server's own comment is held to the same."""
 
-RESERVED_SHARE_NAMES: Final = frozenset(map(fold, ("pipe", "mailslot")))
-"""Folded. They would stand in the way of pipes and mailslots (MS-SRVS 3.1.4.7)."""
+MAX_SHARE_NAME: Final = 80
+RESERVED_SHARE_NAMES: Final = frozenset(map(fold, ("pipe", "mailslot")))  # MS-SRVS 3.1.4.7
 
 # Inbound connection limits of the Windows editions (KB 122920, KB 314882); 0 is no limit.
 SESSION_LIMITS: Final = {"unlimited": 0, "workstation": 10, "home": 5, "windows11": 20}
@@ -621,13 +621,47 @@ def check_changeable(name: str, value: Any) -> Any:
     return CHANGEABLE[name].check(value)
 
 
-class RunningSettings:
-    """The settings in force in one Server. Read `current` at each use; it is replaced as a whole."""
+def settings_as_text(configuration: Configuration) -> dict[str, str]:
+    """What a configuration says of every setting but those of shares, for people: by its name in server.toml, that of
+    its section before it (`limits.connections`), but for [server]. Lists are parted by line feeds; "" is none."""
+    texts: dict[str, str] = {}
+    for section, settings in SECTIONS.items():
+        if section != "shares.NAME":
+            prefix = "" if section == "server" else f"{section}."
+            texts |= {prefix + name: _as_text(value_of(configuration, each)) for name, each in settings.items()}
+    return texts
 
-    __slots__ = ("current",)
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "\n".join(map(_as_text, value))
+    return "" if value is None else str(value)
+
+
+class RunningSettings:
+    """The settings in force in one Server. Read `current` at each use; it is replaced as a whole.
+
+    `on_replaced` is called after that with what was in force before.
+    """
+
+    __slots__ = ("_current", "on_replaced")
 
     def __init__(self, configuration: Configuration | None = None) -> None:
-        self.current = configuration or Configuration()
+        self._current = configuration or Configuration()
+        self.on_replaced: Callable[[Configuration], None] | None = None
+
+    @property
+    def current(self) -> Configuration:
+        """What is in force. Setting it puts something else in force."""
+        return self._current
+
+    @current.setter
+    def current(self, configuration: Configuration) -> None:
+        before, self._current = self._current, configuration
+        if self.on_replaced is not None:
+            self.on_replaced(before)
 
     def changed(self, **values: Any) -> dict[str, Any]:
         """Those of the values that are not in force already. Raises ValueError for what cannot be set, and for a bad
@@ -687,14 +721,13 @@ def _units(name: str) -> int:
 
 def share_name_problem(name: str) -> str:
     """Why a share cannot be called so; "" if it can."""
+    # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
     if not name.strip(". ") or name != name.strip():
         return "is not a share name (clients take dots and spaces for a place in a path, or fold them away)"
     if fold(name) in RESERVED_SHARE_NAMES:
         return "is not a share name (it would stand in the way of pipes and mailslots)"
-    if not 1 <= _units(name) <= MAX_SHARE_NAME or any(
-        character < " " or character in NOT_IN_A_SHARE_NAME for character in name
-    ):
-        return f"is not a share name (1 to {MAX_SHARE_NAME} characters, none of {NOT_IN_A_SHARE_NAME})"
+    if not 1 <= _units(name) <= MAX_SHARE_NAME or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
+        return f'is not a share name (1 to {MAX_SHARE_NAME} characters, none of "\\/[]:|<>+=;,*?)'
     return ""
 
 

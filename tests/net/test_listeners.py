@@ -11,7 +11,7 @@ import pytest
 from lanman import open_manager
 from lanman.domain import Reason, Session, SessionClosed
 from lanman.events import Event, SessionOpened
-from lanman.net.control import ControlClient
+from lanman.net.control.client import ControlClient
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
 from lanman.rpc.srvsvc import NetrSessionDel

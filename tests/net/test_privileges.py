@@ -210,7 +210,7 @@ def started(home: Home, data: Path) -> Iterator[tuple[int, subprocess.Popen[str]
 @pytest.mark.parametrize("protection", ["sign", "encrypt"])
 def test_nothing_is_imported_once_rights_are_dropped(home: Home, tmp_path: Path, protection: str) -> None:
     """The new user may not read where it would come from, or may write there."""
-    from lanman.net.control import ControlClient
+    from lanman.net.control.client import ControlClient
 
     data = tmp_path / "data"
     data.mkdir()

@@ -18,7 +18,7 @@ from lanman import codes
 from lanman.domain.policy import idle_period
 from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
-from lanman.net.control import ControlClient
+from lanman.net.control.client import ControlClient
 from lanman.net.credentials import Credentials
 from lanman.net.disk.system import Refused
 from lanman.net.home import Home, HomeError

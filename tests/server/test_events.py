@@ -28,6 +28,7 @@ from lanman.events import (
     TreeConnected,
     TreeDisconnected,
 )
+from lanman.settings import settings_as_text
 from lanman.smb2.constants import (
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
@@ -194,8 +195,9 @@ def ann_id(world: World) -> int:
 
 
 def test_the_sum_of_all_events_is_what_there_is(world: DiskWorld) -> None:
-    """From nothing on: what the service itself describes."""
+    """From nothing but the settings on: what the service itself describes."""
     state = ServerState()
+    state.settings = settings_as_text(world.service.settings.current)
     for share in world.service.shares():
         world.service.remove_share(share)
     world.service.subscribe(state.apply)

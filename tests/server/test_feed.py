@@ -195,7 +195,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["comment", "hidden"]), value=st.sampled_from(["a", "b"]))
     def setting(self, name: str, value: str) -> None:
-        self.service.set_setting(name, value)
+        changed: dict[str, Any] = {name: value == "b" if name == "hidden" else value}
+        self.service.settings.change(**changed)
 
     @rule(seconds=st.sampled_from([0.25, 31.0]))
     def pass_time(self, seconds: float) -> None:

@@ -47,7 +47,7 @@ from lanman.domain.stream import Failed, Listener
 from lanman.domain.values import connection_record, file_record, share_record, tree_record
 from lanman.events import Reason
 from lanman.names import fold, unc_client
-from lanman.settings import RunningSettings
+from lanman.settings import Configuration, RunningSettings, settings_as_text
 
 _LAST_ID: Final = 0xFFFFFFFF
 
@@ -111,8 +111,8 @@ class ServerService:
         self._anonymous = IdleOrder()
         self._expirations = Expirations(self._sessions)
         self._connections: dict[int, Connection] = {}
-        self._settings: dict[str, str] = {}
         self._news = News(clock, time_of_day, failed)
+        self.settings.on_replaced = self._settings_replaced
 
     # --- connections ---
 
@@ -743,14 +743,12 @@ class ServerService:
             self._news.post_plain(events.ServerStopped)
             self._news.deliver()
 
-    def set_setting(self, name: str, value: str) -> None:
-        """Report what a setting is now, as server.toml would write it. It is kept for `describe` alone: whoever calls
-        this has put it in force. Nothing happens if it was that already."""
-        before = self._settings.get(name, "")
-        if before != value:
-            self._settings[name] = value
-            self._news.post_plain(events.SettingChanged, name, value, before)
-            self._news.deliver()
+    def _settings_replaced(self, before: Configuration) -> None:
+        old, new = settings_as_text(before), settings_as_text(self.settings.current)
+        for name, value in new.items():
+            if old[name] != value:
+                self._news.post_plain(events.SettingChanged, name, value, old[name])
+        self._news.deliver()
 
     # --- the stream of events ---
 
@@ -780,7 +778,7 @@ class ServerService:
         state = events.ServerState()
         cancel = self.subscribe(state.apply, name="a state being described")
         try:
-            state.running, state.settings = self._running, dict(self._settings)
+            state.running, state.settings = self._running, settings_as_text(self.settings.current)
             for number, record in enumerate(self._records(), 1):
                 state.put(record)
                 if number % size == 0:

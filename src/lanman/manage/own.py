@@ -23,7 +23,7 @@ from lanman.manage.manager import Sessions
 from lanman.manage.own_session import NoSession
 from lanman.manage.selection import canonical_client, is_address
 from lanman.manage.srvsvc import SrvsvcManager
-from lanman.net.control import ControlClient, ServerNotStarted
+from lanman.net.control.client import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.net.disk.names import disk_name

@@ -45,7 +45,7 @@ _LATE: Final = (
     "cryptography.hazmat.primitives.ciphers.algorithms",
     "cryptography.hazmat.primitives.ciphers.modes",
     "cryptography.hazmat.primitives.cmac",
-    "lanman.net.control",
+    "lanman.net.control.server",
     "lanman.net.disk",
 )
 _LATE_FOR_KERBEROS: Final = ("gssapi", "krb5", "lanman.net.kerberos")
@@ -125,8 +125,8 @@ def acting_as(entry: struct_passwd | None) -> Iterator[None]:
 
 
 def _give_away(folder: Directory, uid: int, gid: int) -> None:
-    """Give a home of root's and the files in it to another user. The folder comes last: until then only root can put
-    anything into it, and what is put into it afterwards is not given away."""
+    """Give a home of root's and the files in it to another user. The folder comes last: until then nobody but root can
+    put anything into it, and what it names afterwards is given to nobody."""
     with folder.readable() as handle:
         for name in os.listdir(handle):
             found = folder.stat(name)

@@ -393,7 +393,7 @@ def stop(call: Call, service: str | None) -> None:
 
 
 async def _request_stop(home: Home, timeout: float) -> None:
-    from lanman.net.control import ControlClient
+    from lanman.net.control.client import ControlClient
 
     try:
         async with asyncio.timeout(timeout), ControlClient(home.control) as client:

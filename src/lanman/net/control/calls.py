@@ -1,0 +1,121 @@
+"""What answers the calls of the control interface, for one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final, Protocol
+
+from lanman import codes
+from lanman.domain import ServerService, Session
+from lanman.errors import LanmanError
+from lanman.net.audit import quoted
+from lanman.net.logs import Journal
+from lanman.records import SessionDetails, ShareDetails, ShareProblem
+from lanman.rpc.control import GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
+from lanman.rpc.control_events import TakeSnapshot, WaitForEvents
+from lanman.rpc.ndr import Call
+from lanman.server.feed import Feed
+from lanman.server.following import Following
+from lanman.server.rights import Caller
+from lanman.server.scheduler import Scheduler
+from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+
+log: Final = logging.getLogger("lanman.control")
+
+
+class ControlledServer(Protocol):
+    """What the control socket needs of the Server."""
+
+    @property
+    def service(self) -> ServerService:
+        """The domain."""
+
+    @property
+    def endpoint(self) -> ServerServiceEndpoint:
+        """What answers the calls of srvsvc."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """What runs its calls."""
+
+    @property
+    def feed(self) -> Feed:
+        """Its events, to be followed."""
+
+    @property
+    def journal(self) -> Journal:
+        """What says once in a while what would otherwise be said very often."""
+
+    def tick(self) -> float:
+        """What time it is; dispatch is told."""
+
+    def flush(self) -> None:
+        """Do what whatever just happened has led to."""
+
+    def reload(self) -> None:
+        """Read the configuration again. Raises ConfigurationError."""
+
+    def request_stop(self) -> None:
+        """Have the Server stop."""
+
+
+class ControlEndpoint:
+    """What answers the control interface on one connection. `close` it when the connection ends."""
+
+    def __init__(self, server: ControlledServer) -> None:
+        self._server = server
+        self._following = Following(server.feed, server.scheduler)
+
+    def close(self) -> None:
+        """The connection has ended."""
+        self._following.close()
+
+    def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
+        """Who is no administrator of the machine may make none of these calls."""
+        return 0 if caller.local_admin else codes.ERROR_ACCESS_DENIED
+
+    def call(self, caller: Caller, request: Any, now: float) -> Any:
+        """Answer a call of the control interface. `now` is in seconds of the event loop."""
+        if isinstance(request, Stop):
+            # The answer leaves before anything is taken down.
+            asyncio.get_running_loop().call_later(request.grace, self._server.request_stop)
+            return request.failed(codes.ERROR_SUCCESS)
+        if isinstance(request, Reload):
+            return request.failed(self._reload())
+        if isinstance(request, TakeSnapshot | WaitForEvents):
+            return self._following.call(request)
+        if request.level != 0:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        if isinstance(request, GetShareProblems):
+            shares = self._server.service.shares()
+            return request.response(0, [ShareProblem(each.name, each.problem) for each in shares if each.problem], 0)
+        if isinstance(request, GetShareDetails):
+            shares = self._server.service.shares()
+            return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
+        assert isinstance(request, GetSessionDetails)
+        return request.response(0, [_details(session) for session in self._server.service.sessions()], 0)
+
+    def _reload(self) -> int:
+        try:
+            self._server.reload()
+        except LanmanError as error:
+            log.error("the configuration is not read again: %s", quoted(error.message))
+            return codes.ERROR_INVALID_DATA
+        return codes.ERROR_SUCCESS
+
+
+def _details(session: Session) -> SessionDetails:
+    return SessionDetails(
+        global_id=session.global_id,
+        client_name=session.client_name,
+        user_name=session.user_name,
+        domain=session.domain,
+        address=session.address,
+        dialect=session.dialect,
+        signing=session.signing,
+        encryption=session.encryption,
+        groups=", ".join(sorted(session.groups)),
+        anonymous=session.anonymous,
+        guest=session.guest,
+    )

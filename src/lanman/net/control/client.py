@@ -1,0 +1,187 @@
+"""A connection to the control socket of this machine's Server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from lanman import codes
+from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
+from lanman.net.control.peer import peer_of, user_name_of
+from lanman.net.dial import in_turns
+from lanman.net.home import connect_unix
+from lanman.records import SessionDetails, ShareDetails, ShareProblem
+from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
+from lanman.rpc.control import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
+from lanman.rpc.ndr import Call, Response
+from lanman.rpc.srvsvc import SRVSVC
+
+R = TypeVar("R", bound=Response)
+
+READ_SIZE: Final = 256 * 1024
+
+# After how many seconds a full socket is tried again.
+CONNECT_AGAIN: Final = 0.02
+
+
+class ServerNotStarted(LanmanError):
+    """No Server listens on that control socket."""
+
+    code = codes.NERR_ServerNotStarted
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            "The Server service is not started.",
+            hint=f"Nobody listens at {path}. Start it with `lanman start server`.",
+        )
+
+
+class ControlClient:
+    """A connection to the control socket of the Server of a home.
+
+        async with ControlClient(home.control) as client:
+            answer = await client.call(NetrSessionEnum(None, None, None, 502))
+
+    One call is under way at a time. Entering raises ServerNotStarted where nobody listens and AccessDenied where the
+    socket may not be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sock: socket.socket | None = None
+        self._busy = asyncio.Lock()
+        self._rpc = RpcClient()
+
+    async def __aenter__(self) -> Self:
+        self._sock = await self._connect()
+        try:
+            await self._bind()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection. May be called twice."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    async def _connect(self) -> socket.socket:
+        # Where as many wait to be accepted as may, Linux has a connect() on a Unix-domain socket wait too, or answers
+        # EAGAIN to one that does not wait, and tells nobody when there is room again. The caller's deadline ends this.
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            while True:
+                try:
+                    connect_unix(sock, self._path)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(CONNECT_AGAIN)
+            self._check_peer(peer_of(sock))
+        except AccessDenied:
+            sock.close()
+            raise
+        except PermissionError:
+            sock.close()
+            raise AccessDenied(
+                f"{self._path}: access denied",
+                hint="Only root and the user that the Server runs as may use its control socket.",
+            ) from None
+        except OSError:
+            sock.close()
+            raise ServerNotStarted(self._path) from None
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _check_peer(self, uid: int) -> None:
+        """Believe root, ourselves and the home's owner: others may have put a socket where a Server's is expected, and
+        would tell us what they like. Raises AccessDenied and OSError."""
+        if uid not in (0, os.geteuid(), os.stat(self._path.parent).st_uid):
+            raise AccessDenied(
+                f"{self._path}: what listens there belongs to {user_name_of(uid)}, and not to the owner of the home",
+                hint="No Server of this home has made it. Look at who may write there, and remove it.",
+            )
+
+    async def _bind(self) -> None:
+        for interface in (SRVSVC, LANMAN):
+            (event,) = await self._exchange([self._rpc.bind(interface)])
+            if not isinstance(event, BindAccepted):
+                raise RemoteProtocolError(f"{self._path}: what listens there is not a Server of this version")
+
+    async def call(self, request: Call[R]) -> R:
+        """Make a call of srvsvc or of the control interface. Raises ConnectionLost, and Win32Error for a fault."""
+        async with self._busy:
+            (event,) = await self._exchange(self._rpc.call(request))
+        if isinstance(event, FaultReceived):
+            raise Win32Error(codes.fault_to_win32(event.status))
+        assert isinstance(event, ResponseReceived)
+        return await in_turns(request.answer_in_pieces(event.stub, event.ndr64))
+
+    async def _exchange(self, pdus: list[bytes]) -> list[Any]:
+        if self._sock is None:
+            raise ConnectionLost(f"{self._path}: the connection is closed")
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._sock, b"".join(pdus))
+            while True:
+                data = await loop.sock_recv(self._sock, READ_SIZE)
+                if not data:
+                    raise ConnectionLost(f"{self._path}: the Server has closed the connection")
+                if events := self._rpc.receive_data(data):
+                    return events
+        except OSError as error:
+            self.close()
+            raise ConnectionLost(f"{self._path}: {error.strerror}") from None
+        except BaseException:
+            # Half an answer may be on its way: the connection is of no more use.
+            self.close()
+            raise
+
+    async def stop(self, grace: int = 0) -> None:
+        """Have the Server stop in so many seconds. Returns when it has been told. Raises AccessDenied."""
+        _check((await self.call(Stop(grace))).status)
+
+    async def reload(self) -> None:
+        """Have the Server read its configuration again. Raises AccessDenied, and Win32Error for a mistake in it."""
+        _check((await self.call(Reload())).status)
+
+    async def session_details(self) -> list[SessionDetails]:
+        """What the Server knows of its sessions beyond MS-SRVS, in NetrSessionEnum's order. Raises AccessDenied."""
+        answer = await self.call(GetSessionDetails())
+        _check(answer.status)
+        return answer.entries or []
+
+    async def share_details(self) -> list[ShareDetails]:
+        """What the Server knows of its shares beyond MS-SRVS. Raises AccessDenied, and Win32Error where a Server of an
+        older version does not know the call."""
+        answer = await self.call(GetShareDetails())
+        _check(answer.status)
+        return answer.entries or []
+
+    async def share_problems(self) -> list[ShareProblem]:
+        """The shares that cannot be used as things are. Raises AccessDenied."""
+        answer = await self.call(GetShareProblems())
+        _check(answer.status)
+        return answer.entries or []
+
+
+def _check(status: int) -> None:
+    if status == codes.ERROR_ACCESS_DENIED:
+        raise AccessDenied(hint="Only root and the user that the Server runs as may do that.")
+    if status == codes.ERROR_INVALID_DATA:
+        raise Win32Error(status, hint="The Server goes on as before; its log names the line of server.toml.")
+    if status:
+        raise Win32Error(status)

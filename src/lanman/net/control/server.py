@@ -1,0 +1,143 @@
+"""The Server's end of the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lanman.errors import LanmanError, RemoteProtocolError
+from lanman.net.audit import quoted
+from lanman.net.control.calls import ControlEndpoint, ControlledServer
+from lanman.net.control.peer import peer_of, user_name_of
+from lanman.net.home import bind_unix
+from lanman.net.listener import Listener
+from lanman.rpc.control import LANMAN
+from lanman.rpc.ndr import Response
+from lanman.rpc.srvsvc import SRVSVC
+from lanman.server.association import Association
+from lanman.server.rights import Caller
+
+log: Final = logging.getLogger("lanman.control")
+
+R = TypeVar("R", bound=Response)
+
+# Connections that may wait to be accepted, and that may be there at a time.
+BACKLOG: Final = 128
+MAX_CONNECTIONS: Final = 256
+
+
+class ControlServer:
+    """The Server's end of the socket."""
+
+    def __init__(self, path: Path, server: ControlledServer) -> None:
+        self._path = path
+        self._server = server
+        self._listening: Listener | None = None
+        self._connections: set[ControlProtocol] = set()
+
+    async def start(self) -> None:
+        """Listen. What an earlier Server left there is removed: the home's lock says that it is gone."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            bind_unix(listener, self._path)
+            self._listening = Listener(
+                listener,
+                lambda scarce: ControlProtocol(self._server, self),
+                backlog=BACKLOG,
+                has_room=self._has_room,
+                paused=self._paused,
+            )
+        except OSError as error:
+            listener.close()
+            raise LanmanError(f"{self._path}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Listen no more, and end what is connected once it has its answers."""
+        if self._listening is not None:
+            self._listening.close()
+            self._path.unlink(missing_ok=True)
+        # Whoever waits for events is given the last ones, which have just happened.
+        self._server.scheduler.expire(self._server.tick())
+        for connection in list(self._connections):
+            connection.close()
+
+    def _has_room(self) -> bool:
+        coming = self._listening.coming if self._listening is not None else 0
+        return len(self._connections) + coming < MAX_CONNECTIONS
+
+    def _paused(self, why: str) -> None:
+        reason = why or f"there are {MAX_CONNECTIONS} control connections"
+        self._server.journal.say(log, logging.WARNING, "control pauses", "", "the control socket pauses: %s", reason)
+
+    def opened(self, connection: ControlProtocol) -> None:
+        """Count a connection that has come."""
+        self._connections.add(connection)
+
+    def closed(self, connection: ControlProtocol) -> None:
+        """Forget a connection that has gone, and accept others if accepting had paused."""
+        self._connections.discard(connection)
+        if self._listening is not None:
+            self._listening.resume()
+
+
+class ControlProtocol(asyncio.Protocol):
+    """One conversation on the control socket."""
+
+    def __init__(self, server: ControlledServer, owner: ControlServer) -> None:
+        self._server = server
+        self._owner = owner
+        self._transport: asyncio.Transport
+        self._endpoint: ControlEndpoint
+        self._association: Association
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: ask the kernel who it is, and give them an association with both interfaces."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._owner.opened(self)
+        uid = peer_of(transport.get_extra_info("socket"))
+        caller = Caller(user_name_of(uid), local_admin=uid in (0, os.geteuid()))
+        if not caller.local_admin:
+            log.warning("user %s has reached the control socket and has no rights there", quoted(caller.user_name))
+        self._endpoint = ControlEndpoint(self._server)
+        self._association = Association(
+            [(SRVSVC, self._server.endpoint), (LANMAN, self._endpoint)], caller, self._server.scheduler
+        )
+        self._association.say = self._say
+        self._association.failed = self._failed
+
+    def _say(self, answers: list[bytes]) -> None:
+        """An answer has come that had to wait for the disk or for its turn."""
+        if not self._transport.is_closing():
+            self._transport.writelines(answers)
+
+    def _failed(self, error: Exception) -> None:
+        """An error of the Server's own, which ends this connection and no other."""
+        log.error("control connection ended by an error in the server", exc_info=error)
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: answer the calls in these bytes. What is no RPC ends the connection."""
+        self._server.tick()
+        try:
+            self._transport.writelines(self._association.receive_data(data))
+        except RemoteProtocolError as error:
+            log.warning("control connection ended: %s", quoted(str(error)))
+            self._transport.abort()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
+            self._failed(error)
+        self._server.flush()
+
+    def close(self) -> None:
+        """End the connection once its answers are sent."""
+        self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """asyncio: the socket is closed."""
+        self._association.close()
+        self._endpoint.close()
+        self._owner.closed(self)
