@@ -20,13 +20,14 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from lanman.auth.accounts import Accounts
 from lanman.domain import Reason
+from lanman.events import Event
 from lanman.names import ADMINISTRATORS
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import ConfigurationError, read_configuration, with_options
@@ -180,6 +181,11 @@ class Server:
         self._running.service.close_open(opened, Reason.DELETED)
         self._running.flush()
         return True
+
+    def subscribe(self, on_event: Callable[[Event], None], *kinds: type[Event]) -> Callable[[], None]:
+        """Have `on_event` called on the event loop with every event of these classes of `lanman.events`, or with all;
+        call the result to end that. What it raises goes to the log, and disturbs neither clients nor others."""
+        return self._running.service.subscribe(on_event, *kinds, name="a subscriber of the program")
 
     def add_account(self, name: str, password: str, *, administrator: bool = False) -> None:
         """Add an account, or give one another password. It counts from the next log-on. Raises AccountsError for a
