@@ -1,9 +1,9 @@
 """The server's half of a log-on: SPNEGO around the mechanisms it knows, or NTLM with nothing around it.
 
-The journey of a client that guessed the mechanism right: NegTokenInit with the first NTLM message; a NegTokenResp
-with the challenge; a NegTokenResp with the proof, and the log-on is decided. One that prefers a mechanism that this
-server lacks is told which one to use and starts over; then the list of mechanisms must be signed by both sides,
-or somebody on the way could have shortened it (RFC 4178 section 5).
+If the client guessed the mechanism right: it sends NegTokenInit with the first NTLM message, the server NegTokenResp
+with the challenge, the client NegTokenResp with the response, and the log-on is decided. A client that prefers a
+mechanism that this server lacks is told which one to use and starts over; then both sides must sign the list of
+mechanisms, since an attacker could have shortened it (RFC 4178 section 5).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class _State(Enum):
     START = auto()
     RAW = auto()  # NTLM without SPNEGO
     MECHANISM = auto()  # tokens of the chosen mechanism, in NegTokenResp
-    LIST_MIC = auto()  # the mechanism has finished, the client's mechListMIC is still due
+    LIST_MIC = auto()  # the mechanism has finished, the client's mechListMIC is still expected
     DONE = auto()
 
 
 class Acceptor:
-    """One log-on. Feed it the client's tokens with `step` until there is an outcome; then it has served.
+    """One log-on. Pass it the client's tokens with `step` until there is an outcome; it is used once.
 
     `server_name` is the NetBIOS name and `dns_name` the full name that clients are told. `random(n)` gives n
-    unpredictable bytes. `mechanisms` are further ones, preferred to NTLM in their order.
+    unpredictable bytes. `mechanisms` are further ones, preferred to NTLM, in order of preference.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class Acceptor:
         self._accepted: Accepted | None = None
 
     def use_accounts(self, accounts: Accounts) -> None:
-        """Decide by these from now on: the account file has been read again since the log-on began."""
+        """Use these accounts from now on: the account file has been read again since the log-on began."""
         for mechanism in self._mechanisms:
             mechanism.accounts = accounts
 
     @property
     def may_block(self) -> bool:
-        """Whether the next `step` may take long, and decide: further mechanisms read files, NTLM only computes."""
+        """Whether the next `step` may block and may end the log-on: other mechanisms read files, NTLM only computes."""
         if self._state is _State.START:
             return len(self._mechanisms) > 1
         return self._mechanism is not self._ntlm
 
     def claimed_account(self, token: bytes) -> str | None:
-        """Whose password the next `step` would judge, in one spelling however the client wrote it; None: nobody's."""
+        """The account whose password the next `step` would verify, in canonical spelling; None if it verifies none."""
         if self._mechanism is not self._ntlm or self._state not in (_State.RAW, _State.MECHANISM):
             return None
         try:
@@ -120,11 +120,11 @@ class Acceptor:
             self._state = _State.RAW
             return self._ntlm.step(token, now)
         if self._state is _State.RAW:
-            raise MalformedMessage("SPNEGO token in the midst of an NTLM log-on")
+            raise MalformedMessage("SPNEGO token during an NTLM log-on")
         message = unpack(token)
         if isinstance(message, NegTokenInit):
             if self._state is not _State.START:
-                raise MalformedMessage("SPNEGO NegTokenInit in the midst of a log-on")
+                raise MalformedMessage("SPNEGO NegTokenInit during a log-on")
             return self._start(message, now)
         if self._state is _State.START:
             raise MalformedMessage("SPNEGO NegTokenResp before any NegTokenInit")
@@ -163,7 +163,7 @@ class Acceptor:
         if isinstance(inner.outcome, Refused):
             return inner
         security = self._mechanism.security
-        # Anonymous and guest log-ons have no key that could sign; and nothing to lose to a weaker mechanism.
+        # Anonymous and guest log-ons have no key to sign with, and lose nothing by a weaker mechanism.
         if security is None or (mic is None and not self._mic_required):
             return self._accept(inner.outcome, NegTokenResp(NegState.ACCEPT_COMPLETED, supported_mech, token))
         if mic is not None and not security.verify(self._mech_type_list, mic):
@@ -179,7 +179,7 @@ class Acceptor:
     def _finish(self, message: NegTokenResp) -> Step:
         security, accepted = self._mechanism.security, self._accepted
         if security is None or accepted is None or message.response_token or message.mech_list_mic is None:
-            raise MalformedMessage("SPNEGO token without the mechListMIC that was due")
+            raise MalformedMessage("SPNEGO token without the expected mechListMIC")
         if not security.verify(self._mech_type_list, message.mech_list_mic):
             return _bad_mic(accepted)
         return self._accept(accepted, NegTokenResp(NegState.ACCEPT_COMPLETED))

@@ -14,14 +14,14 @@ The file is UTF-8 text, one thing a line:
     [group Auditors]
     comment = may look, not touch
 
-Lines that start with `#` or `;` and empty lines mean nothing and are not kept when the file is rewritten. Neither
+Lines that start with `#` or `;` and empty lines are ignored, and not kept when the file is rewritten. Neither
 `]` nor `,` may occur in a name, so nothing needs quoting. An empty `nt_hash`, or none, is an account that cannot log
 on. The built-in groups exist without being written down; a group that users are in must exist.
 
 Names follow Windows: 1 to 256 characters, none of `"/\\[]:;|=,+*?<>@` and no control characters, not only of dots and
 spaces. They are compared as `lanman.names` says, a name written exactly first, and users and groups share one
-name space. What is wrong with a name, a password or a membership is a Win32Error with the code that NET
-would report; what is wrong with the file is an AccountsError that names line and key.
+name space. A name, password or membership that is not valid raises a Win32Error with the code that NET would
+report; an error in the file raises an AccountsError that names line and key.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _FORBIDDEN: Final = frozenset('"/\\[]:;|=,+*?<>@')
 
 
 class AccountsError(LanmanError):
-    """The account file does not say what an account file may say; the message names line and key."""
+    """The account file is not valid; the message names line and key."""
 
     code = codes.ERROR_INVALID_DATA
 
@@ -73,7 +73,7 @@ class Account:
 
 @dataclass(slots=True)
 class Group:
-    """A local group; built-in ones cannot be deleted. Who is in it stands with the users."""
+    """A local group; built-in ones cannot be deleted. Its members are listed with the users, not here."""
 
     name: str
     comment: str = ""
@@ -81,7 +81,7 @@ class Group:
 
 
 def check_name(name: str) -> str:
-    """The name, or Win32Error 2202 that says what is wrong with it."""
+    """The name, if it is valid. Raises Win32Error 2202, whose message says why it is not."""
     wrong = ""
     if not name.strip(". "):
         wrong = "it is empty"
@@ -100,14 +100,14 @@ def check_name(name: str) -> str:
 
 
 def check_password(password: str) -> str:
-    """The password, or Win32Error 2245: a blank one could never log on over the network, as on Windows."""
+    """The password, if it is valid. Raises Win32Error 2245; a blank one could never log on over the network."""
     if not password or len(password) > MAX_PASSWORD:
         raise Win32Error(codes.NERR_PasswordTooShort, f"a password has 1 to {MAX_PASSWORD} characters")
     return password
 
 
 def check_text(text: str) -> str:
-    """A full name or comment on one line without blanks around it, or Win32Error 87."""
+    """A full name or comment without blanks around it. Raises Win32Error 87 if it is not a single line."""
     text = text.strip()
     if len(text) > MAX_TEXT or not _is_clean(text):
         raise Win32Error(
@@ -127,7 +127,7 @@ _UNCLEAN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 class Accounts:
     """All users and groups. `users` and `groups` are keyed by canonical name; look names up with `find` and `group`.
 
-    A fresh one has the built-in groups and no user.
+    A new one has the built-in groups and no user.
     """
 
     __slots__ = ("_folded", "_is_loading", "groups", "users")
@@ -274,11 +274,11 @@ class Accounts:
         found = self._folded.get(fold(name))
         if found is None:
             return False
-        # A file may hold two names that were different once.
+        # A file may hold two names that an earlier version compared as different.
         return not self._is_loading or upper_each(found.name) == upper_each(name)
 
     def _release(self, entry: Account | Group) -> None:
-        """Somebody's name is free again, or belongs to who shared it."""
+        """Free the name of an entry that is deleted; another entry of the same folded name keeps it."""
         folded = fold(entry.name)
         if self._folded[folded] is entry:
             del self._folded[folded]
@@ -292,11 +292,11 @@ class Accounts:
 
     @classmethod
     def parse(cls, data: bytes) -> Accounts:
-        """Read the file. Raises AccountsError."""
+        """Read the contents of an account file, UTF-8. Raises AccountsError."""
         return _Parser().parse(data)
 
     def dump(self) -> bytes:
-        """Write the file; `parse` gives back an equal model."""
+        """The contents of the account file, UTF-8; `parse` gives back an equal model."""
         lines = [
             "# The accounts of the lanman Server service. An NT hash is as good as the password: keep this private.",
             "version = 1",
@@ -331,6 +331,7 @@ class _Parser:
     }
 
     def parse(self, data: bytes) -> Accounts:
+        """The model that a file's contents describe. Raises AccountsError, which names the line."""
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
 """The client's half of a log-on: SPNEGO around one mechanism, and the anonymous mechanism, which is NTLM's.
 
-A client here knows what it wants to be before it calls: one mechanism is offered, its first token goes along, and a
-server that answers with another mechanism is refused. Nothing is ever fallen back to.
+The client decides on one mechanism before it connects. It offers that one, with its first token, and refuses a server
+that answers with another. There is no fallback.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class InitiatingMechanism(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether this side has nothing left to say."""
+        """Whether this side has nothing more to send."""
 
     @property
     def session_key(self) -> bytes:
@@ -53,8 +53,8 @@ class SpnegoInitiator:
     """The client's half of SPNEGO around one mechanism (RFC 4178 4.2).
 
     `step(None)` gives the first token; each further `step` takes what the server answered. `complete` is True once
-    this side is content: the mechanism has finished and, where the server signed the list of mechanisms, its
-    signature was right. A final answer may be empty, as servers that stopped early send it.
+    the mechanism has finished and, where the server signed the list of mechanisms, its signature has been verified. A
+    final answer may be empty; some servers send that.
     """
 
     def __init__(self, mechanism: InitiatingMechanism) -> None:
@@ -71,8 +71,8 @@ class SpnegoInitiator:
     def step(self, token: bytes | None) -> bytes | None:
         """Take the server's token and give the next one.
 
-        Raises MalformedMessage for a token that is none, and AuthenticationError when the server wants what was not
-        offered or its signature is wrong.
+        Raises MalformedMessage for a token that cannot be read, and AuthenticationError when the server chooses what
+        was not offered or its signature is wrong.
         """
         if not self._started:
             self._started = True
@@ -84,10 +84,10 @@ class SpnegoInitiator:
         if not token:
             return self._finish(NegTokenResp(NegState.ACCEPT_COMPLETED))
         if token[:8] == SIGNATURE:
-            raise MalformedMessage("NTLM token where SPNEGO was due")
+            raise MalformedMessage("NTLM token, expected SPNEGO")
         message = unpack(token)
         if not isinstance(message, NegTokenResp):
-            raise MalformedMessage("SPNEGO NegTokenInit where NegTokenResp was due")
+            raise MalformedMessage("SPNEGO NegTokenInit, expected NegTokenResp")
         return self._answer(message)
 
     def _answer(self, message: NegTokenResp) -> bytes | None:
@@ -109,7 +109,7 @@ class SpnegoInitiator:
         return pack_response(NegTokenResp(NegState.ACCEPT_INCOMPLETE, None, token, mic))
 
     def _finish(self, message: NegTokenResp) -> bytes | None:
-        """Take the server's last word, or the last but one when it wants our signature too (RFC 4178 section 5)."""
+        """Take the server's last token, or the last but one when it wants our signature too (RFC 4178 section 5)."""
         if not self._mechanism.complete:
             raise MalformedMessage("the server ended the log-on before the mechanism had")
         mic = message.mech_list_mic
@@ -126,7 +126,7 @@ class SpnegoInitiator:
 
 
 class _AnonymousMechanism:
-    """NTLM without a user: two messages, no key that is worth signing with."""
+    """NTLM without a user: two messages, and a session key that is known to everybody."""
 
     oids = (NTLMSSP_OID,)
     session_key = ANONYMOUS_SESSION_KEY
@@ -136,6 +136,7 @@ class _AnonymousMechanism:
         self.complete = False
 
     def step(self, token: bytes | None) -> bytes | None:
+        """NEGOTIATE first, then AUTHENTICATE for the server's CHALLENGE."""
         if token is None:
             return anonymous_negotiate()
         answer = anonymous_authenticate(token)
@@ -143,10 +144,11 @@ class _AnonymousMechanism:
         return answer
 
     def sign(self, data: bytes) -> bytes:
-        # MS-NLMP 3.4: for the anonymous user there is no session security.
+        """Raises AuthenticationError: the anonymous user has no session security (MS-NLMP 3.4)."""
         raise AuthenticationError("the server wants an anonymous log-on to be signed")
 
     def verify(self, data: bytes, signature: bytes) -> bool:
+        """True for any signature: there is no key that could make or check one."""
         return True
 
 

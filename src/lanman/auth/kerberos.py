@@ -1,11 +1,11 @@
-"""The server's half of a Kerberos log-on: whom a good ticket stands for, and until when.
+"""The server's half of a Kerberos log-on: which account a valid ticket means, and until when.
 
-Whether a ticket is good is for the system's GSS-API to say (`lanman.net.kerberos`); which account it means is decided
-here. A principal of the configured realm means the account of exactly that name: `ann@EXAMPLE.COM` is ann, and neither
-`Ann@EXAMPLE.COM` nor anything that looks like it is, since a realm counts letter case and may have given each of these
-names to somebody else (RFC 4120 6.2). One of another realm, or one of several components such as `ann/admin`, means
-nobody: a realm that is trusted to name its own people is not thereby trusted to name ours. Nor is one that has given us
-a key, so the key by which the ticket came must be of the configured realm too.
+The system's GSS-API verifies the ticket (`lanman.net.kerberos`); which account it means is decided here. A principal of
+the configured realm means the account of exactly that name: `ann@EXAMPLE.COM` is ann, and neither
+`Ann@EXAMPLE.COM` nor anything that looks like it is, since realms are case-sensitive and may have given each of these
+names to another user (RFC 4120 6.2). A principal of another realm, or one of several components such as `ann/admin`,
+means no account: a realm that is trusted for its own users is not trusted to name ours. The same holds for a realm that
+has given this server a key, so the key that decrypted the ticket must be of the configured realm too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_NAME: Final = 256
 
 
 class TicketRefused(LanmanError):
-    """A ticket is not good. `status` is what the client is told, the message is for the server's log."""
+    """A ticket is not valid. `status` is what the client is told, the message is for the server's log."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message, code=codes.ntstatus_to_win32(status))
@@ -33,9 +33,9 @@ class TicketRefused(LanmanError):
 
 @dataclass(slots=True, frozen=True)
 class Ticket:
-    """What a good ticket says.
+    """What a valid ticket says.
 
-    `client` and `service` are principals as text; `lifetime` is how many seconds it is still good for, None for ever;
+    `client` and `service` are principals as text; `lifetime` is how many seconds it is still valid, None without end;
     `session_key` is whole, whatever its length.
     """
 
@@ -59,7 +59,7 @@ class TicketContext(SecurityContext, Protocol):
 class KerberosAcceptor:
     """One Kerberos log-on, as a mechanism of `lanman.auth.acceptor.Acceptor`. `realm` is the one that names our users.
 
-    The client's first token is its last: SMB has no use for the exchange of three (RFC 4757 7.3, DCE style).
+    The client sends one token: SMB does not use the exchange of three (RFC 4757 7.3, DCE style).
     """
 
     oids: Final = (MS_KERBEROS_OID, KERBEROS_OID)
@@ -105,7 +105,7 @@ def account_of(accounts: Accounts, ticket: Ticket, realm: str) -> tuple[Account 
         return None, f"the principal is not of the realm {realm}"
     if service_realm != realm:
         return None, f"the ticket is for the key of another realm than {realm}: {ticket.service[:_MAX_NAME]}"
-    # A backslash escapes what would divide the principal: no account is called so.
+    # A backslash escapes a separator within a component; no account has such a name.
     if any(sign in name for sign in "/@\\"):
         return None, "no account goes with a principal of several parts"
     if (account := accounts.users.get(name)) is not None:

@@ -22,7 +22,7 @@ _BLOCK: Final = struct.Struct("<16I")
 
 
 class BadHash(LanmanError, ValueError):
-    """A text that was to be an NT hash is none."""
+    """A text is not an NT hash."""
 
     code = 87  # ERROR_INVALID_PARAMETER
 
@@ -54,7 +54,7 @@ def _block(state: tuple[int, int, int, int], words: tuple[int, ...]) -> tuple[in
 def nt_hash(password: str) -> bytes:
     """The NT hash of a password: 16 bytes, MD4 of its UTF-16LE form (MS-NLMP 3.3.1, NTOWFv1).
 
-    Windows counts UTF-16 units, so a lone surrogate is as good a character as any other.
+    Windows hashes UTF-16 code units, so a lone surrogate is hashed like any other character.
     """
     return md4(password.encode("utf-16-le", "surrogatepass"))
 

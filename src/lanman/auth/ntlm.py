@@ -1,6 +1,14 @@
 """NTLM (MS-NLMP): its messages, its keys and signatures, and the client's half of an anonymous log-on.
 
-NTLMv2's halves are in `ntlm_client` and `ntlm_server`.
+The halves of an NTLMv2 log-on are in `ntlm_client` and `ntlm_server`. Here:
+
+  - Messages are NEGOTIATE, CHALLENGE and AUTHENTICATE (2.2.1). Names and responses lie behind the fixed part, in any
+    order; their bounds are checked, and any bytes give a message or MalformedMessage.
+  - `ntowf_v2` and `rc4k` derive the keys (3.3.2, 3.4.5.1). The session key that both sides end up with is what SMB
+    signs and encrypts with.
+  - `SessionSecurity` signs and seals with that key in both directions (3.4.4). It counts messages, so each signature is
+    made or verified once and in order. Only extended session security is supported, never the weaker form.
+  - An anonymous log-on has no secret: its key is 16 zero bytes.
 """
 
 from __future__ import annotations
@@ -90,7 +98,7 @@ def _md5(data: bytes) -> bytes:
 class RC4:
     """The RC4 key stream (MS-NLMP section 6, RC4Init and RC4).
 
-    Our own, because OpenSSL offers RC4 only where its legacy provider is installed, and a log-on needs sixteen bytes.
+    Not OpenSSL's, which has RC4 only where its legacy provider is installed; a log-on needs 16 bytes of it.
     """
 
     __slots__ = ("_i", "_j", "_state")
@@ -127,15 +135,16 @@ class RC4:
 
 
 def message_type(token: bytes) -> int:
-    """NEGOTIATE, CHALLENGE or AUTHENTICATE. Raises MalformedMessage when `token` is no NTLM message."""
+    """NEGOTIATE, CHALLENGE or AUTHENTICATE. Raises MalformedMessage when `token` is not an NTLM message."""
     if len(token) < 12 or token[:8] != SIGNATURE:
         raise MalformedMessage("not an NTLM message")
     return int.from_bytes(token[8:12], "little")
 
 
 def expect(token: bytes, kind: int, size: int) -> None:
+    """Raises MalformedMessage unless `token` is an NTLM message of that kind with at least `size` bytes."""
     if (found := message_type(token)) != kind:
-        raise MalformedMessage(f"NTLM message {found} where {kind} was due")
+        raise MalformedMessage(f"NTLM message {found}, expected {kind}")
     if len(token) < size:
         raise MalformedMessage(f"NTLM message {kind} of only {len(token)} bytes")
 
@@ -151,7 +160,7 @@ def _field(token: bytes, at: int) -> tuple[int, bytes]:
 
 
 def _text(data: bytes, flags: int) -> str:
-    # 2.2.1: OEM strings are in a code page that nobody names; only pre-2000 systems lack Unicode.
+    # 2.2.1: OEM strings are in a code page that the message does not name; only systems before 2000 lack Unicode.
     if not flags & NTLMSSP_NEGOTIATE_UNICODE:
         return data.decode("cp1252", "replace")
     try:
@@ -161,12 +170,12 @@ def _text(data: bytes, flags: int) -> str:
 
 
 def pack_av_pairs(pairs: dict[int, bytes]) -> bytes:
-    """AV_PAIRs in the order given, closed by MsvAvEOL (2.2.2.1)."""
+    """AV_PAIRs in the order given, terminated by MsvAvEOL (2.2.2.1)."""
     return b"".join(_AV.pack(id, len(value)) + value for id, value in pairs.items()) + bytes(4)
 
 
 def unpack_av_pairs(data: bytes) -> dict[int, bytes]:
-    """The AV_PAIRs up to MsvAvEOL, which must be there; what follows it is not looked at (2.2.2.1)."""
+    """The AV_PAIRs up to MsvAvEOL, which must be there; what follows it is ignored (2.2.2.1)."""
     pairs: dict[int, bytes] = {}
     at = 0
     while at + 4 <= len(data):
@@ -187,7 +196,7 @@ def packed_filetime(now: float) -> bytes:
 
 
 def pack_negotiate(flags: int) -> bytes:
-    """NEGOTIATE_MESSAGE (2.2.1.1) of a client that says neither its domain nor its name."""
+    """NEGOTIATE_MESSAGE (2.2.1.1) without domain and workstation."""
     return SIGNATURE + NEGOTIATE.to_bytes(4, "little") + flags.to_bytes(4, "little") + bytes(16) + VERSION
 
 
@@ -201,7 +210,7 @@ class ChallengeMessage:
     target_info: dict[int, bytes] = field(default_factory=dict)
 
     def pack(self) -> bytes:
-        """The message; its Version is there in any case, as Windows sends it."""
+        """The message, with a Version whatever the flags say, as Windows sends it."""
         name = self.target_name.encode("utf-16-le" if self.flags & NTLMSSP_NEGOTIATE_UNICODE else "cp1252", "replace")
         info = pack_av_pairs(self.target_info)
         return b"".join(
@@ -221,7 +230,7 @@ class ChallengeMessage:
 
     @classmethod
     def unpack(cls, token: bytes) -> ChallengeMessage:
-        """Raises MalformedMessage. Servers without NTLMSSP_NEGOTIATE_TARGET_INFO may stop after 32 bytes."""
+        """Read the message: 32 bytes are enough without NTLMSSP_NEGOTIATE_TARGET_INFO. Raises MalformedMessage."""
         expect(token, CHALLENGE, 32)
         flags = int.from_bytes(token[20:24], "little")
         info: dict[int, bytes] = {}
@@ -233,7 +242,7 @@ class ChallengeMessage:
 
 @dataclass(slots=True)
 class AuthenticateMessage:
-    """AUTHENTICATE_MESSAGE (2.2.1.3). `mic_offset` tells where the MIC stands, 0 where there is no room for one."""
+    """AUTHENTICATE_MESSAGE (2.2.1.3). `mic_offset` is where the MIC is, 0 where there is no room for one."""
 
     flags: int
     lm_response: bytes = field(default=b"", repr=False)
@@ -262,7 +271,7 @@ class AuthenticateMessage:
 
     @classmethod
     def unpack(cls, token: bytes) -> AuthenticateMessage:
-        """Raises MalformedMessage."""
+        """Read the message. Raises MalformedMessage."""
         expect(token, AUTHENTICATE, 64)
         flags = int.from_bytes(token[60:64], "little")
         found = [_field(token, at) for at in range(12, 60, 8)]
@@ -343,13 +352,13 @@ def _seal_key(flags: int, session_key: bytes, direction: bytes) -> bytes:
 
 
 def security_context(flags: int, session_key: bytes, *, server: bool) -> SessionSecurity | None:
-    """What signs for these negotiated flags; None where signing, or its only sound form, was not negotiated."""
+    """What signs for these negotiated flags; None where signing, or extended session security, was not negotiated."""
     return SessionSecurity(flags, session_key, server=server) if flags & SIGNS == SIGNS else None
 
 
 # --- the anonymous client
 
-# RC4 under the anonymous key, 16 zero bytes, is no secret, so the exchanged key may as well be those zeros.
+# RC4 under the anonymous key, 16 zero bytes, keeps nothing secret, so the exchanged key may be those zeros too.
 ANONYMOUS_SESSION_KEY: Final = bytes(16)
 _ANONYMOUS_ENCRYPTED_KEY: Final = rc4k(bytes(16), ANONYMOUS_SESSION_KEY)
 

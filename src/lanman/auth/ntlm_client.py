@@ -1,11 +1,11 @@
 """The client's half of NTLMv2 (MS-NLMP 3.1.5.1).
 
-What it holds to:
+Its rules:
 
-  - NTLMv2 alone, whatever the server's challenge or the environment asks for: NTLMv1 gives the password away.
-  - Where the server sends its time, the three messages are protected by a MIC, and no LM response goes along.
-  - The service that is meant goes into the proof as MsvAvTargetName, so that nobody in between can use the proof
-    elsewhere, where servers look at it. Channel bindings are for TLS, and there is none here.
+  - NTLMv2 alone, whatever the server's challenge or the environment asks for. NTLMv1 discloses the password.
+  - Where the server sends its time, a MIC protects the three messages, and no LM response is sent.
+  - The response covers the service's name (MsvAvTargetName), so that an attacker in between cannot use it with another
+    service, where servers check that. Channel bindings are for TLS, which is not used here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class NtlmInitiator:
     """One NTLMv2 log-on, a mechanism for SpnegoInitiator: NEGOTIATE out, CHALLENGE in, AUTHENTICATE out.
 
     `hash` is the NT hash, `target_name` the service principal name (`cifs/fs1`), `random(n)` gives n unpredictable
-    bytes. `now`, in seconds since 1970, is for servers that do not tell the time.
+    bytes. `now`, in seconds since 1970, is used with servers that do not send their time.
     """
 
     oids = (NTLMSSP_OID,)
@@ -77,7 +77,7 @@ class NtlmInitiator:
         self._security: SessionSecurity | None = None
 
     def step(self, token: bytes | None) -> bytes | None:
-        """The next message. Raises MalformedMessage, and AuthenticationError for a challenge without sense."""
+        """The next message. Raises MalformedMessage, and AuthenticationError for a challenge that is not valid."""
         if token is None:
             return pack_negotiate(OFFER)
         challenge = ChallengeMessage.unpack(token)

@@ -1,16 +1,16 @@
 """The server's half of NTLMv2 (MS-NLMP 3.2.5.1).
 
-What it holds to:
+Its rules:
 
   - Only NTLMv2 is accepted. A 24-byte NT response is NTLMv1 and an LM response alone is LM; both are refused.
   - An unknown user, and one without a password, costs the same computation as a wrong password and gets the same
-    answer. That an account is disabled is told only to who has just proven its password.
-  - The proof is computed over the domain name as the client sent it. It names no authority here: all accounts are
-    local, so ANY\\ann is ann, and ann@any.where too unless an account bears that name.
-  - Where MsvAvFlags promises a MIC it must be there and right; the flag itself is covered by the proof, so nobody on
-    the way can take it out. Channel bindings are for TLS and are not looked at.
+    answer. That an account is disabled is disclosed only after its password is verified.
+  - The response is computed over the domain name as the client sent it. The domain selects nothing: all accounts are
+    local, so ANY\\ann is ann, and ann@any.where too unless an account has that name.
+  - Where MsvAvFlags announces a MIC it must be present and right; the response covers the flag, so an attacker cannot
+    remove it. Channel bindings are for TLS and are ignored.
   - The client's timestamp is not compared with our clock, as Samba does not either: what makes a response fresh is
-    the server challenge, which is random and serves one log-on.
+    the server challenge, which is random and used for one log-on.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ _BLANK_PASSWORD: Final = nt_hash("")
 class NtlmAcceptor:
     """The server's half of one NTLMv2 log-on: NEGOTIATE in, CHALLENGE out, AUTHENTICATE in, an outcome.
 
-    `random(n)` gives n unpredictable bytes. With `allow_guest` an unknown name is let in as Guest, as Windows and
-    Samba can be told to; a wrong password for a known name never is.
+    `random(n)` gives n unpredictable bytes. With `allow_guest` an unknown name is logged on as Guest, as Windows and
+    Samba can be configured; a wrong password for a known name never is.
     """
 
     oids: Final = (NTLMSSP_OID,)
@@ -118,8 +118,9 @@ class NtlmAcceptor:
         return Step(outcome=self._answer_authenticate(token))
 
     def claimed_account(self, token: bytes) -> str | None:
-        """Whose password an AUTHENTICATE would prove: the account's name as its file has it, folded; the name as
-        claimed, without what follows an @, where there is no such account. None for no proof. Raises MalformedMessage.
+        """The account whose password an AUTHENTICATE would prove: its name as the file has it, folded; without such
+        an account, the name as claimed, less what follows an @. None if it carries no response. Raises
+        MalformedMessage.
         """
         if not self._challenge:
             return None
@@ -169,7 +170,7 @@ class NtlmAcceptor:
             return Refused(
                 codes.STATUS_LOGON_FAILURE, user_name, f"{kind} response, and only NTLMv2 is accepted", outdated=True
             )
-        # 2.2.2.7: sixteen bytes of proof, then the blob whose fixed part has 28 bytes.
+        # 2.2.2.7: NTProofStr, 16 bytes, then the blob whose fixed part has 28 bytes.
         if len(message.nt_response) < 44:
             raise MalformedMessage("NTLMv2 response that is too short")
         pairs = unpack_av_pairs(message.nt_response[44:])
@@ -186,9 +187,9 @@ class NtlmAcceptor:
         if account.disabled:
             return Refused(codes.STATUS_ACCOUNT_DISABLED, account.name, "the account is disabled")
         if account.nt_hash == _BLANK_PASSWORD:
-            # As on Windows: a blank password serves at the console, never over the network.
+            # As on Windows: a blank password is good at the console only, never over the network.
             return Refused(codes.STATUS_ACCOUNT_RESTRICTION, account.name, "the account has a blank password")
-        # An account that is in Guests has a key as good as any; that SMB2 signs no guest's session is SMB2's affair.
+        # An account in Guests has a key like any other; that SMB2 signs no guest's session is decided in SMB2.
         self.security = security_context(message.flags & self._flags or self._flags, session_key, server=True)
         return Accepted(
             account.name,
@@ -221,7 +222,7 @@ class NtlmAcceptor:
         return account
 
     def _prove(self, account: Account | None, message: AuthenticateMessage) -> bytes | None:
-        """The session base key when the client knows the password; else None, after the same amount of work."""
+        """The session base key if the response proves the password; else None, after the same amount of work."""
         known = account.nt_hash if account is not None and account.nt_hash else self._random(16)
         proof, blob = message.nt_response[:16], message.nt_response[16:]
         base_key = None

@@ -1,4 +1,4 @@
-"""What comes of a log-on, and what a security mechanism must offer to take part in one."""
+"""The outcome of a log-on, and the interface of a security mechanism."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Refused:
     """A log-on that failed.
 
     `status` is the NTSTATUS for the client, and never tells a wrong name from a wrong password. `user_name` is what
-    the client claimed; `reason` says what truly was wrong. Both are for the server's log and for nobody else.
+    the client claimed; `reason` says what was wrong. Both are for the server's log only.
     `outdated`: the client used a version of the mechanism that is never accepted.
     """
 
@@ -67,7 +67,7 @@ class SecurityContext(Protocol):
 class Mechanism(Protocol):
     """The server's half of a security mechanism; NTLM is one, Kerberos can be another.
 
-    `accounts` are those to decide by; they are replaced before a round trip that could decide.
+    `accounts` are those that it decides by; they are replaced before a round trip that could end the log-on.
     """
 
     accounts: Accounts
@@ -78,7 +78,7 @@ class Mechanism(Protocol):
 
     @property
     def security(self) -> SecurityContext | None:
-        """Set once the client is accepted, unless there is no key that could sign: nobody, or a stranger as guest."""
+        """Set once the client is accepted. None without a key to sign with: anonymous, or an unknown user as guest."""
 
     def step(self, token: bytes, now: float) -> Step:
-        """Take the client's token. Raises MalformedMessage; a refusal is an outcome, not an error."""
+        """Take the client's token; `now` is in seconds since 1970. A refusal is an outcome; raises MalformedMessage."""

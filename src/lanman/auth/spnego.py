@@ -1,7 +1,7 @@
 """SPNEGO tokens (RFC 4178, MS-SPNG) and as much DER as they need.
 
-Definite lengths only, every length checked against what encloses it; unknown optional fields are passed over, as the
-extension marks of the ASN.1 ask. Object identifiers stay as their content bytes: they are compared, never shown.
+Definite lengths only, every length checked against what encloses it; unknown optional fields are ignored, as the
+extension marks of the ASN.1 require. Object identifiers stay as their content bytes: they are compared, never shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SPNEGO_OID: Final = bytes.fromhex("2b0601050502")
 KERBEROS_OID: Final = bytes.fromhex("2a864886f712010202")
 MS_KERBEROS_OID: Final = bytes.fromhex("2a864882f712010202")
 
-# MS-SPNG 3.2.5.2: what servers have to say in place of a principal name nobody may trust.
+# MS-SPNG 3.2.5.2: what servers send in place of a principal name, which clients must not trust.
 HINT_NAME: Final = b"not_defined_in_RFC4178@please_ignore"
 
 _SEQUENCE: Final = 0x30
@@ -96,7 +96,7 @@ def _only(data: bytes, tag: int) -> bytes:
     """The content of the one element that `data` is."""
     found, start, end = _element(data, 0)
     if found != tag or end != len(data):
-        raise MalformedMessage(f"SPNEGO element {found:#04x} where {tag:#04x} was due")
+        raise MalformedMessage(f"SPNEGO element {found:#04x}, expected {tag:#04x}")
     return data[start:end]
 
 
@@ -147,7 +147,7 @@ def pack_init(token: NegTokenInit, *, hint: bool = False) -> bytes:
 
 
 def pack_response(token: NegTokenResp) -> bytes:
-    """A NegTokenResp."""
+    """A NegTokenResp (RFC 4178 4.2.2); what is None is left out."""
     body = b""
     if token.neg_state is not None:
         body += _pack(_CONTEXT, _pack(_ENUMERATED, bytes((token.neg_state,))))
@@ -161,10 +161,10 @@ def pack_response(token: NegTokenResp) -> bytes:
 
 
 def unpack(data: bytes) -> NegTokenInit | NegTokenResp:
-    """Either token. Raises MalformedMessage."""
+    """Read a token of either kind. Raises MalformedMessage."""
     tag, start, end = _element(data, 0)
     if end != len(data):
-        raise MalformedMessage("SPNEGO token with something behind it")
+        raise MalformedMessage("SPNEGO token followed by other bytes")
     if tag == _APPLICATION_0:
         oid_tag, oid_start, oid_end = _element(data[:end], start)
         if oid_tag != _OBJECT_IDENTIFIER or data[oid_start:oid_end] != SPNEGO_OID:
@@ -184,7 +184,7 @@ def _unpack_init(data: bytes) -> NegTokenInit:
     if mech_type_list:
         for tag, oid in _elements(_only(mech_type_list, _SEQUENCE)):
             if tag != _OBJECT_IDENTIFIER:
-                raise MalformedMessage("SPNEGO mechanism that is no object identifier")
+                raise MalformedMessage("SPNEGO mechanism that is not an object identifier")
             mech_types.append(oid)
     # MS-SPNG 2.2.1: field 3 is negHints in a NegTokenInit2, whose mechListMIC is field 4.
     is_hint = fields.get(3, b"")[:1] == bytes((_SEQUENCE,))
@@ -202,5 +202,5 @@ def _unpack_response(data: bytes) -> NegTokenResp:
         state = NegState(value[0])
     mech = _only(fields[1], _OBJECT_IDENTIFIER) if 1 in fields else None
     token, mic = _octet_string(fields, 2), _octet_string(fields, 3)
-    # Windows 2000 and what copied it repeat the token in the place of the MIC.
+    # Windows 2000 and its imitators repeat the token in the place of the MIC.
     return NegTokenResp(state, mech, token, None if mic == token else mic)

@@ -6,7 +6,12 @@
         write(pdu)                           # ResponseReceived or FaultReceived
     for event in client.receive_data(read()): ...
 
-Nothing is authenticated here: on a named pipe the SMB session is who the caller is (MS-SRVS 2.1).
+The rules:
+
+  - Nothing is authenticated here: on a named pipe the SMB session authenticates the caller (MS-SRVS 2.1).
+  - An interface is bound before it is called, the first by bind and further ones by alter_context, one at a time.
+  - Calls are answered in their order. An answer that was not asked for, or is out of order, is a RemoteProtocolError,
+    after which the association is of no use.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ MAX_STUB: Final = 32 << 20
 
 @dataclass(slots=True)
 class BindAccepted:
-    """The server knows the interface. `ndr64`: calls to it travel in NDR64."""
+    """The server knows the interface. `ndr64`: calls to it are packed in NDR64."""
 
     interface: Interface
     ndr64: bool
@@ -33,7 +38,7 @@ class BindAccepted:
 
 @dataclass(slots=True)
 class BindRefused:
-    """The server will not speak of this; `reason` is for people."""
+    """The server does not offer the interface; `reason` is a sentence for people."""
 
     reason: str
 
@@ -49,7 +54,7 @@ class ResponseReceived:
 
 @dataclass(slots=True)
 class FaultReceived:
-    """The server could not even call the method. `status` is as in C706 appendix E or MS-RPCE 2.2.2.8.
+    """The server could not call the method. `status` is as in C706 appendix E or MS-RPCE 2.2.2.8.
 
     `executed` is False where the server says that nothing was done.
     """
@@ -61,7 +66,7 @@ class FaultReceived:
 
 @dataclass(slots=True)
 class ShutdownReceived:
-    """The server wishes the connection closed when no call is under way (C706 12.6.4.11)."""
+    """The server asks to close the connection when no call is under way (C706 12.6.4.11)."""
 
 
 Event = BindAccepted | BindRefused | ResponseReceived | FaultReceived | ShutdownReceived
@@ -124,7 +129,7 @@ class RpcClient:
         return wire.build(wire.ALTER_CONTEXT if self._bound else wire.BIND, wire.PFC_WHOLE, self.call_id, body)
 
     def ndr64(self, interface: Interface = SRVSVC) -> bool:
-        """Whether calls of a bound interface travel in NDR64."""
+        """Whether calls of a bound interface are packed in NDR64."""
         return self._contexts[interface][1]
 
     def call(self, request: Call[Any]) -> list[bytes]:
@@ -138,7 +143,7 @@ class RpcClient:
         return wire.fragments(wire.REQUEST, self.call_id, context, request.opnum, stub, self._transmit)
 
     def cancel(self, call_id: int) -> bytes:
-        """The PDU that asks to give up a call; it will be answered all the same (C706 12.6.4.6)."""
+        """The PDU that asks to cancel a call; it will be answered all the same (C706 12.6.4.6)."""
         return wire.build(wire.CO_CANCEL, wire.PFC_WHOLE, call_id, b"")
 
     def receive_data(self, data: bytes) -> list[Event]:

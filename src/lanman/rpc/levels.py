@@ -4,7 +4,7 @@ A level is a list of the record's fields in wire order, and becomes two function
 an array of such structures, one writes it. A lone structure is an array of one.
 
 An array in NDR is its fixed parts side by side, and behind them what their pointers refer to, in the order of the
-pointers (C706 14.3.12.3). Where all of that is strings, the rest of the message is decoded as UTF-16 in one go, and
+pointers (C706 14.3.12.3). If all of that is strings, the rest of the message is decoded as UTF-16 in one call, and
 each string is a slice of that text: its length is in the six code units before it. Characters are then counted as code
 units, which holds only while there is no surrogate pair: a pair is two units and one character. If the text came out
 shorter than its units, it is decoded again with every surrogate replaced by some other character, and the slices that

@@ -6,12 +6,23 @@
         client_name: string
         user_name: string
 
-An annotation names the Python type and, in its Annotated part, the wire type. From the annotations of a class, in
-order, straight-line code is made that packs or unpacks the whole stub: runs of numbers become one struct, and alignment
-is settled while compiling wherever it can be. That is done when a class is first used: a program calls few of the many.
+An annotation names the Python type and, in its Annotated part, the wire type (`Wire`). From the annotations of a class,
+in order, straight-line code is generated that packs or unpacks the whole stub: runs of numbers become one struct, and
+alignment is computed while compiling wherever it can be. A class is compiled when it is first used, since a program
+uses few of the many calls. A wire type thus has no code of its own that runs for a message: its `read` and `write` add
+lines to the generated function, in which `stub` is the message, `at` the place in it, `out` what has been written and
+`referent` the id of the next pointer.
 
-NDR64 (`ndr64=True`) differs in that pointers, counts and what holds them have 8 bytes and lie at multiples of 8.
-Bytes behind the last parameter are ignored, as Windows and Samba do: some clients pad the stub.
+The rules that hold for every stub:
+
+  - Any bytes give a message or MalformedMessage. Counts are checked against the bytes that are there before anything is
+    allocated for them, and lists against MAX_ENTRIES.
+  - A value that does not fit its type gives LocalProtocolError, and nothing is sent.
+  - NDR64 (`ndr64=True`) differs in that pointers, counts and what holds them have 8 bytes and lie at multiples of 8.
+  - Bytes behind the last parameter are ignored, as by Windows and Samba: some clients pad the stub.
+  - The union of an answer must have the level that the request had; a level that is not declared is the default arm.
+  - Long lists are read and written in pieces by the functions that end in `_in_pieces`: generators that yield whenever
+    another task may have a turn, so that no list holds up an event loop.
 """
 
 from __future__ import annotations
@@ -33,7 +44,8 @@ Entry = TypeVar("Entry")
 
 
 class _Code:
-    """Source text in the making: numbers are gathered into one struct until something of another kind comes.
+    """The source text of one function, while it is generated. Numbers are collected into one struct until something of
+    another kind follows.
 
     `_modulus` and `_offset` are what is known of the place in the stub: it is `_offset` modulo `_modulus`.
     """
@@ -53,9 +65,11 @@ class _Code:
         self._variables = 0
 
     def line(self, text: str) -> None:
+        """Append one statement to the function's body."""
         self.lines.append("    " + text)
 
     def variable(self) -> str:
+        """A fresh name for a local variable."""
         self._variables += 1
         return f"t{self._variables}"
 
@@ -66,6 +80,7 @@ class _Code:
         return name
 
     def align(self, size: int) -> None:
+        """Emit the padding up to the next multiple of `size`, as far as it is not known while compiling."""
         if size <= self._modulus:
             pad = -self._offset % size
             if pad:
@@ -77,7 +92,7 @@ class _Code:
         self._modulus, self._offset = size, 0
 
     def number(self, code: str, value: str) -> None:
-        """A number: an expression to write, or a variable to read it into."""
+        """Collect a number: an expression to write, or a variable to read into, with its struct code."""
         size = struct.calcsize("<" + code)
         self.align(1 if code.endswith("s") else size)
         self._run.append(code)
@@ -94,7 +109,7 @@ class _Code:
         return referent
 
     def flush(self) -> None:
-        """Write or read the numbers gathered so far."""
+        """Emit the code that writes or reads the numbers collected so far."""
         if not self._run:
             return
         layout = struct.Struct("<" + "".join(self._run))
@@ -108,7 +123,7 @@ class _Code:
         self._run, self._values = [], []
 
     def place(self, modulus: int = 1) -> None:
-        """Only this is known of where we are now: it is a multiple of `modulus`."""
+        """From here on no more is known of the place than that it is a multiple of `modulus`."""
         self._modulus, self._offset = modulus, 0
 
 
@@ -116,20 +131,26 @@ class Wire:
     """A wire type: `read` makes code that sets the variable `name`, `write` code that appends the value `value`."""
 
     def read(self, code: _Code, name: str) -> None:
+        """Emit the code that reads this type from the stub into the variable `name`."""
         raise NotImplementedError
 
     def write(self, code: _Code, value: str) -> None:
+        """Emit the code that appends `value`, an expression, to what is written."""
         raise NotImplementedError
 
 
 class Number(Wire):
+    """A number in place, by its struct code."""
+
     def __init__(self, code: str) -> None:
         self.code = code
 
     def read(self, code: _Code, name: str) -> None:
+        """The number becomes one more of the struct that is being collected."""
         code.number(self.code, name)
 
     def write(self, code: _Code, value: str) -> None:
+        """As `read`: to collect one is the same both ways."""
         self.read(code, value)
 
 
@@ -137,6 +158,7 @@ class StructLevel(Number):
     """The Level that begins an ENUM_STRUCT, and so has that structure's alignment (MS-RPCE 2.2.5.3.4.1)."""
 
     def read(self, code: _Code, name: str) -> None:
+        """The level, aligned as the structure that it begins."""
         code.align(code.word)
         code.number(self.code, name)
 
@@ -145,28 +167,32 @@ class ContextHandle(Wire):
     """A context handle: attributes and a UUID, which only the server can read (C706 14.2.16.6)."""
 
     def read(self, code: _Code, name: str) -> None:
+        """All 20 bytes, which mean nothing here."""
         code.align(4)
         code.number("20s", name)
 
     def write(self, code: _Code, value: str) -> None:
+        """The 20 bytes as they came."""
         self.read(code, value)
 
 
 class UnionLevel(Wire):
-    """No parameter: where the only place of the level is the union's own tag."""
+    """Not a parameter: the level is on the wire in the union's own tag alone."""
 
     def read(self, code: _Code, name: str) -> None:
+        """None for now: the union that follows sets it."""
         code.flush()
         code.line(f"{name} = None")
 
     def write(self, code: _Code, value: str) -> None:
-        pass
+        """Nothing: the union that follows writes it."""
 
 
 class UniqueNumber(Wire):
     """[unique] DWORD*."""
 
     def read(self, code: _Code, name: str) -> None:
+        """None behind a null pointer."""
         referent = code.pointer(name)
         code.flush()
         code.line(f"{name} = None")
@@ -174,6 +200,7 @@ class UniqueNumber(Wire):
         code.place(4)
 
     def write(self, code: _Code, value: str) -> None:
+        """A null pointer for None."""
         code.pointer(value)
         code.flush()
         code.line(f"if {value} is not None: out += {code.bind(_U32.pack)}({value})")
@@ -187,6 +214,7 @@ class String(Wire):
         self.unique = unique
 
     def read(self, code: _Code, name: str) -> None:
+        """None behind a null pointer; a reference pointer is always there."""
         text = code.bind(TEXT[code.word])
         referent = code.pointer(name) if self.unique else "True"
         code.flush()
@@ -195,12 +223,13 @@ class String(Wire):
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """A null pointer for None. A NUL within the string is a LocalProtocolError."""
         text = code.bind(TEXT[code.word])
         if self.unique:
             code.pointer(value)
         code.flush()
         code.line(f"if {value} is not None:" if self.unique else "if True:")
-        # C reads to the first NUL: what one names here must not be less than what the peer acts upon.
+        # The peer reads to the first NUL: it must not act upon less than what was named here.
         code.line(f"    if '\\0' in {value}: raise {code.bind(LocalProtocolError)}('a NUL inside a string')")
         code.line(f"    {text}.write(out, {value})")
         code.place()
@@ -210,11 +239,13 @@ class RawBytes(Wire):
     """A conformant array of bytes."""
 
     def read(self, code: _Code, name: str) -> None:
+        """The bytes, whose number the stub says first."""
         code.flush()
         code.line(f"{name}, at = {code.bind(TEXT[code.word])}.read_bytes(stub, at)")
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The number of bytes, and the bytes."""
         code.flush()
         code.line(f"{code.bind(TEXT[code.word])}.write_bytes(out, {value})")
         code.place()
@@ -224,24 +255,28 @@ class WideBuffer(Wire):
     """A conformant array of wchar_t, as long as its reader asked for: a string of just that length, NULs included."""
 
     def read(self, code: _Code, name: str) -> None:
+        """The characters, NULs included; a count of 0 is an empty string."""
         code.flush()
         code.line(f"{name}, at = {code.bind(_read_wide)}(stub, at, {code.bind(TEXT[code.word])})")
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The count of code units, and the characters."""
         code.flush()
         code.line(f"{code.bind(_write_wide)}(out, {value}, {code.bind(TEXT[code.word])})")
         code.place()
 
 
 class Rest(Wire):
-    """All that is left of the stub, unread."""
+    """The rest of the stub, as it is."""
 
     def read(self, code: _Code, name: str) -> None:
+        """Everything from here to the end of the stub."""
         code.flush()
         code.line(f"{name} = stub[at:]")
 
     def write(self, code: _Code, value: str) -> None:
+        """The bytes as they are."""
         code.flush()
         code.line(f"out += {value}")
 
@@ -283,6 +318,7 @@ class Entries(_Switch):
     """
 
     def read(self, code: _Code, name: str) -> None:
+        """The union's tag, the container and its array. No array is None."""
         codec = self._read_tag(code)
         read = f"{code.bind(_read_entries)}(stub, at, {codec})"
         code.line(f"{name}, at = {f'yield from {read}' if code.in_pieces else f'{code.bind(finish)}({read})'}")
@@ -291,6 +327,7 @@ class Entries(_Switch):
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The union's tag, the container and its array, in pieces where the function is one of those."""
         codec = self._write_tag(code)
         records = f"{value} or ()" if code.request else value
         write = f"{code.bind(_write_entries)}(out, {records}, {codec}, referent)"
@@ -302,11 +339,13 @@ class Info(_Switch):
     """The union of a Get or Set call: a unique pointer to a structure. An undeclared level is the empty default arm."""
 
     def read(self, code: _Code, name: str) -> None:
+        """The union's tag and the structure behind the pointer, or None."""
         codec = self._read_tag(code)
         code.line(f"{name}, at = {code.bind(_read_pointer)}(stub, at, {codec})")
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The union's tag and a pointer to the structure, null for None."""
         codec = self._write_tag(code)
         code.line(f"referent = {code.bind(_write_pointer)}(out, {value}, {codec}, referent)")
         code.place()
@@ -316,11 +355,13 @@ class InlineInfo(_Switch):
     """A union whose arms are the structures themselves (TRANSPORT_INFO, MS-SRVS 2.2.3.9)."""
 
     def read(self, code: _Code, name: str) -> None:
+        """The union's tag and the structure."""
         codec = self._read_tag(code)
         code.line(f"{name}, at = {code.bind(_read_structure)}(stub, at, {codec})")
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The union's tag and the structure."""
         codec = self._write_tag(code)
         code.line(f"referent = {code.bind(_write_structure)}(out, {value}, {codec}, referent)")
         code.place()
@@ -335,6 +376,7 @@ class Structure(Wire):
         self.unique = unique
 
     def read(self, code: _Code, name: str) -> None:
+        """The structure, or None behind a null pointer."""
         code.flush()
         codec = code.bind(self.levels.codec(self.level, code.word))
         function = code.bind(_read_pointer if self.unique else _read_structure)
@@ -342,6 +384,7 @@ class Structure(Wire):
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The structure; a null pointer for None where it may be one."""
         code.flush()
         codec = code.bind(self.levels.codec(self.level, code.word))
         function = code.bind(_write_pointer if self.unique else _write_structure)
@@ -353,11 +396,13 @@ class Disks(Wire):
     """DISK_ENUM_CONTAINER (MS-SRVS 2.2.4.92): its array is varying too, and so is each element, a string in place."""
 
     def read(self, code: _Code, name: str) -> None:
+        """The drives, the empty one that ends the list among them."""
         code.flush()
         code.line(f"{name}, at = {code.bind(_read_disks)}(stub, at, {code.bind(TEXT[code.word])})")
         code.place()
 
     def write(self, code: _Code, value: str) -> None:
+        """The drives, and as many counts as the two arrays have."""
         code.flush()
         code.line(f"referent = {code.bind(_write_disks)}(out, {value}, {code.bind(TEXT[code.word])}, referent)")
         code.place()
@@ -559,7 +604,7 @@ def _first_call(self: Message, *args: Any, **arguments: Any) -> None:
 
 @dataclass_transform()
 class _MessageType(type):
-    """Makes the classes: slots and a constructor from annotations, as @dataclass(slots=True) would, but cheaper.
+    """Makes the classes: slots and a constructor from annotations, as @dataclass(slots=True) would, in less time.
 
     The interfaces have more than a hundred classes, of which a program uses a few: a constructor is made when it is
     first called, and resolving the annotations waits until something is packed.
@@ -684,7 +729,7 @@ class Call(Message, Generic[R]):
 
     @classmethod
     def refused(cls, level: int | None, status: int) -> Any:
-        """The answer to a request of that level of which nothing else was read."""
+        """The answer to a request of that level, which is refused with `status` before anything else of it is read."""
         response = cls.response
         named = {"level": level or 0} if "level" in response.parameters else {}
         return response(**named, status=status)
@@ -698,7 +743,7 @@ class Call(Message, Generic[R]):
         return typing.cast("Generator[None, None, R]", self.response.unpack_in_pieces(stub, ndr64))
 
     def failed(self, status: int) -> R:
-        """The answer that this call was refused: the level and handles as they came, the rest empty."""
+        """The answer that this call failed with `status`: the level and handles as they came, the rest empty."""
         response = self.response
         values = {"status": status}
         for name in response.parameters:

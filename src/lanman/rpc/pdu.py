@@ -1,8 +1,15 @@
 """The PDUs of connection-oriented DCE/RPC 5.0 (C706 12.6, MS-RPCE 2.2.2).
 
 A PDU begins with 16 bytes: version 5.0 or 5.1, type, flags, data representation, length of the whole, length of the
-authentication value, and the call's id. What leaves here is little-endian. What comes may be big-endian in all that is
-read here: then only the stub, whose reading is another's, cannot be understood, and the association refuses it.
+authentication value, and the call's id. The association (`client`, `server`) decides what a PDU means; here are its
+bytes alone:
+
+  - What is sent is little-endian, version 5.0, without authentication.
+  - What is received may be big-endian in all fields that are read here. A big-endian stub is not understood: the
+    association answers a fault.
+  - `Splitter` cuts the byte stream into PDUs, and refuses one that is longer than was agreed when its header has come.
+  - A call travels in fragments, each a PDU; `Reassembly` joins them up to a limit. No byte of a longer call is kept.
+  - Any bytes give a value, MalformedMessage, or RemoteProtocolError where the stream cannot be followed any more.
 """
 
 from __future__ import annotations
@@ -95,7 +102,7 @@ def offered_features(syntax: Syntax) -> int | None:
 
 @dataclass(slots=True)
 class Pdu:
-    """A PDU taken apart as far as all have in common; `body` is what follows the header, without authentication."""
+    """What all PDUs have in common; `body` is what follows the header, without authentication."""
 
     type: int
     flags: int
@@ -136,7 +143,7 @@ class Splitter:
         return len(self._buffer)
 
     def receive_data(self, data: bytes) -> Iterator[Pdu]:
-        """The PDUs that are complete. Raises RemoteProtocolError for what is no PDU: the stream is lost."""
+        """Take bytes, and give the PDUs that are complete. Raises RemoteProtocolError: close the connection."""
         buffer = self._buffer
         buffer += data
         at = 0
@@ -161,7 +168,7 @@ class Splitter:
 
 
 def parse(raw: bytes) -> Pdu:
-    """Take one whole PDU apart. Raises MalformedMessage."""
+    """Parse one whole PDU. Raises MalformedMessage."""
     if len(raw) < HEADER_SIZE:
         raise MalformedMessage(f"a PDU of {len(raw)} bytes")
     big = not raw[4] & 0x10
@@ -200,7 +207,7 @@ class Context:
 
 @dataclass(slots=True)
 class Result:
-    """What became of one (p_result_t). For NEGOTIATE_ACK, `reason` is the set of features."""
+    """The result for one context (p_result_t). For NEGOTIATE_ACK, `reason` is the set of features."""
 
     result: int
     reason: int
@@ -217,6 +224,7 @@ class Bind:
     contexts: list[Context]
 
     def pack(self) -> bytes:
+        """The body's bytes."""
         parts = [
             struct.pack("<HHIB3x", self.max_xmit_frag, self.max_recv_frag, self.assoc_group_id, len(self.contexts))
         ]
@@ -227,6 +235,7 @@ class Bind:
 
     @classmethod
     def unpack(cls, pdu: Pdu) -> Bind:
+        """Read the body. Raises MalformedMessage, for more than MAX_TRANSFERS transfer syntaxes in a context too."""
         contexts, at = [], 12
         for _ in range(pdu.number(8, 1)):
             count = pdu.number(at + 2, 1)
@@ -249,7 +258,7 @@ class BindAck:
     results: list[Result]
 
     def pack(self) -> bytes:
-        # The address is a C string, or nothing at all; then the results lie at a multiple of four.
+        """The body's bytes. The address is a C string, or no bytes at all; the results lie at a multiple of four."""
         address = self.secondary_address.encode() + b"\0" if self.secondary_address else b""
         body = struct.pack("<HHIH", self.max_xmit_frag, self.max_recv_frag, self.assoc_group_id, len(address)) + address
         parts = [body, bytes(-len(body) % 4), struct.pack("<B3x", len(self.results))]
@@ -260,6 +269,7 @@ class BindAck:
 
     @classmethod
     def unpack(cls, pdu: Pdu) -> BindAck:
+        """Read the body. Raises MalformedMessage."""
         length = pdu.number(8, 2)
         address = pdu.body[10 : 10 + length].split(b"\0")[0].decode("ascii", "replace")
         at = 10 + length + (-(10 + length) % 4)
@@ -276,14 +286,14 @@ def bind_nak(call_id: int, reason: int) -> bytes:
 
 
 def fault(call_id: int, context_id: int, status: int, *, executed: bool = False) -> bytes:
-    """A fault; a call that was not executed may be made again (C706 12.6.4.7)."""
+    """A fault PDU with a status; a call that was not executed may be made again (C706 12.6.4.7)."""
     flags = PFC_WHOLE if executed else PFC_WHOLE | PFC_DID_NOT_EXECUTE
     return build(FAULT, flags, call_id, struct.pack("<IHBxI4x", 0, context_id, 0, status))
 
 
 def fragments(type: int, call_id: int, context_id: int, opnum: int, stub: bytes, max_frag: int) -> list[bytes]:
     """A request or response in as many PDUs as it takes (C706 12.6.4.9, 12.6.4.10). `opnum` is 0 for a response."""
-    # A multiple of eight bytes in each, so that no receiver is left with a number cut in two.
+    # A multiple of eight bytes in each, so that no number is divided between two.
     room = (max_frag - HEADER_SIZE - 8) & ~7
     pdus = []
     for at in range(0, len(stub) or 1, room):

@@ -20,7 +20,7 @@ What is refused, and how:
     a call before any bind, or authenticated  fault nca_proto_error
     anything else                             RemoteProtocolError: the connection is to be closed
 
-Where a client offers both NDR and NDR64, NDR64 is taken and NDR rejected, as Windows does. Calls are answered as they
+If a client offers both NDR and NDR64, NDR64 is accepted and NDR rejected, as by Windows. Calls are answered as they
 are made; a client may not interleave the fragments of two (concurrent multiplexing is not granted).
 """
 
@@ -104,7 +104,7 @@ class RpcServer:
         self._output: list[bytes] = []
 
     def receive_data(self, data: bytes) -> list[CallReceived]:
-        """Take bytes as they came; the calls that are now whole. Raises RemoteProtocolError: close the connection."""
+        """Take bytes, and give the calls that are now complete. Raises RemoteProtocolError: close the connection."""
         calls = []
         for number, pdu in enumerate(self._splitter.receive_data(data)):
             if number == MAX_PDUS:
@@ -117,18 +117,18 @@ class RpcServer:
 
     @property
     def held(self) -> int:
-        """How many bytes have come of calls that are not whole."""
+        """How many bytes are held of calls that are not complete."""
         incoming = self._incoming
         pieces = len(incoming.reassembly) if incoming is not None and incoming.reassembly is not None else 0
         return len(self._splitter) + pieces
 
     def data_to_send(self) -> list[bytes]:
-        """What there is to send, one PDU each, in order."""
+        """Take what is to be sent, one PDU each, in order."""
         output, self._output = self._output, []
         return output
 
     def respond(self, call: CallReceived, stub: bytes) -> None:
-        """Answer a call."""
+        """Answer a call with a packed stub. Only the first answer to a call is sent."""
         if self._settle(call):
             self._output += wire.fragments(wire.RESPONSE, call.call_id, call.context_id, 0, stub, self._transmit)
 
@@ -138,7 +138,7 @@ class RpcServer:
             self._output.append(wire.fault(call.call_id, call.context_id, status, executed=executed))
 
     def _settle(self, call: CallReceived) -> bool:
-        """Whether an answer is to be sent: not to an orphaned call, nor to one that wants none."""
+        """Whether an answer is to be sent: not to an orphaned call, nor to a `maybe` call."""
         if call not in self._calls:
             return False
         self._calls.discard(call)
@@ -154,7 +154,7 @@ class RpcServer:
         elif pdu.type == wire.ORPHANED:
             self._orphaned(pdu.call_id)
         elif pdu.type not in (wire.CO_CANCEL, wire.RPC_AUTH_3):
-            # A cancel is too late: every call is answered as it comes. An auth3 needs no answer, and gives no right.
+            # A cancel comes too late: every call is answered as it comes. An auth3 has no answer, and grants no rights.
             raise RemoteProtocolError(f"a PDU of type {pdu.type} that no server expects")
         return None
 
@@ -191,7 +191,7 @@ class RpcServer:
         for transfer in context.transfers:
             features = wire.offered_features(transfer)
             if features is not None:
-                # MS-RPCE 3.3.1.5.3: the answer has what both have. A call that is orphaned does not end us.
+                # MS-RPCE 3.3.1.5.3: the answer has what both have. An orphaned call does not end the association.
                 return wire.Result(wire.NEGOTIATE_ACK, features & wire.KEEP_CONNECTION_ON_ORPHAN, None)
         interface = self._interfaces.get((context.abstract.uuid, context.abstract.major))
         if interface is None or context.abstract.minor > interface.minor:
