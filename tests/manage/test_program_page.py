@@ -44,5 +44,5 @@ def test_every_call_that_servers_answer_is_public(noun: str) -> None:
     public = [name for name in calls if vars(module)[name].__module__ == module.__name__]
     assert public
     for name in public:
-        assert {name, f"{name}Response"} <= set(srvsvc.__all__)
+        assert {name, f"{name}Response"} <= set(vars(srvsvc)["__all__"])
         assert getattr(srvsvc, name) is vars(module)[name]
