@@ -239,7 +239,9 @@ def NetSessionEnum(
     prefmaxlen: int = MAX_PREFERRED_LENGTH,
     resume_handle: int | None = 0,
 ) -> Page[Any]:
-    """The sessions on a server: (status, entries, entriesread, totalentries, resume_handle).
+    """NetSessionEnum of lmshare.h: the sessions on a server, of a client and of a user where given.
+
+    Gives (status, list of SESSION_INFO_n, entriesread, totalentries, resume_handle); `prefmaxlen` is in bytes.
 
     Status: 0, ERROR_MORE_DATA (call again with the handle), ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL,
     ERROR_INVALID_PARAMETER, ERROR_NOT_ENOUGH_MEMORY, NERR_ClientNameNotFound, NERR_InvalidComputer, NERR_UserNotFound.
@@ -283,7 +285,11 @@ def NetSessionGetInfo(
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: int
 ) -> tuple[int, Any]:
-    """One session, named by its client and its user: (status, info). Without either: ERROR_INVALID_PARAMETER."""
+    """NetSessionGetInfo of lmshare.h: one session, by client and user: (status, SESSION_INFO_n or None).
+
+    Status: 0, ERROR_INVALID_PARAMETER without either, ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL,
+    NERR_ClientNameNotFound, NERR_UserNotFound, NERR_InvalidComputer.
+    """
     server, client, user = (
         text(servername, "servername"),
         text(UncClientName, "UncClientName"),
@@ -299,7 +305,12 @@ def NetSessionGetInfo(
 
 
 def NetSessionDel(servername: str | None, UncClientName: str | None, username: str | None) -> int:
-    """End the sessions of a client (`username` None), of a user (`UncClientName` None), or of both: status."""
+    """NetSessionDel of lmshare.h: end the sessions of a client, of a user, or of both: status.
+
+    None for `username` is all users of the client, None for `UncClientName` wherever the user is. Status: 0,
+    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER without both, NERR_ClientNameNotFound; of a Samba 170, see
+    docs/compat.md.
+    """
     server, client, user = (
         text(servername, "servername"),
         text(UncClientName, "UncClientName"),
@@ -346,9 +357,10 @@ def NetFileEnum(
     prefmaxlen: int = MAX_PREFERRED_LENGTH,
     resume_handle: int | None = 0,
 ) -> Page[Any]:
-    r"""The open files below a path and of a user: (status, entries, entriesread, totalentries, resume_handle).
+    r"""NetFileEnum of lmshare.h: the open files below a path and of a user.
 
-    A `username` that begins with `\\` is the name of a client.
+    Gives (status, list of FILE_INFO_n, entriesread, totalentries, resume_handle). A `username` that begins with `\\`
+    is the name of a client. Status: 0, ERROR_MORE_DATA, ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL, NERR_UserNotFound.
     """
     server, path, user = text(servername, "servername"), text(basepath, "basepath"), text(username, "username")
     level, length = number(level, "level"), number(prefmaxlen, "prefmaxlen")
@@ -363,13 +375,19 @@ def NetFileGetInfo(servername: str | None, fileid: int, level: Literal[3]) -> tu
 @overload
 def NetFileGetInfo(servername: str | None, fileid: int, level: int) -> tuple[int, Any]: ...
 def NetFileGetInfo(servername: str | None, fileid: int, level: int) -> tuple[int, Any]:
-    """One open file: (status, info). ERROR_FILE_NOT_FOUND for an id that is not open."""
+    """NetFileGetInfo of lmshare.h: one open file: (status, FILE_INFO_n or None).
+
+    Status: 0, ERROR_FILE_NOT_FOUND for an id that is not open, ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL.
+    """
     server, fileid, level = text(servername, "servername"), number(fileid, "fileid"), number(level, "level")
     return _info(lambda: _calls.file_get_info(server, fileid, level), _FILE, rpc.FILE_INFO, level)
 
 
 def NetFileClose(servername: str | None, fileid: int) -> int:
-    """Close an open file: status. NERR_FileIdNotFound for an id that is not open."""
+    """NetFileClose of lmshare.h: close an open file: status.
+
+    0, NERR_FileIdNotFound for an id that is not open, ERROR_ACCESS_DENIED.
+    """
     server, fileid = text(servername, "servername"), number(fileid, "fileid")
     return _tried(lambda: _calls.file_close(server, fileid), lambda code: code)
 
@@ -396,7 +414,11 @@ def NetConnectionEnum(
     prefmaxlen: int = MAX_PREFERRED_LENGTH,
     resume_handle: int | None = 0,
 ) -> Page[Any]:
-    r"""The connections to a share, or of a `\\client`: (status, entries, entriesread, totalentries, resume_handle)."""
+    r"""NetConnectionEnum of lmshare.h: the connections to a share, or of a `\\client`.
+
+    Gives (status, list of CONNECTION_INFO_n, entriesread, totalentries, resume_handle). Status: 0, ERROR_MORE_DATA,
+    ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL, ERROR_INVALID_PARAMETER; of a Samba 50.
+    """
     server, what = text(servername, "servername"), text(qualifier, "qualifier")
     level, length = number(level, "level"), number(prefmaxlen, "prefmaxlen")
     resume = None if resume_handle is None else number(resume_handle, "resume_handle")
@@ -421,7 +443,10 @@ def NetServerGetInfo(servername: str | None, level: Literal[503]) -> tuple[int, 
 @overload
 def NetServerGetInfo(servername: str | None, level: int) -> tuple[int, Any]: ...
 def NetServerGetInfo(servername: str | None, level: int) -> tuple[int, Any]:
-    """The server's configuration: (status, info)."""
+    """NetServerGetInfo of lmserver.h: the server's configuration: (status, SERVER_INFO_n or None).
+
+    Status: 0, ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL.
+    """
     server, level = text(servername, "servername"), number(level, "level")
     if level not in _SERVER:
         return ERROR_INVALID_LEVEL, None
@@ -429,9 +454,11 @@ def NetServerGetInfo(servername: str | None, level: int) -> tuple[int, Any]:
 
 
 def NetServerSetInfo(servername: str | None, level: int, buf: Any) -> tuple[int, int]:
-    """Change the configuration by a SERVER_INFO_n of that level: (status, ParmError).
+    """NetServerSetInfo of lmserver.h: change the configuration by a SERVER_INFO_n: (status, ParmError).
 
     With ERROR_INVALID_PARAMETER, ParmError is the number of the member that is wrong (SV_COMMENT_PARMNUM, ...).
+    Status: 0, ERROR_ACCESS_DENIED, ERROR_INVALID_LEVEL, ERROR_INVALID_PARAMETER. Raises TypeError for another
+    structure.
     """
     server, level = text(servername, "servername"), number(level, "level")
     if level not in _SERVER:
@@ -458,5 +485,8 @@ def _info(call: Callable[[], Any], kinds: dict[int, type[Any]], levels: Any, lev
 
 
 def NetApiBufferFree(Buffer: object) -> int:
-    """Nothing: what was returned is Python's to free. Takes anything, None too."""
+    """NetApiBufferFree of lmapibuf.h: nothing, since Python frees what was returned.
+
+    Takes anything, None too. Gives NERR_Success.
+    """
     return NERR_Success

@@ -161,7 +161,7 @@ def _fields(keys: Mapping[str, str], levels: Any, data: Mapping[str, Any]) -> di
         if kind is not None and kind.text:
             found[name] = text(value, key)
         elif kind is not None and kind.data:
-            found[name] = _byte_count(value, key)
+            found[name] = _descriptor(value, key)
         elif not isinstance(value, int):
             raise TypeError(f"The mapping attribute '{key}' must be an integer")
         else:
@@ -169,7 +169,7 @@ def _fields(keys: Mapping[str, str], levels: Any, data: Mapping[str, Any]) -> di
     return found
 
 
-def _byte_count(value: object, key: str) -> bytes | None:
+def _descriptor(value: object, key: str) -> bytes | None:
     if value is not None and not isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(f"The mapping attribute '{key}' must be a self-relative security descriptor as bytes, or None")
     return None if value is None else bytes(value)
@@ -188,7 +188,12 @@ def _level(level: int, known: Mapping[int, Any], function: str = "") -> int:
 def NetSessionEnum(
     level: int, server: str | None = None, client: str | None = None, username: str | None = None, /
 ) -> list[Dictionary]:
-    """The sessions on a server, of a client and of a user where given. Levels 0, 1, 2, 10, 502."""
+    """NetSessionEnum of lmshare.h: the sessions on a server, of a client and of a user where given.
+
+    One dictionary for each, with the members of SESSION_INFO_n for keys (`client_name`, `user_name`, …); times are in
+    seconds. Levels 0, 1, 2, 10, 502. Raises error 5 (no right), 124 (a level that the server lacks), 2312 and 2221 (no
+    session of that client, of that user), 2351 (no name of a computer); ValueError for any other level.
+    """
     keys = _SESSION[_level(level, _SESSION, "NetSessionEnum")]
     server, client, username = text(server, "server"), text(client, "client"), text(username, "username")
     return _all(
@@ -199,7 +204,10 @@ def NetSessionEnum(
 
 
 def NetSessionGetInfo(level: int, server: str | None, client: str, username: str, /) -> Dictionary:
-    """One session, named by its client and its user."""
+    """NetSessionGetInfo of lmshare.h: one session, named by its client and its user, as a dictionary.
+
+    Keys and levels as NetSessionEnum. Raises error 2312 or 2221 where there is none, 87 for an empty name.
+    """
     keys = _SESSION[_level(level, _SESSION, "NetSessionGetInfo")]
     server, client, username = text(server, "server"), required(client, "client"), required(username, "username")
     status, found = _called("NetSessionGetInfo", lambda: _calls.session_get_info(server, client, username, level))
@@ -208,7 +216,11 @@ def NetSessionGetInfo(level: int, server: str | None, client: str, username: str
 
 
 def NetSessionDel(server: str | None = None, client: str | None = None, username: str | None = None, /) -> None:
-    """End the sessions of a client (no `username`: of all its users), or of a user (no `client`: wherever he is)."""
+    """NetSessionDel of lmshare.h: end the sessions of a client (no `username`: of all its users), or of a user.
+
+    Without `client`, wherever the user is. Raises error 5, 87 without both, 2312 where none is meant; of a Samba 170
+    where others of that client would end too, unless the login says `with_others`.
+    """
     server, client, username = text(server, "server"), text(client, "client"), text(username, "username")
     _check("NetSessionDel", _called("NetSessionDel", lambda: _calls.session_del(server, client, username)))
 
@@ -227,7 +239,11 @@ def _all(function: str, ask: Callable[[int], Any], keys: Mapping[str, str]) -> l
 def NetFileEnum(
     level: int, server: str | None = None, basepath: str | None = None, username: str | None = None, /
 ) -> list[Dictionary]:
-    """The open files, below a path and of a user where given. Levels 2, 3."""
+    r"""NetFileEnum of lmshare.h: the open files, below a path and of a user where given.
+
+    One dictionary for each: `id`, and at level 3 `permissions`, `num_locks`, `path_name` and `user_name`. A `username`
+    that begins with `\\` is the name of a client. Levels 2, 3. Raises error 5, 124.
+    """
     keys = _FILE[_level(level, _FILE, "NetFileEnum")]
     server, basepath, username = text(server, "server"), text(basepath, "basepath"), text(username, "username")
     return _all(
@@ -238,7 +254,10 @@ def NetFileEnum(
 
 
 def NetFileGetInfo(level: int, server: str | None, fileid: int, /) -> Dictionary:
-    """One open file. Levels 2, 3."""
+    """NetFileGetInfo of lmshare.h: one open file, as a dictionary; keys and levels as NetFileEnum.
+
+    Raises error 2 for an id that is not open.
+    """
     keys = _FILE[_level(level, _FILE, "NetFileGetInfo")]
     server, fileid = text(server, "server"), number(fileid, "fileid")
     answer = _called("NetFileGetInfo", lambda: _calls.file_get_info(server, fileid, level))
@@ -246,7 +265,10 @@ def NetFileGetInfo(level: int, server: str | None, fileid: int, /) -> Dictionary
 
 
 def NetFileClose(server: str | None, fileid: int, /) -> None:
-    """Close an open file."""
+    """NetFileClose of lmshare.h: close an open file.
+
+    Raises error 2314 for an id that is not open, 5, and of a Samba 52 for an id that is ambiguous.
+    """
     server, fileid = text(server, "server"), number(fileid, "fileid")
     _check("NetFileClose", _called("NetFileClose", lambda: _calls.file_close(server, fileid)))
 
@@ -270,9 +292,11 @@ def NetShareEnum(
 def NetShareEnum(
     server: str | None, level: int | None = None, resumeHandle: int | None = None, prefLen: int = -1, /
 ) -> list[tuple[str, int, str]] | tuple[list[Dictionary], int, int]:
-    """The shares: with a level, one page as (list, total, resumeHandle); go on until the handle is 0.
+    """NetShareEnum of lmshare.h: the shares; with a level, one page as (list, total, resumeHandle).
 
-    Without a level, as pywin32 did it in the beginning: a list of (netname, type, remark). Levels 0, 1, 2, 501, 502.
+    Go on until the handle is 0. The list has a dictionary for each share, with the members of SHARE_INFO_n for keys.
+    `prefLen` is in bytes, -1 for all. Without a level, as pywin32 did it in the beginning: a list of (netname, type,
+    remark). Levels 0, 1, 2, 501, 502. Raises error 5, 124.
     """
     server = text(server, "server")
     if level is None:
@@ -288,14 +312,17 @@ def NetShareEnum(
 
 
 def NetShareGetInfo(server: str | None, netname: str, level: int, /) -> Dictionary:
-    """One share. Levels 0, 1, 2, 501, 502."""
+    """NetShareGetInfo of lmshare.h: one share, as a dictionary. Levels 0, 1, 2, 501, 502. Raises error 2310, 5."""
     server, netname, level = text(server, "server"), required(netname, "netname"), _level(level, _SHARE)
     answer = _called("NetShareGetInfo", lambda: _calls.share_get_info(server, netname, level))
     return _share_dictionary(level, _present("NetShareGetInfo", answer))
 
 
 def NetShareSetInfo(server: str | None, netname: str, level: int, data: Mapping[str, Any], /) -> None:
-    """Change a share: to exactly what `data` says, what it lacks being 0 or nothing."""
+    """NetShareSetInfo of lmshare.h: change a share, to exactly what `data` says; what it lacks is 0 or nothing.
+
+    Raises error 2310, 5, 87; TypeError for what is no mapping of strings and integers.
+    """
     server, netname, level = text(server, "server"), required(netname, "netname"), _level(level, _SHARE)
     info = _share_record(level, data)
     answer = _called("NetShareSetInfo", lambda: _calls.share_set_info(server, netname, level, info))
@@ -303,7 +330,10 @@ def NetShareSetInfo(server: str | None, netname: str, level: int, data: Mapping[
 
 
 def NetShareAdd(server: str | None, level: int, data: Mapping[str, Any], /) -> None:
-    """Share a directory of the server. Levels 2, 502."""
+    """NetShareAdd of lmshare.h: share a directory of the server. Levels 2, 502.
+
+    Raises error 2118 for a name that is in use, 2116 for a directory that is not there, 5, 124.
+    """
     server, level = text(server, "server"), _level(level, _SHARE)
     info = _share_record(level, data)
     _check("NetShareAdd", _called("NetShareAdd", lambda: _calls.share_add(server, level, info)).status)
@@ -315,14 +345,17 @@ def _share_record(level: int, data: Mapping[str, Any]) -> ShareInfo:
 
 
 def NetShareDel(server: str | None, shareName: str, reserved: int = 0, /) -> None:
-    """End a share."""
+    """NetShareDel of lmshare.h: end a share, and close what is open there. Raises error 2310, 5."""
     server, shareName = text(server, "server"), required(shareName, "shareName")
     reserved = number(reserved, "reserved")
     _check("NetShareDel", _called("NetShareDel", lambda: _calls.share_del(server, shareName, reserved)))
 
 
 def NetShareCheck(server: str | None, deviceName: str, /) -> tuple[int, int | None]:
-    """Whether a folder of the server is shared: (1, type) or (0, None)."""
+    """NetShareCheck of lmshare.h: whether a folder of the server is shared: (1, type) or (0, None).
+
+    Raises error 5, and 1745 of a Samba.
+    """
     server, deviceName = text(server, "server"), required(deviceName, "deviceName")
     answer = _called("NetShareCheck", lambda: _calls.share_check(server, deviceName))
     if answer.status == codes.NERR_DeviceNotShared:
@@ -335,14 +368,21 @@ def NetShareCheck(server: str | None, deviceName: str, /) -> tuple[int, int | No
 
 
 def NetServerGetInfo(server: str | None, level: int, /) -> Dictionary:
-    """The server's configuration. Levels 100, 101, 102, 402, 403, 502, 503."""
+    """NetServerGetInfo of lmserver.h: the server's configuration, as a dictionary with the members of SERVER_INFO_n.
+
+    `disc` is in minutes. Levels 100, 101, 102, 402, 403, 502, 503. Raises error 5, 124.
+    """
     server, level = text(server, "server"), _level(level, _SERVER)
     answer = _called("NetServerGetInfo", lambda: _calls.server_get_info(server, level))
     return _server_dictionary(_SERVER[level], _present("NetServerGetInfo", answer))
 
 
 def NetServerSetInfo(server: str | None, level: int, data: Mapping[str, Any], /) -> None:
-    """Change the configuration: to exactly what `data` says, what it lacks being 0 or nothing. So read it first."""
+    """NetServerSetInfo of lmserver.h: change the configuration, to exactly what `data` says.
+
+    What the mapping lacks is 0 or nothing, so read a level first. Raises error 5, 87, 124; 50 where a Samba says that
+    it did it and did not.
+    """
     server, level = text(server, "server"), _level(level, _SERVER)
     info = ServerInfo(**_fields(_SERVER[level], rpc.SERVER_INFO, data))
     answer = _called("NetServerSetInfo", lambda: _calls.server_set_info(server, level, info))
@@ -350,7 +390,7 @@ def NetServerSetInfo(server: str | None, level: int, data: Mapping[str, Any], /)
 
 
 def NetServerDiskEnum(server: str | None, level: int = 0, /) -> tuple[str, ...]:
-    """The disk drives, as ("C:", "D:")."""
+    """NetServerDiskEnum of lmserver.h: the disk drives, as ("C:", "D:"). Raises error 5."""
     server, level = text(server, "server"), number(level, "level")
     answer = _called("NetServerDiskEnum", lambda: _calls.server_disk_enum(server, level))
     _check("NetServerDiskEnum", answer.status)
@@ -359,7 +399,11 @@ def NetServerDiskEnum(server: str | None, level: int = 0, /) -> tuple[str, ...]:
 
 
 def NetStatisticsGet(server: str | None, service: str, level: int = 0, options: int = 0, /) -> Dictionary:
-    """What a server counted, with `service` SERVICE_SERVER. The workstation's are not to be had this way: error 50."""
+    """NetStatisticsGet of lmstats.h: what a server counted, as a dictionary of `sts0_` members.
+
+    `service` is SERVICE_SERVER. The workstation's counters are another protocol's (MS-WKST): error 50. Raises error 5,
+    1745 of a Samba; ValueError for another service.
+    """
     server, service = text(server, "server"), required(service, "service")
     level, options = number(level, "level"), number(options, "options")
     if service.casefold() == SERVICE_WORKSTATION.casefold():
