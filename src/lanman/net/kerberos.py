@@ -1,12 +1,16 @@
 """Kerberos by the system's GSS-API (python-gssapi on MIT's or Heimdal's libraries): both halves of a log-on.
 
-Everything here may block: the client's half asks a key distribution centre over the network, the server's reads a
-keytab and writes a replay cache. It is called in threads, and imported only where Kerberos is asked for.
+The rules:
 
-The client asks for a ticket for the name as the user typed it, in the realm that [domain_realm] of krb5.conf has for
-that name, or else where the client's own key distribution centre refers it to. GSS-API by itself would ask the DNS for
-a better name and take the realm of that one: whoever can answer for the DNS, and has the keys of any realm that ours
-trusts, would then be the server.
+* Everything here may block: the client's half asks a key distribution centre (KDC) over the network, the server's reads
+  a keytab and writes a replay cache. It is called in threads, and imported only where Kerberos is asked for.
+* The client asks for a ticket for the name as the user typed it, in the realm that [domain_realm] of krb5.conf has for
+  that name, or else where the client's own KDC refers it to. GSS-API by itself would ask the DNS for a canonical name
+  and take the realm of that one: an attacker who answers for the DNS, and has the keys of any realm that ours trusts,
+  would then be the server.
+* What the libraries report is turned into words here, by the codes of libkrb5 (`explain` for the client, to the user;
+  `TicketRefused` for the server, to its log and as an NTSTATUS to the client). No step of a log-on raises a
+  GSSError.
 """
 
 from __future__ import annotations

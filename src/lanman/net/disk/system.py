@@ -1,7 +1,14 @@
 """What the disk asks of the operating system: everything that POSIX leaves open, and what Linux has beyond it.
 
-Python has no openat2(2), statx(2) and renameat2(2); they are called through ctypes where the C library or the kernel
-has them, and their absence is found out by trying. Everything else in this folder is POSIX with directory handles.
+The rules:
+
+* Python has no openat2(2), statx(2) and renameat2(2); they are called through ctypes where the C library or the kernel
+  has them, and their absence is found out by trying, once (`can_resolve_beneath`, `can_reopen`) or at each call. What
+  takes their place elsewhere is weaker in one respect each: no link is followed, the time of creation may be unknown,
+  another program can take a name in the instant between the look and the rename.
+* Every function takes handles of directories and names in them, never a path from the root, but for `open_real`.
+* They may be called in any thread. What the C library writes goes into a buffer of the calling thread.
+* What the kernel refuses is an OSError, whose NTSTATUS is `status_of`; what a rule of ours refuses is `Refused`.
 """
 
 from __future__ import annotations

@@ -5,9 +5,19 @@ r"""The Server: sockets, one timer, and everything that decides plugged together
         print(server.port)
         await server.wait_stopped()
 
-Starting takes the home's lock before anything else is touched, binds every address, then opens the control socket.
-Leaving the context ends every session, sends what is still to be sent and closes all sockets. A peer that talks
-nonsense loses its own connection and nothing else.
+The order of the start is what it promises, and what failed on the way leaves nothing behind:
+
+1. The home's lock, before anything is touched: of two Servers of one home the second changes nothing.
+2. Every address is bound, while the process may still be root; then it becomes its user, for good.
+3. The configuration is put in force, with what was changed at run time over it. The audit log hears of all that comes.
+4. The disk, then a look at the folders of all shares, which waits for PATIENCE seconds and no longer.
+5. The control socket, last the listeners: whoever gets an answer gets it from a Server that is complete.
+
+Leaving the context is the way back: nothing new is admitted, every session is ended, what is still to be sent is sent,
+and all sockets are closed. It takes DRAIN_TIMEOUT seconds at most where a peer or a disk does not go along.
+
+`start`, `stop`, `reload` and everything that the control socket calls run on the event loop. A peer that talks nonsense
+loses its own connection and nothing else.
 """
 
 from __future__ import annotations
