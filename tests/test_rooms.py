@@ -17,7 +17,9 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 
-WORDS = frozenset({"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp", "plain", "settings"})
+WORDS = frozenset(
+    {"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp", "plain", "settings", "versions"}
+)
 PROTOCOLS = frozenset({"smb2", "rpc", "auth", "fscc"})
 
 
@@ -40,6 +42,7 @@ ROOMS = {
     "shown": Room(0),
     "errors": Room(0, frozenset({"codes"})),
     "settings": Room(0, frozenset({"names"})),
+    "versions": Room(0, frozenset({"codes", "errors"})),
     "wire": Room(0, frozenset({"errors", "plain"})),
     "dtyp": Room(0, frozenset({"errors", "wire"})),
     # 1: bytes <-> events, and nouns and rules; these five do not know each other
@@ -54,7 +57,9 @@ ROOMS = {
     "server": Room(2, WORDS | PROTOCOLS | {"domain"}),
     # 3: the only sockets, clocks and disks
     "net": Room(
-        3, WORDS | PROTOCOLS | {"domain", "server"}, frozenset({"aiohappyeyeballs", "spnego", "gssapi", "krb5"})
+        3,
+        WORDS | PROTOCOLS | {"domain", "server"},
+        frozenset({"aiohappyeyeballs", "tomli_w", "spnego", "gssapi", "krb5"}),
     ),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | {"rpc", "net"}),
@@ -163,6 +168,8 @@ SAME_FLOOR = {
     ("records", "plain"),
     ("wire", "plain"),
     ("settings", "names"),
+    ("versions", "codes"),
+    ("versions", "errors"),
 }
 
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -35,6 +35,7 @@ from lanman import codes
 from lanman.auth.md4 import BadHash, nt_hash, parse_nt_hash
 from lanman.errors import LanmanError, Win32Error
 from lanman.names import ADMINISTRATORS, GUESTS, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS, USERS, fold, upper_each
+from lanman.versions import NewerVersion, check_version, version_line
 
 BUILT_IN_GROUPS: Final = {
     ADMINISTRATORS: "Administrators have complete and unrestricted access to the server",
@@ -44,6 +45,9 @@ BUILT_IN_GROUPS: Final = {
     USERS: "Ordinary users",
     GUESTS: "Members log on as guests",
 }
+
+# The version of the file: the only one there has been.
+VERSION: Final = 1
 
 # LMCONS.H: UNLEN and GNLEN, MAXCOMMENTSZ, PWLEN.
 MAX_NAME: Final = 256
@@ -299,7 +303,7 @@ class Accounts:
         """The contents of the account file, UTF-8; `parse` gives back an equal model."""
         lines = [
             "# The accounts of the lanman Server service. An NT hash is as good as the password: keep this private.",
-            "version = 1",
+            f"version = {VERSION}",
         ]
         for group in self.groups.values():
             if not group.built_in or group.comment != BUILT_IN_GROUPS[group.name]:
@@ -332,13 +336,14 @@ class _Parser:
 
     def parse(self, data: bytes) -> Accounts:
         """The model that a file's contents describe. Raises AccountsError, which names the line."""
+        self._check_version(data)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             raise AccountsError(f"accounts, line {line}: not UTF-8 text") from None
         sections = self._sections(text)
-        self._check_version(sections.pop(0)[3])
+        self._require_version(sections.pop(0)[3])
         accounts = Accounts()
         accounts._is_loading = True
         for kind, name, line, values in sections:
@@ -375,10 +380,19 @@ class _Parser:
             values[key] = number, value.strip()
         return sections
 
-    def _check_version(self, values: dict[str, tuple[int, str]]) -> None:
+    def _check_version(self, data: bytes) -> None:
+        """A newer version may be written in any way, so it comes before everything else."""
+        line, found = version_line(data) or (1, VERSION)
+        try:
+            check_version(found, VERSION)
+        except NewerVersion as error:
+            raise AccountsError(f"accounts, line {line}: version: {error.message}", hint=error.hint) from None
+
+    def _require_version(self, values: dict[str, tuple[int, str]]) -> None:
         line, version = values.get("version", (1, ""))
-        if version != "1":
-            raise AccountsError(f"accounts, line {line}: version: expected 'version = 1' before the first section")
+        if version != str(VERSION):
+            expected = f"expected 'version = {VERSION}' before the first section"
+            raise AccountsError(f"accounts, line {line}: version: {expected}")
 
     def _add_group(self, accounts: Accounts, name: str, line: int, values: dict[str, tuple[int, str]]) -> None:
         at, comment = values.get("comment", (line, ""))

@@ -81,7 +81,7 @@ class AccountFile:
         try:
             return Accounts.parse(content.data)
         except AccountsError as error:
-            raise AccountsError(f"{self.path}: {error.message}") from error
+            raise AccountsError(f"{self.path}: {error.message}", hint=error.hint) from error
 
     def _warn(self, content: Content) -> None:
         if os.name == "posix" and content.mode & 0o077 and content.identity != self._warned_of:

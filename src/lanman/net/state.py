@@ -5,6 +5,8 @@ into a file of the Server's, which lies over it. The last word counts: an entry 
 made (`instead_of`), and holds as long as it still says that. Whoever edits server.toml afterwards has changed their
 mind, and the entry means nothing any more; what the command line says at the start is the last word too.
 
+    version = 2
+
     [[setting]]
     name = "autodisconnect"
     value = 30
@@ -12,8 +14,15 @@ mind, and the entry means nothing any more; what the command line says at the st
 
     [[share]]
     name = "data"
-    value = { path = "/srv/data", comment = "of us all" }       # none: it was deleted
-    instead_of = { path = "/srv/data" }                         # none: there was none
+
+    [share.value]               # none: it was deleted
+    path = "/srv/data"
+    comment = "of us all"
+
+    [share.instead_of]          # none: there was none
+    path = "/srv/data"
+
+Version 1 says no version; lanman 0.1.0 wrote it. It means the same.
 
 The file is TOML, so that people can read it, and may delete an entry or all of it while no Server runs. Of two entries
 of one name the later counts, and one that says what server.toml says anyway takes an earlier one back: a change is
@@ -25,13 +34,14 @@ killed, and is no change.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import tomli_w
 
 from lanman.domain import Share
 from lanman.names import fold
@@ -46,6 +56,7 @@ from lanman.settings import (
     value_of,
     with_values,
 )
+from lanman.versions import NewerVersion, check_version, version_line
 
 log: Final = logging.getLogger("lanman.server")
 
@@ -54,6 +65,8 @@ HEADING: Final = """\
 # stands in place of. To go back to server.toml, delete entries while the Server is stopped.
 """
 
+
+VERSION: Final = 2
 
 # What a change that is added to the end stands between, and how many may stand there at least.
 _OPENS: Final = "# ---"
@@ -225,11 +238,17 @@ def configuration_of(share: Share) -> ShareConfiguration:
 def parse(data: bytes, source: str) -> State:
     """What the file says. Raises ConfigurationError, which names `source` and the entry."""
     try:
+        _, version = version_line(data) or (1, 1)
+        check_version(version, VERSION)
         document = tomllib.loads(_whole(data).decode("utf-8"))
+    except NewerVersion as error:
+        raise ConfigurationError(f"{source}: {error.message}", hint=error.hint) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{source}: {error}", hint=_REMEDY) from None
     state = State()
     try:
+        if document.pop("version", 1) not in (1, VERSION):
+            raise ValueError("version: is none that there has been")
         for name, entries in document.items():
             if name not in ("setting", "share") or not isinstance(entries, list):
                 raise ValueError(f"{name}: is nothing that this file has")
@@ -276,40 +295,26 @@ def _named(shares: Mapping[str, ShareConfiguration], name: str) -> str | None:
     return next((each for each in shares if fold(each) == fold(name)), None)
 
 
-# --- TOML, as much of it as this file needs
+# --- as it is written
 
 
 def _dump(state: State) -> bytes:
-    lines = [HEADING]
+    lines = [f"{HEADING}version = {VERSION}\n"]
     lines += [_dump_setting(name, setting) for name, setting in state.settings.items()]
     lines += map(_dump_share, state.shares.values())
     return "\n".join(lines).encode()
 
 
 def _dump_setting(name: str, setting: Setting) -> str:
-    value, instead_of = _toml(setting.value), _toml(setting.instead_of)
-    return f"[[setting]]\nname = {_toml(name)}\nvalue = {value}\ninstead_of = {instead_of}\n"
+    return "[[setting]]\n" + tomli_w.dumps({"name": name, "value": setting.value, "instead_of": setting.instead_of})
 
 
 def _dump_share(change: ShareChange) -> str:
-    lines = [f"[[share]]\nname = {_toml(change.name)}"]
-    for key, value in (("value", change.value), ("instead_of", change.instead_of)):
-        if value is not None:
-            lines.append(f"{key} = {_toml(_without_defaults(value))}")
-    return "\n".join([*lines, ""])
+    shares = {"value": change.value, "instead_of": change.instead_of}
+    tables = {key: _without_defaults(share) for key, share in shares.items() if share is not None}
+    return f"[[share]]\n{tomli_w.dumps({'name': change.name})}" + (tomli_w.dumps({"share": tables}) if tables else "")
 
 
 def _without_defaults(share: ShareConfiguration) -> dict[str, Any]:
     values = {each.name: (getattr(share, each.name), each.default) for each in dataclasses.fields(share)}
     return {name: value for name, (value, default) in values.items() if value != default}
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, str):
-        # JSON's escapes are TOML's; the one character that only TOML wants escaped is DEL.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)

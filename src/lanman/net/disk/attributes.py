@@ -7,6 +7,8 @@ What a client has set is kept in one extended attribute, `user.lanman.dos`, litt
                 does not decide about HIDDEN.
     version 1   1 (8 bits), 0 (24 bits), the attributes (32 bits), the FILETIME of creation or 0 (64 bits). Only read.
                 It does not tell a HIDDEN that was set from one that the name had made, nor holds READONLY of a file.
+    newer ones  are not understood: the file is shown as one of which nothing is kept, the log says so once, and what
+                would write over it is refused (`check_writable`).
 
 What no client has set is derived: a file is ARCHIVE, a directory has no further attribute, a name that begins with a
 dot is HIDDEN, a file without write permissions is READONLY. Derived attributes are shown and decide nothing, except
@@ -21,12 +23,15 @@ file would take that for a failure of the copy.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import os
 import stat
 import struct
 from typing import Final, NamedTuple
 
+from lanman import codes
 from lanman.dtyp import FILETIME_MAX, filetime, nanoseconds
 from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_ARCHIVE,
@@ -35,13 +40,17 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_NORMAL,
     FILE_ATTRIBUTE_READONLY,
 )
-from lanman.net.disk.system import Statx, can_reopen, proc_fd_path
+from lanman.net.disk.system import Refused, Statx, can_reopen, proc_fd_path
 from lanman.server.disk_effects import SETTABLE_ATTRIBUTES, FileStat
+from lanman.versions import NewerVersion, check_version
+
+_log: Final = logging.getLogger("lanman.server")
 
 PREFIX: Final = "user.lanman."
 _KEY: Final = PREFIX + "dos"
 _KEPT: Final = struct.Struct("<BBHIQ")
 _FIRST: Final = struct.Struct("<B3xIQ")
+_VERSION: Final = 2
 _ATTRIBUTES_SET: Final = 1
 _HIDDEN_DECIDED: Final = 2
 
@@ -87,27 +96,76 @@ def _is_dotted(name: bytes) -> bool:
 
 
 def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
-    """What is kept beside an open file, or beside a name in an open directory."""
-    if not hasattr(os, "getxattr"):
+    """What is kept beside an open file, or beside a name in an open directory; None too for a version that is not
+    known."""
+    raw = _read_raw(descriptor, name)
+    if not raw:
         return None
+    try:
+        check_version(raw[0], _VERSION)
+    except NewerVersion as error:
+        _warn_of(descriptor, name, error)
+        return None
+    return _parsed(raw)
+
+
+def check_writable(descriptor: int) -> None:
+    """Raises Refused if a newer lanman has kept something beside an open file, which writing would destroy."""
+    _before(descriptor)
+
+
+def _before(descriptor: int) -> Kept:
+    """What is kept and is about to be changed. Raises Refused as `check_writable`."""
+    raw = _read_raw(descriptor)
+    if not raw:
+        return _NOTHING_KEPT
+    try:
+        check_version(raw[0], _VERSION)
+    except NewerVersion as error:
+        _warn_of(descriptor, b"", error)
+        raise Refused(codes.STATUS_NOT_SUPPORTED) from None
+    return _parsed(raw) or _NOTHING_KEPT
+
+
+# Versions that the log has told of. One sentence names the first such file: a folder may hold thousands of them.
+_told: Final[set[int]] = set()
+
+
+def _warn_of(descriptor: int, name: bytes, error: NewerVersion) -> None:
+    if error.found in _told:
+        return
+    _told.add(error.found)
+    folder = "?"
+    with contextlib.suppress(OSError):  # where there is no /proc
+        folder = os.readlink(f"/proc/self/fd/{descriptor}")
+    path = os.path.join(folder, os.fsdecode(name)) if name else folder
+    _log.warning("%a: the attribute %s: %s. %s", path, _KEY, error.message, error.hint)
+
+
+def _read_raw(descriptor: int, name: bytes = b"") -> bytes:
+    """The extended attribute; b"" where there is none."""
+    if not hasattr(os, "getxattr"):
+        return b""
     try:
         if name:
             if not can_reopen():
-                return None
-            raw = os.getxattr(b"/proc/self/fd/%d/%b" % (descriptor, name), _KEY, follow_symlinks=False)
-        else:
-            raw = os.getxattr(proc_fd_path(descriptor), _KEY)
+                return b""
+            return os.getxattr(b"/proc/self/fd/%d/%b" % (descriptor, name), _KEY, follow_symlinks=False)
+        return os.getxattr(proc_fd_path(descriptor), _KEY)
     except OSError as error:
         if error.errno in _NOTHING or name:
-            return None
+            return b""
         raise
+
+
+def _parsed(raw: bytes) -> Kept | None:
     if len(raw) != _KEPT.size:
         return None
     if raw[0] == 1:
         _, attributes, creation_time = _FIRST.unpack(raw)
         return Kept(attributes & SETTABLE_ATTRIBUTES, min(creation_time, FILETIME_MAX), by_name=None)
     version, flags, taken, attributes, creation_time = _KEPT.unpack(raw)
-    if version != 2:
+    if version != _VERSION:
         return None
     return Kept(
         attributes & SETTABLE_ATTRIBUTES if flags & _ATTRIBUTES_SET else None,
@@ -144,7 +202,7 @@ def _write_raw(descriptor: int, kept: Kept | None) -> None:
         os.removexattr(proc_fd_path(descriptor), _KEY)
     else:
         flags = (0 if kept.attributes is None else _ATTRIBUTES_SET) | (0 if kept.by_name else _HIDDEN_DECIDED)
-        raw = _KEPT.pack(2, flags, kept.taken, kept.attributes or 0, kept.creation_time)
+        raw = _KEPT.pack(_VERSION, flags, kept.taken, kept.attributes or 0, kept.creation_time)
         os.setxattr(proc_fd_path(descriptor), _KEY, raw)
 
 
@@ -192,7 +250,7 @@ def file_stat(statx: Statx, kept: Kept | None, name: bytes) -> FileStat:
 def set_attributes(descriptor: int, statx: Statx, name: bytes, attributes: int) -> None:
     """Give an open file these attributes and no others. What is shown already, and was not set, is not set by that."""
     wanted = attributes & SETTABLE_ATTRIBUTES
-    before = read_kept(descriptor) or _NOTHING_KEPT
+    before = _before(descriptor)
     by_name: bool | None = True
     if _is_dotted(name):
         by_name = before.is_hidden_by(name) and bool(wanted & FILE_ATTRIBUTE_HIDDEN)
@@ -209,7 +267,7 @@ def set_created_attributes(descriptor: int, statx: Statx, name: bytes, attribute
     """The attributes of what has just been created or emptied, which its client has set, every one. Each such file is
     ARCHIVE, and a name with a dot is HIDDEN whether or not the client has asked for that."""
     wanted = attributes & SETTABLE_ATTRIBUTES | _default(statx)
-    before = read_kept(descriptor) or _NOTHING_KEPT
+    before = _before(descriptor)
     by_name = not _is_dotted(name) or before == _NOTHING_KEPT or before.is_hidden_by(name)
     _keep(
         descriptor, statx, before, Kept(wanted, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY)
@@ -240,7 +298,7 @@ def _keep(descriptor: int, statx: Statx, before: Kept, now: Kept, read_only: boo
 
 def set_creation_time(descriptor: int, statx: Statx, name: bytes, time: int) -> None:
     """Keep a time of creation; the disk's own cannot be changed."""
-    before = read_kept(descriptor) or _NOTHING_KEPT
+    before = _before(descriptor)
     if before.by_name is None:
         before = before._replace(
             attributes=before.set_on(name), by_name=not _is_dotted(name) or before.is_hidden_by(name)

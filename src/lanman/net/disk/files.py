@@ -402,6 +402,7 @@ class Files:
         """Perform OverwriteFile: cut to no bytes, then give it its attributes. Raises Refused for a node."""
         with self._using(effect.handle) as handle:
             _require_contents(handle)
+            attributes.check_writable(handle.descriptor)
             _truncate(handle, 0)
             if effect.allocation:
                 check_room(handle.descriptor, effect.allocation)
