@@ -20,6 +20,7 @@ PAGES = sorted((ROOT / "docs" / "contributing").glob("add-*.md"))
 
 # By page, the files of the package that it changes, and no others.
 TOUCHED = {
+    "add-a-setting": {"src/lanman/settings.py"},
     "add-a-srvsvc-call": {"src/lanman/rpc/srvsvc/sessions.py", "src/lanman/server/srvsvc/sessions.py"},
     "add-an-information-level": {"src/lanman/rpc/srvsvc/sessions.py"},
 }

@@ -44,6 +44,11 @@ class _UpperCase(dict[int, int]):
 _UPPER_CASE: Final = _UpperCase()
 
 
+MAX_SHARE_NAME: Final = 80
+"""The longest name of a share, in UTF-16 code units (MS-SRVS 3.1.4.7)."""
+NOT_IN_A_SHARE_NAME: Final = '"\\/[]:|<>+=;,*?'
+"""What the name of a share may not hold (MS-FSCC 2.1.6), beside control characters."""
+
 # The groups that are there from the beginning (MS-DTYP 2.4.2.4), and two that nobody can be put into.
 ADMINISTRATORS: Final = "Administrators"
 SERVER_OPERATORS: Final = "Server Operators"

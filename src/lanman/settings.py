@@ -40,7 +40,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
-from lanman.names import fold
+from lanman.names import MAX_SHARE_NAME, NOT_IN_A_SHARE_NAME, fold
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ UNLIMITED: Final = 0xFFFFFFFF
 MAX_COMMENT: Final = 48
 """MS-SRVS 3.1.4.7: a remark has at most 48 characters; the Server's own comment is held to the same."""
 
-MAX_SHARE_NAME: Final = 80
-RESERVED_SHARE_NAMES: Final = frozenset(map(fold, ("pipe", "mailslot")))  # MS-SRVS 3.1.4.7
+RESERVED_SHARE_NAMES: Final = frozenset(map(fold, ("pipe", "mailslot")))
+"""Folded. They would stand in the way of pipes and mailslots (MS-SRVS 3.1.4.7)."""
 
 # Inbound connection limits of the Windows editions (KB 122920, KB 314882); 0 is no limit.
 SESSION_LIMITS: Final = {"unlimited": 0, "workstation": 10, "home": 5, "windows11": 20}
@@ -721,13 +721,14 @@ def _units(name: str) -> int:
 
 def share_name_problem(name: str) -> str:
     """Why a share cannot be called so; "" if it can."""
-    # MS-SRVS 3.1.4.7: 1 to 80 characters; MS-FSCC 2.1.6 has the characters that a share name may not hold.
     if not name.strip(". ") or name != name.strip():
         return "is not a share name (clients take dots and spaces for a place in a path, or fold them away)"
     if fold(name) in RESERVED_SHARE_NAMES:
         return "is not a share name (it would stand in the way of pipes and mailslots)"
-    if not 1 <= _units(name) <= MAX_SHARE_NAME or re.search(r'[\x00-\x1f"\\/\[\]:|<>+=;,*?]', name):
-        return f'is not a share name (1 to {MAX_SHARE_NAME} characters, none of "\\/[]:|<>+=;,*?)'
+    if not 1 <= _units(name) <= MAX_SHARE_NAME or any(
+        character < " " or character in NOT_IN_A_SHARE_NAME for character in name
+    ):
+        return f"is not a share name (1 to {MAX_SHARE_NAME} characters, none of {NOT_IN_A_SHARE_NAME})"
     return ""
 
 

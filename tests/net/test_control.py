@@ -92,6 +92,25 @@ async def test_reload(server: SmbServer) -> None:
     assert caught.value.code == codes.ERROR_INVALID_DATA
 
 
+async def test_a_server_that_closes_instead_of_answering(tmp_path: Path) -> None:
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        client = ControlClient(path)
+        entering = asyncio.ensure_future(client.__aenter__())
+        listener.setblocking(False)
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        connection.close()
+        with pytest.raises(ConnectionLost) as raised:
+            await entering
+    assert raised.value.message in (
+        f"{path}: the Server has closed the connection",  # or the kernel's word, if it is still being written to
+        f"{path}: {os.strerror(errno.EPIPE)}",
+        f"{path}: {os.strerror(errno.ECONNRESET)}",
+    )
+
+
 async def test_somebody_else_has_no_rights(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if the socket's mode had been loosened, and an ordinary user had come in.
     monkeypatch.setattr(control_server, "peer_of", lambda sock: os.geteuid() + 12345)

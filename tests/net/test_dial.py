@@ -6,14 +6,14 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from lanman.errors import ConnectionLost
 from lanman.net import dial as dialling
-from lanman.net.dial import Within, dial, in_turns
+from lanman.net.dial import Within, dial
 from lanman.net.resolve import Address
 
 Connect = Callable[[socket.socket, Any], Awaitable[None]]
@@ -171,28 +171,3 @@ async def test_within_lets_the_callers_own_time_limit_through() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0), Within(60, lambda: "fs1"):
             await asyncio.Event().wait()
-
-
-async def test_work_in_pieces_hears_its_deadline() -> None:
-    """An answer that takes long to decode does not outlast the time that its caller allows."""
-    pieces = 0
-
-    def endless() -> Generator[None, None, None]:
-        nonlocal pieces
-        while pieces < 1000:
-            pieces += 1
-            yield
-
-    with pytest.raises(ConnectionLost, match="it is being read within 0 seconds"):
-        async with Within(0, lambda: "it is being read"):
-            await in_turns(endless())
-    assert pieces < 10
-
-
-async def test_work_in_pieces_gives_what_comes_of_it() -> None:
-    def short() -> Generator[None, None, int]:
-        yield
-        yield
-        return 3
-
-    assert await in_turns(short()) == 3

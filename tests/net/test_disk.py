@@ -78,8 +78,8 @@ class World:
         return str(folder)
 
     def hang(self, root: str) -> None:
-        """From now on the disk of that share answers no CheckFolder and no OpenFile until it is told to."""
-        for kind in (do.CheckFolder, OpenFile):
+        """From now on the disk of that share answers no LookUp and no OpenFile until it is told to."""
+        for kind in (do.LookUp, OpenFile):
             really: Callable[[Any], Any] = self.disk._performers[kind]
 
             def perform(effect: Any, really: Callable[[Any], Any] = really) -> Any:
@@ -145,7 +145,7 @@ async def test_failures(world: World) -> None:
         (OpenFile(root, ("missing",)), codes.STATUS_OBJECT_NAME_NOT_FOUND),
         (OpenFile(root, ("..",)), codes.STATUS_OBJECT_NAME_INVALID),
         (OpenFile(root, ("\ud800",)), codes.STATUS_OBJECT_NAME_INVALID),
-        (do.CheckFolder(root + "/missing"), codes.STATUS_BAD_NETWORK_NAME),
+        (do.LookUp(root + "/missing", ()), codes.STATUS_VOLUME_DISMOUNTED),
     ):
         with pytest.raises(Failed) as failed:
             await world.do(effect)
@@ -162,9 +162,9 @@ async def test_a_disk_that_breaks_and_accounts_that_are_damaged(world: World) ->
     def breaks(effect: Any) -> Any:
         raise OSError(5, "Input/output error")
 
-    world.disk._performers[do.CheckFolder] = breaks
+    world.disk._performers[do.LookUp] = breaks
     with pytest.raises(Failed) as failed:
-        await world.do(do.CheckFolder(world.share("a")))
+        await world.do(do.LookUp(world.share("a"), ()))
     assert failed.value.status == codes.STATUS_IO_DEVICE_ERROR
     assert isinstance(failed.value.error, OSError), "the administrator is told"
 
@@ -187,10 +187,10 @@ async def test_a_mistake_of_ours_is_heard_of_and_stops_nobody_else(world: World)
 
     world.disk._performers[ReadAccounts] = mistaken
     _, future = world.start(ReadAccounts())
-    _, other = world.start(do.CheckFolder(world.share("a")))
+    _, other = world.start(do.LookUp(world.share("a"), ()))
     with pytest.raises(Failed):
         await future
-    assert (await other).total > 0
+    assert (await other).directory
     assert [type(error) for error in heard] == [ZeroDivisionError]
 
 
@@ -202,7 +202,7 @@ async def test_a_disk_that_hangs_stops_neither_log_ons_nor_other_shares(world: W
     stuck = []
     for root in shares:
         world.hang(root)
-        stuck += [world.start(do.CheckFolder(root))[1] for _ in range(50)]
+        stuck += [world.start(do.LookUp(root, ()))[1] for _ in range(50)]
     # Five shares hang, each with all the threads that it can have: more than there are threads in all.
     for _ in range(THREADS):
         assert await asyncio.to_thread(world.hanging.acquire, timeout=30)
@@ -246,7 +246,7 @@ async def test_a_close_is_never_cancelled(world: World) -> None:
     root = world.share("a")
     opened = await world.do(OpenFile(root, ("file",), Access.READ, FILE_CREATE))
     world.hang(root)
-    stuck = [world.start(do.CheckFolder(root))[1] for _ in range(LANE_THREADS)]
+    stuck = [world.start(do.LookUp(root, ()))[1] for _ in range(LANE_THREADS)]
     for _ in stuck:
         assert await asyncio.to_thread(world.hanging.acquire, timeout=30)
     ticket, _ = world.start(do.CloseFile(opened.handle, delete=True))
@@ -273,7 +273,7 @@ async def test_the_end_of_the_server_still_deletes_what_is_to_be_deleted(world: 
     kept = await world.do(OpenFile(root, ("kept",), Access.READ, FILE_CREATE))
     opened = await world.do(OpenFile(root, ("file",), Access.READ, FILE_CREATE))
     world.hang(root)
-    stuck = [world.start(do.CheckFolder(root))[1] for _ in range(LANE_THREADS + 3)]
+    stuck = [world.start(do.LookUp(root, ()))[1] for _ in range(LANE_THREADS + 3)]
     for _ in range(LANE_THREADS):
         assert await asyncio.to_thread(world.hanging.acquire, timeout=30)
     closed = threading.Event()
@@ -307,11 +307,11 @@ async def test_the_end_of_the_server_still_deletes_what_is_to_be_deleted(world: 
 async def test_who_asks_for_too_much_is_asked_to_wait(world: World) -> None:
     root = world.share("a")
     world.hang(root)
-    futures = [world.start(do.CheckFolder(root), source="greedy")[1] for _ in range(SOURCE_EFFECTS)]
-    world.start(do.CheckFolder(root), source="modest")
+    futures = [world.start(do.LookUp(root, ()), source="greedy")[1] for _ in range(SOURCE_EFFECTS)]
+    world.start(do.LookUp(root, ()), source="modest")
     assert world.pressure == []
-    futures.append(world.start(do.CheckFolder(root), source="greedy")[1])
-    futures.append(world.start(do.CheckFolder(root), source="greedy")[1])
+    futures.append(world.start(do.LookUp(root, ()), source="greedy")[1])
+    futures.append(world.start(do.LookUp(root, ()), source="greedy")[1])
     assert world.pressure == [("greedy", True)]
     world.held.set()
     await asyncio.gather(*futures)
@@ -333,7 +333,7 @@ async def test_a_lane_that_is_full_refuses(world: World, monkeypatch: pytest.Mon
     opened = await world.do(OpenFile(root, ("file",), Access.WRITE, FILE_CREATE))
     monkeypatch.setattr(world.disk._pool, "waiting", lambda lane: LANE_EFFECTS)
     with pytest.raises(Failed) as failed:
-        await world.do(do.CheckFolder(root))
+        await world.do(do.LookUp(root, ()))
     assert failed.value.status == codes.STATUS_INSUFF_SERVER_RESOURCES
     assert await world.do(do.CloseFile(opened.handle)), "but closing is always possible"
 

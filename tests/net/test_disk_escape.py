@@ -121,8 +121,6 @@ def test_no_name_leads_upwards(world: World, name: str) -> None:
         with pytest.raises((Refused, OSError)):
             world.files.rename(do.RenameFile(opened.handle, path))
         with pytest.raises((Refused, OSError)):
-            world.files.link(do.LinkFile(opened.handle, path))
-        with pytest.raises((Refused, OSError)):
             world.open(*path, disposition=FILE_CREATE)
         with pytest.raises((Refused, OSError)):
             world.open(*path, disposition=FILE_CREATE, kind=Kind.DIRECTORY)
@@ -202,10 +200,8 @@ def test_directories_that_are_links_out(world: World) -> None:
             world.open(name, "new", disposition=FILE_CREATE)
         with pytest.raises(Refused):
             world.open(name, "new", disposition=FILE_CREATE, kind=Kind.DIRECTORY)
-        ways: list[tuple[Any, Any]] = [(do.RenameFile, world.files.rename), (do.LinkFile, world.files.link)]
-        for action, perform in ways:
-            with pytest.raises(Refused):
-                perform(action(opened.handle, (name, "new"), replace=True))
+        with pytest.raises(Refused):
+            world.files.rename(do.RenameFile(opened.handle, (name, "new"), replace=True))
 
 
 def test_links_that_stay_inside(world: World) -> None:
@@ -313,7 +309,6 @@ def test_special_files_are_not_touched(world: World) -> None:
                 (files.set, do.SetFile(handle, last_write_time=1 << 56)),
                 (files.set, do.SetFile(handle, allocation=0)),
                 (files.overwrite, do.OverwriteFile(handle)),
-                (files.link, do.LinkFile(handle, ("linked",))),
             ]
             for perform, effect in actions:
                 with pytest.raises((Refused, OSError)):
@@ -508,15 +503,13 @@ def test_a_file_swapped_for_a_link_or_a_fifo_while_it_is_opened(world: World) ->
         exchange(target, fifo)
 
     with meanwhile(swap):
-        for turn in range(TURNS):
+        for _ in range(TURNS):
             outcomes.add(world.attempt("target"))
             with suppress(Refused, OSError):
                 opened = world.open("target", access=Access.WRITE, disposition=FILE_OVERWRITE_IF)
                 world.files.overwrite(do.OverwriteFile(opened.handle))
                 world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
                 world.files.set(do.SetFile(opened.handle, attributes=FILE_ATTRIBUTE_NORMAL))
-                if turn % 3 == 0:
-                    world.files.link(do.LinkFile(opened.handle, ("linked",), replace=True))
                 world.files.close(do.CloseFile(opened.handle))
     assert outcomes <= {
         b"inside",
@@ -540,8 +533,6 @@ def test_renaming_into_a_directory_that_is_swapped_for_a_link(world: World) -> N
             ):
                 with suppress(Refused, OSError):
                     world.files.rename(effect)
-            with suppress(Refused, OSError):
-                world.files.link(do.LinkFile(opened.handle, ("target", f"linked{turn}"), replace=True))
             with suppress(Refused, OSError):
                 world.files.close(do.CloseFile(opened.handle, delete=True))
 

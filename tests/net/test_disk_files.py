@@ -184,10 +184,10 @@ def test_a_folder_that_is_gone(world: World) -> None:
     opened = world.create("file", data=b"still here")
     os.rename(world.root, world.root.with_name("elsewhere"))
     assert refused(world.open, "file") == "STATUS_VOLUME_DISMOUNTED"
-    assert refused(world.files.check_folder, do.CheckFolder(str(world.root))) == "STATUS_BAD_NETWORK_NAME"
+    assert refused(world.files.look_up, do.LookUp(str(world.root), ())) == "STATUS_VOLUME_DISMOUNTED"
     assert bytes(world.files.read(do.ReadFile(opened.handle, 0, 100))) == b"still here"
     world.root.mkdir()
-    assert not world.files.check_folder(do.CheckFolder(str(world.root))).read_only
+    assert world.files.look_up(do.LookUp(str(world.root), ())).directory
     assert refused(world.open, "file") == "STATUS_OBJECT_NAME_NOT_FOUND"
 
 
@@ -427,21 +427,10 @@ def test_renaming_onto_something(world: World) -> None:
 
 def test_renaming_one_name_of_a_file_onto_another(world: World) -> None:
     opened = world.create("file", data=b"x")
-    world.files.link(do.LinkFile(opened.handle, ("second",)))
+    os.link(world.root / "file", world.root / "second")
     assert world.files.query(do.QueryFile(opened.handle)).links == 2
     assert world.files.rename(do.RenameFile(opened.handle, ("second",), replace=True)) == ("second",)
     assert world.names() == ["second"]
-
-
-def test_linking(world: World) -> None:
-    opened = world.create("file", data=b"x")
-    world.put("other")
-    assert refused(world.files.link, do.LinkFile(opened.handle, ("OTHER",))) == "STATUS_OBJECT_NAME_COLLISION"
-    world.files.link(do.LinkFile(opened.handle, ("OTHER",), replace=True))
-    assert world.names() == ["OTHER", "file"]
-    assert world.open("other").stat.identity == opened.stat.identity
-    folder = world.create("folder", kind=Kind.DIRECTORY)
-    assert refused(world.files.link, do.LinkFile(folder.handle, ("x",))) == "STATUS_FILE_IS_A_DIRECTORY"
 
 
 def test_a_directory_that_is_renamed_takes_along_what_is_open_in_it(world: World) -> None:

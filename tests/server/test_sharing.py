@@ -142,6 +142,7 @@ def test_levels_that_add_nothing(world: World, disk: Disk, level: int) -> None:
         (new("pipe"), codes.ERROR_ACCESS_DENIED, 1),
         (new("MailSlot"), codes.ERROR_ACCESS_DENIED, 1),
         (new("a/b"), codes.ERROR_INVALID_NAME, 1),
+        (new("a*"), codes.ERROR_INVALID_NAME, 1),
         (new("a\x07b"), codes.ERROR_INVALID_NAME, 1),
         (new("DATA"), codes.NERR_DuplicateShare, 1),
         (new("ipc$"), codes.NERR_DuplicateShare, 1),

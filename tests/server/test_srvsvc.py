@@ -52,10 +52,9 @@ from lanman.rpc.srvsvc import (
     NetrShareSetInfo,
 )
 from lanman.server.changes import FindFolder, KeepSettings
+from lanman.server.core import Server
 from lanman.server.effects import Effect
 from lanman.server.rights import Caller
-from lanman.server.scheduler import Scheduler
-from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.settings import CHANGEABLE, NEVER, Configuration, RunningSettings, value_of
 
 R = TypeVar("R", bound=Message)
@@ -63,8 +62,8 @@ ROOT = Caller("root", local_admin=True)
 ADMINISTRATORS = frozenset({"Administrators"})
 
 
-class Server:
-    """A service with an endpoint, at a time of its own."""
+class Asked:
+    """A Server that is asked by calls alone, at a time of its own."""
 
     def __init__(self, **configuration: Any) -> None:
         self.now = 1000.0
@@ -72,13 +71,16 @@ class Server:
         self.settings = RunningSettings(Configuration(name="SERVER", **configuration))
         self.fails: int = 0
         self.performed: list[Effect[Any]] = []
-        self.service = ServerService(self.settings, start=777)
-        self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
-        self.service.add_share(Share("data", path="/srv/data", remark="of us all", max_users=5))
-        self.endpoint = ServerServiceEndpoint(
-            self.service, self.settings, wall_clock=lambda now: 1_700_000_000.25 + now, minutes_west=lambda: -60
+        server = Server(
+            self.settings,
+            bytes,
+            lambda now: 1_700_000_000.25 + now,
+            guid=bytes(16),
+            start=777,
+            minutes_west=lambda: -60,
         )
-        self.scheduler = Scheduler()
+        self.service, self.endpoint, self.scheduler = server.service, server.endpoint, server.scheduler
+        self.service.add_share(Share("data", path="/srv/data", remark="of us all", max_users=5))
         self.next_id = 0
 
     def _perform(self, ticket: int, effect: Effect[Any]) -> None:
@@ -140,15 +142,15 @@ def caller_of(session: Session) -> Caller:
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
+def server() -> Asked:
+    return Asked()
 
 
 # --- listing sessions ---
 
 
 @pytest.fixture
-def two(server: Server) -> tuple[Session, Session]:
+def two(server: Asked) -> tuple[Session, Session]:
     """ann at PC1 since 60 seconds and idle for 20, with a file open; a guest at ::1."""
     ann = server.log_on("PC1", "ann")
     server.open(ann)
@@ -178,7 +180,7 @@ def two(server: Server) -> tuple[Session, Session]:
     ],
 )
 @pytest.mark.usefixtures("two")
-def test_sessions_at_every_level(server: Server, level: int, ann: SessionInfo, guest: SessionInfo) -> None:
+def test_sessions_at_every_level(server: Asked, level: int, ann: SessionInfo, guest: SessionInfo) -> None:
     answer = server.ask(NetrSessionEnum(None, None, None, level))
     assert answer.entries == [ann, guest]
     assert (answer.level, answer.total_entries, answer.resume_handle, answer.status) == (level, 2, 0, 0)
@@ -208,24 +210,24 @@ def test_sessions_at_every_level(server: Server, level: int, ann: SessionInfo, g
 )
 @pytest.mark.usefixtures("two")
 def test_filters_of_sessions(
-    server: Server, client: str | None, user: str | None, status: int, found: list[str] | None
+    server: Asked, client: str | None, user: str | None, status: int, found: list[str] | None
 ) -> None:
     answer = server.ask(NetrSessionEnum("\\\\SERVER", client, user, 1))
     assert answer.status == status
     assert (None if answer.entries is None else [entry.user_name for entry in answer.entries]) == found
 
 
-def test_no_sessions_is_no_error(server: Server) -> None:
+def test_no_sessions_is_no_error(server: Asked) -> None:
     answer = server.ask(NetrSessionEnum(None, None, None, 502))
     assert (answer.entries, answer.total_entries, answer.status) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("level", [3, 9, 11, 501, 503, 0xFFFFFFFF])
-def test_unknown_level_of_sessions(server: Server, level: int) -> None:
+def test_unknown_level_of_sessions(server: Asked, level: int) -> None:
     assert server.ask(NetrSessionEnum(None, None, None, level)).status == codes.ERROR_INVALID_LEVEL
 
 
-def test_checks_of_session_enum_come_in_order(server: Server) -> None:
+def test_checks_of_session_enum_come_in_order(server: Asked) -> None:
     user = caller_of(server.log_on())
     long = "x" * 2000
     assert server.ask(NetrSessionEnum(None, long, None, 7), user).status == codes.ERROR_ACCESS_DENIED
@@ -235,20 +237,20 @@ def test_checks_of_session_enum_come_in_order(server: Server) -> None:
     assert server.ask(NetrSessionEnum(None, "\\\\x", None, 0)).status == codes.NERR_ClientNameNotFound
 
 
-def test_caller_sees_its_own_session_and_pipe(server: Server) -> None:
+def test_caller_sees_its_own_session_and_pipe(server: Asked) -> None:
     admin = server.log_on(groups=ADMINISTRATORS)
     server.open(admin, r"\PIPE\srvsvc", share="IPC$")
     answer = server.ask(NetrSessionEnum(None, None, None, 2), caller_of(admin))
     assert [(entry.num_opens, entry.idle_time) for entry in answer.entries or []] == [(1, 0)]
 
 
-def test_null_session_is_listed_without_a_name(server: Server) -> None:
+def test_null_session_is_listed_without_a_name(server: Asked) -> None:
     server.log_on("192.0.2.7", "ANONYMOUS", anonymous=True)
     answer = server.ask(NetrSessionEnum(None, None, None, 1))
     assert answer.entries == [SessionInfo(r"\\192.0.2.7", "", 0, 0, 0, 0)]
 
 
-def test_pages_of_sessions(server: Server) -> None:
+def test_pages_of_sessions(server: Asked) -> None:
     for number in range(5):
         server.log_on(f"PC{number}", "ann" if number != 1 else "bob")
     one = 4 + 2 * len("\\\\PC0\0")
@@ -261,20 +263,20 @@ def test_pages_of_sessions(server: Server) -> None:
     assert (answer.total_entries, answer.resume_handle, answer.status) == (2, 0, 0)
 
 
-def test_not_even_one_session_fits(server: Server) -> None:
+def test_not_even_one_session_fits(server: Asked) -> None:
     server.log_on()
     answer = server.ask(NetrSessionEnum(None, None, None, 0, None, 1, 0))
     assert (answer.entries, answer.total_entries, answer.resume_handle) == ([], 1, 0)
     assert answer.status == codes.ERROR_MORE_DATA
 
 
-def test_resuming_behind_the_end(server: Server) -> None:
+def test_resuming_behind_the_end(server: Asked) -> None:
     server.log_on()
     answer = server.ask(NetrSessionEnum(None, None, None, 0, None, 0xFFFFFFFF, 1))
     assert (answer.entries, answer.total_entries, answer.status) == ([], 0, 0)
 
 
-def test_no_handle_in_none_out(server: Server) -> None:
+def test_no_handle_in_none_out(server: Asked) -> None:
     server.log_on()
     server.log_on()
     answer = server.ask(NetrSessionEnum(None, None, None, 0, None, 20, None))
@@ -288,7 +290,7 @@ def test_no_handle_in_none_out(server: Server) -> None:
     user=st.sampled_from([None, "ann"]),
 )
 def test_pages_make_the_whole_list(users: list[str], level: int, length: int, user: str | None) -> None:
-    server = Server()
+    server = Asked()
     for number, name in enumerate(users):
         server.log_on(f"PC{number}", name)
     whole = server.ask(NetrSessionEnum(None, None, user, level))
@@ -324,7 +326,7 @@ def test_pages_make_the_whole_list(users: list[str], level: int, length: int, us
         (None, "x" * 1024, codes.ERROR_INVALID_PARAMETER, ["ann", "bob", "ann"]),
     ],
 )
-def test_ending_sessions(server: Server, client: str | None, user: str | None, status: int, left: list[str]) -> None:
+def test_ending_sessions(server: Asked, client: str | None, user: str | None, status: int, left: list[str]) -> None:
     server.log_on("PC1", "ann")
     server.log_on("PC1", "bob")
     server.log_on("PC2", "ann")
@@ -336,7 +338,7 @@ def test_ending_sessions(server: Server, client: str | None, user: str | None, s
         assert [entry.user_name for entry in answer.entries or []] == left
 
 
-def test_own_session_goes_last(server: Server) -> None:
+def test_own_session_goes_last(server: Asked) -> None:
     sessions = [server.log_on("PC1", "ann", groups=ADMINISTRATORS) for _ in range(3)]
     file_id = server.open(sessions[0])
     events: list[Event] = []
@@ -351,7 +353,7 @@ def test_own_session_goes_last(server: Server) -> None:
 # --- tree connects ---
 
 
-def test_connections_by_client_and_by_share(server: Server) -> None:
+def test_connections_by_client_and_by_share(server: Asked) -> None:
     ann, bob = server.log_on("PC1", "ann"), server.log_on("PC2", "bob")
     server.open(ann)
     server.open(bob)
@@ -378,14 +380,14 @@ def test_connections_by_client_and_by_share(server: Server) -> None:
         ("data", 2, codes.ERROR_INVALID_LEVEL),
     ],
 )
-def test_bad_questions_about_connections(server: Server, qualifier: str | None, level: int, status: int) -> None:
+def test_bad_questions_about_connections(server: Asked, qualifier: str | None, level: int, status: int) -> None:
     assert server.ask(NetrConnectionEnum(None, qualifier, level)).status == status
 
 
 # --- files ---
 
 
-def test_files(server: Server) -> None:
+def test_files(server: Asked) -> None:
     ann, bob = server.log_on("PC1", "ann"), server.log_on("PC2", "bob")
     a = server.open(ann, "/srv/data/a/x.txt", access=0x12019F)
     b = server.open(bob, "/srv/data/ab.txt")
@@ -413,7 +415,7 @@ def test_files(server: Server) -> None:
     ]
 
 
-def test_bad_questions_about_files(server: Server) -> None:
+def test_bad_questions_about_files(server: Asked) -> None:
     assert server.ask(NetrFileEnum(None, None, None, 1)).status == codes.ERROR_INVALID_LEVEL
     assert server.ask(NetrFileEnum(None, "x" * 1024, None, 3)).status == codes.ERROR_INVALID_PARAMETER
     assert server.ask(NetrFileEnum(None, None, "x" * 1024, 3)).status == codes.ERROR_INVALID_PARAMETER
@@ -421,7 +423,7 @@ def test_bad_questions_about_files(server: Server) -> None:
     assert server.ask(NetrFileEnum(None, None, None, 3, None, 1, 0)).status == codes.NERR_BufTooSmall
 
 
-def test_one_file_and_its_end(server: Server) -> None:
+def test_one_file_and_its_end(server: Asked) -> None:
     ann = server.log_on()
     file_id = server.open(ann)
     answer = server.ask(NetrFileGetInfo(None, file_id, 3))
@@ -437,7 +439,7 @@ def test_one_file_and_its_end(server: Server) -> None:
 # --- shares ---
 
 
-def test_shares_at_every_level(server: Server) -> None:
+def test_shares_at_every_level(server: Asked) -> None:
     server.open(server.log_on())
     whole = ShareInfo("data", 0, "of us all", 0, 5, 1, "C:\\srv\\data", "", 0, "*", None)
     for level in (0, 1, 2, 501, 502, 503):
@@ -453,7 +455,7 @@ def test_shares_at_every_level(server: Server) -> None:
         assert server.ask(NetrShareEnum(None, level)).status == codes.ERROR_INVALID_LEVEL
 
 
-def test_hidden_shares_are_hidden_from_users_alone(server: Server) -> None:
+def test_hidden_shares_are_hidden_from_users_alone(server: Asked) -> None:
     server.service.add_share(Share("secret", path="/srv/secret", hidden=True))
     user = caller_of(server.log_on())
     assert [entry.netname for entry in server.ask(NetrShareEnum(None, 1), user).entries or []] == ["IPC$", "data"]
@@ -463,7 +465,7 @@ def test_hidden_shares_are_hidden_from_users_alone(server: Server) -> None:
     assert server.ask(NetrShareGetInfo(None, "SECRET", 1), user).status == 0
 
 
-def test_sticky_shares(server: Server) -> None:
+def test_sticky_shares(server: Asked) -> None:
     server.service.add_share(Share("tmp", STYPE_TEMPORARY, "/tmp"))
     answer = server.ask(NetrShareEnumSticky(None, 1))
     assert [entry.netname for entry in answer.entries or []] == ["IPC$", "data"]
@@ -471,7 +473,7 @@ def test_sticky_shares(server: Server) -> None:
         assert server.ask(NetrShareEnumSticky(None, 501), caller).status == codes.ERROR_INVALID_LEVEL
 
 
-def test_one_share(server: Server) -> None:
+def test_one_share(server: Asked) -> None:
     for level in (0, 1, 2, 501, 502, 503, 1005):
         assert server.ask(NetrShareGetInfo(None, "DATA", level)).status == 0
     for level in (3, 1004, 1006, 1501):
@@ -479,7 +481,7 @@ def test_one_share(server: Server) -> None:
     assert server.ask(NetrShareGetInfo(None, "none", 1)).status == codes.NERR_NetNameNotFound
 
 
-def test_is_it_shared(server: Server) -> None:
+def test_is_it_shared(server: Asked) -> None:
     for path in ("C:\\srv\\data", "c:\\SRV\\data\\", "/srv/data"):
         answer = server.ask(NetrShareCheck(None, path))
         assert (answer.type, answer.status) == (0, 0)
@@ -491,7 +493,7 @@ def test_is_it_shared(server: Server) -> None:
 # --- the server itself ---
 
 
-def test_server_info(server: Server) -> None:
+def test_server_info(server: Asked) -> None:
     info = server.ask(NetrServerGetInfo("\\\\192.0.2.1", 102)).info
     assert info is not None
     assert (info.name, info.disc, info.users, info.hidden) == ("SERVER", 15, 0xFFFFFFFF, False)
@@ -504,7 +506,7 @@ def test_server_info(server: Server) -> None:
     assert server.ask(NetrServerGetInfo("x" * 1024, 100)).status == codes.ERROR_INVALID_PARAMETER
 
 
-def get(server: Server, level: int) -> ServerInfo:
+def get(server: Asked, level: int) -> ServerInfo:
     info = server.ask(NetrServerGetInfo(None, level)).info
     assert info is not None
     return info
@@ -529,7 +531,7 @@ def get(server: Server, level: int) -> ServerInfo:
     ],
 )
 def test_setting_one_member(level: int, member: str, value: Any, setting: str, kept: Any) -> None:
-    server = Server(comment="old", max_sessions=3)
+    server = Asked(comment="old", max_sessions=3)
     answer = server.ask(NetrServerSetInfo(None, level, ServerInfo(**{member: value})))
     assert (answer.status, answer.parm_err) == (0, 0)
     assert value_of(server.settings.current, CHANGEABLE[setting]) == kept
@@ -555,7 +557,7 @@ def test_setting_one_member(level: int, member: str, value: Any, setting: str, k
     ],
 )
 def test_members_that_cannot_be_set(
-    server: Server, level: int, member: str, value: Any, status: int, parm_err: int
+    server: Asked, level: int, member: str, value: Any, status: int, parm_err: int
 ) -> None:
     answer = server.ask(NetrServerSetInfo(None, level, ServerInfo(**{member: value})))
     assert (answer.status, answer.parm_err) == (status, parm_err)
@@ -564,7 +566,7 @@ def test_members_that_cannot_be_set(
     assert server.saved == []
 
 
-def test_what_was_read_can_be_written_with_one_change(server: Server) -> None:
+def test_what_was_read_can_be_written_with_one_change(server: Asked) -> None:
     info = get(server, 102)
     info.disc, info.name = 5, "OTHER"
     assert server.ask(NetrServerSetInfo(None, 102, info)).status == 0
@@ -578,7 +580,7 @@ def test_what_was_read_can_be_written_with_one_change(server: Server) -> None:
     assert server.saved == [{"autodisconnect": 5}, {"opens_per_session": 502}, {"opens_per_session": 503}]
 
 
-def test_all_or_nothing_is_set(server: Server) -> None:
+def test_all_or_nothing_is_set(server: Asked) -> None:
     info = get(server, 102)
     info.comment, info.disc = "new", 70000
     answer = server.ask(NetrServerSetInfo(None, 102, info))
@@ -587,23 +589,23 @@ def test_all_or_nothing_is_set(server: Server) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 100, 103, 1504, 2000])
-def test_levels_that_cannot_be_set(server: Server, level: int) -> None:
+def test_levels_that_cannot_be_set(server: Asked, level: int) -> None:
     info = get(server, 103)
     assert server.ask(NetrServerSetInfo(None, level, info)).status == codes.ERROR_INVALID_LEVEL
 
 
-def test_setting_nothing(server: Server) -> None:
+def test_setting_nothing(server: Asked) -> None:
     assert server.ask(NetrServerSetInfo(None, 1010, None)).status == codes.ERROR_INVALID_PARAMETER
 
 
-def test_what_cannot_be_saved_is_not_set(server: Server) -> None:
+def test_what_cannot_be_saved_is_not_set(server: Asked) -> None:
     server.fails = codes.STATUS_DISK_FULL
     assert server.ask(NetrServerSetInfo(None, 1010, ServerInfo(disc=3))).status == codes.ERROR_GEN_FAILURE
     assert server.settings.current.autodisconnect == 15
     assert idle_period(server.settings.current) == 900
 
 
-def test_autodisconnect_is_in_force_at_once(server: Server) -> None:
+def test_autodisconnect_is_in_force_at_once(server: Asked) -> None:
     server.log_on()
     assert server.service.next_deadline() == server.now + 15 * 60
     server.ask(NetrServerSetInfo(None, 1010, ServerInfo(disc=1)))
@@ -614,13 +616,13 @@ def test_autodisconnect_is_in_force_at_once(server: Server) -> None:
     assert server.service.next_deadline() == server.now + 2
 
 
-def test_disks(server: Server) -> None:
+def test_disks(server: Asked) -> None:
     answer = server.ask(NetrServerDiskEnum(None))
     assert (answer.disks, answer.total_entries, answer.status) == ([DiskInfo("C:"), DiskInfo("")], 1, 0)
     assert server.ask(NetrServerDiskEnum(None, 1)).status == codes.ERROR_INVALID_LEVEL
 
 
-def test_statistics(server: Server) -> None:
+def test_statistics(server: Asked) -> None:
     server.open(server.log_on())
     server.service.refuse_logon("PC1", "ann")
     server.service.counters.bytes_sent = 0x1_0000_0002
@@ -632,7 +634,7 @@ def test_statistics(server: Server) -> None:
     assert server.ask(NetrServerStatisticsGet(None, None, 0, 1)).status == codes.ERROR_INVALID_PARAMETER
 
 
-def test_transports(server: Server) -> None:
+def test_transports(server: Asked) -> None:
     server.log_on()
     for level in (0, 1, 2):
         entries = server.ask(NetrServerTransportEnum(None, level)).entries
@@ -650,7 +652,7 @@ def test_transports(server: Server) -> None:
     assert server.ask(NetrServerTransportEnum(None, 0, None, 1, 0)).status == codes.NERR_BufTooSmall
 
 
-def test_time_of_day(server: Server) -> None:
+def test_time_of_day(server: Asked) -> None:
     # 1700001000.25 is Tuesday, 14 November 2023, 22:30:00.25 UTC.
     assert server.ask(NetrRemoteTOD(None)).info == TimeOfDay(
         1_700_001_000, 1_700_001_000_250 & 0xFFFFFFFF, 22, 30, 0, 25, -60, 310, 14, 11, 2023, 2
@@ -678,7 +680,7 @@ def test_time_of_day(server: Server) -> None:
         ("data", 9, 1, codes.ERROR_INVALID_PARAMETER),
     ],
 )
-def test_names(server: Server, name: str, name_type: int, flags: int, status: int) -> None:
+def test_names(server: Asked, name: str, name_type: int, flags: int, status: int) -> None:
     assert server.ask(NetprNameValidate(None, name, name_type, flags)).status == status
 
 
@@ -754,7 +756,7 @@ CALLS: list[tuple[Call[Any], str]] = [
 @pytest.mark.parametrize(
     ("request_", "allowed"), CALLS, ids=[f"{type(call).__name__}-{getattr(call, 'level', '')}" for call, _ in CALLS]
 )
-def test_every_call_at_every_level_by_every_kind_of_caller(server: Server, request_: Call[Any], allowed: str) -> None:
+def test_every_call_at_every_level_by_every_kind_of_caller(server: Asked, request_: Call[Any], allowed: str) -> None:
     server.open(server.log_on())
     for kind, caller in CALLERS.items():
         answer = server.ask(request_, caller)
@@ -764,8 +766,8 @@ def test_every_call_at_every_level_by_every_kind_of_caller(server: Server, reque
             assert getattr(answer, "info", None) is None
 
 
-def test_legacy_rights(server: Server) -> None:
-    server = Server(session_rights="legacy")
+def test_legacy_rights(server: Asked) -> None:
+    server = Asked(session_rights="legacy")
     user = caller_of(server.log_on())
     granted = [
         level for level in (0, 1, 2, 10, 502) if not server.ask(NetrSessionEnum(None, None, None, level), user).status
@@ -774,7 +776,7 @@ def test_legacy_rights(server: Server) -> None:
     assert server.ask(NetrSessionDel(None, None, "ann"), user).status == codes.ERROR_ACCESS_DENIED
 
 
-def test_a_refused_deletion_deletes_nothing(server: Server) -> None:
+def test_a_refused_deletion_deletes_nothing(server: Asked) -> None:
     ann = server.log_on()
     assert server.ask(NetrSessionDel(None, None, "ann"), caller_of(ann)).status == codes.ERROR_ACCESS_DENIED
     assert server.service.sessions() == [ann]
@@ -799,7 +801,7 @@ def made_up(request_type: type[Call[Any]]) -> Call[Any]:
 
 @pytest.mark.parametrize("opnum", sorted(SRVSVC.requests))
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=list(CALLERS))
-def test_every_operation_has_an_answer_of_its_own_shape(server: Server, opnum: int, caller: Caller) -> None:
+def test_every_operation_has_an_answer_of_its_own_shape(server: Asked, opnum: int, caller: Caller) -> None:
     request = made_up(SRVSVC.requests[opnum])
     response = server.call(caller, request)
     assert isinstance(response, request.response)

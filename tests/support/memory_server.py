@@ -18,19 +18,16 @@ from typing import Any
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
-from lanman.domain import STYPE_IPC, STYPE_SPECIAL, Event, ServerService, Share
+from lanman.domain import Event
 from lanman.errors import StatusError
 from lanman.net.credentials import Credentials
 from lanman.net.initiators import initiator_for
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
 from lanman.rpc.client import ResponseReceived as CallAnswered
-from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder, KeepSettings, KeepShare
-from lanman.server.dispatch import ServerDispatch
+from lanman.server.core import Server
 from lanman.server.effects import Effect, ReadAccounts
-from lanman.server.pipes import Pipes
 from lanman.server.resources import ResourceLimits
-from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE, SMB2_SESSION_FLAG_BINDING
@@ -45,7 +42,7 @@ from lanman.smb2.messages import (
     TreeConnectRequest,
     WriteRequest,
 )
-from lanman.smb2.server import RequestsReceived, Response, ServerConnection
+from lanman.smb2.server import RequestsReceived, Response
 
 PASSWORD = "correct horse"
 START = 1000.0
@@ -72,35 +69,19 @@ class World:
             self.accounts.add(name, PASSWORD)
         self.accounts.add_member("Administrators", "admin")
         self.settings = RunningSettings(replace(configuration or Configuration(), **{"name": "LANMAN"} | values))
-        self.service = ServerService(self.settings, clock=lambda: self.now, time_of_day=lambda now: 1.7e9 + now)
-        self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL))
-        self.service.subscribe(self.events.append)
         self.random = random.Random(1).randbytes
-        self.endpoint = ServerServiceEndpoint(self.service, self.settings)
-        self.dispatch = ServerDispatch(
-            self.service,
-            Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-            self.settings,
-            core=self._core,
-            random=self.random,
-            wall_clock=lambda now: 1.7e9 + now,
-            resources=resources,
+        self.server = Server(
+            self.settings, self.random, lambda now: 1.7e9 + now, guid=b"\x11" * 16, resources=resources
         )
+        self.service, self.endpoint, self.dispatch = self.server.service, self.server.endpoint, self.server.dispatch
+        self.dispatch.scheduler.now = self.now
+        self.service.subscribe(self.events.append)
         self.clients: dict[int, Client] = {}
         self.hold_effects = False
         self.fail_effects = 0
         self.writes = itertools.count(1)
         self.cut_after: int | None = None
         self._addresses = itertools.count(1)
-
-    def _core(self, security_blob: bytes) -> ServerConnection:
-        return ServerConnection(
-            server_guid=b"\x11" * 16,
-            random=self.random,
-            now_filetime=lambda: 133_000_000_000_000_000,
-            security_blob=security_blob,
-            encryption=self.settings.current.encryption,
-        )
 
     def set(self, **values: Any) -> None:
         """Put other values of [server], or whole other sections, in force."""
@@ -121,6 +102,7 @@ class World:
 
     def pump(self) -> None:
         """Carry everything everywhere until nothing moves."""
+        self.dispatch.scheduler.now = self.now
         moving = True
         while moving:
             moving = self.dispatch.scheduler.busy

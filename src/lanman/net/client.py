@@ -9,7 +9,7 @@ The rules:
 * A waiter may be cancelled at any moment: the request is then cancelled at the server too (MS-SMB2 3.2.4.24), and its
   late answer is dropped, but for the credits that it returns.
 * When the connection ends, every waiter is given the reason, and so is everyone who asks later (`error`). A connection
-  is used once; whoever wants another makes another SmbClient.
+  is used once; for another, make another SmbClient.
 * Nothing here limits its own time: deadlines are the caller's (`lanman.net.dial.Within`), and `SmbClient.doing` says in
   words what is being waited for.
 * A pipe has one call under way at a time. One that an interrupted call left with an answer under way is of no more use.
@@ -38,12 +38,12 @@ from lanman.errors import (
     Win32Error,
 )
 from lanman.net.credentials import Credentials
-from lanman.net.dial import dial, in_turns
+from lanman.net.dial import dial
+from lanman.net.exchange import next_event, response_of
 from lanman.net.initiators import initiator_for
 from lanman.net.resolve import in_daemon_thread, resolve
-from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient, ShutdownReceived
+from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
-from lanman.rpc.client import ResponseReceived as CallAnswered
 from lanman.rpc.ndr import Response
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import (
@@ -351,7 +351,7 @@ class SmbClient:
         response = await self._answer(protocol.negotiate())
         if response.status != codes.STATUS_SUCCESS:
             if response.status == codes.STATUS_NOT_SUPPORTED:
-                # 3.3.5.4: none of those offered. Whoever has no dialect of SMB 2 and yet knows its error has SMB 1.
+                # 3.3.5.4: none of those offered. A server that knows this error and has no dialect of SMB 2 has SMB 1.
                 if set(self._dialects) >= set(ALL_DIALECTS):
                     raise _smb1_only(self.server)
                 message = "speaks none of the SMB dialects that were offered"
@@ -425,7 +425,7 @@ class SmbClient:
             encrypt=self._encrypt or bool(flags & SMB2_SESSION_FLAG_ENCRYPT_DATA),
             anonymous_or_guest=bool(unknown) or self.credentials.anonymous,
         )
-        # 3.2.5.5: below 3.1.1 nothing yet proves that nobody weakened the NEGOTIATE.
+        # 3.2.5.5: below 3.1.1 nothing proves yet that the NEGOTIATE was not weakened on its way.
         self._negotiate_unverified = self.negotiated.dialect < Dialect.SMB_3_1_1 and not self.credentials.anonymous
 
     def _logon_refused(self, status: int) -> LanmanError:
@@ -626,15 +626,7 @@ class Pipe:
         async with self._lock:
             self.client.doing = f"no answer to {name}"
             event = await self._exchange(self._rpc.call(request))
-        if isinstance(event, CallAnswered):
-            return await in_turns(request.answer_in_pieces(event.stub, event.ndr64))
-        if not isinstance(event, FaultReceived):
-            raise RemoteProtocolError(f"{name} was answered by a {type(event).__name__}", server=self.client.server)
-        code = codes.fault_to_win32(event.status)
-        message = f"{name}: {codes.win32_text(code)}"
-        if code == codes.ERROR_ACCESS_DENIED:
-            raise AccessDenied(message, server=self.client.server, subject=name)
-        raise Win32Error(code, message, server=self.client.server, subject=name)
+        return await response_of(request, event, self.client.server)
 
     async def _exchange(self, fragments: Sequence[bytes]) -> RpcEvent:
         """Send a PDU in its fragments, and read until the association has an answer."""
@@ -642,14 +634,10 @@ class Pipe:
             raise ConnectionLost(f"\\PIPE\\{self.name} was left in the middle of a call", server=self.client.server)
         self._busy = True
         data = await self._transceive(fragments[0]) if len(fragments) == 1 else await self._write(fragments)
-        while True:
-            for event in self._rpc.receive_data(data):
-                # A server that would rather have us go is not obliged by an answer.
-                if not isinstance(event, ShutdownReceived):
-                    self._busy = False
-                    return event
-            # STATUS_BUFFER_OVERFLOW left a rest, or the answer has more fragments than this one.
-            data = await self._read()
+        # More is read where STATUS_BUFFER_OVERFLOW left a rest, or where the answer has more fragments than this one.
+        event = await next_event(self._rpc, data, self._read)
+        self._busy = False
+        return event
 
     async def _transceive(self, pdu: bytes) -> bytes:
         """Write and read in one round trip (MS-SMB2 3.2.4.20.4)."""

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from lanman import codes
@@ -65,17 +65,6 @@ class Within:
                 hint="see whether it is the right server and port, or allow more time with --timeout",
                 server=self._server,
             ) from None
-
-
-async def in_turns(work: Generator[None, None, T]) -> T:
-    """What comes of work in pieces, with a turn for everything else between two: signals and deadlines are heard."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-        await asyncio.sleep(0)
 
 
 async def dial(host: str, port: int, addresses: Sequence[Address], local_address: str = "") -> socket.socket:

@@ -65,13 +65,13 @@ class Home:
 
     @contextmanager
     def opened(self, *, make: bool = False) -> Iterator[Directory]:
-        """The folder by its handle; with `make` it is made, and nobody but its owner gets in any more. Raises
+        """The folder by its handle; with `make` it is made, and only its owner may enter it then. Raises
         AccessDenied or HomeError, naming the folder."""
         with ExitStack() as stack:
             try:
                 folder = stack.enter_context(directory(self.path, make=make))
                 if make and os.name == "posix" and folder.mode & 0o077 and os.geteuid() in (0, folder.owner[0]):
-                    # It holds password hashes: nobody else has any business in it.
+                    # It holds password hashes.
                     with folder.readable() as handle:
                         os.fchmod(handle, 0o700)
             except AccessDenied:
@@ -164,7 +164,7 @@ def bind_unix(listener: socket.socket, path: Path) -> None:
                 os.fchmod(listener.fileno(), 0o600)
             listener.bind(address)
             if sys.platform != "linux":
-                # Nobody gets in before listen(), so there is no moment in which the mode is too wide.
+                # Nothing can connect before listen(), so the mode is never too wide.
                 os.chmod(address, 0o600)
 
 

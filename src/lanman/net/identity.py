@@ -19,7 +19,7 @@ _SALT: Final = os.urandom(16)
 
 
 def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
-    """Who would be logged on by these credentials now, in 16 bytes that tell nobody a secret: what is kept for reuse is
+    """Who would be logged on by these credentials now, in 16 bytes that reveal no secret: what is kept for reuse is
     kept under it. None leaves it to the kernel.
 
     That is all of the credentials, this process's user and, where a ticket cache says who, the principal that it has
@@ -40,7 +40,7 @@ def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
 def own_name(credentials: Credentials) -> tuple[str, str]:
     """The user that these credentials log on, and the domain as far as it is known: ("ann", "EXAMPLE").
 
-    Where they name nobody, the ticket cache does; ("", "") for a null session, and where nobody can tell.
+    Where they name no user, the ticket cache does; ("", "") for a null session, and where it is not known.
     """
     name = credentials.user_name
     if credentials.kerberos and not name and not _ON_WINDOWS:

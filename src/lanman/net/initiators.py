@@ -201,7 +201,7 @@ class _SspiMechanism(_PyspnegoMechanism):
 
 
 def _sspi_credential(credentials: Credentials) -> Any:
-    """What pyspnego takes: a password, or whoever is logged on to this machine."""
+    """What pyspnego takes: a password, or the user who is logged on to this machine."""
     import spnego
 
     principal = credentials.user_name or None

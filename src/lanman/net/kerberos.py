@@ -76,7 +76,7 @@ def _load() -> Any:
 
 
 class KerberosMechanism:
-    """The client's half of Kerberos, for SPNEGO to be put around. Nothing is asked of anybody before the first step.
+    """The client's half of Kerberos, inside SPNEGO. Nothing is asked of a KDC before the first step.
 
     Where the realm has no `cifs/` for the server, `host/` will do, of which the other is an alias in a domain.
     """
@@ -156,7 +156,7 @@ def _service_name(gssapi: Any, service: str, host: str, creds: Any) -> Any:
     """`cifs/HOST@REALM` with HOST as it was typed, and of REALM what krb5.conf says; empty is for the KDC to find."""
     realm, asks_dns = _host_realm(gssapi, host)
     if not realm and asks_dns:
-        # With an empty realm the library would ask the DNS where a KDC refers us to nobody; with ours it does not.
+        # With an empty realm the library would ask the DNS where the KDC gives no referral; with ours it does not.
         who = creds or gssapi.Credentials(usage="initiate", mechs=[gssapi.OID.from_int_seq(_KRB5_OID)])
         realm = _principal(who.name).rpartition("@")[2]
     escaped = "".join(f"\\{sign}" if sign in "\\/@" else sign for sign in host.lower())
@@ -363,7 +363,7 @@ class AcceptingContext:
 
 
 def _principal(name: Any) -> str:
-    """A principal as text. What is no UTF-8 keeps a backslash in it, so it is nobody's name."""
+    """A principal as text. What is not UTF-8 keeps a backslash in it, so that it is no account's name."""
     return bytes(name).rstrip(b"\0").decode("utf-8", "backslashreplace")
 
 

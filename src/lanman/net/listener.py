@@ -1,7 +1,7 @@
 """Accepting connections, as many as there is room for.
 
 asyncio's own accepting goes on when descriptors run out, with a traceback each time. This one asks first whether there
-is room, leaves whoever comes in the kernel's queue while there is none, and goes on when there is some again.
+is room, leaves new connections in the kernel's queue while there is none, and goes on when there is some again.
 """
 
 from __future__ import annotations

@@ -125,8 +125,8 @@ def acting_as(entry: struct_passwd | None) -> Iterator[None]:
 
 
 def _give_away(folder: Directory, uid: int, gid: int) -> None:
-    """Give a home of root's and the files in it to another user. The folder comes last: until then nobody but root can
-    put anything into it, and what it names afterwards is given to nobody."""
+    """Give a home of root's and the files in it to another user. The folder comes last: until then only root can put
+    anything into it, and what is put into it afterwards is not given away."""
     with folder.readable() as handle:
         for name in os.listdir(handle):
             found = folder.stat(name)

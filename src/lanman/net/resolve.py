@@ -25,7 +25,7 @@ Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int
 
 
 async def in_daemon_thread(blocking: Callable[[], T]) -> T:
-    """The result of `blocking()`, run in a thread of its own that nobody ever waits for but the caller."""
+    """The result of `blocking()`, run in a daemon thread of its own, which the end of the process does not wait for."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
@@ -43,7 +43,7 @@ async def in_daemon_thread(blocking: Callable[[], T]) -> T:
             result = blocking()
         except BaseException as caught:  # noqa: BLE001  # it is raised where the result is awaited
             error = caught
-        # The loop may be closed by now: then nobody waits any more.
+        # The loop may be closed by now: then the result is not wanted.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(deliver, result, error)
 
@@ -103,7 +103,7 @@ def unknown_host(host: str, error: Exception | None) -> ConnectionLost:
 
 
 async def addresses_of(name: str) -> frozenset[str]:
-    """The addresses of a client's name as text, without scope; empty where nobody knows the name."""
+    """The addresses of a client's name as text, without scope; empty where the name is not known."""
     try:
         found = await resolve(name, 0)
     except ConnectionLost:

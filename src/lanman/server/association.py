@@ -1,12 +1,12 @@
 """One DCE/RPC conversation: bytes in, calls of an endpoint, PDUs out.
 
-The same for a named pipe and for the control socket; who the caller is, is all that differs. The rules:
+The same for a named pipe and for the control socket, which differ in their caller only. The rules:
 
 * Calls are answered in their order, by one generator, which is a task of the scheduler's: `_serve`. Of several calls
   that come at once the first is answered at once, and each of the others in a turn of its own; a long answer is made in
   pieces, each in its turn.
-* Rights come before all else: of a request that its caller may not make no more is read than its level.
-* When the client has gone the generator is closed. A change that has begun comes to its end all the same (`changes`).
+* Rights are judged first: of a request that its caller may not make nothing but its level is decoded.
+* When the client disconnects the generator is closed. A change that has begun is finished all the same (`changes`).
 """
 
 from __future__ import annotations
@@ -31,19 +31,24 @@ class Endpoint(Protocol):
     """What answers the calls of an interface."""
 
     def refuses(self, caller: Caller, call: type[Call[Any]], level: int | None) -> int:
-        """The code by which this caller is refused that call at that level, whatever else it says; 0 if it is not."""
+        """ERROR_ACCESS_DENIED if this caller may not make that call at that level, whatever its parameters; else 0."""
 
     def call(self, caller: Caller, request: Any, now: float) -> Any:
-        """The response to the request, of the class that it has, or a generator of `Work` that makes it. A refusal is a
-        code in it."""
+        """The response to a request, of the request's response class, or a generator of `Work` that returns it.
+
+        A refusal is a code in the response.
+        """
 
 
 class Association:
     """One client's conversation with the endpoints of some interfaces.
 
-    `say` is given the PDUs of answers that come when nothing was received. `around` is given each piece of work that is
-    done then, and may leave it undone, once it is over; `failed` is told of an error of ours in it. `look_up`, where it
-    is set, is asked before each call: where something is to be looked up first, it says what to wait for.
+    Its owner sets what is called when answers come later than the bytes that asked for them:
+
+        say       takes the PDUs of such answers
+        around    is given each piece of that work to run; when the connection is over it may drop it
+        failed    is given an exception that such a piece raises, an error of ours
+        look_up   is called before each call; a Waiter that it returns is waited for first (the groups are read)
     """
 
     def __init__(self, endpoints: Sequence[tuple[Interface, Endpoint]], caller: Caller, scheduler: Scheduler) -> None:
@@ -59,7 +64,7 @@ class Association:
         self._task: Task[None] | None = None
 
     def receive_data(self, data: bytes) -> list[bytes]:
-        """Take what the client wrote and give the PDUs to send it. Raises RemoteProtocolError: it is over."""
+        """Take bytes from the client; the PDUs to send it now. Raises RemoteProtocolError: end the conversation."""
         self._calls += self._rpc.receive_data(data)
         if self._calls and not self.unanswered_call:
             self._task = self._scheduler.start(self._serve(), failed=self._fail, around=self._do_piece)
@@ -74,17 +79,19 @@ class Association:
 
     @property
     def waits_for_turn(self) -> bool:
-        """Whether that is a matter of moments."""
+        """Whether the answer waits for a turn of the event loop only, and so comes at once."""
         return self._task is not None and self._task.waits_for_turn
 
     @property
     def held(self) -> int:
-        """How many bytes of calls are kept that are not answered, whole or not."""
+        """The bytes held of calls that are not answered, complete or not."""
         return self._rpc.held + sum(len(call.stub) for call in self._calls)
 
     def close(self) -> None:
-        """The client has gone: nothing is answered any more. What holds the two halves together is undone, so that both
-        are freed."""
+        """The client has disconnected: answer nothing any more.
+
+        The references to the owner are dropped, so that no cycle keeps either of them in memory.
+        """
         self.say, self.around, self.look_up = _say_nothing, _at_once, None
         self.failed = self._scheduler.tell_error
         self._calls.clear()
@@ -103,7 +110,7 @@ class Association:
         self.failed(error)
 
     def _serve(self) -> Work[None]:
-        """Answer the calls that there are, and those that come meanwhile."""
+        """Answer the calls received so far, and those received meanwhile."""
         while self._calls:
             if self.look_up is not None and (known := self.look_up()) is not None:
                 yield Wait(known, deferred=True)
@@ -129,7 +136,7 @@ class Association:
 
 
 def _say_nothing(answers: list[bytes]) -> None:
-    """Nobody hears answers that come this late."""
+    """The client has disconnected: ignore the answers."""
 
 
 def _at_once(piece: Callable[[], None]) -> None:

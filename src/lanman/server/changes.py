@@ -1,7 +1,7 @@
-"""Management calls that change what outlives the Server: each waits for the disk, and they take turns.
+"""Management calls that change what outlives the Server: each waits for the disk, and one runs at a time.
 
-Such a call is a generator. It yields the effects that it wants performed, one after the other, gets what came of them,
-and returns its answer; an effect that fails is raised in it as a StatusError.
+Such a call is a generator. It yields effects one after the other, is given their results, and returns its answer; an
+effect that fails is raised in it as a StatusError.
 
     def work(self) -> Work[Response]:
         path = yield FindFolder(...)
@@ -9,8 +9,8 @@ and returns its answer; an effect that fails is raised in it as a StatusError.
         self._service.add_share(...)
         return Response(...)
 
-Only one of them is under way at a time, whoever made it, so that none finds things otherwise than it has just checked;
-and it comes to its end whatever becomes of its caller. What is in force and what is kept are therefore always the same.
+No other change runs between two steps of one, so that what it has checked still holds when it acts; and it is finished
+even if its caller has disconnected. Therefore what is in force and what is kept are always the same.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ R = TypeVar("R")
 class FindFolder(Effect[str]):
     """The path of a folder that is to be shared, as it is to be kept.
 
-    With `roots`, it is the real path, without links, and lies in one of them, or the effect fails with ACCESS_DENIED,
-    whether or not there is such a folder. Without, the path is only looked at. OBJECT_PATH_NOT_FOUND: it is no folder.
+    With `roots`, it is the real path, without links, and lies in one of them; otherwise the effect fails with
+    STATUS_ACCESS_DENIED, whether or not there is such a folder. With None, any folder will do, and the path stays as it
+    is. STATUS_OBJECT_PATH_NOT_FOUND: it is not a folder.
     """
 
     path: str
@@ -55,14 +56,14 @@ class KeepShare(Effect[None]):
 
 
 class Changes:
-    """The calls that wait for their turn, and whether one is under way."""
+    """The queue of changes: those that wait for their turn, and whether one is running."""
 
     def __init__(self) -> None:
         self._waiting: deque[Waiter[None]] = deque()
         self._under_way = False
 
     def alone(self, work: Work[R]) -> Work[R]:
-        """Do it when no other change is under way, to its end, though whoever asked for it may have gone meanwhile."""
+        """Run a change when no other is running, to its end even if its caller disconnects; its answer."""
         result: R = yield Detached(self._in_turn(work))
         return result
 
@@ -81,4 +82,4 @@ class Changes:
 
 
 KEEPING_FAILED: Final = codes.ERROR_GEN_FAILURE
-"""What a caller hears when the disk does not take a change; it is in the Server's log why."""
+"""The answer to a change that could not be kept on the disk; the Server's log says why."""

@@ -10,24 +10,22 @@
     QueryFile           -> FileStat
     SetFile             -> FileStat          size, allocation, attributes, times
     RenameFile          -> tuple[str, ...]   the new path, as the disk has it
-    LinkFile            -> None              one more name for it
     CheckDeletable      -> None              whether it could be deleted now
     CloseFile           -> FileStat          the handle is gone; with `delete` so is the name
     ListDirectory       -> Listing           the next names of a directory
     QueryVolume         -> VolumeStat
-    CheckFolder         -> VolumeStat        whether a share's folder is there
     CheckShare          -> str               why a share's folder cannot be used
 
 Failure is an NTSTATUS, as with every effect (`Perform.failed`).
 
 **Paths** are tuples of names below the share's folder, as they came on the wire but for their backslashes; `()` is the
 folder itself. Floor 3 judges every name (`..`, separators, streams, wildcards, devices, lone surrogates, length) and
-follows no link out of the folder, so that nobody else has to. What it answers with is spelt as the disk has it.
+follows no link out of the folder, so that no other part has to. What it answers with is spelt as the disk has it.
 
-**Handles** are numbers that floor 3 hands out and never again. Whoever has got an `Opened` owns its handle and gives it
-back by exactly one `CloseFile`; using a handle that was given back fails with STATUS_FILE_CLOSED. If nobody takes an
-`Opened` any more, because its request was cancelled or its connection is gone, floor 3 closes the handle itself. The
-effects on one handle are performed in any order, several at a time; `CloseFile` lets those under way come to their end.
+**Handles** are numbers that floor 3 hands out and never reuses. The receiver of an `Opened` owns its handle and gives
+it back by exactly one `CloseFile`; using a handle that was given back fails with STATUS_FILE_CLOSED. If an `Opened` is
+not taken, because its request was cancelled or its connection is gone, floor 3 closes the handle itself. The effects on
+one handle are performed in any order, several at a time; `CloseFile` lets those under way come to their end.
 
 **Opening changes nothing that exists.** A file that is to be overwritten keeps its contents until `OverwriteFile`:
 between the two, floor 2 compares share modes by `FileStat.identity`, which it cannot know before.
@@ -96,8 +94,8 @@ class FileStat:
     """What is known about a file or directory (MS-FSCC 2.4).
 
     Sizes are bytes, times FILETIMEs (100 ns since 1601). `volume` and `file_id` are st_dev and st_ino; `attributes`
-    are as a client sees them, never 0; of them `set_attributes` were set by somebody and decide what may be done, while
-    the others are made up and shown. `mode`, `user_id` and `group_id` are POSIX's. Of a name that is a link inside
+    are as a client sees them, never 0; of them `set_attributes` were set by a client and decide what may be done, while
+    the others are derived and only shown. `mode`, `user_id` and `group_id` are POSIX's. Of a name that is a link inside
     the share, this is what the link leads to.
     """
 
@@ -119,7 +117,7 @@ class FileStat:
 
     @property
     def is_protected(self) -> bool:
-        """Whether it is a file that somebody has made READONLY: it is neither deleted nor replaced."""
+        """Whether it is a file that a client has made READONLY: it is neither deleted nor replaced."""
         return bool(self.set_attributes & FILE_ATTRIBUTE_READONLY) and not self.directory
 
     @property
@@ -293,15 +291,6 @@ class RenameFile(Effect[Path]):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFile(Effect[None]):
-    """Give an open file a further name (FileLinkInformation). As RenameFile, but the old name stays."""
-
-    handle: int
-    target: Path
-    replace: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class CheckDeletable(Effect[None]):
     """Whether what is open could be deleted now. DIRECTORY_NOT_EMPTY, ACCESS_DENIED, CANNOT_DELETE (the share's own
     folder), MEDIA_WRITE_PROTECTED."""
@@ -313,8 +302,8 @@ class CheckDeletable(Effect[None]):
 class CloseFile(Effect[FileStat]):
     """Give the handle back; what is known about the file as it was left. Never cancelled, never dropped.
 
-    `delete` removes the name by which it was opened (a link, not what it leads to), unless somebody has put something
-    else there meanwhile. If that fails the handle is gone all the same.
+    `delete` removes the name by which it was opened (a link, not what it leads to), unless something else has taken
+    its place meanwhile. If that fails the handle is gone all the same.
     """
 
     handle: int
@@ -353,13 +342,6 @@ class CheckShare(Effect[str]):
 
     root: str
     roots: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckFolder(Effect[VolumeStat]):
-    """Whether a share's folder is there and a directory; BAD_NETWORK_NAME if not."""
-
-    root: str
 
 
 _DEVICE: Final = re.compile(

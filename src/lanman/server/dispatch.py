@@ -426,7 +426,7 @@ class ServerDispatch:
         self.files = Files(self.scheduler, service)
         self.watch = Watch(self)
         self._folders: dict[Share, DiskShare] = {}
-        self._hint = self.new_acceptor().hint_token()
+        self._hint: bytes | None = None  # what NEGOTIATE says of the mechanisms there are
         service.attach(self.sessions)
         service.subscribe(self._logon_refused, LogonRefused, name="record of refusals")
 
@@ -436,6 +436,8 @@ class ServerDispatch:
         """A new connection from that address (an IPv4 or IPv6 address as text), which may have to wait. None: there is
         no room for it. `scarce`: the shell runs out of descriptors, so one that has no session must go for it."""
         self.scheduler.now = now
+        if self._hint is None:
+            self._hint = self.new_acceptor().hint_token()
         connection = ConnectionDispatch(self, next(self._connection_ids), self._core(self._hint), address, now)
         connection.place = self.admission.arrive(
             connection.network,

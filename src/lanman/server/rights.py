@@ -45,7 +45,7 @@ class Caller:
             return True
         if self.session is not None and (self.session.anonymous or self.session.guest):
             return False
-        # A session's groups are those that its user is in now, the caller's own those of the start.
+        # A session's groups follow the accounts; the caller's own are those at the start of its connection.
         groups = self.groups if self.session is None else self.session.groups
         return group == AUTHENTICATED_USERS or is_member(groups, group)
 

@@ -16,6 +16,7 @@ from lanman.faces.cli.options import Call, bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width
+from lanman.names import MAX_SHARE_NAME, NOT_IN_A_SHARE_NAME
 from lanman.records import ConnectionInfo, ShareInfo
 
 if TYPE_CHECKING:
@@ -42,14 +43,12 @@ CACHING: Final = {
 # What lanman's own Server says of a share that lets guests in.
 GUESTS: Final = {"read": "May read", "write": "May read and write"}
 
-MAX_REMARK: Final = 48
-MAX_NAME: Final = 80
-_NOT_IN_A_NAME: Final = frozenset('"/\\[]:|<>+=;,?*')
-
 
 def remark_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    if text is not None and (len(text) > MAX_REMARK or not text.isprintable()):
-        raise bad_value(parameter, f"A remark is at most {MAX_REMARK} characters on one line.")
+    from lanman.settings import MAX_COMMENT
+
+    if text is not None and (len(text) > MAX_COMMENT or not text.isprintable()):
+        raise bad_value(parameter, f"A remark is at most {MAX_COMMENT} characters on one line.")
     return text
 
 
@@ -116,9 +115,11 @@ def add_share(call: Call, name: str, folder: str, remark: str, max_users: int) -
         raise DialectError(
             3953, hint="Dots and spaces alone are no share's name: clients take them for a place in a path."
         )
-    if not 1 <= len(name) <= MAX_NAME or _NOT_IN_A_NAME & set(name) or not name.isprintable():
-        characters = "".join(sorted(_NOT_IN_A_NAME))
-        raise DialectError(3953, hint=f"A share's name has 1 to {MAX_NAME} characters, none of them in {characters}")
+    if not 1 <= len(name) <= MAX_SHARE_NAME or set(NOT_IN_A_SHARE_NAME) & set(name) or not name.isprintable():
+        characters = "".join(sorted(NOT_IN_A_SHARE_NAME))
+        raise DialectError(
+            3953, hint=f"A share's name has 1 to {MAX_SHARE_NAME} characters, none of them in {characters}"
+        )
     if not folder:
         raise DialectError(3953, hint=f"Name the folder: lanman share {name}=DIR")
     # Only here is it known where a relative path begins.

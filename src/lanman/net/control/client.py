@@ -7,15 +7,16 @@ import os
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.control.peer import peer_of, user_name_of
-from lanman.net.dial import in_turns
+from lanman.net.exchange import next_event, response_of
 from lanman.net.home import connect_unix
 from lanman.records import SessionDetails, ShareDetails, ShareProblem
-from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
+from lanman.rpc.client import BindAccepted, RpcClient
+from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.control import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc import SRVSVC
@@ -77,8 +78,8 @@ class ControlClient:
             self._sock = None
 
     async def _connect(self) -> socket.socket:
-        # Where as many wait to be accepted as may, Linux has a connect() on a Unix-domain socket wait too, or answers
-        # EAGAIN to one that does not wait, and tells nobody when there is room again. The caller's deadline ends this.
+        # Linux lets connect() on a Unix-domain socket wait while the backlog is full, or says EAGAIN where it may not
+        # wait, and does not report when there is room again. The caller's deadline ends this.
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
@@ -117,31 +118,25 @@ class ControlClient:
 
     async def _bind(self) -> None:
         for interface in (SRVSVC, LANMAN):
-            (event,) = await self._exchange([self._rpc.bind(interface)])
+            event = await self._exchange([self._rpc.bind(interface)])
             if not isinstance(event, BindAccepted):
                 raise RemoteProtocolError(f"{self._path}: what listens there is not a Server of this version")
 
     async def call(self, request: Call[R]) -> R:
         """Make a call of srvsvc or of the control interface. Raises ConnectionLost, and Win32Error for a fault."""
         async with self._busy:
-            (event,) = await self._exchange(self._rpc.call(request))
-        if isinstance(event, FaultReceived):
-            raise Win32Error(codes.fault_to_win32(event.status))
-        assert isinstance(event, ResponseReceived)
-        return await in_turns(request.answer_in_pieces(event.stub, event.ndr64))
+            event = await self._exchange(self._rpc.call(request))
+        return await response_of(request, event)
 
-    async def _exchange(self, pdus: list[bytes]) -> list[Any]:
+    async def _exchange(self, pdus: list[bytes]) -> RpcEvent:
         if self._sock is None:
             raise ConnectionLost(f"{self._path}: the connection is closed")
-        loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(self._sock, b"".join(pdus))
-            while True:
-                data = await loop.sock_recv(self._sock, READ_SIZE)
-                if not data:
-                    raise ConnectionLost(f"{self._path}: the Server has closed the connection")
-                if events := self._rpc.receive_data(data):
-                    return events
+            await asyncio.get_running_loop().sock_sendall(self._sock, b"".join(pdus))
+            return await next_event(self._rpc, b"", self._receive)
+        except LanmanError:
+            self.close()
+            raise
         except OSError as error:
             self.close()
             raise ConnectionLost(f"{self._path}: {error.strerror}") from None
@@ -149,6 +144,13 @@ class ControlClient:
             # Half an answer may be on its way: the connection is of no more use.
             self.close()
             raise
+
+    async def _receive(self) -> bytes:
+        assert self._sock is not None
+        data = await asyncio.get_running_loop().sock_recv(self._sock, READ_SIZE)
+        if not data:
+            raise ConnectionLost(f"{self._path}: the Server has closed the connection")
+        return data
 
     async def stop(self, grace: int = 0) -> None:
         """Have the Server stop in so many seconds. Returns when it has been told. Raises AccessDenied."""

@@ -13,11 +13,10 @@ The rules:
 * Effects are performed in threads, each share in a lane of its own, log-ons in another. One kind may be performed at
   once, on the event loop: a read of what is in memory already (RWF_NOWAIT), where the way to a thread and back would
   take longer than the copy.
-* Results come back on the event loop, in the order in which effects ended, and never from within `perform`: whoever
-  asks has finished asking before it hears. Of many results some are delivered in the next turn of the loop
-  (`DELIVER_FOR`).
+* Results come back on the event loop, in the order in which effects ended, and never from within `perform`: the
+  caller has returned by then. Of many results some are delivered in the next turn of the loop (`DELIVER_FOR`).
 * Every effect has exactly one of three ends: `completed`, `failed`, or nothing because it was cancelled. A handle that
-  was opened and that nobody took is closed here. A CloseFile is always performed, at the end of the Server as well.
+  was opened and not taken is closed here. A CloseFile is always performed, at the end of the Server as well.
 * What waits is bounded: a source with too much under way is asked to pause (`pressure`), and a lane that is full
   refuses.
 """
@@ -139,12 +138,10 @@ class Disk:
             disk_effects.QueryFile: files.query,
             disk_effects.SetFile: files.set,
             disk_effects.RenameFile: files.rename,
-            disk_effects.LinkFile: files.link,
             disk_effects.CheckDeletable: files.check_deletable,
             CloseFile: files.close,
             disk_effects.ListDirectory: files.list,
             disk_effects.QueryVolume: files.volume,
-            disk_effects.CheckFolder: files.check_folder,
             disk_effects.CheckShare: files.check_share,
             **(others or {}),
         }

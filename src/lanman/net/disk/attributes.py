@@ -182,8 +182,8 @@ def _write_kept(descriptor: int, kept: Kept | None) -> None:
         try:
             _write_raw(descriptor, kept)
         except PermissionError:
-            # Beside a file that nobody may write nothing is kept either (xattr(7)), unless one is root. SMB lets
-            # READONLY files have their attributes set, so the owner takes the permission for that moment.
+            # The extended attributes of a file without write permissions are not writable either (xattr(7)), except
+            # to root. SMB lets READONLY files have their attributes set: the owner takes the permission meanwhile.
             mode = stat.S_IMODE(os.stat(descriptor).st_mode)
             if mode & 0o222:
                 raise
@@ -284,7 +284,7 @@ def _keep(descriptor: int, statx: Statx, before: Kept, now: Kept, read_only: boo
         now = now._replace(taken=mode & _WRITERS or before.taken)
     else:
         writers = mode & _WRITERS or before.taken or 0o200
-    # The extended attribute of a file that nobody may write cannot be written as it is: this order lets it be.
+    # A file needs a write permission while its extended attribute is written: hence this order.
     if writers and not mode & _WRITERS:
         os.chmod(proc_fd_path(descriptor), mode | writers)
     if now.attributes == _default(statx) and now.by_name and not now.creation_time:

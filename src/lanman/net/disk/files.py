@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 import threading
 import time
@@ -221,7 +220,7 @@ class Files:
             self._close(handle)
 
     def _remove(self, number: int) -> Handle:
-        """Take a handle out of the table. Whoever does so discards it."""
+        """Take a handle out of the table; the caller then discards it."""
         with self._lock:
             handle = self._handles.pop(number, None)
             if handle is None:
@@ -413,7 +412,7 @@ class Files:
     # --- contents ---
 
     def try_read(self, effect: effects.ReadFile) -> Data | None:
-        """What a ReadFile gives if it is in memory; None if somebody would have to wait for the disk, or might."""
+        """What a ReadFile gives if it is in memory; None if it would have to wait for the disk, or might."""
         if not hasattr(os, "RWF_NOWAIT"):
             return None
         handle = self.take(effect.handle)
@@ -528,16 +527,6 @@ class Files:
         """Perform CheckShare: why a share's folder cannot be used, in words; "" if it can."""
         return share_problem(effect.root, effect.roots, self._guard)
 
-    def check_folder(self, effect: effects.CheckFolder) -> VolumeStat:
-        """Perform CheckFolder. Raises Refused with BAD_NETWORK_NAME."""
-        try:
-            folder = self._folder(effect.root)
-            with folder.opened() as root:
-                folder.guard.check(root, statx(root))
-                return _volume(root)
-        except Refused:
-            raise Refused(codes.STATUS_BAD_NETWORK_NAME) from None
-
     # --- names ---
 
     def rename(self, effect: effects.RenameFile) -> Path:
@@ -575,26 +564,6 @@ class Files:
         if stat.S_ISDIR(there.mode):
             raise Refused(codes.STATUS_ACCESS_DENIED)
         self._guard.check_removal(there)
-
-    def link(self, effect: effects.LinkFile) -> None:
-        """Perform LinkFile: link(2) to the very file that is open, whatever has its name now. Raises as `rename`."""
-        with self._using(effect.handle) as handle:
-            _require_place(handle)
-            if handle.directory:
-                raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
-            _require_contents(handle)
-            target = disk_path(effect.target)
-            with self._target(handle, target) as (parent, _):
-                existing = handle.folder.match(parent, target[-1])
-                if existing is None:
-                    _link(handle, parent, target[-1])
-                else:
-                    self._check_replacing(parent, existing, replace=effect.replace)
-                    temporary = b".lanman-" + secrets.token_hex(8).encode()
-                    _link(handle, parent, temporary)
-                    _rename_over(parent, temporary, parent, existing, target[-1])
-                    handle.folder.names.removed(parent, existing)
-                handle.folder.names.added(parent, target[-1])
 
     @contextmanager
     def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
@@ -791,7 +760,7 @@ def _require_place(handle: Handle) -> _Place:
 
 
 def _require_name(place: _Place) -> Statx:
-    """Whether a place still holds what was found there; somebody may have put something else there."""
+    """Whether a place still holds what was found there: another program may have replaced it."""
     now = statx(place.directory.descriptor, place.name)
     if now.identity != place.name_is:
         raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
@@ -821,13 +790,6 @@ def _rename_over(source: int, old: bytes, parent: int, existing: bytes, new: byt
             rename_noreplace(parent, existing, parent, new)
 
 
-def _link(handle: Handle, parent: int, name: bytes) -> None:
-    place = proc_fd_path(handle.descriptor)
-    if not isinstance(place, str):
-        raise Refused(codes.STATUS_NOT_SUPPORTED)
-    os.link(place, name, dst_dir_fd=parent, follow_symlinks=True)
-
-
 def _truncate(handle: Handle, size: int) -> None:
     if handle.access & Access.WRITE:
         os.ftruncate(handle.descriptor, size)
@@ -835,7 +797,7 @@ def _truncate(handle: Handle, size: int) -> None:
         os.truncate(proc_fd_path(handle.descriptor), size)
 
 
-# Whoever keeps a file's times changes them for a moment; two handles of one file do so in turn.
+# Times that are kept are wrong for a moment; two handles of one file keep them one after the other.
 _KEEPING: Final = tuple(threading.Lock() for _ in range(64))
 
 
@@ -855,7 +817,7 @@ def _keeping_times(handle: Handle) -> Iterator[None]:
                 before.accessed if handle.keeps_accessed else now.accessed,
                 before.written if handle.keeps_written else now.written,
             )
-            # PermissionError: somebody else's file, where one may write and not say when.
+            # PermissionError: another user's file, which may be written to while its times may not be set.
             with suppress(PermissionError):
                 if wanted != (now.accessed, now.written):
                     os.utime(proc_fd_path(handle.descriptor), ns=wanted)

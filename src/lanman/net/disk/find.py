@@ -1,4 +1,4 @@
-"""A folder that somebody wants to share: is it there, and is it where it may be?"""
+"""Whether a folder can be shared: it must exist, and lie where shares may be."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def _read_names(directory: int, written: int) -> _Known:
 @dataclass(slots=True)
 class Found:
     """Where a path leads. `parent` is a handle of the last name's directory (-1 for the folder itself), `descriptor`
-    names what is there (-1 if nothing is). Both are whoever asked's to close, by `close`."""
+    names what is there (-1 if nothing is). Both are the caller's to close, by `close`."""
 
     parent: int
     path: tuple[bytes, ...]
@@ -182,7 +182,7 @@ class Found:
         return descriptor
 
     def close(self) -> None:
-        """Close what nobody has taken. May be called twice."""
+        """Close the handles that were not taken. May be called twice."""
         for descriptor in (self.take_parent(), self.take_descriptor()):
             if descriptor >= 0:
                 os.close(descriptor)

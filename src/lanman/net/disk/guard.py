@@ -48,7 +48,7 @@ NO_STORAGE: Final = {
 # A change this many nanoseconds ago may not show in a directory's time, which moves in ticks of the kernel's clock.
 _TICK: Final = 20_000_000
 
-# How much of a home is known by device and inode. Deeper than anybody's is, shallower than a disk in its place.
+# How many files of a home are known by device and inode: more than any home has, fewer than a disk in its place.
 _MAX_KNOWN: Final = 20_000
 
 _MAX_LINKS: Final = 40
@@ -74,8 +74,9 @@ class _Tree:
 
 
 class Guard:
-    """What is refused in all shares. `private` are the directories and files that nobody gets into. Several threads use
-    it."""
+    """What is refused in all shares. `private` are the directories and files that no client gets into.
+
+    Used by several threads."""
 
     def __init__(self, private: Iterable[str | os.PathLike[str]] = ()) -> None:
         self._paths = tuple(os.path.abspath(os.fspath(path)) for path in private)

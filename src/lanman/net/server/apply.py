@@ -130,7 +130,7 @@ def place_of(share: Share) -> tuple[object, ...]:
 
 def fitted(configuration: Configuration, connections: int) -> Configuration:
     """The configuration with no more than so many connections, which is what this process has descriptors for."""
-    # Nobody who has a session is disconnected, so those without a name must leave room for those that have one.
+    # A connection with a session is never closed for others, so the anonymous ones must leave room.
     anonymous = min(configuration.limits.anonymous, max(1, connections // 2))
     limits = dataclasses.replace(configuration.limits, connections=connections, anonymous=anonymous)
     return dataclasses.replace(configuration, limits=limits)

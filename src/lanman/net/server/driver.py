@@ -3,7 +3,7 @@
 The rules:
 
 * Everything here runs on the event loop, in one thread. Dispatch, domain and endpoint are called from nowhere else.
-* Whoever has told dispatch something, a socket, the timer, the disk or the control socket, calls `flush()` next: it
+* Each source of events (a socket, the timer, the disk, the control socket) tells dispatch, then calls `flush()`: it
   alone sends, ends connections, starts effects and sets the timer. `flush()` may be called at any time, also from
   within what it has called, and does each thing once.
 * `tick()` comes before dispatch is told anything, so that dispatch knows what time it is.
@@ -85,9 +85,11 @@ class Driver:
         return listener
 
     async def stop(self) -> None:
-        """Admit nobody any more, send what there is, and end every connection. Returns once the disk has done what was
-        under way, deleting what is to be deleted when it is closed included, or DRAIN_TIMEOUT later. `running` may
-        have been set to False before, so that the domain can be stopped in between."""
+        """Admit no more connections, send what there is, and end every connection.
+
+        Returns once the disk has done what was under way, files that are deleted when they are closed included, or
+        DRAIN_TIMEOUT seconds later. `running` may have been set to False before, so that the domain can be stopped in
+        between."""
         self.running = False
         self.flush()
         for timer in (self._timer, self._recheck):
@@ -181,7 +183,7 @@ class Driver:
             self.flush()
 
     def _recheck_sent(self) -> None:
-        """Look how much the kernel has taken of every connection's answers: nobody is told of it, and some requests
+        """See how much the kernel has taken of every connection's answers: asyncio does not report it, and requests
         wait for that room."""
         self._recheck = None
         for protocol in list(self.protocols.values()):

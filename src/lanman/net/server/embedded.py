@@ -5,7 +5,7 @@
 
 The rules:
 
-* It is the same Server as `lanman serve` starts, with the same rules, in the caller's event loop. Whoever blocks that
+* It is the same Server as `lanman serve` starts, with the same rules, in the caller's event loop. What blocks that
   loop blocks the Server; a blocking SMB client belongs in a thread (`asyncio.to_thread`).
 * Without a home of its own it has a temporary one, which is deleted with all that is in it when the Server has stopped.
 * What the arguments say counts: the `server.toml` of a given home is not read. Name it as `configuration` if it is to
@@ -125,7 +125,7 @@ class Server:
         self._running.request_stop()
 
     async def wait_stopped(self) -> None:
-        """Until somebody asks the Server to stop; leaving the context, or `stop()`, then does it."""
+        """Wait until the Server is asked to stop; leaving the context, or `stop()`, then does it."""
         await self._running.wait_stopped()
 
     # --- where it is

@@ -37,15 +37,10 @@ from typing import Any, Final, Self
 
 from lanman.auth.outcome import Mechanism
 from lanman.domain import (
-    STYPE_IPC,
-    STYPE_SPECIAL,
     Event,
-    ServerService,
-    Share,
     ShareAdded,
     ShareRemoved,
 )
-from lanman.dtyp import filetime
 from lanman.net import audit
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import read_configuration
@@ -60,26 +55,16 @@ from lanman.net.server.apply import AppliedConfiguration, fitted
 from lanman.net.server.driver import Driver, connection_failed
 from lanman.net.server.sockets import bind_all
 from lanman.net.state import StateFile
-from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder
-from lanman.server.dispatch import ServerDispatch
+from lanman.server.core import Server
 from lanman.server.effects import Effect
 from lanman.server.feed import Feed
-from lanman.server.pipes import Pipes
-from lanman.server.scheduler import Scheduler
-from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.settings import Configuration, RunningSettings
-from lanman.smb2.server import ServerConnection
 
 log: Final = logging.getLogger("lanman.server")
 
 # How long the start waits for disks that do not answer, in seconds.
 PATIENCE: Final = 1.0
-
-
-def filetime_now() -> int:
-    """The time of day as a FILETIME."""
-    return filetime(time.time_ns())
 
 
 class SmbServer:
@@ -112,26 +97,28 @@ class SmbServer:
         self.accounts = AccountFile(home.accounts)
         name = configuration.name or socket.gethostname().split(".")[0].upper()[:15]
         self.settings = RunningSettings(replace(configuration, name=name))
-        self.service = ServerService(
+        self._loop_time: Callable[[], float] = lambda: 0.0
+        self._offered: Callable[[], Sequence[Mechanism]] = tuple
+        self.core = Server(
             self.settings,
+            os.urandom,
+            self._wall_clock,
+            guid=uuid.uuid4().bytes_le,
+            dns_name=socket.gethostname().lower(),
             start=int(time.time()),
-            clock=lambda: self._loop.time(),
-            time_of_day=self._wall_clock,
-            failed=self._listener_failed,
+            minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
+            mechanisms=lambda: self._offered(),
+            connection_failed=connection_failed,
+            listener_failed=self._listener_failed,
         )
+        self.service = self.core.service
+        self.endpoint = self.core.endpoint
+        self.scheduler = self.core.scheduler
         self.feed = Feed(self.service, os.urandom(8).hex())
-        self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
         self.port = 0
         self.addresses: list[tuple[str, int]] = []
-        self.endpoint = ServerServiceEndpoint(
-            self.service,
-            self.settings,
-            wall_clock=self._wall_clock,
-            minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
-        )
         self.journal = Journal()
         self._applied = AppliedConfiguration(configuration, self._state, self.service, self.settings)
-        self._guid = uuid.uuid4().bytes_le
         self._exit = ExitStack()
         self._stopped = asyncio.Event()
         self._driver: Driver | None = None
@@ -148,11 +135,6 @@ class SmbServer:
             raise RuntimeError("the Server was not started")
         return self._driver
 
-    @property
-    def scheduler(self) -> Scheduler:
-        """What runs its requests and calls. Raises RuntimeError before start()."""
-        return self.driver.dispatch.scheduler
-
     # --- life ---
 
     async def __aenter__(self) -> Self:
@@ -167,6 +149,7 @@ class SmbServer:
     async def start(self) -> None:
         """Take the home, bind, listen. Raises LanmanError with a sentence that names what is in the way."""
         self._loop = asyncio.get_running_loop()
+        self._loop_time = self._loop.time
         user = user_to_become(self.configuration.user, self.home)
         self._exit.enter_context(self.home.locked())
         try:
@@ -179,8 +162,10 @@ class SmbServer:
             self._applied.apply(self._applied.base)
             self.service.subscribe(audit.listener(self.journal), *audit.KINDS, name="audit log")
             self._exit.callback(self.journal.close)
+            self._offered = self._mechanisms()
+            self._fit()
             self._driver = driver = Driver(
-                self._assemble(),
+                self.core.dispatch,
                 self.journal,
                 self.accounts,
                 performers=self._performers(),
@@ -205,29 +190,14 @@ class SmbServer:
             raise
         log.info("listening on %s", ", ".join(f"{host} port {port}" for host, port in self.addresses))
 
-    def _assemble(self) -> ServerDispatch:
-        """What decides, plugged together."""
-        self._fit()
-        return ServerDispatch(
-            self.service,
-            Pipes({"srvsvc": (SRVSVC, self.endpoint)}),
-            self.settings,
-            core=self._core,
-            random=os.urandom,
-            wall_clock=self._wall_clock,
-            mechanisms=self._mechanisms(),
-            dns_name=socket.gethostname().lower(),
-            failed=connection_failed,
-        )
-
     def _wall_clock(self, now: float) -> float:
         """The time of day, in seconds since 1970, at a time of the event loop."""
-        return time.time() + now - self._loop.time()
+        return time.time() + now - self._loop_time()
 
     async def _look_at_shares(self) -> None:
-        """Look at the folders of all shares. One whose disk does not answer keeps nobody waiting for long."""
+        """Look at the folders of all shares, for up to PATIENCE seconds: a disk may not answer."""
         looked = self._loop.create_future()
-        watch = self.driver.dispatch.watch
+        watch = self.core.dispatch.watch
         watch.start(self.tick())
         watch.look_at_shares(self.service.shares(), lambda: looked.set_result(None))
         self.flush()
@@ -252,6 +222,7 @@ class SmbServer:
         if (driver := self._driver) is None or not driver.running:
             return
         driver.running = False
+        driver.tick()
         self.service.stop()
         await driver.stop()
         self._exit.close()
@@ -260,11 +231,11 @@ class SmbServer:
         log.info("stopped")
 
     def request_stop(self) -> None:
-        """Make wait_stopped() return; whoever waits there stops the Server."""
+        """Make wait_stopped() return; its caller then stops the Server."""
         self._stopped.set()
 
     async def wait_stopped(self) -> None:
-        """Until somebody asks the Server to stop."""
+        """Wait until request_stop() is called."""
         await self._stopped.wait()
 
     def reload(self) -> None:
@@ -276,9 +247,8 @@ class SmbServer:
         """
         self._applied.apply(self._read())
         self._fit()
-        dispatch = self.driver.dispatch
-        dispatch.watch.reassess()
-        dispatch.watch.look_at_shares(self.service.shares())
+        self.core.dispatch.watch.reassess()
+        self.core.dispatch.watch.look_at_shares(self.service.shares())
         self.flush()
         log.info("configuration read again")
 
@@ -294,16 +264,6 @@ class SmbServer:
     def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
         """What management calls want done on the disk."""
         return {FindFolder: partial(find_folder, guard=Guard((self.home.path,))), **self._applied.performers()}
-
-    def _core(self, security_blob: bytes) -> ServerConnection:
-        return ServerConnection(
-            server_guid=self._guid,
-            random=os.urandom,
-            now_filetime=filetime_now,
-            signing_required=self.configuration.signing == "required",
-            encryption=self.configuration.encryption,
-            security_blob=security_blob,
-        )
 
     def _fit(self) -> None:
         """Raise the limit of descriptors as far as it may be, say what fits, and put that in force."""

@@ -4,13 +4,13 @@
     def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDelResponse:
         ...
 
-The function is given what it works on and the request, and returns the response; a refusal is `Refused(code)`. By then
-these have been asked, in this order, and the first that fails is the answer:
+The function is given its context and the request, and returns the response; a refusal is `Refused(code)`. Before it is
+called these are checked, in this order, and the first that fails is the answer:
 
     1. rights        may the caller make this call at this level?                   ERROR_ACCESS_DENIED
     2. check         the call's own checks of its parameters, where it has any      as it says
     3. levels        does the call have this level? See `levels` of its request     ERROR_INVALID_LEVEL
-    4. info          does a call that is to bring a record bring one?               ERROR_INVALID_PARAMETER
+    4. info          does a request that carries a record carry one?                ERROR_INVALID_PARAMETER
 
 With `level_first`, 3 comes before 1. What a function may return:
 
@@ -20,8 +20,8 @@ With `level_first`, 3 comes before 1. What a function may return:
                      (`lanman.server.changes`); what it changes is kept on the disk before it is in force. It returns
                      nothing: the answer is success, or the `Refused` it ends by.
 
-A call without a function is ERROR_NOT_SUPPORTED, for those who have the rights to it: operators, unless `declines` says
-something else.
+A call without a function is answered with ERROR_NOT_SUPPORTED, and with ERROR_ACCESS_DENIED where the caller lacks the
+rights to it: those of operators, unless `declines` says otherwise.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CallContext:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How the Server answers a call; see the module for the rules. `rights` None: whoever asks is answered."""
+    """How the Server answers a call; the module has the rules. `rights` None: every caller gets the same answer."""
 
     rights: Rights | None
     function: Callable[[CallContext, Any], Any] | None = None
@@ -87,14 +87,16 @@ class Answer:
     exclusive: bool = False
 
     def may(self, caller: Caller, call: type[Call[Any]], level: int | None, configuration: Configuration) -> bool:
-        """Whether the caller may make the call at that level; so may anybody where the level is judged first, and is
-        none of the call's."""
+        """Whether the caller may make the call at that level.
+
+        Where the level is judged first, every caller may ask for a level that the call does not have.
+        """
         if self.rights is None or (self.level_first and level not in call.levels):
             return True
         return self.rights.allow(caller, level, configuration.session_rights)
 
     def admit(self, context: CallContext, request: Call[Any]) -> None:
-        """Ask of a request what is asked of each. Raises Refused."""
+        """Check what is checked of every request. Raises Refused."""
         level = getattr(request, "level", None)
         if not self.may(context.caller, type(request), level, context.configuration):
             raise Refused(codes.ERROR_ACCESS_DENIED)
@@ -133,7 +135,7 @@ def answers(
 
 
 def declines(*calls: type[Call[Any]], rights: Rights | None) -> None:
-    """Declare that these calls are not supported. Whoever lacks the rights hears that first; None: nobody does."""
+    """Declare that these calls are not supported. A caller without the rights is denied access; None: no caller is."""
     for call in calls:
         _declare(call, Answer(rights))
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from lanman import codes
 from lanman.domain import ServerService
 from lanman.rpc.ndr import Call, Message
-from lanman.rpc.srvsvc import SRVSVC as SRVSVC  # from there it knows every call
+from lanman.rpc.srvsvc import SRVSVC as SRVSVC  # importing it from the package declares every call
 from lanman.server.changes import Changes
 from lanman.server.effects import Work
 from lanman.server.rights import Caller
@@ -24,7 +24,7 @@ from lanman.settings import RunningSettings
 R = TypeVar("R", bound=Message)
 
 NOUNS: Final[tuple[ModuleType, ...]] = (connections, files, names, obsolete, server, sessions, shares, transports)
-"""Where the calls are answered. Importing a module is what puts its calls into ANSWERS."""
+"""The modules that answer the calls. Importing one puts its calls into ANSWERS."""
 
 
 class ServerServiceEndpoint:
@@ -57,8 +57,8 @@ class ServerServiceEndpoint:
         return 0 if answer.may(caller, call, level, self._settings.current) else codes.ERROR_ACCESS_DENIED
 
     def call(self, caller: Caller, request: Call[R], now: float) -> R | Work[R]:
-        """Answer a request with a response of its own type, or with a generator that makes it: of a long list piece by
-        piece, of a change when its turn has come and the disk has kept it."""
+        """The response to a request, or a generator of `Work` that returns it: for a long list, piece by piece; for a
+        change, when its turn has come and the disk has kept it. A refusal is a code in the response."""
         answer = ANSWERS.get(type(request), UNSUPPORTED)
         context = CallContext(self._service, self._settings, caller, now, self._wall_clock, self._minutes_west)
         try:
@@ -73,7 +73,7 @@ class ServerServiceEndpoint:
 
 
 def _or_refused(request: Call[R], work: Work[R]) -> Work[R]:
-    """What a generator makes; a refusal is an answer, too."""
+    """The response of a generator, or of the refusal that it ends by."""
     try:
         return (yield from work)
     except Refused as refused:
@@ -81,8 +81,8 @@ def _or_refused(request: Call[R], work: Work[R]) -> Work[R]:
 
 
 def _in_turn(answer: Answer, context: CallContext, request: Any) -> Work[Any]:
-    """Make a change when its turn has come, if the caller still may; the answer is a status, and ParmErr where the
-    call has one."""
+    """Make a change when its turn has come, if the caller still has the rights. The response is a status, and ParmErr
+    where the call has one."""
     assert answer.function is not None
     status, parm_err = codes.NERR_Success, getattr(request, "parm_err", None)
     try:

@@ -1,6 +1,6 @@
 """Names and paths: NetprNameValidate (MS-SRVS 3.1.4.32), and what may be a name of which kind.
 
-The other calls of 3.1.4.29 to 3.1.4.34 are not supported; anybody may hear that.
+The other calls of 3.1.4.29 to 3.1.4.34 are not supported, which every caller is told.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ NAME_TYPES: Final[Mapping[int, NameType]] = {
     13: NameType(1, 15, 15),  # workgroup
 }
 COMPUTER: Final = 4
-SHARE: Final = 9
 MESSAGE_DESTINATION: Final = 11
 
 
@@ -66,7 +65,7 @@ def is_valid(name: str, name_type: int, *, lm2x: bool = False) -> bool:
         return False
     if name_type == COMPUTER:
         return not name.startswith(" ") and not name.endswith(" ")
-    # A message may be for all whose names begin so.
+    # A message may be sent to all names that begin so: `*` may stand at the end.
     return name_type != MESSAGE_DESTINATION or "*" not in name[:-1]
 
 

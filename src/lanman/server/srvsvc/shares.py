@@ -1,15 +1,13 @@
 r"""Shares: the calls NetrShare* (MS-SRVS 3.1.4.7 to 3.1.4.13, and 3.1.4.16).
 
-Whoever manages shares over the network shares folders within the configured roots and nowhere else; whom the kernel
-knows as the machine's own administrator shares any folder, as the configuration file may. What is added, changed or
-removed is kept on the disk before it is in force. A share of type STYPE_TEMPORARY is not kept at all, and
-NetrShareDelSticky makes one of any.
-
-Access is by users and groups, so a security descriptor cannot be set. The limit of users and the remark can, and
-whether the share is encrypted. Of what NetrShareSetInfo brings, the members that say what the share is (its name, type
-and path) are passed over.
-
-Shares that are hidden, or that cannot be used as things are, are listed for those alone who may see all about any.
+* A folder that is shared over the network lies within the configured roots. On the control socket an administrator of
+  the machine may share any folder, as the configuration file may.
+* What is added, changed or removed is kept on the disk before it is in force. A share of type STYPE_TEMPORARY is never
+  kept; NetrShareDelSticky makes a share temporary.
+* Access is by users and groups, so a security descriptor cannot be set. The remark, the limit of users and encryption
+  can. NetrShareSetInfo ignores the members that identify the share: its name, type and path.
+* Special shares (IPC$) can be neither changed nor removed.
+* Hidden shares, and those that cannot be used at present, are listed only for callers who may list level 502.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from typing import Final
 from lanman import codes
 from lanman.domain import STYPE_DISKTREE, STYPE_SPECIAL, STYPE_TEMPORARY, ServerService, Share
 from lanman.errors import StatusError
-from lanman.names import fold
+from lanman.names import MAX_SHARE_NAME, fold
 from lanman.records import ShareInfo
 from lanman.rpc.srvsvc.paths import drive_path, local_path
 from lanman.rpc.srvsvc.shares import (
@@ -43,12 +41,11 @@ from lanman.server.changes import KEEPING_FAILED, FindFolder, KeepShare
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
 from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing
-from lanman.server.srvsvc.names import SHARE, is_valid
-from lanman.settings import UNLIMITED, check_comment
+from lanman.settings import RESERVED_SHARE_NAMES, UNLIMITED, check_comment, share_name_problem
 
 SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # 2.2.4.29
 
-# 2.2.2.11: what ParmErr calls a bad member.
+# 2.2.2.11: the numbers of members in ParmErr.
 NETNAME_PARM: Final = 1
 TYPE_PARM: Final = 3
 REMARK_PARM: Final = 4
@@ -58,15 +55,11 @@ FILE_SD_PARM: Final = 501
 FLAGS_PARM: Final = 1005
 
 MAX_USERS: Final = 0x7FFFFFFF
-_MAX_NAME: Final = 80
 
-# 3.1.4.7: these would stand in the way of the pipes and mailslots of old.
-_RESERVED: Final = frozenset({"PIPE", "MAILSLOT"})  # as they are compared
-
-# 2.2.2.4: STYPE_CLUSTER_FS and its like, which are ignored.
+# 2.2.2.4: STYPE_CLUSTER_FS, _SOFS and _DFS, which are ignored.
 _CLUSTER_BITS: Final = 0x0E000000
 
-# The API page has levels 0 and 1 for everyone, and so has Samba's torture suite, which wants 501 refused.
+# The page of NetShareEnum has levels 0 and 1 for everyone. So has Samba's torture suite, which expects 501 refused.
 _LISTING: Final = Rights(ALL_OPERATORS, {0: ANYBODY, 1: ANYBODY})
 
 
@@ -101,12 +94,12 @@ def share_enum(context: CallContext, request: NetrShareEnum) -> Generator[None, 
     return listing(request, SHARE_INFO, _shares_for(context), share_info)
 
 
-# Samba's torture suite hears that there is no level 501 from a null session too: the level comes first here.
+# Samba's torture suite expects ERROR_INVALID_LEVEL for 501 from a null session too: the level is judged first.
 @answers(NetrShareEnumSticky, rights=_LISTING, level_first=True)
 def share_enum_sticky(
     context: CallContext, request: NetrShareEnumSticky
 ) -> Generator[None, None, NetrShareEnumStickyResponse]:
-    """NetrShareEnumSticky (MS-SRVS 3.1.4.9): those that survive a restart, which is all that are not temporary."""
+    """NetrShareEnumSticky (MS-SRVS 3.1.4.9): the shares that survive a restart, all but temporary ones."""
     return listing(
         request,
         SHARE_INFO,
@@ -164,7 +157,7 @@ def share_add(context: CallContext, request: NetrShareAdd) -> Work[None]:
     yield from _keep(share.name, share)
     try:
         service.add_share(share)
-    except ValueError:  # the configuration was read again meanwhile, and has it
+    except ValueError:  # a reload of the configuration has added it meanwhile
         raise Refused(codes.NERR_DuplicateShare, NETNAME_PARM) from None
 
 
@@ -189,7 +182,7 @@ def share_set_info(context: CallContext, request: NetrShareSetInfo) -> Work[None
 
 @answers(NetrShareDel, rights=Rights(MANAGERS), exclusive=True)  # note 70
 def share_del(context: CallContext, request: NetrShareDel) -> Work[None]:
-    """NetrShareDel (MS-SRVS 3.1.4.12): what is open there is closed."""
+    """NetrShareDel (MS-SRVS 3.1.4.12): its tree connects and opens are closed."""
     share = _find(context.service, request.net_name)
     if not share.type & STYPE_TEMPORARY:
         yield from _keep(share.name, None)
@@ -198,7 +191,7 @@ def share_del(context: CallContext, request: NetrShareDel) -> Work[None]:
 
 @answers(NetrShareDelSticky, rights=Rights(MANAGERS), exclusive=True)
 def share_del_sticky(context: CallContext, request: NetrShareDelSticky) -> Work[None]:
-    """NetrShareDelSticky (MS-SRVS 3.1.4.13): it stays until the Server ends, and is not there at the next start."""
+    """NetrShareDelSticky (MS-SRVS 3.1.4.13): the share stays until the Server ends, and is not restored at start."""
     share = _find(context.service, request.net_name)
     if not share.type & STYPE_TEMPORARY:
         yield from _keep(share.name, None)
@@ -206,7 +199,7 @@ def share_del_sticky(context: CallContext, request: NetrShareDelSticky) -> Work[
 
 
 def _keep(name: str, share: Share | None) -> Work[None]:
-    """Keep it, unless it is temporary."""
+    """Keep a share as it is here, or keep that it is removed; a temporary one is not kept."""
     if share is not None and share.type & STYPE_TEMPORARY:
         return
     try:
@@ -220,23 +213,23 @@ def _find(service: ServerService, name: str) -> Share:
     if share is None:
         raise Refused(codes.NERR_NetNameNotFound, NETNAME_PARM)
     if share.type & STYPE_SPECIAL:
-        # IPC$ is how this call has come.
+        # IPC$: this call came through it.
         raise Refused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
     return share
 
 
 def _new_share(info: ShareInfo) -> Share:
-    """What NetrShareAdd describes, as far as it can be judged without a disk; the path is still to be found."""
+    """The share that NetrShareAdd describes, checked as far as possible without the disk; its path is still empty."""
     name = info.netname or ""
-    if not 1 <= len(name.encode("utf-16-le", "surrogatepass")) // 2 <= _MAX_NAME:
+    if not 1 <= len(name.encode("utf-16-le", "surrogatepass")) // 2 <= MAX_SHARE_NAME:
         raise Refused(codes.ERROR_INVALID_PARAMETER, NETNAME_PARM)
-    if fold(name) in _RESERVED:
+    if fold(name) in RESERVED_SHARE_NAMES:
         raise Refused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
-    if not is_valid(name, SHARE) or not name.isprintable() or name != name.strip() or not name.strip(". "):
+    if share_name_problem(name) or not name.isprintable():
         raise Refused(codes.ERROR_INVALID_NAME, NETNAME_PARM)
     kind = (info.type or 0) & ~_CLUSTER_BITS
     if kind & ~STYPE_TEMPORARY != STYPE_DISKTREE:
-        # There are no printers and devices here, and whoever adds a special share is told to look again.
+        # There are no printers and devices here, and special shares are the Server's own.
         raise Refused(codes.ERROR_INVALID_PARAMETER, TYPE_PARM)
     if not info.path or any(character < " " or "\ud800" <= character <= "\udfff" for character in info.path):
         raise Refused(codes.ERROR_INVALID_PARAMETER, PATH_PARM)
@@ -253,7 +246,7 @@ def _remark(info: ShareInfo) -> str:
 
 
 def _max_users(info: ShareInfo) -> int:
-    # Nobody at all is no limit that anybody means: Samba's `net rpc share add` sends 0 for no limit.
+    # 0 is no limit, too: so Samba's `net rpc share add` sends it.
     if info.max_uses in (UNLIMITED, -1):
         return 0
     if info.max_uses is None or not 0 <= info.max_uses <= MAX_USERS:
