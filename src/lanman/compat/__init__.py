@@ -5,7 +5,7 @@ r"""Stand-ins for the APIs that scripts on Windows call: the same names, argumen
     lanman.compat.win32_net_session    Perl's Win32::Net::Session
     lanman.compat.adsi                 GetObject("WinNT://host/LanmanServer")
 
-A script changes an import, and says who it is:
+A script changes an import, and gives its credentials:
 
     from lanman import compat
     from lanman.compat import win32net

@@ -1,11 +1,11 @@
 r"""The calls behind all stand-ins: one function for each, which goes to the server and gives its answer.
 
-Rules first:
+Rules:
 
-  - An answer is what the server said, with its status in it: no other level is tried, nothing is guessed. What keeps a
-    call from being made, or its answer from coming, is a LanmanError, whose `code` is what netapi32 would return.
-    Only where the login says `richer_levels`, a level that the server does not know (124) is answered from another one
-    that has all of its members; `answered_level` and the log say which.
+  - An answer is passed on as the server gave it, with its status: no other level is tried, nothing is guessed. What
+    keeps a call from being made, or its answer from coming, is a LanmanError, whose `code` is what netapi32 would
+    return. Only where the login says `richer_levels`, a level that the server does not know (124) is answered from
+    another one that has all of its members; `answered_level` and the log say which.
   - A preferred maximum length is advisory: where not even one entry fits, more is asked for, so that a caller who goes
     on from page to page comes to the end. Lengths and handles are the low 32 bits of what the caller gave.
   - An empty string is no string: the servers of MS-SRVS take both for "not given", Samba does not.
@@ -54,7 +54,7 @@ def managing(server: str | None, *, order: bool = False) -> Iterator[BlockingMan
 
 
 def with_others(server: str | None) -> bool:
-    """Whether the login for a server agrees to those whom it ends along."""
+    """Whether the login for a server consents to bystanders being ended too."""
     return _logins.login_for(_logins.address_of(server)).with_others
 
 

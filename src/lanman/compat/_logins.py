@@ -1,4 +1,4 @@
-r"""Who to be at which server: what `login` was told, else the environment, else nobody.
+r"""Which credentials to use at which server: those of `login`, else the environment's, else a null session.
 
 The originals use the log-on of the process, which only Windows has. Here, in this order:
 
@@ -74,7 +74,7 @@ def login(
 
 
 def logout(server: str | None = None) -> None:
-    """Forget the login of `server`; without one, all logins. Connections that are kept are left politely."""
+    """Forget the login of `server`; without one, all logins. Connections that are kept are logged off."""
     key = _key(server)
     with _lock:
         if key is None:
@@ -107,7 +107,7 @@ def login_for(address: Address | None) -> Login:
 
 
 def _for_this_machine() -> Credentials | None:
-    """Its own Server needs none; they are for whoever else serves it."""
+    """Its own Server needs none; they are for another SMB server on this machine."""
     try:
         return _from_environment(os.environ)
     except AuthenticationError:
@@ -130,7 +130,7 @@ def _split_user(user: str, domain: str) -> tuple[str, str]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> Credentials | None:
-    """What the environment says; None where it says nothing. Raises AuthenticationError where it says too little."""
+    """The environment's credentials; None where it has none. Raises AuthenticationError where they are incomplete."""
     user, domain = _split_user(environ.get("LANMAN_USER", ""), environ.get("LANMAN_DOMAIN", ""))
     kerberos = environ.get("LANMAN_KERBEROS", "") not in ("", "0")
     password, digits = environ.get("LANMAN_PASSWORD"), environ.get("LANMAN_NT_HASH") or None

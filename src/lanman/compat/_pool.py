@@ -2,7 +2,7 @@
 
 The originals ride on Windows' redirector, which keeps connections too, so scripts call in loops without a thought. One
 connection is kept for each server and each identity there (`net.identity.identity_of`), `KEEP` seconds beyond its last
-use, and left politely then and when the program ends. A forked child begins without any.
+use, and logged off then and when the program ends. A forked child begins without any.
 
 Calls may come from any thread, also one that runs an event loop: the connection lives on a loop in a thread of its own.
 """
@@ -59,7 +59,7 @@ class Pool:
             connection = self._connections.setdefault(key, Connection(address))
             connection.users += 1
         try:
-            # Who comes second waits for the first one's log-on; callers of other servers do not.
+            # A second caller waits for the first one's log-on; callers of other servers do not.
             with connection.opening:
                 if connection.manager is None:
                     connection.manager = _open(address, login)
@@ -86,7 +86,7 @@ class Pool:
         _leave(connection)
 
     def _reap(self) -> None:
-        """Leave what nobody has used for a while; ends when nothing is kept."""
+        """Log off connections that have been idle for `keep` seconds; ends when none is kept."""
         while True:
             with self._changed:
                 now = self._clock()
@@ -103,7 +103,7 @@ class Pool:
                 _leave(connection)
 
     def close(self, place: tuple[str, int] | None = None) -> None:
-        """Leave a host (port 0: all its ports), or everything. What is in use is left when it is no more."""
+        """Log off from a host (port 0: all its ports), or from all; a connection in use as soon as it is free."""
         with self._changed:
             wanted = [key for key, one in self._connections.items() if place is None or _is_at(one.address, *place)]
             taken = [self._connections.pop(key) for key in wanted]
@@ -150,14 +150,14 @@ def borrow(address: Address | None, login: Login) -> contextlib.AbstractContextM
 
 
 def close(place: tuple[str, int] | None = None) -> None:
-    """Leave what the process's pool keeps; see Pool.close."""
+    """Log off what the process's pool keeps; see Pool.close."""
     _pool.close(place)
 
 
 def _begin_anew() -> None:
     """In a forked child: the threads are gone, and the connections are the parent's."""
     global _pool
-    # Kept from the garbage collector, which would hang up on the parent's behalf.
+    # Kept alive: collecting it would close the parent's connections.
     _abandoned.append(_pool)
     _pool = Pool()
 

@@ -39,7 +39,7 @@ class ServerKind:
         """Apply filters that the server has not applied, and answer at `level`."""
 
     def end_sessions(self, client: str | None, user: str | None, with_others: bool) -> int:
-        """Status of NetrSessionDel (MS-SRVS 3.1.4.6); `with_others` agrees to whom the server ends along."""
+        """Status of NetrSessionDel (MS-SRVS 3.1.4.6); `with_others` consents to bystanders being ended too."""
         return self.manager.call(rpc.NetrSessionDel(self.unc, client, user), again=False).status
 
     def file_user(self, user: str | None) -> str | None:
@@ -69,7 +69,7 @@ class ServerKind:
 class SambaKind(ServerKind):
     """smbd: it ignores filters, ends whole connections, and lacks calls (seen on 4.17)."""
 
-    # What it would answer is one entry out of its program text.
+    # It answers one constant entry.
     tells_connections = False
 
     def session_level(self, level: int, user: str | None) -> int:
@@ -85,11 +85,11 @@ class SambaKind(ServerKind):
         found = select_sessions(of_client, None, user, patterns=False)
         answer.entries, answer.total_entries, answer.level = found, len(found), level
         if not found:
-            # As a Windows tells them apart: nobody from there at all, or not this user.
+            # As Windows distinguishes them: no session of that client, or none of that user.
             answer.status = codes.NERR_ClientNameNotFound if not of_client else codes.NERR_UserNotFound
 
     def end_sessions(self, client: str | None, user: str | None, with_others: bool) -> int:
-        """smbd ends whole processes, takes no match for a lack of rights, and may not live to tell: ask the manager."""
+        """By the manager: smbd ends whole processes, answers 5 where nothing matches, and may not get to answer."""
         answer = self.manager.call(rpc.NetrSessionEnum(self.unc, None, None, 1))
         if answer.status:
             return answer.status
@@ -102,11 +102,11 @@ class SambaKind(ServerKind):
         return errors[0].code if errors else 0
 
     def file_user(self, user: str | None) -> str | None:
-        """Nobody in particular for a client, whom smbd would take for a user that does not exist."""
+        """None for a client's name, which smbd would take for a user that does not exist."""
         return None if user and user.startswith("\\\\") else user
 
     def filter_files(self, answer: rpc.NetrFileEnumResponse, base_path: str | None, user: str | None) -> None:
-        """Apply the base path, which smbd ignores, and the client in place of a user, whom it does not know."""
+        """Apply the base path, which smbd ignores, and the client in place of a user, which it does not know."""
         if base_path and answer.entries:
             answer.entries = [entry for entry in answer.entries if _is_below(entry.path or "", base_path)]
             answer.total_entries = len(answer.entries)
@@ -127,7 +127,7 @@ class SambaKind(ServerKind):
         return rpc.NetrFileGetInfoResponse(request.level, info, 0)
 
     def close_file(self, file_id: int) -> int:
-        """smbd's ids may be ambiguous, and since 4.21 it says that it did not find what it closed: ask the manager."""
+        """By the manager: ids may be ambiguous, and since 4.21 smbd reports that it did not find what it closed."""
         try:
             self.manager.close_file(file_id)
         except Win32Error as error:
@@ -139,7 +139,7 @@ class SambaKind(ServerKind):
         return codes.NERR_NetNameNotFound if status == codes.ERROR_INVALID_NAME else status
 
     def has_ignored(self, level: int, wanted: ServerInfo) -> bool:
-        """smbd always says yes, and never changes its configuration."""
+        """smbd always reports success, and never changes its configuration."""
         now = self.manager.call(rpc.NetrServerGetInfo(self.unc, 102)).info
         settings = ("comment", "users", "disc", "hidden")
         names = [name for name in rpc.SERVER_INFO.table[level].split() if name in settings]

@@ -1,6 +1,10 @@
 """The structures of lmshare.h and lmserver.h, with the names of their members; what C leaves at zero is zero here.
 
-Their members stand in the order in which MS-SRVS has them, so that a record fills them by position.
+Rules:
+
+  - Members stand in the order in which MS-SRVS has them, so that a record fills them by position (`structure`), and a
+    structure a record (`record`). The level of a structure is the number behind its name.
+  - Strings are str or None, numbers are unsigned as they travelled; a BOOL is 0 or 1.
 """
 
 from __future__ import annotations

@@ -6,8 +6,12 @@ r"""ADSI's WinNT provider, as far as it is about sessions and open files of a fi
     service.Sessions().Remove(session.Name)                 # ends it
 
 Paths are `WinNT://host/LanmanServer` and `WinNT://domain/host/LanmanServer`, with `,FileService` if you like and a port
-behind the host where it is not 445. The host `.` is this machine. Objects answer to the members of the interfaces that
-their classes are named after. A collection is as the server was when it was asked for; what it holds does not change.
+behind the host where it is not 445. The host `.` is this machine. Rules:
+
+  - Objects answer to the members of the interfaces that their classes are named after.
+  - A collection is as the server was when it was asked for; what it holds does not change. Remove ends all
+    sessions of that user and computer, and closes the file that was collected, but no other that has its id by now.
+  - A property of a file service is read when it is first used; what is set is written by SetInfo.
 
 What goes wrong raises `com_error`, as pywin32's: hresult (negative, as Windows prints it), strerror, excepinfo,
 argerror. An error of the server is HRESULT_FROM_WIN32 of its code: 5 is 0x80070005, 2312 is 0x80070908.

@@ -8,7 +8,7 @@ cannot be reached (53), and a log-on that is refused (1326). Only what C would n
 ValueError. Where a status is not 0 or ERROR_MORE_DATA, the rest of the tuple means nothing. Why a call failed, in
 words, is logged by "lanman.compat" at level DEBUG.
 
-A `servername` of None is this machine. `lanman.compat.login` says who to be.
+A `servername` of None is this machine. `lanman.compat.login` sets the credentials.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ r"""pywin32's win32net: its session, file, share and server functions, for any s
 
 Signatures, dictionary keys, shapes and errors are pywin32's. Arguments are positional. An error is a `win32net.error`
 with winerror, funcname and strerror, whatever went wrong; its `__cause__` says more where more is known. Ids and flags
-are unsigned. A server of None is this machine; `lanman.compat.login` says who to be at another.
+are unsigned. A server of None is this machine; `lanman.compat.login` sets the credentials for another.
 """
 
 from __future__ import annotations

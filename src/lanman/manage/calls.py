@@ -29,7 +29,7 @@ from lanman.rpc.ndr import MAX_ENTRIES, Call, EntryList, Response
 R = TypeVar("R", bound=Response)
 T = TypeVar("T")
 
-# An answer that only says that this level, or this call, is not to be had.
+# Answers that mean that this level, or this call, is not available.
 LEVEL_REFUSED: Final = frozenset(
     {
         codes.ERROR_ACCESS_DENIED,
@@ -40,7 +40,7 @@ LEVEL_REFUSED: Final = frozenset(
         codes.RPC_X_BAD_STUB_DATA,
     }
 )
-# An RPC fault that says that the server lacks the call.
+# RPC faults that mean that the server lacks the call.
 _CALL_MISSING: Final = frozenset({codes.RPC_S_PROCNUM_OUT_OF_RANGE, codes.ERROR_NOT_SUPPORTED})
 
 # What a whole list may take on the wire, in bytes; in entries it may have what one answer may (MAX_ENTRIES).

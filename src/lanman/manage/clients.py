@@ -1,8 +1,9 @@
-"""Which of the clients that a server lists somebody means, where names and addresses have to be resolved to tell.
+"""Which listed clients a typed one means, where names and addresses have to be resolved to find out.
 
-Servers list clients by address or by name, as they like, and people type either. What equals or resembles a listed name
+A server lists clients by address or by name, and people type either. What equals or resembles a listed name
 needs no resolver (`lanman.manage.selection`). Otherwise a name also means the addresses that it resolves to, and an
-address the names that it has. Who owns an address decides what it is called, so a name counts only if it leads back.
+address the names that it has. The owner of an address controls its reverse name, so a name counts only
+if it resolves back to the address.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lanman.records import SessionInfo
 _LOOK_UPS: Final = 16
 _MAX_LOOK_UPS: Final = 256
 
-# Whether a name is our own is not worth waiting longer for, in seconds.
+# How long to wait for the names of our own address, in seconds.
 _OWN_NAME_PATIENCE: Final = 2.0
 
 
@@ -63,7 +64,7 @@ class Clients:
         return found
 
     async def _names_of(self, address: str) -> frozenset[str]:
-        """The canonical names of an address. Who owns an address names it as he likes: each name must lead back."""
+        """The canonical names of an address that resolve back to it; others could be forged by the address's owner."""
         names = await names_of(address)
         return frozenset([canonical_client(name) for name in names if _is_among(address, await addresses_of(name))])
 

@@ -58,7 +58,7 @@ class Listed:
             self._exact[_exact(entry)].append(entry)
 
     def meant_by(self, session: SessionInfo) -> list[SessionInfo]:
-        """The entries that a session, as it was listed before or as somebody wrote it, stands for."""
+        """The entries that a session, as it was listed before or as it was typed, stands for."""
         client, user = _folded(session)
         if not client:
             return []
@@ -93,9 +93,9 @@ class Order:
     places: dict[int, None] = field(default_factory=dict)
     """Which of the sessions that were asked for it ends."""
     others: list[SessionInfo] = field(default_factory=list)
-    """Who goes with those that are meant: sessions that were not asked for. One list for all orders of a client."""
+    """The bystanders: sessions that would end without having been asked for. One list for all orders of a client."""
     others_named: str = ""
-    """Who these are, in words."""
+    """The bystanders' users and open files, in words."""
     own: bool = False
     """Whether the session of this program is among those that are meant."""
 
@@ -119,7 +119,8 @@ def plan(
 ) -> Plan:
     """How to end `sessions` of a server that lists `listed`, and who would go with them.
 
-    `whole_connections`: a server that ends all of a connection. `is_own` says which entry may be that of who asks.
+    `whole_connections`: a server that ends all of a connection. `is_own` tells which entry may be this
+    program's own session.
     """
     index = Listed(listed)
     orders: dict[Pair, Order] = {}
@@ -155,7 +156,7 @@ def _find_others(
     for order in orders:
         client = _canonical(order.client)
         if order.own and len(order.meant) == 1:
-            # Ours is ended by no order: it logs off, and nobody else is on its connection.
+            # Our own session is ended by logging off, and no other session is on its connection.
             continue
         if whole_connections or not order.user:
             if client not in of_client:
@@ -170,7 +171,7 @@ def _find_others(
 def _not_chosen(
     entries: Iterable[SessionInfo], chosen: set[int], is_own: Callable[[SessionInfo], bool]
 ) -> list[SessionInfo]:
-    """Entries that nobody asked to end; without the one session of this program, which has a connection to itself."""
+    """Entries that are not to be ended, without the one session of this program, which has a connection to itself."""
     others = [entry for entry in entries if id(entry) not in chosen]
     own = next((place for place, entry in enumerate(others) if is_own(entry)), None)
     if own is not None:
@@ -233,11 +234,11 @@ def _folded_pair(order: Order) -> tuple[str, str | None]:
 
 
 Consent = bool | Sequence[SessionInfo]
-"""Whether those who go along may: all of them, none, or the sessions of these clients and users."""
+"""Whether bystanders may end too: all of them, none, or the sessions of these clients and users."""
 
 
 def agreed(consent: Consent) -> Callable[[SessionInfo], bool]:
-    """Whether a session may go along."""
+    """A test whether a bystander may end too."""
     if isinstance(consent, bool):
         return lambda session: consent
     pairs = {_exact(session) for session in consent}
@@ -245,7 +246,7 @@ def agreed(consent: Consent) -> Callable[[SessionInfo], bool]:
 
 
 def left_alone(order: Order, whole_connections: bool) -> Win32Error:
-    """Why an order was not given: who would have gone with it."""
+    """Why an order was not given: the bystanders who would have ended with it."""
     client = unc_client(order.client)
     if order.user == "" and not whole_connections:
         return Win32Error(

@@ -51,7 +51,7 @@ class Link(Protocol):
         """Make a call. A question whose connection turns out to be dead is asked `again`, once."""
 
     async def close(self) -> None:
-        """Leave politely; a later call connects again."""
+        """Log off and disconnect; a later call connects again."""
 
 
 @dataclass(slots=True)
@@ -135,23 +135,23 @@ class SmbLink:
                     pipe.abandon()
 
     def _name_server(self, error: BaseException) -> None:
-        """The cores do not know whom they talk to; who reads their complaints wants to."""
+        """The protocol cores do not know the server's name: add it to their errors."""
         if isinstance(error, ProtocolError):
             error.server = self.server
 
     async def _drop(self, client: SmbClient | None) -> None:
-        """Hang up a connection, unless another one has taken its place."""
+        """Disconnect, unless another connection has taken the place of this one."""
         if client is not None and client is self._client:
             self._idle.clear()
             self._doing, self._client = client.doing, None
             await client.abort()
 
     async def abort(self) -> None:
-        """Hang up at once; a later call connects again."""
+        """Disconnect at once; a later call connects again."""
         await self._drop(self._client)
 
     async def close(self) -> None:
-        """Log off and hang up; a later call connects again."""
+        """Log off and disconnect; a later call connects again."""
         self._idle.clear()
         client, self._client = self._client, None
         if client is not None:

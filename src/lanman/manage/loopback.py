@@ -20,12 +20,12 @@ LOOPBACK = "127.0.0.1"
 # How long a server that holds the port is given to say what it is, in seconds.
 PATIENCE = 1.0
 SAMBA = "Samba"
-# Where smbd says that it runs: as Debian and others build it, and as it builds itself.
+# smbd's pid files: as distributions build it, and with its own default paths.
 SAMBA_PIDS = (Path("/run/samba/smbd.pid"), Path("/var/run/smbd.pid"), Path("/usr/local/samba/var/run/smbd.pid"))
 
 
 async def answers(port: int) -> bool:
-    """Whether somebody listens on that port of the loopback interface."""
+    """Whether that port of the loopback interface accepts connections."""
     try:
         connection = await dial(LOOPBACK, port, await resolve(LOOPBACK, port))
     except ConnectionLost:

@@ -2,7 +2,7 @@
 
 Rules that hold for every Manager:
 
-  - An answer tells what the server really said. What it did not say, or is known to invent, is `None`, never 0.
+  - An answer has what the server reported. What it did not report, or is known to make up, is `None`, never 0.
   - A filter holds whether or not the server understands it: it is applied again on this side. What selects what, and
     how names are compared, stands in `lanman.manage.selection`. An empty filter is refused (Win32Error 87, 2351).
   - A client may be written `\\\\pc7`, `\\pc7`, `//pc7` or `pc7`; the server is sent the name as it listed it.
@@ -114,7 +114,7 @@ class Manager(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Leave the server politely; never fails and never waits beyond the deadline. May be called twice."""
+        """Log off and disconnect; never fails and never waits beyond the deadline. May be called twice."""
 
     # --- sessions
 
@@ -138,7 +138,7 @@ class Manager(ABC):
         if not canonical_client(client) or not user:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, "one session is named by both its client and its user")
         for entry in (await self.sessions(client=client, user=user)).entries:
-            # A pattern may have met several: which of them was meant, nobody can tell.
+            # Among several that a pattern matches, there is no telling which was meant.
             is_named = bare_client(entry.client_name or "") == bare_client(client) or not is_pattern(client)
             if is_named and (entry.user_name == user or not is_pattern(user)):
                 return entry
@@ -165,7 +165,7 @@ class Manager(ABC):
         among `sessions` (see `bystanders`), the session is left alone with Win32Error 170 (50 for a null session),
         unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is an
         result with its error; what concerns all of them (a lost connection at the start) is raised. `done` is called
-        with each result as it comes, for who shows progress and who may be interrupted.
+        with each result as it comes, to show progress and to know what was done before an interruption.
         """
 
     # --- connections
@@ -264,7 +264,7 @@ class Manager(ABC):
     async def set_autodisconnect(self, minutes: int) -> None:
         """Set after how many idle minutes a session without opens ends; -1 is never (NetrServerSetInfo level 1010).
 
-        Raises Win32Error 3952 outside -1..65535, and 50 when the server says yes and does nothing.
+        Raises Win32Error 3952 outside -1..65535, and 50 when the server reports success and changes nothing.
         """
 
     @abstractmethod
@@ -303,7 +303,7 @@ class Manager(ABC):
         raise Win32Error(codes.ERROR_NOT_SUPPORTED, "is not managed by calls of MS-SRVS", server=self.server)
 
 
-# --- errors in everyone's words
+# --- errors that all managers raise
 
 
 def no_such_session(client: str | None = None, user: str | None = None) -> Win32Error:

@@ -82,7 +82,7 @@ async def _open_over_smb(server: str, how: _How) -> AsyncIterator[Manager]:
         manager = _kind(link)(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
         yield manager
     except BaseException:
-        # Logging off could take as long again: hang up.
+        # Logging off could take as long again: disconnect.
         await link.abort()
         raise
     await manager.close()

@@ -1,7 +1,13 @@
 """The Manager of this machine's own Server, over its control socket: no password, and more than MS-SRVS can say.
 
-The calls are those that travel through `\\PIPE\\srvsvc`; the kernel says who asks. Paths are this machine's own here
-(`/srv/data/a.txt`), not those that Windows' consoles are shown.
+Rules:
+
+  - The calls are those of `\\PIPE\\srvsvc`; the kernel tells the Server which user asks. Who asks has no session,
+    so none of those that are listed is this program's.
+  - What MS-SRVS has no field for comes by calls of the control socket's own (`lanman.rpc.control`), and is added to the
+    records: DetailedSession, DetailedShare. A Server that does not know such a call, or a caller who may not make it,
+    leaves those fields None.
+  - Paths are this machine's own here (`/srv/data/a.txt`), not those that Windows' consoles are shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which of the sessions that a server lists is the one of this program.
 
-No list says so. It is taken to be one of our user, from an address or name of this machine, and no older than our
-connection. Being wrong about it costs an order more or a look more, never somebody else's session
+Lists do not mark it. It is taken to be one of our user, from an address or name of this machine, and no older than our
+connection. A wrong guess costs one more order or look-up, never another user's session
 (`lanman.manage.orders`).
 """
 
@@ -36,7 +36,7 @@ class OwnSession:
         def is_own(session: SessionInfo) -> bool:
             if canonical_client(session.client_name or "") not in names:
                 return False
-            # Networks behind translators have the same addresses. What was there before us is somebody else's.
+            # Clients behind an address translator share an address. A session older than ours is not ours.
             if session.active_time is not None and session.active_time > self._link.age + _AGES_DIFFER:
                 return False
             return self.is_our_user(session.user_name)

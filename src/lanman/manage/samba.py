@@ -1,8 +1,8 @@
-"""The Manager of a Samba: what smbd says that is not so, what it leaves unsaid, and what it does besides.
+"""The Manager of a Samba: what smbd reports wrongly or not at all, and what it does besides what it was told.
 
 Seen on 4.17.12 unless noted. Samba answers MS-SRVS from a table of processes. Many fields have a constant in them, a
-few calls do more than they say, and some say that they failed when they did not. Each method here undoes one of these,
-so that whoever has a Manager need not know. docs/design.md lists the traps by number.
+few calls do more than they say, and some say that they failed when they did not. Each method here compensates
+for one of these, so that users of a Manager need not know. docs/design.md lists the traps by number.
 
   - An order to end a session ends the process that serves the TCP connection, with all users on it; the answer means
     little. So all others of that client may go along, every order is verified by looking, and who went is reported.
@@ -25,7 +25,7 @@ from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
 from lanman.names import fold, unc_client
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 
-# NetrServerGetInfo answers these from the program text, whatever the configuration says.
+# NetrServerGetInfo answers these with constants, whatever is configured.
 _CONSTANT_SERVER_FIELDS: Final = frozenset({"users", "disc", "hidden", "announce", "anndelta", "licenses", "userpath"})
 
 LIST_HINT: Final = (
@@ -116,8 +116,8 @@ class SambaManager(SrvsvcManager):
         return self._only_file(id, [entry for entry in await self._files() if entry.id == id])
 
     async def _order_close(self, id: int) -> bool:
-        """Samba says since 4.21 that it found no such file although it closed it, and earlier ones say yes before it is
-        done: one always has to look."""
+        """See SrvsvcManager. Since 4.21 smbd reports that it found no such file although it closed it, and earlier
+        versions report success before it is closed: the list decides."""
         await super()._order_close(id)
         return True
 

@@ -1,4 +1,4 @@
-"""What a filter selects: which of the values that a server lists are meant by what somebody typed.
+"""What a filter selects: which of the values that a server lists a typed value means.
 
 Rules, for paths, users and clients alike:
 
@@ -46,7 +46,7 @@ class _IsShownAs:
 def choose(listed: Iterable[str | None], tests: Iterable[Test]) -> frozenset[str]:
     """The listed values that pass the first test that any of them passes.
 
-    Raises Win32Error 52 where several values are shown as what was typed: nobody can have meant them all.
+    Raises Win32Error 52 where several values are shown as what was typed: it is ambiguous.
     """
     values = frozenset(value for value in listed if value)
     for test in tests:

@@ -109,7 +109,7 @@ class SrvsvcManager(Manager):
         self.server = link.server
 
     async def close(self) -> None:
-        """Leave the server politely; never fails and never waits beyond the deadline."""
+        """Log off and disconnect; never fails and never waits beyond the deadline."""
         with contextlib.suppress(LanmanError):
             async with self._within():
                 await self._link.close()
@@ -146,7 +146,7 @@ class SrvsvcManager(Manager):
 
     async def _sessions(self, user: str | None = None, level: int | None = None) -> Sessions:
         """What the server lists, as far as it is true. The user is a hint to the server, not a filter."""
-        # An empty user would mean every user to the server, DOMAIN\user nobody, and a pattern whatever it likes.
+        # Servers take an empty user for every user and DOMAIN\user for none; what they do with a pattern varies.
         plain = user is not None and user.isascii() and user.isprintable() and not _NOT_IN_A_HINT & set(user)
         hint = user if user and plain else None
 
@@ -166,9 +166,9 @@ class SrvsvcManager(Manager):
         return Sessions(self.server, granted, entries)
 
     def _correct(self, entries: Sequence[SessionInfo]) -> None:
-        """Take out what the server does not know and says all the same."""
+        """Set to None what the server reports without knowing it."""
         for entry in entries:
-            # No session has been idle for 136 years: it is how a server says that it does not know.
+            # 0xFFFFFFFF seconds are 136 years: a server that sends them does not know.
             entry.idle_time = None if entry.idle_time == UNKNOWN_TIME else entry.idle_time
             entry.active_time = None if entry.active_time == UNKNOWN_TIME else entry.active_time
 
@@ -351,7 +351,7 @@ class SrvsvcManager(Manager):
         return found[0]
 
     async def close_file(self, id: int) -> FileInfo:
-        """See `Manager.close_file`. Where the answer leaves a doubt, the list says whether the file is closed."""
+        """See `Manager.close_file`. Where the answer leaves a doubt, the list is read to see."""
         async with self._within():
             target = await self._file(id)
             if await self._order_close(id):
@@ -361,7 +361,7 @@ class SrvsvcManager(Manager):
             return target
 
     async def _order_close(self, id: int) -> bool:
-        """Tell the server to close a file; whether one has to look what came of it. Raises LanmanError.
+        """Tell the server to close a file; whether the list has to be read to see the result. Raises LanmanError.
 
         That no such file was found may mean that it has been closed meanwhile.
         """
@@ -493,7 +493,7 @@ class SrvsvcManager(Manager):
         await self._set(1016, "hidden", int(hidden), "whether the server is hidden")
 
     async def _set(self, level: int, name: str, value: Any, what: str) -> None:
-        """Set one value, and read it back: Samba says yes and does nothing."""
+        """Set one value, and read it back: Samba reports success and changes nothing."""
         async with self._within():
             info = ServerInfo(**{name: value})
             answer = await self._link.call(NetrServerSetInfo(self._unc, level, info), again=False)

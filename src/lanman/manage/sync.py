@@ -98,7 +98,7 @@ class BlockingManager:
         self.close()
 
     def close(self) -> None:
-        """Leave the server politely and end the thread. May be called twice."""
+        """Log off, disconnect and end the thread. May be called twice."""
         if self._background.running:
             try:
                 self._background.run(self._stack.aclose())
