@@ -95,10 +95,12 @@ class _Network:
 
     @property
     def taken(self) -> int:
+        """How many places for half-open connections it takes, ghosts included."""
         return len(self.half_open) + self.ghosts
 
     @property
     def empty(self) -> bool:
+        """Whether there is nothing to know of it any more."""
         return not (self.half_open or self.ghosts or self.waiting or self.anonymous)
 
 

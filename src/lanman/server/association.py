@@ -45,10 +45,10 @@ class Association:
 
     Its owner sets what is called when answers come later than the bytes that asked for them:
 
-        say       takes the PDUs of such answers
-        around    is given each piece of that work to run; when the connection is over it may drop it
-        failed    is given an exception that such a piece raises, an error of ours
-        look_up   is called before each call; a Waiter that it returns is waited for first (the groups are read)
+        on_answers   takes the PDUs of such answers
+        run_piece    is given each piece of that work to run; when the connection is over it may drop it
+        failed       is given an exception that such a piece raises, an error of ours
+        look_up      is called before each call; a Waiter that it returns is waited for first (the groups are read)
     """
 
     def __init__(self, endpoints: Sequence[tuple[Interface, Endpoint]], caller: Caller, scheduler: Scheduler) -> None:
@@ -56,8 +56,8 @@ class Association:
         self._endpoints: Mapping[Interface, Endpoint] = dict(endpoints)
         self.caller = caller
         self._scheduler = scheduler
-        self.say: Callable[[list[bytes]], None] = _say_nothing
-        self.around: Callable[[Callable[[], None]], None] = _at_once
+        self.on_answers: Callable[[list[bytes]], None] = _ignore
+        self.run_piece: Callable[[Callable[[], None]], None] = _at_once
         self.failed: Callable[[Exception], None] = scheduler.tell_error
         self.look_up: Callable[[], Waiter[None] | None] | None = None
         self._calls: deque[CallReceived] = deque()
@@ -92,7 +92,7 @@ class Association:
 
         The references to the owner are dropped, so that no cycle keeps either of them in memory.
         """
-        self.say, self.around, self.look_up = _say_nothing, _at_once, None
+        self.on_answers, self.run_piece, self.look_up = _ignore, _at_once, None
         self.failed = self._scheduler.tell_error
         self._calls.clear()
         task, self._task = self._task, None
@@ -102,9 +102,9 @@ class Association:
     def _do_piece(self, piece: Callable[[], None]) -> None:
         def do() -> None:
             piece()
-            self.say(self._rpc.data_to_send())
+            self.on_answers(self._rpc.data_to_send())
 
-        self.around(do)
+        self.run_piece(do)
 
     def _fail(self, error: Exception) -> None:
         self.failed(error)
@@ -135,7 +135,7 @@ class Association:
         self._rpc.respond(call, (yield from response.pack_in_pieces(call.ndr64)))
 
 
-def _say_nothing(answers: list[bytes]) -> None:
+def _ignore(answers: list[bytes]) -> None:
     """The client has disconnected: ignore the answers."""
 
 

@@ -75,7 +75,7 @@ class Server:
             resources=resources,
             failed=connection_failed,
         )
-        # How all of these calls come here: nobody takes it away.
+        # Pipes are opened on it: no call or configuration removes it.
         self.service.add_share(Share("IPC$", STYPE_IPC | STYPE_SPECIAL, remark="Remote IPC"))
 
     @property

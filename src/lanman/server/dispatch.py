@@ -347,6 +347,7 @@ class ConnectionDispatch(Requests):
 
     @property
     def dialect_name(self) -> str:
+        """The dialect as people name it, as "3.1.1"; "" before NEGOTIATE."""
         return _DIALECTS.get(self.core.negotiated.dialect, "") if self.core.negotiated else ""
 
     @property
@@ -360,22 +361,27 @@ class ConnectionDispatch(Requests):
 
     @property
     def encryption_name(self) -> str:
+        """The cipher that encrypts here, as "AES-128-GCM"; "": none."""
         return _CIPHERS.get(self.core.negotiated.cipher, "") if self.core.negotiated else ""
 
     @property
     def can_encrypt(self) -> bool:
+        """Whether a cipher has been negotiated."""
         return self.core.negotiated is not None and bool(self.core.negotiated.cipher)
 
     @property
     def max_read_size(self) -> int:
+        """Connection.MaxReadSize (MS-SMB2 3.3.1.7), in bytes; 0 before NEGOTIATE."""
         return self.core.negotiated.max_read_size if self.core.negotiated else 0
 
     @property
     def max_write_size(self) -> int:
+        """Connection.MaxWriteSize (MS-SMB2 3.3.1.7), in bytes; 0 before NEGOTIATE."""
         return self.core.negotiated.max_write_size if self.core.negotiated else 0
 
     @property
     def max_transact_size(self) -> int:
+        """Connection.MaxTransactSize (MS-SMB2 3.3.1.7), in bytes; 0 before NEGOTIATE."""
         return self.core.negotiated.max_transact_size if self.core.negotiated else 0
 
 

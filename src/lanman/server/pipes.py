@@ -1,7 +1,16 @@
 r"""Named pipes: what stands behind `\PIPE\srvsvc`, and how SMB2 requests read and write it.
 
-A pipe is read message by message, a PDU being one: a read that is too short for it gets its beginning with
-STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3). A read that finds nothing said yet waits.
+The rules:
+
+* A pipe is read message by message, a PDU being one: a read that is too short for it gets its beginning with
+  STATUS_BUFFER_OVERFLOW, and the next read the rest (MS-FSCC 2.3). Reads that find no message wait, and are answered in
+  their order.
+* A WRITE hands its bytes to the `Association`, which answers the first call before the WRITE is answered, if that
+  waits for nothing. Later pieces of work are run by the scheduler, through `NamedPipe.run_piece` and `PipeOpen`.
+* While a call is made on it (`ServerSession.speaking`) a pipe is not released, even if the call ends its own session:
+  the answer is still to be read then (`closing`). It is the last one; no further piece is run.
+* What a pipe keeps is bounded: one whose client does not read is broken, and a connection whose pipes keep too much is
+  refused further calls (`may_ask_pipes`).
 """
 
 from __future__ import annotations
@@ -63,39 +72,39 @@ from lanman.smb2.messages import (
 )
 from lanman.wire import Structure
 
-# Bytes of answers that nobody has read yet, beyond which no more questions are taken. One answer may be longer.
+# Bytes of answers that are not read yet, beyond which no more questions are taken. One answer may be longer.
 MAX_UNREAD: Final = 1024 * 1024
 
 PIPE_QUOTA: Final = 4096  # what Windows gives as the size of its RPC pipes
 
 
-def _nobody_waits() -> None:
-    """Nobody waits for something to be said."""
+def _ignore() -> None:
+    """No request waits for a message."""
 
 
-def _not_counted(difference: int) -> None:
-    """Nobody counts."""
+def _ignore_count(difference: int) -> None:
+    """The bytes are counted nowhere."""
 
 
 class PipeBroken(RemoteProtocolError):
-    """What was written to the pipe is not DCE/RPC; there is nobody at its other end any more."""
+    """What was written to the pipe is not DCE/RPC, or its client does not read: nothing is answered any more."""
 
 
 class NamedPipe:
     """One instance of a pipe in message mode, its client's end.
 
-    `spoken` is called when something can be read that no `write` has led to; `counted` is told how many bytes more, or
-    less, are kept: those that wait to be read, and those of calls that have not been answered. `around` is given each
-    piece of work that no `write` does, as `Association.around`.
+    `on_message` is called when a message can be read that came after its `write` had returned. `on_kept` is told how
+    many bytes more, or less, are kept: those that wait to be read, and those of calls that have not been answered.
+    `run_piece` runs each piece of work that no `write` does, as `Association.run_piece`.
     """
 
     def __init__(self, association: Association) -> None:
         self.association = association
-        association.say = self._say
-        association.around = self._do_piece
-        self.spoken: Callable[[], None] = _nobody_waits
-        self.counted: Callable[[int], None] = _not_counted
-        self.around: Callable[[Callable[[], None]], None] = lambda piece: piece()
+        association.on_answers = self._answered
+        association.run_piece = self._do_piece
+        self.on_message: Callable[[], None] = _ignore
+        self.on_kept: Callable[[int], None] = _ignore_count
+        self.run_piece: Callable[[Callable[[], None]], None] = lambda piece: piece()
         self._unread: list[memoryview] = []
         self._unread_size = 0
         self._held = 0
@@ -107,7 +116,7 @@ class NamedPipe:
         return self._unread_size
 
     def write(self, data: bytes) -> None:
-        """Say something to the endpoint. Answers that do not wait can be read when this returns. Raises PipeBroken."""
+        """Give bytes to the endpoint. Answers that do not wait can be read when this returns. Raises PipeBroken."""
         if self._unread_size > MAX_UNREAD:
             self.broken = True
         if self.broken:
@@ -124,9 +133,9 @@ class NamedPipe:
     def _do_piece(self, piece: Callable[[], None]) -> None:
         if self._unread_size > MAX_UNREAD:
             self.broken = True
-            self.spoken()
+            self.on_message()
         elif not self.broken:
-            self.around(piece)
+            self.run_piece(piece)
             self._count_held()
 
     def _append(self, answers: Sequence[bytes]) -> None:
@@ -134,34 +143,34 @@ class NamedPipe:
             self._unread.append(memoryview(answer))
             self._count(len(answer))
 
-    def _say(self, answers: Sequence[bytes]) -> None:
+    def _answered(self, answers: Sequence[bytes]) -> None:
         """Answers have come that were still to come."""
         self._append(answers)
         self._count_held()
-        self.spoken()
+        self.on_message()
 
     def close(self) -> None:
-        """Nobody reads or writes any more. What holds the two halves together is undone, so that both are freed."""
-        self.spoken = _nobody_waits
-        self.around = lambda piece: None
+        """It is not read or written any more. What holds its two ends together is undone, so that both are freed."""
+        self.on_message = _ignore
+        self.run_piece = lambda piece: None
         self.association.close()
         self._unread.clear()
         self._count(-self._unread_size)
-        self.counted(-self._held)
+        self.on_kept(-self._held)
         self._held = 0
-        self.counted = _not_counted
+        self.on_kept = _ignore_count
 
     def _count(self, difference: int) -> None:
         self._unread_size += difference
-        self.counted(difference)
+        self.on_kept(difference)
 
     def _count_held(self) -> None:
         held = self.association.held
-        self.counted(held - self._held)
+        self.on_kept(held - self._held)
         self._held = held
 
     def read(self, length: int) -> tuple[memoryview, bool] | None:
-        """The next message, or `length` bytes of it and whether there is more of it. None: nothing has been said."""
+        """The next message, or `length` bytes of it and whether there is more of it. None: there is none."""
         if not self._unread:
             return None
         message = self._unread.pop(0)
@@ -194,13 +203,14 @@ def canonical_pipe_name(name: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """A request that waits for something to be said: a READ, or the reading half of a transaction."""
+    """A request that waits for a message: a READ, or the reading half of a transaction."""
 
     length: int
     transaction: IoctlRequest | None = None
     waiter: Waiter[Reply] = field(default_factory=Waiter)
 
     def reply(self, data: memoryview, more: bool) -> Reply:
+        """Its answer, with a message or the part of it that fits."""
         # 3.3.5.12: the part of a message that fits is data and no error; the client reads on.
         status = codes.STATUS_BUFFER_OVERFLOW if more else codes.STATUS_SUCCESS
         if self.transaction is None:
@@ -214,21 +224,22 @@ def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> I
 
 
 class PipeOpen(ServerOpen):
-    """An open pipe. Reads that find nothing said yet wait (MS-SMB2 3.3.5.12), and are answered in turn."""
+    """An open pipe. Reads that find no message wait (MS-SMB2 3.3.5.12), and are answered in their order."""
 
     def __init__(self, open_: Open, session: ServerSession, tree: ServerTree, pipe: NamedPipe) -> None:
         super().__init__(open_, session, tree)
         self._session = session  # a pipe is never preserved
         self._pipe = pipe
-        pipe.spoken = self._wake
-        pipe.counted = session.count_unread
-        pipe.around = self._do_piece
+        pipe.on_message = self._wake
+        pipe.on_kept = session.count_unread
+        pipe.run_piece = self._do_piece
         pipe.association.failed = self._fail
         pipe.association.look_up = self._look_up
         self._released = False
         self._readers: dict[_Reader, None] = {}  # in their order
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
+        """3.3.5.12 for a pipe."""
         if not self.open.granted_access & FILE_READ_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
         reader = _Reader(message.length)
@@ -237,12 +248,12 @@ class PipeOpen(ServerOpen):
                 return Reply(codes.STATUS_FILE_CLOSED)
             return Reply(codes.STATUS_PIPE_BROKEN) if self._pipe.broken else self._wait(reader)
         if self.closing and not self._pipe.unread:
-            # The last answer has been read, when it has been sent.
+            # The last answer has been read once this reply is sent.
             context.connection.defer(self._release_self)
         return reader.reply(*found)
 
     def _wait(self, reader: _Reader) -> Work[Reply]:
-        """Until something is said that is the reader's."""
+        """Wait for the message that is this reader's."""
         deferred = self._pipe.association.waits_for_turn
         self._readers[reader] = None
         try:
@@ -252,6 +263,7 @@ class PipeOpen(ServerOpen):
         return reply
 
     def write(self, context: Context, message: WriteRequest) -> Outcome:
+        """3.3.5.13 for a pipe: the bytes of calls."""
         if not self.open.granted_access & FILE_WRITE_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
         if not self._session.connection.may_ask_pipes:
@@ -273,8 +285,8 @@ class PipeOpen(ServerOpen):
         self._session.connection.fail(error)
 
     def _look_up(self) -> Waiter[None] | None:
-        """Have a call answered by the groups that its user is in now (MS-SRVS 3.1.4: each call asks). Nobody and guests
-        are in none."""
+        """Have a call answered by the groups that its user is in now (MS-SRVS 3.1.4: each call asks). Null sessions and
+        guests are in none."""
         session = self.open.session
         if session.anonymous or session.guest:
             return None
@@ -291,7 +303,7 @@ class PipeOpen(ServerOpen):
             self._session.speaking = None
 
     def _wake(self) -> None:
-        """Give what has been said to those who wait for it, in their order."""
+        """Give the messages there are to the requests that wait for them, in their order."""
         while self._readers:
             reader = next(iter(self._readers))
             found = self._pipe.read(reader.length)
@@ -300,13 +312,14 @@ class PipeOpen(ServerOpen):
             del self._readers[reader]
             reader.waiter.wake(Reply(codes.STATUS_PIPE_BROKEN) if found is None else reader.reply(*found))
             if self.closing and not self._pipe.unread:
-                # The last answer has been read, when it has been sent.
+                # The last answer has been read once this reply is sent.
                 self._session.connection.defer(self._release_self)
 
     def _release_self(self, now: float) -> None:
         self._session.connection.server.sessions.release(self)
 
     def ioctl(self, context: Context, message: IoctlRequest) -> Outcome:
+        """3.3.5.15: FSCTL_PIPE_TRANSCEIVE and FSCTL_PIPE_PEEK."""
         if message.ctl_code == FSCTL_PIPE_TRANSCEIVE:
             return self._transceive(context, message)
         if message.ctl_code == FSCTL_PIPE_PEEK:
@@ -334,6 +347,7 @@ class PipeOpen(ServerOpen):
         return self._wait(reader) if found is None else reader.reply(*found)
 
     def flush(self, context: Context, message: FlushRequest) -> Outcome:
+        """3.3.5.11: what was written has been taken already."""
         return Reply(message=FlushResponse())
 
     def query_info(self, context: Context, message: QueryInfoRequest) -> Outcome:
@@ -373,15 +387,18 @@ class PipeOpen(ServerOpen):
         return None if found is None else found.pack()
 
     def set_info(self, context: Context, message: SetInfoRequest) -> Outcome:
+        """3.3.5.21 for a pipe: message mode, and no other."""
         # Windows clients set message read mode after opening a pipe. It is in no other.
         if (message.info_type, message.file_info_class) == (SMB2_0_INFO_FILE, FILE_PIPE_INFORMATION):
             return Reply(message=SetInfoResponse())
         return Reply(codes.STATUS_NOT_SUPPORTED)
 
     def close(self, context: Context, message: CloseRequest) -> Outcome:
+        """3.3.5.10 for a pipe."""
         return Reply(message=CloseResponse())
 
     def released(self) -> None:
+        """Close the pipe. The requests that waited on it were cancelled before."""
         self._released = True
         self._readers.clear()
         self._pipe.close()

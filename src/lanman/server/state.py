@@ -183,33 +183,43 @@ class ServerOpen(ABC):
         return pack_file_id(self.open.file_id, self.volatile_id)
 
     def read(self, context: Context, message: ReadRequest) -> Outcome:
+        """SMB2 READ (MS-SMB2 3.3.5.12)."""
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
 
     def write(self, context: Context, message: WriteRequest) -> Outcome:
+        """SMB2 WRITE (MS-SMB2 3.3.5.13)."""
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
 
     def flush(self, context: Context, message: FlushRequest) -> Outcome:
+        """SMB2 FLUSH (MS-SMB2 3.3.5.11)."""
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
 
     def ioctl(self, context: Context, message: IoctlRequest) -> Outcome:
+        """SMB2 IOCTL with a control code of this open (MS-SMB2 3.3.5.15)."""
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
 
     def query_info(self, context: Context, message: QueryInfoRequest) -> Outcome:
+        """SMB2 QUERY_INFO (MS-SMB2 3.3.5.20)."""
         return Reply(codes.STATUS_NOT_SUPPORTED)
 
     def set_info(self, context: Context, message: SetInfoRequest) -> Outcome:
+        """SMB2 SET_INFO (MS-SMB2 3.3.5.21)."""
         return Reply(codes.STATUS_NOT_SUPPORTED)
 
     def lock(self, context: Context, message: LockRequest) -> Outcome:
+        """SMB2 LOCK (MS-SMB2 3.3.5.14)."""
         return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)
 
     def query_directory(self, context: Context, message: QueryDirectoryRequest) -> Outcome:
+        """SMB2 QUERY_DIRECTORY (MS-SMB2 3.3.5.18)."""
         return Reply(codes.STATUS_INVALID_PARAMETER)
 
     def change_notify(self, context: Context, message: ChangeNotifyRequest) -> Outcome:
+        """SMB2 CHANGE_NOTIFY (MS-SMB2 3.3.5.19)."""
         return Reply(codes.STATUS_INVALID_PARAMETER)
 
     def oplock_break(self, context: Context, message: OplockBreak) -> Outcome:
+        """SMB2 OPLOCK_BREAK Acknowledgment (MS-SMB2 3.3.5.22.1)."""
         return Reply(codes.STATUS_INVALID_OPLOCK_PROTOCOL)
 
     def ended(self, now: float) -> None:

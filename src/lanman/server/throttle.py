@@ -74,6 +74,7 @@ class _Counts:
         return len(self._entries)
 
     def find(self, key: Hashable, now: float) -> _Entry | None:
+        """What is known of a key; None if that is nothing, or too long ago."""
         entry = self._entries.get(hash(key))
         return entry if entry is not None and now - entry.at <= self._forget else None
 

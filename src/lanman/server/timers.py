@@ -45,12 +45,14 @@ class Timers:
         return self._alive
 
     def at(self, at: float, action: Action) -> Timer:
+        """Do it at that time, or as soon as `expire` is called after it."""
         timer = Timer(self, at, action)
         heapq.heappush(self._heap, (at, next(self._numbers), timer))
         self._alive += 1
         return timer
 
     def next(self) -> float | None:
+        """When `expire` has something to do; None: never."""
         while self._heap and self._heap[0][2].cancelled:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None

@@ -38,7 +38,7 @@ NOT_LOOKED_AT: Final = "its folder has not been looked at yet"
 
 
 def nothing() -> None:
-    """Nobody waits for it."""
+    """Ignore the result."""
 
 
 class WatchedServer(Protocol):

@@ -107,10 +107,10 @@ class ControlProtocol(asyncio.Protocol):
         self._association = Association(
             [(SRVSVC, self._server.endpoint), (LANMAN, self._endpoint)], caller, self._server.scheduler
         )
-        self._association.say = self._say
+        self._association.on_answers = self._send
         self._association.failed = self._failed
 
-    def _say(self, answers: list[bytes]) -> None:
+    def _send(self, answers: list[bytes]) -> None:
         """An answer has come that had to wait for the disk or for its turn."""
         if not self._transport.is_closing():
             self._transport.writelines(answers)

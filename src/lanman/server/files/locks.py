@@ -53,6 +53,7 @@ class _Ranges:
     points: list[int] = field(default_factory=list)  # where those of no bytes are
 
     def add(self, offset: int, length: int) -> None:
+        """One more range."""
         if length:
             insort(self.starts, offset)
             insort(self.ends, offset + length)
@@ -60,6 +61,7 @@ class _Ranges:
             insort(self.points, offset)
 
     def remove(self, offset: int, length: int) -> None:
+        """One of exactly this range less."""
         if length:
             del self.starts[bisect_left(self.starts, offset)]
             del self.ends[bisect_left(self.ends, offset + length)]
@@ -94,6 +96,7 @@ class _Held:
     shared: _Ranges = field(default_factory=_Ranges)
 
     def of_kind(self, exclusive: bool) -> _Ranges:
+        """The exclusive ones, or the shared ones."""
         return self.exclusive if exclusive else self.shared
 
 
@@ -186,11 +189,13 @@ class Locks:
         return True
 
     def prevents_reading(self, owner: object, offset: int, length: int) -> bool:
+        """Whether a lock keeps this open from reading that range (MS-FSA 2.1.4.10)."""
         if not self._all.count or not length:
             return False
         return self._exclusive_of_others(owner, offset, length)
 
     def prevents_writing(self, owner: object, offset: int, length: int) -> bool:
+        """Whether a lock, be it its own, keeps this open from writing that range (MS-FSA 2.1.4.10)."""
         if not self._all.count or not length:
             return False
         return self._all.shared.meeting(offset, length) > 0 or self._exclusive_of_others(owner, offset, length)

@@ -102,6 +102,7 @@ class _Modes:
     withholding: list[int] = field(default_factory=lambda: [0] * len(_SHARED))
 
     def count(self, access: int, share: int, difference: int) -> None:
+        """Count an open (1), or count it no more (-1)."""
         if access & _COUNTS:
             for number, (rights, allowed) in enumerate(_SHARED):
                 self.having[number] += difference * bool(access & rights)
@@ -426,6 +427,7 @@ class _Name:
     count: int = 0
 
     def put(self, path: Path, file_open: FileOpen) -> None:
+        """Something is open by that path below this name."""
         name = self
         name.count += 1
         for part in path:
@@ -434,6 +436,7 @@ class _Name:
         name.opens[file_open] = None
 
     def take(self, path: Path, file_open: FileOpen) -> None:
+        """It is open by that path no more."""
         name = self
         name.count -= 1
         for part in path:
