@@ -1,4 +1,4 @@
-"""The Manager over calls that are scripted: ladders, pages, traps, and what is never done.
+"""The Manager over calls that are scripted: levels, pages, traps, and what is never done.
 
 The script stands where the connection stands, so these are the answers that servers give, without their bytes.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lanman import codes
-from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
+from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, TimedOut, Win32Error
 from lanman.manage import calls, clients, orders
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import split_server
@@ -111,13 +111,13 @@ def bob(client: str = r"\\10.0.0.2") -> SessionInfo:
 
 @pytest.mark.parametrize("refusal", [124, 5, 1733, 1745, 1783])
 @pytest.mark.parametrize("granted", [502, 2, 1, 10, 0])
-async def test_down_the_ladder_to_the_first_level_granted(granted: int, refusal: int) -> None:
+async def test_level_fallback_ends_at_the_first_level_granted(granted: int, refusal: int) -> None:
     script = Script()
     script.answers[NetrSessionEnum] = listing(ann(), grants=[granted], refusal=refusal)
     found = await script.manager().sessions()
     assert (found.server, found.level, found.entries) == ("fs1", granted, [ann()])
-    ladder = [502, 2, 1, 10, 0]
-    assert [request.level for request in script.calls] == ladder[: ladder.index(granted) + 1]
+    levels = [502, 2, 1, 10, 0]
+    assert [request.level for request in script.calls] == levels[: levels.index(granted) + 1]
 
 
 async def test_what_was_granted_is_remembered_for_the_server_and_user() -> None:
@@ -131,6 +131,18 @@ async def test_what_was_granted_is_remembered_for_the_server_and_user() -> None:
     script.calls.clear()
     await script.manager().sessions()
     assert [request.level for request in script.calls] == [502, 2, 1, 10]
+
+
+async def test_what_was_granted_is_known_to_those_that_share_the_memory() -> None:
+    script, other = Script(), Script()
+    script.answers[NetrSessionEnum] = other.answers[NetrSessionEnum] = listing(ann(), grants=[10])
+    await script.manager().sessions()
+    await other.manager().sessions()
+    assert [request.level for request in other.calls] == [502, 2, 1, 10]
+    other.granted = script.granted
+    other.calls.clear()
+    await other.manager().sessions()
+    assert [request.level for request in other.calls] == [10]
 
 
 async def test_denied_only_when_the_poorest_level_is_denied() -> None:
@@ -149,7 +161,7 @@ async def test_denied_only_when_the_poorest_level_is_denied() -> None:
     assert "S-1-5-32-544" in (raised.value.hint or "")
 
 
-async def test_other_refusals_end_the_ladder() -> None:
+async def test_other_refusals_end_the_fallback() -> None:
     script = Script()
     script.answers[NetrSessionEnum] = listing(grants=[], refusal=8)
     with pytest.raises(Win32Error) as raised:
@@ -165,6 +177,35 @@ async def test_a_level_that_is_asked_for_is_the_only_one() -> None:
     with pytest.raises(Win32Error) as raised:
         await script.manager().sessions(level=502)
     assert raised.value.code == 124
+
+
+# --- errors
+
+
+async def test_a_refusal_says_of_whom_and_what_in_fields() -> None:
+    script = Script()
+    script.answers[NetrSessionEnum] = listing(grants=[], refusal=8)
+    with pytest.raises(Win32Error) as raised:
+        await script.manager().sessions()
+    assert (raised.value.code, raised.value.server, raised.value.subject) == (8, "fs1", "the list of sessions")
+    script.answers[NetrSessionEnum] = listing(grants=[], refusal=5)
+    with pytest.raises(PermissionError) as denied:
+        await script.manager().sessions()
+    assert isinstance(denied.value, AccessDenied)
+    assert (denied.value.server, denied.value.subject) == ("fs1", "the list of sessions")
+
+
+async def test_a_time_out_is_pythons_own_too() -> None:
+    script = Script()
+
+    async def never(request: Any, *, again: bool = True) -> Any:
+        await asyncio.Event().wait()
+
+    script.call = never  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError, match=r"^\\\\fs1: no answer within 0 seconds$") as raised:
+        await script.manager(timeout=0).sessions()
+    assert isinstance(raised.value, TimedOut)
+    assert (raised.value.code, raised.value.server) == (121, "fs1")
 
 
 # --- pages

@@ -13,7 +13,9 @@ import pytest
 import lanman
 from lanman.errors import ConnectionLost, Win32Error
 from lanman.manage import manager as interface
+from lanman.manage import open as open_module
 from lanman.manage import sync
+from lanman.manage.link import SmbLink
 from lanman.manage.manager import CloseResult, Manager, Sessions
 from lanman.records import SessionInfo
 
@@ -168,3 +170,9 @@ def test_a_failure_to_connect_leaves_no_thread() -> None:
         lanman.connect("\\\\")
     assert raised.value.code == 2351
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("is_samba", "kind"), [(False, "SrvsvcManager"), (True, "SambaManager")])
+def test_the_manager_is_of_the_kind_of_the_server(is_samba: bool, kind: str) -> None:
+    link = SmbLink("fs1", 445, lanman.Credentials("ann", "secret"), is_samba=is_samba)
+    assert open_module._kind(link).__name__ == kind

@@ -211,8 +211,8 @@ async def test_seven_round_trips_and_one_for_each_level_refused(
     server: ScriptedWindows, granted: int, trips: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From TCP to the list on 3.1.1: NEGOTIATE, two SESSION_SETUP, TREE_CONNECT, CREATE, bind, and the call."""
-    ladder = [502, 2, 1, 10, 0]
-    server.windows.faults = {(NetrSessionEnum, level): 0x1C000006 for level in ladder[: ladder.index(granted)]}
+    levels = [502, 2, 1, 10, 0]
+    server.windows.faults = {(NetrSessionEnum, level): 0x1C000006 for level in levels[: levels.index(granted)]}
     flights = 0
     flush = client._ClientProtocol._flush
 
