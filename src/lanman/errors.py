@@ -141,6 +141,20 @@ def _about(subject: str | None, text: str) -> str:
     return f"{subject}: {text}" if subject else text
 
 
+class EventsLost(LanmanError):
+    """Whoever follows a Server's events has missed some: it was slower than the Server, which keeps a bounded number.
+
+    What has happened meanwhile is known from a new snapshot (`begin_again`).
+    """
+
+    code = codes.ERROR_NOTIFY_ENUM_DIR
+
+    def __init__(self, *, server: str | None = None) -> None:
+        super().__init__(
+            "events of the Server were missed", hint="Begin again with a new snapshot of what there is.", server=server
+        )
+
+
 class AuthenticationError(LanmanError):
     """The log-on failed. `code` tells how: 1326 wrong user or password, 1330 expired, 1331 disabled, ..."""
 

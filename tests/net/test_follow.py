@@ -13,11 +13,11 @@ import pytest
 
 from lanman import codes, open_manager
 from lanman.domain import LimitReached, Reason, ServerService, Share
-from lanman.errors import AccessDenied, ConnectionLost, Win32Error
+from lanman.errors import AccessDenied, ConnectionLost, EventsLost, Win32Error
 from lanman.events import Event, ServerState, ServerStopped, SessionClosed, SessionOpened
 from lanman.net.control import server as control_server
 from lanman.net.control.client import ControlClient
-from lanman.net.control.follow import EventsLost, Follower
+from lanman.net.control.follow import EventFollower
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
 from lanman.rpc.control_events import WaitForEvents
@@ -53,7 +53,7 @@ async def test_from_a_snapshot_on(server: SmbServer) -> None:
     """What a real client does, seen from the socket."""
     admin = Credentials("admin", PASSWORDS["admin"])
     async with ControlClient(server.home.control) as client:
-        follower = await Follower.begin(client)
+        follower = await EventFollower.begin(client)
         assert follower.state.running
         assert follower.state.sequence == server.service.sequence
         assert follower.state == described(server.service)
@@ -111,7 +111,7 @@ async def follow(server: SmbServer, batch: int, until: asyncio.Event) -> tuple[S
     seen: list[Event] = []
     lost = 0
     async with ControlClient(server.home.control) as client:
-        follower = await Follower.begin(client)
+        follower = await EventFollower.begin(client)
         while not (until.is_set() and follower.state.sequence == server.service.sequence):
             try:
                 seen += await follower.more(0.05, batch)
@@ -171,7 +171,7 @@ async def test_a_large_snapshot_comes_in_parts(server: SmbServer, monkeypatch: p
         lambda self, request: asked.append(request.begin) or call(self, request),  # type: ignore[func-returns-value]
     )
     async with ControlClient(server.home.control) as client:
-        follower = await Follower.begin(client)
+        follower = await EventFollower.begin(client)
     assert asked == [1, 0, 0]
     assert len(follower.state.sessions) == 2500
     assert follower.state == described(server.service)
@@ -179,7 +179,7 @@ async def test_a_large_snapshot_comes_in_parts(server: SmbServer, monkeypatch: p
 
 async def test_what_waits_is_answered_when_something_happens(server: SmbServer) -> None:
     async with ControlClient(server.home.control) as client, ControlClient(server.home.control) as other:
-        follower, second = await Follower.begin(client), await Follower.begin(other)
+        follower, second = await EventFollower.begin(client), await EventFollower.begin(other)
         waiting = [asyncio.create_task(each.more(60.0)) for each in (follower, second)]
         while not server.feed._followers or not all(each._more for each in server.feed._followers):
             await asyncio.sleep(0)
@@ -193,7 +193,7 @@ async def test_what_waits_is_answered_when_something_happens(server: SmbServer) 
 
 async def test_a_waiting_call_ends_with_its_connection(server: SmbServer) -> None:
     client = await ControlClient(server.home.control).__aenter__()
-    follower = await Follower.begin(client)
+    follower = await EventFollower.begin(client)
     waiting = asyncio.create_task(follower.more(60.0))
     while not all(each._more for each in server.feed._followers):
         await asyncio.sleep(0)
@@ -207,9 +207,9 @@ async def test_a_waiting_call_ends_with_its_connection(server: SmbServer) -> Non
 
 async def test_a_position_of_another_run(tmp_path: Path) -> None:
     async with running_server(tmp_path / "one") as server, ControlClient(server.home.control) as client:
-        old = await Follower.begin(client)
+        old = await EventFollower.begin(client)
     async with running_server(tmp_path / "two") as server, ControlClient(server.home.control) as client:
-        new = await Follower.begin(client)
+        new = await EventFollower.begin(client)
         assert new._instance != old._instance
         new._instance, new.state.sequence = old._instance, old.state.sequence
         with pytest.raises(EventsLost) as caught:
@@ -230,9 +230,9 @@ async def test_without_a_snapshot_there_is_nothing_to_wait_for(server: SmbServer
 async def test_so_many_may_follow(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "MAX_FOLLOWERS", 1)
     async with ControlClient(server.home.control) as client, ControlClient(server.home.control) as other:
-        first = await Follower.begin(client)
+        first = await EventFollower.begin(client)
         with pytest.raises(Win32Error) as caught:
-            await Follower.begin(other)
+            await EventFollower.begin(other)
         assert caught.value.code == codes.ERROR_REQ_NOT_ACCEP
         await first.begin_again()
 
@@ -241,16 +241,16 @@ async def test_who_has_no_rights_may_not_follow(server: SmbServer, monkeypatch: 
     monkeypatch.setattr(control_server, "peer_of", lambda sock: os.geteuid() + 12345)
     async with ControlClient(server.home.control) as client:
         with pytest.raises(AccessDenied, match=r".*"):
-            await Follower.begin(client)
+            await EventFollower.begin(client)
         with pytest.raises(AccessDenied):
-            await Follower(client).more()
+            await EventFollower(client).more()
     assert server.feed.followers == 0
 
 
 async def test_the_last_event_is_that_it_stops(tmp_path: Path) -> None:
     async with running_server(tmp_path / "home") as server:
         client = await ControlClient(server.home.control).__aenter__()
-        follower = await Follower.begin(client)
+        follower = await EventFollower.begin(client)
         log_on(server, 1)
         waiting = asyncio.create_task(follower.more())
         assert [type(event) for event in await waiting] == [SessionOpened]

@@ -30,9 +30,11 @@ from lanman.names import unc_client
 from lanman.records import FileInfo, SessionInfo
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Self
 
+    from lanman.net.control.follow import EventFollower
     from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TimeOfDay, TransportInfo
     from lanman.rpc.ndr import Call, Response
 
@@ -230,6 +232,22 @@ class Manager(ABC):
         """Why shares cannot be used as things are, by their names: a folder that is not there, say. Only the Server of
         this machine tells; of any other, and where one may not ask, there are none."""
         return {}
+
+    def follow(self) -> AbstractAsyncContextManager[EventFollower]:
+        """Follow what happens on the Server of this machine, from a snapshot on, over a connection of its own.
+
+            async with manager.follow() as follower:
+                follower.state                      # a `lanman.events.ServerState`: what there is
+                async for event in follower:        # `lanman.events`: each change once, until the Server stops
+
+        Who is too slow gets EventsLost, and goes on after `await follower.begin_again()`. Only this machine's own
+        Server can be followed: Win32Error 50 for any other. AccessDenied for who may not ask.
+        """
+        raise Win32Error(
+            codes.ERROR_NOT_SUPPORTED,
+            f"\\\\{self.server} cannot be followed",
+            hint="Only the Server of this machine tells what happens on it. Ask others again from time to time.",
+        )
 
     @abstractmethod
     async def share(self, name: str) -> ShareInfo:

@@ -16,10 +16,11 @@ import ipaddress
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
@@ -39,6 +40,9 @@ from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, 
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc.paths import local_path
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
+
+if TYPE_CHECKING:
+    from lanman.net.control.follow import EventFollower
 
 R = TypeVar("R", bound=Response)
 
@@ -195,6 +199,18 @@ class OwnManager(SrvsvcManager):
         """See `Manager.share_problems`. The Server tells root and the user that it runs as."""
         async with self._within():
             return await self._control.share_problems()
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[EventFollower]:
+        """See `Manager.follow`. Paths in records are as clients name them."""
+        # It brings the whole vocabulary of events, which no other question needs.
+        from lanman.net.control.follow import EventFollower
+
+        async with AsyncExitStack() as stack:
+            async with self._within():
+                client = await stack.enter_async_context(ControlClient(self._control.home.control))
+                follower = await EventFollower.begin(client)
+            yield follower
 
     async def share(self, name: str) -> ShareInfo:
         """See `Manager.share`. A DetailedShare with its path on this machine."""

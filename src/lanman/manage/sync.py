@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.errors import ConnectionLost
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from lanman.events import Event, ServerState
+    from lanman.net.control.follow import EventFollower
     from lanman.net.credentials import Credentials
     from lanman.rpc.ndr import Call, Response
 
@@ -160,6 +162,20 @@ class BlockingManager:
         """Why shares cannot be used as things are, by name; see `Manager.share_problems`."""
         return self._background.run(self._manager.share_problems())
 
+    @contextlib.contextmanager
+    def follow(self) -> Iterator[BlockingFollower]:
+        """Follow what happens on the Server of this machine, from a snapshot on; see `Manager.follow`.
+
+        with manager.follow() as follower:
+            for event in follower: ...
+        """
+        opening = self._manager.follow()
+        follower = self._background.run(_entered(opening))
+        try:
+            yield BlockingFollower(follower, self._background)
+        finally:
+            self._background.run(_left(opening))
+
     def share(self, name: str) -> ShareInfo:
         """One share; see `Manager.share`. Raises Win32Error 2310."""
         return self._background.run(self._manager.share(name))
@@ -212,6 +228,52 @@ class BlockingManager:
     def call(self, request: Call[R], *, again: bool = True) -> R:
         """Make one call of MS-SRVS (`lanman.srvsvc`) and give its answer as it came; see `Manager.call`."""
         return self._background.run(self._manager.call(request, again=again))
+
+
+class BlockingFollower:
+    """One that follows, for programs without asyncio: `lanman.net.control.follow.EventFollower`, whose methods block.
+
+    Iterating gives each event once, until the Server stops. EventsLost: go on after `begin_again`.
+    """
+
+    def __init__(self, follower: EventFollower, background: _Background) -> None:
+        self._follower = follower
+        self._background = background
+
+    @property
+    def state(self) -> ServerState:
+        """What there is after the events that were given out."""
+        return self._follower.state
+
+    def begin_again(self) -> None:
+        """Take a new snapshot as `state`, and follow from there."""
+        self._background.run(self._follower.begin_again())
+
+    def more(self, wait: float) -> list[Event]:
+        """The next events, waiting up to so many seconds for the first; none if there were none."""
+        return self._background.run(self._follower.more(wait))
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        """The next event, whenever it comes; the end, once the Server has stopped."""
+        event = self._background.run(_next_of(self._follower))
+        if event is None:
+            raise StopIteration
+        return event
+
+
+async def _entered(opening: contextlib.AbstractAsyncContextManager[T]) -> T:
+    return await opening.__aenter__()
+
+
+async def _left(opening: contextlib.AbstractAsyncContextManager[Any]) -> None:
+    await opening.__aexit__(None, None, None)
+
+
+async def _next_of(follower: EventFollower) -> Event | None:
+    return await anext(follower, None)
 
 
 class _Background:
