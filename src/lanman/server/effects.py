@@ -88,7 +88,7 @@ class Waiter(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Wait(Generic[T]):
-    """Wait until somebody else has the answer, or knows how to go on: a pipe that has yet to speak, a held lock.
+    """Wait until another part of the Server has the answer: a pipe without a message, a lock that is held.
 
     The client of a request is told STATUS_PENDING at once and may cancel it. `deferred`: it is told only if the wait
     takes longer than was to be expected. `cancellable` False: it cannot cancel it either, as it cannot cancel I/O.

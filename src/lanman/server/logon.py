@@ -140,13 +140,13 @@ def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: 
 
 
 def _abandon(context: Context, logon: Logon, status: int) -> Reply:
-    """The log-on cannot go on, through nobody's wrong password."""
+    """The log-on cannot go on, for a reason other than a wrong password."""
     context.connection.logons.pop(logon.session_id, None)
     return Reply(status)
 
 
 def _displaced(context: Context, logon: Logon, attempt: Attempt) -> Reply:
-    """Too many attempts on that account wait for their turn; whether this one's password is right nobody has looked."""
+    """Too many attempts on that account wait for their turn. This one's password has not been judged."""
     context.server.service.refuse_logon(context.connection.client_name, attempt.account, Reason.THROTTLED)
     return _abandon(context, logon, codes.STATUS_REQUEST_NOT_ACCEPTED)
 
@@ -205,7 +205,7 @@ def _may_renew(existing: ServerSession, who: Accepted) -> bool:
     """Whether a session may become that of `who` (3.3.5.5.2).
 
     Its keys are those of its first log-on, and whoever stands on the way may have made that. A session with keys may
-    be its first user's, or nobody's; one without keys stays what it is, or requests as a user would be unprotected.
+    be its first user's, or anonymous; one without keys stays what it is, or requests as a user would be unprotected.
     """
     if existing.first_user is None:
         session = existing.session

@@ -41,7 +41,7 @@ from lanman.smb2.messages import IoctlRequest, Message, QueryDirectoryRequest, Q
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
 from lanman.wire import Data
 
-# A request that waits is told so after this many seconds; at once if nobody can say how long it will be.
+# A request that waits is told so after this many seconds; at once if it is not known how long it will be.
 PENDING_AFTER: Final = 0.5
 
 # Bytes that cost as much as a step.
@@ -526,7 +526,7 @@ class Requests(ABC):
         if isinstance(what, Wait) and what.cancellable:
             waiting.cancellable = True
             at_once = not what.deferred
-            # Nobody knows when there will be an answer; what it will be made of is bounded where it is kept.
+            # It may wait for ever, and so reserves no room; what the answer is made of is bounded where it is kept.
             self._give_back(chain, chain.under_way)
             chain.under_way = 0
         self._scheduler.suspend(waiting, what)

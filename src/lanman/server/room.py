@@ -60,7 +60,7 @@ class Room:
         return bool(self._lacking)
 
     def has_room(self, holder: Holder, size: int) -> bool:
-        """Whether there is room for so many bytes more, and nobody waits who came before."""
+        """Whether there is room for so many bytes more, and no other connection has waited longer."""
         first = next(iter(self._lacking), holder)
         return first is holder and (not self.output or self.output + size <= self.limits.output)
 

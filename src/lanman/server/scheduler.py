@@ -1,7 +1,7 @@
 """What runs when: generators that wait, and connections that take turns.
 
 **What runs.** Everything that may have to wait is a generator of `effects.Work`: the handler of a request, which
-`requests` keeps with its chain, and a `Task`, which is nobody's request: a management call, a look at the accounts,
+`requests` keeps with its chain, and a `Task`, which belongs to no request: a management call, a look at the accounts,
 the closing of a file. Both are run here alike; they differ in who gives them their turn.
 
 **States.** A generator is
@@ -223,7 +223,7 @@ class Scheduler:
     # --- what the shell calls ---
 
     def completed(self, ticket: int, result: Any, now: float) -> bool:
-        """An effect has been performed, and this came of it. False: nobody waits for it any more, so undo it."""
+        """An effect has been performed, with this result. False: it is not waited for any more, so undo it."""
         return self._finish(ticket, result, None, now)
 
     def failed(self, ticket: int, status: int, now: float) -> None:
@@ -236,8 +236,8 @@ class Scheduler:
         return effects
 
     def abandoned(self) -> list[int]:
-        """The tickets whose results nobody waits for any more, so that their effects need not begin. Asking takes them;
-        ask after `effects`."""
+        """The tickets whose results are not waited for any more, so that their effects need not begin. Asking takes
+        them; ask after `effects`."""
         abandoned, self._abandoned = self._abandoned, []
         return abandoned
 
@@ -354,8 +354,7 @@ class Scheduler:
             waiter.on_woken = lambda: who.resume(waiter.value, waiter.error)
 
     def _detach(self, work: Work[R]) -> Waiter[R]:
-        """Start a task; where it is waited for its end. What it raises when nobody waits any more is told to the
-        shell."""
+        """Start a task; what is woken at its end. The shell is told what it raises when that is not waited for."""
         waiter: Waiter[R] = Waiter()
 
         def failed(error: Exception) -> None:

@@ -76,8 +76,8 @@ from lanman.smb2.messages import (
 
 _OVERWRITING: Final = (FILE_SUPERSEDE, FILE_OVERWRITE, FILE_OVERWRITE_IF)
 
-# Options that nobody knows, and those that nobody supports (as Windows; smb2.create.gentest): CREATE_TREE_CONNECTION,
-# OPEN_BY_FILE_ID, RESERVE_OPFILTER.
+# Options that do not exist, and those that Windows does not support either (smb2.create.gentest):
+# CREATE_TREE_CONNECTION, OPEN_BY_FILE_ID, RESERVE_OPFILTER.
 _BAD_OPTIONS: Final = 0xFF000000
 _UNSUPPORTED_OPTIONS: Final = 0x00102080
 _BAD_ATTRIBUTES: Final = 0xFFFF8048

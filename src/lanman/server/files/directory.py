@@ -1,7 +1,13 @@
 r"""QUERY_DIRECTORY (MS-SMB2 3.3.5.18): the names in an open directory, in portions, through a pattern.
 
-A directory that is open has one place in its listing, where the next request goes on. Requests that come while one is
-under way take their turn. `.` and `..` come first, and both are told as the directory itself.
+The rules:
+
+* A directory that is open has one place in its listing, where the next request goes on (`Scan`). One request is under
+  way at a time; those that come meanwhile wait for their turn, and the turn passes on whatever ends a request.
+* The disk lists in portions. What it has read ahead is kept until it is asked for, but nothing is read ahead for a
+  client that asks for one entry at a time: it wants each as it is then.
+* `.` and `..` come first, and both are told as the directory itself.
+* A pattern is matched in time that its length bounds, whatever the name (`matches`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,18 @@
-"""An open file or directory: what a request that names it does (MS-SMB2 3.3.5.10 to 3.3.5.21)."""
+"""An open file or directory: what a request that names it does (MS-SMB2 3.3.5.10 to 3.3.5.21).
+
+The rules:
+
+* `create` makes a DiskOpen when the disk has opened the file and all other opens of it allow that. From then on it owns
+  the disk's handle, and gives it back exactly once, in `released`, whatever ended it: CLOSE, the end of its session,
+  management, a lost connection.
+* `released` may come while its handlers wait. Those that wait for I/O go on with a handle that is still good, if the
+  client itself closed the file (CloseFile waits for them); all others are cancelled before. A handler that changes what
+  is in `state` after a yield asks `_released` first.
+* What other opens of the same file must know is in `state` (`table.FileState`): share modes, byte ranges, oplocks,
+  delete-pending. What is about names is in `files` (`table.Files`). Nothing of that is kept here.
+* What takes long is done in slices: up to `_SLICE` byte ranges in one turn of the event loop.
+* A setter of `set_info` reads its bytes before its first yield. Bytes that are wrong therefore change nothing.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +174,7 @@ class DiskOpen(ServerOpen):
         self.share_access = message.share_access
         self.mode = message.create_options & _MODE
         self.delete_on_close = False
-        # A link in its place is what a delete means; the file that it leads to stays, with all who have it open.
+        # Opened by the name of a symbolic link: a delete or rename means the link, and not the file it leads to.
         self.by_link = disk.by_link
         self.hard_linked = disk.stat.links > 1 and not disk.stat.directory
         self.link_going = False
@@ -626,7 +640,7 @@ class DiskOpen(ServerOpen):
         return Reply(message=_close_response(stat if message.flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB else None))
 
     def ended(self, now: float) -> None:
-        """3.3.4.17: locks that were waited for are not to be had, and nothing more will be seen."""
+        """3.3.4.17: answer the requests that wait for locks and for changes."""
         for waiting in list(self._waiting_locks):
             self.state.waiting_locks.pop(waiting, None)
             waiting.waiter.wake(codes.STATUS_RANGE_NOT_LOCKED)

@@ -1,12 +1,12 @@
 """Oplocks (MS-SMB2 3.3.4.6, 3.3.5.22.1, 3.3.6.1): who may cache a file, and how that is taken back.
 
-    exclusive   nobody else has it open: cache reads and writes
+    exclusive   no other open: cache reads and writes
     batch       the same, and keep it open when the program has closed it
     level II    others have it open too: cache reads
 
 An open that comes in between breaks an exclusive or batch oplock and waits until its holder has acknowledged that,
 closed the file, or said nothing for `BREAK_TIMEOUT`. A level II oplock is broken by whoever changes the contents, and
-nobody waits for it.
+no open waits for it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Oplock:
 
     @property
     def excludes(self) -> bool:
-        """Whether nobody else may have the file open while it is held."""
+        """Whether it has to be broken before another open is made."""
         return self.level in ALONE
 
     def grant(self, level: int) -> None:

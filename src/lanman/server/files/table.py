@@ -1,7 +1,17 @@
-"""What is open on all shares of the Server, by file: where those who do not know of each other meet.
+"""What is open on all shares of the Server, by file and by name: where the opens of different clients meet.
 
-A file is what the disk says it is (`FileStat.identity`), whatever name it was opened by. Its state exists as long as
-something of it is open, or its name is about to go.
+The rules:
+
+* A file is what the disk says it is (`FileStat.identity`), whatever name it was opened by. It has one FileState as long
+  as something of it is open, a CREATE waits to open it, or its name is being deleted; `tidy` forgets it then.
+* `admit` is asked before an open is made, `enter` is called when it is, `leave` exactly once when it is released. Opens
+  are known here by a small protocol, FileOpen, and not by their class.
+* An open that `admit` holds back waits in `changes`, and asks again whenever an oplock has been given back or an open
+  has gone (`wake`). Until it has asked, its state stays in the table.
+* Share modes and oplocks are kept as counts, so that one more open costs the same however many there are. Byte ranges
+  are in `locks`; a range that becomes free is granted in the next turn of the event loop, in the order of requests.
+* A name that is to be deleted goes with the last open of that name. Every way into delete-pending leads through
+  `set_delete_pending`, which ends the watches on it.
 """
 
 from __future__ import annotations
@@ -165,8 +175,8 @@ class FileState:
             each.break_to(level, now)
 
     def take_handles_back(self, now: float) -> bool:
-        """Ask those to close the file who may keep it open for no program (batch oplocks). Whether nobody is still to
-        answer; if not, something `changes` when they do."""
+        """Break the batch oplocks, whose clients may keep the file open for no program. Whether none is left; if not,
+        something `changes` when they are given back."""
         self._break(SMB2_OPLOCK_LEVEL_BATCH, SMB2_OPLOCK_LEVEL_II, now)
         return not self._breaking[SMB2_OPLOCK_LEVEL_BATCH]
 
@@ -262,7 +272,7 @@ class FileState:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody has it open, or it is just being deleted."""
+        """Whether anything of it is open, or it is just being deleted."""
         return bool(self.opens or self.removing)
 
     @property
@@ -296,7 +306,7 @@ class FileState:
         self.wake(now)
 
     def tidy(self) -> None:
-        """Forget it if nothing of it is open and nobody waits to open it."""
+        """Forget it if nothing of it is open and no CREATE waits to open it."""
         if not (self.opens or self._waiting or self.removing):
             self.files.forget(self)
 
