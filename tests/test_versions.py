@@ -29,4 +29,4 @@ def test_a_newer_version_is_refused_with_its_number_and_the_remedy() -> None:
         check_version(known, 2)
     with pytest.raises(NewerVersion, match="it has version 3, and this lanman knows none after 2") as caught:
         check_version(3, 2)
-    assert "back-up-a-server" in (caught.value.hint or "")
+    assert "put back what a backup has" in (caught.value.hint or "")

@@ -19,9 +19,8 @@ from typing import Final
 from lanman import codes
 from lanman.errors import LanmanError
 
-REMEDY: Final = (
-    "A newer lanman wrote it. Run that one, or put back a copy from before; docs/how-to/back-up-a-server.md tells how."
-)
+# docs/how-to/back-up-a-server.md tells how.
+REMEDY: Final = "A newer lanman wrote it: run that one, or put back what a backup has of it."
 
 _LINE: Final = re.compile(rb"[ \t]*version[ \t]*=[ \t]*([0-9]{1,9})[ \t]*(?:#.*)?")
 

@@ -107,7 +107,7 @@ def test_newer_settings_are_refused_and_left_alone(home: Path, text: bytes) -> N
         with pytest.raises(ConfigurationError) as caught:
             act()
         assert caught.value.message == f"{path}: it has version 3, and this lanman knows none after 2"
-        assert "A newer lanman wrote it." in (caught.value.hint or "")
+        assert "A newer lanman wrote it:" in (caught.value.hint or "")
     assert path.read_bytes() == text
 
 
@@ -153,7 +153,7 @@ def test_newer_accounts_are_refused_and_left_alone(home: Path) -> None:
             act()
         expected = f"{path}: accounts, line 2: version: it has version 2, and this lanman knows none after 1"
         assert caught.value.message == expected
-        assert "A newer lanman wrote it." in (caught.value.hint or "")
+        assert "A newer lanman wrote it:" in (caught.value.hint or "")
     assert path.read_bytes() == text
 
 

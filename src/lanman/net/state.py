@@ -299,7 +299,7 @@ def _named(shares: Mapping[str, ShareConfiguration], name: str) -> str | None:
 
 
 def _dump(state: State) -> bytes:
-    lines = [f"{HEADING}version = {VERSION}\n"]
+    lines = [f"{HEADING}\nversion = {VERSION}\n"]
     lines += [_dump_setting(name, setting) for name, setting in state.settings.items()]
     lines += map(_dump_share, state.shares.values())
     return "\n".join(lines).encode()
@@ -312,7 +312,9 @@ def _dump_setting(name: str, setting: Setting) -> str:
 def _dump_share(change: ShareChange) -> str:
     shares = {"value": change.value, "instead_of": change.instead_of}
     tables = {key: _without_defaults(share) for key, share in shares.items() if share is not None}
-    return f"[[share]]\n{tomli_w.dumps({'name': change.name})}" + (tomli_w.dumps({"share": tables}) if tables else "")
+    return f"[[share]]\n{tomli_w.dumps({'name': change.name})}" + (
+        "\n" + tomli_w.dumps({"share": tables}) if tables else ""
+    )
 
 
 def _without_defaults(share: ShareConfiguration) -> dict[str, Any]:
