@@ -112,6 +112,24 @@ def test_the_session_goes_on_when_a_channel_is_lost_and_ends_with_the_last(world
     assert len(world.files) == 0
 
 
+def test_a_session_is_listed_once_with_the_client_name_of_its_first_channel(world: DiskWorld) -> None:
+    """MS-SMB2 3.3.4.18; MS-SRVS 3.1.6.2: it is registered once."""
+    first, second = two_channels(world)
+    admin = world.connect().log_on("admin").bind()
+
+    def listed(client_name: str | None = None) -> list[str]:
+        answer = admin.call(NetrSessionEnum(None, client_name, "ann", 10))
+        return [entry.client_name for entry in answer.entries or ()]
+
+    one, two = (client.connection.client_name for client in (first, second))
+    assert one != two
+    assert (listed(), listed(one), listed(two)) == ([one], [one], [])
+    world.disconnect(first)
+    assert (listed(), listed(one), listed(two)) == ([two], [], [two])
+    assert admin.call(NetrSessionDel(None, two, "ann")).status == 0
+    assert not second.connection.channels
+
+
 def test_the_end_of_a_session_ends_all_its_channels_and_nothing_else(world: DiskWorld) -> None:
     first, second = two_channels(world)
     file_id = first.make("a")

@@ -104,9 +104,10 @@ class Share:
 class Session:
     """One security context of one client (MS-SMB2 3.3.1.8).
 
-    `connection_ids` are its channels, the first being the one it was set up on. `creation_time` is when its first
-    log-on message came, `idle_time` (the specification's name) when its last request did; `begun_at` is the former as
-    events show it. `bytes_read` and `bytes_written` are those of its opens that are closed.
+    `connection_ids` are its channels, the oldest first; `client_name` and `address` are those of the first.
+    `creation_time` is when its first log-on message came, `idle_time` (the specification's name) when its last request
+    did; `begun_at` is the former as events show it. `bytes_read` and `bytes_written` are those of its opens that are
+    closed.
     """
 
     global_id: int

@@ -132,10 +132,19 @@ class ServerService:
             else:
                 session.connection_ids = tuple(other for other in session.connection_ids if other != connection_id)
                 self._leave(session, connection_id)
+                self._show_first_channel(session)
                 self._news.session(events.SessionChanged, session)
         if (connection := self._connections.pop(connection_id, None)) is not None:
             self._news.connection(events.ConnectionClosed, connection)
         self._news.deliver()
+
+    def _show_first_channel(self, session: Session) -> None:
+        """A session is listed with the client name of Session.Connection, its oldest channel (MS-SMB2 3.3.4.18)."""
+        connection = self._connections.get(session.connection_id)
+        if connection is not None and connection.address != session.address:
+            self._forget_names(session)
+            session.address, session.client_name = connection.address, unc_client(connection.address)
+            self._by_names.setdefault(_names(session), {})[session.global_id] = session
 
     def _leave(self, session: Session, connection_id: int) -> None:
         sessions = self._by_connection[connection_id]

@@ -1128,6 +1128,7 @@ class _BreakRequest(OplockBreak):
 
     @classmethod
     def unpack(cls, pdu: memoryview) -> Any:
+        """An OplockBreak or a LeaseBreak, by StructureSize. Raises MalformedMessage."""
         size = bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1])
         return (LeaseBreak if size == b"\x24" else OplockBreak).unpack(pdu)
 
@@ -1137,6 +1138,7 @@ class _BreakResponse(OplockBreak):
 
     @classmethod
     def unpack(cls, pdu: memoryview) -> Any:
+        """An OplockBreak, a LeaseBreak or a LeaseBreakNotification, by StructureSize. Raises MalformedMessage."""
         size = bytes(pdu[HEADER_SIZE : HEADER_SIZE + 1])
         if size == b"\x2c":
             return LeaseBreakNotification.unpack(pdu)
@@ -1148,6 +1150,7 @@ class _NoResponse(CancelRequest):
 
     @classmethod
     def unpack(cls, pdu: memoryview) -> Any:
+        """Raises MalformedMessage, always."""
         raise MalformedMessage("a CANCEL is never answered")
 
 
