@@ -33,8 +33,6 @@ from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net.control.client import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
-from lanman.net.disk.names import disk_name
-from lanman.net.disk.system import Refused
 from lanman.net.home import Home, client_homes
 from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response
@@ -262,6 +260,10 @@ def _at_home(entry: FileInfo) -> FileInfo:
 
 def _name_on_disk(name: str) -> str:
     """What a name is called on this machine where the wire cannot say it: `a*b`, `a.`, bytes that are no UTF-8."""
+    # Seldom needed, and it brings the Server's whole disk.
+    from lanman.net.disk.names import disk_name
+    from lanman.net.disk.system import Refused
+
     try:
         return os.fsdecode(disk_name(name))
     except Refused:
