@@ -186,6 +186,21 @@ async def test_a_start_that_fails_leaves_no_home(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_can_be_imported_where_there_is_no_posix() -> None:
+    script = "import sys\n"
+    script += "for name in ('resource', 'pwd', 'grp', 'termios'):\n    sys.modules[name] = None\n"
+    script += "import lanman; print(lanman.Server.__name__)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "Server\n"
+
+
+async def test_a_system_that_cannot_share_folders_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "supports_dir_fd", set())
+    home = tmp_path / "home"
+    with pytest.raises(LanmanError, match="folders cannot be shared on this system"):
+        await lanman.Server(home=home).start()
+    assert not home.exists()
+
+
 async def test_before_the_start_there_is_nothing() -> None:
     server = lanman.Server()
     for ask in (lambda: server.port, server.sessions, server.request_stop, lambda: server.home):

@@ -6,7 +6,6 @@ control socket, the log and the account file, so that an administrator gets in a
 
 from __future__ import annotations
 
-import resource
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,9 +30,16 @@ class Descriptors:
 
 def fit(connections: int) -> Descriptors:
     """Raise this process's limit as far as it may and need be, and see how many of `connections` fit."""
+    limit = raise_limit(max(WANTED, 2 * connections + RESERVE))
+    return Descriptors(limit, max(1, min(connections, (limit - min(RESERVE, limit // 8)) // 2)))
+
+
+def raise_limit(wanted: int) -> int:
+    """Raise this process's limit to `wanted` descriptors, or as far as it may; gives what it is then."""
+    import resource  # Windows has no such module, and no Server of ours: see disk.system.check_platform
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    wanted = max(WANTED, 2 * connections + RESERVE)
     if hard != unlimited:
         wanted = min(wanted, hard)
     if soft != unlimited and soft < wanted:
@@ -42,5 +48,4 @@ def fit(connections: int) -> Descriptors:
             soft = wanted
         except (OSError, ValueError):
             pass  # macOS has a lower limit of its own; what there is has to do
-    limit = wanted if soft == unlimited else soft
-    return Descriptors(limit, max(1, min(connections, (limit - min(RESERVE, limit // 8)) // 2)))
+    return wanted if soft == unlimited else soft

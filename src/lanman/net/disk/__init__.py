@@ -35,6 +35,7 @@ from typing import Any, Final
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
+from lanman.net.descriptors import raise_limit
 from lanman.net.disk.files import Files
 from lanman.net.disk.guard import Guard
 from lanman.net.disk.pool import Job, Pool
@@ -63,7 +64,9 @@ LANE_EFFECTS: Final = 8192
 # For how many seconds results are delivered before the event loop does something else.
 DELIVER_FOR: Final = 0.005
 
-# File descriptors that are not for the files of shares: sockets, accounts, the interpreter.
+# How many descriptors this process asks for, and how many of those it gets are not for the files of shares: sockets,
+# accounts, the interpreter.
+MAX_DESCRIPTORS: Final = 1 << 20
 _RESERVED: Final = 256
 
 _FEW: Final = 64
@@ -124,7 +127,7 @@ class Disk:
         self._waking = False
         self._drained: asyncio.Future[None] | None = None
         # A handle takes up to two descriptors, its own and that of its directory.
-        self.files = files = Files(max(_FEW, (_descriptors() - _RESERVED) // 2), Guard(private))
+        self.files = files = Files(max(_FEW, (raise_limit(MAX_DESCRIPTORS) - _RESERVED) // 2), Guard(private))
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             ReadAccounts: self._read_accounts,
             StepLogon: lambda effect: effect.acceptor.step(effect.token, effect.wall),
@@ -325,17 +328,3 @@ def _byte_count(effect: Effect[Any]) -> int:
     if isinstance(effect, WriteFile):
         return len(effect.data)
     return 0
-
-
-def _descriptors() -> int:
-    """How many files this process may have open; as many as it can have, from now on."""
-    import resource  # not on Windows, which is told why at the start (check_platform)
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = max(soft, 1 << 20)
-    if soft < hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    return soft

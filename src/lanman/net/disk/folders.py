@@ -37,6 +37,8 @@ from lanman import codes
 from lanman.net.disk.guard import Guard, Identity
 from lanman.net.disk.names import compared_name
 from lanman.net.disk.system import (
+    CLOCK_TICK,
+    MAX_LINKS,
     NAMING,
     O_PATH,
     Refused,
@@ -53,12 +55,6 @@ _PIECE: Final = 4000
 
 # How many seconds names that were read are believed although the directory may have changed unseen.
 TRUSTED_FOR: Final = 2.0
-
-# A change this many nanoseconds ago may not show in the directory's time, which moves in ticks of the kernel's clock.
-_TICK: Final = 20_000_000
-
-# As many links as the kernel follows in one path.
-_MAX_LINKS: Final = 40
 
 _NAMES_KEPT: Final = 500_000
 _DIRECTORIES_KEPT: Final = 1000
@@ -151,7 +147,7 @@ class NameCache:
 
 
 def _read_names(directory: int, written: int) -> _Known:
-    doubtful = time.time_ns() - written < _TICK
+    doubtful = time.time_ns() - written < CLOCK_TICK
     known = _Known(written, {}, time.monotonic() if doubtful else None)
     with closing(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)) as readable:
         # Sorted, so that of two names that differ in case alone it is always the same one.
@@ -350,7 +346,7 @@ class Folder:
         if not can_resolve_beneath() or not O_PATH:
             names = None
         try:
-            for _ in range(_MAX_LINKS):
+            for _ in range(MAX_LINKS):
                 if names is None:
                     break
                 try:

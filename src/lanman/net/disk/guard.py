@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
-from lanman.net.disk.system import O_PATH, Refused, Statx, file_system_type, statx
+from lanman.net.disk.system import CLOCK_TICK, MAX_LINKS, O_PATH, Refused, Statx, file_system_type, statx
 
 Identity = tuple[int, int]
 
@@ -45,13 +45,8 @@ NO_STORAGE: Final = {
 }
 # fmt: on
 
-# A change this many nanoseconds ago may not show in a directory's time, which moves in ticks of the kernel's clock.
-_TICK: Final = 20_000_000
-
 # How many files of a home are known by device and inode: more than any home has, fewer than a disk in its place.
 _MAX_KNOWN: Final = 20_000
-
-_MAX_LINKS: Final = 40
 
 # As deep as a path of PATH_MAX can lead.
 _MAX_STEPS: Final = 4096
@@ -144,7 +139,7 @@ class Guard:
             except OSError:  # gone meanwhile, or not ours to read
                 continue
         devices = frozenset(device for device, _ in identities)
-        return _Tree(frozenset(identities), devices, tuple(times), time.time_ns() - newest < _TICK)
+        return _Tree(frozenset(identities), devices, tuple(times), time.time_ns() - newest < CLOCK_TICK)
 
 
 def _way(path: str) -> Iterator[Identity]:
@@ -164,7 +159,7 @@ def _way(path: str) -> Iterator[Identity]:
         yield found.st_dev, found.st_ino
         if target is not None:
             links += 1
-            if links > _MAX_LINKS:
+            if links > MAX_LINKS:
                 return
             todo.extendleft(reversed(target.split("/")))
             here = "/" if target.startswith("/") else os.path.dirname(here)

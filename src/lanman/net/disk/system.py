@@ -91,6 +91,12 @@ O_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 OPENING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 NAMING: Final = (O_PATH | os.O_CLOEXEC if O_PATH else os.O_RDONLY | OPENING) | O_NOFOLLOW
 
+# As many links as the kernel follows in one path.
+MAX_LINKS: Final = 40
+
+# A change this many nanoseconds ago may not show in a directory's time, which moves in ticks of the kernel's clock.
+CLOCK_TICK: Final = 20_000_000
+
 _AT_SYMLINK_NOFOLLOW: Final = 0x100
 _AT_EMPTY_PATH: Final = 0x1000
 _STATX_BTIME: Final = 0x800

@@ -31,6 +31,7 @@ from lanman.events import Event
 from lanman.names import ADMINISTRATORS
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import ConfigurationError, read_configuration, with_options
+from lanman.net.disk.system import check_platform
 from lanman.net.home import Home
 from lanman.net.server.smb_server import SmbServer
 from lanman.records import FileInfo, SessionInfo, ShareInfo
@@ -101,6 +102,7 @@ class Server:
         """Bind the addresses and serve. Raises LanmanError, and RuntimeError if it was started before."""
         if self._server is not None:
             raise RuntimeError("a Server can be started once: make another")
+        check_platform()
         if self._home is None:
             self._home = Home(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="lanman-")))
         private = () if self._file is None else (self._file,)

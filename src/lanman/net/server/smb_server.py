@@ -48,6 +48,7 @@ from lanman.net.control.server import ControlServer
 from lanman.net.descriptors import fit
 from lanman.net.disk.find import find_folder
 from lanman.net.disk.guard import Guard
+from lanman.net.disk.system import check_platform
 from lanman.net.home import Home
 from lanman.net.logs import Journal
 from lanman.net.privileges import become, user_to_become
@@ -148,6 +149,7 @@ class SmbServer:
 
     async def start(self) -> None:
         """Take the home, bind, listen. Raises LanmanError with a sentence that names what is in the way."""
+        check_platform()
         self._loop = asyncio.get_running_loop()
         self._loop_time = self._loop.time
         user = user_to_become(self.configuration.user, self.home)
