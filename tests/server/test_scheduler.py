@@ -646,6 +646,38 @@ def test_the_error_of_what_is_detached_is_raised_where_it_is_waited_for(schedule
     assert [str(error) for error in told] == ["'ours'"]
 
 
+def test_what_is_detached_and_fails_at_once_is_raised_where_it_is_waited_for(scheduler: Scheduler) -> None:
+    said: list[str] = []
+
+    def inner() -> Work[None]:
+        raise KeyError("ours")
+        yield None
+
+    def outer() -> Work[None]:
+        try:
+            yield Detached(inner())
+        except KeyError as error:
+            said.append(str(error))
+
+    scheduler.start(outer())
+    scheduler.expire(5.0)
+    assert said == ["'ours'"]
+
+
+def test_a_task_that_yields_something_else_ends(scheduler: Scheduler) -> None:
+    said: list[str] = []
+
+    def work() -> Any:
+        try:
+            yield "something else"
+        finally:
+            said.append("closed")
+
+    with pytest.raises(TypeError, match="something else"):
+        scheduler.start(work())
+    assert said == ["closed"]
+
+
 def test_a_later_piece_may_be_left_undone(scheduler: Scheduler) -> None:
     said: list[str] = []
     pieces: list[Callable[[], None]] = []

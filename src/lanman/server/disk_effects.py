@@ -16,7 +16,7 @@
     QueryVolume         -> VolumeStat
     CheckShare          -> str               why a share's folder cannot be used
 
-Failure is an NTSTATUS, as with every effect (`Perform.failed`).
+Failure is an NTSTATUS, raised as a StatusError where the effect was yielded.
 
 **Paths** are tuples of names below the share's folder, as they came on the wire but for their backslashes; `()` is the
 folder itself. Floor 3 judges every name (`..`, separators, streams, wildcards, devices, lone surrogates, length) and

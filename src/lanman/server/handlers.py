@@ -1,8 +1,14 @@
 """One handler for each SMB2 command, and the table that says what each of them needs before it is asked.
 
-A handler gets the context of its request, whose session, tree connect and rights to speak have been checked, and its
-message; it returns its Reply, or is a generator that does (`effects`). It does no I/O, knows no clock and sends
-nothing. What a READ does to a pipe or to a file is the business of the open, not of the handler.
+The rules:
+
+* A handler gets the context of its request and its message. By then `ConnectionDispatch.begin` has checked what the row
+  in COMMANDS says that it needs: session, tree connect, protection.
+* It returns its Reply, or is a generator that does (`effects`). It does no I/O, knows no clock and sends nothing.
+* After a yield anything may have changed: the session may have other rights, the tree connect may have ended. A handler
+  that goes on with either looks again. What has ended cancels it before (`requests`).
+* What a READ does to a pipe or to a file is decided by the open (`state.ServerOpen`), and what a CREATE does by the
+  share (`state.ShareBackend`), not by the handler.
 """
 
 from __future__ import annotations

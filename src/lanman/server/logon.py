@@ -1,9 +1,16 @@
 """SESSION_SETUP and LOGOFF (MS-SMB2 3.3.5.5, 3.3.5.6): log-ons of several round trips, renewed ones, refused ones.
 
-A log-on that is under way lives here and nowhere else: the domain hears of a session when it is one, so a
-half-finished log-on is neither listed nor counted. A session that is renewed keeps its keys, and so its first user: see
-`_may_renew`. The accounts are read from their file before every token that could decide, so a password changed a
-moment ago counts. When a password is judged, and when its refusal is told, is decided in `throttle`.
+The rules:
+
+* A log-on that is under way is a `state.Logon` of its connection, and nothing else: the domain is told of a session
+  when the log-on has succeeded, so a half-finished one is neither listed nor counted.
+* One token of a log-on is looked at at a time (`Logon.busy`). The accounts are read from their file before every token
+  that could decide, so a password that was changed a moment ago counts.
+* When a password is judged, and when its refusal is told, is decided in `throttle`. A log-on that had to wait for that
+  is judged by the accounts as they are then.
+* A session that is renewed keeps its keys, and so its first user: see `_may_renew`. A renewal that is refused ends it.
+* A user's session without keys (a guest's) and a null session are not protected; where encryption is required they are
+  refused.
 """
 
 from __future__ import annotations

@@ -164,8 +164,13 @@ class Task(Suspension, Generic[R]):
             self._running = False
         if self.over:
             self._work.close()  # it has been cancelled by what it did itself
-        else:
+            return
+        try:
             self._scheduler.suspend(self, self.yielded)
+        except TypeError:
+            self._end()
+            self._work.close()
+            raise
 
     def _end(self) -> None:
         self.over = True
@@ -362,7 +367,10 @@ class Scheduler:
                 self.tell_error(error)
             waiter.fail(error)
 
-        self.start(work, waiter.wake, failed)
+        try:
+            self.start(work, waiter.wake, failed)
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            waiter.fail(error)
         return waiter
 
     def withdraw(self, who: Suspension) -> None:
