@@ -104,10 +104,12 @@ def test_a_server_knows_every_call() -> None:
     assert run(f"{program}; print(len(SRVSVC.requests))") == str(len(SRVSVC.requests))
 
 
-def test_a_manager_loads_the_calls_that_it_makes_and_no_others() -> None:
-    program = "import sys, lanman.manage.srvsvc; print(*sorted(name for name in sys.modules if '.rpc.srvsvc.' in name))"
-    nouns = {name.removeprefix("lanman.rpc.srvsvc.") for name in run(program).split()}
+@pytest.mark.parametrize("module", ["lanman.manage.srvsvc", "lanman.manage.own"])
+def test_a_manager_loads_the_calls_that_it_makes_and_no_server(module: str) -> None:
+    loaded = run(f"import sys, {module}; print(*sorted(sys.modules))").split()
+    nouns = {name.removeprefix("lanman.rpc.srvsvc.") for name in loaded if name.startswith("lanman.rpc.srvsvc.")}
     assert nouns == {"connections", "files", "interface", "paths", "server", "sessions", "shares", "transports"}
+    assert "lanman.server.srvsvc" not in loaded
 
 
 def test_every_name_can_be_had_from_the_package_and_no_other() -> None:

@@ -19,7 +19,7 @@ from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.control import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.ndr import Call, Response
-from lanman.rpc.srvsvc import SRVSVC
+from lanman.rpc.srvsvc.interface import SRVSVC
 
 R = TypeVar("R", bound=Response)
 
