@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -211,3 +213,18 @@ async def test_many_questions_at_once(server: SmbServer) -> None:
     async with lanman.open_manager(home=server.home.path) as manager:
         answers = await asyncio.gather(*(manager.sessions() for _ in range(20)))
         assert [len(answer.entries) for answer in answers] == [0] * 20
+
+
+def test_a_manager_loads_nothing_of_a_server() -> None:
+    """A command is run a hundred times a day: neither the disk nor the other half of the protocol comes with it."""
+    program = "import sys, lanman.manage.own; print(*(name for name in sys.modules if name.startswith('lanman.')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {".".join(name.split(".")[:3]) for name in done.stdout.split()}
+    assert "lanman.net.control" in loaded
+    assert not loaded & {
+        "lanman.server",
+        "lanman.domain",
+        "lanman.net.disk",
+        "lanman.net.server",
+        "lanman.net.accounts",
+    }
