@@ -61,8 +61,9 @@ class Server:
         self.endpoint = ServerServiceEndpoint(self.service, settings, wall_clock=wall_clock, minutes_west=minutes_west)
         self.pipes = Pipes({"srvsvc": (SRVSVC, self.endpoint)})
         self._random = random
-        self._wall_clock = wall_clock
         self._guid = guid
+        # One function for all connections, of which there are thousands.
+        self._now_filetime = lambda: filetime(int(wall_clock(self.scheduler.now) * 1e9))
         self.dispatch = ServerDispatch(
             self.service,
             self.pipes,
@@ -89,7 +90,7 @@ class Server:
         return ServerConnection(
             server_guid=self._guid,
             random=self._random,
-            now_filetime=lambda: filetime(int(self._wall_clock(self.scheduler.now) * 1e9)),
+            now_filetime=self._now_filetime,
             signing_required=settings.signing == "required",
             encryption=settings.encryption,
             security_blob=security_blob,
