@@ -253,6 +253,7 @@ def left_alone(order: Order, whole_connections: bool) -> Win32Error:
             codes.ERROR_NOT_SUPPORTED,
             f"{client}: its null session cannot be ended alone: {order.others_named} would end with it",
             hint="--with-others ends them too; so does the end of all of that client",
+            subject=client,
         )
     reason = "the server ends whole connections, and " if whole_connections else ""
     return Win32Error(
@@ -260,6 +261,7 @@ def left_alone(order: Order, whole_connections: bool) -> Win32Error:
         f"{client}, {escape(order.user or 'nobody')}: left alone: {reason}{order.others_named} "
         f"{'may' if whole_connections else 'would'} end with it",
         hint="--with-others ends them too; so does the end of all of that client",
+        subject=client,
     )
 
 

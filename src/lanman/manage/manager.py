@@ -332,6 +332,7 @@ def no_such_session(client: str | None = None, user: str | None = None) -> Win32
         codes.NERR_ClientNameNotFound,
         f"{who}: {message}" if who else message,
         hint="`lanman session` lists the sessions and the names under which the server knows its clients",
+        subject=who or None,
     )
 
 
@@ -347,4 +348,5 @@ def no_such_file(id: int) -> Win32Error:
         codes.NERR_FileIdNotFound,
         f"{id}: {codes.win32_text(codes.NERR_FileIdNotFound)}",
         hint="`lanman file` lists the open files and their identification numbers",
+        subject=f"open file {id}",
     )

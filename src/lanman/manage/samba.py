@@ -107,6 +107,7 @@ class SambaManager(SrvsvcManager):
                 f"cannot tell which of their files {', '.join(ambiguous)} opened from {unc_client(client)}",
                 hint="Samba lists files by user only; filter by user, or by path",
                 server=self.server,
+                subject=f"the open files of {unc_client(client)}",
             )
         # No other session has a user whose name differs in letter case alone.
         folded = set(map(fold, here))

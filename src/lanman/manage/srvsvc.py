@@ -224,6 +224,7 @@ class SrvsvcManager(Manager):
                     codes.ERROR_INVALID_PARAMETER,
                     "connections are asked for by a share or by a \\\\client",
                     server=self.server,
+                    subject="the list of connections",
                 )
             if not qualifier.startswith(("\\", "/")):
                 return await self._connections(qualifier)
@@ -281,6 +282,7 @@ class SrvsvcManager(Manager):
                 codes.ERROR_BAD_NETPATH,
                 f"{path}: is a path of \\\\{found.server}, and the one that is asked is \\\\{self.server}",
                 hint=f"ask that one with --server {found.server}, or give the path without its server",
+                subject=path,
             )
         folder = (await self.share(found.share)).path
         if folder is None or is_pattern(folder):
@@ -289,6 +291,7 @@ class SrvsvcManager(Manager):
                 f"the folder of the share {found.share} cannot be told",
                 hint="give the path as `lanman file` lists it",
                 server=self.server,
+                subject=f"share {found.share}",
             )
         return found.below(folder)
 
@@ -347,6 +350,7 @@ class SrvsvcManager(Manager):
                 codes.ERROR_DUP_NAME,
                 f"{id}: \\\\{self.server} gave this number to {len(found)} open files: {paths}",
                 hint="closing it would close all of them; end a session instead",
+                subject=f"open file {id}",
             )
         return found[0]
 
@@ -386,7 +390,9 @@ class SrvsvcManager(Manager):
                 break
         return [
             Win32Error(
-                codes.NERR_InternalError, f"{target.id}: the server was told to close {target.path} and still lists it"
+                codes.NERR_InternalError,
+                f"{target.id}: the server was told to close {target.path} and still lists it",
+                subject=f"open file {target.id}",
             )
             if (target.id, target.path) in open_still
             else None
@@ -506,6 +512,7 @@ class SrvsvcManager(Manager):
                     f"accepted the setting of {what} and ignored it{kept}",
                     hint=self._ignored_hint,
                     server=self.server,
+                    subject=f"the setting of {what}",
                 )
 
     async def statistics(self) -> Statistics:
