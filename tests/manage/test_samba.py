@@ -15,7 +15,8 @@ from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32E
 from lanman.manage import clients, own
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import is_samba
-from lanman.manage.manager import FileCloseResult, Manager, is_address
+from lanman.manage.manager import FileCloseResult, Manager
+from lanman.manage.selection import is_address
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.home import Home

@@ -20,12 +20,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.manage.selection import bare_client, is_pattern
-from lanman.manage.selection import canonical_client as canonical_client
-from lanman.manage.selection import is_address as is_address
-from lanman.manage.selection import path_matcher as path_matcher
-from lanman.manage.selection import same_user as same_user
-from lanman.manage.selection import select_sessions as select_sessions
+from lanman.manage.selection import bare_client, canonical_client, is_pattern
 from lanman.names import unc_client
 from lanman.records import FileInfo, SessionInfo
 

@@ -299,13 +299,6 @@ def chosen_paths(listed: Iterable[str | None], typed: str) -> frozenset[str]:
     return choose(listed, _path_tests(typed))
 
 
-def path_matcher(pattern: str) -> Callable[[str | None], bool]:
-    """Whether a path is meant by a typed one, where no listed path equals it. See `chosen_paths`."""
-    check_filters(path=pattern)
-    tests = list(_path_tests(pattern))
-    return lambda path: bool(path) and any(test(path or "") for test in tests)
-
-
 # --- records
 
 
