@@ -14,7 +14,7 @@ The field's annotation is the type that readers see; the rest is its default, wh
 that it is there. Nothing else has to be told that a setting exists:
 
 * `net.configuration` reads server.toml by these declarations; its errors quote the sentence of the `Kind`.
-* `net.state` keeps what was changed at run time, for every setting that has a member.
+* `net.overlay` keeps what was changed at run time, for every setting that has a member.
 * NetrServerGetInfo and NetrServerSetInfo show and change every setting that has a member.
 * The tables of docs/reference-server-toml.md and the example of docs/reference/configuration.md are made from them by
   `python -m lanman.faces.reference`; a test compares.

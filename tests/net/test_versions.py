@@ -21,7 +21,7 @@ from lanman.net.accounts import AccountFile
 from lanman.net.configuration import ConfigurationError
 from lanman.net.disk import attributes
 from lanman.net.disk.system import Refused, statx
-from lanman.net.state import StateFile
+from lanman.net.overlay import SettingsFile
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.versions import REMEDY
 from support.kill_points import kill_at_every_step
@@ -57,35 +57,35 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_settings_of_the_first_version_are_read_and_left_as_they_are(home: Path) -> None:
-    assert StateFile(home / "settings").over(BASE) == CHANGED
+    assert SettingsFile(home / "settings").over(BASE) == CHANGED
     assert (home / "settings").read_bytes() == (KEPT / "settings").read_bytes()
 
 
 def test_settings_are_put_into_the_newest_version_with_the_first_change(home: Path) -> None:
-    state = StateFile(home / "settings")
+    state = SettingsFile(home / "settings")
     state.keep_settings(BASE, {"hidden": True})
     assert b"\nversion = 2\n" in (home / "settings").read_bytes()
-    assert StateFile(home / "settings").over(BASE) == replace(CHANGED, hidden=True)
+    assert SettingsFile(home / "settings").over(BASE) == replace(CHANGED, hidden=True)
     state.keep_share(BASE, "late", Share("late", path="/srv/late"))  # appended
     expected = {**CHANGED.shares, "late": ShareConfiguration("/srv/late")}
-    assert StateFile(home / "settings").over(BASE) == replace(CHANGED, hidden=True, shares=expected)
+    assert SettingsFile(home / "settings").over(BASE) == replace(CHANGED, hidden=True, shares=expected)
 
 
 def test_kill_at_every_step_of_putting_settings_into_the_newest_version(home: Path) -> None:
     """Whatever step a writer is killed at: the file of 0.1.0, or the whole of the new one."""
     work = """
 from pathlib import Path
-from lanman.net.state import StateFile
+from lanman.net.overlay import SettingsFile
 from lanman.settings import Configuration
 #--
-StateFile(Path(argv[0])).keep_settings(Configuration(), {"hidden": True})
+SettingsFile(Path(argv[0])).keep_settings(Configuration(), {"hidden": True})
 """
     path = home / "settings"
     old = path.read_bytes()
 
     def check(number: int, lived: bool) -> bool:
         written = path.read_bytes() != old
-        assert StateFile(path).over(BASE) == (replace(CHANGED, hidden=True) if written else CHANGED)
+        assert SettingsFile(path).over(BASE) == (replace(CHANGED, hidden=True) if written else CHANGED)
         assert path.stat().st_mode & 0o777 == 0o600
         path.write_bytes(old)
         return written
@@ -97,7 +97,7 @@ StateFile(Path(argv[0])).keep_settings(Configuration(), {"hidden": True})
 def test_newer_settings_are_refused_and_left_alone(home: Path, text: bytes) -> None:
     path = home / "settings"
     path.write_bytes(text)
-    state = StateFile(path)
+    state = SettingsFile(path)
     for act in (
         lambda: state.over(BASE),
         lambda: state.keep_settings(BASE, {"hidden": True}),
@@ -114,13 +114,13 @@ def test_newer_settings_are_refused_and_left_alone(home: Path, text: bytes) -> N
 def test_a_version_that_never_was(home: Path) -> None:
     (home / "settings").write_bytes(b"version = 0\n")
     with pytest.raises(ConfigurationError, match="version: is none that there has been"):
-        StateFile(home / "settings").over(BASE)
+        SettingsFile(home / "settings").over(BASE)
 
 
 def test_newer_settings_written_while_the_server_runs_are_not_written_over(home: Path) -> None:
     """A Server that has read the file knows what it held: it looks again before it writes."""
     path = home / "settings"
-    state = StateFile(path)
+    state = SettingsFile(path)
     state.keep_settings(BASE, {"hidden": True})
     path.write_bytes(b"version = 3\n")
     with pytest.raises(ConfigurationError):

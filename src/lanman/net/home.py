@@ -52,7 +52,7 @@ class Home:
 
     @property
     def settings(self) -> Path:
-        """What management calls have changed while a Server ran (`net.state`)."""
+        """What management calls have changed while a Server ran (`net.overlay`)."""
         return self.path / "settings"
 
     @property

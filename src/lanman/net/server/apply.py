@@ -1,7 +1,7 @@
 """A configuration in force: what it means to the domain and to dispatch, and how one takes the place of another.
 
 A configuration is put in force as a whole or not at all: everything that can be wrong with it is found before the
-first change is made. Over what was read (`base`) lies what management calls have changed (`net.state`).
+first change is made. Over what was read (`base`) lies what management calls have changed (`net.overlay`).
 
 Which shares are the configuration's is remembered by the objects in the domain: a share that an administrator has
 removed and added again meanwhile is that administrator's, and stays when the configuration does not name it. Temporary
@@ -18,7 +18,7 @@ from typing import Any, Final
 from lanman.domain import STYPE_DISKTREE, STYPE_TEMPORARY, ServerService, Share
 from lanman.names import fold
 from lanman.net.configuration import ConfigurationError
-from lanman.net.state import StateFile
+from lanman.net.overlay import SettingsFile
 from lanman.server.changes import KeepSettings, KeepShare
 from lanman.server.effects import Effect
 from lanman.server.watch import NOT_LOOKED_AT
@@ -31,7 +31,7 @@ class AppliedConfiguration:
     """The configuration in force (`current`), and what was read of it (`base`)."""
 
     def __init__(
-        self, base: Configuration, state: StateFile, service: ServerService, settings: RunningSettings
+        self, base: Configuration, state: SettingsFile, service: ServerService, settings: RunningSettings
     ) -> None:
         self.base = base
         self.current = base

@@ -51,11 +51,11 @@ from lanman.net.disk.guard import Guard
 from lanman.net.disk.system import check_platform
 from lanman.net.home import Home
 from lanman.net.logs import Journal
+from lanman.net.overlay import SettingsFile
 from lanman.net.privileges import become, user_to_become
 from lanman.net.server.apply import AppliedConfiguration, fitted
 from lanman.net.server.driver import Driver, connection_failed
 from lanman.net.server.sockets import bind_all
-from lanman.net.state import StateFile
 from lanman.server.changes import FindFolder
 from lanman.server.core import Server
 from lanman.server.effects import Effect
@@ -91,7 +91,7 @@ class SmbServer:
         self._idle = idle
         self.home = home
         self._read = read or (lambda: read_configuration(home.configuration))
-        self._state = StateFile(home.settings)
+        self._state = SettingsFile(home.settings)
         self._said_now = said_now
         keytab = configuration.keytab
         self._private = [home.path, *([keytab] if keytab else []), *private]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from lanman.domain import Share
 from lanman.errors import LanmanError
-from lanman.net import state as state_module
+from lanman.net import overlay as overlay_module
 from lanman.net.configuration import ConfigurationError
-from lanman.net.state import ShareChange, State, StateFile, _dump, configuration_of, parse
+from lanman.net.overlay import Overlay, SettingsFile, ShareChange, _dump, configuration_of, parse
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from support.kill_points import kill_at_every_step
 
@@ -30,25 +30,25 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(path: Path) -> StateFile:
-    return StateFile(path)
+def state(path: Path) -> SettingsFile:
+    return SettingsFile(path)
 
 
-def test_nothing_was_changed(state: StateFile, path: Path) -> None:
+def test_nothing_was_changed(state: SettingsFile, path: Path) -> None:
     assert state.over(BASE) == BASE
     assert not path.exists()
 
 
-def test_settings_lie_over_the_configuration(state: StateFile, path: Path) -> None:
+def test_settings_lie_over_the_configuration(state: SettingsFile, path: Path) -> None:
     state.keep_settings(BASE, {"autodisconnect": -1, "hidden": True, "opens_per_session": 7})
     state.keep_settings(BASE, {"comment": 'quoted " \\ and ümläut\x7f'})
     expected = replace(
         BASE, autodisconnect=-1, hidden=True, comment='quoted " \\ and ümläut\x7f', limits=Limits(opens_per_session=7)
     )
-    assert state.over(BASE) == StateFile(path).over(BASE) == expected
+    assert state.over(BASE) == SettingsFile(path).over(BASE) == expected
 
 
-def test_the_last_word_counts(state: StateFile) -> None:
+def test_the_last_word_counts(state: SettingsFile) -> None:
     state.keep_settings(BASE, {"autodisconnect": 30, "max_sessions": 3})
     edited = replace(BASE, autodisconnect=60)
     assert (state.over(edited).autodisconnect, state.over(edited).max_sessions) == (60, 3)
@@ -57,15 +57,15 @@ def test_the_last_word_counts(state: StateFile) -> None:
     assert state.over(BASE).autodisconnect == 15
 
 
-def test_what_is_as_the_configuration_says_is_not_kept(state: StateFile, path: Path) -> None:
+def test_what_is_as_the_configuration_says_is_not_kept(state: SettingsFile, path: Path) -> None:
     state.keep_settings(BASE, {"autodisconnect": 30})
     state.keep_settings(BASE, {"autodisconnect": 15})
     state.keep_share(BASE, "new", Share("new", path="/srv/new"))
     state.keep_share(BASE, "NEW", None)
-    assert parse(path.read_bytes(), "") == State()
+    assert parse(path.read_bytes(), "") == Overlay()
 
 
-def test_shares_come_change_and_go(state: StateFile) -> None:
+def test_shares_come_change_and_go(state: SettingsFile) -> None:
     state.keep_share(BASE, "new", Share("new", path="/srv/new", remark="x", max_users=3, encrypt_data=True))
     assert state.over(BASE).shares == {
         **BASE.shares,
@@ -91,7 +91,7 @@ def test_shares_come_change_and_go(state: StateFile) -> None:
     st.lists(st.text(st.characters(blacklist_categories=["Cs"]), max_size=5)),
 )
 def test_any_text_comes_back(text: str, names: list[str]) -> None:
-    state = State()
+    state = Overlay()
     share = ShareConfiguration("/" + text, read=tuple(names), write=None)
     state.shares["X"] = ShareChange("x", share, None)
     assert parse(_dump(state), "").shares["X"].value == share
@@ -122,7 +122,9 @@ def test_as_the_domain_has_it() -> None:
         (f'[[share]]\nname = "{"x" * 81}"\nvalue = {{ path = "/x" }}\n', "is not a share name"),
     ],
 )
-def test_a_file_that_is_broken_is_named_and_left_alone(state: StateFile, path: Path, text: str, problem: str) -> None:
+def test_a_file_that_is_broken_is_named_and_left_alone(
+    state: SettingsFile, path: Path, text: str, problem: str
+) -> None:
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ConfigurationError, match=problem) as caught:
         state.over(BASE)
@@ -132,7 +134,7 @@ def test_a_file_that_is_broken_is_named_and_left_alone(state: StateFile, path: P
     assert path.read_bytes() == text.encode("utf-8", "surrogateescape")
 
 
-def test_a_disk_that_takes_nothing(path: Path, state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_nothing(path: Path, state: SettingsFile, monkeypatch: pytest.MonkeyPatch) -> None:
     state.keep_settings(BASE, {"autodisconnect": 30})
     before = path.read_bytes()
 
@@ -150,9 +152,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from lanman.settings import Configuration
-from lanman.net.state import StateFile
+from lanman.net.overlay import SettingsFile
 from lanman.domain import Share
-state = StateFile(Path(sys.argv[1]))
+state = SettingsFile(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 for index in range(25):
@@ -177,7 +179,7 @@ def test_two_processes_at_once(path: Path) -> None:
     for writer in writers:
         writer.communicate()
         assert writer.returncode == 0
-    assert len(StateFile(path).over(Configuration()).shares) == 50
+    assert len(SettingsFile(path).over(Configuration()).shares) == 50
 
 
 def test_kill_at_every_step_of_a_write(path: Path) -> None:
@@ -185,12 +187,12 @@ def test_kill_at_every_step_of_a_write(path: Path) -> None:
     work = """
 from pathlib import Path
 from lanman.settings import Configuration
-from lanman.net.state import StateFile
+from lanman.net.overlay import SettingsFile
 from lanman.domain import Share
 #--
-StateFile(Path(argv[0])).keep_share(Configuration(), argv[1], Share(argv[1], path="/srv"))
+SettingsFile(Path(argv[0])).keep_share(Configuration(), argv[1], Share(argv[1], path="/srv"))
 """
-    state = StateFile(path)
+    state = SettingsFile(path)
     state.keep_settings(Configuration(), {"autodisconnect": 30})
     expected: set[str] = set()
 
@@ -208,7 +210,7 @@ StateFile(Path(argv[0])).keep_share(Configuration(), argv[1], Share(argv[1], pat
     assert sorted(each.name for each in path.parent.iterdir()) == ["settings", "settings.lock"]
 
 
-def test_what_is_said_now_is_the_last_word(state: StateFile, path: Path) -> None:
+def test_what_is_said_now_is_the_last_word(state: SettingsFile, path: Path) -> None:
     state.forget(["anything"])
     assert not path.exists()
     state.keep_settings(BASE, {"max_sessions": 3, "hidden": True})
@@ -222,25 +224,25 @@ def test_what_is_said_now_is_the_last_word(state: StateFile, path: Path) -> None
 
 
 def test_a_change_costs_the_same_however_many_there_are(
-    state: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch
+    state: SettingsFile, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted in entries that are written: each is written once, and again when the whole has doubled."""
     written: list[str] = []
-    dump = state_module._dump_share
+    dump = overlay_module._dump_share
 
     def counting_writes(change: Any) -> Any:
         written.append(change.name)
         return dump(change)
 
-    monkeypatch.setattr(state_module, "_dump_share", counting_writes)
+    monkeypatch.setattr(overlay_module, "_dump_share", counting_writes)
     parsed: list[int] = []
-    read = state_module.parse
+    read = overlay_module.parse
 
     def counting_reads(data: Any, source: Any) -> Any:
         parsed.append(len(data))
         return read(data, source)
 
-    monkeypatch.setattr(state_module, "parse", counting_reads)
+    monkeypatch.setattr(overlay_module, "parse", counting_reads)
     for number in range(1000):
         state.keep_share(BASE, f"share{number}", Share(f"share{number}", path=f"/srv/{number}"))
     assert len(written) <= 4 * 1000
@@ -250,33 +252,33 @@ def test_a_change_costs_the_same_however_many_there_are(
     assert len(written) <= 4 * 1500
     monkeypatch.undo()
     expected = {f"share{number}" for number in range(1, 1000, 2)} | {"Data"}
-    assert set(state.over(BASE).shares) == set(StateFile(path).over(BASE).shares) == expected
+    assert set(state.over(BASE).shares) == set(SettingsFile(path).over(BASE).shares) == expected
     assert len(path.read_bytes()) < 250 * 1500
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_what_a_killed_writer_left_behind_is_no_change(state: StateFile, path: Path, cut: int) -> None:
+def test_what_a_killed_writer_left_behind_is_no_change(state: SettingsFile, path: Path, cut: int) -> None:
     state.keep_share(BASE, "one", Share("one", path="/srv/one"))
     state.keep_share(BASE, "two", Share("two", path="/srv/two"))
     path.write_bytes(path.read_bytes()[:-cut])
-    assert set(StateFile(path).over(BASE).shares) == {"Data", "one"}
-    StateFile(path).keep_share(BASE, "three", Share("three", path="/srv/three"))
+    assert set(SettingsFile(path).over(BASE).shares) == {"Data", "one"}
+    SettingsFile(path).keep_share(BASE, "three", Share("three", path="/srv/three"))
     state.keep_share(BASE, "four", Share("four", path="/srv/four"))
-    assert set(StateFile(path).over(BASE).shares) == {"Data", "one", "three", "four"}
+    assert set(SettingsFile(path).over(BASE).shares) == {"Data", "one", "three", "four"}
 
 
 def test_two_that_take_turns(path: Path) -> None:
-    one, other = StateFile(path), StateFile(path)
+    one, other = SettingsFile(path), SettingsFile(path)
     for number in range(10):
         one.keep_share(BASE, f"one{number}", Share(f"one{number}", path="/srv"))
         other.keep_share(BASE, f"other{number}", Share(f"other{number}", path="/srv"))
-    assert len(StateFile(path).over(BASE).shares) == 21
+    assert len(SettingsFile(path).over(BASE).shares) == 21
 
 
-def test_a_change_that_is_taken_back(state: StateFile, path: Path) -> None:
+def test_a_change_that_is_taken_back(state: SettingsFile, path: Path) -> None:
     for comment in ("one", "two", BASE.comment):
         state.keep_settings(BASE, {"comment": comment})
     state.keep_share(BASE, "new", Share("new", path="/srv"))
     state.keep_share(BASE, "NEW", None)
-    assert StateFile(path).over(BASE) == BASE
-    assert StateFile(path).share_names() == frozenset()
+    assert SettingsFile(path).over(BASE) == BASE
+    assert SettingsFile(path).share_names() == frozenset()

@@ -1,9 +1,7 @@
 """What was changed while the Server ran, kept beside server.toml and never in it: the file `settings` of the home.
 
-server.toml is a person's, with comments and an order of its own, and is only read. What management calls change goes
-into a file of the Server's, which lies over it. The last word counts: an entry says what server.toml said when it was
-made (`instead_of`), and holds as long as it still says that. Whoever edits server.toml afterwards has changed their
-mind, and the entry means nothing any more; what the command line says at the start is the last word too.
+server.toml is written by people, with comments and an order of its own, and is only read. What management calls change
+goes into this file, which lies over it:
 
     version = 2
 
@@ -22,13 +20,22 @@ mind, and the entry means nothing any more; what the command line says at the st
     [share.instead_of]          # none: there was none
     path = "/srv/data"
 
-Version 1 says no version; lanman 0.1.0 wrote it. It means the same.
+Version 1 says no version; lanman 0.1.0 wrote it, with inline tables. It means the same.
 
-The file is TOML, so that people can read it, and may delete an entry or all of it while no Server runs. Of two entries
-of one name the later counts, and one that says what server.toml says anyway takes an earlier one back: a change is
-added to the end, between two marks, and the whole is only written anew when it has doubled. So a change costs the same
-however many there are. What stands behind the last opening mark without a closing one was left by a writer that was
-killed, and is no change.
+The rules:
+
+* An entry says what server.toml said when it was made (`instead_of`), and counts as long as it still says that. Whoever
+  edits that setting or share afterwards has the last word, and the entry means nothing any more. What the command line
+  says at the start is the last word too: `forget`.
+* Which settings there can be is what `lanman.settings` declares as changeable.
+* Of two entries of one name the later counts. One that says what server.toml says anyway takes an earlier one back.
+* A change is added to the end, between two marks (`# ---`, `# +++`), and the whole is written anew when it has doubled,
+  so a change costs the same however many there are. What follows the last opening mark without a closing one was left
+  by a writer that was killed, and is no change.
+* Every write is made under the file's lock (`net.atomic`), after a look whether the file is still the one that was
+  read; if it is not, it is read again first. So another writer, or a person, loses nothing.
+* The file is TOML, so that people can read it, and may delete an entry or all of it while no Server runs. What cannot
+  be understood, or has a newer version, is refused by every method and never written over.
 """
 
 from __future__ import annotations
@@ -75,7 +82,9 @@ _FEW: Final = 64
 
 
 @dataclass(slots=True)
-class Setting:
+class SettingChange:
+    """A setting's value, and what the configuration said when it was changed."""
+
     value: Any
     instead_of: Any
 
@@ -90,13 +99,13 @@ class ShareChange:
 
 
 @dataclass(slots=True)
-class State:
+class Overlay:
     """The entries; shares by their folded names."""
 
-    settings: dict[str, Setting] = field(default_factory=dict)
+    settings: dict[str, SettingChange] = field(default_factory=dict)
     shares: dict[str, ShareChange] = field(default_factory=dict)
 
-    def set(self, name: str, setting: Setting) -> None:
+    def set(self, name: str, setting: SettingChange) -> None:
         """An entry, in place of an earlier one; none, if it changes nothing."""
         self.settings.pop(name, None)
         if setting.value != setting.instead_of:
@@ -113,12 +122,12 @@ class State:
 class _Known:
     """What the file said when this process last read or wrote it, and how many changes stand at its end."""
 
-    state: State
+    state: Overlay
     identity: Identity
     added: int = 0
 
 
-class StateFile:
+class SettingsFile:
     """The file `settings` of a home. Used by one Server; that several processes change it at once loses nothing."""
 
     def __init__(self, path: Path) -> None:
@@ -148,8 +157,8 @@ class StateFile:
     def keep_settings(self, base: Configuration, values: Mapping[str, Any]) -> None:
         """Keep these, in place of what `base` says. Raises LanmanError when the disk does not take them."""
 
-        def change(state: State) -> str:
-            entries = {name: Setting(value, value_of(base, CHANGEABLE[name])) for name, value in values.items()}
+        def change(state: Overlay) -> str:
+            entries = {name: SettingChange(value, value_of(base, CHANGEABLE[name])) for name, value in values.items()}
             for name, setting in entries.items():
                 state.set(name, setting)
             return "".join(_dump_setting(name, setting) for name, setting in entries.items())
@@ -159,7 +168,7 @@ class StateFile:
     def keep_share(self, base: Configuration, name: str, share: Share | None) -> None:
         """Keep a share as it is now, or that it is no more (None). Raises LanmanError as `keep_settings`."""
 
-        def change(state: State) -> str:
+        def change(state: Overlay) -> str:
             in_base = self._named(base, name)
             instead_of = base.shares[in_base] if in_base is not None else None
             entry = ShareChange(name, configuration_of(share) if share is not None else None, instead_of)
@@ -175,7 +184,7 @@ class StateFile:
         if state.settings.keys().isdisjoint(names) and folded.isdisjoint(state.shares):
             return
 
-        def change(state: State) -> None:
+        def change(state: Overlay) -> None:
             for name in names:
                 state.settings.pop(name, None)
                 state.shares.pop(fold(name), None)
@@ -186,7 +195,7 @@ class StateFile:
         """The folded names of the shares that it has something to say about."""
         return frozenset(self._parsed(self._file.read()).shares)
 
-    def _update(self, change: Callable[[State], str]) -> None:
+    def _update(self, change: Callable[[Overlay], str]) -> None:
         """Make a change, which gives its entries as they are to be written."""
         known, self._known = self._known, None
         if known is not None and known.added < max(_FEW, len(known.state.settings) + len(known.state.shares)):
@@ -196,8 +205,8 @@ class StateFile:
                 return
         self._rewrite(change)
 
-    def _rewrite(self, change: Callable[[State], object]) -> None:
-        states: list[State] = []
+    def _rewrite(self, change: Callable[[Overlay], object]) -> None:
+        states: list[Overlay] = []
 
         def changed(content: Content | None) -> bytes:
             state = self._parsed(content)
@@ -215,8 +224,8 @@ class StateFile:
             self._names = base, {fold(each): each for each in reversed(list(base.shares))}
         return self._names[1].get(fold(name))
 
-    def _parsed(self, content: Content | None) -> State:
-        return State() if content is None else parse(content.data, str(self._file.path))
+    def _parsed(self, content: Content | None) -> Overlay:
+        return Overlay() if content is None else parse(content.data, str(self._file.path))
 
 
 def configuration_of(share: Share) -> ShareConfiguration:
@@ -235,7 +244,7 @@ def configuration_of(share: Share) -> ShareConfiguration:
     )
 
 
-def parse(data: bytes, source: str) -> State:
+def parse(data: bytes, source: str) -> Overlay:
     """What the file says. Raises ConfigurationError, which names `source` and the entry."""
     try:
         _, version = version_line(data) or (1, 1)
@@ -245,7 +254,7 @@ def parse(data: bytes, source: str) -> State:
         raise ConfigurationError(f"{source}: {error.message}", hint=error.hint) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{source}: {error}", hint=_REMEDY) from None
-    state = State()
+    state = Overlay()
     try:
         if document.pop("version", 1) not in (1, VERSION):
             raise ValueError("version: is none that there has been")
@@ -273,12 +282,12 @@ def _whole(data: bytes) -> bytes:
 _REMEDY: Final = "The Server writes this file; without it, what was changed at run time is as server.toml says."
 
 
-def _read_setting(state: State, entry: dict[str, Any]) -> None:
+def _read_setting(state: Overlay, entry: dict[str, Any]) -> None:
     name = entry["name"]
-    state.set(name, Setting(check_changeable(name, entry["value"]), check_changeable(name, entry["instead_of"])))
+    state.set(name, SettingChange(check_changeable(name, entry["value"]), check_changeable(name, entry["instead_of"])))
 
 
-def _read_share(state: State, entry: dict[str, Any]) -> None:
+def _read_share(state: Overlay, entry: dict[str, Any]) -> None:
     name = entry["name"]
     value, instead_of = (parse_share(name, entry[key]) if key in entry else None for key in ("value", "instead_of"))
     state.share(ShareChange(name, value, instead_of))
@@ -298,14 +307,14 @@ def _named(shares: Mapping[str, ShareConfiguration], name: str) -> str | None:
 # --- as it is written
 
 
-def _dump(state: State) -> bytes:
+def _dump(state: Overlay) -> bytes:
     lines = [f"{HEADING}\nversion = {VERSION}\n"]
     lines += [_dump_setting(name, setting) for name, setting in state.settings.items()]
     lines += map(_dump_share, state.shares.values())
     return "\n".join(lines).encode()
 
 
-def _dump_setting(name: str, setting: Setting) -> str:
+def _dump_setting(name: str, setting: SettingChange) -> str:
     return "[[setting]]\n" + tomli_w.dumps({"name": name, "value": setting.value, "instead_of": setting.instead_of})
 
 
