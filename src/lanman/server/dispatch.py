@@ -131,15 +131,14 @@ class ConnectionDispatch(Requests):
 
     def data_to_send(self) -> list[Data]:
         """What there is to send, ready for the transport. Tell it by `sent` how much of it is left."""
-        unsent = self.core.unsent
-        self.server.service.counters.bytes_sent += unsent
-        self.traffic.bytes_sent += unsent
-        return self.take_output()
-
-    def sent(self, left: int, now: float) -> None:
-        """So many bytes of `data_to_send` are still in the transport's buffer."""
-        self._scheduler.now = now
-        super().sent(left, now)
+        size = self.core.unsent
+        if size:
+            self.server.service.counters.bytes_sent += size
+            self.traffic.bytes_sent += size
+            if not self._unsent:
+                self.unsent_since = self._scheduler.now
+            self._unsent += size
+        return self.core.data_to_send()
 
     def withdraw(self) -> None:
         """It was never let in."""
@@ -161,7 +160,8 @@ class ConnectionDispatch(Requests):
 
     def mark_ready(self) -> None:
         """There may be something to send, or to be ended."""
-        self.server.mark_ready(self)
+        if not self._lost:
+            self.server.to_look_at[self] = None
 
     def fail(self, error: Exception) -> None:
         """An error of ours costs this connection, and no other."""
@@ -425,7 +425,7 @@ class ServerDispatch:
         self.refusals = Refusals()
         self._core = core
         self._connection_ids = count(1)
-        self._ready: dict[ConnectionDispatch, None] = {}
+        self.to_look_at: dict[ConnectionDispatch, None] = {}  # what `ready` gives: connections put themselves in
         self._watching = False
         self._ipc = PipeShare(pipes)
         self.sessions = SessionTable(service, self.scheduler, self._share_removed)
@@ -448,7 +448,7 @@ class ServerDispatch:
         connection.place = self.admission.arrive(
             connection.network,
             now,
-            admitted=lambda: self.mark_ready(connection),
+            admitted=connection.mark_ready,
             displaced=connection.displace,
             scarce=scarce,
         )
@@ -462,7 +462,7 @@ class ServerDispatch:
 
     def ready(self) -> list[ConnectionDispatch]:
         """The connections that may have something to send, or that are to be ended. Asking takes them."""
-        ready, self._ready = list(self._ready), {}
+        ready, self.to_look_at = list(self.to_look_at), {}
         return ready
 
     def next_deadline(self) -> float | None:
@@ -485,11 +485,6 @@ class ServerDispatch:
             raise error
         self._failed(connection, error)
 
-    def mark_ready(self, connection: ConnectionDispatch) -> None:
-        """It may have something to send, or is to be ended."""
-        if connection.connection_id in self.connections:
-            self._ready[connection] = None
-
     def _watch_waiting(self, now: float) -> None:
         """While connections wait, look again and again whether they still have to."""
         if self.admission.waiting and not self._watching:
@@ -508,7 +503,7 @@ class ServerDispatch:
         self.scheduler.now = now
         self.sessions.connection_lost(connection)
         self.connections.pop(connection.connection_id, None)
-        self._ready.pop(connection, None)
+        self.to_look_at.pop(connection, None)
         self.scheduler.forget(connection)
         self.room.stop_waiting(connection)
         if connection.place is None:

@@ -32,14 +32,13 @@ from lanman import codes
 from lanman.errors import RemoteProtocolError, StatusError
 from lanman.server.effects import Outcome, Reply, Until, Wait, Work, Yielded
 from lanman.server.room import Room
-from lanman.server.scheduler import TURN, Scheduler, Suspension, go_on
+from lanman.server.scheduler import TURN, Scheduler, Suspension, raise_in
 from lanman.server.state import Context, ServerOpen, ServerSession
 from lanman.server.timers import Timer
 from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import SMB2_CHANGE_NOTIFY, SMB2_LOCK, SMB2_NEGOTIATE, SMB2_SESSION_SETUP
 from lanman.smb2.messages import IoctlRequest, Message, QueryDirectoryRequest, QueryInfoRequest, ReadRequest
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
-from lanman.wire import Data
 
 # A request that waits is told so after this many seconds; at once if it is not known how long it will be.
 PENDING_AFTER: Final = 0.5
@@ -329,19 +328,11 @@ class Requests(ABC):
 
     def sent(self, left: int, now: float) -> None:
         """So many bytes of what was given out to be sent are still in the transport's buffer."""
+        self._scheduler.now = now
         if left < self._unsent:
             self.unsent_since = now
         self._unsent = left
         self.recount()
-
-    def take_output(self) -> list[Data]:
-        """What there is to send. Tell by `sent` how much of it is left."""
-        size = self.core.unsent
-        data = self.core.data_to_send()
-        if size and not self._unsent:
-            self.unsent_since = self._scheduler.now
-        self._unsent += size
-        return data
 
     def recount(self) -> None:
         """Count what its answers take, and use what room has come free."""
@@ -452,12 +443,12 @@ class Requests(ABC):
         work, chain.work = chain.work, None
         assert work is not None
         try:
-            what = go_on(work, value, error)
+            what = work.send(value) if error is None else raise_in(work, error)
         except StopIteration as end:
             reply: Reply = end.value
             return reply
         except StatusError as refused:
-            refused.__traceback__ = None  # as in `go_on`
+            refused.__traceback__ = None  # as in `raise_in`
             return Reply(refused.status)
         if isinstance(what, Wait) and context.request.command in (SMB2_CHANGE_NOTIFY, SMB2_LOCK) and not chain.is_last:
             # 3.3.5.2.7 with note: what may wait for ever must be the last of its compound (smb2.compound.interim2).

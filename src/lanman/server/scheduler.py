@@ -98,10 +98,8 @@ class Suspension(ABC):
         self.resume(now, None)
 
 
-def go_on(work: Work[Any], value: Any, error: Exception | None) -> Yielded:
-    """Have a generator go on up to its next yield. Raises what it raises; StopIteration has what it has returned."""
-    if error is None:
-        return work.send(value)
+def raise_in(work: Work[Any], error: Exception) -> Yielded:
+    """Raise an error in a generator, which goes on up to its next yield. Raises what it raises or returns by."""
     try:
         return work.throw(error)
     finally:
@@ -151,7 +149,7 @@ class Task(Suspension, Generic[R]):
             return
         self._running = True
         try:
-            self.yielded = go_on(self._work, value, error)
+            self.yielded = self._work.send(value) if error is None else raise_in(self._work, error)
         except StopIteration as end:
             self._end()
             if self._done is not None:
