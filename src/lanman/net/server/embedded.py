@@ -118,9 +118,11 @@ class Server:
     async def stop(self) -> None:
         """End every session, send what is still to be sent, close all sockets, and delete a temporary home. May be
         called twice, and before `start()`."""
-        if self._server is not None:
-            await self._server.stop()
-        self._exit.close()
+        try:
+            if self._server is not None:
+                await self._server.stop()
+        finally:
+            self._exit.close()
 
     def request_stop(self) -> None:
         """Make `wait_stopped()` return. So does `lanman stop server` with this Server's home."""
