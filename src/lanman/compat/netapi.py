@@ -185,7 +185,10 @@ def NetSessionEnum(
     level: Literal[0],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[SESSION_INFO_0]: ...
+) -> Page[SESSION_INFO_0]:
+    """Level 0: names of clients alone."""
+
+
 @overload
 def NetSessionEnum(
     servername: str | None,
@@ -194,7 +197,10 @@ def NetSessionEnum(
     level: Literal[1],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[SESSION_INFO_1]: ...
+) -> Page[SESSION_INFO_1]:
+    """Level 1: clients, users, open files, times and flags."""
+
+
 @overload
 def NetSessionEnum(
     servername: str | None,
@@ -203,7 +209,10 @@ def NetSessionEnum(
     level: Literal[2],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[SESSION_INFO_2]: ...
+) -> Page[SESSION_INFO_2]:
+    """Level 2: level 1 and the type of client."""
+
+
 @overload
 def NetSessionEnum(
     servername: str | None,
@@ -212,7 +221,10 @@ def NetSessionEnum(
     level: Literal[10],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[SESSION_INFO_10]: ...
+) -> Page[SESSION_INFO_10]:
+    """Level 10: clients, users and times."""
+
+
 @overload
 def NetSessionEnum(
     servername: str | None,
@@ -221,7 +233,10 @@ def NetSessionEnum(
     level: Literal[502],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[SESSION_INFO_502]: ...
+) -> Page[SESSION_INFO_502]:
+    """Level 502: level 2 and the transport."""
+
+
 @overload
 def NetSessionEnum(
     servername: str | None,
@@ -230,7 +245,10 @@ def NetSessionEnum(
     level: int,
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[Any]: ...
+) -> Page[Any]:
+    """A level that is not known before the call."""
+
+
 def NetSessionEnum(
     servername: str | None,
     UncClientName: str | None,
@@ -261,27 +279,45 @@ def NetSessionEnum(
 @overload
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: Literal[0]
-) -> tuple[int, SESSION_INFO_0 | None]: ...
+) -> tuple[int, SESSION_INFO_0 | None]:
+    """Level 0: names of clients alone."""
+
+
 @overload
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: Literal[1]
-) -> tuple[int, SESSION_INFO_1 | None]: ...
+) -> tuple[int, SESSION_INFO_1 | None]:
+    """Level 1: clients, users, open files, times and flags."""
+
+
 @overload
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: Literal[2]
-) -> tuple[int, SESSION_INFO_2 | None]: ...
+) -> tuple[int, SESSION_INFO_2 | None]:
+    """Level 2: level 1 and the type of client."""
+
+
 @overload
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: Literal[10]
-) -> tuple[int, SESSION_INFO_10 | None]: ...
+) -> tuple[int, SESSION_INFO_10 | None]:
+    """Level 10: clients, users and times."""
+
+
 @overload
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: Literal[502]
-) -> tuple[int, SESSION_INFO_502 | None]: ...
+) -> tuple[int, SESSION_INFO_502 | None]:
+    """Level 502: level 2 and the transport."""
+
+
 @overload
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: int
-) -> tuple[int, Any]: ...
+) -> tuple[int, Any]:
+    """A level that is not known before the call."""
+
+
 def NetSessionGetInfo(
     servername: str | None, UncClientName: str | None, username: str | None, level: int
 ) -> tuple[int, Any]:
@@ -330,7 +366,10 @@ def NetFileEnum(
     level: Literal[2],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[FILE_INFO_2]: ...
+) -> Page[FILE_INFO_2]:
+    """Level 2: ids alone."""
+
+
 @overload
 def NetFileEnum(
     servername: str | None,
@@ -339,7 +378,10 @@ def NetFileEnum(
     level: Literal[3],
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[FILE_INFO_3]: ...
+) -> Page[FILE_INFO_3]:
+    """Level 3: ids, permissions, locks, paths and users."""
+
+
 @overload
 def NetFileEnum(
     servername: str | None,
@@ -348,7 +390,10 @@ def NetFileEnum(
     level: int,
     prefmaxlen: int = ...,
     resume_handle: int | None = ...,
-) -> Page[Any]: ...
+) -> Page[Any]:
+    """A level that is not known before the call."""
+
+
 def NetFileEnum(
     servername: str | None,
     basepath: str | None,
@@ -369,11 +414,20 @@ def NetFileEnum(
 
 
 @overload
-def NetFileGetInfo(servername: str | None, fileid: int, level: Literal[2]) -> tuple[int, FILE_INFO_2 | None]: ...
+def NetFileGetInfo(servername: str | None, fileid: int, level: Literal[2]) -> tuple[int, FILE_INFO_2 | None]:
+    """Level 2: ids alone."""
+
+
 @overload
-def NetFileGetInfo(servername: str | None, fileid: int, level: Literal[3]) -> tuple[int, FILE_INFO_3 | None]: ...
+def NetFileGetInfo(servername: str | None, fileid: int, level: Literal[3]) -> tuple[int, FILE_INFO_3 | None]:
+    """Level 3: ids, permissions, locks, paths and users."""
+
+
 @overload
-def NetFileGetInfo(servername: str | None, fileid: int, level: int) -> tuple[int, Any]: ...
+def NetFileGetInfo(servername: str | None, fileid: int, level: int) -> tuple[int, Any]:
+    """A level that is not known before the call."""
+
+
 def NetFileGetInfo(servername: str | None, fileid: int, level: int) -> tuple[int, Any]:
     """NetFileGetInfo of lmshare.h: one open file: (status, FILE_INFO_n or None).
 
@@ -398,15 +452,24 @@ def NetFileClose(servername: str | None, fileid: int) -> int:
 @overload
 def NetConnectionEnum(
     servername: str | None, qualifier: str, level: Literal[0], prefmaxlen: int = ..., resume_handle: int | None = ...
-) -> Page[CONNECTION_INFO_0]: ...
+) -> Page[CONNECTION_INFO_0]:
+    """Level 0: ids alone."""
+
+
 @overload
 def NetConnectionEnum(
     servername: str | None, qualifier: str, level: Literal[1], prefmaxlen: int = ..., resume_handle: int | None = ...
-) -> Page[CONNECTION_INFO_1]: ...
+) -> Page[CONNECTION_INFO_1]:
+    """Level 1: ids, types, open files, users, times and names of shares."""
+
+
 @overload
 def NetConnectionEnum(
     servername: str | None, qualifier: str, level: int, prefmaxlen: int = ..., resume_handle: int | None = ...
-) -> Page[Any]: ...
+) -> Page[Any]:
+    """A level that is not known before the call."""
+
+
 def NetConnectionEnum(
     servername: str | None,
     qualifier: str,
@@ -431,17 +494,35 @@ def NetConnectionEnum(
 
 
 @overload
-def NetServerGetInfo(servername: str | None, level: Literal[100]) -> tuple[int, SERVER_INFO_100 | None]: ...
+def NetServerGetInfo(servername: str | None, level: Literal[100]) -> tuple[int, SERVER_INFO_100 | None]:
+    """Level 100: platform and name."""
+
+
 @overload
-def NetServerGetInfo(servername: str | None, level: Literal[101]) -> tuple[int, SERVER_INFO_101 | None]: ...
+def NetServerGetInfo(servername: str | None, level: Literal[101]) -> tuple[int, SERVER_INFO_101 | None]:
+    """Level 101: level 100, version, type and comment."""
+
+
 @overload
-def NetServerGetInfo(servername: str | None, level: Literal[102]) -> tuple[int, SERVER_INFO_102 | None]: ...
+def NetServerGetInfo(servername: str | None, level: Literal[102]) -> tuple[int, SERVER_INFO_102 | None]:
+    """Level 102: level 101, limits, idle time and what is announced."""
+
+
 @overload
-def NetServerGetInfo(servername: str | None, level: Literal[502]) -> tuple[int, SERVER_INFO_502 | None]: ...
+def NetServerGetInfo(servername: str | None, level: Literal[502]) -> tuple[int, SERVER_INFO_502 | None]:
+    """Level 502: limits of sessions, opens and buffers."""
+
+
 @overload
-def NetServerGetInfo(servername: str | None, level: Literal[503]) -> tuple[int, SERVER_INFO_503 | None]: ...
+def NetServerGetInfo(servername: str | None, level: Literal[503]) -> tuple[int, SERVER_INFO_503 | None]:
+    """Level 503: level 502, the domain and the server's tuning."""
+
+
 @overload
-def NetServerGetInfo(servername: str | None, level: int) -> tuple[int, Any]: ...
+def NetServerGetInfo(servername: str | None, level: int) -> tuple[int, Any]:
+    """A level that is not known before the call."""
+
+
 def NetServerGetInfo(servername: str | None, level: int) -> tuple[int, Any]:
     """NetServerGetInfo of lmserver.h: the server's configuration: (status, SERVER_INFO_n or None).
 

@@ -284,11 +284,17 @@ def _present(function: str, answer: Any) -> Any:
 
 
 @overload
-def NetShareEnum(server: str | None, /) -> list[tuple[str, int, str]]: ...
+def NetShareEnum(server: str | None, /) -> list[tuple[str, int, str]]:
+    """Without a level: (netname, type, remark) of all shares."""
+
+
 @overload
 def NetShareEnum(
     server: str | None, level: int, resumeHandle: int | None = None, prefLen: int = -1, /
-) -> tuple[list[Dictionary], int, int]: ...
+) -> tuple[list[Dictionary], int, int]:
+    """With a level: one page as (list, total, resumeHandle)."""
+
+
 def NetShareEnum(
     server: str | None, level: int | None = None, resumeHandle: int | None = None, prefLen: int = -1, /
 ) -> list[tuple[str, int, str]] | tuple[list[Dictionary], int, int]:
