@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -102,3 +104,15 @@ async def test_without_asyncio(server: SmbServer) -> None:
     assert isinstance(first, SessionOpened)
     assert known == 1
     assert [type(event) for event in rest] == [SessionClosed, ServerStopped]
+
+
+async def test_the_page_prints_what_stands_below_its_code(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "follow-a-server.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (expected,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "program.py").write_text(program)
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "program.py", cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, complaints = await run.communicate()
+    assert (said.decode(), run.returncode) == (expected, 0), complaints.decode()

@@ -32,7 +32,7 @@ DetailEntries = Annotated[list[SessionDetails] | None, Entries(SESSION_DETAILS)]
 
 
 class StopResponse(StatusResponse):
-    pass
+    """Whether the Server will stop."""
 
 
 @LANMAN.call(0)
@@ -43,7 +43,7 @@ class Stop(Call[StopResponse]):
 
 
 class ReloadResponse(StatusResponse):
-    pass
+    """Whether what was read is in force."""
 
 
 @LANMAN.call(1)
@@ -89,6 +89,8 @@ ProblemEntries = Annotated[list[ShareProblem] | None, Entries(SHARE_PROBLEMS)]
 
 
 class ShareProblemsResponse(Response):
+    """`entries` are in no order; their names are unique."""
+
     level: struct_level
     entries: ProblemEntries = None
     status: u32 = 0
