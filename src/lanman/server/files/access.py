@@ -1,4 +1,4 @@
-"""Access masks (MS-SMB2 2.2.13.1): what a client asks for and what it gets."""
+"""Access masks of files (MS-SMB2 2.2.13.1): from what a client asks for to what it is granted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lanman.smb2.constants import (
     FILE_WRITE_EA,
 )
 
-# MS-FSA 2.1.5.1: what the generic rights of a file come to.
+# What the generic rights stand for on a file (MS-FSA 2.1.5.1).
 FILE_GENERIC_READ: Final = 0x00120089
 FILE_GENERIC_WRITE: Final = 0x00120116
 FILE_GENERIC_EXECUTE: Final = 0x001200A0
@@ -48,12 +48,12 @@ WRITING: Final = FILE_WRITE_DATA | FILE_APPEND_DATA
 
 READ_ONLY_ACCESS: Final = FILE_GENERIC_READ | FILE_GENERIC_EXECUTE
 
-# What changes anything, and with it what a share or a disk that is read-only does not give.
+# The rights to change anything, which a read-only share or disk does not grant.
 _CHANGING: Final = (
     WRITING | FILE_WRITE_EA | FILE_DELETE_CHILD | FILE_WRITE_ATTRIBUTES | DELETE | WRITE_DAC | WRITE_OWNER
 )
 
-# An open with no more than this caches nothing and breaks no oplock (MS-FSA 2.1.5.1.2.2, Samba's stat opens).
+# An open with no more rights than these caches nothing and breaks no oplock (MS-FSA 2.1.5.1.2.2, Samba's stat opens).
 _STAT: Final = SYNCHRONIZE | FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES
 _STAT_READ_CONTROL: Final = _STAT | READ_CONTROL
 
@@ -61,10 +61,10 @@ _DEFINED: Final = FILE_ALL_ACCESS | MAXIMUM_ALLOWED | GENERIC_READ | GENERIC_WRI
 
 
 def specific(desired_access: int) -> int | None:
-    """What is asked for, without generic rights; MAXIMUM_ALLOWED stays. None: nobody gets that.
+    """A desired access with its generic rights replaced by specific ones; MAXIMUM_ALLOWED stays.
 
-    Nothing, bits that mean nothing and ACCESS_SYSTEM_SECURITY, for which one needs a privilege that no account here
-    has, are nothing that one could get (as on Windows 7, smb2.create.gentest).
+    None if it cannot be granted to anybody: no rights at all, undefined bits, and ACCESS_SYSTEM_SECURITY, which needs a
+    privilege that no account here has (as on Windows 7, smb2.create.gentest).
     """
     if desired_access & ~_DEFINED or desired_access & ACCESS_SYSTEM_SECURITY:
         return None
@@ -76,7 +76,7 @@ def specific(desired_access: int) -> int | None:
 
 
 def maximal(tree_access: int, contents: Access, attributes: int) -> int:
-    """The most that somebody gets of a file: by the share, by what the disk lets this process do, by its attributes."""
+    """The most that can be granted on a file: the share's rights, less what the disk and its attributes forbid."""
     rights = tree_access
     if not contents & Access.WRITE:
         rights &= ~WRITING
@@ -88,7 +88,7 @@ def maximal(tree_access: int, contents: Access, attributes: int) -> int:
 
 
 def contents_of(access: int) -> Access:
-    """What a handle must be able to do for an open with these rights."""
+    """What a disk handle must be able to do for an open with these rights."""
     wanted = Access.NONE
     if access & READING:
         wanted |= Access.READ
@@ -98,10 +98,10 @@ def contents_of(access: int) -> Access:
 
 
 def is_stat_only(access: int) -> bool:
-    """Whether an open with these rights leaves others' oplocks alone."""
+    """Whether an open with these rights breaks no oplock."""
     return not access & ~_STAT
 
 
 def changes(access: int) -> bool:
-    """Whether these rights let anything be changed."""
+    """Whether these rights allow any change."""
     return bool(access & _CHANGING)

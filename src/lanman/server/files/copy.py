@@ -1,4 +1,4 @@
-"""Server-side copy (MS-SMB2 3.3.5.15.5, 3.3.5.15.6): ranges of one open put into another, at a client's word."""
+"""Server-side copy (MS-SMB2 3.3.5.15.5, 3.3.5.15.6): copy ranges of one open file into another."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def copy_request(
         return Reply(codes.STATUS_INVALID_PARAMETER)
     sizes = [chunk.length for chunk in chunks]
     if count > MAX_CHUNKS or max(sizes, default=0) > MAX_CHUNK or sum(sizes) > MAX_BYTES or 0 in sizes:
-        # 3.3.5.15.6: the answer says how much it might have been.
+        # 3.3.5.15.6: the answer says how much is allowed.
         answer = CopyChunkResponse(MAX_CHUNKS, MAX_CHUNK, MAX_BYTES).pack()
         return Reply(codes.STATUS_INVALID_PARAMETER, ioctl_response(message, answer))
     key = copy.source_key

@@ -1,13 +1,17 @@
-r"""QUERY_DIRECTORY (MS-SMB2 3.3.5.18): the names in an open directory, in portions, through a pattern.
+r"""QUERY_DIRECTORY (MS-SMB2 3.3.5.18): list the names in an open directory that match a pattern, in portions.
 
-The rules:
-
-* A directory that is open has one place in its listing, where the next request goes on (`Scan`). One request is under
-  way at a time; those that come meanwhile wait for their turn, and the turn passes on whatever ends a request.
-* The disk lists in portions. What it has read ahead is kept until it is asked for, but nothing is read ahead for a
-  client that asks for one entry at a time: it wants each as it is then.
-* `.` and `..` come first, and both are told as the directory itself.
-* A pattern is matched in time that its length bounds, whatever the name (`matches`).
+- An open directory has one position in its listing, where the next request goes on. SMB2_RESTART_SCANS and SMB2_REOPEN
+  begin again; the pattern stays unless the request brings another.
+- Requests on one open directory run one after the other, in their order: `Scan._busy` while one runs, MAX_TURNS that
+  wait. A request that ends while it waits passes its turn on. The next one starts in a new turn of the event loop.
+- `.` and `..` come first, both with the attributes of the directory itself.
+- Names are read ahead as far as the client's buffer goes, PORTION at most, so that one answer is packed in one turn of
+  the event loop. A client that asks for single entries gets each as it is then, not as it was read ahead.
+- No name fits: STATUS_NO_SUCH_FILE for the first request, STATUS_NO_MORE_FILES afterwards. The buffer is too small for
+  one entry: STATUS_INFO_LENGTH_MISMATCH, and the entry stays for the next request.
+- Names as clients have them differ from those of the disk's effects where a share allows the names of devices
+  (`files.names.Spelling`); patterns match what clients see, in time that grows
+    with the length of the pattern alone (`matches`).
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from lanman.wire import Chain, packer
 
 _CLASSES: Final = frozenset({FILE_NAMES_INFORMATION, *DETAILED_ENTRIES})
 
-# Bytes that one listing brings at most, whatever the client would take: what is packed in one turn of the event loop.
+# Bytes in one answer at most, whatever the client would take: as much as is packed in one turn of the event loop.
 PORTION: Final = 256 * 1024
 
 # QUERY_DIRECTORY requests that may wait for their turn on one open directory.
@@ -46,7 +50,7 @@ MAX_TURNS: Final = 2048
 
 @cache
 def _entry_packer(information_class: int) -> Callable[[str, FileStat | None], bytes]:
-    """What packs an entry of a listing (MS-FSCC 2.4) from a name and what is known of it.
+    """A function that packs an entry (MS-FSCC 2.4) from a name and its FileStat, without making an object of each.
 
     There are no short names, since none could be opened.
     """
@@ -79,9 +83,9 @@ def _entry_packer(information_class: int) -> Callable[[str, FileStat | None], by
 def pack_entries(
     information_class: int, entries: deque[tuple[str, FileStat | None]], room: int, most: int | None = None
 ) -> bytes:
-    """Take entries from the left as long as they fit into `room` bytes, `most` at the most, and pack them.
+    """Take entries from the left as long as they fit into `room` bytes, at most `most`, and pack them.
 
-    No bytes: not even the first fits.
+    Empty if not even the first fits.
     """
     pack = _entry_packer(information_class)
     output = Chain(ENTRY_ALIGNMENT)
@@ -96,7 +100,7 @@ def pack_entries(
 
 
 def matcher(pattern: str) -> Callable[[str], bool] | None:
-    """What tells whether a name fits a pattern; None if every name does."""
+    """A function that says whether a name matches a pattern; None if every name does (MS-FSA 2.1.4.4)."""
     if pattern in ("*", "*.*", "", '<"*'):
         return None
     folded = fold(pattern)
@@ -106,11 +110,11 @@ def matcher(pattern: str) -> Callable[[str], bool] | None:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a name fits; both already folded.
+    """Whether a name matches a pattern; both already folded.
 
-    Bit n of a number stands for the place behind n characters of the name. All places that the beginning of the pattern
-    may lead to are kept at once, in one number, and each character of the pattern is a few operations on it: no pattern
-    takes longer than its length says.
+    Bit n of a number stands for the position behind n characters of the name. The set of positions that the pattern so
+    far may lead to is one number, and each character of the pattern is a few operations on it: the time grows with the
+    length of the pattern, whatever it is.
     """
     size, last_dot = len(name), name.rfind(".")
     everywhere = (2 << size) - 1
@@ -145,7 +149,7 @@ def matches(pattern: str, name: str) -> bool:
 
 
 class Scan:
-    """Where an open directory is in its listing. `handle` is the disk's."""
+    """The position of an open directory in its listing, and the requests that wait for it. `handle` is the disk's."""
 
     def __init__(self, handle: int, spelling: Spelling, scheduler: Scheduler) -> None:
         self._handle = handle
@@ -161,7 +165,7 @@ class Scan:
         self._turns: dict[Waiter[None], None] = {}  # in their order
 
     def query(self, message: QueryDirectoryRequest) -> Work[Reply]:
-        """3.3.5.18."""
+        """Answer a QUERY_DIRECTORY (3.3.5.18), when those before it are answered."""
         if message.file_information_class not in _CLASSES:
             return Reply(codes.STATUS_INVALID_INFO_CLASS)
         if (not message.name and not self._begun) or len(message.name) > NAME_MAX:
@@ -177,7 +181,7 @@ class Scan:
             self._end_turn()
 
     def _take_turn(self) -> Work[None]:
-        """Wait until those are done that came before. A turn given to a request that has ended is passed on."""
+        """Wait until the requests before are done. A turn given to a request that has ended is passed on."""
         turn: Waiter[None] = Waiter()
         self._turns[turn] = None
         try:
@@ -190,7 +194,7 @@ class Scan:
             raise
 
     def _end_turn(self) -> None:
-        """A request is done; the next one's turn, which is the event loop's next one too: there may be thousands."""
+        """Let the next request run, in a new turn of the event loop: there may be thousands."""
         self._busy = bool(self._turns)
         if self._turns:
             self._scheduler.timers.at(self._scheduler.now, self._next)
@@ -222,7 +226,7 @@ class Scan:
     def _read(self, message: QueryDirectoryRequest) -> Work[None]:
         """Have the disk list more names."""
         restart, self._restart = self._restart, False
-        # What is read ahead may be gone when it is told: a client that wants one name at a time gets it fresh.
+        # A name that is read ahead may be gone when it is sent: a client that wants one at a time gets it fresh.
         ahead = 1 if message.flags & SMB2_RETURN_SINGLE_ENTRY else min(message.output_buffer_length, PORTION)
         listing = yield ListDirectory(
             self._handle,
@@ -236,14 +240,14 @@ class Scan:
         self._last = listing.last
 
     def _wanted_on_disk(self) -> Callable[[str], bool] | None:
-        """What chooses among the names as the disk's effects have them."""
+        """The filter for names as the disk's effects have them; None for no filter."""
         wanted, spelling = self._wanted, self._spelling
         if wanted is None or spelling is STRICT:
             return wanted
         return lambda name: wanted(spelling.name(name))
 
     def _answer(self, message: QueryDirectoryRequest, single: bool) -> Reply:
-        """As many of the entries as fit."""
+        """An answer with as many of the entries as fit."""
         if not self._entries:
             # 3.3.5.18: nothing fits the pattern, or nothing is left.
             return Reply(codes.STATUS_NO_MORE_FILES if self._told else codes.STATUS_NO_SUCH_FILE)
@@ -255,5 +259,5 @@ class Scan:
         return Reply(message=QueryDirectoryResponse(output))
 
     def abandon(self) -> None:
-        """The directory is closed."""
+        """Forget the requests that wait: the directory is closed."""
         self._turns.clear()

@@ -1,4 +1,14 @@
-"""The structures of QUERY_INFO and SET_INFO (MS-FSCC 2.4, 2.5), to and from what the disk knows."""
+"""QUERY_INFO and SET_INFO: the information classes of MS-FSCC 2.4 and 2.5, made from what the disk's effects tell.
+
+  - A class of QUERY_INFO is an entry of FILE_CLASSES or VOLUME_CLASSES: a function that makes its structure
+    (`lanman.fscc`), the size below which a buffer is refused with STATUS_INFO_LENGTH_MISMATCH, and whether it may be
+    cut with STATUS_BUFFER_OVERFLOW.
+  - What SET_INFO brings is unpacked by `lanman.fscc` and checked here: CutShort is STATUS_INFO_LENGTH_MISMATCH, any
+    other error STATUS_INVALID_PARAMETER. The result is an effect, which the caller performs.
+  - A directory has no size. There are no extended attributes, streams, quotas or generated short names.
+
+Nothing here performs an effect or waits.
+"""
 
 from __future__ import annotations
 
@@ -80,18 +90,18 @@ from lanman.wire import Structure
 # attributes.
 _FILE_SYSTEM_ATTRIBUTES: Final = FILE_CASE_PRESERVED_NAMES | FILE_UNICODE_ON_DISK
 
-# What is no time, but says what is to become of one.
+# Values of a time in FileBasicInformation that set no time.
 _LEAVE: Final = frozenset({TIME_KEEP, TIME_FREEZE, TIME_THAW})
 
 _64_BITS: Final = 0xFFFFFFFFFFFFFFFF
 
-# No class of SET_INFO has more behind its head than a name.
+# No class of SET_INFO has more behind its fixed part than a name.
 MAX_SET_INFO: Final = MAX_NEW_NAME + 20
 
 
 @dataclass(slots=True)
 class Subject:
-    """What is asked about, and what floor 2 knows of it beside the disk."""
+    """The file that is asked about: its FileStat, and what its open knows."""
 
     stat: FileStat
     name: str  # below the share, with a backslash in front
@@ -148,9 +158,11 @@ _SHORT: Final = re.compile(r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(\.[A-Z0-9!#$%&'()\-@
 
 
 def short_name(name: str) -> str:
-    """The short name that a file has: its own, if it is one. Every other has none, since a name that is made up would
-    not open the file, or open another; that is told as an empty name, as smbclient's `allinfo` gives up at
-    STATUS_OBJECT_NAME_NOT_FOUND (MS-FSA 2.1.5.12.4)."""
+    """The short name of a file: its own, if that is one, else "".
+
+    A generated name would not open the file, or would open another. A file without one should be answered with
+    STATUS_OBJECT_NAME_NOT_FOUND (MS-FSA 2.1.5.12.4), at which smbclient's `allinfo` gives up; hence the empty name.
+    """
     return name if _SHORT.fullmatch(name) else ""
 
 
@@ -160,7 +172,7 @@ def _alternate_name(subject: Subject) -> FileNameInformation:
 
 @dataclass(frozen=True, slots=True)
 class FileClass:
-    """One class of QUERY_INFO: how it is made, and the bytes below which nobody can say anything in it."""
+    """One class of QUERY_INFO: how it is made, and the smallest buffer that is accepted for it."""
 
     describe: Callable[[Subject], Structure | bytes]
     minimum: int
@@ -197,7 +209,7 @@ FILE_CLASSES: Final[Mapping[int, FileClass]] = {
 }
 
 
-# 3.3.5.20.1: the classes that tell attributes or times.
+# 3.3.5.20.1: the classes with attributes or times, which need FILE_READ_ATTRIBUTES.
 NEED_ATTRIBUTES: Final = frozenset(
     {
         FILE_BASIC_INFORMATION,
@@ -243,7 +255,7 @@ def _fs_size(volume: Volume) -> FileFsSizeInformation:
 
 
 def _fs_full_size(volume: Volume) -> FileFsFullSizeInformation:
-    # What the disk keeps back for root is nobody's room: both counts are what an ordinary user may use.
+    # What the disk reserves for root is not available to clients: both counts are what an ordinary user may use.
     total, available = volume.units
     return FileFsFullSizeInformation(total, available, available, _sectors(volume), _SECTOR)
 
@@ -297,7 +309,7 @@ VOLUME_CLASSES: Final[Mapping[int, VolumeClass]] = {
 
 
 def read_basic(data: bytes, handle: int, directory: bool) -> SetFile:
-    """What a FileBasicInformation changes. ValueError: what such a file cannot be, or is no time."""
+    """The effect of a FileBasicInformation. Raises ValueError for a negative time, or an attribute it cannot have."""
     basic = FileBasicInformation.unpack(data)
     times = [
         None if time in _LEAVE else time
@@ -323,13 +335,13 @@ def read_basic(data: bytes, handle: int, directory: bool) -> SetFile:
 
 
 def _keeps(time: int) -> bool | None:
-    """Whether a time stays from now on, whatever this open does: an explicit one does (MS-FSA 2.1.5.15.2). None: what
-    held before."""
+    """Whether a time is kept from now on whatever this open does, as one that was set is (MS-FSA 2.1.5.15.2). None: as
+    before."""
     return None if time == TIME_KEEP else time != TIME_THAW
 
 
 def read_new_name(data: bytes) -> FileRenameInformation:
-    """A new name, of FileRenameInformation or FileLinkInformation. ValueError: it is none below the share."""
+    """A FileRenameInformation or FileLinkInformation. Raises ValueError for a name that is not below the share."""
     new = FileRenameInformation.unpack(data)
     if new.root_directory or not new.file_name:
         raise ValueError("not a name below the share")

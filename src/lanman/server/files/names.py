@@ -1,4 +1,4 @@
-"""Paths as they come on the wire, taken apart. Whether a name is one is for the disk to judge."""
+"""Paths of requests, split into names. Whether each is a valid name is decided by the disk (`net.disk.names`)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _UNNAMED_STREAM: Final = "::$data"
 def split_path(name: str) -> Path:
     r"""`a\b` as ("a", "b"); the share's own folder is (). Raises StatusError.
 
-    As Samba 4.17 takes them: `/` separates names too, empty ones are passed over, a `\` at the end means nothing and a
-    `/` there is no name.
+    As in Samba 4.17: `/` separates names too, empty names are skipped, a `\` at the end is ignored and a `/` at the
+    end is STATUS_OBJECT_NAME_INVALID.
     """
     if name.startswith(("\\", "/")):
         raise StatusError(codes.STATUS_INVALID_PARAMETER)  # 3.3.5.9
@@ -32,15 +32,15 @@ def split_path(name: str) -> Path:
     return tuple(parts)
 
 
-# Where a device's name is that of a file, effects have its first letter in the private use area.
+# In effects, a file with the name of a device has its first letter in the private use area.
 _PRIVATE: Final = 0xF000
 
 
 class Spelling:
-    """How a share's clients say the names that Windows keeps for devices (CON, COM1, aux.c).
+    """How a share's clients write names that Windows reserves for devices (CON, COM1, aux.c).
 
-    On a `strict` share they do not, as on Windows: such a name is refused, and a file that has it on the disk is listed
-    with a character of the private use area for its first. Otherwise they are names as any other.
+    A `strict` share refuses them, as Windows does, and lists a file that has such a name on the disk with a character
+    of the private use area for its first. Otherwise they are names as any other.
     """
 
     def __init__(self, *, strict: bool) -> None:

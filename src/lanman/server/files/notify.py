@@ -1,6 +1,8 @@
-"""CHANGE_NOTIFY (MS-SMB2 3.3.5.19, MS-FSCC 2.7.1): what clients do to a directory that one of them watches.
+"""CHANGE_NOTIFY (MS-SMB2 3.3.5.19, MS-FSCC 2.7.1): tell clients of changes in directories that they watch.
 
-What is changed behind the Server's back is not seen.
+Only changes that clients make through the Server are seen; those by other programs on the disk are not. Between two
+requests changes are kept, up to MAX_KEPT for each open and MAX_KEPT_IN_ALL for the Server; beyond that the client is
+told to list the directory (STATUS_NOTIFY_ENUM_DIR).
 """
 
 from __future__ import annotations
@@ -26,25 +28,24 @@ FILE_NOTIFY_CHANGE_LAST_ACCESS: Final = 0x020
 FILE_NOTIFY_CHANGE_CREATION: Final = 0x040
 FILE_NOTIFY_CHANGE_SECURITY: Final = 0x100
 
-# What is kept for a client that is not asking just now, in bytes of its answer: for one open, and for all together.
-# If more has changed it is told to look for itself.
+# Changes that are kept while no request waits, in bytes of the answer: for one open, and for all together.
 MAX_KEPT: Final = 64 * 1024
 MAX_KEPT_IN_ALL: Final = 16 * 1024 * 1024
 
 # Requests that may wait on one open.
 MAX_WAITING: Final = 512
 
-# What a change takes beside its name.
+# The bytes of a FILE_NOTIFY_INFORMATION before its name.
 _ENTRY: Final = 12
 
 
 def names_change(directory: bool) -> int:
-    """The filter that a name which comes or goes belongs to."""
+    """The bit of the completion filter for a name that is added or removed."""
     return FILE_NOTIFY_CHANGE_DIR_NAME if directory else FILE_NOTIFY_CHANGE_FILE_NAME
 
 
 class Watch:
-    """What one open directory watches. The first request says what for; changes are kept between requests."""
+    """The watch of one open directory. Its first request sets the filter; changes are kept between requests."""
 
     def __init__(self, root: str, path: Path, message: ChangeNotifyRequest, tree: bool) -> None:
         self.root = root
@@ -59,7 +60,7 @@ class Watch:
         self._waiting: dict[Waiter[Reply], int] = {}  # in their order; how many bytes of changes each takes
 
     def request(self, length: int) -> Work[Reply]:
-        """A CHANGE_NOTIFY that takes up to `length` bytes of changes."""
+        """Answer a CHANGE_NOTIFY with up to `length` bytes of changes, at once or when there are any."""
         if self._changes or self._overflow:
             return self._answer(length)
         if len(self._waiting) >= MAX_WAITING:
@@ -73,7 +74,7 @@ class Watch:
         return reply
 
     def add(self, action: int, name: str, now: float) -> None:
-        """Something has happened."""
+        """Record a change (FILE_ACTION_…) of a path below the directory, and answer a request that waits."""
         size = _ENTRY + 2 * len(name)
         if not self._overflow and self._kept + size <= MAX_KEPT and self._keep(size):
             self._changes.append((action, name))
@@ -85,7 +86,7 @@ class Watch:
             waiter.wake(self._answer(self._waiting.pop(waiter)))
 
     def _keep(self, size: int) -> bool:
-        """Count what is kept. Whether there is room for it."""
+        """Count `size` bytes as kept, if there is room for them."""
         if self.watches is not None:
             if self.watches.kept + size > MAX_KEPT_IN_ALL:
                 return False
@@ -94,14 +95,14 @@ class Watch:
         return True
 
     def drop(self) -> None:
-        """Keep nothing any more."""
+        """Drop all changes that are kept."""
         self._changes = []
         if self.watches is not None:
             self.watches.kept -= self._kept
         self._kept = 0
 
     def end(self, status: int, now: float) -> None:
-        """Whoever waits hears that there is nothing more to wait for."""
+        """Answer all requests that wait with a status."""
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
             waiter.wake(Reply(status))
@@ -112,7 +113,7 @@ class Watch:
         self._overflow = False
         self.drop()
         if overflow:
-            # 3.3.4.4: too much has changed to be told; the client is to list the directory.
+            # 3.3.4.4: there are more changes than fit; the client is to list the directory.
             return Reply(codes.STATUS_NOTIFY_ENUM_DIR, ChangeNotifyResponse())
         return Reply(message=ChangeNotifyResponse(data))
 
@@ -126,25 +127,25 @@ class _Folder:
 
 
 class Watches:
-    """All watches of the Server, by the directory that they are on: a change looks at those on its own way alone."""
+    """All watches of the Server, in a tree of directories: a change visits only those on its own path."""
 
     def __init__(self) -> None:
         self.kept = 0
         self._roots: dict[str, _Folder] = {}
 
     def add(self, watch: Watch) -> None:
-        """A directory is watched from now on."""
+        """Watch a directory from now on."""
         self._put(watch)
         watch.watches = self
 
     def moved(self, watch: Watch, path: Path) -> None:
-        """The directory that is watched has another path now."""
+        """Follow a directory to its new path."""
         self._take(watch)
         watch.path = tuple(map(fold, path))
         self._put(watch)
 
     def remove(self, watch: Watch) -> None:
-        """It is watched no more."""
+        """Watch a directory no more."""
         watch.drop()
         watch.watches = None
         self._take(watch)
@@ -160,7 +161,7 @@ class Watches:
         for name in watch.path:
             way.append(way[-1].below[name])
         del way[-1].watches[watch]
-        # Folders that nothing is watched in any more are forgotten, from the lowest up.
+        # Remove folders without watches, from the lowest up.
         for name in reversed(watch.path):
             folder = way.pop()
             if folder.watches or folder.below:
@@ -170,7 +171,7 @@ class Watches:
             del self._roots[watch.root]
 
     def changed(self, root: str, path: Path, action: int, what: int, now: float) -> None:
-        """`path` below the folder `root` has changed, in a way that the bits of `what` stand for."""
+        """Tell the watches that `path` below `root` has changed; `what` has the bits of the completion filter."""
         folder = self._roots.get(root)
         for depth, name in enumerate(path):
             if folder is None:

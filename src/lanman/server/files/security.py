@@ -1,7 +1,8 @@
-"""Security descriptors of POSIX modes (MS-DTYP 2.4.6), for those who ask who may do what with a file.
+"""Security descriptors (MS-DTYP 2.4.6) made from POSIX modes, for clients that ask for them.
 
-The owner is S-1-22-1-UID and the group S-1-22-2-GID, as other Unix servers name them; the access control list has the
-three parts of the mode. It is told, not enforced here: what the Server may do on the disk and the share's lists decide.
+The owner is S-1-22-1-UID and the group S-1-22-2-GID, as Samba names them; the access control list has an entry for
+each of the three parts of the mode. It is shown and not enforced: the permissions of the Server's own process on the
+disk and the lists of the share decide.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _UNIX_GROUP: Final = 2
 
 
 def security_descriptor(stat: FileStat, wanted: int) -> bytes:
-    """The parts that `wanted` (SECURITY_INFORMATION) asks for, self-relative."""
+    """A self-relative descriptor with the parts that `wanted` (SECURITY_INFORMATION) asks for."""
     owner = Sid((_UNIX_USER, stat.user_id), _UNIX_AUTHORITY)
     group = Sid((_UNIX_GROUP, stat.group_id), _UNIX_AUTHORITY)
     descriptor = SecurityDescriptor(SE_SELF_RELATIVE)
@@ -58,7 +59,7 @@ def _access_control_list(stat: FileStat, owner: Sid, group: Sid) -> Acl:
 
 
 def _rights(mode: int, directory: bool) -> int:
-    """What the three bits of one part of a mode allow."""
+    """The access mask for the three bits of one part of a mode."""
     rights = 0
     if mode & 4:
         rights |= FILE_GENERIC_READ
