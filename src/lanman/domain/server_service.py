@@ -644,17 +644,9 @@ class ServerService:
         """All shares, in the order in which they were added."""
         return list(self._shares.values())
 
-    def session_by_global_id(self, global_id: int) -> Session | None:
-        """By the 32-bit id of the management calls; None if there is none."""
-        return self._sessions.get(global_id)
-
     def session_by_session_id(self, session_id: int) -> Session | None:
         """By the 64-bit id of the wire: GlobalSessionTable of MS-SMB2 3.3.1.5."""
         return self._by_session_id.get(session_id)
-
-    def tree_connect_by_global_id(self, global_id: int) -> TreeConnect | None:
-        """By the 32-bit id of the management calls; None if there is none."""
-        return self._tree_connects.get(global_id)
 
     def open_by_global_id(self, global_id: int) -> Open | None:
         """By the 32-bit id of the management calls; None if there is none."""
