@@ -48,24 +48,19 @@ from lanman.fscc.files import (
     FilePositionInformation,
 )
 from lanman.fscc.notify import (
-    FILE_ACTION_ADDED,
     FILE_ACTION_MODIFIED,
     FILE_ACTION_REMOVED,
-    FILE_ACTION_RENAMED_NEW_NAME,
-    FILE_ACTION_RENAMED_OLD_NAME,
 )
 from lanman.server.disk_effects import (
     CheckDeletable,
     CloseFile,
     FileStat,
     FlushFile,
-    LookUp,
     Opened,
     Path,
     QueryFile,
     QueryVolume,
     ReadFile,
-    RenameFile,
     SetFile,
     WriteFile,
 )
@@ -77,19 +72,17 @@ from lanman.server.files.directory import Scan
 from lanman.server.files.locks import END, MAX_WAITING, Lock
 from lanman.server.files.names import LIBERAL, STRICT, split_path, wire_name
 from lanman.server.files.oplocks import Oplock
+from lanman.server.files.rename import rename
 from lanman.server.files.security import security_descriptor
-from lanman.server.files.table import Files, FileState, WaitingLock, shares_conflict
+from lanman.server.files.table import Files, FileState, WaitingLock
 from lanman.server.pipes import ioctl_response
 from lanman.server.state import Context, ServerOpen, ServerSession, ServerTree, unpack_file_id
 from lanman.smb2.constants import (
-    FILE_ADD_FILE,
     FILE_LIST_DIRECTORY,
     FILE_NO_INTERMEDIATE_BUFFERING,
     FILE_READ_ATTRIBUTES,
     FILE_READ_EA,
     FILE_SEQUENTIAL_ONLY,
-    FILE_SHARE_READ,
-    FILE_SHARE_WRITE,
     FILE_WRITE_ATTRIBUTES,
     FILE_WRITE_DATA,
     FILE_WRITE_THROUGH,
@@ -531,57 +524,8 @@ class DiskOpen(ServerOpen):
         return self._move(target, bool(new.replace_if_exists))
 
     def _move(self, target: Path, replace: bool) -> Work[Reply]:
-        """Rename it to `target`, over what there is of that name if `replace` says so."""
-        files = self.files
-        while self.directory and files.has_open_below(self.root, self.path):
-            cached = files.cached_below(self.root, self.path)
-            unanswered = [each.state for each in cached if not each.state.take_handles_back(files.scheduler.now)]
-            if not unanswered:
-                return Reply(codes.STATUS_ACCESS_DENIED)  # what is open below it would lose its way
-            yield from _given_back(unanswered[0])
-        # It is as if the folder that takes the name in were opened for it.
-        for each in files.at(self.root, target[:-1]):
-            if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
-                return Reply(codes.STATUS_SHARING_VIOLATION)
-        rename = RenameFile(self.handle, self.spelling.to_disk(target), replace)
-        if replace:
-            yield from self._may_replace(rename.target)
-        path = yield rename
-        self._renamed(self.spelling.from_disk(path), files.scheduler.now)
+        yield from rename(self, target, replace)
         return Reply(message=SetInfoResponse())
-
-    def _may_replace(self, target: Path) -> Work[None]:
-        """Raises StatusError if what there is of that name is open or READONLY (MS-FSA 2.1.5.15.12)."""
-        while True:
-            try:
-                stat = yield LookUp(self.root, target)
-            except StatusError as error:
-                if error.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
-                    return
-                raise
-            other = self.files.find(stat.identity)
-            if other is None or other is self.state or not other.is_open:
-                break
-            if other.take_handles_back(self.files.scheduler.now):
-                raise StatusError(codes.STATUS_ACCESS_DENIED)  # what would be replaced is open
-            yield from _given_back(other)
-        if stat.is_protected and stat.identity != self.state.identity:
-            raise StatusError(codes.STATUS_ACCESS_DENIED)
-
-    def _renamed(self, path: Path, now: float) -> None:
-        """It has another name: all who have it open by the old one follow, and those who watch are told."""
-        old, watches = self.path, self.files.watches
-        what = notify.names_change(self.directory)
-        for each in list(self.state.opens):
-            if each.root == self.root and each.path == old:
-                each.moved(path, self.open)
-        self.state.renamed(self.root, old, path)
-        if old[:-1] == path[:-1]:
-            watches.changed(self.root, old, FILE_ACTION_RENAMED_OLD_NAME, what, now)
-            watches.changed(self.root, path, FILE_ACTION_RENAMED_NEW_NAME, what, now)
-        else:
-            watches.changed(self.root, old, FILE_ACTION_REMOVED, what, now)
-            watches.changed(self.root, path, FILE_ACTION_ADDED, what, now)
 
     def moved(self, path: tuple[str, ...], by: Open) -> None:
         """What is open has another path now: it was renamed through the open `by`."""
@@ -679,12 +623,6 @@ class DiskOpen(ServerOpen):
             if not self.by_link:
                 self.state.removed(now)
         self._closed.wake(stat)
-
-
-def _given_back(state: FileState) -> Work[None]:
-    """Wait until an oplock of that file has been given back, or something may be."""
-    yield from state.changes()
-    state.tidy()
 
 
 def _file(context: Context, file_id: bytes) -> DiskOpen | None:
