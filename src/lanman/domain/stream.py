@@ -42,8 +42,8 @@ class Subscription:
 class EventStream:
     """Numbers the changes, and delivers them.
 
-    `now` gives the seconds since 1970. `failed(name, event, error)` is told of an error in the listener of that name;
-    `event` is None where it was an action of the transport.
+    `now` gives the seconds since 1970, to the microsecond. `failed(name, event, error)` is told of an error in the
+    listener of that name; `event` is None where it was an action of the transport.
     """
 
     def __init__(self, now: Callable[[], float], failed: Failed | None = None) -> None:
@@ -72,22 +72,31 @@ class EventStream:
 
     def post(self, kind: type[Event], describe: Callable[[Subject], Any], subject: Subject, *rest: object) -> None:
         """Queue an event about `subject`, as `describe` describes it now; `rest` are the event's other fields."""
-        self._post(kind, lambda: (describe(subject), *rest))
-
-    def post_plain(self, kind: type[Event], *fields: object) -> None:
-        """Queue an event with these fields."""
-        self._post(kind, lambda: fields)
-
-    def _post(self, kind: type[Event], fields: Callable[[], tuple[Any, ...]]) -> None:
         self.sequence += 1
         interested = self._by_kind.get(kind)
         if interested is None:
-            found = [each for each in self._subscriptions if not each.kinds or kind in each.kinds]
-            interested = self._by_kind[kind] = tuple(found)
+            interested = self._find(kind)
         if interested:
-            event: Any = kind(self.sequence, round(self._now(), 6), *fields())
-            for subscription in interested:
-                self._queue.append((subscription, subscription.on_event, (event,)))
+            self._queue_event(interested, kind, describe(subject), *rest)
+
+    def post_plain(self, kind: type[Event], *fields: object) -> None:
+        """Queue an event with these fields."""
+        self.sequence += 1
+        if interested := self._find(kind):
+            self._queue_event(interested, kind, *fields)
+
+    def _find(self, kind: type[Event]) -> tuple[Subscription, ...]:
+        """Who has subscribed to a kind of events."""
+        found = self._by_kind.get(kind)
+        if found is None:
+            found = tuple(each for each in self._subscriptions if not each.kinds or kind in each.kinds)
+            self._by_kind[kind] = found
+        return found
+
+    def _queue_event(self, interested: tuple[Subscription, ...], kind: Any, *fields: object) -> None:
+        event = kind(self.sequence, self._now(), *fields)
+        for subscription in interested:
+            self._queue.append((subscription, subscription.on_event, (event,)))
 
     def react(self, action: Callable[..., None], *arguments: object) -> None:
         """Queue an action of the transport."""

@@ -25,6 +25,10 @@ def connection_record(connection: Connection) -> ConnectionRecord:
 
 def session_record(session: Session, now: float, time_of_day: Callable[[float], float]) -> SessionRecord:
     """A session as it is now, `now` by the service's clock. `time_of_day` turns such a time into seconds since 1970."""
+    read, written = session.bytes_read, session.bytes_written
+    for opened in session.opens.values():
+        read += opened.bytes_read
+        written += opened.bytes_written
     return SessionRecord(
         session.global_id,
         session.connection_ids,
@@ -43,8 +47,8 @@ def session_record(session: Session, now: float, time_of_day: Callable[[float], 
         session.begun_at,
         time_of_day(session.idle_time),
         session.active_seconds(now),
-        session.bytes_read + sum(opened.bytes_read for opened in session.opens.values()),
-        session.bytes_written + sum(opened.bytes_written for opened in session.opens.values()),
+        read,
+        written,
     )
 
 
