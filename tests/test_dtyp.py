@@ -184,8 +184,16 @@ def test_an_offset_outside_the_descriptor_is_malformed() -> None:
 
 
 def test_what_has_no_room_is_our_own_mistake() -> None:
-    with pytest.raises(LocalProtocolError):
-        Ace(0, 0, EVERYONE, 1 << 32).pack()
+    for value in (
+        Ace(0, 0, EVERYONE, 1 << 32),
+        Sid((), 1 << 48),
+        Sid((1 << 32,), 5),
+        Sid((-1,), 5),
+        Sid((1,) * 16, 5),
+        Sid((), -1),
+    ):
+        with pytest.raises(LocalProtocolError):
+            value.pack()
 
 
 sids = st.builds(Sid, st.lists(st.integers(0, 0xFFFFFFFF), max_size=15).map(tuple), st.integers(0, (1 << 48) - 1))

@@ -243,6 +243,11 @@ class Longer(Structure):
     number: u32
 
 
+@wire(4)
+class Sized(Structure):
+    two: u16
+
+
 def test_what_has_no_offset_lies_behind_the_fixed_part() -> None:
     value = Behind(flag=True, pair=Pair(1, 2), name="ab", numbers=[3, 4], hours=5)
     packed = value.pack()
@@ -292,6 +297,7 @@ def test_an_offset_of_zero_is_none() -> None:
 def test_what_is_reserved_at_the_end_need_not_come() -> None:
     assert Longer(1).pack() == b"\x01\0\0\0\0\0"
     assert Longer.unpack(b"\x01\0\0\0") == Longer(1)
+    assert packer(Longer)(1) == Longer(1).pack()
 
 
 def test_only_structures_without_offsets_stand_within_others() -> None:
@@ -306,8 +312,10 @@ def test_only_structures_without_offsets_stand_within_others() -> None:
     for wrong in (Outer, Outermost):
         with pytest.raises(TypeError, match="fixed fields alone"):
             wrong.unpack(b"")
-    with pytest.raises(TypeError, match="has offsets"):
-        packer(Known)
+    for kind in (Known, Two):
+        with pytest.raises(TypeError, match="has offsets"):
+            packer(kind)
+    assert packer(Sized)(2) == Sized(2).pack() == b"\x04\0\x02\0"
 
 
 def test_entries_say_where_the_next_one_begins() -> None:

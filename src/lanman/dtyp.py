@@ -14,6 +14,7 @@ import re
 import struct
 from typing import Annotated, ClassVar, Final, Self
 
+from lanman.errors import LocalProtocolError
 from lanman.wire import Data, Fixed, Structure, Variable, pad1, pad2, u8, u16, u32, wire
 
 # --- FILETIME (2.3.3)
@@ -64,6 +65,8 @@ def _read_authority(data: bytes) -> int:
 
 
 def _write_authority(authority: int) -> bytes:
+    if not 0 <= authority < 1 << 48:
+        raise LocalProtocolError(f"{authority:#x} is no authority of a SID, which has 48 bits")
     return authority.to_bytes(6, "big")
 
 
@@ -72,7 +75,12 @@ def _read_numbers(view: Data) -> tuple[int, ...]:
 
 
 def _write_numbers(numbers: tuple[int, ...]) -> bytes:
-    return struct.pack(f"<{len(numbers)}I", *numbers)
+    if len(numbers) > 15:
+        raise LocalProtocolError(f"a SID of {len(numbers)} sub-authorities; 15 are the most")
+    try:
+        return struct.pack(f"<{len(numbers)}I", *numbers)
+    except struct.error as error:
+        raise LocalProtocolError(f"a sub-authority of a SID: {error}") from None
 
 
 _SID_TEXT: Final = re.compile("S-1-([0-9]{1,15}|0x[0-9a-f]{12})((?:-[0-9]{1,10}){0,15})", re.IGNORECASE)

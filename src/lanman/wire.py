@@ -11,8 +11,8 @@
 
 A declaration becomes a dataclass with slots, and gains `pack()` and `unpack()`: one function each, around one
 `struct.Struct`, generated and compiled when the first of them is called, since a command uses few of all messages.
-StructureSize, offsets, lengths, counts and padding are computed, so nobody can set them wrong. Reading checks every
-bound: any bytes give a value or MalformedMessage, and CutShort of these where there are too few of them.
+StructureSize, offsets, lengths, counts and padding are computed and cannot be set. Reading checks every bound: any
+bytes give a value or MalformedMessage, which is CutShort if there are too few of them.
 
 What a field can be:
 
@@ -68,7 +68,7 @@ def text(view: memoryview) -> str:
 
 
 def text_bytes(value: str) -> bytes:
-    """What `text` reads."""
+    """UTF-16LE without terminator. Raises LocalProtocolError for a lone surrogate."""
     try:
         return value.encode("utf-16-le")
     except UnicodeEncodeError:
@@ -167,8 +167,8 @@ def wire(size: int | None = None, *, minimum: int | None = None) -> Callable[[ty
 
     def decorate(cls: type[T]) -> type[T]:
         made: Any = plain(cls)
-        made.wire_declaration = True
-        _compile_later(made, size, (size or 0) if minimum is None else minimum)
+        made.wire_declaration = declared = size, (size or 0) if minimum is None else minimum
+        _compile_later(made, *declared)
         return cast("type[T]", made)
 
     return decorate
@@ -198,7 +198,7 @@ class _Layout:
     The local name of a field is its own; the field `b` of a nested structure `a` is `a__b`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, structure_size: int | None) -> None:
         self.codes: list[str] = []  # struct codes
         self.read: list[str] = []  # a target name for each value that the struct yields
         self.write: list[str] = []  # an expression for each value that the struct takes
@@ -207,6 +207,8 @@ class _Layout:
         self.convert: list[str] = []  # statements that make a field's value from what the struct yields
         self.variables: list[tuple[str, Variable]] = []
         self.namespace: dict[str, Any] = {}
+        if structure_size is not None:
+            self._fixed("structure_size", Fixed("H", constant=structure_size), "")
 
     def declare(self, cls: type[Any], prefix: str = "", owner: str = "self.") -> list[str]:
         """Add the fields of `cls`, whose values are `owner` and their names. The local names of its arguments."""
@@ -277,9 +279,7 @@ def _kind(hint: Any) -> Fixed | Variable | None:
 
 def _compile(cls: type[Any], size: int | None, minimum: int) -> None:
     """Generate `unpack`, `parts` and `pack` of a declared class, in place of what generates them."""
-    layout = _Layout()
-    if size is not None:
-        layout._fixed("structure_size", Fixed("H", constant=size), "")
+    layout = _Layout(size)
     layout.arguments = layout.declare(cls)
     packer = struct.Struct("<" + "".join(layout.codes))
     if size is not None and packer.size != size & ~1:
@@ -448,16 +448,19 @@ def _write_variable(name: str, variable: Variable, fixed: int, owner: str, befor
 
 
 def packer(cls: type[Any]) -> Callable[..., bytes]:
-    """What packs a structure from the values of its fields, without making one: for lists of very many.
+    """A function that packs a structure from the values of its fields, without making an object: for long lists.
 
-    The function takes the arguments of the class, and gives what `pack()` of the object would. It is compiled here, so
-    keep it. The structure has fixed fields, and variable ones without offsets.
+    It takes the arguments of the class and gives what `pack()` of the object would. Each call of `packer` compiles one,
+    so keep it. TypeError for a structure with offsets.
     """
-    layout = _Layout()
+    size, minimum = cls.wire_declaration
+    layout = _Layout(size)
     arguments = layout.declare(cls, owner="")
-    if any(variable.has("o") for _, variable in layout.variables):
-        raise TypeError(f"{cls.__name__} has offsets")
     give = struct.Struct("<" + "".join(layout.codes))
+    tail = max(minimum - give.size, 0)
+    if any(variable.has("o") for _, variable in layout.variables) or (tail and layout.variables):
+        raise TypeError(f"{cls.__name__} has offsets, or a minimum beside variable fields")
+    give = struct.Struct(give.format + f"{tail}x")
     defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
     namespace: dict[str, Any] = {
         **layout.namespace,
@@ -472,7 +475,7 @@ def packer(cls: type[Any]) -> Callable[..., bytes]:
     return cast("Callable[..., bytes]", namespace["packed"])
 
 
-# --- entries that say where the next one begins
+# --- entries with a NextEntryOffset
 
 _NEXT: Final = struct.Struct("<I")
 _ZEROS: Final = [bytes(count) for count in range(16)]

@@ -65,7 +65,7 @@ class _Maker:
             return self.text().encode()
         if kind.truth:
             return bool(next(self._numbers) % 2)
-        if kind is levels.OCTETS_256:
+        if kind is levels.BYTES_256:
             return bytes(range(256))
         return self.number() & 0x7FFFFFFF
 
@@ -141,7 +141,7 @@ def members(kind: levels.Kind) -> st.SearchStrategy[Any]:
         return st.none() | st.binary(max_size=20)
     if kind.truth:
         return st.booleans()
-    if kind is levels.OCTETS_256:
+    if kind is levels.BYTES_256:
         return st.binary(min_size=256, max_size=256)
     return I32 if kind is levels.I32 else U32
 

@@ -169,7 +169,7 @@ BOOLEAN: Final = Kind("B", truth=True)
 STRING: Final = Kind("P", text=True)
 COUNTED: Final = Kind("IP", data=True)  # the count, then the pointer
 COUNTED_BEHIND: Final = Kind("PI", data=True)
-OCTETS_256: Final = Kind("256s")
+BYTES_256: Final = Kind("256s")
 
 _SIZES: Final = {"I": 4, "i": 4, "B": 1, "256s": 256}
 

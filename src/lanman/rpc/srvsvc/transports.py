@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from lanman.records import TransportInfo
-from lanman.rpc.levels import COUNTED_BEHIND, OCTETS_256, levels
+from lanman.rpc.levels import BYTES_256, COUNTED_BEHIND, levels
 from lanman.rpc.ndr import (
     LARGE_REQUEST,
     Call,
@@ -29,7 +29,7 @@ TRANSPORT_INFO: Final = levels(
         3: "number_of_vcs name address network_address domain flags password_length password",
     },
     strings="name network_address domain",
-    kinds={"address": COUNTED_BEHIND, "password": OCTETS_256},
+    kinds={"address": COUNTED_BEHIND, "password": BYTES_256},
 )
 TransportEntries = Annotated[list[TransportInfo] | None, Entries(TRANSPORT_INFO)]
 TransportUnion = Annotated[TransportInfo | None, InlineInfo(TRANSPORT_INFO)]
