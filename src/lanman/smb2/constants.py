@@ -1,4 +1,12 @@
-"""The numbers of MS-SMB2 2.2, under their own names. Plain ints: `&` with an IntFlag costs fifteen times as much."""
+"""The numbers of MS-SMB2 2.2, under their own names.
+
+Rules:
+
+* A name is the specification's, so that a search finds both. Sections are in the order of the specification.
+* Values are plain ints: `&` with an IntFlag costs fifteen times as much. `Dialect` is compared, never masked.
+* What other specifications define is with them: `fscc` (MS-FSCC), `dtyp` (MS-DTYP).
+* Choices of this project have no place here, but for those that both ends make alike (`ALL_CIPHERS`).
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,9 @@ Rules:
   channel derives one from the log-on that binds it (3.2.5.3.3, 3.3.5.5.3); until then its messages are signed with
   `SessionKeys.signing_key`.
 * A renewed log-on (3.3.5.5.2) changes no key.
+* AES-GMAC takes its nonce from the MessageId (3.1.4.1). The messages that bind a channel have low MessageIds on their
+  own connection and are signed with the session's key, which has signed those MessageIds on the first one. So a server
+  that offers multichannel must negotiate AES-CMAC.
 * An anonymous or guest session has no keys. It is unprotected and has one channel.
 """
 
