@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from lanman.settings import (
     BY_MEMBER,
     CHANGEABLE,
+    MAX_COMMENT,
     SECTIONS,
     UNLIMITED,
     Configuration,
@@ -119,3 +121,13 @@ def test_comments() -> None:
     for bad in ("x" * 49, "a\tb", "\udfff", 3):
         with pytest.raises(ValueError, match="must be"):
             check_comment(bad)
+
+
+def test_what_the_command_says_of_its_values_is_what_is_declared() -> None:
+    """The help of `lanman config server` is not made from the declarations, so that it costs no import."""
+    from lanman.faces.cli.main import load
+
+    about = re.sub(r"\s+", " ", load("config").about)
+    assert SECTIONS["server"]["autodisconnect"].kind.values == "-1 to 65535"
+    assert "-1 (never) to 65535" in about
+    assert f"at most {MAX_COMMENT} characters" in about

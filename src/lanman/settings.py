@@ -22,13 +22,13 @@ that it is there. Nothing else has to be told that a setting exists:
 The rules:
 
 * A `Configuration` is a value: frozen, and complete. One Server has one `RunningSettings`, whose `current` is the
-  `Configuration` in force; whoever needs a setting reads it there at each use and keeps no copy. A change replaces
-  `current` as a whole, so nobody sees a half of it.
+  `Configuration` in force; code that needs a setting reads it there at each use and keeps no copy. A change replaces
+  `current` as a whole, so no reader sees a part of one.
 * Constructing a `Configuration` in a program checks nothing. What comes from a file, the command line or a client is
   checked by `check` before it gets into one.
 * The names of settings that management may change are unique among all sections: the kept file `settings` names them
   without their section.
-* Values are in the unit of server.toml (minutes, for one). Whoever counts otherwise converts where it counts.
+* Values are in the unit of server.toml (minutes, for example). Code that needs another unit converts at the use.
 """
 
 from __future__ import annotations

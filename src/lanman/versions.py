@@ -27,7 +27,7 @@ _LINE: Final = re.compile(rb"[ \t]*version[ \t]*=[ \t]*([0-9]{1,9})[ \t]*(?:#.*)
 
 class NewerVersion(LanmanError):
     """Something kept has a version that this lanman does not know. `found` is that version, `newest` the last that is
-    known. Whoever knows where it is kept puts that before the message."""
+    known. The caller puts the file's name before the message."""
 
     code = codes.ERROR_INVALID_DATA
 

@@ -1,7 +1,8 @@
 """The account file on disk: several writers, many readers, nothing lost (`lanman.net.atomic`).
 
-A file that others can read is used, with a warning in the log of `lanman.accounts`, and has mode 0600 again after the
-next change: to refuse it would lock out everybody because of a careless copy, and the hashes are out already.
+A file that other users can read is accepted, with a warning in the log of `lanman.accounts`, and gets mode 0600 back
+with the next change. Refusing it would lock out every user after one copy with the wrong mode, and the hashes are
+disclosed by then anyway. A file of a newer version is refused (`lanman.versions`).
 """
 
 from __future__ import annotations

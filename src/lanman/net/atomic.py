@@ -1,6 +1,6 @@
-"""Files that outlive a Server, changed so that nothing is ever lost.
+"""Files that outlive a Server, changed so that no change is lost.
 
-Whoever changes one holds its lock (`NAME.lock` beside it), reads it afresh, and puts a complete new file in its place:
+A writer holds the file's lock (`NAME.lock` beside it), reads the file again, and puts a complete new one in its place:
 written under another name, forced to the disk, renamed over the old one. So a reader needs no lock and sees one state
 or the next, never a part; a writer that is killed leaves the old file, or the new one; and of two writers the second
 starts from what the first one left.
@@ -24,7 +24,7 @@ from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
 from lanman.net.place import Directory, place_of
 
-# How long to wait for another writer; a change takes milliseconds, so somebody is stuck.
+# How long to wait for another writer, in seconds. A change takes milliseconds, so a longer wait means a hung process.
 LOCK_TIMEOUT: Final = 10.0
 _LOCK_POLL: Final = 0.01
 
@@ -112,8 +112,8 @@ class AtomicFile:
                 return _identity(os.fstat(descriptor))
 
     def update(self, change: Callable[[Content | None], bytes]) -> Identity:
-        """Put what `change` makes of the file as it is now in its place; nobody else changes it meanwhile. Its identity
-        then.
+        """Put what `change` makes of the file as it is now in its place, under the lock. Returns the identity that the
+        file has afterwards.
 
         When `change` raises, nothing is altered. Raises AccessDenied, or LanmanError when it cannot be written or
         another writer does not come to an end.

@@ -24,9 +24,9 @@ Version 1 says no version; lanman 0.1.0 wrote it, with inline tables. It means t
 
 The rules:
 
-* An entry says what server.toml said when it was made (`instead_of`), and counts as long as it still says that. Whoever
-  edits that setting or share afterwards has the last word, and the entry means nothing any more. What the command line
-  says at the start is the last word too: `forget`.
+* An entry says what server.toml said when it was made (`instead_of`), and counts as long as it still says that. Once
+  that setting or share is edited in server.toml, the entry is ignored. What the command line says at the start has
+  precedence too: `forget`.
 * Which settings there can be is what `lanman.settings` declares as changeable.
 * Of two entries of one name the later counts. One that says what server.toml says anyway takes an earlier one back.
 * A change is added to the end, between two marks (`# ---`, `# +++`), and the whole is written anew when it has doubled,
@@ -178,7 +178,7 @@ class SettingsFile:
         self._update(change)
 
     def forget(self, names: Collection[str]) -> None:
-        """Forget what was changed of these settings and shares: somebody has just said what they are to be."""
+        """Remove the entries of these settings and shares, which the command line has just given values."""
         folded = {fold(name) for name in names}
         state = self._parsed(self._file.read())
         if state.settings.keys().isdisjoint(names) and folded.isdisjoint(state.shares):
