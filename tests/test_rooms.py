@@ -3,13 +3,16 @@
 Every import counts, wherever it stands: at the top, inside a function, under TYPE_CHECKING, or as
 `importlib.import_module("lanman. ...")`. What is not in the tables below is not allowed; a new folder or a new
 dependency has to be placed here first, which is the moment to think about where it belongs.
+
+No module leads back to itself, by whatever kind of import: what two modules need of each other stands in a third, or is
+a small Protocol.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,7 +175,51 @@ SAME_FLOOR = {
     ("versions", "errors"),
 }
 
+
+def circles(sources: Mapping[str, str], packages: frozenset[str] = frozenset()) -> list[list[str]]:
+    """The modules that import each other, round by round, wherever an import stands; `sources` by dotted name.
+
+    `from package import name` is an import of the module `package.name` where there is one, and of the package's own
+    file otherwise. That importing `a.b` runs `a` first is no edge: a package that imports its modules is no circle.
+    """
+    edges = {
+        module: {
+            target if target in sources else target.rpartition(".")[0]
+            for _, target in imports(ast.parse(source), module, module in packages)
+        }
+        & sources.keys() - {module}
+        for module, source in sources.items()
+    }
+    return [sorted(found) for found in strongly_connected(edges) if len(found) > 1]
+
+
+def strongly_connected(edges: Mapping[str, set[str]]) -> Iterator[list[str]]:
+    """The strongly connected components of a graph (Tarjan)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+
+    def visit(node: str) -> Iterator[list[str]]:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(edges[node]):
+            if other not in index:
+                yield from visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            found = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            yield found
+
+    for node in sorted(edges):
+        if node not in index:
+            yield from visit(node)
+
+
 FILES = sorted(SOURCE.rglob("*.py"))
+PACKAGES = frozenset(module_name(path) for path in FILES if path.name == "__init__.py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SOURCE)) for path in FILES])
@@ -185,6 +232,51 @@ def test_table_goes_downwards_only() -> None:
         for other in room.rooms:
             below = ROOMS[other].floor < room.floor
             assert below or (name, other) in SAME_FLOOR, f"{name} -> {other}"
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    assert circles({module_name(path): path.read_text() for path in FILES}, PACKAGES) == []
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"lanman.a": "from lanman import b", "lanman.b": "import lanman.a"},
+        {"lanman.a": "from lanman.b import x", "lanman.b": "def f():\n    from lanman.a import y"},
+        {
+            "lanman.a": "if TYPE_CHECKING:\n    from lanman.b import x",
+            "lanman.b": "from lanman.c import y",
+            "lanman.c": "from . import a",
+        },
+        {"lanman.p": "from lanman.p.a import x", "lanman.p.a": "from lanman.p import y"},
+        {"lanman.p": "from .a import x", "lanman.p.a": "class C:\n    def f(self):\n        from . import y"},
+        {"lanman.a": "importlib.import_module('lanman.b')", "lanman.b": "from lanman.a import x"},
+    ],
+)
+def test_a_circle_is_found(sources: dict[str, str]) -> None:
+    assert circles(sources, frozenset({"lanman.p"})) == [sorted(sources)]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"lanman.a": "from lanman import b", "lanman.b": "import os"},
+        {"lanman.p": "from lanman.p import a", "lanman.p.a": "from lanman.p import b", "lanman.p.b": ""},
+        {"lanman.p": "from .a import x\nfrom .b import y", "lanman.p.a": "from .b import y", "lanman.p.b": ""},
+        {
+            "lanman.a": "from lanman.c import x",
+            "lanman.b": "from lanman.c import x",
+            "lanman.c": "from lanman.c import z",
+        },
+    ],
+)
+def test_what_is_no_circle(sources: dict[str, str]) -> None:
+    assert circles(sources, frozenset({"lanman.p"})) == []
+
+
+def test_two_circles_are_two() -> None:
+    two = {"lanman.a": "import lanman.b", "lanman.b": "import lanman.a, lanman.c", "lanman.c": "import lanman.d"}
+    assert circles(two | {"lanman.d": "import lanman.c"}) == [["lanman.c", "lanman.d"], ["lanman.a", "lanman.b"]]
 
 
 def test_every_room_of_floor_one_stands_alone() -> None:
