@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import lanman
-from lanman.faces.cli.main import VERBS
+from lanman.faces.cli.loader import VERBS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lanman.faces.cli.completion import candidates
-from lanman.faces.cli.main import VERBS
+from lanman.faces.cli.loader import VERBS
 from support.fake_manager import Command
 from support.process_server import Stage
 

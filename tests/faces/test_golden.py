@@ -149,7 +149,7 @@ def test_against_our_own_server(path: Path) -> None:
 
 
 def test_there_is_a_transcript_of_every_verb() -> None:
-    from lanman.faces.cli.main import VERBS
+    from lanman.faces.cli.loader import VERBS
 
     typed = "\n".join(path.read_text() for path in [*FAKE, *SERVER])
     for verb in VERBS:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lanman.faces.cli.main import VERBS, load
+from lanman.faces.cli.loader import VERBS, load
 from lanman.faces.cli.manual import escaped, manual
 
 PAGE = Path(__file__).parents[2] / "docs" / "man" / "lanman.1"

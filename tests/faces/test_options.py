@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lanman.faces.cli.options import split_host
+from lanman.faces.cli.invocation import split_host
 from lanman.faces.dialect import DialectError
 from lanman.net.credentials import Credentials
 from support.fake_manager import Command

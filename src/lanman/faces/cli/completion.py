@@ -8,8 +8,6 @@ those of the verbs themselves, in both dialects: `/DELETE` where a slash was typ
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -17,101 +15,15 @@ import click
 
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.main import VERBS, load
-from lanman.faces.cli.options import Call, NetOption, common_options, switches, verb
-from lanman.faces.dialect import DialectError, Grammar, Switch, split_verb
-
-# How long a person who pressed TAB is kept waiting for the Server of this machine, in seconds.
-PATIENCE: Final = 2.0
-
-FILE_OPTIONS: Final = frozenset({"authentication-file", "config", "home"})
-YES_OR_NO: Final = frozenset({"hidden", "active"})
-FILES: Final = ":files"
-"""The one line that tells a shell to complete the names of files and folders itself."""
-
-BASH: Final = r"""# lanman's completion for bash: eval "$(lanman completion bash)"
-_lanman() {
-    local line=${COMP_LINE:0:COMP_POINT} IFS=$'\n' current candidate prefix
-    current=${line##*[[:space:]]}
-    # bash cuts words at : and =; NET's switches have values behind them, so they are put together again.
-    local -a words=()
-    IFS=$' \t\n' read -r -a words <<< "$line"
-    [[ -n $current ]] || words+=("")
-    COMPREPLY=()
-    prefix=""
-    [[ $current == *[:=]* && $COMP_WORDBREAKS == *[:=]* ]] && prefix=${current%"${current##*[:=]}"}
-    while IFS= read -r candidate; do
-        candidate=${candidate%%$'\t'*}
-        if [[ $candidate == :files ]]; then
-            compopt -o filenames 2>/dev/null
-            COMPREPLY+=($(compgen -f -- "${current#"$prefix"}"))
-        else
-            [[ $candidate == *[:=] ]] && compopt -o nospace 2>/dev/null
-            COMPREPLY+=("${candidate#"$prefix"}")
-        fi
-    done < <(command lanman __complete bash "${words[@]:1}" 2>/dev/null)
-}
-complete -F _lanman lanman
-alias net 2>/dev/null | grep -q lanman && complete -F _lanman net
-true
-"""
-
-ZSH: Final = r"""#compdef lanman
-# lanman's completion for zsh: eval "$(lanman completion zsh)", after compinit
-_lanman() {
-    local line candidate
-    local -a candidates open_ended
-    for line in ${(f)"$(command lanman __complete zsh "${(@)words[2,CURRENT]}" 2>/dev/null)"}; do
-        candidate=${line%%$'\t'*}
-        if [[ $candidate == :files ]]; then
-            _files
-        elif [[ $candidate == *[:=] ]]; then
-            open_ended+=("$candidate")
-        else
-            candidates+=("$candidate")
-        fi
-    done
-    (( $#candidates )) && compadd -Q -U -- $candidates
-    (( $#open_ended )) && compadd -Q -U -S '' -- $open_ended
-    return 0
-}
-(( $+functions[compdef] )) && compdef _lanman lanman
-true
-"""
-
-FISH: Final = r"""# lanman's completion for fish: lanman completion fish | source
-function __lanman_complete
-    set -l words (commandline -opc)
-    for line in (command lanman __complete fish $words[2..-1] (commandline -ct) 2>/dev/null)
-        if test "$line" = ":files"
-            __fish_complete_path (commandline -ct)
-        else
-            echo $line
-        end
-    end
-end
-complete -c lanman -f -a '(__lanman_complete)'
-"""
-
-SCRIPTS: Final = {"bash": BASH, "fish": FISH, "zsh": ZSH}
-
-
-@verb(
-    "completion",
-    syntax=f"lanman completion {{{' | '.join(SCRIPTS)}}}",
-    about="Prints what a shell needs to complete verbs, switches of both dialects, clients, files and accounts.",
-    examples="""
-eval "$(lanman completion bash)"                        for this bash; put it into ~/.bashrc to keep it
-eval "$(lanman completion zsh)"                         for zsh, behind compinit in ~/.zshrc
-lanman completion fish > ~/.config/fish/completions/lanman.fish
-""",
+from lanman.faces.cli.loader import every_verb, load
+from lanman.faces.cli.options import (
+    NetOption,
+    common_options,
+    switches,
 )
-@click.argument("shell")
-def completion(call: Call, shell: str) -> None:
-    script = SCRIPTS.get(shell.casefold())
-    if script is None:
-        raise DialectError(3953, hint=f"{shell} is not a shell that is known here: {', '.join(SCRIPTS)} are.")
-    output.write(script)
+from lanman.faces.dialect import DialectError, Grammar, split_verb
+
+FILES: Final = ":files"
 
 
 def emit_candidates(words: Sequence[str]) -> int:
@@ -130,41 +42,43 @@ def emit_candidates(words: Sequence[str]) -> int:
 
 def candidates(before: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
     """The words that may stand where `current` has been begun, each with what it means."""
-    grammar = Grammar(switches(common_options()))
-    name, rest = split_verb(_without_last_value(before, grammar.switches), grammar)
+    common = common_options()
+    name, rest = split_verb(_without_last_value(before, common), Grammar(switches(common)))
     if name is None:
-        yield from _options(common_options(), before, current)
-        yield from (
-            (verb_name, about)
-            for verb_name, (_, about) in VERBS.items()
-            if current[:1] not in ("-", "/") and verb_name.startswith(current.casefold())
-        )
+        yield from _options(common, before, current)
+        if current[:1] not in ("-", "/"):
+            begun = current.casefold()
+            yield from ((each.name or "", each.summary) for each in every_verb() if (each.name or "").startswith(begun))
         return
     command = load(name)
-    if (waiting := _waiting_for_value(before, command.grammar.switches)) is not None:
-        yield from _values(waiting, current)
+    context = click.Context(command)
+    if (waiting := _waiting_for_value(before, command.params)) is not None:
+        yield from _values(context, waiting, current)
     elif current.startswith("-") or (current.startswith("/") and not current.startswith("//")):
         yield from _options(command.params, before, current)
         if command.takes_paths and current.startswith("/"):
             yield FILES, ""
     else:
-        arguments = [word for word in rest if not word.startswith(("-", "/"))]
-        yield from _arguments(command.name or "", arguments, current)
+        place = sum(not word.startswith(("-", "/")) for word in rest)
+        arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+        # The last argument of a verb may be many words.
+        found = arguments[place] if place < len(arguments) else arguments[-1] if arguments else None
+        if found is not None and (place < len(arguments) or found.nargs < 0):
+            yield from _values(context, found, current)
 
 
-def _without_last_value(before: Sequence[str], known: Sequence[Switch]) -> list[str]:
+def _without_last_value(before: Sequence[str], params: Sequence[click.Parameter]) -> list[str]:
     # An option whose value is being typed is not there yet, as far as finding the verb goes.
-    return list(before[:-1]) if _waiting_for_value(before, known) is not None else list(before)
+    return list(before[:-1]) if _waiting_for_value(before, params) is not None else list(before)
 
 
-def _waiting_for_value(before: Sequence[str], known: Sequence[Switch]) -> str | None:
-    """The name of the option whose value comes next (`--client`, `-S`); NET's switches carry theirs with them."""
+def _waiting_for_value(before: Sequence[str], params: Sequence[click.Parameter]) -> click.Option | None:
+    """The option whose value comes next (`--client`, `-S`); NET's switches carry theirs with them."""
     if not before or not before[-1].startswith("-") or "=" in before[-1]:
         return None
-    word = before[-1]
-    for switch in known:
-        if switch.takes_value and (word[2:] in switch.names if word.startswith("--") else word[1:] in switch.short):
-            return switch.names[0]
+    for option in params:
+        if isinstance(option, click.Option) and not option.is_flag and before[-1] in option.opts:
+            return option
     return None
 
 
@@ -172,14 +86,19 @@ def _options(params: Sequence[click.Parameter], before: Sequence[str], current: 
     """The options in the dialect in which one was begun, or the value behind the colon."""
     if current[:1] not in ("-", "/"):
         return
+    options = [parameter for parameter in params if isinstance(parameter, click.Option)]
     slash = current.startswith("/")
     name, mark, value = current.partition(":" if slash else "=")
     if mark:
-        begun = name.lstrip("-/").casefold()
-        yield from ((f"{name}{mark}{word}", about) for word, about in _values(begun, value) if word != FILES)
+        spelling = f"--{name.lstrip('-/').casefold()}"
+        context = click.Context(click.Command("lanman"))
+        for option in options:
+            if spelling in option.opts:
+                found = _values(context, option, value)
+                yield from ((f"{name}{mark}{word}", about) for word, about in found if word != FILES)
         return
     upper = current.upper() == current
-    for option in (param for param in params if isinstance(param, click.Option)):
+    for option in options:
         for spelling in (spelling[2:] for spelling in option.opts if spelling.startswith("--")):
             if slash and not isinstance(option, NetOption):
                 continue
@@ -190,86 +109,10 @@ def _options(params: Sequence[click.Parameter], before: Sequence[str], current: 
                 yield shown, option.help or ""
 
 
-def _values(option: str, current: str) -> Iterator[tuple[str, str]]:
-    """What may stand behind an option."""
-    if option in FILE_OPTIONS:
-        yield FILES, ""
-    elif option in YES_OR_NO:
-        yield from ((word, "") for word in ("YES", "NO") if word.startswith(current.upper()))
-    elif option == "client":
-        yield from _clients(current)
-    elif option == "user":
-        yield from _accounts("users", current)
-
-
-def _arguments(name: str, arguments: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
-    """What may stand behind a verb that is no option."""
-    place = len(arguments)
-    if name in ("config", "start", "statistics", "stop") and place == 0:
-        yield from ((word, "the Server service") for word in ("server",) if word.startswith(current.casefold()))
-    elif name == "help" and place == 0:
-        from lanman.faces.cli.help import TOPICS
-
-        known = {verb_name: about for verb_name, (_, about) in VERBS.items()} | {
-            topic: about for topic, (about, _) in TOPICS.items()
-        }
-        yield from ((word, about) for word, about in known.items() if word.startswith(current.casefold()))
-    elif name == "completion" and place == 0:
-        yield from ((shell, "") for shell in SCRIPTS if shell.startswith(current))
-    elif name == "session" and place == 0:
-        yield from _clients(current)
-    elif name == "file":
-        yield from _asked("files", current)
-    elif name == "share" and place == 0:
-        yield from _asked("shares", current)
-    elif name == "user" and place == 0:
-        yield from _accounts("users", current)
-    elif name == "localgroup":
-        yield from _accounts("groups" if place == 0 else "users", current)
-    elif name == "serve":
-        yield FILES, ""
-
-
-def _clients(current: str) -> Iterator[tuple[str, str]]:
-    r"""The clients of this machine's Server, behind as many slashes as were typed: `\\pc7`, `//pc7`, `pc7`."""
-    bare = current.lstrip("'\"\\/")
-    slashes = current[: len(current) - len(bare)]
-    yield from ((f"{slashes}{word}", about) for word, about in _asked("sessions", bare))
-
-
-def _asked(what: str, begun: str) -> list[tuple[str, str]]:
-    """What this machine's own Server lists; nothing where it cannot be asked without a password."""
-
-    async def ask() -> list[tuple[str, str]]:
-        async with Call(timeout=PATIENCE, home=os.environ.get("LANMAN_HOME") or None).manager() as manager:
-            if what == "sessions":
-                sessions = (await manager.sessions()).entries
-                return [((one.client_name or "").lstrip("\\"), one.user_name or "") for one in sessions]
-            if what == "files":
-                return [(str(one.id), one.path or "") for one in await manager.files()]
-            return [(one.netname or "", one.remark or "") for one in await manager.shares()]
-
-    try:
-        listed = asyncio.run(ask())
-    except LanmanError:
-        return []
-    # A peer chose these names: only those that no shell makes anything of are offered.
-    return [
-        (word, about if about.isprintable() else "")
-        for word, about in listed
-        if word.casefold().startswith(begun.casefold()) and _is_harmless(word)
-    ]
-
-
-def _accounts(what: str, begun: str) -> Iterator[tuple[str, str]]:
-    from lanman.net.accounts import AccountFile
-    from lanman.net.home import default_home
-
-    accounts = AccountFile(default_home().accounts).read()
-    names = sorted(accounts.users if what == "users" else accounts.groups)
-    yield from ((name, "") for name in names if name.casefold().startswith(begun.casefold()) and _is_harmless(name))
-
-
-def _is_harmless(word: str) -> bool:
-    # A dollar sign that ends a word (IPC$) is no more than that.
-    return bool(word) and all(character.isalnum() or character in "-_.:[]@" for character in word.removesuffix("$"))
+def _values(context: click.Context, parameter: click.Parameter, current: str) -> Iterator[tuple[str, str]]:
+    """What may stand as the value of an option or argument, as its completer says."""
+    for item in parameter.shell_complete(context, current):
+        if item.type == "file":
+            yield FILES, ""
+        else:
+            yield item.value, item.help or ""

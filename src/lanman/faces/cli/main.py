@@ -8,50 +8,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, Final
 
 import click
 
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.options import HELP_SWITCH, VERSION_SWITCH, Verb, common_options, switches
-from lanman.faces.dialect import DialectError, Grammar, UnknownVerb, normalise, split_verb
+from lanman.faces.cli.helptext import long_help, overview, short_help
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.loader import load
+from lanman.faces.cli.options import (
+    HELP_SWITCH,
+    VERSION_SWITCH,
+    Verb,
+    common_options,
+    switches,
+)
+from lanman.faces.cli.output import is_terminal
+from lanman.faces.dialect import DialectError, Grammar, normalise, split_verb
 from lanman.faces.text import escape
-
-# Each verb: its module, and what it does in a line.
-VERBS: Final = {
-    "completion": ("completion", "what a shell needs to complete lanman's words"),
-    "config": ("server", "show or change the Server service's settings"),
-    "file": ("file", "list the open files, show one, close one"),
-    "help": ("help", "explain a verb"),
-    "helpmsg": ("help", "explain an error by its number"),
-    "localgroup": ("accounts", "the groups of this user's Server"),
-    "serve": ("service", "be the Server service, in the foreground"),
-    "session": ("session", "list the sessions, show a client's, end them"),
-    "share": ("share", "list the shares, show one"),
-    "start": ("service", "start the Server service in the background"),
-    "statistics": ("server", "the Server service's counters"),
-    "stop": ("service", "stop the Server service"),
-    "user": ("accounts", "the accounts of this user's Server"),
-}
-EXAMPLES: Final = r"""
-lanman session                      who is connected to this machine
-lanman session -S fs1 -U ann        who is connected to \\fs1; asks for ann's password
-lanman session \\pc7 /delete        disconnect a client
-lanman file -S fs1 -U ann           what is open there, and by whom
-lanman serve /srv/data --port 4450  share a folder
-"""
-ALIASES: Final = {
-    "sess": "session",
-    "sessions": "session",
-    "files": "file",
-    "stats": "statistics",
-    "shares": "share",
-    "users": "user",
-    "localgroups": "localgroup",
-}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -83,7 +58,7 @@ def _run(arguments: Sequence[str]) -> int:
         if "--help" in line.options:
             output.emit(short_help(command) if any(word in ("/?", "-?") for word in words) else long_help(command))
             return output.EXIT_SUCCESS
-        with command.make_context(command.name, line.argv()) as context:
+        with command.make_context(command.name, line.argv(), obj=_may_start) as context:
             status: int | None = command.invoke(context)
             return output.EXIT_SUCCESS if status is None else status
     except DialectError as error:
@@ -91,18 +66,6 @@ def _run(arguments: Sequence[str]) -> int:
     except click.UsageError as error:
         # The dialect has checked every option; what click still finds is a missing or a superfluous argument.
         return _misspelt(DialectError(3503, hint=error.format_message()), command)
-
-
-def load(name: str) -> Verb:
-    """The verb of that name. Raises UnknownVerb."""
-    folded = name.casefold()
-    folded = ALIASES.get(folded, folded)
-    if folded not in VERBS:
-        raise UnknownVerb(name, "`lanman help` lists the verbs.")
-    module = import_module(f"lanman.faces.cli.{VERBS[folded][0]}")
-    command: Any = getattr(module, folded)
-    assert isinstance(command, Verb)
-    return command
 
 
 def _without_a_verb(words: Sequence[str]) -> int:
@@ -162,35 +125,17 @@ def _forgive_encodings() -> None:
         reconfigure(errors="surrogateescape")
 
 
-# --- help
+def _may_start(invocation: Invocation) -> bool:
+    """Where there is a person and a configured Server, ask whether to start it as NET does, and start it."""
+    from lanman.net.home import default_home
 
+    home = default_home(invocation.home)
+    if invocation.answer is False or not is_terminal(sys.stdin) or not home.configuration.exists():
+        return False
+    invocation.say(f"{codes.win32_text(codes.NERR_ServerNotStarted)}\n\n")
+    if not invocation.confirm("Is it OK to start it?", default=True):
+        return False
+    from lanman.faces.cli.background import start_service
 
-def overview() -> list[str]:
-    lines = ["The syntax of this command is:", "", "lanman VERB [OPTIONS]", ""]
-    lines += [f"  {name:<12}{about}" for name, (_, about) in VERBS.items()]
-    lines += ["", output.heading("Examples:"), *(f"  {line}" for line in EXAMPLES.strip().splitlines())]
-    lines += ["", "`lanman help VERB` explains a verb, `lanman VERB /?` shows its syntax."]
-    return [*lines, "`lanman help syntax` tells how switches are written, `lanman help net` how to type `net`.", ""]
-
-
-def short_help(command: Verb) -> list[str]:
-    return [codes.message_text(4381), "", *command.syntax.strip().splitlines(), ""]
-
-
-def long_help(command: Verb) -> list[str]:
-    """The syntax, what the verb does, and every option."""
-    formatter = click.HelpFormatter(width=79)
-    import textwrap
-
-    context = click.Context(command)
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    records = [record for option in options if (record := option.get_help_record(context)) is not None]
-    formatter.indent()
-    formatter.write_dl(records)
-    about = textwrap.wrap(" ".join(command.about.split()), 79, break_on_hyphens=False)
-    lines = [*short_help(command), *about, ""]
-    if command.examples:
-        examples = (f"  {line}" for line in command.examples.strip().splitlines())
-        lines += [output.heading("Examples:"), *examples, ""]
-    lines += [output.heading("Options:"), *formatter.getvalue().splitlines(), ""]
-    return [*lines, "Options may be written in NET's way as well (/DELETE, /del, /USER:ann) and stand anywhere.", ""]
+    start_service(invocation, home, [])
+    return True

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from lanman import __version__
-from lanman.faces.cli.help import TOPICS
-from lanman.faces.cli.main import VERBS, load
+from lanman.faces.cli.helptext import TOPICS
+from lanman.faces.cli.loader import VERBS, load
 from lanman.faces.cli.options import Verb, common_options
 
 DESCRIPTION = """

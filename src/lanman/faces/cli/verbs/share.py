@@ -11,8 +11,9 @@ import click
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, bad_value, net_option, number, verb
+from lanman.faces.cli import completers, output
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width
@@ -54,6 +55,8 @@ def remark_text(context: click.Context, parameter: click.Parameter, text: str | 
 
 @verb(
     "share",
+    summary="list the shares, show one",
+    aliases=("shares",),
     syntax="""
 lanman share [NAME]
 lanman share NAME=DIR [/REMARK:"text"] [/USERS:n | /UNLIMITED]
@@ -72,7 +75,7 @@ lanman share docs /users:5                      let five use it at once
 lanman share docs /delete                       stop sharing it
 """,
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completers.shares)
 @net_option("--delete", is_flag=True, help="stop sharing; without /Y it asks where files are open")
 @net_option("--remark", metavar='"text"', callback=remark_text, help="what people are told of the share")
 @net_option(
@@ -83,7 +86,7 @@ lanman share docs /delete                       stop sharing it
 )
 @net_option("--unlimited", is_flag=True, help="any number may")
 def share(
-    call: Call, name: str | None, delete: bool, remark: str | None, users: int | None, unlimited: bool
+    invocation: Invocation, name: str | None, delete: bool, remark: str | None, users: int | None, unlimited: bool
 ) -> int | None:
     if users is not None and unlimited:
         raise DialectError(3510, hint="Give one of /USERS and /UNLIMITED.")
@@ -94,23 +97,23 @@ def share(
     if name is None or (delete and ("=" in name or changes)):
         if delete or changes:
             raise DialectError(3953, hint="Name one share: lanman share NAME ...")
-        show_shares(call)
+        show_shares(invocation)
     elif delete:
-        return delete_share(call, name)
+        return delete_share(invocation, name)
     elif "=" in name:
         new, _, folder = name.partition("=")
-        add_share(call, new, folder, remark or "", max_users or 0)
+        add_share(invocation, new, folder, remark or "", max_users or 0)
     elif changes:
-        set_share(call, name, remark, max_users)
+        set_share(invocation, name, remark, max_users)
     else:
-        show_share(call, name)
+        show_share(invocation, name)
     return None
 
 
 # --- changing
 
 
-def add_share(call: Call, name: str, folder: str, remark: str, max_users: int) -> None:
+def add_share(invocation: Invocation, name: str, folder: str, remark: str, max_users: int) -> None:
     if name and not name.strip(". "):
         raise DialectError(
             3953, hint="Dots and spaces alone are no share's name: clients take them for a place in a path."
@@ -123,22 +126,22 @@ def add_share(call: Call, name: str, folder: str, remark: str, max_users: int) -
     if not folder:
         raise DialectError(3953, hint=f"Name the folder: lanman share {name}=DIR")
     # Only here is it known where a relative path begins.
-    path = os.path.abspath(folder) if call.server is None and call.credentials is None else folder
+    path = os.path.abspath(folder) if invocation.server is None and invocation.credentials is None else folder
 
     async def work(manager: Manager) -> None:
         await manager.add_share(name, path, remark=remark, max_users=max_users)
 
-    _tell(call, "shared", name, codes.message_text(4656, escape(name)), asyncio.run(_do(call, work)))
+    _report(invocation, "shared", name, codes.message_text(4656, escape(name)), asyncio.run(_do(invocation, work)))
 
 
-def set_share(call: Call, name: str, remark: str | None, max_users: int | None) -> None:
+def set_share(invocation: Invocation, name: str, remark: str | None, max_users: int | None) -> None:
     async def work(manager: Manager) -> None:
         await manager.set_share(name, remark=remark, max_users=max_users)
 
-    _tell(call, "changed", name, None, asyncio.run(_do(call, work)))
+    _report(invocation, "changed", name, None, asyncio.run(_do(invocation, work)))
 
 
-def delete_share(call: Call, name: str) -> int | None:
+def delete_share(invocation: Invocation, name: str) -> int | None:
     async def work(manager: Manager) -> tuple[str, bool]:
         """The share's name, and whether it is gone already, since nothing has to be asked."""
         found = await _named(manager, name)
@@ -147,20 +150,20 @@ def delete_share(call: Call, name: str) -> int | None:
         except LanmanError:
             # Samba does not tell. Better one question too many.
             opens = None
-        if opens == 0 or call.answer is True:
+        if opens == 0 or invocation.answer is True:
             await manager.delete_share(found)
             return found, True
         return found, False
 
-    server, (found, gone) = asyncio.run(_do(call, work))
+    server, (found, gone) = asyncio.run(_do(invocation, work))
     if not gone:
-        if call.answer is None:
-            call.say(f"{codes.message_text(3688, escape(found))}\n\n")
-        if not call.confirm("Do you want to continue this operation?", default=False):
+        if invocation.answer is None:
+            invocation.say(f"{codes.message_text(3688, escape(found))}\n\n")
+        if not invocation.confirm("Do you want to continue this operation?", default=False):
             return output.EXIT_ERROR
         # A person has been thinking: a new connection, with all of its time.
-        asyncio.run(_do(call, lambda manager: manager.delete_share(found)))
-    _tell(call, "deleted", found, codes.message_text(4650, escape(found)), (server, found))
+        asyncio.run(_do(invocation, lambda manager: manager.delete_share(found)))
+    _report(invocation, "deleted", found, codes.message_text(4650, escape(found)), (server, found))
     return None
 
 
@@ -180,15 +183,15 @@ async def _named(manager: Manager, name: str) -> str:
     raise Win32Error(codes.NERR_NetNameNotFound, f"{name}: {codes.win32_text(codes.NERR_NetNameNotFound)}")
 
 
-async def _do(call: Call, work: Callable[[Manager], Awaitable[T]]) -> tuple[str, T]:
-    async with call.manager() as manager:
+async def _do(invocation: Invocation, work: Callable[[Manager], Awaitable[T]]) -> tuple[str, T]:
+    async with invocation.manager() as manager:
         return manager.server, await work(manager)
 
 
-def _tell(call: Call, what: str, name: str, line: str | None, done: tuple[str, object]) -> None:
-    if call.format is Format.JSON:
+def _report(invocation: Invocation, what: str, name: str, line: str | None, done: tuple[str, object]) -> None:
+    if invocation.format is Format.JSON:
         output.emit_json(done[0], **{what: [name]})
-    elif call.format is Format.TABLE:
+    elif invocation.format is Format.TABLE:
         if line is None:
             output.success()
         else:
@@ -213,15 +216,15 @@ def record(entry: ShareInfo, problems: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def show_shares(call: Call) -> None:
+def show_shares(invocation: Invocation) -> None:
     async def ask() -> tuple[str, list[ShareInfo], dict[str, str]]:
-        async with call.manager() as manager:
+        async with invocation.manager() as manager:
             return manager.server, await manager.shares(), await manager.share_problems()
 
     server, entries, problems = asyncio.run(ask())
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         output.emit_json(server, shares=[record(entry, problems) for entry in entries])
-    elif call.format is Format.CSV:
+    elif invocation.format is Format.CSV:
         output.emit_csv([record(entry, problems) for entry in entries], FIELDS.split())
     elif not entries:
         output.no_entries()
@@ -241,9 +244,9 @@ def share_table(entries: Sequence[ShareInfo], problems: Mapping[str, str]) -> It
     yield from table(HEADER, COLUMNS, rows, output.terminal_columns())
 
 
-def show_share(call: Call, name: str) -> None:
+def show_share(invocation: Invocation, name: str) -> None:
     async def ask() -> tuple[str, ShareInfo, list[ConnectionInfo], dict[str, str]]:
-        async with call.manager() as manager:
+        async with invocation.manager() as manager:
             entry = await manager.share(name)
             try:
                 connections = await manager.connections(entry.netname or name)
@@ -253,10 +256,10 @@ def show_share(call: Call, name: str) -> None:
             return manager.server, entry, connections, await manager.share_problems()
 
     server, entry, connections, problems = asyncio.run(ask())
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         listed = [output.fields(connection) for connection in connections]
         output.emit_json(server, shares=[record(entry, problems)], connections=listed)
-    elif call.format is Format.CSV:
+    elif invocation.format is Format.CSV:
         output.emit_csv([record(entry, problems)], FIELDS.split())
     else:
         output.emit(share_block(entry, connections, problems.get(entry.netname or "")))

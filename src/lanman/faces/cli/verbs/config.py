@@ -1,27 +1,33 @@
-"""`lanman config server` and `lanman statistics server`: what a Server service is set to, and what it has counted."""
+"""`lanman config server`: how a Server service is set."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import click
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, is_started, net_option, number, verb, yes_or_no
+from lanman.faces.cli import completers, output
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import (
+    net_option,
+    number,
+    verb,
+    yes_or_no,
+)
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.services import is_server_service, show_services
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import block, escape, yes_no
 from lanman.faces.text import number as shown_number
-from lanman.records import ServerInfo, Statistics, TransportInfo
+from lanman.records import ServerInfo, TransportInfo
 
 CONFIG_WIDTH: Final = 38
-STATISTICS_WIDTH: Final = 35
+
 UNLIMITED: Final = 0xFFFFFFFF
 
 # MS-SRVS 2.2.2.7: the server runs something else than Windows.
@@ -30,31 +36,9 @@ SV_TYPE_SERVER_UNIX: Final = 0x800
 MAX_COMMENT: Final = 48
 
 
-def _service(name: str | None) -> bool:
-    """Whether the Server service was named; False for no name at all. Raises DialectError."""
-    if name is None:
-        return False
-    if name.casefold() not in ("server", "lanmanserver"):
-        raise DialectError(3953, hint=f"{name} is not a service that lanman has: it has the Server service, `server`.")
-    return True
-
-
-def show_services(call: Call, title: str) -> None:
-    """The running services that a verb is for. lanman has one where NET has the Workstation service as well."""
-    services = ["Server"] if asyncio.run(is_started(call)) else []
-    if call.format is Format.JSON:
-        output.emit_json(call.server, services=services)
-    elif call.format is Format.CSV:
-        output.emit_csv([{"service": name} for name in services], ["service"])
-    elif not services:
-        output.no_entries()
-    else:
-        output.emit([title, "", *(f"   {name}" for name in services), ""])
-        output.success()
-
-
 @verb(
     "config",
+    summary="show or change the Server service's settings",
     syntax="""
 lanman config
 lanman config server [/AUTODISCONNECT:n] [/SRVCOMMENT:"text"] [/HIDDEN:{YES | NO}]
@@ -71,7 +55,7 @@ lanman config server /autodisconnect:-1    never end them
 lanman config server /hidden:yes           keep out of the lists of servers
 """,
 )
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completers.server_service)
 @net_option(
     "--autodisconnect",
     metavar="n",
@@ -79,23 +63,29 @@ lanman config server /hidden:yes           keep out of the lists of servers
     help="minutes after which an idle session is ended; -1 is never",
 )
 @net_option("--srvcomment", metavar='"text"', help="the server's comment, at most 48 characters")
-@net_option("--hidden", metavar="YES|NO", callback=yes_or_no, help="keep the server out of the lists of servers")
+@net_option(
+    "--hidden",
+    metavar="YES|NO",
+    callback=yes_or_no,
+    shell_complete=completers.yes_or_no,
+    help="keep the server out of the lists of servers",
+)
 def config(
-    call: Call, service: str | None, autodisconnect: int | None, srvcomment: str | None, hidden: bool | None
+    invocation: Invocation, service: str | None, autodisconnect: int | None, srvcomment: str | None, hidden: bool | None
 ) -> None:
-    if not _service(service):
+    if not is_server_service(service):
         if (autodisconnect, srvcomment, hidden) != (None, None, None):
             raise DialectError(3953, hint="Name the service: lanman config server ...")
-        return show_services(call, codes.message_text(4378))
+        return show_services(invocation, codes.message_text(4378))
     if srvcomment is not None and (len(srvcomment) > MAX_COMMENT or not srvcomment.isprintable()):
         raise DialectError(3952, "/SRVCOMMENT", f"A comment is at most {MAX_COMMENT} characters on one line.")
     if (autodisconnect, srvcomment, hidden) == (None, None, None):
-        return show_configuration(call)
-    return asyncio.run(_change(call, autodisconnect, srvcomment, hidden))
+        return show_configuration(invocation)
+    return asyncio.run(_change(invocation, autodisconnect, srvcomment, hidden))
 
 
-async def _change(call: Call, autodisconnect: int | None, comment: str | None, hidden: bool | None) -> None:
-    async with call.manager() as manager:
+async def _change(invocation: Invocation, autodisconnect: int | None, comment: str | None, hidden: bool | None) -> None:
+    async with invocation.manager() as manager:
         if autodisconnect is not None:
             await manager.set_autodisconnect(autodisconnect)
         if comment is not None:
@@ -103,31 +93,31 @@ async def _change(call: Call, autodisconnect: int | None, comment: str | None, h
         if hidden is not None:
             await manager.set_hidden(hidden)
         server = manager.server
-    if call.format is Format.TABLE:
+    if invocation.format is Format.TABLE:
         output.success()
-    elif call.format is Format.JSON:
+    elif invocation.format is Format.JSON:
         changed = {"autodisconnect": autodisconnect, "srvcomment": comment, "hidden": hidden}
         output.emit_json(server, changed={name: value for name, value in changed.items() if value is not None})
 
 
-def show_configuration(call: Call) -> None:
-    server, info, transports = asyncio.run(_configuration(call))
-    if call.format is Format.TABLE:
+def show_configuration(invocation: Invocation) -> None:
+    server, info, transports = asyncio.run(_configuration(invocation))
+    if invocation.format is Format.TABLE:
         output.emit(configuration_lines(server, info, transports))
         return output.success()
     record = {name: value for name, value in output.fields(info).items() if value is not None}
     # What people ask for is there even where the server did not say.
     for name in ("name", "comment", "hidden", "users", "disc", "sessopens"):
         record.setdefault(name, None)
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         listed = [_transport(transport) for transport in transports or ()]
         output.emit_json(server, configuration={**record, "transports": None if transports is None else listed})
     else:
         output.emit_csv([record], list(record))
 
 
-async def _configuration(call: Call) -> tuple[str, ServerInfo, list[TransportInfo] | None]:
-    async with call.manager() as manager:
+async def _configuration(invocation: Invocation) -> tuple[str, ServerInfo, list[TransportInfo] | None]:
+    async with invocation.manager() as manager:
         info = await manager.server_info()
         if info.sessopens is None:
             # Levels 100 to 102 lack it. 502 is for administrators alone, and Samba does not know it.
@@ -198,78 +188,3 @@ def software(info: ServerInfo) -> str:
 
 def limit(value: int | None) -> str:
     return "Unlimited" if value == UNLIMITED else shown_number(value)
-
-
-# --- statistics
-
-
-@verb(
-    "statistics",
-    syntax="lanman statistics [server]",
-    about="""
-Shows what a Server service has counted since it was started. Without a name, lists the services that count.
-""",
-    examples="""
-lanman statistics server            this machine's Server
-lanman stats server -S fs1 -U ann   that of \\\\fs1, as ann
-""",
-)
-@click.argument("service", required=False)
-def statistics(call: Call, service: str | None) -> None:
-    if not _service(service):
-        return show_services(call, codes.message_text(4379))
-
-    async def ask() -> tuple[str, Statistics]:
-        async with call.manager() as manager:
-            return manager.server, await manager.statistics()
-
-    server, counted = asyncio.run(ask())
-    if call.format is Format.TABLE:
-        output.emit(statistics_lines(server, counted))
-        return output.success()
-    record = output.fields(counted) | {"bytes_sent": counted.bytes_sent, "bytes_received": counted.bytes_received}
-    if call.format is Format.JSON:
-        output.emit_json(server, statistics=record)
-    else:
-        output.emit_csv([record], list(record))
-    return None
-
-
-def statistics_lines(server: str, counted: Statistics) -> Iterator[str]:
-    """NET STATISTICS SERVER."""
-    name = escape(server.lstrip("\\"))
-    since = datetime.fromtimestamp(counted.start)
-    yield f"Server Statistics for \\\\{name}"
-    yield from ("", "")
-    hour, half = since.hour % 12 or 12, "AM" if since.hour < 12 else "PM"
-    yield f"Statistics since {since.month}/{since.day}/{since.year} {hour}:{since:%M:%S} {half}"
-    yield from ("", "")
-    groups: tuple[tuple[tuple[str, int], ...], ...] = (
-        (
-            ("Sessions accepted", counted.sopens),
-            ("Sessions timed-out", counted.stimedout),
-            ("Sessions errored-out", counted.serrorout),
-        ),
-        (
-            ("Kilobytes sent", counted.bytes_sent // 1024),
-            ("Kilobytes received", counted.bytes_received // 1024),
-        ),
-        (("Mean response time (msec)", counted.avresponse),),
-        (
-            ("System errors", counted.syserrors),
-            ("Permission violations", counted.permerrors),
-            ("Password violations", counted.pwerrors),
-        ),
-        (
-            ("Files accessed", counted.fopens),
-            ("Communication devices accessed", counted.devopens),
-            ("Print jobs spooled", counted.jobsqueued),
-        ),
-    )
-    for group in groups:
-        yield from block([(label, str(value)) for label, value in group], STATISTICS_WIDTH)
-        yield ""
-    yield from ("Times buffers exhausted", "")
-    pairs = (("  Big buffers", counted.bigbufneed), ("  Request buffers", counted.reqbufneed))
-    yield from block([(label, str(value)) for label, value in pairs], STATISTICS_WIDTH)
-    yield ""

@@ -16,8 +16,9 @@ import click
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, net_option, verb
+from lanman.faces.cli import completers, output
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import net_option, verb
 from lanman.faces.cli.output import Format, is_terminal
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, client_name, user_filter
@@ -70,6 +71,8 @@ RESOLVE_SECONDS: Final = 2.0
 
 @verb(
     "session",
+    summary="list the sessions, show a client's, end them",
+    aliases=("sess", "sessions"),
     syntax=r"""
 lanman session [\\CLIENT] [/LIST] [--client NAME] [--user NAME] [--null-sessions] [--resolve]
 lanman session [\\CLIENT] /DELETE [/Y] [--with-others] [--client NAME] [--user NAME] [--null-sessions]
@@ -90,16 +93,28 @@ lanman session --user bob /delete   end those of one user
 lanman session --user 'svc*'        those of users whose names begin so
 """,
 )
-@click.argument("computer", required=False)
+@click.argument("computer", required=False, shell_complete=completers.clients)
 @net_option("--delete", is_flag=True, help="end the sessions; without /Y it asks where files are open")
 @net_option("--list", "as_list", is_flag=True, help="blocks in place of a table")
-@click.option("--client", metavar="NAME", callback=client_filter, help="only this client: a name or an address")
-@click.option("--user", metavar="NAME", callback=user_filter, help="only the sessions of this user")
+@click.option(
+    "--client",
+    metavar="NAME",
+    callback=client_filter,
+    shell_complete=completers.clients,
+    help="only this client: a name or an address",
+)
+@click.option(
+    "--user",
+    metavar="NAME",
+    callback=user_filter,
+    shell_complete=completers.users,
+    help="only the sessions of this user",
+)
 @click.option("--null-sessions", is_flag=True, help="only those of nobody: log-ons without a user")
 @net_option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
 @click.option("--resolve", is_flag=True, help="look up the names of addresses, and show them beside")
 def session(
-    call: Call,
+    invocation: Invocation,
     computer: str | None,
     delete: bool,
     as_list: bool,
@@ -119,11 +134,11 @@ def session(
         raise DialectError(3510, hint="--with-others goes with /DELETE.")
     try:
         if delete:
-            return end_sessions(call, selection, with_others=with_others)
-        show_sessions(call, selection, as_list=as_list, resolve=resolve)
+            return end_sessions(invocation, selection, with_others=with_others)
+        show_sessions(invocation, selection, as_list=as_list, resolve=resolve)
     except LanmanError as error:
         if error.code in _NO_SERVER_HERE:
-            error.hint = "; ".join([*filter(None, [error.hint]), *selection.server_hint(call.server)]) or None
+            error.hint = "; ".join([*filter(None, [error.hint]), *selection.server_hint(invocation.server)]) or None
         raise
     return None
 
@@ -174,14 +189,14 @@ class Selection:
 # --- showing
 
 
-def show_sessions(call: Call, selection: Selection, *, as_list: bool, resolve: bool) -> None:
-    found, connections, names = asyncio.run(_ask(call, selection, detail=not as_list, resolve=resolve))
-    if call.format is Format.JSON:
+def show_sessions(invocation: Invocation, selection: Selection, *, as_list: bool, resolve: bool) -> None:
+    found, connections, names = asyncio.run(_ask(invocation, selection, detail=not as_list, resolve=resolve))
+    if invocation.format is Format.JSON:
         parts: dict[str, Any] = {"level": found.level, "sessions": [_bare(one) for one in _records(found, names)]}
         if connections is not None:
             parts["connections"] = [output.fields(entry) for entry in connections]
         output.emit_json(found.server, **parts)
-    elif call.format is Format.CSV:
+    elif invocation.format is Format.CSV:
         output.emit_csv(_records(found, names), FIELDS.split())
     elif not found.entries:
         output.no_entries()
@@ -196,13 +211,13 @@ def show_sessions(call: Call, selection: Selection, *, as_list: bool, resolve: b
 
 
 async def _ask(
-    call: Call, selection: Selection, *, detail: bool, resolve: bool
+    invocation: Invocation, selection: Selection, *, detail: bool, resolve: bool
 ) -> tuple[Sessions, list[ConnectionInfo] | None, dict[str, str] | None]:
     connections = None
-    async with call.manager() as manager:
+    async with invocation.manager() as manager:
         found = await selection.of(manager)
         if selection.named is not None and not found.entries:
-            raise selection.missing(call.server)
+            raise selection.missing(invocation.server)
         if selection.named is not None and detail:
             connections = await _connections(manager, found.entries)
     names = await resolve_names([entry.client_name or "" for entry in found.entries]) if resolve else None
@@ -340,30 +355,32 @@ class EndPlan:
         return list({id(other): other for others in lists for other in others}.values())
 
 
-def end_sessions(call: Call, selection: Selection, *, with_others: bool) -> int | None:
-    plan, ended = asyncio.run(_end_unasked(call, selection, with_others))
+def end_sessions(invocation: Invocation, selection: Selection, *, with_others: bool) -> int | None:
+    plan, ended = asyncio.run(_end_unasked(invocation, selection, with_others))
     found = plan.found
     if not found.entries:
         if selection.filtered:
-            return output.report(selection.missing(call.server))
-        if call.format is Format.TABLE:
+            return output.report(selection.missing(invocation.server))
+        if invocation.format is Format.TABLE:
             output.no_entries()
         else:
-            _emit_ended(call, found, [])
+            _emit_ended(invocation, found, [])
         return None
     if ended is None:
         # Who was named has been agreed to, and nobody who has come since.
         agreed: Consent = with_others or plan.bystanders
-        if call.answer is not True:
-            if not ask_about(call, plan, named=selection.named):
+        if invocation.answer is not True:
+            if not ask_about(invocation, plan, named=selection.named):
                 return output.EXIT_ERROR
-        elif not ask_about_others(call, plan):
+        elif not ask_about_others(invocation, plan):
             agreed = False
-        found, ended = asyncio.run(_end(call, selection, plan, agreed))
-    return report_ended(call, found, ended)
+        found, ended = asyncio.run(_end(invocation, selection, plan, agreed))
+    return report_ended(invocation, found, ended)
 
 
-async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: Consent) -> list[CloseResult]:
+async def _end_with(
+    manager: Manager, invocation: Invocation, found: Sessions, with_others: Consent
+) -> list[CloseResult]:
     """End sessions; where something breaks off the work, say which were ended before."""
     ended: list[CloseResult] = []
     with Progress("Ending sessions", len(found.entries)) as progress:
@@ -378,17 +395,19 @@ async def _end_with(manager: Manager, call: Call, found: Sessions, with_others: 
         except (LanmanError, asyncio.CancelledError) as error:
             broken_off = error
     if ended:
-        _report_broken_off(call, found, ended, broken_off)
+        _report_broken_off(invocation, found, ended, broken_off)
     raise broken_off
 
 
-def _report_broken_off(call: Call, found: Sessions, ended: Sequence[CloseResult], error: BaseException) -> None:
+def _report_broken_off(
+    invocation: Invocation, found: Sessions, ended: Sequence[CloseResult], error: BaseException
+) -> None:
     known = {id(one.session) for one in ended}
     left = [entry for entry in found.entries if id(entry) not in known]
-    if call.format is not Format.TABLE:
+    if invocation.format is not Format.TABLE:
         code = error.code if isinstance(error, LanmanError) else codes.ERROR_CANCELLED
         unknown = LanmanError("the work was broken off before this one was known to have ended", code=code)
-        return _emit_ended(call, found, [*ended, *(CloseResult(entry, unknown) for entry in left)])
+        return _emit_ended(invocation, found, [*ended, *(CloseResult(entry, unknown) for entry in left)])
     for title, entries in (
         ("These sessions were ended:", [one.session for one in ended if one.error is None]),
         ("These sessions could not be ended:", [one.session for one in ended if one.error is not None]),
@@ -398,29 +417,31 @@ def _report_broken_off(call: Call, found: Sessions, ended: Sequence[CloseResult]
             output.complain([title, "", *(f"    {_whose(entry)}" for entry in entries), ""])
 
 
-async def _end_unasked(call: Call, selection: Selection, with_others: bool) -> tuple[EndPlan, list[CloseResult] | None]:
+async def _end_unasked(
+    invocation: Invocation, selection: Selection, with_others: bool
+) -> tuple[EndPlan, list[CloseResult] | None]:
     """What is selected and who would go along; and what became of it, where nothing has to be asked first."""
-    async with call.manager(long_work=True) as manager:
+    async with invocation.manager(long_work=True) as manager:
         found = await selection.of(manager)
         plan = EndPlan(found, await manager.bystanders(found.entries) if found.entries else [])
         # Who has agreed to the others before need not be asked about them. Else a person is, where there is one.
         concerned = [*found.entries, *plan.bystanders]
         quiet = selection.named is not None and not any(map(_may_be_open, concerned))
         unanswered = bool(plan.bystanders) and not with_others
-        if call.answer is True:
+        if invocation.answer is True:
             at_once = not unanswered or not is_terminal(sys.stdin)
         else:
-            at_once = quiet and not unanswered and call.answer is None
+            at_once = quiet and not unanswered and invocation.answer is None
         if not found.entries or not at_once:
             return plan, None
-        return plan, await _end_with(manager, call, found, with_others)
+        return plan, await _end_with(manager, invocation, found, with_others)
 
 
 async def _end(
-    call: Call, selection: Selection, plan: EndPlan, with_others: Consent
+    invocation: Invocation, selection: Selection, plan: EndPlan, with_others: Consent
 ) -> tuple[Sessions, list[CloseResult]]:
     # A person has been thinking since the list was made: a new connection, with all of its time.
-    async with call.manager(long_work=True) as manager:
+    async with invocation.manager(long_work=True) as manager:
         found = plan.found
         if (selection.is_whole_client or not selection.filtered) and not plan.bystanders:
             # Clients were asked about: of them those are meant too who have come since.
@@ -428,7 +449,7 @@ async def _end(
             now = await selection.of(manager)
             now.entries = [entry for entry in now.entries if entry.client_name in clients]
             found = now if now.entries else found
-        return found, await _end_with(manager, call, found, with_others)
+        return found, await _end_with(manager, invocation, found, with_others)
 
 
 def _whose(entry: SessionInfo) -> str:
@@ -440,7 +461,7 @@ def _may_be_open(entry: SessionInfo) -> bool:
     return entry.num_opens is None or entry.num_opens > 0
 
 
-def ask_about(call: Call, plan: EndPlan, *, named: str | None) -> bool:
+def ask_about(invocation: Invocation, plan: EndPlan, *, named: str | None) -> bool:
     """NET's questions: for a client with open files, and for all clients after naming them. Others are named too."""
     entries, lines = plan.found.entries, []
     open_files = [entry for entry in entries if _may_be_open(entry)]
@@ -454,15 +475,15 @@ def ask_about(call: Call, plan: EndPlan, *, named: str | None) -> bool:
             if names:
                 indented = (row((Column(4, None),), [name]) for name in names)
                 lines += [codes.message_text(message_id), "", *indented, ""]
-    if call.answer is None:
-        call.say("".join(f"{line}\n" for line in [*lines, *_named_others(plan)]))
-    return call.confirm(QUESTION, default=not open_files and not plan.bystanders)
+    if invocation.answer is None:
+        invocation.say("".join(f"{line}\n" for line in [*lines, *_named_others(plan)]))
+    return invocation.confirm(QUESTION, default=not open_files and not plan.bystanders)
 
 
-def ask_about_others(call: Call, plan: EndPlan) -> bool:
+def ask_about_others(invocation: Invocation, plan: EndPlan) -> bool:
     """The question that /Y does not answer: whether those may end whom the server ends along."""
-    call.say("".join(f"{line}\n" for line in _named_others(plan)))
-    return replace(call, answer=None).confirm(QUESTION, default=False)
+    invocation.say("".join(f"{line}\n" for line in _named_others(plan)))
+    return replace(invocation, answer=None).confirm(QUESTION, default=False)
 
 
 def _named_others(plan: EndPlan) -> Iterator[str]:
@@ -482,14 +503,14 @@ def _named_others(plan: EndPlan) -> Iterator[str]:
     yield ""
 
 
-def report_ended(call: Call, found: Sessions, ended: Sequence[CloseResult]) -> int | None:
+def report_ended(invocation: Invocation, found: Sessions, ended: Sequence[CloseResult]) -> int | None:
     """Say what became of each; the first failure gives the exit status."""
     for one in ended:
         if one.note:
             output.note(one.note)
     failed = [one for one in ended if one.error is not None]
-    if call.format is not Format.TABLE:
-        _emit_ended(call, found, ended)
+    if invocation.format is not Format.TABLE:
+        _emit_ended(invocation, found, ended)
     elif not failed:
         output.success()
     status = None
@@ -504,7 +525,7 @@ def report_ended(call: Call, found: Sessions, ended: Sequence[CloseResult]) -> i
     return status
 
 
-def _emit_ended(call: Call, found: Sessions, ended: Sequence[CloseResult]) -> None:
+def _emit_ended(invocation: Invocation, found: Sessions, ended: Sequence[CloseResult]) -> None:
     records = []
     for one in ended:
         record = output.fields(one.session, FIELDS)
@@ -513,7 +534,7 @@ def _emit_ended(call: Call, found: Sessions, ended: Sequence[CloseResult]) -> No
         record["note"] = one.note
         record["others"] = [{name: getattr(other, name) for name in OTHER_FIELDS.split()} for other in one.others]
         records.append(record)
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         output.emit_json(found.server, ended=[_bare(record) for record in records])
     else:
         for record, one in zip(records, ended, strict=True):

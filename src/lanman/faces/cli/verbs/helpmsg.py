@@ -1,4 +1,4 @@
-"""`lanman helpmsg` and `lanman help`."""
+"""`lanman helpmsg`: what an error code means, and what helps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import click
 
 from lanman import codes
 from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, verb
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
 
@@ -66,67 +67,6 @@ EXPLANATIONS: Final = {
 }
 
 
-# NET HELP explains more than verbs; these are the topics here.
-TOPICS: Final = {
-    "net": (
-        "how to type `net` in place of `lanman`",
-        r"""
-In a shell, for yourself:
-
-  alias net=lanman NET=lanman
-
-A script does not see aliases. For scripts, put a file named `net` into a
-folder that stands early on the PATH:
-
-  #!/bin/sh
-  exec lanman "$@"
-
-contrib/net in the sources is that file. lanman never installs it, because
-Samba has a command of the same name.
-
-A shell takes backslashes for itself. What it leaves of \\pc7 is \pc7, which
-lanman understands as well; so it does '\\pc7' and //pc7. FIND "\\" is
-grep -F '\\'.
-""",
-    ),
-    "services": (
-        "the services that can be started, stopped and configured",
-        """
-lanman has one of NET's services: the Server service, which shares folders and keeps sessions.
-
-  lanman start server        start it in the background
-  lanman stop server         stop it
-  lanman config server       show or change its settings
-  lanman statistics server   show what it has counted
-
-There is no Workstation service: nothing has to run on this machine for it to
-manage other machines' Servers.
-""",
-    ),
-    "syntax": (
-        "how to read the syntax lines, and how to type switches",
-        r"""
-  CAPITALS   are typed as they stand, in any case, or stand for something of
-             yours (NAME)
-  [ ]        may be left out
-  { | }      choose one
-  ...        may be repeated
-
-A switch is written /DELETE or --delete. It may be shortened while that is
-unambiguous (/del, /d), and may stand anywhere. A value stands behind a colon
-(/AUTODISCONNECT:30) or, in the other form, behind = or a blank
-(--autodisconnect 30). /Y answers every question with yes, /N with no.
-
-A computer is written \\pc7, \pc7 or //pc7, and pc7 where nothing else could be
-meant. A path such as /srv/data is a path. Behind -- nothing is a switch.
-
-The exit status is 0 for success, 1 for wrong syntax, 5 for access denied, 2 for
-any other error or an answer of No, and 130 after Ctrl-C.
-""",
-    ),
-}
-
-
 def message_number(text: str) -> int:
     """A code in decimal or, with 0x before it, in hexadecimal. Raises DialectError 3953."""
     folded = text.strip().casefold()
@@ -157,6 +97,7 @@ def describe(number: int, *, as_status: bool) -> tuple[str, str] | None:
 
 @verb(
     "helpmsg",
+    summary="explain an error by its number",
     syntax="lanman helpmsg NUMBER",
     about="Explains an error: a Win32 code, one of NET's own, or an NTSTATUS (in hexadecimal: 0xC0000203).",
     examples="""
@@ -165,7 +106,7 @@ lanman helpmsg 0xC0000022
 """,
 )
 @click.argument("number")
-def helpmsg(call: Call, number: str) -> int | None:
+def helpmsg(invocation: Invocation, number: str) -> int | None:
     value = message_number(number)
     # 0x00000103 with all its digits is a status; 0x103 and 259 are the Win32 code of that number.
     as_status = value >= 0x40000000 or (len(number.strip()) == 10 and number.strip()[:2].casefold() == "0x")
@@ -175,11 +116,11 @@ def helpmsg(call: Call, number: str) -> int | None:
         return output.EXIT_ERROR
     name, text = found
     explained = None if as_status else EXPLANATIONS.get(value)
-    if call.format is Format.TABLE:
+    if invocation.format is Format.TABLE:
         output.emit(message_lines(text, explained))
     else:
         record = {"code": value, "name": name, "text": text}
-        if call.format is Format.JSON:
+        if invocation.format is Format.JSON:
             output.emit_json(None, message=record)
         else:
             output.emit_csv([record], list(record))
@@ -197,29 +138,3 @@ def message_lines(text: str, explained: tuple[str, str] | None) -> Iterator[str]
         yield ""
         yield from textwrap.wrap(paragraph, 79, break_on_hyphens=False)
         yield ""
-
-
-@verb(
-    "help",
-    syntax=f"lanman help [VERB | {' | '.join(TOPICS)}]",
-    about="Explains a verb or one of the topics, or lists the verbs.",
-    examples="""
-lanman help session     the sessions of a server: every switch, and examples
-lanman help syntax      how switches may be written
-lanman help net         how to type `net` in place of `lanman`
-""",
-)
-@click.argument("name", required=False)
-@click.argument("words", nargs=-1)
-def help(call: Call, name: str | None, words: tuple[str, ...]) -> None:
-    from lanman.faces.cli import main
-
-    # NET HELP CONFIG SERVER is a form of its own there.
-    if words and (name or "").casefold() not in ("config", "statistics", "stats", "start", "stop"):
-        raise DialectError(3503)
-    if name is None:
-        output.emit(main.overview())
-    elif (topic := TOPICS.get(name.casefold())) is not None:
-        output.emit([output.heading(f"{name.upper()}: {topic[0]}"), "", *topic[1].strip("\n").splitlines(), ""])
-    else:
-        output.emit(main.long_help(main.load(name)))

@@ -10,8 +10,9 @@ import click
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.faces.cli import output
-from lanman.faces.cli.options import Call, net_option, verb
+from lanman.faces.cli import completers, output
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import net_option, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
@@ -44,6 +45,8 @@ PERMISSIONS: Final = (
 
 @verb(
     "file",
+    summary="list the open files, show one, close one",
+    aliases=("files",),
     syntax="lanman file [ID | ID... /CLOSE] [/CLOSE [/Y]] [--path GLOB] [--user NAME] [--client NAME]",
     about=r"""
 Lists the files, pipes and devices that are open through a Server service. With an ID, shows one; /CLOSE closes
@@ -59,13 +62,25 @@ lanman file 12 13 /close            close two
 lanman file --user bob /close       close what bob has open, after asking
 """,
 )
-@click.argument("ids", nargs=-1)
+@click.argument("ids", nargs=-1, shell_complete=completers.open_files)
 @net_option("--close", is_flag=True, help="close it, or all that the filters choose")
 @click.option("--path", metavar="GLOB", callback=path_filter, help="only what has such a path")
-@click.option("--user", metavar="NAME", callback=user_filter, help="only what this user has opened")
-@click.option("--client", metavar="NAME", callback=client_filter, help="only what was opened from this client")
+@click.option(
+    "--user",
+    metavar="NAME",
+    callback=user_filter,
+    shell_complete=completers.users,
+    help="only what this user has opened",
+)
+@click.option(
+    "--client",
+    metavar="NAME",
+    callback=client_filter,
+    shell_complete=completers.clients,
+    help="only what was opened from this client",
+)
 def file(
-    call: Call, ids: tuple[str, ...], close: bool, path: str | None, user: str | None, client: str | None
+    invocation: Invocation, ids: tuple[str, ...], close: bool, path: str | None, user: str | None, client: str | None
 ) -> int | None:
     filters = {"path": path, "user": user, "client": client}
     filtered = any(value is not None for value in filters.values())
@@ -76,14 +91,14 @@ def file(
         if len(ids) > 1 and not close:
             raise DialectError(3503, hint="One file is shown at a time. Several IDs go with /CLOSE.")
         if len(wanted) > 1:
-            return close_listed(call, wanted)
-        (close_one if close else show_one)(call, wanted[0])
+            return close_listed(invocation, wanted)
+        (close_one if close else show_one)(invocation, wanted[0])
         return None
     if close:
         if not filtered:
             raise DialectError(3503, hint="Say what to close: an ID, --path, --user or --client.")
-        return close_many(call, filters)
-    show_files(call, filters)
+        return close_many(invocation, filters)
+    show_files(invocation, filters)
     return None
 
 
@@ -94,12 +109,12 @@ def file_id(text: str) -> int:
     return int(text)
 
 
-def show_files(call: Call, filters: dict[str, Any]) -> None:
-    server, entries = asyncio.run(_files(call, filters))
+def show_files(invocation: Invocation, filters: dict[str, Any]) -> None:
+    server, entries = asyncio.run(_files(invocation, filters))
     records = [output.fields(entry, FIELDS) for entry in entries]
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         output.emit_json(server, files=records)
-    elif call.format is Format.CSV:
+    elif invocation.format is Format.CSV:
         output.emit_csv(records, FIELDS.split())
     elif not entries:
         output.no_entries()
@@ -108,8 +123,8 @@ def show_files(call: Call, filters: dict[str, Any]) -> None:
         output.success()
 
 
-async def _files(call: Call, filters: dict[str, Any]) -> tuple[str, list[FileInfo]]:
-    async with call.manager() as manager:
+async def _files(invocation: Invocation, filters: dict[str, Any]) -> tuple[str, list[FileInfo]]:
+    async with invocation.manager() as manager:
         return manager.server, await manager.files(**filters)
 
 
@@ -122,20 +137,20 @@ def _cells(entry: FileInfo) -> list[str]:
     return [number(entry.id), entry.path or "", user, number(entry.num_locks)]
 
 
-def show_one(call: Call, id: int) -> None:
+def show_one(invocation: Invocation, id: int) -> None:
     async def ask() -> tuple[str, FileInfo]:
-        async with call.manager() as manager:
+        async with invocation.manager() as manager:
             return manager.server, await manager.file(id)
 
     server, entry = asyncio.run(ask())
-    _show(call, server, entry)
+    _show(invocation, server, entry)
 
 
-def _show(call: Call, server: str, entry: FileInfo, **more: Any) -> None:
+def _show(invocation: Invocation, server: str, entry: FileInfo, **more: Any) -> None:
     record = {**output.fields(entry, FIELDS), **more}
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         output.emit_json(server, files=[record])
-    elif call.format is Format.CSV:
+    elif invocation.format is Format.CSV:
         output.emit_csv([record], FIELDS.split())
     else:
         output.emit(file_block(entry))
@@ -160,25 +175,25 @@ def permissions(mask: int | None) -> str:
     return " ".join(word for bit, word in PERMISSIONS if mask & bit)
 
 
-def close_one(call: Call, id: int) -> None:
+def close_one(invocation: Invocation, id: int) -> None:
     async def close() -> tuple[str, FileInfo]:
-        async with call.manager() as manager:
+        async with invocation.manager() as manager:
             return manager.server, await manager.close_file(id)
 
     server, entry = asyncio.run(close())
-    if call.format is Format.TABLE:
+    if invocation.format is Format.TABLE:
         output.success()
     else:
-        _show(call, server, entry, error=None)
+        _show(invocation, server, entry, error=None)
 
 
-def close_listed(call: Call, ids: Sequence[int]) -> int | None:
+def close_listed(invocation: Invocation, ids: Sequence[int]) -> int | None:
     """Close the files of these numbers. Each of them was named, so nothing is asked, as with one."""
-    return _close_and_report(call, call.server, [FileInfo(id) for id in ids])
+    return _close_and_report(invocation, invocation.server, [FileInfo(id) for id in ids])
 
 
-def close_many(call: Call, filters: dict[str, Any]) -> int | None:
-    server, entries = asyncio.run(_files(call, filters))
+def close_many(invocation: Invocation, filters: dict[str, Any]) -> int | None:
+    server, entries = asyncio.run(_files(invocation, filters))
     if not entries:
         what = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
         message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
@@ -186,25 +201,25 @@ def close_many(call: Call, filters: dict[str, Any]) -> int | None:
         if "..." in what:
             hint = "`...` stands for what a table had no room for: `lanman file ID` and --json show paths whole."
         return output.report(LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint))
-    if call.answer is None:
-        call.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))
-    if not call.confirm("Do you want to continue this operation?", default=False):
+    if invocation.answer is None:
+        invocation.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))
+    if not invocation.confirm("Do you want to continue this operation?", default=False):
         return output.EXIT_ERROR
-    return _close_and_report(call, server, entries)
+    return _close_and_report(invocation, server, entries)
 
 
-def _close_and_report(call: Call, server: str | None, entries: list[FileInfo]) -> int | None:
+def _close_and_report(invocation: Invocation, server: str | None, entries: list[FileInfo]) -> int | None:
     results: list[LanmanError | None] = []
     try:
-        server = asyncio.run(_close(call, entries, results))
+        server = asyncio.run(_close(invocation, entries, results))
     except (KeyboardInterrupt, LanmanError) as broken_off:
         if results or isinstance(broken_off, KeyboardInterrupt):
-            _report_broken_off(call, server, entries, results)
+            _report_broken_off(invocation, server, entries, results)
         raise
-    if call.format is not Format.TABLE:
-        _emit_closed(call, server, entries, results)
+    if invocation.format is not Format.TABLE:
+        _emit_closed(invocation, server, entries, results)
     failed = [(entry, error) for entry, error in zip(entries, results, strict=True) if error is not None]
-    if not failed and call.format is Format.TABLE:
+    if not failed and invocation.format is Format.TABLE:
         output.success()
     statuses = []
     for entry, error in failed:
@@ -216,13 +231,13 @@ def _close_and_report(call: Call, server: str | None, entries: list[FileInfo]) -
     return statuses[0] if statuses else None
 
 
-async def _close(call: Call, entries: list[FileInfo], results: list[LanmanError | None]) -> str:
+async def _close(invocation: Invocation, entries: list[FileInfo], results: list[LanmanError | None]) -> str:
     """Close each, and go on when one fails; `results` gets an error or None for each as it happens.
 
     A number that has come to mean another file since the list was made is left alone. Of an entry with no more than its
     number, the rest is filled in. Gives the server's name.
     """
-    async with call.manager(long_work=True) as manager:
+    async with invocation.manager(long_work=True) as manager:
         with Progress("Closing files", len(entries)) as progress:
 
             def done(one: FileCloseResult) -> None:
@@ -235,12 +250,12 @@ async def _close(call: Call, entries: list[FileInfo], results: list[LanmanError 
 
 
 def _report_broken_off(
-    call: Call, server: str | None, entries: Sequence[FileInfo], results: Sequence[LanmanError | None]
+    invocation: Invocation, server: str | None, entries: Sequence[FileInfo], results: Sequence[LanmanError | None]
 ) -> None:
     """Say which files were closed before somebody broke off the work."""
-    if call.format is not Format.TABLE:
+    if invocation.format is not Format.TABLE:
         cancelled = Win32Error(codes.ERROR_CANCELLED)
-        return _emit_closed(call, server, entries, [*results, *[cancelled] * (len(entries) - len(results))])
+        return _emit_closed(invocation, server, entries, [*results, *[cancelled] * (len(entries) - len(results))])
     known = list(zip(entries, results, strict=False))
     for title, files in (
         ("These files were closed:", [entry for entry, error in known if error is None]),
@@ -252,13 +267,13 @@ def _report_broken_off(
 
 
 def _emit_closed(
-    call: Call, server: str | None, entries: Sequence[FileInfo], results: Sequence[LanmanError | None]
+    invocation: Invocation, server: str | None, entries: Sequence[FileInfo], results: Sequence[LanmanError | None]
 ) -> None:
     records = [
         {**output.fields(entry, FIELDS), "error": None if error is None else error.code}
         for entry, error in zip(entries, results, strict=True)
     ]
-    if call.format is Format.JSON:
+    if invocation.format is Format.JSON:
         output.emit_json(server, closed=records)
     else:
         output.emit_csv(records, [*FIELDS.split(), "error"])

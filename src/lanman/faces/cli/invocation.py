@@ -1,0 +1,174 @@
+"""What the options of every verb come to: whom to ask, as whom, for how long, and in which form."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from lanman import codes
+from lanman.errors import AccessDenied, AuthenticationError, LanmanError
+from lanman.faces.cli.credentials import credentials_from
+from lanman.faces.cli.output import Format, is_terminal, tell, write
+from lanman.faces.dialect import DialectError, computer_name
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from lanman.manage.manager import Manager
+    from lanman.net.credentials import Credentials
+
+# How often a question is asked before the answers are taken for none: a program may answer for ever.
+MAX_QUESTIONS = 10
+
+MAX_ANSWER = 1000
+
+DEFAULT_PORT = 445
+
+DEFAULT_TIMEOUT = 10.0
+
+PORT_HINT = "A port is a number from 1 to 65535."
+
+
+@dataclass(slots=True)
+class Invocation:
+    """What the options of every verb come to. `server` None is this machine."""
+
+    server: str | None = None
+    port: int = DEFAULT_PORT
+    credentials: Credentials | None = field(default=None, repr=False)
+    timeout: float = DEFAULT_TIMEOUT
+    home: str | None = None
+    format: Format = Format.TABLE
+    answer: bool | None = None
+    given_port: int | None = None
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Invocation:
+        """Check the options against each other, read the authentication file, and ask for the password if need be."""
+        if (options["json"] and options["csv"]) or (options["yes"] and options["no"]):
+            pair = "--json and --csv" if options["json"] and options["csv"] else "/YES and /NO"
+            raise DialectError(3510, hint=f"Give one of {pair}.")
+        server, port = None, options["port"]
+        if options["server"] is not None:
+            server, attached = split_host(options["server"])
+            if attached is not None and port is not None and attached != port:
+                raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
+            port = attached if attached is not None else port
+        return cls(
+            server,
+            DEFAULT_PORT if port is None else port,
+            credentials_from(options, server),
+            DEFAULT_TIMEOUT if options["timeout"] is None else options["timeout"],
+            _home(options["home"]),
+            Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
+            True if options["yes"] else False if options["no"] else None,
+            options["port"],
+        )
+
+    def manager(self, *, long_work: bool = False) -> AbstractAsyncContextManager[Manager]:
+        """The Manager to ask; every wait of it ends `timeout` seconds from now. With `long_work` each wait may take
+        that long: what makes progress is not broken off."""
+
+        from lanman.faces.cli.progress import shown_waiting
+        from lanman.manage.open import open_manager
+
+        if not 1 <= self.port <= 65535:
+            # `serve --port 0` is any free port; there is no server to be asked there.
+            raise DialectError(3952, "--port", PORT_HINT)
+        deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
+        opening = open_manager(
+            self.server, self.credentials, port=self.port, timeout=self.timeout, home=self.home, deadline=deadline
+        )
+        return shown_waiting(f"Waiting for {self.server or 'the Server service'}", opening)
+
+    def confirm(self, question: str, *, default: bool) -> bool:
+        """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes, or none that is one."""
+        if self.answer is not None:
+            return self.answer
+        prompt = f"{question} (Y/N) [{'Y' if default else 'N'}]: "
+        for _ in range(MAX_QUESTIONS):
+            self.say(prompt)
+            line = sys.stdin.readline(MAX_ANSWER) if sys.stdin is not None else ""
+            if not line:
+                self.say("\n")
+                break
+            answer = line.strip().casefold()
+            if not answer:
+                return default
+            if "yes".startswith(answer) or "no".startswith(answer):
+                return answer.startswith("y")
+            self.say(f"{codes.message_text(3756)}\n")
+        raise LanmanError(
+            codes.message_text(3757), code=3757, hint="Give /Y to go on, or /N not to, without being asked."
+        )
+
+    def say(self, text: str) -> None:
+        """Write a question, or what leads to it, where the person who is to answer will see it."""
+        # Standard output belongs to the data where a program reads it, and a pipe shows nobody a question.
+        if self.format is Format.TABLE and (is_terminal(sys.stdout) or not is_terminal(sys.stdin)):
+            write(text)
+        else:
+            tell(text)
+
+
+def _home(typed: str | None) -> str | None:
+    """The home that is named: on the command line, else in the environment."""
+    if typed == "":
+        # An empty variable of a script, most likely; another Server would be meant than was said.
+        raise DialectError(3952, "--home", "It is a folder. Without --home, LANMAN_HOME or the default counts.")
+    return typed or os.environ.get("LANMAN_HOME") or None
+
+
+async def is_started(invocation: Invocation) -> bool:
+    """Whether the Server service that the options mean runs; one that refuses to be asked does."""
+    try:
+        async with invocation.manager():
+            return True
+    except (AccessDenied, AuthenticationError):
+        return True
+    except LanmanError as error:
+        if error.code == codes.NERR_ServerNotStarted:
+            return False
+        raise
+
+
+_URL: Final = re.compile(r"(?:smb|cifs)://([^/\\?#]*)", re.IGNORECASE)
+
+_SHARE_PATH: Final = re.compile(r"(?:\\\\|//)([^/\\]+)[/\\]")
+
+
+def split_host(text: str) -> tuple[str, int | None]:
+    """The name and port of a server as people write it. Raises DialectError 3870 or 3952.
+
+    `\\\\HOST`, `HOST`, `HOST:PORT`, `[::1]:PORT`; what names a share or a folder there means its server:
+    `smb://HOST/SHARE`, `\\\\HOST\\SHARE`, `//HOST/SHARE/FOLDER`, `HOST/`.
+    """
+    host = _host_in(text)
+    # Only the colon behind a bracket, or one that stands alone, is not part of an IPv6 address.
+    name, port = host, ""
+    attached = not host.endswith("]") and ("]:" in host or host.count(":") == 1)
+    if attached:
+        name, _, port = host.rpartition(":")
+        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise DialectError(3952, "--server", f"{text}: {PORT_HINT}")
+    try:
+        return computer_name(name), int(port) if attached else None
+    except DialectError:
+        raise DialectError(3870, text, "A server is HOST or HOST:PORT, by name or by address: [::1]:4450.") from None
+
+
+def _host_in(text: str) -> str:
+    """The server in a URL or in the path of a share, with its port; any other text without a slash at its end."""
+    if url := _URL.match(text):
+        host = url[1]
+        if "@" in host:
+            raise DialectError(3870, text, "Say who to be with -U, and name the server alone: -S HOST -U USER.")
+        return host
+    if path := _SHARE_PATH.match(text):
+        return path[1]
+    # One at the end is what completing the name of a folder leaves.
+    return text[:-1] if text[:-1] and text.endswith(("/", "\\")) and text.lstrip("\\/") else text

@@ -1,0 +1,33 @@
+"""The verbs by name: each file in `verbs/` is a verb of that name, and only the one that was asked for is loaded."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Final
+
+from lanman.faces.cli import verbs
+from lanman.faces.cli.options import Verb
+from lanman.faces.dialect import UnknownVerb
+
+VERBS: Final = tuple(sorted(module.name for module in iter_modules(verbs.__path__)))
+"""The names of all verbs."""
+
+
+def load(name: str) -> Verb:
+    """The verb of that name or alias, in any case. Raises UnknownVerb."""
+    folded = name.casefold()
+    if folded in VERBS:
+        verb = getattr(import_module(f"{verbs.__name__}.{folded}"), folded)
+        assert isinstance(verb, Verb)
+        return verb
+    # An alias is known to its verb alone.
+    for verb in every_verb():
+        if folded in verb.aliases:
+            return verb
+    raise UnknownVerb(name, "`lanman help` lists the verbs.")
+
+
+def every_verb() -> list[Verb]:
+    """All verbs, in alphabetical order. It loads all of them."""
+    return [load(name) for name in VERBS]

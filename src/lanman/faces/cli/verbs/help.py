@@ -1,0 +1,45 @@
+"""`lanman help`: what a verb does, or one of the topics."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+from lanman.faces.cli import output
+from lanman.faces.cli.helptext import TOPICS, long_help, overview
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.loader import VERBS, load
+from lanman.faces.cli.options import verb
+from lanman.faces.dialect import DialectError
+
+
+def names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The verbs and the topics that begin so."""
+    known = {name: load(name).summary for name in VERBS} | {topic: about for topic, (about, _) in TOPICS.items()}
+    folded = begun.casefold()
+    return [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(folded)]
+
+
+@verb(
+    "help",
+    summary="explain a verb",
+    syntax=f"lanman help [VERB | {' | '.join(TOPICS)}]",
+    about="Explains a verb or one of the topics, or lists the verbs.",
+    examples="""
+lanman help session     the sessions of a server: every switch, and examples
+lanman help syntax      how switches may be written
+lanman help net         how to type `net` in place of `lanman`
+""",
+)
+@click.argument("name", required=False, shell_complete=names)
+@click.argument("words", nargs=-1)
+def help(invocation: Invocation, name: str | None, words: tuple[str, ...]) -> None:
+    # NET HELP CONFIG SERVER is a form of its own there.
+    if words and (name or "").casefold() not in ("config", "statistics", "stats", "start", "stop"):
+        raise DialectError(3503)
+    if name is None:
+        output.emit(overview())
+    elif (topic := TOPICS.get(name.casefold())) is not None:
+        output.emit([output.heading(f"{name.upper()}: {topic[0]}"), "", *topic[1].strip("\n").splitlines(), ""])
+    else:
+        output.emit(long_help(load(name)))
