@@ -401,8 +401,11 @@ def test_a_follower_that_fails_costs_nobody_an_event(service: ServerService) -> 
     def fails() -> None:
         raise RuntimeError("no")
 
+    woken: list[str] = []
     bad.wait(service.sequence, fails)
+    good.wait(service.sequence, lambda: woken.append("good"))
     log_on(service, 1)
+    assert woken == ["good"]
     assert [name for name, _ in failures] == ["feed"]
     assert [type(event) for event in good.after("one", 1)] == [SessionOpened]
     assert len(service.sessions()) == 1

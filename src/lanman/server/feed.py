@@ -128,8 +128,14 @@ class Feed:
         self._size += size
         while self._ring and (len(self._ring) > self._max_events or self._size > self._max_bytes):
             self._size -= self._ring.popleft()[1]
+        errors = []
         for follower in list(self._followers):
-            follower.wake()
+            try:
+                follower.wake()
+            except Exception as error:  # noqa: BLE001 - raised below, when the others have been woken
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("followers failed", errors)
 
 
 class Follower:
