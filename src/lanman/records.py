@@ -1,7 +1,13 @@
-"""The records that administrators deal in, named as pywin32's users know them.
+"""The records that management calls read and write, with the field names that pywin32 uses.
 
-A field is `None` where the server did not say: an information level that lacks it, or a server known to invent it.
-Times are whole seconds. The sections are those of MS-SRVS.
+  - A field is `None` where the server did not say: the information level lacks it, or the server is known to invent it.
+    0 and "" are values that a server sent.
+  - One record serves all levels of its kind; which fields a level has is declared in `lanman.rpc.srvsvc`. The order of
+    the fields is no order of the wire.
+  - Durations are whole seconds, and points in time seconds since 1970, unless a record says otherwise.
+  - Records are plain values: two are equal if their fields are, and changing one changes nothing on a server.
+
+The sections are those of MS-SRVS.
 """
 
 from __future__ import annotations

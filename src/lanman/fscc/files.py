@@ -1,4 +1,11 @@
-"""Information classes of files (MS-FSCC 2.4): what QUERY_INFO tells and SET_INFO changes."""
+"""Information classes of files (MS-FSCC 2.4): what QUERY_INFO tells and SET_INFO changes.
+
+- The numbers are those of the classes; a structure is called as its class. FileNameInformation serves three classes.
+- FileRenameInformation and FileLinkInformation have the layout that SMB2 uses; other protocols have another.
+- Reserved bytes at the end of FileBasicInformation and FileStandardInformation are written and need not be there when
+  the structure is read, since clients leave them out.
+- FileAllInformation is made of the other structures, so a client reads them from it as from their own answers.
+"""
 
 from __future__ import annotations
 

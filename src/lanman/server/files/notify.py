@@ -15,18 +15,9 @@ from lanman.fscc.notify import CHANGE_ALIGNMENT, FILE_ACTION_RENAMED_OLD_NAME, F
 from lanman.names import fold
 from lanman.server.disk_effects import Path
 from lanman.server.effects import Reply, Wait, Waiter, Work
+from lanman.smb2.constants import FILE_NOTIFY_CHANGE_DIR_NAME, FILE_NOTIFY_CHANGE_FILE_NAME
 from lanman.smb2.messages import ChangeNotifyRequest, ChangeNotifyResponse
 from lanman.wire import pack_chain
-
-# MS-SMB2 2.2.35
-FILE_NOTIFY_CHANGE_FILE_NAME: Final = 0x001
-FILE_NOTIFY_CHANGE_DIR_NAME: Final = 0x002
-FILE_NOTIFY_CHANGE_ATTRIBUTES: Final = 0x004
-FILE_NOTIFY_CHANGE_SIZE: Final = 0x008
-FILE_NOTIFY_CHANGE_LAST_WRITE: Final = 0x010
-FILE_NOTIFY_CHANGE_LAST_ACCESS: Final = 0x020
-FILE_NOTIFY_CHANGE_CREATION: Final = 0x040
-FILE_NOTIFY_CHANGE_SECURITY: Final = 0x100
 
 # Changes that are kept while no request waits, in bytes of the answer: for one open, and for all together.
 MAX_KEPT: Final = 64 * 1024

@@ -80,6 +80,11 @@ from lanman.server.state import Context, ServerOpen, ServerSession, ServerTree, 
 from lanman.smb2.constants import (
     FILE_LIST_DIRECTORY,
     FILE_NO_INTERMEDIATE_BUFFERING,
+    FILE_NOTIFY_CHANGE_ATTRIBUTES,
+    FILE_NOTIFY_CHANGE_CREATION,
+    FILE_NOTIFY_CHANGE_LAST_ACCESS,
+    FILE_NOTIFY_CHANGE_LAST_WRITE,
+    FILE_NOTIFY_CHANGE_SIZE,
     FILE_READ_ATTRIBUTES,
     FILE_READ_EA,
     FILE_SEQUENTIAL_ONLY,
@@ -220,7 +225,7 @@ class DiskOpen(ServerOpen):
         written = yield WriteFile(self.handle, offset, message.data, through)
         self.position = message.offset + written
         self.open.bytes_written += written
-        self._tell_changed(notify.FILE_NOTIFY_CHANGE_SIZE | notify.FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
+        self._tell_changed(FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
         return Reply(message=WriteResponse(count=written))
 
     def flush(self, context: Context, message: FlushRequest) -> Work[Reply]:
@@ -435,13 +440,13 @@ class DiskOpen(ServerOpen):
         effect = info.read_basic(data, self.handle, self.directory)
         what = 0
         if effect.attributes is not None:
-            what |= notify.FILE_NOTIFY_CHANGE_ATTRIBUTES
+            what |= FILE_NOTIFY_CHANGE_ATTRIBUTES
         if effect.last_write_time is not None:
-            what |= notify.FILE_NOTIFY_CHANGE_LAST_WRITE
+            what |= FILE_NOTIFY_CHANGE_LAST_WRITE
         if effect.creation_time is not None:
-            what |= notify.FILE_NOTIFY_CHANGE_CREATION
+            what |= FILE_NOTIFY_CHANGE_CREATION
         if effect.last_access_time is not None:
-            what |= notify.FILE_NOTIFY_CHANGE_LAST_ACCESS
+            what |= FILE_NOTIFY_CHANGE_LAST_ACCESS
         return self._set(effect, what)
 
     def _set_end_of_file(self, context: Context, data: bytes) -> Outcome:
@@ -458,7 +463,7 @@ class DiskOpen(ServerOpen):
             return Reply(codes.STATUS_ACCESS_DENIED)
         self.state.changed(context.now)
         effect = SetFile(self.handle, end_of_file=end_of_file, allocation=allocation)
-        return self._set(effect, notify.FILE_NOTIFY_CHANGE_SIZE)
+        return self._set(effect, FILE_NOTIFY_CHANGE_SIZE)
 
     def _set(self, effect: SetFile, what: int) -> Work[Reply]:
         """Have something set; `what` are the bits of change notification that it stands for."""
