@@ -12,6 +12,7 @@ import pytest
 from lanman import codes
 from lanman.domain import Reason
 from lanman.errors import StatusError
+from lanman.rpc.srvsvc import NetrRemoteTOD
 from lanman.server import handlers
 from lanman.server.dispatch import ConnectionDispatch
 from lanman.server.effects import Detached, Effect, ReadAccounts, Reply, Until, Wait, Waiter, Work
@@ -521,6 +522,55 @@ def test_a_pipe_is_read_no_more_when_that_was_cancelled() -> None:
     (pipe,) = next(iter(client.connection.channels.values())).opens.values()
     assert isinstance(pipe, PipeOpen)
     assert not pipe._readers
+
+
+# --- management calls
+
+
+def calling(scripted: Scripted, work: Callable[[], Work[Any]]) -> None:
+    """ann makes a call by WRITE, which is answered by that generator."""
+    scripted.world.endpoint.call = lambda caller, request, now: work()  # type: ignore[method-assign]
+    (pdu,) = scripted.client.rpc.call(NetrRemoteTOD(None))
+    scripted.client.write(pdu)
+
+
+@pytest.mark.parametrize("end", ["pipe closed", "log off", "connection lost"])
+@pytest.mark.parametrize("kind", ["effect", "waiter", "time"])
+def test_a_call_is_closed_with_its_pipe(scripted: Scripted, kind: str, end: str) -> None:
+    def work() -> Work[Any]:
+        try:
+            yield WAITS[kind][0]()
+        finally:
+            scripted.said.append("closed")
+
+    scripted.world.hold_effects = kind == "effect"
+    known: Waiter[None] = Waiter()
+    known.wake(None)
+    scripted.world.dispatch.watch.look_up = lambda: known  # type: ignore[method-assign]
+    calling(scripted, work)
+    assert scripted.said == []
+    if end == "pipe closed":
+        scripted.client.want(CloseRequest(file_id=scripted.client.file_id))
+    elif end == "log off":
+        scripted.client.want(LogoffRequest(), tree_id=0)
+    else:
+        scripted.world.disconnect(scripted.client)
+    assert scripted.said == ["closed"]
+    scripted.let_go()
+    assert scripted.said == ["closed"]
+    assert scripted.errors == []
+
+
+@pytest.mark.parametrize("what", [None, ReadAccounts()], ids=["turn", "effect"])
+def test_an_error_in_a_later_piece_of_a_call_costs_its_connection(scripted: Scripted, what: Any) -> None:
+    def work() -> Work[Any]:
+        yield what
+        raise KeyError("ours")
+
+    calling(scripted, work)
+    assert scripted.errors == [(scripted.client.connection, "'ours'")]
+    assert scripted.client.finished == "an error in the server"
+    assert scripted.other.want(EchoRequest())
 
 
 # --- tasks
