@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,14 +15,9 @@ from lanman.errors import LanmanError
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrServerGetInfo
+from support.waiting import free_port
 
 Lanman = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -6,22 +6,15 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.process_server import LANMAN
+from support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -40,10 +33,10 @@ def process_of(home: Path) -> int:
 
 def test_after_a_rename_and_sighup_everything_goes_to_the_new_file(home: Path) -> None:
     log, old = home / "server.log", home / "server.log.old"
-    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    wait_until(lambda: "listening on 127.0.0.1" in log.read_text())
     log.rename(old)
     os.kill(process_of(home), signal.SIGHUP)
-    until(lambda: log.exists() and "configuration read again" in log.read_text())
+    wait_until(lambda: log.exists() and "configuration read again" in log.read_text())
     assert "configuration read again" not in old.read_text()
     # What is no log record, such as a traceback of the interpreter, goes there too.
     errors, new = os.stat(f"/proc/{process_of(home)}/fd/2"), log.stat()
@@ -52,15 +45,15 @@ def test_after_a_rename_and_sighup_everything_goes_to_the_new_file(home: Path) -
 
 def test_limits_of_the_log_count_at_once(home: Path) -> None:
     log = home / "server.log"
-    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    wait_until(lambda: "listening on 127.0.0.1" in log.read_text())
     (home / "server.toml").write_text("[log]\nmax_bytes = 150\nkeep = 1\n")
 
     def rotated() -> bool:
         os.kill(process_of(home), signal.SIGHUP)
         return (home / "server.log.1").exists() and log.exists()
 
-    until(rotated)
-    until(rotated)
+    wait_until(rotated)
+    wait_until(rotated)
     assert not (home / "server.log.2").exists()
 
 
@@ -76,13 +69,13 @@ def test_a_mistake_in_server_toml_is_told_in_the_log(tmp_path: Path) -> None:
         (home / "server.toml").write_text(text + "[server]\nautodisconnect = 99999\n")
         log.rename(tmp_path / "the.log.1")
         os.kill(process_of(home), signal.SIGHUP)
-        until(lambda: log.exists() and "autodisconnect must be" in log.read_text())
+        wait_until(lambda: log.exists() and "autodisconnect must be" in log.read_text())
         assert "SIGHUP: the configuration is not read again" in log.read_text()
         # A log that cannot be opened anew: the old one goes on, and says so.
         log.rename(tmp_path / "the.log.2")
         log.symlink_to(tmp_path / "nowhere")
         os.kill(process_of(home), signal.SIGHUP)
-        until(lambda: "SIGHUP: the log goes on in the old file" in (tmp_path / "the.log.2").read_text())
+        wait_until(lambda: "SIGHUP: the log goes on in the old file" in (tmp_path / "the.log.2").read_text())
         assert not (tmp_path / "nowhere").exists()
     finally:
         subprocess.run([*command, "stop", "server"], check=True, timeout=60)
@@ -96,11 +89,11 @@ def test_a_folder_of_the_command_line_that_is_gone_stops_no_reload(tmp_path: Pat
         words = ["serve", f"data={folder}", "--listen", "127.0.0.1", "--port", "0"]
         process = subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=errors)
     try:
-        until(lambda: "listening on 127.0.0.1" in said.read_text())
+        wait_until(lambda: "listening on 127.0.0.1" in said.read_text())
         folder.rmdir()
         (home / "server.toml").write_text('[server]\ncomment = "changed"\n')
         process.send_signal(signal.SIGHUP)
-        until(lambda: "configuration read again" in said.read_text() or "SIGHUP:" in said.read_text())
+        wait_until(lambda: "configuration read again" in said.read_text() or "SIGHUP:" in said.read_text())
         shown = subprocess.run([*command, "config", "server"], capture_output=True, text=True, check=True, timeout=60)
         assert "changed" in shown.stdout
     finally:
@@ -122,9 +115,9 @@ def rotate(home: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("logrotate") is None, reason="only on machines with logrotate")
 def test_logrotate_takes_the_file_in_contrib(home: Path, tmp_path: Path) -> None:
     log = home / "server.log"
-    until(lambda: "listening on 127.0.0.1" in log.read_text())
+    wait_until(lambda: "listening on 127.0.0.1" in log.read_text())
     rotate(home, tmp_path)
-    until(lambda: log.exists() and "configuration read again" in log.read_text())
+    wait_until(lambda: log.exists() and "configuration read again" in log.read_text())
     assert "listening on 127.0.0.1" in (home / "server.log.1").read_text()
 
 

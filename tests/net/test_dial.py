@@ -113,6 +113,7 @@ async def test_it_comes_from_the_local_address(listener: socket.socket, count: i
     port = listener.getsockname()[1]
     with await dial("fs1", port, [local(port)] * count, "127.0.0.3") as connection:
         assert connection.getsockname()[0] == "127.0.0.3"
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -12,6 +12,7 @@ import pytest
 
 from lanman.net.descriptors import RESERVE, Descriptors, fit
 from lanman.net.listener import Listener
+from support.waiting import until
 
 
 class Accepted(asyncio.Protocol):
@@ -73,11 +74,6 @@ class Door:
         self.listener.close()
         for transport in self.transports:
             transport.abort()
-
-
-async def until(condition: object) -> None:
-    while not condition():  # type: ignore[operator]
-        await asyncio.sleep(0.005)
 
 
 async def test_accepts_while_there_is_room_and_goes_on_when_there_is_again() -> None:

@@ -28,6 +28,7 @@ from lanman.rpc.srvsvc import NetrSessionEnum
 from lanman.server.disk_effects import OpenFile
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.smb2.client import ClientConnection
+from support.waiting import until
 
 LOOPBACK = Configuration(listen=("127.0.0.1",), port=0)
 
@@ -47,13 +48,6 @@ async def server(tmp_path: Path) -> AsyncIterator[SmbServer]:
 
 def logged_on(server: SmbServer, user: str, *, host: str = "127.0.0.1") -> SmbClient:
     return SmbClient(host, server.port, Credentials(user, "secret"))
-
-
-async def until(condition: object) -> None:
-    """Let the loop run until something holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.001)
 
 
 async def test_start_and_stop(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from lanman.smb2.messages import EchoRequest
 from support.hostile_crowd import KINDS, Crowd, descriptors, memory, say
 from support.process_server import LANMAN
 from support.smbd import Account, Tools
+from support.waiting import wait_until
 
 ANN = Account("ann", "Secret-1")
 MEMORY = 200  # MiB
@@ -49,19 +50,12 @@ class Served:
                 stderr=log,
             )
         self.process = self._process.pid
-        until(lambda: "listening" in self.log.read_text() or self._process.poll() is not None)
+        wait_until(lambda: "listening" in self.log.read_text() or self._process.poll() is not None)
         self.port = int(self.log.read_text().rpartition(" port ")[2])
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(30)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +95,7 @@ async def endure(served: Served, tools: Tools, kind: str, count: int, addresses:
             over.set()
             times = sorted(await echoing)
             await loop.run_in_executor(None, crowd.__exit__, None, None, None)
-    until(lambda: descriptors(served.process) <= before)
+    wait_until(lambda: descriptors(served.process) <= before)
     say(
         kind=kind,
         connections=count,

@@ -24,6 +24,7 @@ from lanman.rpc.srvsvc import NetrServerSetInfo
 from lanman.settings import CHANGEABLE, Configuration, NullSessions, ShareConfiguration, value_of
 from support.loopback_server import PASSWORDS, running_server
 from support.smbd import Account, Tools
+from support.waiting import until
 
 pytestmark = pytest.mark.samba("smbclient", "rpcclient")
 
@@ -69,13 +70,6 @@ def let_time_pass(server: SmbServer, seconds: float) -> None:
     """What the Server's timer does so many seconds from now."""
     server.driver.dispatch.expire(asyncio.get_running_loop().time() + seconds)
     server.flush()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until something holds."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 # --- the limit

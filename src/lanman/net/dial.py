@@ -81,8 +81,6 @@ async def dial(host: str, port: int, addresses: Sequence[Address], local_address
             connection = await _race(addresses, local_address, failures)
     except OSError as error:
         raise _unreachable(host, port, failures or [error]) from error
-    # A request and its answer alternate: nothing is gained by waiting for more to send.
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
@@ -92,6 +90,7 @@ async def _connect(address: Address, local_address: str) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
+        _send_at_once(connection)
         if local_address:
             connection.bind((local_address, 0))
         await asyncio.get_running_loop().sock_connect(connection, where)
@@ -118,9 +117,14 @@ async def _race(addresses: Sequence[Address], local_address: str, failures: list
     )
 
 
+def _send_at_once(connection: socket.socket) -> None:
+    """A request and its answer alternate: nothing is gained by waiting for more to send."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class _Observed:
-    """An event loop that remembers what connecting failed of: what start_connection raises has no number any more when
-    its attempts have failed of different things."""
+    """An event loop that prepares each socket, and remembers what connecting failed of: what start_connection raises
+    has no number any more when its attempts have failed of different things."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, failures: list[OSError]) -> None:
         self._loop = loop
@@ -132,6 +136,7 @@ class _Observed:
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect a socket. Raises OSError."""
         try:
+            _send_at_once(sock)
             await self._loop.sock_connect(sock, address)
         except OSError as error:
             self._failures.append(error)
