@@ -10,13 +10,13 @@ from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, MalformedMessage, RemoteProtocolError, Win32Error
 from lanman.net.dial import Within
 from lanman.net.exchange import in_turns, next_event, response_of
-from lanman.rpc import pdu as wire
+from lanman.rpc import pdu as pdus
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
 from lanman.rpc.server import RpcServer
 from lanman.rpc.srvsvc import SRVSVC, NetrSessionDel, NetrSessionDelResponse
 
 REQUEST = NetrSessionDel(None, None, "ann")
-SHUTDOWN = wire.build(wire.SHUTDOWN, wire.PFC_WHOLE, 0, b"")
+SHUTDOWN = pdus.build(pdus.SHUTDOWN, pdus.PFC_WHOLE, 0, b"")
 
 
 def pieces(data: Iterable[bytes]) -> Callable[[], Awaitable[bytes]]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lanman import codes
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
 from lanman.records import SessionInfo
-from lanman.rpc import pdu as wire
+from lanman.rpc import pdu as pdus
 from lanman.rpc.client import (
     BindAccepted,
     BindRefused,
@@ -36,7 +36,7 @@ from lanman.rpc.srvsvc import (
 )
 
 OTHER = Interface("other", "11111111-2222-3333-4444-555555555555", 1)
-SRVSVC_SYNTAX = wire.Syntax(SRVSVC.uuid, 3)
+SRVSVC_SYNTAX = pdus.Syntax(SRVSVC.uuid, 3)
 
 
 def rows(peer: str) -> list[tuple[str, bytes]]:
@@ -57,14 +57,14 @@ def one(calls: list[CallReceived]) -> CallReceived:
     return call
 
 
-def bind_pdu(*contexts: wire.Context, type: int = wire.BIND, frag: int = 4280) -> bytes:
-    return wire.build(type, wire.PFC_WHOLE, 1, wire.Bind(frag, frag, 0, list(contexts)).pack())
+def bind_pdu(*contexts: pdus.Context, type: int = pdus.BIND, frag: int = 4280) -> bytes:
+    return pdus.build(type, pdus.PFC_WHOLE, 1, pdus.Bind(frag, frag, 0, list(contexts)).pack())
 
 
-def results(server: RpcServer) -> list[tuple[int, int, wire.Syntax | None]]:
+def results(server: RpcServer) -> list[tuple[int, int, pdus.Syntax | None]]:
     (raw,) = server.data_to_send()
-    ack = wire.BindAck.unpack(wire.parse(raw))
-    nothing = wire.Syntax(UUID(int=0), 0)
+    ack = pdus.BindAck.unpack(pdus.parse(raw))
+    nothing = pdus.Syntax(UUID(int=0), 0)
     return [(r.result, r.reason, None if r.transfer == nothing else r.transfer) for r in ack.results]
 
 
@@ -83,17 +83,17 @@ def test_a_long_answer_comes_in_fragments(ndr64: bool, max_frag: int) -> None:
     entries = [SessionInfo(f"\\\\{n}", "ann", n, n, n, 0, "", "") for n in range(3000)]
     answer = NetrSessionEnumResponse(502, entries, 3000, 0)
     server.respond(call, answer.pack(ndr64))
-    pdus = server.data_to_send()
-    assert len(pdus) > 2
-    assert max(map(len, pdus)) <= max_frag
-    assert [wire.parse(raw).flags for raw in pdus] == [1, *[0] * (len(pdus) - 2), 2]
+    sent = server.data_to_send()
+    assert len(sent) > 2
+    assert max(map(len, sent)) <= max_frag
+    assert [pdus.parse(raw).flags for raw in sent] == [1, *[0] * (len(sent) - 2), 2]
     # Each but the last carries a multiple of eight bytes, and says how much is still to come.
-    hints = [wire.parse(raw).number(0, 4) for raw in pdus]
-    sizes = [len(raw) - 24 for raw in pdus]
+    hints = [pdus.parse(raw).number(0, 4) for raw in sent]
+    sizes = [len(raw) - 24 for raw in sent]
     assert hints == [sum(sizes[number:]) for number in range(len(sizes))]
     assert not any(size % 8 for size in sizes[:-1])
 
-    events = [event for raw in pdus for event in client.receive_data(raw)]
+    events = [event for raw in sent for event in client.receive_data(raw)]
     (event,) = events
     assert isinstance(event, ResponseReceived)
     assert request.answer(event.stub, event.ndr64) == answer
@@ -152,7 +152,7 @@ def test_a_call_is_answered_once() -> None:
 
 def orphaned(call_id: int) -> bytes:
     """The PDU by which a client gives a call up (C706 12.6.4.8)."""
-    return wire.build(wire.ORPHANED, wire.PFC_WHOLE, call_id, b"")
+    return pdus.build(pdus.ORPHANED, pdus.PFC_WHOLE, call_id, b"")
 
 
 def test_an_orphaned_call_is_not_answered() -> None:
@@ -178,8 +178,8 @@ def test_a_cancelled_call_is_answered() -> None:
 
 def test_a_maybe_call_is_not_answered() -> None:
     _, server = bound()
-    raw = bytearray(wire.fragments(wire.REQUEST, 9, 0, 28, bytes(4), 4280)[0])
-    raw[3] |= wire.PFC_MAYBE
+    raw = bytearray(pdus.fragments(pdus.REQUEST, 9, 0, 28, bytes(4), 4280)[0])
+    raw[3] |= pdus.PFC_MAYBE
     server.respond(one(server.receive_data(bytes(raw))), b"")
     assert server.data_to_send() == []
 
@@ -187,39 +187,39 @@ def test_a_maybe_call_is_not_answered() -> None:
 def test_an_object_uuid_is_passed_over() -> None:
     _, server = bound()
     body = struct.pack("<IHH", 4, 0, 28) + bytes(16) + bytes(4)
-    raw = wire.build(wire.REQUEST, wire.PFC_WHOLE | wire.PFC_OBJECT_UUID, 9, body)
+    raw = pdus.build(pdus.REQUEST, pdus.PFC_WHOLE | pdus.PFC_OBJECT_UUID, 9, body)
     assert one(server.receive_data(raw)).request() == NetrRemoteTOD(None)
 
 
 # --- What the server refuses ------------------------------------------------------------------------------------------
 
-FEATURES = wire.Syntax(UUID("6cb71c2c-9812-4540-0300-000000000000"), 1)  # security context multiplexing, and orphans
-KNOWN = wire.Context(0, SRVSVC_SYNTAX, [wire.NDR32])
+FEATURES = pdus.Syntax(UUID("6cb71c2c-9812-4540-0300-000000000000"), 1)  # security context multiplexing, and orphans
+KNOWN = pdus.Context(0, SRVSVC_SYNTAX, [pdus.NDR32])
 
 
 @pytest.mark.parametrize(
     ("contexts", "expected"),
     [
-        ([KNOWN], [(0, 0, wire.NDR32)]),
-        ([wire.Context(0, wire.Syntax(OTHER.uuid, 1), [wire.NDR32])], [(2, 1, None)]),
-        ([wire.Context(0, wire.Syntax(SRVSVC.uuid, 4), [wire.NDR32])], [(2, 1, None)]),
-        ([wire.Context(0, wire.Syntax(SRVSVC.uuid, 3, 1), [wire.NDR32])], [(2, 1, None)]),
-        ([wire.Context(0, SRVSVC_SYNTAX, [wire.Syntax(OTHER.uuid, 1)])], [(2, 2, None)]),
-        ([wire.Context(0, SRVSVC_SYNTAX, [])], [(2, 2, None)]),
-        ([wire.Context(0, SRVSVC_SYNTAX, [wire.NDR32, wire.NDR64])], [(0, 0, wire.NDR64)]),
+        ([KNOWN], [(0, 0, pdus.NDR32)]),
+        ([pdus.Context(0, pdus.Syntax(OTHER.uuid, 1), [pdus.NDR32])], [(2, 1, None)]),
+        ([pdus.Context(0, pdus.Syntax(SRVSVC.uuid, 4), [pdus.NDR32])], [(2, 1, None)]),
+        ([pdus.Context(0, pdus.Syntax(SRVSVC.uuid, 3, 1), [pdus.NDR32])], [(2, 1, None)]),
+        ([pdus.Context(0, SRVSVC_SYNTAX, [pdus.Syntax(OTHER.uuid, 1)])], [(2, 2, None)]),
+        ([pdus.Context(0, SRVSVC_SYNTAX, [])], [(2, 2, None)]),
+        ([pdus.Context(0, SRVSVC_SYNTAX, [pdus.NDR32, pdus.NDR64])], [(0, 0, pdus.NDR64)]),
         (
             # What Windows offers, and what Windows answers to it.
             [
                 KNOWN,
-                wire.Context(1, SRVSVC_SYNTAX, [wire.NDR64]),
-                wire.Context(2, SRVSVC_SYNTAX, [FEATURES]),
+                pdus.Context(1, SRVSVC_SYNTAX, [pdus.NDR64]),
+                pdus.Context(2, SRVSVC_SYNTAX, [FEATURES]),
             ],
-            [(2, 2, None), (0, 0, wire.NDR64), (3, 2, None)],
+            [(2, 2, None), (0, 0, pdus.NDR64), (3, 2, None)],
         ),
     ],
 )
 def test_presentation_contexts(
-    contexts: list[wire.Context], expected: list[tuple[int, int, wire.Syntax | None]]
+    contexts: list[pdus.Context], expected: list[tuple[int, int, pdus.Syntax | None]]
 ) -> None:
     server = RpcServer([SRVSVC])
     assert server.receive_data(bind_pdu(*contexts)) == []
@@ -229,8 +229,8 @@ def test_presentation_contexts(
 def test_the_features_syntax_is_the_one_on_the_wire() -> None:
     # As Windows sends it, MS-RPCE 4.6: 2C 1C B7 6C 12 98 40 45 03 00 ...
     assert FEATURES.uuid.bytes_le.hex() == "2c1cb76c129840450300000000000000"
-    assert wire.offered_features(FEATURES) == 3
-    assert wire.offered_features(wire.NDR32) is None
+    assert pdus.offered_features(FEATURES) == 3
+    assert pdus.offered_features(pdus.NDR32) is None
 
 
 @pytest.mark.parametrize(
@@ -241,23 +241,23 @@ def test_fragment_sizes_are_agreed(offered: int, sent: int, received: int) -> No
     server = RpcServer([SRVSVC])
     server.receive_data(bind_pdu(KNOWN, frag=offered))
     (raw,) = server.data_to_send()
-    ack = wire.BindAck.unpack(wire.parse(raw))
+    ack = pdus.BindAck.unpack(pdus.parse(raw))
     assert (ack.max_xmit_frag, ack.max_recv_frag, ack.secondary_address) == (sent, received, "\\PIPE\\srvsvc")
     assert ack.assoc_group_id
 
 
-@pytest.mark.parametrize(("level", "type"), [(1, wire.BIND_ACK), (2, wire.BIND_NAK), (6, wire.BIND_NAK)])
+@pytest.mark.parametrize(("level", "type"), [(1, pdus.BIND_ACK), (2, pdus.BIND_NAK), (6, pdus.BIND_NAK)])
 def test_authentication_is_refused_unless_it_is_none(level: int, type: int) -> None:
     server = RpcServer([SRVSVC])
-    body = wire.Bind(4280, 4280, 0, [KNOWN]).pack() + bytes([10, level, 0, 0]) + bytes(4) + b"NTLMSSP\0"
-    raw = bytearray(wire.build(wire.BIND, wire.PFC_WHOLE, 1, body))
+    body = pdus.Bind(4280, 4280, 0, [KNOWN]).pack() + bytes([10, level, 0, 0]) + bytes(4) + b"NTLMSSP\0"
+    raw = bytearray(pdus.build(pdus.BIND, pdus.PFC_WHOLE, 1, body))
     raw[10] = 8
     server.receive_data(bytes(raw))
     (answer,) = server.data_to_send()
-    pdu = wire.parse(answer)
+    pdu = pdus.parse(answer)
     assert pdu.type == type
-    if type == wire.BIND_NAK:
-        assert pdu.number(0, 2) == wire.AUTHENTICATION_TYPE_NOT_RECOGNIZED
+    if type == pdus.BIND_NAK:
+        assert pdu.number(0, 2) == pdus.AUTHENTICATION_TYPE_NOT_RECOGNIZED
         client = RpcClient()
         client.bind()
         assert client.receive_data(answer) == [BindRefused("it wants another kind of authentication")]
@@ -266,7 +266,7 @@ def test_authentication_is_refused_unless_it_is_none(level: int, type: int) -> N
 def test_a_second_bind_is_refused() -> None:
     client, server = bound()
     server.receive_data(bind_pdu(KNOWN))
-    assert wire.parse(server.data_to_send()[0]).type == wire.BIND_NAK
+    assert pdus.parse(server.data_to_send()[0]).type == pdus.BIND_NAK
     assert one(server.receive_data(b"".join(client.call(NetrRemoteTOD(None))))).opnum == 28
 
 
@@ -276,26 +276,26 @@ def test_a_second_bind_is_refused() -> None:
 )
 def test_calls_that_cannot_be_made(context: int, opnum: int, status: int) -> None:
     _, server = bound()
-    assert server.receive_data(wire.fragments(wire.REQUEST, 7, context, opnum, bytes(4), 4280)[0]) == []
-    pdu = wire.parse(server.data_to_send()[0])
-    assert (pdu.type, pdu.call_id, pdu.number(4, 2), pdu.number(8, 4)) == (wire.FAULT, 7, context, status)
+    assert server.receive_data(pdus.fragments(pdus.REQUEST, 7, context, opnum, bytes(4), 4280)[0]) == []
+    pdu = pdus.parse(server.data_to_send()[0])
+    assert (pdu.type, pdu.call_id, pdu.number(4, 2), pdu.number(8, 4)) == (pdus.FAULT, 7, context, status)
 
 
 def test_a_call_before_the_bind_is_a_fault() -> None:
     server = RpcServer([SRVSVC])
-    assert server.receive_data(wire.fragments(wire.REQUEST, 7, 0, 28, bytes(4), 4280)[0]) == []
-    assert wire.parse(server.data_to_send()[0]).number(8, 4) == codes.nca_s_proto_error
+    assert server.receive_data(pdus.fragments(pdus.REQUEST, 7, 0, 28, bytes(4), 4280)[0]) == []
+    assert pdus.parse(server.data_to_send()[0]).number(8, 4) == codes.nca_s_proto_error
 
 
 def test_big_endian_clients_can_bind_but_not_call() -> None:
     server = RpcServer([SRVSVC])
     body = struct.pack(">HHIB3x", 4280, 4280, 0, 1) + struct.pack(">HBx", 0, 1)
-    body += SRVSVC.uuid.bytes + struct.pack(">I", 3) + wire.NDR32.uuid.bytes + struct.pack(">I", 2)
+    body += SRVSVC.uuid.bytes + struct.pack(">I", 3) + pdus.NDR32.uuid.bytes + struct.pack(">I", 2)
     server.receive_data(struct.pack(">BBBB4sHHI", 5, 0, 11, 3, bytes(4), 16 + len(body), 0, 1) + body)
-    assert results(server) == [(0, 0, wire.NDR32)]
+    assert results(server) == [(0, 0, pdus.NDR32)]
     body = struct.pack(">IHH", 4, 0, 28) + bytes(4)
     server.receive_data(struct.pack(">BBBB4sHHI", 5, 0, 0, 3, bytes(4), 16 + len(body), 0, 2) + body)
-    pdu = wire.parse(server.data_to_send()[0])
+    pdu = pdus.parse(server.data_to_send()[0])
     assert (pdu.call_id, pdu.number(8, 4)) == (2, codes.nca_s_unsupported_type)
 
 
@@ -306,17 +306,17 @@ def test_a_call_is_no_longer_than_such_a_call_can_be(opnum: int, limit: int) -> 
     server.receive_data(bind_pdu(KNOWN))
     server.data_to_send()
     head, most = struct.pack("<IHH", 0, 0, opnum), 0
-    server.receive_data(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 2, head))
+    server.receive_data(pdus.build(pdus.REQUEST, pdus.PFC_FIRST_FRAG, 2, head))
     for _ in range(300):
-        server.receive_data(wire.build(wire.REQUEST, 0, 2, head + bytes(4000)))
+        server.receive_data(pdus.build(pdus.REQUEST, 0, 2, head + bytes(4000)))
         incoming = server._incoming
         assert incoming is not None
         most = max(most, len(incoming.reassembly.stub()) if incoming.reassembly is not None else 0)
     assert max(limit - 4000, 0) <= most <= limit
-    assert server.receive_data(wire.build(wire.REQUEST, wire.PFC_LAST_FRAG, 2, head)) == []
-    fault = wire.parse(server.data_to_send()[0])
+    assert server.receive_data(pdus.build(pdus.REQUEST, pdus.PFC_LAST_FRAG, 2, head)) == []
+    fault = pdus.parse(server.data_to_send()[0])
     assert fault.number(8, 4) == (codes.nca_s_op_rng_error if opnum == 99 else codes.RPC_X_BAD_STUB_DATA)
-    good = wire.build(wire.REQUEST, 3, 3, struct.pack("<IHH", 0, 0, 28) + bytes(4))
+    good = pdus.build(pdus.REQUEST, 3, 3, struct.pack("<IHH", 0, 0, 28) + bytes(4))
     assert one(server.receive_data(good)).call_id == 3
 
 
@@ -325,17 +325,17 @@ def test_a_call_is_no_longer_than_such_a_call_can_be(opnum: int, limit: int) -> 
     [
         ("version 4", b"\4\0" + bytes(14)),
         ("another minor version", b"\5\2" + bytes(14)),
-        ("too short for a header", wire.build(0, 3, 1, b"")[:8] + b"\x0f\0" + bytes(6)),
-        ("longer than agreed", wire.build(0, 3, 1, b"")[:8] + b"\xff\xff" + bytes(6)),
-        ("an answer", wire.build(wire.RESPONSE, 3, 1, bytes(8))),
-        ("a type that does not exist", wire.build(77, 3, 1, bytes(8))),
-        ("no whole request", wire.build(wire.REQUEST, 3, 1, bytes(7))),
-        ("a middle without its beginning", wire.build(wire.REQUEST, 0, 1, bytes(8))),
-        ("a bind that is cut off", wire.build(wire.BIND, 3, 1, bytes(11))),
-        ("a bind without contexts", wire.build(wire.BIND, 3, 1, bytes(12))),
-        ("contexts that are not there", wire.build(wire.BIND, 3, 1, bytes(8) + b"\xff\0\0\0")),
-        ("an alter_context at first", wire.build(wire.ALTER_CONTEXT, 3, 1, bytes(12))),
-        ("authentication longer than the PDU", wire.build(0, 3, 1, bytes(12))[:10] + b"\x40\0" + bytes(16)),
+        ("too short for a header", pdus.build(0, 3, 1, b"")[:8] + b"\x0f\0" + bytes(6)),
+        ("longer than agreed", pdus.build(0, 3, 1, b"")[:8] + b"\xff\xff" + bytes(6)),
+        ("an answer", pdus.build(pdus.RESPONSE, 3, 1, bytes(8))),
+        ("a type that does not exist", pdus.build(77, 3, 1, bytes(8))),
+        ("no whole request", pdus.build(pdus.REQUEST, 3, 1, bytes(7))),
+        ("a middle without its beginning", pdus.build(pdus.REQUEST, 0, 1, bytes(8))),
+        ("a bind that is cut off", pdus.build(pdus.BIND, 3, 1, bytes(11))),
+        ("a bind without contexts", pdus.build(pdus.BIND, 3, 1, bytes(12))),
+        ("contexts that are not there", pdus.build(pdus.BIND, 3, 1, bytes(8) + b"\xff\0\0\0")),
+        ("an alter_context at first", pdus.build(pdus.ALTER_CONTEXT, 3, 1, bytes(12))),
+        ("authentication longer than the PDU", pdus.build(0, 3, 1, bytes(12))[:10] + b"\x40\0" + bytes(16)),
     ],
 )
 def test_what_ends_the_connection(what: str, raw: bytes) -> None:
@@ -345,9 +345,9 @@ def test_what_ends_the_connection(what: str, raw: bytes) -> None:
 
 def test_two_calls_may_not_be_interleaved() -> None:
     _, server = bound()
-    server.receive_data(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 2, bytes(8)))
+    server.receive_data(pdus.build(pdus.REQUEST, pdus.PFC_FIRST_FRAG, 2, bytes(8)))
     with pytest.raises(RemoteProtocolError, match="call 3 begins within call 2"):
-        server.receive_data(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 3, bytes(8)))
+        server.receive_data(pdus.build(pdus.REQUEST, pdus.PFC_FIRST_FRAG, 3, bytes(8)))
 
 
 # --- What the client refuses ------------------------------------------------------------------------------------------
@@ -365,14 +365,14 @@ def test_a_call_needs_a_bind() -> None:
 @pytest.mark.parametrize(
     ("what", "raw"),
     [
-        ("an answer to nothing", wire.build(wire.RESPONSE, 3, 9, bytes(8))),
-        ("a fault to nothing", wire.fault(9, 0, 5)),
-        ("a second bind_ack", wire.build(wire.BIND_ACK, 3, 1, bytes(12))),
-        ("a bind_nak now", wire.bind_nak(1, 0)),
-        ("a request", wire.build(wire.REQUEST, 3, 2, bytes(8))),
-        ("an answer from the middle", wire.build(wire.RESPONSE, 2, 2, bytes(8))),
-        ("an answer without its header", wire.build(wire.RESPONSE, 3, 2, bytes(4))),
-        ("a fault without its status", wire.build(wire.FAULT, 3, 2, bytes(8))),
+        ("an answer to nothing", pdus.build(pdus.RESPONSE, 3, 9, bytes(8))),
+        ("a fault to nothing", pdus.fault(9, 0, 5)),
+        ("a second bind_ack", pdus.build(pdus.BIND_ACK, 3, 1, bytes(12))),
+        ("a bind_nak now", pdus.bind_nak(1, 0)),
+        ("a request", pdus.build(pdus.REQUEST, 3, 2, bytes(8))),
+        ("an answer from the middle", pdus.build(pdus.RESPONSE, 2, 2, bytes(8))),
+        ("an answer without its header", pdus.build(pdus.RESPONSE, 3, 2, bytes(4))),
+        ("a fault without its status", pdus.build(pdus.FAULT, 3, 2, bytes(8))),
         ("a big-endian answer", struct.pack(">BBBB4sHHI", 5, 0, 2, 3, bytes(4), 24, 0, 2) + bytes(8)),
     ],
 )
@@ -389,38 +389,38 @@ def test_an_answer_may_not_be_endless() -> None:
     client.receive_data(server.data_to_send()[0])
     client.call(NetrFileClose(None, 1))
     with pytest.raises(RemoteProtocolError, match="100 bytes"):
-        client.receive_data(wire.build(wire.RESPONSE, 1, 2, bytes(8 + 101)))
+        client.receive_data(pdus.build(pdus.RESPONSE, 1, 2, bytes(8 + 101)))
 
 
 @pytest.mark.parametrize(
     "result",
     [
-        wire.Result(wire.ACCEPTANCE, 0, wire.NDR64),
-        wire.Result(wire.ACCEPTANCE, 0, None),
+        pdus.Result(pdus.ACCEPTANCE, 0, pdus.NDR64),
+        pdus.Result(pdus.ACCEPTANCE, 0, None),
     ],
 )
-def test_a_server_may_not_choose_what_was_not_offered(result: wire.Result) -> None:
+def test_a_server_may_not_choose_what_was_not_offered(result: pdus.Result) -> None:
     client = RpcClient()
     client.bind()
-    ack = wire.BindAck(4280, 4280, 1, "", [result])
+    ack = pdus.BindAck(4280, 4280, 1, "", [result])
     with pytest.raises(RemoteProtocolError, match="not offered"):
-        client.receive_data(wire.build(wire.BIND_ACK, 3, 1, ack.pack()))
+        client.receive_data(pdus.build(pdus.BIND_ACK, 3, 1, ack.pack()))
     client = RpcClient()
     client.bind()
-    ack = wire.BindAck(4280, 4280, 1, "", [])
+    ack = pdus.BindAck(4280, 4280, 1, "", [])
     with pytest.raises(RemoteProtocolError, match="0 results for 1"):
-        client.receive_data(wire.build(wire.BIND_ACK, 3, 1, ack.pack()))
+        client.receive_data(pdus.build(pdus.BIND_ACK, 3, 1, ack.pack()))
 
 
 def test_a_shutdown_is_told() -> None:
     client, _ = bound()
-    assert client.receive_data(wire.build(wire.SHUTDOWN, 3, 0, b"")) == [ShutdownReceived()]
+    assert client.receive_data(pdus.build(pdus.SHUTDOWN, 3, 0, b"")) == [ShutdownReceived()]
 
 
 # --- Whatever comes ---------------------------------------------------------------------------------------------------
 
 HEADERS = st.builds(
-    lambda type, flags, call_id, body: wire.build(type, flags, call_id, body),
+    lambda type, flags, call_id, body: pdus.build(type, flags, call_id, body),
     st.sampled_from([*range(20), 200]),
     st.integers(0, 255),
     st.integers(0, 4),
@@ -448,7 +448,7 @@ def test_any_bytes_into_the_server(stream: list[bytes], bound_first: bool) -> No
                 except MalformedMessage:
                     server.fault(call, codes.RPC_X_BAD_STUB_DATA)
             for raw in server.data_to_send():
-                assert len(wire.parse(raw).body) == len(raw) - 16
+                assert len(pdus.parse(raw).body) == len(raw) - 16
     except RemoteProtocolError:
         pass
 
@@ -475,19 +475,19 @@ def test_any_bytes_into_the_client(stream: list[bytes], bound_first: bool) -> No
 @pytest.mark.parametrize("peer", ["rpcclient", "impacket"])
 def test_real_pdus_are_written_as_they_came(peer: str) -> None:
     for _, raw in rows(peer):
-        pdu = wire.parse(raw)
-        if pdu.type == wire.BIND:
-            assert wire.Bind.unpack(pdu).pack() == pdu.body
-        elif pdu.type == wire.BIND_ACK:
-            ack = wire.BindAck.unpack(pdu)
+        pdu = pdus.parse(raw)
+        if pdu.type == pdus.BIND:
+            assert pdus.Bind.unpack(pdu).pack() == pdu.body
+        elif pdu.type == pdus.BIND_ACK:
+            ack = pdus.BindAck.unpack(pdu)
             assert ack.secondary_address == "\\pipe\\srvsvc"
             assert ack.pack() == pdu.body
         else:
             stub = pdu.body[8:]
             opnum = pdu.number(6, 2)
-            again = wire.fragments(pdu.type, pdu.call_id, pdu.number(4, 2), opnum, stub, 4280)
+            again = pdus.fragments(pdu.type, pdu.call_id, pdu.number(4, 2), opnum, stub, 4280)
             assert again == [raw]
-        assert wire.build(pdu.type, pdu.flags, pdu.call_id, pdu.body) == raw
+        assert pdus.build(pdu.type, pdu.flags, pdu.call_id, pdu.body) == raw
 
 
 @pytest.mark.parametrize("peer", ["rpcclient", "impacket"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanman.rpc import pdu as wire
+from lanman.rpc import pdu as pdus
 from lanman.rpc.client import BindAccepted, FaultReceived, ResponseReceived, RpcClient
 from lanman.rpc.ndr import Call
 from lanman.rpc.server import MAX_PDUS
@@ -170,9 +170,9 @@ def test_a_turn_is_not_taken_while_too_much_is_unread(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "piece",
     [
-        wire.build(wire.REQUEST, 3, 9, struct.pack("<IHH", 0, 0, 99)),  # a call that does not exist
-        wire.build(wire.ORPHANED, 3, 9, b""),
-        wire.build(wire.BIND, 3, 9, b""),
+        pdus.build(pdus.REQUEST, 3, 9, struct.pack("<IHH", 0, 0, 99)),  # a call that does not exist
+        pdus.build(pdus.ORPHANED, 3, 9, b""),
+        pdus.build(pdus.BIND, 3, 9, b""),
     ],
 )
 def test_a_write_brings_so_many_pdus_and_no_more(piece: bytes) -> None:
@@ -191,11 +191,11 @@ def test_a_write_brings_so_many_pdus_and_no_more(piece: bytes) -> None:
 
 def test_fragments_of_nothing_are_nothing() -> None:
     pipe, _, _ = bound_pipe()
-    pipe.write(wire.build(wire.REQUEST, wire.PFC_FIRST_FRAG, 9, struct.pack("<IHH", 0, 0, 15)))
+    pipe.write(pdus.build(pdus.REQUEST, pdus.PFC_FIRST_FRAG, 9, struct.pack("<IHH", 0, 0, 15)))
     before = pipe.association._rpc._incoming
     assert before is not None
     for _ in range(100):
-        pipe.write(wire.build(wire.REQUEST, 0, 9, struct.pack("<IHH", 0, 0, 15)) * MAX_PDUS)
+        pipe.write(pdus.build(pdus.REQUEST, 0, 9, struct.pack("<IHH", 0, 0, 15)) * MAX_PDUS)
     assert before.reassembly is not None
     assert before.reassembly.stub() == b""
 

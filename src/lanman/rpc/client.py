@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lanman.errors import LocalProtocolError, RemoteProtocolError
-from lanman.rpc import pdu as wire
+from lanman.rpc import pdu as pdus
 from lanman.rpc.ndr import Call, Interface
 from lanman.rpc.srvsvc.interface import SRVSVC
 
@@ -72,16 +72,16 @@ class ShutdownReceived:
 Event = BindAccepted | BindRefused | ResponseReceived | FaultReceived | ShutdownReceived
 
 _NAK_REASONS: Final = {
-    wire.REASON_NOT_SPECIFIED: "no reason given",
+    pdus.REASON_NOT_SPECIFIED: "no reason given",
     1: "temporary congestion",
-    wire.LOCAL_LIMIT_EXCEEDED: "a limit of the server is exceeded",
-    wire.PROTOCOL_VERSION_NOT_SUPPORTED: "it does not know this version of the protocol",
-    wire.AUTHENTICATION_TYPE_NOT_RECOGNIZED: "it wants another kind of authentication",
-    wire.INVALID_CHECKSUM: "the authentication failed",
+    pdus.LOCAL_LIMIT_EXCEEDED: "a limit of the server is exceeded",
+    pdus.PROTOCOL_VERSION_NOT_SUPPORTED: "it does not know this version of the protocol",
+    pdus.AUTHENTICATION_TYPE_NOT_RECOGNIZED: "it wants another kind of authentication",
+    pdus.INVALID_CHECKSUM: "the authentication failed",
 }
 _REJECTIONS: Final = {
-    wire.ABSTRACT_SYNTAX_NOT_SUPPORTED: "it does not know the interface",
-    wire.TRANSFER_SYNTAXES_NOT_SUPPORTED: "it does not know the transfer syntax",
+    pdus.ABSTRACT_SYNTAX_NOT_SUPPORTED: "it does not know the interface",
+    pdus.TRANSFER_SYNTAXES_NOT_SUPPORTED: "it does not know the transfer syntax",
     3: "a limit of the server is exceeded",
 }
 
@@ -91,21 +91,21 @@ class _Sent:
     """A call under way."""
 
     ndr64: bool
-    reassembly: wire.Reassembly
+    reassembly: pdus.Reassembly
     begun: bool = False
 
 
 class RpcClient:
     """One association. Calls may be made before earlier ones are answered; the server answers them in order."""
 
-    def __init__(self, *, max_frag: int = wire.MAX_FRAG_SIZE & ~7, max_stub: int = MAX_STUB) -> None:
+    def __init__(self, *, max_frag: int = pdus.MAX_FRAG_SIZE & ~7, max_stub: int = MAX_STUB) -> None:
         self.call_id = 0  # of the latest PDU that is to be answered
         self._max_frag = max_frag
         self._max_stub = max_stub
-        self._transmit = wire.MUST_RECEIVE_FRAG_SIZE
-        self._splitter = wire.Splitter(max_frag)
+        self._transmit = pdus.MUST_RECEIVE_FRAG_SIZE
+        self._splitter = pdus.Splitter(max_frag)
         self._bound = False
-        self._binding: tuple[int, Interface, list[wire.Context]] | None = None
+        self._binding: tuple[int, Interface, list[pdus.Context]] | None = None
         self._contexts: dict[Interface, tuple[int, bool]] = {}
         self._next_context = 0
         self._group = 0
@@ -118,15 +118,15 @@ class RpcClient:
         """
         if self._binding is not None:
             raise LocalProtocolError("a bind is under way")
-        abstract = wire.Syntax(interface.uuid, interface.major, interface.minor)
+        abstract = pdus.Syntax(interface.uuid, interface.major, interface.minor)
         contexts = []
-        for transfer in (wire.NDR32, wire.NDR64) if ndr64 else (wire.NDR32,):
-            contexts.append(wire.Context(self._next_context, abstract, [transfer]))
+        for transfer in (pdus.NDR32, pdus.NDR64) if ndr64 else (pdus.NDR32,):
+            contexts.append(pdus.Context(self._next_context, abstract, [transfer]))
             self._next_context += 1
         self.call_id += 1
         self._binding = (self.call_id, interface, contexts)
-        body = wire.Bind(self._max_frag, self._max_frag, self._group, contexts).pack()
-        return wire.build(wire.ALTER_CONTEXT if self._bound else wire.BIND, wire.PFC_WHOLE, self.call_id, body)
+        body = pdus.Bind(self._max_frag, self._max_frag, self._group, contexts).pack()
+        return pdus.build(pdus.ALTER_CONTEXT if self._bound else pdus.BIND, pdus.PFC_WHOLE, self.call_id, body)
 
     def ndr64(self, interface: Interface = SRVSVC) -> bool:
         """Whether calls of a bound interface are packed in NDR64."""
@@ -139,12 +139,12 @@ class RpcClient:
         context, ndr64 = self._contexts[request.interface]
         stub = request.pack(ndr64)
         self.call_id += 1
-        self._calls[self.call_id] = _Sent(ndr64, wire.Reassembly(self._max_stub))
-        return wire.fragments(wire.REQUEST, self.call_id, context, request.opnum, stub, self._transmit)
+        self._calls[self.call_id] = _Sent(ndr64, pdus.Reassembly(self._max_stub))
+        return pdus.fragments(pdus.REQUEST, self.call_id, context, request.opnum, stub, self._transmit)
 
     def cancel(self, call_id: int) -> bytes:
         """The PDU that asks to cancel a call; it will be answered all the same (C706 12.6.4.6)."""
-        return wire.build(wire.CO_CANCEL, wire.PFC_WHOLE, call_id, b"")
+        return pdus.build(pdus.CO_CANCEL, pdus.PFC_WHOLE, call_id, b"")
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes as they came. Raises RemoteProtocolError, MalformedMessage too: the association is dead."""
@@ -155,27 +155,27 @@ class RpcClient:
                 events.append(event)
         return events
 
-    def _receive(self, pdu: wire.Pdu) -> Event | None:
-        if pdu.type in (wire.RESPONSE, wire.FAULT):
+    def _receive(self, pdu: pdus.Pdu) -> Event | None:
+        if pdu.type in (pdus.RESPONSE, pdus.FAULT):
             sent = self._calls.get(pdu.call_id)
             if sent is None:
                 raise RemoteProtocolError(f"an answer to call {pdu.call_id}, which was not made")
-            return self._response(pdu, sent) if pdu.type == wire.RESPONSE else self._fault(pdu, sent)
-        if pdu.type == (wire.ALTER_CONTEXT_RESP if self._bound else wire.BIND_ACK):
+            return self._response(pdu, sent) if pdu.type == pdus.RESPONSE else self._fault(pdu, sent)
+        if pdu.type == (pdus.ALTER_CONTEXT_RESP if self._bound else pdus.BIND_ACK):
             return self._bind_ack(pdu)
-        if pdu.type == wire.BIND_NAK and self._binding is not None:
+        if pdu.type == pdus.BIND_NAK and self._binding is not None:
             self._binding = None
             reason = pdu.number(0, 2)
             return BindRefused(_NAK_REASONS.get(reason, f"reason {reason}"))
-        if pdu.type == wire.SHUTDOWN:
+        if pdu.type == pdus.SHUTDOWN:
             return ShutdownReceived()
         raise RemoteProtocolError(f"a PDU of type {pdu.type} that no client expects")
 
-    def _bind_ack(self, pdu: wire.Pdu) -> Event:
+    def _bind_ack(self, pdu: pdus.Pdu) -> Event:
         if self._binding is None or self._binding[0] != pdu.call_id:
             raise RemoteProtocolError("an answer to a bind that was not made")
         _, interface, contexts = self._binding
-        ack = wire.BindAck.unpack(pdu)
+        ack = pdus.BindAck.unpack(pdu)
         if len(ack.results) != len(contexts):
             raise RemoteProtocolError(f"{len(ack.results)} results for {len(contexts)} presentation contexts")
         self._binding = None
@@ -183,32 +183,32 @@ class RpcClient:
             self._bound = True
             self._group = ack.assoc_group_id
             # 12.6.3.1: what the server receives is what we may send.
-            self._transmit = max(wire.MUST_RECEIVE_FRAG_SIZE, min(ack.max_recv_frag, self._max_frag))
+            self._transmit = max(pdus.MUST_RECEIVE_FRAG_SIZE, min(ack.max_recv_frag, self._max_frag))
         for context, result in zip(contexts, ack.results, strict=True):
-            if result.result == wire.ACCEPTANCE:
+            if result.result == pdus.ACCEPTANCE:
                 if result.transfer not in context.transfers:
                     raise RemoteProtocolError(f"the server chose {result.transfer}, which was not offered")
                 # NDR64 comes last, and is taken where both were accepted.
-                self._contexts[interface] = (context.id, result.transfer == wire.NDR64)
+                self._contexts[interface] = (context.id, result.transfer == pdus.NDR64)
         if interface in self._contexts:
             return BindAccepted(interface, self._contexts[interface][1])
         reason = ack.results[0].reason
         return BindRefused(_REJECTIONS.get(reason, f"reason {reason}"))
 
-    def _response(self, pdu: wire.Pdu, sent: _Sent) -> Event | None:
+    def _response(self, pdu: pdus.Pdu, sent: _Sent) -> Event | None:
         if pdu.big_endian:
             raise RemoteProtocolError("a big-endian answer, which is not understood")
-        if bool(pdu.flags & wire.PFC_FIRST_FRAG) == sent.begun:
+        if bool(pdu.flags & pdus.PFC_FIRST_FRAG) == sent.begun:
             raise RemoteProtocolError(f"the fragments of the answer to call {pdu.call_id} are out of order")
         pdu.number(0, 8)
         sent.begun = True
         sent.reassembly.add(pdu, 8)
-        if not pdu.flags & wire.PFC_LAST_FRAG:
+        if not pdu.flags & pdus.PFC_LAST_FRAG:
             return None
         del self._calls[pdu.call_id]
         return ResponseReceived(pdu.call_id, sent.reassembly.stub(), sent.ndr64)
 
-    def _fault(self, pdu: wire.Pdu, sent: _Sent) -> Event:
+    def _fault(self, pdu: pdus.Pdu, sent: _Sent) -> Event:
         status = pdu.number(8, 4)
         del self._calls[pdu.call_id]
-        return FaultReceived(pdu.call_id, status, not pdu.flags & wire.PFC_DID_NOT_EXECUTE)
+        return FaultReceived(pdu.call_id, status, not pdu.flags & pdus.PFC_DID_NOT_EXECUTE)

@@ -32,7 +32,7 @@ from typing import Any, Final
 
 from lanman import codes
 from lanman.errors import RemoteProtocolError
-from lanman.rpc import pdu as wire
+from lanman.rpc import pdu as pdus
 from lanman.rpc.ndr import Call
 from lanman.rpc.ndr import Interface as Interface
 
@@ -76,7 +76,7 @@ class _Incoming:
     opnum: int
     flags: int
     big_endian: bool
-    reassembly: wire.Reassembly | None
+    reassembly: pdus.Reassembly | None
 
 
 class RpcServer:
@@ -88,15 +88,15 @@ class RpcServer:
         *,
         secondary_address: str | None = None,
         assoc_group_id: int = 1,
-        max_frag: int = wire.MAX_FRAG_SIZE & ~7,
+        max_frag: int = pdus.MAX_FRAG_SIZE & ~7,
     ) -> None:
         self._interfaces = {(interface.uuid, interface.major): interface for interface in interfaces}
         self._address = f"\\PIPE\\{interfaces[0].name}" if secondary_address is None else secondary_address
         self._group = assoc_group_id
         self._max_frag = max_frag
-        self._transmit = wire.MUST_RECEIVE_FRAG_SIZE
+        self._transmit = pdus.MUST_RECEIVE_FRAG_SIZE
         self._receive_frag = max_frag
-        self._splitter = wire.Splitter(max_frag)
+        self._splitter = pdus.Splitter(max_frag)
         self._bound = False
         self._contexts: dict[int, tuple[Interface, bool]] = {}
         self._incoming: _Incoming | None = None
@@ -130,12 +130,12 @@ class RpcServer:
     def respond(self, call: CallReceived, stub: bytes) -> None:
         """Answer a call with a packed stub. Only the first answer to a call is sent."""
         if self._settle(call):
-            self._output += wire.fragments(wire.RESPONSE, call.call_id, call.context_id, 0, stub, self._transmit)
+            self._output += pdus.fragments(pdus.RESPONSE, call.call_id, call.context_id, 0, stub, self._transmit)
 
     def fault(self, call: CallReceived, status: int, *, executed: bool = False) -> None:
         """Answer that a call could not be made. `status` is as in C706 appendix E or MS-RPCE 2.2.2.8."""
         if self._settle(call):
-            self._output.append(wire.fault(call.call_id, call.context_id, status, executed=executed))
+            self._output.append(pdus.fault(call.call_id, call.context_id, status, executed=executed))
 
     def _settle(self, call: CallReceived) -> bool:
         """Whether an answer is to be sent: not to an orphaned call, nor to a `maybe` call."""
@@ -144,73 +144,73 @@ class RpcServer:
         self._calls.discard(call)
         return not call.maybe
 
-    def _receive(self, pdu: wire.Pdu) -> CallReceived | None:
-        if pdu.type == wire.REQUEST:
+    def _receive(self, pdu: pdus.Pdu) -> CallReceived | None:
+        if pdu.type == pdus.REQUEST:
             return self._request(pdu)
-        if pdu.type == wire.BIND:
+        if pdu.type == pdus.BIND:
             self._bind(pdu)
-        elif pdu.type == wire.ALTER_CONTEXT and self._bound:
+        elif pdu.type == pdus.ALTER_CONTEXT and self._bound:
             self._alter_context(pdu)
-        elif pdu.type == wire.ORPHANED:
+        elif pdu.type == pdus.ORPHANED:
             self._orphaned(pdu.call_id)
-        elif pdu.type not in (wire.CO_CANCEL, wire.RPC_AUTH_3):
+        elif pdu.type not in (pdus.CO_CANCEL, pdus.RPC_AUTH_3):
             # A cancel comes too late: every call is answered as it comes. An auth3 has no answer, and grants no rights.
             raise RemoteProtocolError(f"a PDU of type {pdu.type} that no server expects")
         return None
 
-    def _bind(self, pdu: wire.Pdu) -> None:
+    def _bind(self, pdu: pdus.Pdu) -> None:
         if self._bound:
-            self._output.append(wire.bind_nak(pdu.call_id, wire.REASON_NOT_SPECIFIED))
+            self._output.append(pdus.bind_nak(pdu.call_id, pdus.REASON_NOT_SPECIFIED))
             return
-        if pdu.auth_value and pdu.auth_level > wire.RPC_C_AUTHN_LEVEL_NONE:
-            self._output.append(wire.bind_nak(pdu.call_id, wire.AUTHENTICATION_TYPE_NOT_RECOGNIZED))
+        if pdu.auth_value and pdu.auth_level > pdus.RPC_C_AUTHN_LEVEL_NONE:
+            self._output.append(pdus.bind_nak(pdu.call_id, pdus.AUTHENTICATION_TYPE_NOT_RECOGNIZED))
             return
-        bind = wire.Bind.unpack(pdu)
+        bind = pdus.Bind.unpack(pdu)
         self._bound = True
         # 12.6.3.1: each direction has the smaller of what one side sends and the other receives.
-        self._transmit = max(wire.MUST_RECEIVE_FRAG_SIZE, min(bind.max_recv_frag, self._max_frag))
-        self._receive_frag = max(wire.MUST_RECEIVE_FRAG_SIZE, min(bind.max_xmit_frag, self._max_frag))
-        self._output.append(self._ack(wire.BIND_ACK, pdu, bind, self._address))
+        self._transmit = max(pdus.MUST_RECEIVE_FRAG_SIZE, min(bind.max_recv_frag, self._max_frag))
+        self._receive_frag = max(pdus.MUST_RECEIVE_FRAG_SIZE, min(bind.max_xmit_frag, self._max_frag))
+        self._output.append(self._ack(pdus.BIND_ACK, pdu, bind, self._address))
 
-    def _alter_context(self, pdu: wire.Pdu) -> None:
-        if pdu.auth_value and pdu.auth_level > wire.RPC_C_AUTHN_LEVEL_NONE:
-            self._output.append(wire.fault(pdu.call_id, 0, codes.nca_s_fault_access_denied))
+    def _alter_context(self, pdu: pdus.Pdu) -> None:
+        if pdu.auth_value and pdu.auth_level > pdus.RPC_C_AUTHN_LEVEL_NONE:
+            self._output.append(pdus.fault(pdu.call_id, 0, codes.nca_s_fault_access_denied))
             return
-        self._output.append(self._ack(wire.ALTER_CONTEXT_RESP, pdu, wire.Bind.unpack(pdu), ""))
+        self._output.append(self._ack(pdus.ALTER_CONTEXT_RESP, pdu, pdus.Bind.unpack(pdu), ""))
 
-    def _ack(self, type: int, pdu: wire.Pdu, bind: wire.Bind, address: str) -> bytes:
+    def _ack(self, type: int, pdu: pdus.Pdu, bind: pdus.Bind, address: str) -> bytes:
         if not bind.contexts or len(self._contexts) + len(bind.contexts) > _MAX_CONTEXTS:
             raise RemoteProtocolError(f"{len(bind.contexts)} presentation contexts beside {len(self._contexts)}")
         # An interface that is offered in NDR64 anywhere is taken in that, whichever context has it.
-        in_ndr64 = {context.abstract for context in bind.contexts if wire.NDR64 in context.transfers}
+        in_ndr64 = {context.abstract for context in bind.contexts if pdus.NDR64 in context.transfers}
         results = [self._result(context, context.abstract in in_ndr64) for context in bind.contexts]
-        ack = wire.BindAck(self._transmit, self._receive_frag, bind.assoc_group_id or self._group, address, results)
-        return wire.build(type, wire.PFC_WHOLE, pdu.call_id, ack.pack())
+        ack = pdus.BindAck(self._transmit, self._receive_frag, bind.assoc_group_id or self._group, address, results)
+        return pdus.build(type, pdus.PFC_WHOLE, pdu.call_id, ack.pack())
 
-    def _result(self, context: wire.Context, ndr64: bool) -> wire.Result:
+    def _result(self, context: pdus.Context, ndr64: bool) -> pdus.Result:
         for transfer in context.transfers:
-            features = wire.offered_features(transfer)
+            features = pdus.offered_features(transfer)
             if features is not None:
                 # MS-RPCE 3.3.1.5.3: the answer has what both have. An orphaned call does not end the association.
-                return wire.Result(wire.NEGOTIATE_ACK, features & wire.KEEP_CONNECTION_ON_ORPHAN, None)
+                return pdus.Result(pdus.NEGOTIATE_ACK, features & pdus.KEEP_CONNECTION_ON_ORPHAN, None)
         interface = self._interfaces.get((context.abstract.uuid, context.abstract.major))
         if interface is None or context.abstract.minor > interface.minor:
-            return wire.Result(wire.PROVIDER_REJECTION, wire.ABSTRACT_SYNTAX_NOT_SUPPORTED, None)
-        wanted = wire.NDR64 if ndr64 else wire.NDR32
+            return pdus.Result(pdus.PROVIDER_REJECTION, pdus.ABSTRACT_SYNTAX_NOT_SUPPORTED, None)
+        wanted = pdus.NDR64 if ndr64 else pdus.NDR32
         if wanted not in context.transfers:
-            return wire.Result(wire.PROVIDER_REJECTION, wire.TRANSFER_SYNTAXES_NOT_SUPPORTED, None)
+            return pdus.Result(pdus.PROVIDER_REJECTION, pdus.TRANSFER_SYNTAXES_NOT_SUPPORTED, None)
         self._contexts[context.id] = (interface, ndr64)
-        return wire.Result(wire.ACCEPTANCE, 0, wanted)
+        return pdus.Result(pdus.ACCEPTANCE, 0, wanted)
 
     def _orphaned(self, call_id: int) -> None:
         if self._incoming is not None and self._incoming.call_id == call_id:
             self._incoming = None
         self._calls = {call for call in self._calls if call.call_id != call_id}
 
-    def _request(self, pdu: wire.Pdu) -> CallReceived | None:
+    def _request(self, pdu: pdus.Pdu) -> CallReceived | None:
         context_id, opnum = pdu.number(4, 2), pdu.number(6, 2)
         incoming = self._incoming
-        if pdu.flags & wire.PFC_FIRST_FRAG:
+        if pdu.flags & pdus.PFC_FIRST_FRAG:
             if incoming is not None:
                 raise RemoteProtocolError(f"call {pdu.call_id} begins within call {incoming.call_id}")
             incoming = self._incoming = _Incoming(
@@ -219,21 +219,21 @@ class RpcServer:
                 opnum,
                 pdu.flags,
                 pdu.big_endian,
-                wire.Reassembly(self._longest(context_id, opnum)),
+                pdus.Reassembly(self._longest(context_id, opnum)),
             )
         elif incoming is None or incoming.call_id != pdu.call_id:
             raise RemoteProtocolError(f"a fragment of call {pdu.call_id} without its beginning")
-        header = 24 if pdu.flags & wire.PFC_OBJECT_UUID else 8
+        header = 24 if pdu.flags & pdus.PFC_OBJECT_UUID else 8
         pdu.number(0, header)
         if incoming.reassembly is not None:
             try:
                 incoming.reassembly.add(pdu, header)
             except RemoteProtocolError:
                 incoming.reassembly = None
-        if not pdu.flags & wire.PFC_LAST_FRAG:
+        if not pdu.flags & pdus.PFC_LAST_FRAG:
             return None
         self._incoming = None
-        authenticated = bool(pdu.auth_value) and pdu.auth_level > wire.RPC_C_AUTHN_LEVEL_NONE
+        authenticated = bool(pdu.auth_value) and pdu.auth_level > pdus.RPC_C_AUTHN_LEVEL_NONE
         return self._whole(incoming, authenticated=authenticated)
 
     def _longest(self, context_id: int, opnum: int) -> int:
@@ -256,8 +256,8 @@ class RpcServer:
         elif incoming.reassembly is None:
             status = codes.RPC_X_BAD_STUB_DATA
         else:
-            maybe = bool(incoming.flags & wire.PFC_MAYBE)
+            maybe = bool(incoming.flags & pdus.PFC_MAYBE)
             stub = incoming.reassembly.stub()
             return CallReceived(incoming.call_id, interface, incoming.opnum, stub, ndr64, incoming.context_id, maybe)
-        self._output.append(wire.fault(incoming.call_id, incoming.context_id, status))
+        self._output.append(pdus.fault(incoming.call_id, incoming.context_id, status))
         return None
