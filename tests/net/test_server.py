@@ -17,6 +17,7 @@ import pytest
 from lanman import codes
 from lanman.domain.policy import idle_period
 from lanman.errors import LanmanError
+from lanman.events import Event, SettingChanged
 from lanman.net.client import SmbClient
 from lanman.net.control.client import ControlClient
 from lanman.net.credentials import Credentials
@@ -269,6 +270,23 @@ async def test_configuration_is_read_again(server: SmbServer) -> None:
     with pytest.raises(LanmanError, match="line 2"):
         server.reload()
     assert server.settings.current.autodisconnect == 3
+
+
+async def test_limits_that_this_process_cannot_keep_do_not_change_and_change_back(tmp_path: Path) -> None:
+    """Anonymous connections have at most half of the places, whatever the file says."""
+    configuration = replace(LOOPBACK, limits=Limits(connections=10))
+    async with SmbServer(configuration, Home(tmp_path), read=lambda: replace(configuration, comment="new")) as server:
+        assert server.settings.current.limits == Limits(connections=10, anonymous=5)
+        changed: list[tuple[str, str]] = []
+
+        def on_event(event: Event) -> None:
+            assert isinstance(event, SettingChanged)
+            changed.append((event.name, event.value))
+
+        server.service.subscribe(on_event, SettingChanged)
+        server.reload()
+        assert server.settings.current.limits == Limits(connections=10, anonymous=5)
+        assert changed == [("comment", "new")]
 
 
 async def test_an_account_file_that_is_damaged(server: SmbServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,12 +40,13 @@ class AppliedConfiguration:
         self._settings = settings
         self._shares: dict[str, Share] = {}  # the configuration's, by folded name
 
-    def apply(self, base: Configuration) -> None:
-        """Put a configuration in force, with what was changed at run time lying over it. Raises LanmanError; then
-        nothing has changed."""
+    def apply(self, base: Configuration, fit: Callable[[Configuration], Configuration]) -> None:
+        """Put a configuration in force, with what was changed at run time lying over it. `fit` makes of it what this
+        process can keep. Raises LanmanError; then nothing has changed."""
         configuration = self._over(base)
         self._share(configuration)
-        self._settings.current = dataclasses.replace(configuration, name=self._settings.current.name)
+        # In one step, or followers of events would see limits change and change back.
+        self._settings.current = dataclasses.replace(fit(configuration), name=self._settings.current.name)
         if configuration.guest and not any(share.guest for share in configuration.shares.values()):
             log.warning("guests may log on, and no share lets them in: guest of [shares.NAME] does")
         self.base = base

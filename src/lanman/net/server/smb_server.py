@@ -161,11 +161,10 @@ class SmbServer:
                 self._exit.callback(listener.close)
             become(user, self.home, kerberos=bool(self.configuration.keytab))
             self._state.forget(self._said_now)
-            self._applied.apply(self._applied.base)
+            self._applied.apply(self._applied.base, self._fit)
             self.service.subscribe(audit.listener(self.journal), *audit.KINDS, name="audit log")
             self._exit.callback(self.journal.close)
             self._offered = self._mechanisms()
-            self._fit()
             self._driver = driver = Driver(
                 self.core.dispatch,
                 self.journal,
@@ -247,8 +246,7 @@ class SmbServer:
         realm stay until a new start. What is open on a share that is no longer there, or leads elsewhere now, is
         closed.
         """
-        self._applied.apply(self._read())
-        self._fit()
+        self._applied.apply(self._read(), self._fit)
         self.core.dispatch.watch.reassess()
         self.core.dispatch.watch.look_at_shares(self.service.shares())
         self.flush()
@@ -267,9 +265,9 @@ class SmbServer:
         """What management calls want done on the disk."""
         return {FindFolder: partial(find_folder, guard=Guard((self.home.path,))), **self._applied.performers()}
 
-    def _fit(self) -> None:
-        """Raise the limit of descriptors as far as it may be, say what fits, and put that in force."""
-        wanted = self.configuration.limits.connections
+    def _fit(self, configuration: Configuration) -> Configuration:
+        """Raise the limit of descriptors as far as it may be, say what fits, and return the configuration with that."""
+        wanted = configuration.limits.connections
         self._descriptors = fit(wanted)
         limit, connections = self._descriptors.limit, self._descriptors.connections
         if connections < wanted:
@@ -282,7 +280,7 @@ class SmbServer:
             )
         else:
             log.info("room for %d connections ([limits] connections); %d descriptors", connections, limit)
-        self.settings.current = fitted(self.settings.current, connections)
+        return fitted(configuration, connections)
 
     def tick(self) -> float:
         """The event loop's time, in seconds; dispatch is told. Before anything else is told it from outside."""
