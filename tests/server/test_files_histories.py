@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lanman import codes
@@ -145,6 +145,7 @@ class History:
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
+@example([("open", 1, 1), ("open", 0, 3), ("open", 0, 0), ("open", 1, 0), ("end", 0, 1)])  # ends while a CREATE waits
 def test_one_truth_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = DiskWorld(Path(folder))
