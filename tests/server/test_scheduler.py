@@ -773,3 +773,46 @@ def test_an_error_of_a_task_is_told(scheduler: Scheduler) -> None:
     other.start(work())
     other.expire(0.0)
     assert [str(error) for error in told] == ["'ours'"]
+
+
+class Turns:
+    """A connection that has one thing to do at a time, and says when it is done."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+        self.has_work = True
+
+    def turn(self, now: float, most: int) -> int:
+        self.has_work = False
+        self.said.append("turn")
+        return 1
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+
+@pytest.mark.parametrize("where", ["first piece", "later piece", "result of an effect", "timer"])
+def test_nothing_else_runs_within_a_step(scheduler: Scheduler, where: str) -> None:
+    said: list[str] = []
+
+    def give_work() -> None:
+        scheduler.has_work(Turns(said))
+        scheduler.run(scheduler.now)
+        said.append("step ends")
+
+    def work() -> Work[None]:
+        if where == "later piece":
+            yield None
+        elif where == "result of an effect":
+            yield ReadAccounts()
+        give_work()
+
+    if where == "timer":
+        scheduler.timers.at(5.0, lambda now: give_work())
+    else:
+        scheduler.start(work())
+    for ticket, _ in scheduler.effects():
+        scheduler.completed(ticket, None, 5.0)
+    scheduler.expire(5.0)
+    scheduler.run(5.0)
+    assert said == ["step ends", "turn"]

@@ -24,9 +24,10 @@ and it leaves `waiting` in exactly one of three ways:
 
 **What may be called from where.** The shell calls `completed`, `failed`, `expire`, `run` and what a connection has for
 it from the event loop alone, never from within another call. Generators, and the listeners of the domain's events, may
-wake waiters, set timers, start tasks, perform effects detached and end connections. Within a step, an effect's result
-or a timer that runs nothing else: what it leads to is queued, and `run` does nothing. A `finally` block may do the
-same; it may not yield, since whoever closes it does not wait.
+wake waiters, set timers, start tasks, perform effects detached and end connections. Within a step, a piece of a task,
+an effect's result or a timer that runs nothing else: what it leads to is queued, and `run` does nothing. Only what the
+shell itself ends, by telling the domain, has its turns at once. A `finally` block may do all of this; it may not yield,
+since the one that closes it does not wait.
 
 **Errors.** StatusError is an answer: the one of the request whose generator lets it through. Any other exception is an
 error of ours. It ends the connection whose step it came out of, and no other (`Lane.fail`); out of a task it ends that
@@ -327,7 +328,11 @@ class Scheduler:
         """Run a generator as a task of its own, up to its first yield now; see Task. Raises what it raises up to there.
         Without `failed` the shell is told what it raises later."""
         task = Task(self, work, done, failed or self.tell_error, around)
-        task.step(None, None)
+        before, self._running = self._running, True  # so that its first piece is not interrupted by others' turns
+        try:
+            task.step(None, None)
+        finally:
+            self._running = before
         return task
 
     def perform_detached(self, effect: Effect[Any]) -> None:
