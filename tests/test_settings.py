@@ -125,7 +125,7 @@ def test_comments() -> None:
 
 def test_what_the_command_says_of_its_values_is_what_is_declared() -> None:
     """The help of `lanman config server` is not made from the declarations, so that it costs no import."""
-    from lanman.faces.cli.main import load
+    from lanman.faces.cli.loader import load
 
     about = re.sub(r"\s+", " ", load("config").about)
     assert SECTIONS["server"]["autodisconnect"].kind.values == "-1 to 65535"
