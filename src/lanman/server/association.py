@@ -58,7 +58,7 @@ class Association:
         self._scheduler = scheduler
         self.on_answers: Callable[[list[bytes]], None] = _ignore
         self.run_piece: Callable[[Callable[[], None]], None] = _at_once
-        self.failed: Callable[[Exception], None] = scheduler.tell_error
+        self.failed: Callable[[Exception], None] = scheduler.report_error
         self.look_up: Callable[[], Waiter[None] | None] | None = None
         self._calls: deque[CallReceived] = deque()
         self._task: Task[None] | None = None
@@ -93,7 +93,7 @@ class Association:
         The references to the owner are dropped, so that no cycle keeps either of them in memory.
         """
         self.on_answers, self.run_piece, self.look_up = _ignore, _at_once, None
-        self.failed = self._scheduler.tell_error
+        self.failed = self._scheduler.report_error
         self._calls.clear()
         task, self._task = self._task, None
         if task is not None:

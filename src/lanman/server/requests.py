@@ -526,13 +526,13 @@ class Requests(ABC):
         if context.request.command in (SMB2_NEGOTIATE, SMB2_SESSION_SETUP) or waiting.over:
             return
         if at_once:
-            self._tell_pending(waiting)
+            self._send_pending(waiting)
         else:
             waiting.pending_timer = self._scheduler.timers.at(
-                now + PENDING_AFTER, lambda then: self._tell_pending(waiting)
+                now + PENDING_AFTER, lambda then: self._send_pending(waiting)
             )
 
-    def _tell_pending(self, waiting: Waiting) -> None:
+    def _send_pending(self, waiting: Waiting) -> None:
         """STATUS_PENDING for a request; the answers before it leave first, in a frame of their own."""
         if not waiting.over:
             self._answer(waiting.chain)

@@ -327,7 +327,7 @@ class Scheduler:
     ) -> Task[R]:
         """Run a generator as a task of its own, up to its first yield now; see Task. Raises what it raises up to there.
         Without `failed` the shell is told what it raises later."""
-        task = Task(self, work, done, failed or self.tell_error, around)
+        task = Task(self, work, done, failed or self.report_error, around)
         before, self._running = self._running, True  # so that its first piece is not interrupted by others' turns
         try:
             task.step(None, None)
@@ -367,7 +367,7 @@ class Scheduler:
 
         def failed(error: Exception) -> None:
             if waiter.on_woken is None:
-                self.tell_error(error)
+                self.report_error(error)
             waiter.fail(error)
 
         try:
@@ -387,7 +387,7 @@ class Scheduler:
         elif on is not None:
             on.on_woken = None
 
-    def tell_error(self, error: Exception) -> None:
+    def report_error(self, error: Exception) -> None:
         """An error of ours that is no connection's. Without anybody to be told, it is raised."""
         if self._on_error is None:
             raise error

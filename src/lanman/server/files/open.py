@@ -225,7 +225,7 @@ class DiskOpen(ServerOpen):
         written = yield WriteFile(self.handle, offset, message.data, through)
         self.position = message.offset + written
         self.open.bytes_written += written
-        self._tell_changed(FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
+        self._report_change(FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
         return Reply(message=WriteResponse(count=written))
 
     def flush(self, context: Context, message: FlushRequest) -> Work[Reply]:
@@ -352,7 +352,7 @@ class DiskOpen(ServerOpen):
             self.files.watches.add(self._watch)
         return self._watch.request(message.output_buffer_length)
 
-    def _tell_changed(self, what: int, now: float) -> None:
+    def _report_change(self, what: int, now: float) -> None:
         self.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, now)
 
     # --- asking
@@ -472,7 +472,7 @@ class DiskOpen(ServerOpen):
             self.state.allocation = effect.allocation
         elif effect.end_of_file is not None and effect.end_of_file < self.state.allocation:
             self.state.allocation = 0
-        self._tell_changed(what, self.files.scheduler.now)
+        self._report_change(what, self.files.scheduler.now)
         return Reply(message=SetInfoResponse())
 
     def _set_position(self, context: Context, data: bytes) -> Outcome:
