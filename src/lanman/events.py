@@ -112,7 +112,7 @@ class FileRecord(NamedTuple):
 
     While it is preserved, between two sessions, `session_id` and `tree_id` are 0, and it has no client and no user.
     `access` is the granted access mask. `oplock` is "" for none, "level II", "exclusive" or "batch". The byte counts
-    are of READ and WRITE requests on files; pipes count nothing.
+    are of READ and WRITE requests on files and of copies that the Server makes; pipes count nothing.
     """
 
     id: int
@@ -173,11 +173,13 @@ class ConnectionOpened(NamedTuple):
 
 
 class ConnectionClosed(NamedTuple):
-    """A connection is gone; sessions for which it was the last channel ended before."""
+    """A connection is gone; sessions for which it was the last channel ended before. `detail` is why the Server has
+    ended it, in words for people; "" if the client has."""
 
     sequence: int
     time: float
     connection: ConnectionRecord
+    detail: str = ""
 
 
 class SessionOpened(NamedTuple):

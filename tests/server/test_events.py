@@ -30,13 +30,15 @@ from lanman.events import (
 )
 from lanman.settings import settings_as_text
 from lanman.smb2.constants import (
+    FSCTL_SRV_COPYCHUNK_WRITE,
+    FSCTL_SRV_REQUEST_RESUME_KEY,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_LOCKFLAG_UNLOCK,
     SMB2_OPLOCK_LEVEL_BATCH,
     SMB2_OPLOCK_LEVEL_II,
 )
-from lanman.smb2.messages import LockElement, LockRequest, OplockBreak
+from lanman.smb2.messages import CopyChunk, CopyChunkCopy, IoctlRequest, LockElement, LockRequest, OplockBreak
 from support.disk_server import READ, DiskWorld, FileClient
 from support.memory_server import START, World
 
@@ -218,3 +220,25 @@ def test_the_sum_of_all_events_is_what_there_is(world: DiskWorld) -> None:
     assert len(state.files) == 1
     assert state.num_opens(ann.connection.channels[ann.session_id].session.global_id) == 1
     assert described.files != state.files  # what was written has made no event
+
+
+def test_why_a_connection_was_ended(world: DiskWorld) -> None:
+    ann, quiet = world.user("ann"), world.arrive()
+    world.advance(60.0)
+    world.disconnect(ann)
+    closed = [event for event in world.events if isinstance(event, ConnectionClosed)]
+    assert [event.detail for event in closed] == ["nobody has logged on", ""]
+    assert quiet.finished == "nobody has logged on"
+    assert [event.connection.id for event in closed] == [2, 1]
+
+
+def test_a_copy_that_the_server_makes_counts(world: DiskWorld) -> None:
+    ann = world.user("ann")
+    source, target = ann.make("a", b"0123456789"), ann.make("b")
+    key = bytes(ann.want(IoctlRequest(FSCTL_SRV_REQUEST_RESUME_KEY, source, b"", max_output_response=32)).output)
+    copy = CopyChunkCopy(key[:24], 1).pack() + CopyChunk(2, 0, 5).pack()
+    ann.want(IoctlRequest(FSCTL_SRV_COPYCHUNK_WRITE, target, copy, max_output_response=12))
+    ann.shut(target)
+    ann.shut(source)
+    moved = [event.file for event in world.events if isinstance(event, FileClosed)]
+    assert [(file.bytes_read, file.bytes_written) for file in moved] == [(0, 5), (5, 10)]

@@ -61,9 +61,9 @@ class News(EventStream):
         """A session as it is now."""
         return values.session_record(session, self._clock(), self.of_day)
 
-    def connection(self, kind: type[events.Event], connection: Connection) -> None:
-        """Queue an event about a connection."""
-        self.post(kind, values.connection_record, connection)
+    def connection(self, kind: type[events.Event], connection: Connection, *rest: object) -> None:
+        """Queue an event about a connection; `rest` are its fields behind the record."""
+        self.post(kind, values.connection_record, connection, *rest)
 
     def session(self, kind: type[events.Event], session: Session) -> None:
         """Queue an event about a session."""

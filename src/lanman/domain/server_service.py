@@ -124,8 +124,9 @@ class ServerService:
         self._news.connection(events.ConnectionOpened, connection)
         self._news.deliver()
 
-    def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED) -> None:
-        """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel."""
+    def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED, detail: str = "") -> None:
+        """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel. `detail` is why the
+        Server has ended it, in words for people; "" if the client has."""
         for session in self.connection_sessions(connection_id):
             if len(session.connection_ids) == 1:
                 self.close_session(session, reason)
@@ -135,7 +136,7 @@ class ServerService:
                 self._show_first_channel(session)
                 self._news.session(events.SessionChanged, session)
         if (connection := self._connections.pop(connection_id, None)) is not None:
-            self._news.connection(events.ConnectionClosed, connection)
+            self._news.connection(events.ConnectionClosed, connection, detail)
         self._news.deliver()
 
     def _show_first_channel(self, session: Session) -> None:

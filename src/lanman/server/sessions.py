@@ -84,7 +84,7 @@ class SessionTable:
 
     def connection_lost(self, connection: HandlerConnection) -> None:
         """A connection is gone (3.3.7.1), and its channels with it: sessions end for which it was the last."""
-        self._service.close_connection(connection.connection_id, Reason.DISCONNECTED)
+        self._service.close_connection(connection.connection_id, Reason.DISCONNECTED, connection.finished or "")
         for session in list(connection.channels.values()):
             if session.channels == (connection,):
                 self.forget(session)  # it waited for its last answer to be read

@@ -323,6 +323,7 @@ class HandlerConnection(Protocol):
     channels: dict[int, ServerSession]
     logons: dict[int, Logon]
     held_until: float
+    finished: str | None
 
     @property
     def server(self) -> HandlerServer:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from lanman import codes
+from lanman.domain import Open
 from lanman.errors import MalformedMessage, StatusError
 from lanman.server.disk_effects import CopyFileRange
 from lanman.server.effects import Reply, Work
@@ -27,6 +28,7 @@ _ANSWER_SIZE: Final = 12
 class CopiedFile(Protocol):
     """An open that is copied from or to. `handle` is the disk's."""
 
+    open: Open
     handle: int
     directory: bool
     access: int
@@ -94,6 +96,8 @@ def _copy(source: CopiedFile, target: CopiedFile, message: IoctlRequest, chunks:
             except StatusError as error:
                 status = error.status
             else:
+                source.open.bytes_read += copied
+                target.open.bytes_written += copied
                 if copied < length:
                     # 3.3.5.15.6: the source ends before the chunk does; what of it was copied is not counted.
                     status = codes.STATUS_INVALID_VIEW_SIZE
