@@ -11,6 +11,7 @@ import pytest
 from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
+from lanman.events import FileOpened, FileReclaimed, SessionChanged
 from lanman.rpc.srvsvc import NetrFileClose, NetrFileEnum, NetrSessionDel, NetrSessionEnum
 from lanman.server.admission import Standing
 from lanman.server.sessions import LINGER
@@ -18,6 +19,7 @@ from lanman.server.state import ServerOpen, unpack_file_id
 from lanman.settings import Limits
 from lanman.smb2.client import ResponseReceived
 from lanman.smb2.constants import (
+    FILE_CREATE,
     FILE_DIRECTORY_FILE,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_OPLOCK_LEVEL_BATCH,
@@ -608,3 +610,55 @@ def test_requests_that_wait_on_what_is_preserved_are_cancelled(world: DiskWorld)
     assert kept.open.num_locks == 0
     world.service.close_open(kept.open, Reason.DELETED)
     world.pump()
+
+
+# --- subscribers that end at once what they hear of
+
+
+def test_what_is_opened_may_be_closed_by_whoever_hears_of_it(world: DiskWorld) -> None:
+    def close(event: Any) -> None:
+        (opened,) = world.service.opens()
+        world.service.close_open(opened, Reason.DELETED)
+
+    client = world.user()
+    cancel = world.service.subscribe(close, FileOpened)
+    assert client.status("a", disposition=FILE_CREATE) == "STATUS_NETWORK_NAME_DELETED"
+    cancel()
+    assert world.service.opens() == []
+    assert len(world.files) == 0
+    assert not world.dispatch.sessions._opens
+    assert client.status("a", disposition=FILE_CREATE) == "STATUS_SUCCESS"
+
+
+@pytest.mark.parametrize("reason", [Reason.DELETED, Reason.LOGOFF])
+def test_what_is_reclaimed_may_end_at_once_with_its_session(world: DiskWorld, reason: Reason) -> None:
+    first = world.user()
+    kept = durable(world, first, first.make("a"))
+    world.disconnect(first)
+    again = world.user()
+    session = session_of(again)
+    world.service.subscribe(lambda event: world.service.close_session(session.session, reason), FileReclaimed)
+    with pytest.raises(ValueError, match="has ended"):
+        reclaim(world, again, kept)
+    world.pump()
+    assert not session.opens
+    assert kept.session is None
+    assert (world.dispatch.sessions.find_open(kept.persistent_id) is kept) is (reason is Reason.LOGOFF)
+    assert len(world.files) == len(world.service.opens()) == int(reason is Reason.LOGOFF)
+    world.service.close_open(kept.open, Reason.DELETED)
+    world.pump()
+
+
+def test_a_session_may_end_at_once_when_it_gets_a_channel() -> None:
+    world = World()
+    first, second = FileClient(world), FileClient(world)
+    first.negotiate()
+    second.negotiate()
+    first.log_on("ann")
+    session = session_of(first)
+    world.service.subscribe(lambda event: world.service.close_session(session.session, Reason.DELETED), SessionChanged)
+    with pytest.raises(ValueError, match="has ended"):
+        world.dispatch.sessions.bind(session, second.connection)
+    assert not first.connection.channels
+    assert not second.connection.channels
+    assert world.users() == []

@@ -78,6 +78,8 @@ class SessionTable:
         if self.find(session.session) is not session or session.closing:
             raise ValueError("the session has ended")
         self._service.add_channel(session.session, connection.connection_id)
+        if self.find(session.session) is not session:
+            raise ValueError("the session has ended")  # whoever heard of the channel has ended it at once
         if connection not in session.channels:
             session.channels += (connection,)
             connection.channel_begun(session)
@@ -106,10 +108,13 @@ class SessionTable:
         self, session: ServerSession, tree: ServerTree, path: str, granted_access: int, now: float
     ) -> Open:
         """Tell the domain of something opened on a tree connect. `add_open` follows. Raises LimitReached, and
-        ValueError where one of them has ended."""
-        return self._service.register_open(
+        ValueError where one of them has ended, or who heard of the open has closed it at once."""
+        opened = self._service.register_open(
             session.session, tree.tree_connect, next(self._file_ids), path, granted_access, now
         )
+        if session.session.opens.get(opened.file_id) is not opened:
+            raise ValueError("the open has ended")
+        return opened
 
     def add_open(self, server_open: ServerOpen) -> None:
         """What a request with the FileId of a registered open will find."""
@@ -126,6 +131,8 @@ class SessionTable:
         preserved or the session or the tree connect has ended.
         """
         self._service.reclaim_open(server_open.open, session.session, tree.tree_connect)
+        if session.session.opens.get(server_open.persistent_id) is not server_open.open:
+            raise ValueError("the open has ended")  # as in `register_open`
         server_open.session, server_open.tree = session, tree
         server_open.volatile_id = next(self._file_ids)
         session.opens[server_open.volatile_id] = server_open
