@@ -43,7 +43,7 @@ lint: $(dev)
 	$(python) -m mypy
 
 docs: $(dev)
-	$(python) -m mkdocs build --quiet
+	$(python) -m mkdocs build
 	@echo "the site is in build/site"
 
 format: $(dev)
