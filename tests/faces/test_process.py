@@ -61,6 +61,32 @@ def test_version_loads_next_to_nothing() -> None:
     assert loaded == "[]"
 
 
+@pytest.mark.parametrize(
+    ("words", "verb", "network"),
+    [
+        (["helpmsg", "5"], "helpmsg", False),
+        (["session", "-N", "-S", "127.0.0.1:1"], "session", True),
+        (["sess", "-N", "-S", "127.0.0.1:1"], "session", True),
+        (["files", "-N", "-S", "127.0.0.1:1"], "file", True),
+    ],
+)
+def test_a_command_loads_its_verb_and_no_other(words: list[str], verb: str, network: bool) -> None:
+    program = (
+        "import sys; from lanman.faces.cli.main import run; run(sys.argv[1:]); "
+        "print(*sorted(name for name in sys.modules if name.startswith('lanman.faces.cli.verbs.'))); "
+        "print(*sorted({'asyncio', 'ssl', 'cryptography'} & set(sys.modules))); "
+        "print(*sorted({'click.shell_completion', 'lanman.faces.cli.helptext', 'rich'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    shown = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, env=environment, check=True
+    )
+    *_, verbs, reaching, showing = shown.stdout.splitlines()
+    assert verbs == f"lanman.faces.cli.verbs.{verb}"
+    assert bool(reaching) is network
+    assert showing == ""
+
+
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only on Linux is there /proc")
 def test_a_password_is_gone_from_the_arguments() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -26,7 +26,8 @@ from typing import Final
 from lanman import codes
 
 _SWITCH: Final = re.compile(r"/(\?|[A-Za-z][A-Za-z0-9_-]*)(?:[:=](.*))?\Z", re.DOTALL)
-_NOT_IN_A_COMPUTER_NAME: Final = re.compile(r'[\s\x00-\x1f\x7f\\/"<>|*?,;=+]')
+# Few commands get as far as a computer's name: compiled when it is needed, since that takes time.
+_NOT_IN_A_COMPUTER_NAME: Final = r'[\s\x00-\x1f\x7f\\/"<>|*?,;=+]'
 _LONGEST_COMPUTER_NAME: Final = 255
 
 
@@ -127,7 +128,7 @@ def split_verb(words: Sequence[str], grammar: Grammar) -> tuple[str | None, list
 def computer_name(word: str) -> str:
     """The bare name in `\\\\pc7`, `\\pc7`, `//pc7`, `pc7`, `\\\\[::1]`. Raises DialectError 3870 for what is none."""
     bare = re.sub(r"\A(\\{1,2}|//)", "", word)
-    if not bare or len(bare) > _LONGEST_COMPUTER_NAME or _NOT_IN_A_COMPUTER_NAME.search(bare):
+    if not bare or len(bare) > _LONGEST_COMPUTER_NAME or re.search(_NOT_IN_A_COMPUTER_NAME, bare):
         raise DialectError(3870, word, r"A client is written \\NAME or \\ADDRESS, as `lanman session` lists it.")
     return bare
 

@@ -4,33 +4,48 @@ Each is one of click's `shell_complete` functions, given with the option or argu
 
     @click.argument("computer", required=False, shell_complete=completers.clients)
 
-What this machine's own Server lists is offered where it can be asked without a password, within `PATIENCE` seconds.
+It gets what has been typed of the value so far, and gives what begins so. What this machine's own Server lists is
+offered where it can be asked without a password, within `PATIENCE` seconds; where it cannot, nothing is offered.
+
+Every verb imports this file, and few commands complete anything: what takes time to load is imported when TAB is
+pressed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from lanman.errors import LanmanError
 from lanman.faces.cli.invocation import Invocation
 
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from lanman.manage.manager import Manager
+
+    Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 # How long a person who pressed TAB is kept waiting for the Server of this machine, in seconds.
 PATIENCE: Final = 2.0
 
+Meanings = Iterable[tuple[str, str]]
+"""Words, each with what it means; "" where there is nothing to say."""
+
+
+def beginning(words: Meanings, begun: str) -> list[CompletionItem]:
+    """Those of `words` that begin with `begun`, in any case."""
+    return _items((word, about) for word, about in words if word.casefold().startswith(begun.casefold()))
+
 
 def one_of(*words: str, help: str | None = None) -> Completer:
-    """A completer for words that are known beforehand, in any case."""
+    """A completer for words that are known beforehand, in any case; `help` is what each of them means."""
 
     def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-        return _items(((word, help or "") for word in words), begun)
+        return beginning(((word, help or "") for word in words), begun)
 
     return complete
 
@@ -42,24 +57,66 @@ yes_or_no: Final = one_of("YES", "NO")
 
 def files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """The names of files and folders, which the shell completes itself."""
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(begun, type="file")]
+
+
+# --- what this machine's Server lists
 
 
 def clients(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     r"""The clients of this machine's Server, behind as many slashes as were typed: `\\pc7`, `//pc7`, `pc7`."""
     bare = begun.lstrip("'\"\\/")
     slashes = begun[: len(begun) - len(bare)]
-    return [CompletionItem(f"{slashes}{word}", help=about) for word, about in _asked("sessions", bare)]
+
+    async def listed(manager: Manager) -> Meanings:
+        entries = (await manager.sessions()).entries
+        return [((entry.client_name or "").lstrip("\\"), entry.user_name or "") for entry in entries]
+
+    return _items((f"{slashes}{word}", about) for word, about in _asked(listed, bare))
 
 
 def open_files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """The identifiers of the files that are open through this machine's Server, each with its path."""
-    return [CompletionItem(word, help=about) for word, about in _asked("files", begun)]
+
+    async def listed(manager: Manager) -> Meanings:
+        return [(str(entry.id), entry.path or "") for entry in await manager.files()]
+
+    return _items(_asked(listed, begun))
 
 
 def shares(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """The shares of this machine's Server, each with its remark."""
-    return [CompletionItem(word, help=about) for word, about in _asked("shares", begun)]
+
+    async def listed(manager: Manager) -> Meanings:
+        return [(entry.netname or "", entry.remark or "") for entry in await manager.shares()]
+
+    return _items(_asked(listed, begun))
+
+
+def _asked(listed: Callable[[Manager], Awaitable[Meanings]], begun: str) -> list[tuple[str, str]]:
+    """What of `listed` begins so at this machine's own Server; nothing where it cannot be asked without a password."""
+    import asyncio
+
+    async def ask() -> Meanings:
+        invocation = Invocation(timeout=PATIENCE, home=os.environ.get("LANMAN_HOME") or None)
+        async with invocation.manager() as manager:
+            return await listed(manager)
+
+    try:
+        found = asyncio.run(ask())
+    except LanmanError:
+        return []
+    # Clients chose these words: only those in which no shell sees anything special are offered.
+    return [
+        (word, about if about.isprintable() else "")
+        for word, about in found
+        if word.casefold().startswith(begun.casefold()) and _is_harmless(word)
+    ]
+
+
+# --- what this user's account file lists
 
 
 def users(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -72,45 +129,22 @@ def groups(context: click.Context, parameter: click.Parameter, begun: str) -> li
     return _accounts("groups", begun)
 
 
-def _asked(what: str, begun: str) -> list[tuple[str, str]]:
-    """What this machine's own Server lists; nothing where it cannot be asked without a password."""
-
-    async def ask() -> list[tuple[str, str]]:
-        invocation = Invocation(timeout=PATIENCE, home=os.environ.get("LANMAN_HOME") or None)
-        async with invocation.manager() as manager:
-            if what == "sessions":
-                sessions = (await manager.sessions()).entries
-                return [((one.client_name or "").lstrip("\\"), one.user_name or "") for one in sessions]
-            if what == "files":
-                return [(str(one.id), one.path or "") for one in await manager.files()]
-            return [(one.netname or "", one.remark or "") for one in await manager.shares()]
-
-    try:
-        listed = asyncio.run(ask())
-    except LanmanError:
-        return []
-    # A peer chose these names: only those that no shell makes anything of are offered.
-    return [
-        (word, about if about.isprintable() else "")
-        for word, about in listed
-        if word.casefold().startswith(begun.casefold()) and _is_harmless(word)
-    ]
-
-
 def _accounts(what: str, begun: str) -> list[CompletionItem]:
     from lanman.net.accounts import AccountFile
     from lanman.net.home import default_home
 
     accounts = AccountFile(default_home().accounts).read()
     names = sorted(accounts.users if what == "users" else accounts.groups)
-    return [item for item in _items(((name, "") for name in names), begun) if _is_harmless(item.value)]
+    return beginning([(name, "") for name in names if _is_harmless(name)], begun)
 
 
-def _items(pairs: Iterable[tuple[str, str]], begun: str) -> list[CompletionItem]:
-    """The words that begin so, each with its meaning."""
-    return [CompletionItem(word, help=about) for word, about in pairs if word.casefold().startswith(begun.casefold())]
+def _items(words: Meanings) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(word, help=about) for word, about in words]
 
 
 def _is_harmless(word: str) -> bool:
+    """Whether no shell sees more in `word` than its characters."""
     # A dollar sign that ends a word (IPC$) is no more than that.
     return bool(word) and all(character.isalnum() or character in "-_.:[]@" for character in word.removesuffix("$"))

@@ -15,10 +15,10 @@ import click
 
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.loader import every_verb, load
+from lanman.faces.cli.loader import VERBS, load
 from lanman.faces.cli.options import (
+    COMMON_OPTIONS,
     NetOption,
-    common_options,
     switches,
 )
 from lanman.faces.dialect import DialectError, Grammar, split_verb
@@ -42,13 +42,12 @@ def emit_candidates(words: Sequence[str]) -> int:
 
 def candidates(before: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
     """The words that may stand where `current` has been begun, each with what it means."""
-    common = common_options()
-    name, rest = split_verb(_without_last_value(before, common), Grammar(switches(common)))
+    name, rest = split_verb(_without_last_value(before, COMMON_OPTIONS), Grammar(switches(COMMON_OPTIONS)))
     if name is None:
-        yield from _options(common, before, current)
+        yield from _options(COMMON_OPTIONS, before, current)
         if current[:1] not in ("-", "/"):
             begun = current.casefold()
-            yield from ((each.name or "", each.summary) for each in every_verb() if (each.name or "").startswith(begun))
+            yield from ((each, load(each).summary) for each in VERBS if each.startswith(begun))
         return
     command = load(name)
     context = click.Context(command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
@@ -72,6 +71,7 @@ class Invocation:
     def manager(self, *, long_work: bool = False) -> AbstractAsyncContextManager[Manager]:
         """The Manager to ask; every wait of it ends `timeout` seconds from now. With `long_work` each wait may take
         that long: what makes progress is not broken off."""
+        import asyncio
 
         from lanman.faces.cli.progress import shown_waiting
         from lanman.manage.open import open_manager
@@ -136,9 +136,10 @@ async def is_started(invocation: Invocation) -> bool:
         raise
 
 
-_URL: Final = re.compile(r"(?:smb|cifs)://([^/\\?#]*)", re.IGNORECASE)
+# Only compiled where a server is named: it takes time.
+_URL: Final = r"(?i:smb|cifs)://([^/\\?#]*)"
 
-_SHARE_PATH: Final = re.compile(r"(?:\\\\|//)([^/\\]+)[/\\]")
+_SHARE_PATH: Final = r"(?:\\\\|//)([^/\\]+)[/\\]"
 
 
 def split_host(text: str) -> tuple[str, int | None]:
@@ -163,12 +164,12 @@ def split_host(text: str) -> tuple[str, int | None]:
 
 def _host_in(text: str) -> str:
     """The server in a URL or in the path of a share, with its port; any other text without a slash at its end."""
-    if url := _URL.match(text):
+    if url := re.match(_URL, text):
         host = url[1]
         if "@" in host:
             raise DialectError(3870, text, "Say who to be with -U, and name the server alone: -S HOST -U USER.")
         return host
-    if path := _SHARE_PATH.match(text):
+    if path := re.match(_SHARE_PATH, text):
         return path[1]
     # One at the end is what completing the name of a folder leaves.
     return text[:-1] if text[:-1] and text.endswith(("/", "\\")) and text.lstrip("\\/") else text

@@ -1,4 +1,4 @@
-"""The verbs by name: each file in `verbs/` is a verb of that name, and only the one that was asked for is loaded."""
+"""The verbs by name. Each file in `verbs/` is the verb of its name; only the one that was asked for is loaded."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def load(name: str) -> Verb:
         verb = getattr(import_module(f"{verbs.__name__}.{folded}"), folded)
         assert isinstance(verb, Verb)
         return verb
-    # An alias is known to its verb alone.
-    for verb in every_verb():
-        if folded in verb.aliases:
+    # An alias is declared with its verb, and begins like it: the verbs that begin so are loaded first.
+    for other in sorted(VERBS, key=lambda verb: not verb.startswith(folded[:4])):
+        if folded in (verb := load(other)).aliases:
             return verb
     raise UnknownVerb(name, "`lanman help` lists the verbs.")
 

@@ -1,6 +1,6 @@
 """From the words on the command line to a verb, and from whatever happens there to an exit status.
 
-Only the module of the verb that was asked for is loaded.
+What is loaded is what the command needs: the module of its verb and, where help is shown, the texts of it.
 """
 
 from __future__ import annotations
@@ -8,25 +8,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.helptext import long_help, overview, short_help
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.loader import load
 from lanman.faces.cli.options import (
+    COMMON_OPTIONS,
     HELP_SWITCH,
     VERSION_SWITCH,
     Verb,
-    common_options,
     switches,
 )
 from lanman.faces.cli.output import is_terminal
 from lanman.faces.dialect import DialectError, Grammar, normalise, split_verb
 from lanman.faces.text import escape
+
+_WITHOUT_A_VERB: Final = Grammar([*switches(COMMON_OPTIONS), HELP_SWITCH, VERSION_SWITCH])
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -50,12 +52,14 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     command: Verb | None = None
     try:
-        name, words = split_verb(arguments, Grammar([*switches(common_options()), HELP_SWITCH, VERSION_SWITCH]))
+        name, words = split_verb(arguments, _WITHOUT_A_VERB)
         if name is None:
             return _without_a_verb(words)
         command = load(name)
         line = normalise(words, command.grammar)
         if "--help" in line.options:
+            from lanman.faces.cli.helptext import long_help, short_help
+
             output.emit(short_help(command) if any(word in ("/?", "-?") for word in words) else long_help(command))
             return output.EXIT_SUCCESS
         with command.make_context(command.name, line.argv(), obj=_may_start) as context:
@@ -69,7 +73,10 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _without_a_verb(words: Sequence[str]) -> int:
-    line = normalise(words, Grammar([*switches(common_options()), HELP_SWITCH, VERSION_SWITCH]))
+    """Only options: the version or the list of verbs, where one of them was asked for; else it is an error."""
+    from lanman.faces.cli.helptext import overview
+
+    line = normalise(words, _WITHOUT_A_VERB)
     if "--version" in line.options:
         from lanman import __version__
 
@@ -88,6 +95,8 @@ def _misspelt(error: DialectError, command: Verb | None) -> int:
     if error.hint:
         lines += [escape(error.hint), ""]
     if command is not None:
+        from lanman.faces.cli.helptext import short_help
+
         lines += short_help(command)
     output.complain([*lines, *error.more_help()])
     return output.EXIT_SYNTAX

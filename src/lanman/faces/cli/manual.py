@@ -10,7 +10,7 @@ import click
 from lanman import __version__
 from lanman.faces.cli.helptext import TOPICS
 from lanman.faces.cli.loader import VERBS, load
-from lanman.faces.cli.options import Verb, common_options
+from lanman.faces.cli.options import COMMON_OPTIONS, Verb
 
 DESCRIPTION = """
 lanman is the Windows Server service and the NET SESSION family. It lists, inspects and ends the sessions and open files
@@ -61,7 +61,7 @@ def _lines() -> Iterator[str]:
     yield ".SH VERBS"
     for name in VERBS:
         yield from _verb(load(name))
-    yield from (".SH OPTIONS OF EVERY VERB", *_options(common_options()))
+    yield from (".SH OPTIONS OF EVERY VERB", *_options(COMMON_OPTIONS))
     for topic in ("syntax", "net"):
         title, text = TOPICS[topic]
         yield from (f'.SH "{escaped(title.replace("`", "")).upper()}"', *_listing(text))
@@ -75,12 +75,9 @@ def _verb(command: Verb) -> Iterator[str]:
     yield f".SS {command.name}"
     yield from _listing(command.syntax)
     yield from _prose(command.about)
-    yield from _options([option for option in command.params if option.name not in _COMMON])
+    yield from _options([option for option in command.params if option not in COMMON_OPTIONS])
     if command.examples:
         yield from (".PP", "Examples:", *_listing(command.examples))
-
-
-_COMMON = {option.name for option in common_options()}
 
 
 def _options(options: Sequence[click.Parameter]) -> Iterator[str]:

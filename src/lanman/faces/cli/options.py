@@ -5,8 +5,8 @@ Each option is declared once, here or at its verb, as one of click's; the gramma
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import click
 
@@ -54,7 +54,7 @@ class Verb(click.Command):
         self.about = about
         self.examples = examples
         self.takes_paths = takes_paths
-        self.params.extend(common_options())
+        self.params.extend(COMMON_OPTIONS)
 
     @property
     def grammar(self) -> Grammar:
@@ -65,7 +65,7 @@ class Verb(click.Command):
         """Run the verb. Where this machine's Server service is not started, `ctx.obj` is asked, a function that may
         start it and says whether it has; then the verb runs again."""
         assert self.callback is not None
-        invocation = Invocation.from_options({name: ctx.params.pop(name) for name in _COMMON})
+        invocation = Invocation.from_options({option.name: ctx.params.pop(option.name) for option in COMMON_OPTIONS})
         try:
             return self.callback(invocation, **ctx.params)
         except LanmanError as error:
@@ -75,9 +75,9 @@ class Verb(click.Command):
         return self.callback(invocation, **ctx.params)
 
 
-HELP_SWITCH = Switch(("help", "?"), ("h", "?"), net=True)
+HELP_SWITCH: Final = Switch(("help", "?"), ("h", "?"), net=True)
 
-VERSION_SWITCH = Switch(("version",), ("V",))
+VERSION_SWITCH: Final = Switch(("version",), ("V",))
 
 
 def verb(name: str, **attributes: Any) -> Callable[[Callable[..., int | None]], Verb]:
@@ -95,7 +95,7 @@ def net_option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]],
     return click.option(*names, cls=NetOption, **attributes)
 
 
-def switches(parameters: list[click.Parameter]) -> list[Switch]:
+def switches(parameters: Iterable[click.Parameter]) -> list[Switch]:
     """The dialect's words for click's options."""
     return [
         Switch(
@@ -157,57 +157,35 @@ def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
     return DialectError(3952, name[1:].upper().replace("-", "/", 1) if isinstance(parameter, NetOption) else name, hint)
 
 
-# --- common options
+# --- the options of every verb
 
-_COMMON = (
-    "server",
-    "port",
-    "login",
-    "authentication_file",
-    "nt_hash",
-    "kerberos",
-    "no_pass",
-    "json",
-    "csv",
-    "timeout",
-    "home",
-    "yes",
-    "no",
+COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
+    click.Option(["-S", "--server"], metavar="HOST[:PORT]", help="the server to ask; without it, this machine's own"),
+    click.Option(["-p", "--port"], metavar="N", callback=number(0, 65535, PORT_HINT), help="its port (445)"),
+    click.Option(
+        ["-U", "--login"],
+        metavar=r"[DOMAIN\]USER",
+        help="who to be; a password is taken from USER%PASSWORD, -A, LANMAN_PASSWORD or a question, in this order",
+    ),
+    click.Option(
+        ["-A", "--authentication-file"],
+        shell_complete=completers.files,
+        metavar="FILE",
+        help="smbclient's or mount.cifs' file: lines `username =`, `password =`, `domain =`; `nt_hash =` as well",
+    ),
+    click.Option(["--nt-hash"], metavar="HEX", help="the NT hash in place of the password"),
+    click.Option(["-k", "--kerberos"], is_flag=True, help="log on with the ticket cache or a keytab, and no other way"),
+    click.Option(["-N", "--no-pass"], is_flag=True, help="log on anonymously (a null session)"),
+    click.Option(["--json"], is_flag=True, help="answer with one JSON object"),
+    click.Option(["--csv"], is_flag=True, help="answer with comma-separated values"),
+    click.Option(["--timeout"], metavar="S", callback=seconds, help="seconds for the whole call (10)"),
+    click.Option(
+        ["--home"],
+        metavar="DIR",
+        shell_complete=completers.files,
+        help="where this user's Server keeps its accounts (LANMAN_HOME)",
+    ),
+    NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
+    NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),
 )
-
-
-def common_options() -> list[click.Parameter]:
-    """The options of every verb, as shared by all of them."""
-    return [
-        click.Option(
-            ["-S", "--server"], metavar="HOST[:PORT]", help="the server to ask; without it, this machine's own"
-        ),
-        click.Option(["-p", "--port"], metavar="N", callback=number(0, 65535, PORT_HINT), help="its port (445)"),
-        click.Option(
-            ["-U", "--login"],
-            metavar=r"[DOMAIN\]USER",
-            help="who to be; a password is taken from USER%PASSWORD, -A, LANMAN_PASSWORD or a question, in this order",
-        ),
-        click.Option(
-            ["-A", "--authentication-file"],
-            shell_complete=completers.files,
-            metavar="FILE",
-            help="smbclient's or mount.cifs' file: lines `username =`, `password =`, `domain =`; `nt_hash =` as well",
-        ),
-        click.Option(["--nt-hash"], metavar="HEX", help="the NT hash in place of the password"),
-        click.Option(
-            ["-k", "--kerberos"], is_flag=True, help="log on with the ticket cache or a keytab, and no other way"
-        ),
-        click.Option(["-N", "--no-pass"], is_flag=True, help="log on anonymously (a null session)"),
-        click.Option(["--json"], is_flag=True, help="answer with one JSON object"),
-        click.Option(["--csv"], is_flag=True, help="answer with comma-separated values"),
-        click.Option(["--timeout"], metavar="S", callback=seconds, help="seconds for the whole call (10)"),
-        click.Option(
-            ["--home"],
-            metavar="DIR",
-            shell_complete=completers.files,
-            help="where this user's Server keeps its accounts (LANMAN_HOME)",
-        ),
-        NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
-        NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),
-    ]
+"""The options that every verb has, as `Invocation.from_options` expects them."""

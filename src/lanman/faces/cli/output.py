@@ -31,8 +31,8 @@ EXIT_BROKEN_PIPE: Final = 141
 """What a shell reports of a program that SIGPIPE (13) ended."""
 
 # What begins a formula in a spreadsheet, full-width signs too: at the start of a cell, and behind what may be taken for
-# the end of one, which depends on where the spreadsheet runs.
-_FORMULA: Final = re.compile("(^|[,;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+# the end of one, which depends on where the spreadsheet runs. Only compiled where CSV is written: it takes time.
+_FORMULA: Final = "(^|[,;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])"
 
 
 class StandardOutputError(Exception):
@@ -180,7 +180,7 @@ def _cell(value: Any) -> str:
         return _cell(" ".join(str(item) for item in value))
     if not isinstance(value, str):
         return str(value)
-    return _FORMULA.sub(r"\1\2'", escape(value))
+    return re.sub(_FORMULA, r"\1\2'", escape(value))
 
 
 # --- errors

@@ -1,1 +1,1 @@
-"""The verbs of `lanman`, one file each: its name is the verb's. CONTRIBUTING.md says how to add one."""
+"""The verbs of `lanman`, one file each, which has the verb's name (docs/contributing/add-a-verb.md)."""

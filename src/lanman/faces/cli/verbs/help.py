@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import click
-from click.shell_completion import CompletionItem
+from typing import TYPE_CHECKING
 
-from lanman.faces.cli import output
+import click
+
+from lanman.faces.cli import completers, output
 from lanman.faces.cli.helptext import TOPICS, long_help, overview
 from lanman.faces.cli.invocation import Invocation
-from lanman.faces.cli.loader import VERBS, load
+from lanman.faces.cli.loader import every_verb, load
 from lanman.faces.cli.options import verb
 from lanman.faces.dialect import DialectError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """The verbs and the topics that begin so."""
-    known = {name: load(name).summary for name in VERBS} | {topic: about for topic, (about, _) in TOPICS.items()}
-    folded = begun.casefold()
-    return [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(folded)]
+    verbs = [(command.name or "", command.summary) for command in every_verb()]
+    return completers.beginning([*verbs, *((topic, about) for topic, (about, _) in TOPICS.items())], begun)
 
 
 @verb(
@@ -34,6 +37,7 @@ lanman help net         how to type `net` in place of `lanman`
 @click.argument("name", required=False, shell_complete=names)
 @click.argument("words", nargs=-1)
 def help(invocation: Invocation, name: str | None, words: tuple[str, ...]) -> None:
+    """Print the list of verbs, a topic, or what a verb does. DialectError 3503: words that nothing is known about."""
     # NET HELP CONFIG SERVER is a form of its own there.
     if words and (name or "").casefold() not in ("config", "statistics", "stats", "start", "stop"):
         raise DialectError(3503)
