@@ -207,7 +207,8 @@ class SessionReauthenticated(NamedTuple):
 
 
 class SessionChanged(NamedTuple):
-    """Its groups, its being a guest, or its channels are others now."""
+    """Its groups, its being a guest, or its channels are others now; with the first channel, the client of what it uses
+    is another too."""
 
     sequence: int
     time: float
@@ -498,19 +499,23 @@ class ServerState:
                 self.running = isinstance(event, ServerStarted)
             case LogonRefused() | PermissionDenied():
                 pass
-            case SessionReauthenticated():
+            case SessionReauthenticated() | SessionChanged():
                 self._renew(event.session)
             case _:
                 self.put(event[2])
 
     def _renew(self, session: SessionRecord) -> None:
-        """A session may have another user now, and so has what it uses."""
+        """A session may have another user or first channel now, and so has what it uses."""
+        before = self.sessions.get(session.id)
         self.sessions[session.id] = session
-        name = session.user_name
+        whose = session.client_name, session.user_name, session.address
+        if before is not None and (before.client_name, before.user_name, before.address) == whose:
+            return  # a Server has many files, and rights change more often than this
+        client_name, user_name, address = whose
         for tree in [tree for tree in self.tree_connects.values() if tree.session_id == session.id]:
-            self.tree_connects[tree.id] = tree._replace(user_name=name)
+            self.tree_connects[tree.id] = tree._replace(client_name=client_name, user_name=user_name, address=address)
         for file in [file for file in self.files.values() if file.session_id == session.id]:
-            self.files[file.id] = file._replace(user_name=name)
+            self.files[file.id] = file._replace(client_name=client_name, user_name=user_name, address=address)
 
     @property
     def size(self) -> int:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
-from lanman.events import Event, FileOpened, SessionClosed, SessionOpened, TreeConnected
+from lanman.domain import Connection, Open, Reason, ServerService, Session, Share, TreeConnect
+from lanman.events import (
+    ConnectionClosed,
+    Event,
+    FileOpened,
+    ServerState,
+    SessionClosed,
+    SessionOpened,
+    ShareAdded,
+    ShareAvailability,
+    ShareRemoved,
+    TreeConnected,
+    TreeDisconnected,
+)
 from support.summaries import summaries
 
 
@@ -189,7 +202,7 @@ def test_who_comes_and_goes_within_a_delivery(service: ServerService) -> None:
 
 
 def test_an_interrupt_is_nobodys_error_and_loses_nothing(service: ServerService) -> None:
-    """Ctrl-C in a listener comes out; what was still to be told is told with the next change."""
+    """Ctrl-C in a listener comes out, when the others have heard."""
     heard: list[int] = []
 
     def interrupted(event: Event) -> None:
@@ -201,5 +214,87 @@ def test_an_interrupt_is_nobodys_error_and_loses_nothing(service: ServerService)
     with pytest.raises(KeyboardInterrupt):
         log_on(service, 1)
     assert len(service.sessions()) == 1
+    assert heard == [2]
     log_on(service, 2)
     assert heard == [2, 3]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit(), BaseException("no")])
+def test_whatever_a_listener_raises_is_reported(
+    service: ServerService, failures: list[tuple[str, Event | None, str]], error: BaseException
+) -> None:
+    def fails(event: Event) -> None:
+        raise error
+
+    heard: list[Event] = []
+    service.subscribe(fails, name="the bad one")
+    service.subscribe(heard.append)
+    ann = log_on(service, 1)
+    assert summaries(heard) == [(SessionOpened, ann.global_id)]
+    assert [name for name, _, _ in failures] == ["the bad one"]
+
+
+def test_who_cannot_be_told_of_an_error_keeps_no_event_back() -> None:
+    """The error of the report comes out when everybody has heard."""
+
+    def failed(name: str, event: Event | None, error: BaseException) -> None:
+        raise OSError("the log cannot be written")
+
+    def fails(event: Event) -> None:
+        raise RuntimeError("no")
+
+    service = ServerService(failed=failed)
+    heard: list[Event] = []
+    service.subscribe(fails)
+    service.subscribe(heard.append)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        log_on(service, 1)
+    assert [str(error) for error in caught.value.exceptions] == ["the log cannot be written"]
+    assert summaries(heard) == [(SessionOpened, 1)]
+    assert len(service.sessions()) == 1
+
+
+def test_a_listener_ends_a_session_that_loses_a_channel(service: ServerService) -> None:
+    """The connection that is lost carries one session, and is one of the two channels of another."""
+    heard: list[Event] = []
+    for number in (1, 2):
+        service.open_connection(Connection(number, f"192.0.2.{number}"))
+    ann, bob = log_on(service, 1), service.register_session(1, 2, "PC1", "bob", now=0)
+    service.add_channel(bob, 2)
+    service.subscribe(lambda event: service.close_session(bob, Reason.DELETED), SessionClosed)
+    service.subscribe(heard.append, SessionClosed, ConnectionClosed)
+    service.close_connection(1)
+    assert service.sessions() == []
+    assert service.connection_sessions(1) == service.connection_sessions(2) == []
+    assert summaries(heard) == [
+        (SessionClosed, ann.global_id, Reason.DISCONNECTED),
+        (ConnectionClosed, 1, ""),
+        (SessionClosed, bob.global_id, Reason.DELETED),
+    ]
+
+
+def test_a_share_that_a_listener_shares_again_is_there(service: ServerService) -> None:
+    """Its removal is told as a whole before that: in the sum of the events it is there, as on the Server."""
+    state = ServerState()
+    heard: list[Event] = []
+    ann = log_on(service, 1)
+    connect(service, ann)
+    service.subscribe(state.apply)
+    service.subscribe(lambda event: service.add_share(Share("data", path="/srv/new")), TreeDisconnected)
+    service.subscribe(heard.append)
+    service.remove_share(service.shares()[0])
+    assert [type(event) for event in heard] == [TreeDisconnected, ShareRemoved, ShareAdded]
+    assert [share.path for share in state.shares.values()] == ["/srv/new"]
+    assert [share.path for share in service.shares()] == ["/srv/new"]
+
+
+def test_a_share_out_of_its_bounds_that_a_listener_says_is_back(service: ServerService) -> None:
+    share = Share("confined", path="/srv/confined", confined=True)
+    service.add_share(share)
+    service.register_tree_connect(log_on(service, 1), 1, share, 0)
+    heard: list[Event] = []
+    service.subscribe(lambda event: service.mark_share(share, ""), TreeDisconnected)
+    service.subscribe(heard.append, ShareAvailability)
+    service.mark_share(share, "it is elsewhere")
+    changes = [(event.before, event.share.problem) for event in heard if isinstance(event, ShareAvailability)]
+    assert changes == [("", "it is elsewhere"), ("it is elsewhere", "")]

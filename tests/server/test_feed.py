@@ -112,7 +112,14 @@ class Histories(RuleBasedStateMachine):
         self.number += 1
         try:
             self.service.register_session(
-                connection, self.number, f"PC{connection}", user, now=self.now, anonymous=anonymous, expires_at=1e3
+                connection,
+                self.number,
+                f"192.0.2.{connection}",
+                user,
+                now=self.now,
+                anonymous=anonymous,
+                address=f"192.0.2.{connection}",
+                expires_at=1e3,
             )
         except LimitReached:
             pass
@@ -393,7 +400,7 @@ def test_positions_that_are_none(service: ServerService, position: tuple[str, in
 
 def test_a_follower_that_fails_costs_nobody_an_event(service: ServerService) -> None:
     """What is to be called raises: the ring has the event, and the service its session."""
-    failures: list[tuple[str, Exception]] = []
+    failures: list[tuple[str, BaseException]] = []
     service._news.failed = lambda name, event, error: failures.append((name, error))
     feed = Feed(service, "one")
     bad, good = feed.follow(), feed.follow()
@@ -409,6 +416,24 @@ def test_a_follower_that_fails_costs_nobody_an_event(service: ServerService) -> 
     assert [name for name, _ in failures] == ["feed"]
     assert [type(event) for event in good.after("one", 1)] == [SessionOpened]
     assert len(service.sessions()) == 1
+
+
+def test_what_a_session_uses_is_its_first_channels_clients(service: ServerService) -> None:
+    """The sum of the events says of its files and tree connects what a snapshot says."""
+    service.open_connection(Connection(1, "192.0.2.1"))
+    service.open_connection(Connection(2, "192.0.2.2"))
+    session = service.register_session(1, 1, "192.0.2.1", "ann", now=0, address="192.0.2.1")
+    tree = service.register_tree_connect(session, 1, service.shares()[0], 0)
+    service.register_open(session, tree, 1, "/srv/data/a", 1, 0)
+    state = state_of(service)
+    service.subscribe(state.apply)
+    service.add_channel(session, 2)
+    service.close_connection(1)
+    assert state == state_of(service)
+    assert [(file.client_name, file.address) for file in state.files.values()] == [(r"\\192.0.2.2", "192.0.2.2")]
+    assert [(each.client_name, each.address) for each in state.tree_connects.values()] == [
+        (r"\\192.0.2.2", "192.0.2.2")
+    ]
 
 
 def test_closing_reports_what_was_moved(service: ServerService) -> None:

@@ -127,17 +127,17 @@ class ServerService:
     def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED, detail: str = "") -> None:
         """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel. `detail` is why the
         Server has ended it, in words for people; "" if the client has."""
-        for session in self.connection_sessions(connection_id):
-            if len(session.connection_ids) == 1:
-                self.close_session(session, reason)
-            else:
-                session.connection_ids = tuple(other for other in session.connection_ids if other != connection_id)
-                self._leave(session, connection_id)
-                self._show_first_channel(session)
-                self._news.session(events.SessionChanged, session)
-        if (connection := self._connections.pop(connection_id, None)) is not None:
-            self._news.connection(events.ConnectionClosed, connection, detail)
-        self._news.deliver()
+        with self._news.whole():
+            for session in self.connection_sessions(connection_id):
+                if len(session.connection_ids) == 1:
+                    self.close_session(session, reason)
+                else:
+                    session.connection_ids = tuple(other for other in session.connection_ids if other != connection_id)
+                    self._leave(session, connection_id)
+                    self._show_first_channel(session)
+                    self._news.session(events.SessionChanged, session)
+            if (connection := self._connections.pop(connection_id, None)) is not None:
+                self._news.connection(events.ConnectionClosed, connection, detail)
 
     def _show_first_channel(self, session: Session) -> None:
         """A session is listed with the client name of Session.Connection, its oldest channel (MS-SMB2 3.3.4.18)."""
@@ -375,8 +375,9 @@ class ServerService:
 
     def close_sessions(self, sessions: Iterable[Session], reason: Reason) -> None:
         """Close each of these sessions, for one reason."""
-        for session in list(sessions):
-            self.close_session(session, reason)
+        with self._news.whole():
+            for session in list(sessions):
+                self.close_session(session, reason)
 
     # --- tree connects ---
 
@@ -607,19 +608,19 @@ class ServerService:
         if share.problem == problem:
             return
         before, share.problem = share.problem, problem
-        if problem and share.confined:
-            self._close_tree_connects(share, Reason.SHARE_UNAVAILABLE)
-        self._news.share(events.ShareAvailability, share, before)
-        self._news.deliver()
+        with self._news.whole():
+            if problem and share.confined:
+                self._close_tree_connects(share, Reason.SHARE_UNAVAILABLE)
+            self._news.share(events.ShareAvailability, share, before)
 
     def remove_share(self, share: Share) -> None:
         """Stop sharing it: opens and tree connects on it end, the sessions stay. Removing it again does nothing."""
         if self._shares.get(fold(share.name)) is not share:
             return
         del self._shares[fold(share.name)]
-        self._close_tree_connects(share, Reason.SHARE_DELETED)
-        self._news.share_removed(share)
-        self._news.deliver()
+        with self._news.whole():
+            self._close_tree_connects(share, Reason.SHARE_DELETED)
+            self._news.share_removed(share)
 
     def _close_tree_connects(self, share: Share, reason: Reason) -> None:
         self._close_preserved(reason, share)
@@ -707,14 +708,15 @@ class ServerService:
 
     def expire(self, now: float) -> None:
         """End the sessions that have been idle for too long, and mark those whose credentials have run out."""
-        for next_due in (self._next_idle, self._next_anonymous):
-            while True:
-                deadline, session = next_due()
-                if session is None or deadline is None or deadline > now:
-                    break
-                self.close_session(session, Reason.IDLE)
-        while (expiration := self._expirations.next()) is not None and expiration <= now:
-            self.expire_session(self._expirations.pop())
+        with self._news.whole():
+            for next_due in (self._next_idle, self._next_anonymous):
+                while True:
+                    deadline, session = next_due()
+                    if session is None or deadline is None or deadline > now:
+                        break
+                    self.close_session(session, Reason.IDLE)
+            while (expiration := self._expirations.next()) is not None and expiration <= now:
+                self.expire_session(self._expirations.pop())
 
     def _next_idle(self) -> tuple[float | None, Session | None]:
         return _due(self._idle, idle_period(self.settings.current))
@@ -738,12 +740,12 @@ class ServerService:
     def stop(self) -> None:
         """End every session, close what is preserved, and let no more in (MS-SRVS 3.1.6.12)."""
         self.stopped = True
-        self.close_sessions(self._sessions.values(), Reason.STOPPED)
-        self._close_preserved(Reason.STOPPED)
         was_running, self._running = self._running, False
-        if was_running:
-            self._news.post_plain(events.ServerStopped)
-            self._news.deliver()
+        with self._news.whole():
+            self.close_sessions(self._sessions.values(), Reason.STOPPED)
+            self._close_preserved(Reason.STOPPED)
+            if was_running:
+                self._news.post_plain(events.ServerStopped)
 
     def _settings_replaced(self, before: Configuration) -> None:
         old, new = settings_as_text(before), settings_as_text(self.settings.current)

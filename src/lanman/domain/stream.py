@@ -4,26 +4,31 @@ The rules:
 
 * The service first makes a whole change, then posts its events, then delivers them: whoever hears of a change finds the
   service as it is after it.
+* A change that consists of several (a share and all that is open on it) is made under `whole`: nothing is delivered
+  before the last of them.
 * Deliveries are a queue. A listener may call the service; what that leads to is queued behind what is to be delivered
   already, so that all hear of everything in the same order, and no listener is called within another.
 * First of all, for each change, come the actions of the transport (`react`), which lets go of what stands behind a
   session or an open; then the listeners in the order of their subscriptions.
 * An error in an action or a listener is reported to `failed`, with the name of who failed, and goes no further: the
   others hear the event all the same, and whoever made the change goes on. Without `failed` (tests, small programs)
-  it comes out at the end of the delivery, as an ExceptionGroup.
+  it comes out at the end of the delivery, as an exception group; so does an error of `failed` itself.
+* That holds for whatever is raised, CancelledError too. KeyboardInterrupt and SystemExit are no errors: the program
+  is to end. They come out when the others have heard the event.
 * An event that nobody has subscribed to is not made: it takes its number and costs nothing else.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lanman.events import Event
 
 Listener = Callable[[Event], None]
-Failed = Callable[[str, Event | None, Exception], None]
+Failed = Callable[[str, Event | None, BaseException], None]
 Subject = TypeVar("Subject")
 
 
@@ -54,6 +59,7 @@ class EventStream:
         self._by_kind: dict[type, tuple[Subscription, ...]] = {}
         self._queue: deque[tuple[Subscription | None, Callable[..., None], tuple[Any, ...]]] = deque()
         self._delivering = False
+        self._unfinished = 0  # how many changes are being made that consist of several
 
     def subscribe(self, on_event: Listener, *kinds: type, name: str = "") -> Callable[[], None]:
         """Have `on_event` called with every event of these kinds, or of all; call the result to hear no more. `name` is
@@ -102,12 +108,24 @@ class EventStream:
         """Queue an action of the transport."""
         self._queue.append((None, action, arguments))
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Within this, make changes that are one together: they are delivered at the end."""
+        self._unfinished += 1
+        try:
+            yield
+        finally:
+            self._unfinished -= 1
+            self.deliver()
+
     def deliver(self) -> None:
-        """Deliver what is queued, and what comes of that, unless a delivery is under way, which does."""
-        if self._delivering or not self._queue:
+        """Deliver what is queued, and what comes of that, unless a delivery is under way, which does, or the change is
+        not whole yet."""
+        if self._delivering or self._unfinished or not self._queue:
             return
         self._delivering = True
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
+        ending: BaseException | None = None
         try:
             while self._queue:
                 subscription, action, arguments = self._queue.popleft()
@@ -115,16 +133,20 @@ class EventStream:
                     continue
                 try:
                     action(*arguments)
-                except Exception as error:  # noqa: BLE001 - reported; whoever made the change must go on
+                except (KeyboardInterrupt, SystemExit) as error:
+                    ending = error
+                except BaseException as error:  # noqa: BLE001 - reported; whoever made the change must go on
                     self._report(subscription, action, arguments, error, errors)
         finally:
             self._delivering = False
+        if ending is not None:
+            raise ending
         if errors:
-            raise ExceptionGroup("listeners of the Server service failed", errors)
+            raise BaseExceptionGroup("listeners of the Server service failed", errors)
 
     def require_quiet(self) -> None:
-        """RuntimeError if a delivery is under way."""
-        if self._delivering:
+        """RuntimeError if a delivery is under way, or a change that consists of several."""
+        if self._delivering or self._unfinished:
             raise RuntimeError("a change is being delivered")
 
     def _report(
@@ -132,12 +154,16 @@ class EventStream:
         subscription: Subscription | None,
         action: Callable[..., None],
         arguments: tuple[Any, ...],
-        error: Exception,
-        errors: list[Exception],
+        error: BaseException,
+        errors: list[BaseException],
     ) -> None:
-        if self.failed is None:
-            errors.append(error)
-        elif subscription is None:
-            self.failed(getattr(action, "__qualname__", repr(action)), None, error)
+        if subscription is None:
+            name, event = getattr(action, "__qualname__", repr(action)), None
         else:
-            self.failed(subscription.name, arguments[0], error)
+            name, event = subscription.name, arguments[0]
+        try:
+            if self.failed is None:
+                raise error
+            self.failed(name, event, error)
+        except BaseException as unreported:  # noqa: BLE001 - it comes out when all have heard
+            errors.append(unreported)

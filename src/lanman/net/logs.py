@@ -168,7 +168,7 @@ class Journal:
         message: str,
         *values: object,
         burst: int = 1,
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> None:
         """Write a line, unless there have been too many of its kind about that peer; with the traceback of `error`."""
         loop = asyncio.get_running_loop()

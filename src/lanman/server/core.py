@@ -48,7 +48,7 @@ class Server:
         mechanisms: Callable[[], Sequence[Mechanism]] = tuple,
         resources: ResourceLimits | None = None,
         connection_failed: Callable[[ConnectionDispatch | None, Exception], None] | None = None,
-        listener_failed: Callable[[str, Event | None, Exception], None] | None = None,
+        listener_failed: Callable[[str, Event | None, BaseException], None] | None = None,
     ) -> None:
         self.settings = settings
         self.service = ServerService(

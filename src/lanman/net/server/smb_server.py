@@ -213,7 +213,7 @@ class SmbServer:
         if path:
             self.driver.disk.files.confined[path] += shares
 
-    def _listener_failed(self, name: str, event: Event | None, error: Exception) -> None:
+    def _listener_failed(self, name: str, event: Event | None, error: BaseException) -> None:
         """An error of ours in what hears of the domain's changes. Everything goes on without it."""
         what = f"event {event.sequence}, {type(event).__name__}" if event is not None else "what has ended"
         self.journal.say(log, logging.ERROR, f"{name} failed", "", "%s failed on %s", name, what, error=error)
