@@ -20,10 +20,12 @@ from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.net.control import client as control_client
 from lanman.net.control import server as control_server
 from lanman.net.control.client import ControlClient, ServerNotStarted
+from lanman.net.control.server import ControlProtocol
 from lanman.net.dial import Within
 from lanman.net.home import Home, connect_unix
 from lanman.net.server import SmbServer
-from lanman.rpc.srvsvc import NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
+from lanman.rpc.client import ResponseReceived, RpcClient
+from lanman.rpc.srvsvc import SRVSVC, NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
 from lanman.settings import Configuration, Limits
 
 
@@ -277,3 +279,88 @@ async def test_no_descriptors_for_the_control_socket_are_one_line_in_the_log(
         assert (await client.call(NetrServerGetInfo(None, 101))).status == 0
     said = [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
     assert said == ["the control socket pauses: too many open files"]
+
+
+@pytest.fixture
+def protocols(monkeypatch: pytest.MonkeyPatch) -> list[ControlProtocol]:
+    """The Server's ends of all control connections, in the order in which they came."""
+    found: list[ControlProtocol] = []
+    made = ControlProtocol.connection_made
+
+    def connection_made(self: ControlProtocol, transport: asyncio.BaseTransport) -> None:
+        found.append(self)
+        made(self, transport)
+
+    monkeypatch.setattr(ControlProtocol, "connection_made", connection_made)
+    return found
+
+
+async def bound(server: SmbServer, client: socket.socket, sessions: int) -> RpcClient:
+    """An association with srvsvc over that socket, which nobody reads from unless its test does."""
+    server.settings.current = replace(server.settings.current, limits=Limits(sessions_per_connection=0))
+    loop, rpc = asyncio.get_running_loop(), RpcClient()
+    for number in range(1, sessions + 1):
+        server.service.register_session(1, number, "192.0.2.1", f"user{number}", now=loop.time())
+    client.setblocking(False)
+    connect_unix(client, server.home.control)
+    await loop.sock_sendall(client, rpc.bind(SRVSVC))
+    rpc.receive_data(await loop.sock_recv(client, 65536))
+    return rpc
+
+
+async def test_who_does_not_read_its_answers_waits_for_the_next(
+    server: SmbServer, monkeypatch: pytest.MonkeyPatch, protocols: list[ControlProtocol]
+) -> None:
+    """What is kept for it stays at one answer beside the transport's buffer; it gets all of them when it reads."""
+    kept: list[int] = []
+    send = ControlProtocol._send
+
+    def measured(self: ControlProtocol, answers: list[bytes]) -> None:
+        send(self, answers)
+        kept.append(self._transport.get_write_buffer_size())
+
+    monkeypatch.setattr(ControlProtocol, "_send", measured)
+    loop, calls = asyncio.get_running_loop(), 60
+    with socket.socket(socket.AF_UNIX) as client:
+        rpc = await bound(server, client, 500)
+        call = NetrSessionEnum(None, None, None, 502)
+        await loop.sock_sendall(client, b"".join(pdu for _ in range(calls) for pdu in rpc.call(call)))
+        while not protocols[0]._full:
+            await asyncio.sleep(0)
+        for _ in range(1000):
+            await asyncio.sleep(0)  # turns in which more would be answered
+        most = max(kept)
+        answers: list[ResponseReceived] = []
+        while len(answers) < calls:
+            data = await loop.sock_recv(client, 1 << 20)
+            assert data
+            for event in rpc.receive_data(data):
+                assert isinstance(event, ResponseReceived)
+                answers.append(event)
+    assert most < 64 * 1024 + len(answers[0].stub) * 2
+    assert most < len(answers[0].stub) * calls / 4
+    assert [answer.call_id for answer in answers] == list(range(answers[0].call_id, answers[0].call_id + calls))
+    assert len({answer.stub for answer in answers}) == 1
+
+
+async def test_who_does_not_read_does_not_outlive_the_server(
+    server: SmbServer, monkeypatch: pytest.MonkeyPatch, protocols: list[ControlProtocol]
+) -> None:
+    monkeypatch.setattr(control_server, "DRAIN_TIMEOUT", 0.0)
+    gone = asyncio.Event()
+    lost = ControlProtocol.connection_lost
+
+    def connection_lost(self: ControlProtocol, error: Exception | None) -> None:
+        lost(self, error)
+        gone.set()
+
+    monkeypatch.setattr(ControlProtocol, "connection_lost", connection_lost)
+    with socket.socket(socket.AF_UNIX) as client:
+        rpc = await bound(server, client, 5000)
+        call = b"".join(rpc.call(NetrSessionEnum(None, None, None, 502)))
+        await asyncio.get_running_loop().sock_sendall(client, call)
+        while not protocols[0]._full:
+            await asyncio.sleep(0)
+        await server.stop()
+        async with asyncio.timeout(10):
+            await gone.wait()

@@ -1,4 +1,8 @@
-"""The Server's end of the control socket."""
+"""The Server's end of the control socket.
+
+A client that does not read its answers is not read from either, and its next call waits: what is kept for it is one
+answer beside the transport's buffer.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -28,6 +33,9 @@ R = TypeVar("R", bound=Response)
 # Connections that may wait to be accepted, and that may be there at a time.
 BACKLOG: Final = 128
 MAX_CONNECTIONS: Final = 256
+
+# How long a connection that is to end has for answers that its client has not read, in seconds.
+DRAIN_TIMEOUT: Final = 5.0
 
 
 class ControlServer:
@@ -93,6 +101,9 @@ class ControlProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._endpoint: ControlEndpoint
         self._association: Association
+        self._full = False  # whether answers wait to be read
+        self._next: Callable[[], None] | None = None  # what goes on when they have been
+        self._drain_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: ask the kernel who it is, and give them an association with both interfaces."""
@@ -109,6 +120,7 @@ class ControlProtocol(asyncio.Protocol):
         )
         self._association.on_answers = self._send
         self._association.failed = self._failed
+        self._association.run_piece = self._run_piece
 
     def _send(self, answers: list[bytes]) -> None:
         """An answer has come that had to wait for the disk or for its turn."""
@@ -119,6 +131,35 @@ class ControlProtocol(asyncio.Protocol):
         """An error of the Server's own, which ends this connection and no other."""
         log.error("control connection ended by an error in the server", exc_info=error)
         self._transport.abort()
+
+    def _run_piece(self, piece: Callable[[], None]) -> None:
+        """Go on with the calls, once the client has read what is answered already."""
+        if self._full:
+            self._next = piece
+        else:
+            piece()
+
+    def pause_writing(self) -> None:
+        """asyncio: the client does not read."""
+        self._full = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """asyncio: it has read most of what was answered."""
+        self._full = False
+        if self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        piece, self._next = self._next, None
+        if piece is None:
+            return
+        self._server.tick()
+        try:
+            piece()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
+            self._failed(error)
+        self._server.flush()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: answer the calls in these bytes. What is no RPC ends the connection."""
@@ -133,11 +174,16 @@ class ControlProtocol(asyncio.Protocol):
         self._server.flush()
 
     def close(self) -> None:
-        """End the connection once its answers are sent."""
+        """End the connection once its answers are sent, or when that takes too long."""
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._drain_timer = asyncio.get_running_loop().call_later(DRAIN_TIMEOUT, self._transport.abort)
 
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio: the socket is closed."""
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+        self._next = None
         self._association.close()
         self._endpoint.close()
         self._owner.closed(self)
