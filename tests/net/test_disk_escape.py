@@ -19,7 +19,7 @@ from lanman.net.disk import files as files_module
 from lanman.net.disk import folders, system
 from lanman.net.disk.files import Files
 from lanman.net.disk.guard import Guard
-from lanman.net.disk.system import Refused, status_of
+from lanman.net.disk.system import DiskRefused, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
@@ -49,7 +49,7 @@ class World:
         """What an open comes to: a status, or what can be read."""
         try:
             opened = self.open(*path, access=Access.READ, **more)
-        except Refused as error:
+        except DiskRefused as error:
             return codes.ntstatus_name(error.status)
         except OSError as error:
             return codes.ntstatus_name(status_of(error))
@@ -113,16 +113,16 @@ def test_no_name_leads_upwards(world: World, name: str) -> None:
     paths: list[tuple[str, ...]] = [(name, "outside", "secret"), ("folder", name, name, "outside", "secret")]
     for path in (*paths, (name,), ("folder", name)):
         assert str(world.attempt(*path)).startswith("STATUS_OBJECT_")
-        with pytest.raises((Refused, OSError)):
+        with pytest.raises((DiskRefused, OSError)):
             world.files.look_up(do.LookUp(str(world.root), path))
     inside = {"folder", "file", ".\uf029", "\uf029\uf029", ".. "}
     paths = [(name, "outside", "new"), (name, "new"), ("folder", name, name, "new")]
     for path in paths:
-        with pytest.raises((Refused, OSError)):
+        with pytest.raises((DiskRefused, OSError)):
             world.files.rename(do.RenameFile(opened.handle, path))
-        with pytest.raises((Refused, OSError)):
+        with pytest.raises((DiskRefused, OSError)):
             world.open(*path, disposition=FILE_CREATE)
-        with pytest.raises((Refused, OSError)):
+        with pytest.raises((DiskRefused, OSError)):
             world.open(*path, disposition=FILE_CREATE, kind=Kind.DIRECTORY)
     assert set(os.listdir(world.root)) <= inside
     assert sorted(os.listdir(world.root.parent)) == ["outside", "share"]
@@ -182,7 +182,7 @@ def test_links_that_leave_are_all_alike(world: World) -> None:
             assert (told.size, told.allocation, told.directory) == (0, 0, False)
             assert told.file_id == (world.root / name).lstat().st_ino
         else:
-            with pytest.raises(Refused):
+            with pytest.raises(DiskRefused):
                 world.files.look_up(do.LookUp(str(world.root), (name,)))
     assert world.names() == sorted(links)
 
@@ -196,11 +196,11 @@ def test_directories_that_are_links_out(world: World) -> None:
         for path in ((name, "secret"), (name, "missing"), (name, "below", "x"), (name, "nowhere", "x"), (name,)):
             assert world.attempt(*path) == "STATUS_ACCESS_DENIED", path
             assert world.attempt(*path, disposition=FILE_OPEN_IF) == "STATUS_ACCESS_DENIED", path
-        with pytest.raises(Refused):
+        with pytest.raises(DiskRefused):
             world.open(name, "new", disposition=FILE_CREATE)
-        with pytest.raises(Refused):
+        with pytest.raises(DiskRefused):
             world.open(name, "new", disposition=FILE_CREATE, kind=Kind.DIRECTORY)
-        with pytest.raises(Refused):
+        with pytest.raises(DiskRefused):
             world.files.rename(do.RenameFile(opened.handle, (name, "new"), replace=True))
 
 
@@ -250,9 +250,9 @@ def test_a_link_out_that_takes_the_place_of_what_is_open(world: World) -> None:
     world.files.overwrite(do.OverwriteFile(opened.handle))
     world.files.set(do.SetFile(opened.handle, end_of_file=5, attributes=FILE_ATTRIBUTE_READONLY))
     world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
-    with pytest.raises((Refused, OSError)):
+    with pytest.raises((DiskRefused, OSError)):
         world.files.rename(do.RenameFile(opened.handle, ("new",)))
-    with pytest.raises((Refused, OSError)):
+    with pytest.raises((DiskRefused, OSError)):
         world.files.close(do.CloseFile(opened.handle, delete=True))
 
 
@@ -286,11 +286,11 @@ def test_special_files_are_not_touched(world: World) -> None:
         special.append("to-fifo")
         for name in special:
             for access in (Access.READ, Access.WRITE):
-                with pytest.raises(Refused) as refused:
+                with pytest.raises(DiskRefused) as refused:
                     world.open(name, access=access)
                 assert refused.value.status == codes.STATUS_ACCESS_DENIED
             for disposition in (FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE):
-                with pytest.raises(Refused):
+                with pytest.raises(DiskRefused):
                     world.open(name, disposition=disposition)
             assert world.attempt(name, "below") in ("STATUS_OBJECT_PATH_NOT_FOUND", "STATUS_ACCESS_DENIED")
         assert world.names() == sorted(special)
@@ -311,7 +311,7 @@ def test_special_files_are_not_touched(world: World) -> None:
                 (files.overwrite, do.OverwriteFile(handle)),
             ]
             for perform, effect in actions:
-                with pytest.raises((Refused, OSError)):
+                with pytest.raises((DiskRefused, OSError)):
                     perform(effect)
             # smbprotocol, and others, take READONLY off whatever they delete.
             before = os.lstat(world.root / name)
@@ -322,7 +322,7 @@ def test_special_files_are_not_touched(world: World) -> None:
             world.files.close(do.CloseFile(opened.handle))
         for name in special:
             for access in (Access.NONE, Access.READ | Access.WRITE):
-                with pytest.raises(Refused) as refused:
+                with pytest.raises(DiskRefused) as refused:
                     world.open(name, disposition=FILE_CREATE, access=access)
                 assert refused.value.status == codes.STATUS_OBJECT_NAME_COLLISION
 
@@ -416,7 +416,7 @@ def test_absolute_links_that_only_begin_inside(world: World) -> None:
     for name in links:
         assert world.attempt(name) == "STATUS_ACCESS_DENIED", name
         assert world.attempt(name, "x") in ("STATUS_ACCESS_DENIED", "STATUS_OBJECT_PATH_NOT_FOUND"), name
-        with pytest.raises((Refused, OSError)):
+        with pytest.raises((DiskRefused, OSError)):
             world.open(name, "new", disposition=FILE_CREATE)
 
 
@@ -475,11 +475,11 @@ def test_a_directory_swapped_for_a_link_while_it_is_opened(world: World) -> None
         for turn in range(TURNS):
             outcomes.add(world.attempt("a", "target", "secret"))
             outcomes.add(world.attempt("A", "TARGET", "SECRET"))
-            with suppress(Refused, OSError):
+            with suppress(DiskRefused, OSError):
                 opened = world.open("a", "target", f"new{turn}", disposition=FILE_OPEN_IF)
                 world.files.write(do.WriteFile(opened.handle, 0, b"overwritten"))
                 world.files.close(do.CloseFile(opened.handle))
-            with suppress(Refused, OSError):
+            with suppress(DiskRefused, OSError):
                 opened = world.open("a", "target", "below", f"new{turn}", disposition=FILE_CREATE, kind=Kind.DIRECTORY)
                 world.files.close(do.CloseFile(opened.handle, delete=bool(turn % 2)))
     assert outcomes <= {
@@ -505,7 +505,7 @@ def test_a_file_swapped_for_a_link_or_a_fifo_while_it_is_opened(world: World) ->
     with meanwhile(swap):
         for _ in range(TURNS):
             outcomes.add(world.attempt("target"))
-            with suppress(Refused, OSError):
+            with suppress(DiskRefused, OSError):
                 opened = world.open("target", access=Access.WRITE, disposition=FILE_OVERWRITE_IF)
                 world.files.overwrite(do.OverwriteFile(opened.handle))
                 world.files.write(do.WriteFile(opened.handle, 0, b"inside"))
@@ -531,9 +531,9 @@ def test_renaming_into_a_directory_that_is_swapped_for_a_link(world: World) -> N
                 do.RenameFile(opened.handle, ("target", f"new{turn}")),
                 do.RenameFile(opened.handle, ("target", f"new{turn}"), replace=True),
             ):
-                with suppress(Refused, OSError):
+                with suppress(DiskRefused, OSError):
                     world.files.rename(effect)
-            with suppress(Refused, OSError):
+            with suppress(DiskRefused, OSError):
                 world.files.close(do.CloseFile(opened.handle, delete=True))
 
 
@@ -575,10 +575,10 @@ def test_nobody_gets_into_the_home(world: World) -> None:
         assert world.attempt(*path) == "STATUS_ACCESS_DENIED", path
     assert world.attempt("ann", "letter") == b"dear bob"
     for create in (("ann", "state", "server.toml"), ("to the home", "server.toml")):
-        with pytest.raises(Refused, match="ACCESS_DENIED"):
+        with pytest.raises(DiskRefused, match="ACCESS_DENIED"):
             world.open(*create, access=Access.READ | Access.WRITE, disposition=FILE_CREATE)
     letter = world.open("ann", "letter", access=Access.READ)
-    with pytest.raises(Refused, match="ACCESS_DENIED"):
+    with pytest.raises(DiskRefused, match="ACCESS_DENIED"):
         world.files.rename(do.RenameFile(letter.handle, ("ann", "state", "accounts"), replace=True))
     (world.root / "ann" / "absolute").symlink_to(home)
     assert world.attempt("ann", "absolute", "accounts") == "STATUS_ACCESS_DENIED"

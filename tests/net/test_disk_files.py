@@ -28,7 +28,7 @@ from lanman.fscc.attributes import (
 )
 from lanman.names import fold
 from lanman.net.disk.files import Files
-from lanman.net.disk.system import Refused, check_platform, status_of
+from lanman.net.disk.system import DiskRefused, check_platform, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
 from lanman.smb2.constants import (
@@ -98,10 +98,10 @@ def descriptors() -> int:
 
 def refused(action: Any, *args: Any, **more: Any) -> str:
     """The name of the NTSTATUS with which something is refused."""
-    with pytest.raises((Refused, OSError)) as caught:
+    with pytest.raises((DiskRefused, OSError)) as caught:
         action(*args, **more)
     error: Any = caught.value
-    return codes.ntstatus_name(error.status if isinstance(error, Refused) else status_of(error))
+    return codes.ntstatus_name(error.status if isinstance(error, DiskRefused) else status_of(error))
 
 
 # --- opening ---
@@ -188,6 +188,7 @@ def test_a_folder_that_is_gone(world: World) -> None:
     assert bytes(world.files.read(do.ReadFile(opened.handle, 0, 100))) == b"still here"
     world.root.mkdir()
     assert world.files.look_up(do.LookUp(str(world.root), ())).directory
+    assert not world.files.volume(do.QueryVolume(world.open().handle)).read_only
     assert refused(world.open, "file") == "STATUS_OBJECT_NAME_NOT_FOUND"
 
 
@@ -576,7 +577,7 @@ import random
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
-from lanman.net.disk.system import Refused, check_platform, status_of
+from lanman.net.disk.system import DiskRefused, check_platform, status_of
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 from lanman.smb2.constants import FILE_CREATE
@@ -592,7 +593,7 @@ def attempt(*path, **more):
         return opened
     except OSError as error:
         print(codes.ntstatus_name(status_of(error)))
-    except Refused as error:
+    except DiskRefused as error:
         print(codes.ntstatus_name(error.status))
 attempt("secret", access=Access.READ)
 attempt("secret")
@@ -611,7 +612,7 @@ for action in (lambda: files.set(SetFile(opened.handle, attributes=FILE_ATTRIBUT
         print("done")
     except OSError as error:
         print(codes.ntstatus_name(status_of(error)))
-    except Refused as error:
+    except DiskRefused as error:
         print(codes.ntstatus_name(error.status))
 """
 
@@ -737,8 +738,8 @@ def test_many_threads_at_once_leave_nothing_behind(world: World) -> None:
                     world.files.query(do.QueryFile(opened.handle))
                 finally:
                     world.close(opened, delete=chance.random() < 0.5)
-            except (Refused, OSError) as error:
-                status = error.status if isinstance(error, Refused) else status_of(error)
+            except (DiskRefused, OSError) as error:
+                status = error.status if isinstance(error, DiskRefused) else status_of(error)
                 if status not in (codes.STATUS_OBJECT_NAME_NOT_FOUND, codes.STATUS_OBJECT_NAME_COLLISION):
                     mistakes.append(error)
             except BaseException as error:  # noqa: BLE001 - a thread ends here, and the test looks at what it met

@@ -14,7 +14,7 @@ from lanman import codes
 from lanman.net.disk import system
 from lanman.net.disk.files import Files
 from lanman.net.disk.guard import NO_STORAGE, Guard, no_storage
-from lanman.net.disk.system import Refused, status_of
+from lanman.net.disk.system import DiskRefused, status_of
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, OpenFile
 
@@ -35,7 +35,7 @@ class World:
         names = tuple(name for name in os.path.relpath(path, self.root).split("/") if name != ".")
         try:
             opened = self.files.open(OpenFile(self.root, names, access=access))
-        except Refused as error:
+        except DiskRefused as error:
             return codes.ntstatus_name(error.status)
         except OSError as error:
             return codes.ntstatus_name(status_of(error))
@@ -67,6 +67,8 @@ def test_nor_does_a_share_that_begins_there(path: str) -> None:
     assert world.attempt(path) == "STATUS_ACCESS_DENIED"
     for name in os.listdir(path)[:5]:
         assert world.attempt(f"{path}/{name}") == "STATUS_ACCESS_DENIED"
+    with pytest.raises(DiskRefused, match="ACCESS_DENIED"):
+        world.files.look_up(do.LookUp(path, ()))
 
 
 def test_every_file_system_that_is_mounted_here_and_is_no_storage() -> None:
@@ -155,15 +157,15 @@ def test_what_leads_to_the_home_stays_where_it_is(tmp_path: Path, folder: str) -
     root = str(tmp_path)
     before = sorted(os.walk(tmp_path))
     for target in ("new", "free/new"):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(DiskRefused) as refused:
             files.rename(do.RenameFile(files.open(OpenFile(root, (folder,))).handle, tuple(target.split("/")), False))
         assert refused.value.status == codes.STATUS_ACCESS_DENIED
-    with pytest.raises((Refused, OSError)):
+    with pytest.raises((DiskRefused, OSError)):
         files.check_deletable(do.CheckDeletable(files.open(OpenFile(root, (folder,))).handle))
-    with pytest.raises((Refused, OSError)):
+    with pytest.raises((DiskRefused, OSError)):
         files.close(do.CloseFile(files.open(OpenFile(root, (folder,))).handle, delete=True))
     letter = files.open(OpenFile(root, ("letter",)))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DiskRefused) as refused:
         files.rename(do.RenameFile(letter.handle, (folder,), True))
     assert refused.value.status == codes.STATUS_ACCESS_DENIED
     assert sorted(os.walk(tmp_path)) == before
@@ -182,7 +184,7 @@ def test_the_keytab_is_nobody_s(tmp_path: Path, home: Path) -> None:
     for _ in range(2):
         assert world.attempt(keytab) == "STATUS_ACCESS_DENIED"
         assert world.attempt(tmp_path / "other") == "STATUS_ACCESS_DENIED"
-        with pytest.raises(Refused):
+        with pytest.raises(DiskRefused):
             world.files.rename(do.RenameFile(letter, ("krb5.keytab",), True))
         (tmp_path / "new").write_bytes(SECRET)
         (tmp_path / "new").replace(keytab)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lanman import codes
 from lanman.names import fold
-from lanman.net.disk.names import disk_name, disk_path, wire_name
-from lanman.net.disk.system import Refused
+from lanman.net.disk.system import DiskRefused
+from lanman.net.disk.translation import disk_name, disk_path, wire_name
 from lanman.server.disk_effects import is_device
 
 
@@ -58,7 +58,7 @@ def test_every_name_on_a_disk_has_a_name_that_clients_can_say(name: bytes) -> No
 def test_no_name_on_the_wire_is_a_path_on_the_disk(name: str) -> None:
     try:
         on_disk = disk_name(name)
-    except Refused:
+    except DiskRefused:
         return
     assert on_disk not in (b"", b".", b"..")
     assert b"/" not in on_disk
@@ -75,7 +75,7 @@ def test_no_name_on_the_wire_is_a_path_on_the_disk(name: str) -> None:
     ],
 )
 def test_names_that_no_file_has(name: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DiskRefused) as refused:
         disk_name(name)
     assert refused.value.status == codes.STATUS_OBJECT_NAME_INVALID
 
@@ -92,14 +92,14 @@ def test_names_that_are_no_devices() -> None:
 
 def test_a_name_that_is_too_long_for_the_disk_alone() -> None:
     assert disk_name("ü" * 127) == "ü".encode() * 127
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DiskRefused) as refused:
         disk_name("ü" * 128)
     assert refused.value.status == codes.STATUS_NAME_TOO_LONG
 
 
 def test_a_path_that_no_wire_carries() -> None:
     assert len(disk_path(("ab",) * 10000)) == 10000
-    with pytest.raises(Refused):
+    with pytest.raises(DiskRefused):
         disk_path(("ab",) * 11000)
 
 

@@ -10,7 +10,7 @@ import pytest
 from lanman import codes
 from lanman.net.disk.find import find_folder
 from lanman.net.disk.guard import Guard
-from lanman.net.disk.system import Refused
+from lanman.net.disk.system import DiskRefused
 from lanman.server.changes import FindFolder
 
 
@@ -45,7 +45,7 @@ def test_what_lies_in_a_root(tree: Path, path: str, found: str) -> None:
 
 @pytest.mark.parametrize("path", ["inner", "", "in/..", "in/out", "in/etc", "none", "in/../none"])
 def test_what_lies_outside_is_refused_whether_or_not_it_is_there(tree: Path, path: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(DiskRefused) as caught:
         find_folder(FindFolder(f"{tree}/{path}", (f"{tree}/in",)))
     assert caught.value.status == codes.STATUS_ACCESS_DENIED
 
@@ -53,7 +53,7 @@ def test_what_lies_outside_is_refused_whether_or_not_it_is_there(tree: Path, pat
 @pytest.mark.parametrize("path", ["in/none", "in/file", "in/nowhere", "in/loop"])
 @pytest.mark.parametrize("anywhere", [False, True])
 def test_what_is_no_folder(tree: Path, path: str, anywhere: bool) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(DiskRefused) as caught:
         find_folder(FindFolder(f"{tree}/{path}", None if anywhere else (f"{tree}/in",)))
     assert caught.value.status == codes.STATUS_OBJECT_PATH_NOT_FOUND
 
@@ -61,12 +61,12 @@ def test_what_is_no_folder(tree: Path, path: str, anywhere: bool) -> None:
 def test_anywhere_links_stay_as_they_were_given(tree: Path) -> None:
     assert find_folder(FindFolder(f"/{tree}/in/out", None)) == f"{tree}/in/out"
     for path in ("in/sub", "", "C:\\nowhere"):
-        with pytest.raises(Refused):
+        with pytest.raises(DiskRefused):
             find_folder(FindFolder(path, None))
 
 
 def test_no_roots_is_nothing(tree: Path) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(DiskRefused) as caught:
         find_folder(FindFolder(f"{tree}/in", ()))
     assert caught.value.status == codes.STATUS_ACCESS_DENIED
 
@@ -83,7 +83,7 @@ def test_what_no_share_can_be_is_refused_when_it_is_added(tree: Path) -> None:
         if not path.exists():
             continue
         for roots in (None, ("/",)):
-            with pytest.raises(Refused) as caught:
+            with pytest.raises(DiskRefused) as caught:
                 find_folder(FindFolder(str(path), roots), guard)
             assert caught.value.status == codes.STATUS_ACCESS_DENIED
     assert find_folder(FindFolder(f"{tree}/inner", None), guard) == f"{tree}/inner"

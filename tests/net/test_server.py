@@ -21,7 +21,7 @@ from lanman.events import Event, SettingChanged
 from lanman.net.client import SmbClient
 from lanman.net.control.client import ControlClient
 from lanman.net.credentials import Credentials
-from lanman.net.disk.system import Refused
+from lanman.net.disk.system import DiskRefused
 from lanman.net.home import Home, HomeError
 from lanman.net.server import SmbServer
 from lanman.net.server.protocol import peer_address
@@ -392,7 +392,7 @@ async def test_its_configuration_and_keytab_are_in_no_share(tmp_path: Path) -> N
     configuration = Configuration(listen=("127.0.0.1",), port=0, shares=shared)
     async with SmbServer(configuration, Home(tmp_path / "home"), private=[tmp_path / "lanman.toml"]) as server:
         for name in ("home", "lanman.toml"):
-            with pytest.raises(Refused):
+            with pytest.raises(DiskRefused):
                 server.driver.disk.files.open(OpenFile(str(tmp_path), (name,)))
     with_keys = SmbServer(replace(configuration, keytab="/etc/krb5.keytab"), Home(tmp_path / "home"))
     assert "/etc/krb5.keytab" in with_keys._private

@@ -20,7 +20,7 @@ from lanman.domain import Share
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import ConfigurationError
 from lanman.net.disk import attributes
-from lanman.net.disk.system import Refused, statx
+from lanman.net.disk.system import DiskRefused, statx
 from lanman.net.overlay import SettingsFile
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.versions import REMEDY
@@ -204,7 +204,7 @@ def test_newer_attributes_are_refused_and_left_alone(
             lambda: attributes.set_creation_time(descriptor, now, b"file.txt", 1),
         )
         for act in acts:
-            with pytest.raises(Refused, match="STATUS_NOT_SUPPORTED"):
+            with pytest.raises(DiskRefused, match="STATUS_NOT_SUPPORTED"):
                 act()
     finally:
         os.close(descriptor)

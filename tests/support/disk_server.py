@@ -11,7 +11,7 @@ from typing import Any
 from lanman import codes
 from lanman.domain import Share
 from lanman.net.disk.files import Files
-from lanman.net.disk.system import Refused, status_of
+from lanman.net.disk.system import DiskRefused, status_of
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Opened
 from lanman.server.effects import Effect
@@ -88,7 +88,7 @@ class DiskWorld(World):
     def _perform(self, ticket: int, effect: Effect[Any]) -> None:
         try:
             result = self._performers[type(effect)](effect)
-        except Refused as error:
+        except DiskRefused as error:
             self.dispatch.scheduler.failed(ticket, error.status, self.now)
         except OSError as error:
             self.dispatch.scheduler.failed(ticket, status_of(error), self.now)

@@ -261,12 +261,12 @@ def _at_home(entry: FileInfo) -> FileInfo:
 def _name_on_disk(name: str) -> str:
     """What a name is called on this machine where the wire cannot say it: `a*b`, `a.`, bytes that are no UTF-8."""
     # Seldom needed, and it brings the Server's whole disk.
-    from lanman.net.disk.names import disk_name
-    from lanman.net.disk.system import Refused
+    from lanman.net.disk.system import DiskRefused
+    from lanman.net.disk.translation import disk_name
 
     try:
         return os.fsdecode(disk_name(name))
-    except Refused:
+    except DiskRefused:
         return name
 
 

@@ -39,7 +39,7 @@ from lanman.net.descriptors import raise_limit
 from lanman.net.disk.files import Files
 from lanman.net.disk.guard import Guard
 from lanman.net.disk.pool import Job, Pool
-from lanman.net.disk.system import Refused, check_platform, status_of
+from lanman.net.disk.system import DiskRefused, check_platform, status_of
 from lanman.server import disk_effects
 from lanman.server.disk_effects import CloseFile, Opened, OpenFile, ReadFile, WriteFile
 from lanman.server.effects import Effect, ReadAccounts, StepLogon
@@ -167,8 +167,8 @@ class Disk:
             lane = self._lane(effect)
             is_close = isinstance(effect, CloseFile)
             if self._pool.waiting(lane) >= LANE_EFFECTS and not is_close:
-                raise Refused(codes.STATUS_INSUFF_SERVER_RESOURCES)
-        except Refused as error:
+                raise DiskRefused(codes.STATUS_INSUFF_SERVER_RESOURCES)
+        except DiskRefused as error:
             self._finish_now(ticket, None, error)
             return
         ticket.job = Job(lane, lambda: self._do(ticket), due=is_close, source=source)
@@ -208,7 +208,7 @@ class Disk:
             result = self._performers[type(ticket.effect)](ticket.effect)
         except Exception as error:  # noqa: BLE001 - here a task ends; what is a mistake of ours is raised on the loop
             failure = error
-            if isinstance(error, (Refused, OSError)):
+            if isinstance(error, (DiskRefused, OSError)):
                 # It holds this frame, which holds it, and all that the effect holds.
                 error.__traceback__ = error.__context__ = None
         if self._closed:
@@ -258,7 +258,7 @@ class Disk:
 
     def _report_failure(self, number: int, error: Exception) -> None:
         """Report that an effect has failed, as the NTSTATUS that its client is told."""
-        if isinstance(error, Refused):
+        if isinstance(error, DiskRefused):
             self._failed(number, error.status, None)
         elif isinstance(error, OSError):
             status = status_of(error)
@@ -278,7 +278,7 @@ class Disk:
             self.files.release(result.handle)
 
     def _lane(self, effect: Effect[Any]) -> Hashable:
-        """Where an effect is performed. Raises Refused if it is about a handle that is not there."""
+        """Where an effect is performed. Raises DiskRefused if it is about a handle that is not there."""
         if isinstance(effect, ReadAccounts | StepLogon):
             return ACCOUNTS
         if type(effect) in self._others:
@@ -288,7 +288,7 @@ class Disk:
             number = effect.target if isinstance(effect, disk_effects.CopyFileRange) else getattr(effect, "handle", 0)
             root = self.files.root_of(number)
         if root is None:
-            raise Refused(codes.STATUS_FILE_CLOSED)
+            raise DiskRefused(codes.STATUS_FILE_CLOSED)
         return root
 
     # --- how much there is ---

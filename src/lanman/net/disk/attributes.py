@@ -40,7 +40,7 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_NORMAL,
     FILE_ATTRIBUTE_READONLY,
 )
-from lanman.net.disk.system import Refused, Statx, can_reopen, proc_fd_path
+from lanman.net.disk.system import DiskRefused, Statx, can_reopen, proc_fd_path
 from lanman.server.disk_effects import SETTABLE_ATTRIBUTES, FileStat
 from lanman.versions import NewerVersion, check_version
 
@@ -110,12 +110,12 @@ def read_kept(descriptor: int, name: bytes = b"") -> Kept | None:
 
 
 def check_writable(descriptor: int) -> None:
-    """Raises Refused if a newer lanman has kept something beside an open file, which writing would destroy."""
+    """Raises DiskRefused if a newer lanman has kept something beside an open file, which writing would destroy."""
     _before(descriptor)
 
 
 def _before(descriptor: int) -> Kept:
-    """What is kept and is about to be changed. Raises Refused as `check_writable`."""
+    """What is kept and is about to be changed. Raises DiskRefused as `check_writable`."""
     raw = _read_raw(descriptor)
     if not raw:
         return _NOTHING_KEPT
@@ -123,7 +123,7 @@ def _before(descriptor: int) -> Kept:
         check_version(raw[0], _VERSION)
     except NewerVersion as error:
         _warn_of(descriptor, b"", error)
-        raise Refused(codes.STATUS_NOT_SUPPORTED) from None
+        raise DiskRefused(codes.STATUS_NOT_SUPPORTED) from None
     return _parsed(raw) or _NOTHING_KEPT
 
 

@@ -41,12 +41,11 @@ from lanman.net.disk import attributes
 from lanman.net.disk.find import share_problem
 from lanman.net.disk.folders import Folder, Found, closing
 from lanman.net.disk.guard import Guard, Identity
-from lanman.net.disk.names import compared_name, disk_path, wire_name, wire_path
 from lanman.net.disk.system import (
     NAMING,
     O_PATH,
     OPENING,
-    Refused,
+    DiskRefused,
     Statx,
     can_reopen,
     check_room,
@@ -55,6 +54,7 @@ from lanman.net.disk.system import (
     rename_noreplace,
     statx,
 )
+from lanman.net.disk.translation import compared_name, disk_path, wire_name, wire_path
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
@@ -187,7 +187,7 @@ class Files:
 
     def release(self, number: int) -> None:
         """Close a handle, if it is still there."""
-        with suppress(Refused):
+        with suppress(DiskRefused):
             self._discard(self._remove(number))
 
     def _folder(self, root: str) -> Folder:
@@ -203,11 +203,11 @@ class Files:
             self.put_back(handle)
 
     def take(self, number: int) -> Handle:
-        """Use a handle: it stays open until it is put back. Raises Refused with FILE_CLOSED."""
+        """Use a handle: it stays open until it is put back. Raises DiskRefused with FILE_CLOSED."""
         with self._lock:
             handle = self._handles.get(number)
             if handle is None:
-                raise Refused(codes.STATUS_FILE_CLOSED)
+                raise DiskRefused(codes.STATUS_FILE_CLOSED)
             handle.users += 1
             return handle
 
@@ -224,7 +224,7 @@ class Files:
         with self._lock:
             handle = self._handles.pop(number, None)
             if handle is None:
-                raise Refused(codes.STATUS_FILE_CLOSED)
+                raise DiskRefused(codes.STATUS_FILE_CLOSED)
             return handle
 
     def _discard(self, handle: Handle) -> None:
@@ -293,9 +293,9 @@ class Files:
     # --- opening ---
 
     def open(self, effect: effects.OpenFile) -> Opened:
-        """Perform OpenFile. Raises Refused and OSError; then nothing is open, and nothing was created."""
+        """Perform OpenFile. Raises DiskRefused and OSError; then nothing is open, and nothing was created."""
         if len(self._handles) >= self._limit:
-            raise Refused(codes.STATUS_TOO_MANY_OPENED_FILES)
+            raise DiskRefused(codes.STATUS_TOO_MANY_OPENED_FILES)
         folder = self._folder(effect.root)
         path = disk_path(effect.path)
         for _ in range(_TRIES):
@@ -304,29 +304,29 @@ class Files:
                 if found.descriptor >= 0:
                     return self._open_existing(folder, found, effect)
                 if effect.disposition not in _CREATING:
-                    raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+                    raise DiskRefused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
                 return self._create(folder, found, path[-1], effect)
             except FileExistsError:
                 continue  # another program or request has just created it
             finally:
                 found.close()
-        raise Refused(codes.STATUS_SHARING_VIOLATION)
+        raise DiskRefused(codes.STATUS_SHARING_VIOLATION)
 
     def _open_existing(self, folder: Folder, found: Found, effect: effects.OpenFile) -> Opened:
         assert found.there is not None
         directory = stat.S_ISDIR(found.there.mode)
         node = not is_shareable(found.there.mode)
         if effect.disposition == FILE_CREATE:
-            raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
+            raise DiskRefused(codes.STATUS_OBJECT_NAME_COLLISION)
         if node and effect.access:
-            raise Refused(codes.STATUS_ACCESS_DENIED)
+            raise DiskRefused(codes.STATUS_ACCESS_DENIED)
         if directory and (effect.kind is Kind.FILE or effect.disposition in _OVERWRITING):
-            raise Refused(codes.STATUS_FILE_IS_A_DIRECTORY)
+            raise DiskRefused(codes.STATUS_FILE_IS_A_DIRECTORY)
         if not directory and effect.kind is Kind.DIRECTORY:
-            raise Refused(codes.STATUS_NOT_A_DIRECTORY)
+            raise DiskRefused(codes.STATUS_NOT_A_DIRECTORY)
         if node:
             if effect.disposition in _OVERWRITING:
-                raise Refused(codes.STATUS_ACCESS_DENIED)
+                raise DiskRefused(codes.STATUS_ACCESS_DENIED)
             return self._register(folder, found, found.take_descriptor(), Access.NONE, effect, created=False)
         access, descriptor = _reopen(found, effect.access, effect.maximum_allowed, directory)
         return self._register(folder, found, descriptor, access, effect, created=False)
@@ -388,17 +388,17 @@ class Files:
         return attributes.file_stat(now, attributes.read_kept(descriptor) if is_shareable(now.mode) else None, name)
 
     def look_up(self, effect: effects.LookUp) -> FileStat:
-        """Perform LookUp. Raises Refused with OBJECT_NAME_NOT_FOUND where only the last name is missing."""
+        """Perform LookUp. Raises DiskRefused with OBJECT_NAME_NOT_FOUND where only the last name is missing."""
         found = self._folder(effect.root).find(disk_path(effect.path))
         try:
             if found.descriptor < 0:
-                raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+                raise DiskRefused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
             return self._stat(found.descriptor, found.path[-1] if found.path else b"")
         finally:
             found.close()
 
     def overwrite(self, effect: effects.OverwriteFile) -> FileStat:
-        """Perform OverwriteFile: cut to no bytes, then give it its attributes. Raises Refused for a node."""
+        """Perform OverwriteFile: cut to no bytes, then give it its attributes. Raises DiskRefused for a node."""
         with self._using(effect.handle) as handle:
             _require_contents(handle)
             attributes.check_writable(handle.descriptor)
@@ -434,7 +434,7 @@ class Files:
             self.put_back(handle)
 
     def read(self, effect: effects.ReadFile) -> Data:
-        """Perform ReadFile. Raises Refused with INVALID_DEVICE_REQUEST for a directory."""
+        """Perform ReadFile. Raises DiskRefused with INVALID_DEVICE_REQUEST for a directory."""
         with self._using(effect.handle) as handle:
             _require_file(handle)
             if not handle.keeps_accessed:
@@ -443,7 +443,7 @@ class Files:
                 return _read(handle.descriptor, effect.length, effect.offset)
 
     def write(self, effect: effects.WriteFile) -> int:
-        """Perform WriteFile: all of the data, or OSError. Raises Refused for a directory."""
+        """Perform WriteFile: all of the data, or OSError. Raises DiskRefused for a directory."""
         with self._using(effect.handle) as handle:
             _require_file(handle)
             with _keeping_times(handle):
@@ -484,11 +484,11 @@ class Files:
             return self._stat(handle.descriptor, handle.name)
 
     def set(self, effect: effects.SetFile) -> FileStat:
-        """Perform SetFile. Raises Refused with ACCESS_DENIED for a node, of which nothing can be changed."""
+        """Perform SetFile. Raises DiskRefused with ACCESS_DENIED for a node, of which nothing can be changed."""
         with self._using(effect.handle) as handle:
             if handle.node:
                 if not _changes_nothing(effect):
-                    raise Refused(codes.STATUS_ACCESS_DENIED)
+                    raise DiskRefused(codes.STATUS_ACCESS_DENIED)
                 return self._stat(handle.descriptor, handle.name)
             now = statx(handle.descriptor)
             if effect.allocation is not None or effect.end_of_file is not None:
@@ -532,7 +532,7 @@ class Files:
     def rename(self, effect: effects.RenameFile) -> Path:
         """Perform RenameFile, and give the new path as it is spelt on the disk. All handles of the old name follow.
 
-        Raises Refused (CANNOT_DELETE, OBJECT_NAME_NOT_FOUND, OBJECT_NAME_COLLISION, ACCESS_DENIED) and OSError.
+        Raises DiskRefused (CANNOT_DELETE, OBJECT_NAME_NOT_FOUND, OBJECT_NAME_COLLISION, ACCESS_DENIED) and OSError.
         """
         with self._using(effect.handle) as handle:
             place = _require_place(handle)
@@ -559,17 +559,17 @@ class Files:
 
     def _check_replacing(self, parent: int, name: bytes, *, replace: bool) -> None:
         if not replace:
-            raise Refused(codes.STATUS_OBJECT_NAME_COLLISION)
+            raise DiskRefused(codes.STATUS_OBJECT_NAME_COLLISION)
         there = statx(parent, name)
         if stat.S_ISDIR(there.mode):
-            raise Refused(codes.STATUS_ACCESS_DENIED)
+            raise DiskRefused(codes.STATUS_ACCESS_DENIED)
         self._guard.check_removal(there)
 
     @contextmanager
     def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
         """The directory that a new name is to be in, and its path. No other request takes a name meanwhile."""
         if not target:
-            raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
+            raise DiskRefused(codes.STATUS_OBJECT_NAME_INVALID)
         folder = handle.folder
         with folder.opened() as root:
             parent, real = folder.walk(root, target[:-1])
@@ -589,15 +589,15 @@ class Files:
                     os.scandir(readable) as entries,
                 ):
                     if next(entries, None) is not None:
-                        raise Refused(codes.STATUS_DIRECTORY_NOT_EMPTY)
+                        raise DiskRefused(codes.STATUS_DIRECTORY_NOT_EMPTY)
             parent = place.directory.descriptor
             if os.fstatvfs(parent).f_flag & os.ST_RDONLY:
-                raise Refused(codes.STATUS_MEDIA_WRITE_PROTECTED)
+                raise DiskRefused(codes.STATUS_MEDIA_WRITE_PROTECTED)
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=parent, effective_ids=True):
-                raise Refused(codes.STATUS_ACCESS_DENIED)
+                raise DiskRefused(codes.STATUS_ACCESS_DENIED)
 
     def close(self, effect: effects.CloseFile) -> FileStat:
-        """Perform CloseFile. The handle is gone even if the delete fails, which raises Refused or OSError."""
+        """Perform CloseFile. The handle is gone even if the delete fails, which raises DiskRefused or OSError."""
         handle = self._remove(effect.handle)
         try:
             if effect.delete:
@@ -625,7 +625,7 @@ class Files:
         """Perform ListDirectory. Each handle has one scan, which one effect at a time advances."""
         with self._using(effect.handle) as handle:
             if not handle.directory:
-                raise Refused(codes.STATUS_INVALID_PARAMETER)
+                raise DiskRefused(codes.STATUS_INVALID_PARAMETER)
             with handle.scanning:
                 if effect.restart and handle.scan is not None:
                     handle.scan.close()
@@ -728,12 +728,12 @@ def _maximal(descriptor: int, directory: bool) -> Access:
 
 def _require_file(handle: Handle) -> None:
     if handle.directory:
-        raise Refused(codes.STATUS_INVALID_DEVICE_REQUEST)
+        raise DiskRefused(codes.STATUS_INVALID_DEVICE_REQUEST)
 
 
 def _require_contents(handle: Handle) -> None:
     if handle.node:
-        raise Refused(codes.STATUS_ACCESS_DENIED)
+        raise DiskRefused(codes.STATUS_ACCESS_DENIED)
 
 
 _KEPT_OF_NO_NODE: Final = FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM
@@ -755,7 +755,7 @@ def _changes_nothing(effect: effects.SetFile) -> bool:
 def _require_place(handle: Handle) -> _Place:
     """Where a handle was found; a share's own folder can be neither deleted nor moved."""
     if handle.place is None:
-        raise Refused(codes.STATUS_CANNOT_DELETE)
+        raise DiskRefused(codes.STATUS_CANNOT_DELETE)
     return handle.place
 
 
@@ -763,7 +763,7 @@ def _require_name(place: _Place) -> Statx:
     """Whether a place still holds what was found there: another program may have replaced it."""
     now = statx(place.directory.descriptor, place.name)
     if now.identity != place.name_is:
-        raise Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+        raise DiskRefused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
     return now
 
 

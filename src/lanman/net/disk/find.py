@@ -8,32 +8,32 @@ import stat
 
 from lanman import codes
 from lanman.net.disk.guard import Guard, no_storage
-from lanman.net.disk.system import Refused, open_real, statx
+from lanman.net.disk.system import DiskRefused, open_real, statx
 from lanman.server.changes import FindFolder
 
 
 def find_folder(effect: FindFolder, guard: Guard | None = None) -> str:
-    """Perform FindFolder. Raises Refused; so for what `guard` keeps out of every share, which would be left out."""
+    """Perform FindFolder. Raises DiskRefused; so for what `guard` keeps out of every share, which would be left out."""
     if not os.path.isabs(effect.path):
-        raise Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
+        raise DiskRefused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
     path = os.path.normpath(effect.path)
     if effect.roots is not None:
         # The real path is what is kept, so that no link that is changed later leads the share out of the root.
         path = os.path.realpath(path)
         if not any(_is_inside(path, os.path.realpath(root)) for root in effect.roots):
-            raise Refused(codes.STATUS_ACCESS_DENIED)
+            raise DiskRefused(codes.STATUS_ACCESS_DENIED)
     try:
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)
     except PermissionError:
-        raise Refused(codes.STATUS_ACCESS_DENIED) from None
+        raise DiskRefused(codes.STATUS_ACCESS_DENIED) from None
     except OSError:
         is_folder = False
     if not is_folder:
-        raise Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
+        raise DiskRefused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
     if not os.access(path, os.R_OK | os.X_OK):
-        raise Refused(codes.STATUS_ACCESS_DENIED)
+        raise DiskRefused(codes.STATUS_ACCESS_DENIED)
     if share_problem(path, None, guard or Guard()):
-        raise Refused(codes.STATUS_ACCESS_DENIED)
+        raise DiskRefused(codes.STATUS_ACCESS_DENIED)
     # Two slashes at the beginning are something else to POSIX, and nothing else here.
     return "/" + path.lstrip("/")
 
@@ -54,7 +54,7 @@ def share_problem(path: str, roots: tuple[str, ...] | None, guard: Guard) -> str
         if kind := no_storage(descriptor):
             return f"{kind} is not storage"
         guard.check(descriptor, statx(descriptor))
-    except Refused:
+    except DiskRefused:
         return "it is in the Server's home"
     finally:
         os.close(descriptor)

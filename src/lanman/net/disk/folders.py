@@ -35,13 +35,12 @@ from typing import Final
 
 from lanman import codes
 from lanman.net.disk.guard import Guard, Identity
-from lanman.net.disk.names import compared_name
 from lanman.net.disk.system import (
     CLOCK_TICK,
     MAX_LINKS,
     NAMING,
     O_PATH,
-    Refused,
+    DiskRefused,
     Statx,
     can_resolve_beneath,
     is_shareable,
@@ -49,6 +48,7 @@ from lanman.net.disk.system import (
     open_real,
     statx,
 )
+from lanman.net.disk.translation import compared_name
 
 # The kernel takes paths of up to 4095 bytes at once; what is longer is walked in pieces.
 _PIECE: Final = 4000
@@ -203,16 +203,16 @@ class Folder:
             else:
                 descriptor = os.open(self.path, (O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            raise Refused(codes.STATUS_VOLUME_DISMOUNTED) from None
+            raise DiskRefused(codes.STATUS_VOLUME_DISMOUNTED) from None
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            raise Refused(codes.STATUS_VOLUME_DISMOUNTED) from None
+            raise DiskRefused(codes.STATUS_VOLUME_DISMOUNTED) from None
         with closing(descriptor):
             yield descriptor
 
     def find(self, path: tuple[bytes, ...]) -> Found:
-        """Where a path leads. Raises Refused with OBJECT_PATH_NOT_FOUND or ACCESS_DENIED, or OSError."""
+        """Where a path leads. Raises DiskRefused with OBJECT_PATH_NOT_FOUND or ACCESS_DENIED, or OSError."""
         with self.opened() as root:
             if not path:
                 return self._examine(root, Found(-1, (), os.open(".", NAMING | os.O_DIRECTORY, dir_fd=root)))
@@ -242,7 +242,7 @@ class Folder:
         """A handle of what a link leads to, and what that is; None if the link is all that there is for a client."""
         try:
             descriptor = self._follow(root, path, 0)
-        except (Refused, PermissionError):
+        except (DiskRefused, PermissionError):
             return None
         try:
             there = statx(descriptor)
@@ -250,8 +250,8 @@ class Folder:
                 self.guard.check_identity(directory)
             self.guard.check(descriptor, there, root)
             if not is_shareable(there.mode):
-                raise Refused(codes.STATUS_ACCESS_DENIED)
-        except Refused:
+                raise DiskRefused(codes.STATUS_ACCESS_DENIED)
+        except DiskRefused:
             os.close(descriptor)
             return None
         except BaseException:
@@ -279,7 +279,7 @@ class Folder:
     def _name(self, parent: int, name: bytes) -> int:
         """A handle that names something, be it what it may. Without O_PATH, only what can be shared is touched."""
         if not O_PATH and not is_shareable(statx(parent, name).mode):
-            raise Refused(codes.STATUS_ACCESS_DENIED)
+            raise DiskRefused(codes.STATUS_ACCESS_DENIED)
         return os.open(name, NAMING, dir_fd=parent)
 
     def match(self, directory: int, name: bytes) -> bytes | None:
@@ -331,7 +331,7 @@ class Folder:
         """From a directory into one of its own, whatever the case of its name."""
         there = self.match(current, name)
         if there is None:
-            raise Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
+            raise DiskRefused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
         try:
             return os.open(there, NAMING | os.O_DIRECTORY, dir_fd=current), there
         except OSError as error:
@@ -359,7 +359,7 @@ class Folder:
             # A link that leads nowhere is refused like one that leads out: nothing outside makes a difference.
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EXDEV, errno.ELOOP, errno.EAGAIN):
                 raise
-        raise Refused(codes.STATUS_ACCESS_DENIED)
+        raise DiskRefused(codes.STATUS_ACCESS_DENIED)
 
     def _expand(self, root: int, path: tuple[bytes, ...]) -> tuple[bytes, ...] | None:
         """A path with what its first link says in place of that link; None if there is none, or it leads out."""
@@ -392,7 +392,7 @@ class Folder:
         try:
             with self.opened() as root:
                 followed = self._followed(root, path)
-        except (OSError, Refused):
+        except (OSError, DiskRefused):
             return None
         if followed is None:
             return None
@@ -412,9 +412,9 @@ def _directory_of(descriptor: int) -> Identity | None:
 def _refusal(error: OSError) -> Exception:
     """What an error on the way to the last name comes to."""
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return Refused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
+        return DiskRefused(codes.STATUS_OBJECT_PATH_NOT_FOUND)
     if error.errno in (errno.EXDEV, errno.ELOOP):
-        return Refused(codes.STATUS_ACCESS_DENIED)
+        return DiskRefused(codes.STATUS_ACCESS_DENIED)
     return error
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
-from lanman.net.disk.system import CLOCK_TICK, MAX_LINKS, O_PATH, Refused, Statx, file_system_type, statx
+from lanman.net.disk.system import CLOCK_TICK, MAX_LINKS, O_PATH, DiskRefused, Statx, file_system_type, statx
 
 Identity = tuple[int, int]
 
@@ -79,31 +79,31 @@ class Guard:
         self._tree = self._read()
 
     def check(self, descriptor: int, there: Statx, root: int | None = None) -> None:
-        """Raises Refused with ACCESS_DENIED for what is not to be shared. `descriptor` names it, a directory or a file;
-        `root` is the share's folder, if it was found by a path below that."""
+        """Raises DiskRefused with ACCESS_DENIED for what is not to be shared. `descriptor` names it, a directory or a
+        file; `root` is the share's folder, if it was found by a path below that."""
         self.check_identity(there.identity)
         if no_storage(descriptor):
-            raise Refused(codes.STATUS_ACCESS_DENIED)
+            raise DiskRefused(codes.STATUS_ACCESS_DENIED)
         if stat.S_ISDIR(there.mode) and (
             there.device in self._tree.devices or (root is not None and there.device != statx(root).device)
         ):
             self._check_above(descriptor)
 
     def check_identity(self, identity: Identity) -> None:
-        """Raises Refused for what is in a private directory."""
+        """Raises DiskRefused for what is in a private directory."""
         if self._private and identity[0] in self._tree.devices:
             if self._is_stale():
                 self._tree = self._read()
             if identity in self._tree.identities:
-                raise Refused(codes.STATUS_ACCESS_DENIED)
+                raise DiskRefused(codes.STATUS_ACCESS_DENIED)
 
     def check_removal(self, there: Statx) -> None:
-        """Raises Refused with ACCESS_DENIED if what has a name there is to have it no more, and leads to what is
+        """Raises DiskRefused with ACCESS_DENIED if what has a name there is to have it no more, and leads to what is
         private."""
         if stat.S_ISDIR(there.mode) or stat.S_ISLNK(there.mode):
             for path in self._paths:
                 if there.identity in _way(path):
-                    raise Refused(codes.STATUS_ACCESS_DENIED)
+                    raise DiskRefused(codes.STATUS_ACCESS_DENIED)
         else:
             self.check_identity(there.identity)
 
@@ -112,7 +112,7 @@ class Guard:
         identities = self._tree.identities
         for above in _ancestors(descriptor):
             if statx(above).identity in identities or no_storage(above):
-                raise Refused(codes.STATUS_ACCESS_DENIED)
+                raise DiskRefused(codes.STATUS_ACCESS_DENIED)
 
     def _is_stale(self) -> bool:
         tree = self._tree

@@ -8,7 +8,7 @@ The rules:
   another program can take a name in the instant between the look and the rename.
 * Every function takes handles of directories and names in them, never a path from the root, but for `open_real`.
 * They may be called in any thread. What the C library writes goes into a buffer of the calling thread.
-* What the kernel refuses is an OSError, whose NTSTATUS is `status_of`; what a rule of ours refuses is `Refused`.
+* What the kernel refuses is an OSError, whose NTSTATUS is `status_of`; what a rule of ours refuses is `DiskRefused`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _STATUS_OF_ERRNO: Final[Mapping[int, int]] = {
 }
 
 
-class Refused(Exception):
+class DiskRefused(Exception):
     """The disk, or a rule of ours about it, says no: the request fails with this NTSTATUS."""
 
     def __init__(self, status: int) -> None:

@@ -6,7 +6,7 @@ from lanman.domain import Session, Share
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import FILE_ALL_ACCESS, READ_ONLY_ACCESS
 from lanman.server.files.create import Creating
-from lanman.server.files.names import LIBERAL, STRICT, Spelling
+from lanman.server.files.paths import LIBERAL, STRICT, Spelling
 from lanman.server.files.table import Files
 from lanman.server.state import Context, ShareBackend
 from lanman.smb2.constants import SMB2_SHARE_TYPE_DISK, SMB2_SHAREFLAG_ENCRYPT_DATA

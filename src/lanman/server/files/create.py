@@ -40,9 +40,9 @@ from lanman.server.disk_effects import (
 )
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
-from lanman.server.files.names import Spelling, split_path
 from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
+from lanman.server.files.paths import Spelling, split_path
 from lanman.server.files.table import Files, FileState
 from lanman.server.state import Context
 from lanman.smb2.constants import (

@@ -10,7 +10,7 @@ r"""QUERY_DIRECTORY (MS-SMB2 3.3.5.18): list the names in an open directory that
 - No name fits: STATUS_NO_SUCH_FILE for the first request, STATUS_NO_MORE_FILES afterwards. The buffer is too small for
   one entry: STATUS_INFO_LENGTH_MISMATCH, and the entry stays for the next request.
 - Names as clients have them differ from those of the disk's effects where a share allows the names of devices
-  (`files.names.Spelling`); patterns match what clients see, in time that grows
+  (`files.paths.Spelling`); patterns match what clients see, in time that grows
     with the length of the pattern alone (`matches`).
 """
 
@@ -33,7 +33,7 @@ from lanman.fscc.directories import (
 from lanman.names import fold
 from lanman.server.disk_effects import NAME_MAX, FileStat, ListDirectory, QueryFile
 from lanman.server.effects import Reply, Wait, Waiter, Work
-from lanman.server.files.names import STRICT, Spelling
+from lanman.server.files.paths import STRICT, Spelling
 from lanman.server.scheduler import Scheduler
 from lanman.smb2.constants import SMB2_REOPEN, SMB2_RESTART_SCANS, SMB2_RETURN_SINGLE_ENTRY
 from lanman.smb2.messages import QueryDirectoryRequest, QueryDirectoryResponse

@@ -70,8 +70,8 @@ from lanman.server.files.access import READING, WRITING
 from lanman.server.files.copy import copy_request, resume_key
 from lanman.server.files.directory import Scan
 from lanman.server.files.locks import END, MAX_WAITING, Lock
-from lanman.server.files.names import LIBERAL, STRICT, split_path, wire_name
 from lanman.server.files.oplocks import Oplock
+from lanman.server.files.paths import LIBERAL, STRICT, absolute_name, split_path
 from lanman.server.files.rename import rename
 from lanman.server.files.security import security_descriptor
 from lanman.server.files.table import Files, FileState, WaitingLock
@@ -388,7 +388,7 @@ class DiskOpen(ServerOpen):
         stat = yield QueryFile(self.handle)
         going = self.link_going if self.by_link else self.state.delete_pending
         stat = self.state.with_allocation(stat)
-        subject = info.Subject(stat, wire_name(self.path), self.access, self.mode, self.position, going)
+        subject = info.Subject(stat, absolute_name(self.path), self.access, self.mode, self.position, going)
         return _bounded(kind.pack(subject), length)
 
     def _query_volume(self, context: Context, message: QueryInfoRequest) -> Work[Reply]:

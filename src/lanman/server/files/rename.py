@@ -27,8 +27,8 @@ from lanman.fscc.notify import (
 )
 from lanman.server.disk_effects import LookUp, Path, RenameFile
 from lanman.server.effects import Work
-from lanman.server.files.names import Spelling
 from lanman.server.files.notify import names_change
+from lanman.server.files.paths import Spelling
 from lanman.server.files.table import FileOpen, Files, FileState, shares_conflict
 from lanman.smb2.constants import FILE_ADD_FILE, FILE_SHARE_READ, FILE_SHARE_WRITE
 

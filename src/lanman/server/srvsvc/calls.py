@@ -4,8 +4,8 @@
     def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDelResponse:
         ...
 
-The function is given its context and the request, and returns the response; a refusal is `Refused(code)`. Before it is
-called these are checked, in this order, and the first that fails is the answer:
+The function is given its context and the request, and returns the response; a refusal is `CallRefused(code)`. Before
+it is called these are checked, in this order, and the first that fails is the answer:
 
     1. rights        may the caller make this call at this level?                   ERROR_ACCESS_DENIED
     2. check         the call's own checks of its parameters, where it has any      as it says
@@ -18,7 +18,7 @@ With `level_first`, 3 comes before 1. What a function may return:
     a list           `listing(...)`: a page of records, made in pieces, between which other calls have their turns
     a change         with `exclusive`: a generator that yields effects, of which one runs at a time
                      (`lanman.server.changes`); what it changes is kept on the disk before it is in force. It returns
-                     nothing: the answer is success, or the `Refused` it ends by.
+                     nothing: the answer is success, or the `CallRefused` it ends by.
 
 A call without a function is answered with ERROR_NOT_SUPPORTED, and with ERROR_ACCESS_DENIED where the caller lacks the
 rights to it: those of operators, unless `declines` says otherwise.
@@ -47,7 +47,7 @@ Given = TypeVar("Given")
 MAX_NAME: Final = 1023
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call answers with this code. Where it has ParmErr, that says by its number which member was bad; 0: none."""
 
     def __init__(self, code: int, parm_err: int = 0) -> None:
@@ -96,18 +96,18 @@ class Answer:
         return self.rights.allow(caller, level, configuration.session_rights)
 
     def admit(self, context: CallContext, request: Call[Any]) -> None:
-        """Check what is checked of every request. Raises Refused."""
+        """Check what is checked of every request. Raises CallRefused."""
         level = getattr(request, "level", None)
         if not self.may(context.caller, type(request), level, context.configuration):
-            raise Refused(codes.ERROR_ACCESS_DENIED)
+            raise CallRefused(codes.ERROR_ACCESS_DENIED)
         if self.function is None:
-            raise Refused(codes.ERROR_NOT_SUPPORTED)
+            raise CallRefused(codes.ERROR_NOT_SUPPORTED)
         if self.check is not None:
             self.check(request)
         if level is not None and level not in type(request).levels:
-            raise Refused(codes.ERROR_INVALID_LEVEL)
+            raise CallRefused(codes.ERROR_INVALID_LEVEL)
         if getattr(request, "info", request) is None:
-            raise Refused(codes.ERROR_INVALID_PARAMETER)
+            raise CallRefused(codes.ERROR_INVALID_PARAMETER)
 
 
 ANSWERS: Final[dict[type[Call[Any]], Answer]] = {}
@@ -147,9 +147,9 @@ def _declare(call: type[Call[Any]], answer: Answer) -> None:
 
 
 def require_lengths(*names: str | None) -> None:
-    """Names that are too long are ERROR_INVALID_PARAMETER. Raises Refused."""
+    """Names that are too long are ERROR_INVALID_PARAMETER. Raises CallRefused."""
     if any(name is not None and len(name) > MAX_NAME for name in names):
-        raise Refused(codes.ERROR_INVALID_PARAMETER)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER)
 
 
 def listing(

@@ -10,7 +10,7 @@ from lanman.names import fold
 from lanman.records import ConnectionInfo
 from lanman.rpc.srvsvc.connections import CONNECTION_INFO, NetrConnectionEnum, NetrConnectionEnumResponse
 from lanman.server.rights import ALL_OPERATORS, Rights
-from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing, require_lengths
+from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing, require_lengths
 
 
 def connection_info(tree: TreeConnect, now: float, *, net_name: str) -> ConnectionInfo:
@@ -29,7 +29,7 @@ def connection_info(tree: TreeConnect, now: float, *, net_name: str) -> Connecti
 def _check_qualifier(request: NetrConnectionEnum) -> None:
     require_lengths(request.qualifier)
     if not request.qualifier:
-        raise Refused(codes.ERROR_INVALID_PARAMETER)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER)
 
 
 @answers(NetrConnectionEnum, rights=Rights(ALL_OPERATORS), check=_check_qualifier)  # note 44

@@ -18,7 +18,7 @@ from lanman.server.changes import Changes
 from lanman.server.effects import Work
 from lanman.server.rights import Caller
 from lanman.server.srvsvc import connections, files, names, obsolete, server, sessions, shares, transports
-from lanman.server.srvsvc.calls import ANSWERS, UNSUPPORTED, Answer, CallContext, Refused
+from lanman.server.srvsvc.calls import ANSWERS, UNSUPPORTED, Answer, CallContext, CallRefused
 from lanman.settings import RunningSettings
 
 R = TypeVar("R", bound=Message)
@@ -67,7 +67,7 @@ class ServerServiceEndpoint:
                 return self.changes.alone(_in_turn(answer, context, request))
             assert answer.function is not None
             response: R | Work[R] = answer.function(context, request)
-        except Refused as refused:
+        except CallRefused as refused:
             return request.failed(refused.code)
         return _or_refused(request, response) if isinstance(response, Generator) else response
 
@@ -76,7 +76,7 @@ def _or_refused(request: Call[R], work: Work[R]) -> Work[R]:
     """The response of a generator, or of the refusal that it ends by."""
     try:
         return (yield from work)
-    except Refused as refused:
+    except CallRefused as refused:
         return request.failed(refused.code)
 
 
@@ -88,7 +88,7 @@ def _in_turn(answer: Answer, context: CallContext, request: Any) -> Work[Any]:
     try:
         answer.admit(context, request)
         yield from answer.function(context, request)
-    except Refused as refused:
+    except CallRefused as refused:
         status = refused.code
         parm_err = None if parm_err is None else refused.parm_err
     if hasattr(request, "parm_err"):

@@ -18,7 +18,7 @@ from lanman.rpc.srvsvc.files import (
 )
 from lanman.rpc.srvsvc.paths import drive_path, local_path
 from lanman.server.rights import OPERATORS, Rights
-from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing, require_lengths
+from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing, require_lengths
 
 
 def file_info(opened: Open) -> FileInfo:
@@ -54,7 +54,7 @@ def file_get_info(context: CallContext, request: NetrFileGetInfo) -> NetrFileGet
     """NetrFileGetInfo (MS-SRVS 3.1.4.3)."""
     opened = context.service.open_by_global_id(request.file_id)
     if opened is None:
-        raise Refused(codes.ERROR_FILE_NOT_FOUND)
+        raise CallRefused(codes.ERROR_FILE_NOT_FOUND)
     return NetrFileGetInfoResponse(request.level, file_info(opened), codes.NERR_Success)
 
 
@@ -63,6 +63,6 @@ def file_close(context: CallContext, request: NetrFileClose) -> NetrFileCloseRes
     """NetrFileClose (MS-SRVS 3.1.4.4): locked, oplocked or not."""
     opened = context.service.open_by_global_id(request.file_id)
     if opened is None:
-        raise Refused(codes.NERR_FileIdNotFound)
+        raise CallRefused(codes.NERR_FileIdNotFound)
     context.service.close_open(opened, Reason.DELETED)
     return NetrFileCloseResponse(codes.NERR_Success)

@@ -20,7 +20,7 @@ from lanman.rpc.srvsvc.names import (
     NetprPathType,
 )
 from lanman.server.rights import ANYBODY, Rights
-from lanman.server.srvsvc.calls import CallContext, Refused, answers, declines
+from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, declines
 
 LM2X_COMPATIBLE: Final = 0x80000000  # 3.1.4.32: the shorter names of LAN Manager 2.x
 
@@ -73,9 +73,9 @@ def is_valid(name: str, name_type: int, *, lm2x: bool = False) -> bool:
 def name_validate(context: CallContext, request: NetprNameValidate) -> NetprNameValidateResponse:
     """NetprNameValidate (MS-SRVS 3.1.4.32)."""
     if request.flags not in (0, LM2X_COMPATIBLE) or request.name_type not in NAME_TYPES:
-        raise Refused(codes.ERROR_INVALID_PARAMETER)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER)
     if not is_valid(request.name, request.name_type, lm2x=bool(request.flags)):
-        raise Refused(codes.ERROR_INVALID_NAME)
+        raise CallRefused(codes.ERROR_INVALID_NAME)
     return NetprNameValidateResponse(codes.NERR_Success)
 
 

@@ -34,7 +34,7 @@ from lanman.rpc.srvsvc.server import (
 from lanman.server.changes import KEEPING_FAILED, KeepSettings
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, OPERATORS, Rights
-from lanman.server.srvsvc.calls import CallContext, Refused, answers, require_lengths
+from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, require_lengths
 from lanman.settings import BY_MEMBER, Configuration, value_of
 
 _32_BITS: Final = 0xFFFFFFFF
@@ -205,16 +205,16 @@ def server_set_info(context: CallContext, request: NetrServerSetInfo) -> Work[No
         if member in IDENTITY or value == getattr(shown, member):
             continue
         if (setting := BY_MEMBER.get(member)) is None:
-            raise Refused(codes.ERROR_NOT_SUPPORTED, PARM_ERR[member])
+            raise CallRefused(codes.ERROR_NOT_SUPPORTED, PARM_ERR[member])
         try:
             values[setting.name] = setting.from_member(value)
         except ValueError:
-            raise Refused(codes.ERROR_INVALID_PARAMETER, PARM_ERR[member]) from None
+            raise CallRefused(codes.ERROR_INVALID_PARAMETER, PARM_ERR[member]) from None
     if changes := settings.changed(**values):
         try:
             yield KeepSettings(changes)
         except StatusError:
-            raise Refused(KEEPING_FAILED, 0) from None
+            raise CallRefused(KEEPING_FAILED, 0) from None
         settings.change(**changes)
 
 
@@ -228,7 +228,7 @@ def server_disk_enum(context: CallContext, request: NetrServerDiskEnum) -> NetrS
 def server_statistics_get(context: CallContext, request: NetrServerStatisticsGet) -> NetrServerStatisticsGetResponse:
     """NetrServerStatisticsGet (MS-SRVS 3.1.4.20)."""
     if request.options:
-        raise Refused(codes.ERROR_INVALID_PARAMETER)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER)
     return NetrServerStatisticsGetResponse(statistics(context.service), codes.NERR_Success)
 
 

@@ -17,7 +17,7 @@ from lanman.rpc.srvsvc.sessions import (
     NetrSessionEnumResponse,
 )
 from lanman.server.rights import OPERATORS, Rights
-from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing, require_lengths
+from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing, require_lengths
 
 SESS_GUEST: Final = 0x1  # 2.2.2.3
 
@@ -41,7 +41,7 @@ def session_info(session: Session, now: float) -> SessionInfo:
 def _check_filters(request: NetrSessionEnum) -> None:
     require_lengths(request.client_name, request.user_name)
     if request.client_name and not request.client_name.startswith("\\\\"):
-        raise Refused(codes.NERR_InvalidComputer)
+        raise CallRefused(codes.NERR_InvalidComputer)
 
 
 @answers(
@@ -56,7 +56,7 @@ def session_enum(context: CallContext, request: NetrSessionEnum) -> Generator[No
     if (client or user) and not meant:
         # 3.1.4.5 allows either code. 2312 means here that this client has no session at all.
         known = not client or service.select_sessions(client)
-        raise Refused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
+        raise CallRefused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
     return listing(
         request,
         SESSION_INFO,
@@ -74,12 +74,12 @@ def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDel
     client, user = request.client_name, request.user_name
     require_lengths(client, user)
     if not client and not user:
-        raise Refused(codes.ERROR_INVALID_PARAMETER)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER)
     # Unlike 3.1.4.5, 3.1.4.6 has no 2351 for a name without backslashes: no session matches it.
     wellformed = not client or client.startswith("\\\\")
     found = context.service.select_sessions(client, user) if wellformed else []
     if not found:
-        raise Refused(codes.NERR_ClientNameNotFound)
+        raise CallRefused(codes.NERR_ClientNameNotFound)
     # The caller's own goes last: the events of the others come first.
     found.sort(key=lambda session: session is context.caller.session)
     context.service.close_sessions(found, Reason.DELETED)

@@ -40,7 +40,7 @@ from lanman.rpc.srvsvc.shares import (
 from lanman.server.changes import KEEPING_FAILED, FindFolder, KeepShare
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
-from lanman.server.srvsvc.calls import CallContext, Refused, answers, listing
+from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing
 from lanman.settings import RESERVED_SHARE_NAMES, UNLIMITED, check_comment, share_name_problem
 
 SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # 2.2.4.29
@@ -122,7 +122,7 @@ def share_get_info(context: CallContext, request: NetrShareGetInfo) -> NetrShare
     """NetrShareGetInfo (MS-SRVS 3.1.4.10)."""
     share = context.service.share_by_name(request.net_name)
     if share is None:
-        raise Refused(codes.NERR_NetNameNotFound)
+        raise CallRefused(codes.NERR_NetNameNotFound)
     return NetrShareGetInfoResponse(request.level, share_info(share), codes.NERR_Success)
 
 
@@ -133,7 +133,7 @@ def share_check(context: CallContext, request: NetrShareCheck) -> NetrShareCheck
     for share in context.service.shares():
         if fold(drive_path(share.path)).rstrip("\\") == fold(path):
             return NetrShareCheckResponse(share.type & ~STYPE_SPECIAL, codes.NERR_Success)
-    raise Refused(codes.NERR_DeviceNotShared)
+    raise CallRefused(codes.NERR_DeviceNotShared)
 
 
 # --- what changes it
@@ -146,19 +146,19 @@ def share_add(context: CallContext, request: NetrShareAdd) -> Work[None]:
     service = context.service
     share = _new_share(request.info)
     if service.share_by_name(share.name) is not None:
-        raise Refused(codes.NERR_DuplicateShare, NETNAME_PARM)
+        raise CallRefused(codes.NERR_DuplicateShare, NETNAME_PARM)
     roots = None if context.caller.local_admin else context.configuration.share_roots
     try:
         share.path = yield FindFolder(local_path(request.info.path or ""), roots)
     except StatusError as error:
         denied = error.status == codes.STATUS_ACCESS_DENIED
-        raise Refused(codes.ERROR_ACCESS_DENIED if denied else codes.NERR_UnknownDevDir, PATH_PARM) from None
+        raise CallRefused(codes.ERROR_ACCESS_DENIED if denied else codes.NERR_UnknownDevDir, PATH_PARM) from None
     share.confined = roots is not None
     yield from _keep(share.name, share)
     try:
         service.add_share(share)
     except ValueError:  # a reload of the configuration has added it meanwhile
-        raise Refused(codes.NERR_DuplicateShare, NETNAME_PARM) from None
+        raise CallRefused(codes.NERR_DuplicateShare, NETNAME_PARM) from None
 
 
 @answers(NetrShareSetInfo, rights=Rights(MANAGERS), exclusive=True)
@@ -175,7 +175,7 @@ def share_set_info(context: CallContext, request: NetrShareSetInfo) -> Work[None
     if "flags" in members:
         new.encrypt_data = _encryption(share, info.flags or 0, context.configuration.encryption != "off")
     if "security_descriptor" in members and info.security_descriptor not in (None, b"", share.security_descriptor):
-        raise Refused(codes.ERROR_NOT_SUPPORTED, FILE_SD_PARM)
+        raise CallRefused(codes.ERROR_NOT_SUPPORTED, FILE_SD_PARM)
     yield from _keep(share.name, new)
     context.service.change_share(share, remark=new.remark, max_users=new.max_users, encrypt_data=new.encrypt_data)
 
@@ -205,16 +205,16 @@ def _keep(name: str, share: Share | None) -> Work[None]:
     try:
         yield KeepShare(name, share and replace(share))
     except StatusError:
-        raise Refused(KEEPING_FAILED, 0) from None
+        raise CallRefused(KEEPING_FAILED, 0) from None
 
 
 def _find(service: ServerService, name: str) -> Share:
     share = service.share_by_name(name)
     if share is None:
-        raise Refused(codes.NERR_NetNameNotFound, NETNAME_PARM)
+        raise CallRefused(codes.NERR_NetNameNotFound, NETNAME_PARM)
     if share.type & STYPE_SPECIAL:
         # IPC$: this call came through it.
-        raise Refused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
+        raise CallRefused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
     return share
 
 
@@ -222,19 +222,19 @@ def _new_share(info: ShareInfo) -> Share:
     """The share that NetrShareAdd describes, checked as far as possible without the disk; its path is still empty."""
     name = info.netname or ""
     if not 1 <= len(name.encode("utf-16-le", "surrogatepass")) // 2 <= MAX_SHARE_NAME:
-        raise Refused(codes.ERROR_INVALID_PARAMETER, NETNAME_PARM)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER, NETNAME_PARM)
     if fold(name) in RESERVED_SHARE_NAMES:
-        raise Refused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
+        raise CallRefused(codes.ERROR_ACCESS_DENIED, NETNAME_PARM)
     if share_name_problem(name) or not name.isprintable():
-        raise Refused(codes.ERROR_INVALID_NAME, NETNAME_PARM)
+        raise CallRefused(codes.ERROR_INVALID_NAME, NETNAME_PARM)
     kind = (info.type or 0) & ~_CLUSTER_BITS
     if kind & ~STYPE_TEMPORARY != STYPE_DISKTREE:
         # There are no printers and devices here, and special shares are the Server's own.
-        raise Refused(codes.ERROR_INVALID_PARAMETER, TYPE_PARM)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER, TYPE_PARM)
     if not info.path or any(character < " " or "\ud800" <= character <= "\udfff" for character in info.path):
-        raise Refused(codes.ERROR_INVALID_PARAMETER, PATH_PARM)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER, PATH_PARM)
     if info.security_descriptor:
-        raise Refused(codes.ERROR_NOT_SUPPORTED, FILE_SD_PARM)
+        raise CallRefused(codes.ERROR_NOT_SUPPORTED, FILE_SD_PARM)
     return Share(name, kind, remark=_remark(info), max_users=_max_users(info))
 
 
@@ -242,7 +242,7 @@ def _remark(info: ShareInfo) -> str:
     try:
         return check_comment(info.remark or "")
     except ValueError:
-        raise Refused(codes.ERROR_INVALID_PARAMETER, REMARK_PARM) from None
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER, REMARK_PARM) from None
 
 
 def _max_users(info: ShareInfo) -> int:
@@ -250,14 +250,14 @@ def _max_users(info: ShareInfo) -> int:
     if info.max_uses in (UNLIMITED, -1):
         return 0
     if info.max_uses is None or not 0 <= info.max_uses <= MAX_USERS:
-        raise Refused(codes.ERROR_INVALID_PARAMETER, MAX_USES_PARM)
+        raise CallRefused(codes.ERROR_INVALID_PARAMETER, MAX_USES_PARM)
     return info.max_uses
 
 
 def _encryption(share: Share, flags: int, can_encrypt: bool) -> bool:
     if (flags ^ share_flags(share)) & ~SHI1005_FLAGS_ENCRYPT_DATA:
-        raise Refused(codes.ERROR_NOT_SUPPORTED, FLAGS_PARM)
+        raise CallRefused(codes.ERROR_NOT_SUPPORTED, FLAGS_PARM)
     wanted = bool(flags & SHI1005_FLAGS_ENCRYPT_DATA)
     if wanted and not can_encrypt:
-        raise Refused(codes.ERROR_NOT_SUPPORTED, FLAGS_PARM)
+        raise CallRefused(codes.ERROR_NOT_SUPPORTED, FLAGS_PARM)
     return wanted

@@ -22,7 +22,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.names import fold
-from lanman.net.disk.system import Refused
+from lanman.net.disk.system import DiskRefused
 from lanman.server.disk_effects import NAME_MAX, Path, is_device
 
 # MS-SMB2 2.2.13: a name has at most this many UTF-16 code units.
@@ -76,9 +76,9 @@ def _decode_raw(name: bytes) -> str:
 
 @lru_cache(maxsize=4096)
 def disk_name(name: str) -> bytes:
-    """What a name on the wire is called on the disk. Raises Refused with OBJECT_NAME_INVALID or NAME_TOO_LONG."""
+    """What a name on the wire is called on the disk. Raises DiskRefused with OBJECT_NAME_INVALID or NAME_TOO_LONG."""
     if not name or len(name) > NAME_MAX or name in (".", "..") or _FORBIDDEN.search(name) or is_device(name):
-        raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
+        raise DiskRefused(codes.STATUS_OBJECT_NAME_INVALID)
     plain = name.encode()
     if not name.isascii() and any("\uef80" <= character <= "\uf07a" for character in name):
         translated = _translate(name)
@@ -86,7 +86,7 @@ def disk_name(name: str) -> bytes:
             plain = translated
     # Longer than 255 bytes it cannot be on a disk, though a client counts it in other units.
     if len(plain) > NAME_MAX:
-        raise Refused(codes.STATUS_NAME_TOO_LONG)
+        raise DiskRefused(codes.STATUS_NAME_TOO_LONG)
     return plain
 
 
@@ -103,9 +103,9 @@ def _translate(name: str) -> bytes:
 
 
 def disk_path(path: Path) -> tuple[bytes, ...]:
-    """A path on the wire as it is on the disk. Raises Refused."""
+    """A path on the wire as it is on the disk. Raises DiskRefused."""
     if sum(map(len, path)) + len(path) > PATH_MAX:
-        raise Refused(codes.STATUS_OBJECT_NAME_INVALID)
+        raise DiskRefused(codes.STATUS_OBJECT_NAME_INVALID)
     return tuple(map(disk_name, path))
 
 

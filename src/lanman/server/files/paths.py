@@ -1,4 +1,4 @@
-"""Paths of requests, split into names. Whether each is a valid name is decided by the disk (`net.disk.names`)."""
+"""Paths of requests, split into names. Whether each is a valid name is decided by the disk (`net.disk.translation`)."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ STRICT: Final = Spelling(strict=True)
 LIBERAL: Final = Spelling(strict=False)
 
 
-def wire_name(path: Path) -> str:
+def absolute_name(path: Path) -> str:
     r"""`\a\b`, as information classes name a file; the folder itself is `\`."""
     return "\\" + "\\".join(path)
