@@ -22,6 +22,7 @@ PAGES = sorted((ROOT / "docs" / "contributing").glob("add-*.md"))
 TOUCHED = {
     "add-a-setting": {"src/lanman/settings.py"},
     "add-a-srvsvc-call": {"src/lanman/rpc/srvsvc/sessions.py", "src/lanman/server/srvsvc/sessions.py"},
+    "add-a-verb": {"src/lanman/faces/cli/verbs/count.py"},
     "add-an-information-level": {"src/lanman/rpc/srvsvc/sessions.py"},
 }
 
@@ -41,14 +42,14 @@ def run_test(copy: Path, name: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_the_page_adds_works(page: Path, tmp_path: Path) -> None:
     changes = changes_of(page.read_text())
-    assert changes.places.keys() == TOUCHED[page.stem]
-    assert changes.files
+    assert changes.touched == TOUCHED[page.stem]
+    assert changes.tests
     apply(changes, ROOT, tmp_path)
-    for name in changes.files:
+    for name in changes.tests:
         done = run_test(tmp_path, name)
         assert done.returncode == 0, done.stdout + done.stderr
         assert " passed" in done.stdout
-    ruff = ["--config", str(ROOT / "pyproject.toml"), *changes.places]
+    ruff = ["--config", str(ROOT / "pyproject.toml"), *changes.touched]
     for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
         done = run(tmp_path, "ruff", *command, *ruff)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -56,7 +57,7 @@ def test_what_the_page_adds_works(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_without_its_changes_the_test_of_the_page_fails(page: Path, tmp_path: Path) -> None:
-    files = changes_of(page.read_text()).files
+    files = changes_of(page.read_text()).tests
     apply(Changes(files=files), ROOT, tmp_path)
     for name in files:
         assert run_test(tmp_path, name).returncode != 0

@@ -2,7 +2,7 @@
 
 A block marked `diff` changes the file that its first line names. Each `@@` begins a place: the lines that are there
 already, with a blank before them, and among them those that come (`+`) or go (`-`). The place must occur exactly once.
-A block marked `python` whose first line is `# tests/…` is a new file.
+A block marked `python` whose first line is `# src/…` or `# tests/…` is a new file.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ class Changes:
     places: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def touched(self) -> set[str]:
+        """The files of the package that are changed or new."""
+        return {name for name in [*self.places, *self.files] if name.startswith("src/")}
+
+    @property
+    def tests(self) -> dict[str, str]:
+        """The new files that are tests."""
+        return {name: text for name, text in self.files.items() if name.startswith("tests/")}
+
 
 def changes_of(page: str) -> Changes:
     """Read the blocks of a page. ValueError: a line in a `diff` block is none."""
@@ -31,7 +41,7 @@ def changes_of(page: str) -> Changes:
         if language == "diff":
             places = changes.places.setdefault(first.removeprefix("--- "), [])
             places += [_place(part) for part in re.split(r"^@@\n", rest, flags=re.MULTILINE)[1:]]
-        elif language == "python" and first.startswith("# tests/"):
+        elif language == "python" and first.startswith(("# src/", "# tests/")):
             changes.files[first.removeprefix("# ")] = rest
     return changes
 
@@ -63,3 +73,6 @@ def apply(changes: Changes, root: Path, copy: Path) -> None:
     for name, text in changes.files.items():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text)
+        # The fixtures that tests of this folder have.
+        if (fixtures := (root / name).with_name("conftest.py")).exists():
+            shutil.copy(fixtures, (copy / name).parent)
