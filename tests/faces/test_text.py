@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -82,6 +84,43 @@ def test_nothing_that_drives_a_terminal_is_left(text: str) -> None:
 @given(st.text(), st.integers(0, 30))
 def test_fit_is_exact(text: str, columns: int) -> None:
     assert width(fit(text, columns)) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("", 0),
+        ("plain", 5),
+        ("büro\xad", 5),
+        ("日本", 4),
+        ("한국", 4),
+        ("u\u0308ber", 4),
+        ("नी", 2),  # with a spacing mark
+        ("דָּ", 1),  # with two points
+        ("a\u200bb", 2),  # a space without a width
+        ("\U0001f600", 2),
+        ("\U0001f468\u200d\U0001f469", 4),  # two emoji, where they are not joined
+        ("\u0378", 1),  # not assigned
+    ],
+)
+def test_width(text: str, columns: int) -> None:
+    assert width(text) == columns
+
+
+@given(st.text(), st.text())
+def test_widths_add_up(left: str, right: str) -> None:
+    assert width(left + right) == width(left) + width(right)
+
+
+def test_latin_letters_load_no_tables() -> None:
+    program = (
+        "import sys; from lanman.faces.text import Column, row; "
+        "print(row([Column(0, 8), Column(9, None)], ['Jürgen', 'büro']), 'rich' in sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", program], capture_output=True, encoding="utf-8", check=True
+    )
+    assert shown.stdout == "Jürgen   büro False\n"
 
 
 def test_row_aligns_wide_characters() -> None:

@@ -56,9 +56,11 @@ class UnknownVerb(DialectError):
         super().__init__(3506, verb, hint)
 
     def lines(self) -> list[str]:
+        """That the verb is unknown, in words of our own."""
         return [f"The verb {self.insertion} is unknown.", ""]
 
     def more_help(self) -> list[str]:
+        """Nothing: no message of NET's explains it."""
         return []
 
 
@@ -88,6 +90,7 @@ class Line:
     arguments: list[str] = field(default_factory=list)
 
     def argv(self) -> list[str]:
+        """The words for the parser underneath."""
         return [*self.options, "--", *self.arguments]
 
 

@@ -11,7 +11,6 @@ bidirectional ones could make `gpj.exe` read as `exe.jpg`: `lanman.shown.escape`
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,20 +20,32 @@ from lanman.shown import escape as escape
 RULER: Final = "-" * 79
 UNKNOWN: Final = "-"
 
+# COMBINING GRAVE ACCENT: each character before it takes one column.
+_FIRST_OF_ANOTHER_WIDTH: Final = "\u0300"
+
 # --- columns
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal `text` takes; East Asian wide characters take two, combining marks none."""
+    """How many columns of a terminal the escaped `text` takes: wide characters take two, combining marks none.
+
+    Each character is counted for itself, as terminals do that join no emoji; so the widths of parts add up.
+    """
     if text.isascii():
         return len(text)
     return sum(_columns(character) for character in text)
 
 
 def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    # Latin letters, which most names are made of, load nothing. Control characters do not come here: they are escaped.
+    if character < _FIRST_OF_ANOTHER_WIDTH:
+        return 1
+    import unicodedata
+
+    from rich.cells import cell_len
+
+    # A spacing mark, as Indian scripts have them, takes a column in xterm and by glibc's wcwidth(); rich gives it none.
+    return 1 if unicodedata.category(character) == "Mc" else cell_len(character)
 
 
 def fit(text: str, columns: int) -> str:
@@ -171,10 +182,12 @@ def block(pairs: Iterable[tuple[str, str]], label_width: int) -> Iterator[str]:
 
 
 def number(value: int | None) -> str:
+    """A number as NET shows it, `-` where it is not known."""
     return UNKNOWN if value is None else str(value)
 
 
 def yes_no(value: bool | None) -> str:
+    """`Yes` or `No`, `-` where it is not known."""
     return UNKNOWN if value is None else "Yes" if value else "No"
 
 

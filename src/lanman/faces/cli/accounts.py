@@ -38,7 +38,7 @@ def account_file(invocation: Invocation, *, to_change: bool = False) -> AccountF
 
 @contextmanager
 def keeping_an_administrator(invocation: Invocation) -> Iterator[Callable[[Callable[[Any], None]], None]]:
-    """Changes accounts, and warns when nobody is left who may manage the Server over the network."""
+    """Gives a function that changes accounts. Warns when no account is left that may manage the Server remotely."""
     was = is_now = False
 
     def watched(change: Callable[[Any], None], accounts: Any) -> None:
@@ -60,7 +60,7 @@ def has_administrator(accounts: Any) -> bool:
 
 
 class naming:
-    """Errors about a user or group say which one was meant."""
+    """Errors about a user or group in the body get its name, and a hint where names are listed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -98,6 +98,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def show_data(name: str, records: list[dict[str, Any]], invocation: Invocation) -> None:
+    """Print `records` as JSON, as the list `name` of the one object, or as CSV."""
     if invocation.format is Format.JSON:
         output.emit_json(None, **{name: records})
     else:

@@ -189,6 +189,7 @@ def list_started(invocation: Invocation) -> None:
 
 
 def must_be_server(name: str) -> None:
+    """Raise LanmanError 2185 (NERR_BadServiceName) for a service other than the Server service, in any case."""
     if name.casefold() not in ("server", "lanmanserver"):
         raise LanmanError(
             f"{name}: {codes.win32_text(codes.NERR_BadServiceName)}",

@@ -115,7 +115,7 @@ def has_terminal() -> bool:
 
 def ask_password(user: str, server: str | None) -> str:
     """Ask for a password on the terminal. Raises AuthenticationError where there is none, or no answer."""
-    # Nothing has been sent: that the password is incorrect, as 1326 says, nobody can know.
+    # Nothing has been sent, so the error is not 1326: no server has called a password incorrect.
     if not has_terminal():
         raise AuthenticationError(
             f"there is no password for {user}, and no terminal to ask for it on",

@@ -108,7 +108,7 @@ class Invocation:
 
     def say(self, text: str) -> None:
         """Write a question, or what leads to it, where the person who is to answer will see it."""
-        # Standard output belongs to the data where a program reads it, and a pipe shows nobody a question.
+        # Standard output is for the data where a program reads it, and a question in a pipe is not seen.
         if self.format is Format.TABLE and (is_terminal(sys.stdout) or not is_terminal(sys.stdin)):
             write(text)
         else:

@@ -103,7 +103,7 @@ def _misspelt(error: DialectError, command: Verb | None) -> int:
 
 
 def _standard_output_failed(error: output.StandardOutputError) -> int:
-    """Nobody reads any more, or the disk is full: keep Python from trying again at exit, and tell of the latter.
+    """The reader has gone, or the disk is full: keep Python from writing again at exit, and report the latter.
 
     A reader that has seen enough (`| head -1`) is no error. Other programs are ended by SIGPIPE then, without a word.
     """

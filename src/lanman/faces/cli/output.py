@@ -36,7 +36,7 @@ _FORMULA: Final = "(^|[,;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])"
 
 
 class StandardOutputError(Exception):
-    """Nobody takes what is written: the reader has gone, the disk is full, the descriptor is closed."""
+    """Standard output cannot be written: the reader has gone, the disk is full, the descriptor is closed."""
 
 
 class Format(Enum):
@@ -66,12 +66,12 @@ def write(text: str) -> None:
 
 
 def complain(lines: Iterable[str]) -> None:
-    """Write lines to standard error; there is nobody left to tell if that fails."""
+    """Write lines to standard error; a failure is ignored, since there is no other place to report it."""
     tell("".join(f"{line}\n" for line in lines))
 
 
 def tell(text: str) -> None:
-    """Write to standard error at once."""
+    """Write to standard error at once; a failure is ignored."""
     try:
         if sys.stderr is not None:
             sys.stderr.write(text)
@@ -106,7 +106,7 @@ RED: Final = "31"
 
 
 def coloured(text: str, style: str, stream: TextIO | None) -> str:
-    """`text` in a style where `stream` is a terminal that can show it and nobody asked for none (no-color.org)."""
+    """`text` in a style where `stream` is a terminal that can show it, unless NO_COLOR is set (no-color.org)."""
     if not text or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb" or not is_terminal(stream):
         return text
     return f"\x1b[{style}m{text}\x1b[0m"
@@ -123,6 +123,7 @@ def success() -> None:
 
 
 def no_entries() -> None:
+    """Print NET's line for an empty list, and the blank line behind it."""
     emit([codes.message_text(3683), ""])
 
 
@@ -230,8 +231,10 @@ def _sentence(text: str) -> str:
 
 
 def warn(text: str) -> None:
+    """Write a warning to standard error, escaped; the command goes on, and its exit status stays."""
     complain([f"Warning: {escape(text)}"])
 
 
 def note(text: str) -> None:
+    """Write a sentence to standard error, escaped, about what was done and how; it is no error."""
     complain([f"Note: {escape(_sentence(text))}"])

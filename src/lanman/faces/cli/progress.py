@@ -29,6 +29,7 @@ PATIENCE: Final = 0.5
 
 
 def can_show() -> bool:
+    """Whether standard error is a terminal that can move its cursor."""
     return is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
 
 

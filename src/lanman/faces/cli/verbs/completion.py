@@ -91,6 +91,7 @@ lanman completion fish > ~/.config/fish/completions/lanman.fish
 )
 @click.argument("shell", shell_complete=completers.one_of(*SCRIPTS))
 def completion(invocation: Invocation, shell: str) -> None:
+    """Print the script for a shell. DialectError 3953: the shell is not one of SCRIPTS."""
     script = SCRIPTS.get(shell.casefold())
     if script is None:
         raise DialectError(3953, hint=f"{shell} is not a shell that is known here: {', '.join(SCRIPTS)} are.")

@@ -73,6 +73,7 @@ lanman config server /hidden:yes           keep out of the lists of servers
 def config(
     invocation: Invocation, service: str | None, autodisconnect: int | None, srvcomment: str | None, hidden: bool | None
 ) -> None:
+    """Show the settings, or change those that were given; without a service, list what could be named."""
     if not is_server_service(service):
         if (autodisconnect, srvcomment, hidden) != (None, None, None):
             raise DialectError(3953, hint="Name the service: lanman config server ...")
@@ -101,6 +102,7 @@ async def _change(invocation: Invocation, autodisconnect: int | None, comment: s
 
 
 def show_configuration(invocation: Invocation) -> None:
+    """Print the settings. JSON and CSV leave out what the server did not say, but for the six that NET shows."""
     server, info, transports = asyncio.run(_configuration(invocation))
     if invocation.format is Format.TABLE:
         output.emit(configuration_lines(server, info, transports))
@@ -187,4 +189,5 @@ def software(info: ServerInfo) -> str:
 
 
 def limit(value: int | None) -> str:
+    """A limit as NET shows it: `Unlimited` for 2^32-1, `-` where the server did not say."""
     return "Unlimited" if value == UNLIMITED else shown_number(value)

@@ -1,4 +1,12 @@
-"""`lanman file`: what is open through a Server service, one open file in detail, and its end."""
+"""`lanman file`: what is open through a Server service, one open file in detail, and its end.
+
+The layout is that of NET FILE. Rules:
+
+  - IDs name files themselves, so closing them asks nothing. What filters choose is listed, asked about and then closed.
+  - A list and the closing use one connection each, with the question in between. A server may give an ID anew: the
+    Manager closes an ID only while it means the file that was listed.
+  - Each file gets its own result, in the order of the list. Work that is broken off reports what was closed by then.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +90,7 @@ lanman file --user bob /close       close what bob has open, after asking
 def file(
     invocation: Invocation, ids: tuple[str, ...], close: bool, path: str | None, user: str | None, client: str | None
 ) -> int | None:
+    """List, show or close, as the words say. DialectError 3503 or 3510: words that do not go together."""
     filters = {"path": path, "user": user, "client": client}
     filtered = any(value is not None for value in filters.values())
     if ids:
@@ -110,6 +119,7 @@ def file_id(text: str) -> int:
 
 
 def show_files(invocation: Invocation, filters: dict[str, Any]) -> None:
+    """Print the files that the filters choose, as a table, JSON or CSV."""
     server, entries = asyncio.run(_files(invocation, filters))
     records = [output.fields(entry, FIELDS) for entry in entries]
     if invocation.format is Format.JSON:
@@ -129,6 +139,7 @@ async def _files(invocation: Invocation, filters: dict[str, Any]) -> tuple[str, 
 
 
 def file_table(entries: Sequence[FileInfo]) -> Iterator[str]:
+    """The lines of NET FILE's table, as wide as the terminal allows."""
     yield from table(HEADER, COLUMNS, (_cells(entry) for entry in entries), output.terminal_columns())
 
 
@@ -138,6 +149,8 @@ def _cells(entry: FileInfo) -> list[str]:
 
 
 def show_one(invocation: Invocation, id: int) -> None:
+    """Print one file in detail. Raises Win32Error 2314 (NERR_FileIdNotFound)."""
+
     async def ask() -> tuple[str, FileInfo]:
         async with invocation.manager() as manager:
             return manager.server, await manager.file(id)
@@ -158,6 +171,7 @@ def _show(invocation: Invocation, server: str, entry: FileInfo, **more: Any) -> 
 
 
 def file_block(entry: FileInfo) -> Iterator[str]:
+    """The lines of NET FILE's view of one file: labels and values."""
     pairs = [
         ("File ID", number(entry.id)),
         ("User name", "-" if entry.user_name is None else entry.user_name),
@@ -176,6 +190,8 @@ def permissions(mask: int | None) -> str:
 
 
 def close_one(invocation: Invocation, id: int) -> None:
+    """Close the file of this number without asking, as NET does. Raises Win32Error 2314 (NERR_FileIdNotFound)."""
+
     async def close() -> tuple[str, FileInfo]:
         async with invocation.manager() as manager:
             return manager.server, await manager.close_file(id)
@@ -193,6 +209,7 @@ def close_listed(invocation: Invocation, ids: Sequence[int]) -> int | None:
 
 
 def close_many(invocation: Invocation, filters: dict[str, Any]) -> int | None:
+    """Name the files that the filters choose, ask, and close them. Gives the exit status; an answer of No is 2."""
     server, entries = asyncio.run(_files(invocation, filters))
     if not entries:
         what = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)

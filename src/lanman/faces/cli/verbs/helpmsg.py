@@ -107,6 +107,7 @@ lanman helpmsg 0xC0000022
 )
 @click.argument("number")
 def helpmsg(invocation: Invocation, number: str) -> int | None:
+    """Print a code's text and, where there is one, its explanation. The exit status is 2 for an unknown code."""
     value = message_number(number)
     # 0x00000103 with all its digits is a status; 0x103 and 259 are the Win32 code of that number.
     as_status = value >= 0x40000000 or (len(number.strip()) == 10 and number.strip()[:2].casefold() == "0x")
@@ -128,6 +129,7 @@ def helpmsg(invocation: Invocation, number: str) -> int | None:
 
 
 def message_lines(text: str, explained: tuple[str, str] | None) -> Iterator[str]:
+    """The text of a code, wrapped at 79 columns, and NET's two paragraphs: the explanation, and what to do."""
     import textwrap
 
     yield ""

@@ -42,6 +42,7 @@ lanman localgroup Administrators ann /add   let ann
 def localgroup(
     invocation: Invocation, group: str | None, names: tuple[str, ...], add: bool, delete: bool, comment: str | None
 ) -> None:
+    """List, show or change, as the words say. DialectError 3503 or 3510: words that do not go together."""
     if add and delete:
         raise DialectError(3510, hint="Give one of /ADD and /DELETE.")
     if comment is not None and (not add or names):
@@ -63,6 +64,8 @@ def localgroup(
 
 
 def change_group(invocation: Invocation, group: str, names: Sequence[str], *, add: bool, comment: str) -> None:
+    """Add or delete a group, or members of it if `names` has any: all of them, or none where one is refused."""
+
     def change(accounts: Any) -> None:
         if not names:
             with naming(group):
@@ -82,6 +85,7 @@ def change_group(invocation: Invocation, group: str, names: Sequence[str], *, ad
 
 
 def list_groups(invocation: Invocation) -> None:
+    """Print the groups, each with NET's asterisk before it."""
     accounts = account_file(invocation).read()
     if invocation.format is Format.TABLE:
         names = [f"*{name}" for name in sorted(accounts.groups, key=str.casefold)]
@@ -92,6 +96,7 @@ def list_groups(invocation: Invocation) -> None:
 
 
 def show_group(invocation: Invocation, name: str) -> None:
+    """Print one group and its members. Raises Win32Error 2220 (NERR_GroupNotFound)."""
     accounts = account_file(invocation).read()
     with naming(name):
         group = accounts.group(name)

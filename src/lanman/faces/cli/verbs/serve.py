@@ -63,6 +63,7 @@ def serve(
     max_sessions: int | None,
     require_encryption: bool,
 ) -> int | None:
+    """Run a Server until it is stopped. The exit status is 130 after Ctrl-C. LanmanError: it cannot start."""
     home = own_home(invocation)
     shares = shares_of(folders)  # looked at now, for mistakes of typing; one that goes later stops no reload
 
@@ -160,7 +161,7 @@ def _reload(server: SmbServer, log: LogFile | None) -> None:
         try:
             action()
         except LanmanError as error:
-            # To the log, since nobody looks at a Server's standard error: whoever sent the signal is told nothing.
+            # To the log: who sent the signal cannot be told, and a Server's standard error is rarely read.
             said = f"{error.message} {error.hint}" if error.hint else error.message
             _server_log.error("SIGHUP: %s: %s", failure, escape(said))
     _limit(server, log)

@@ -1,7 +1,16 @@
 """`lanman session`: the sessions of a Server service, one client's in detail, and their end.
 
-The layout is that of NET SESSION. A list that was not filtered by the server is filtered by the Manager; what is shown,
-ended and asked about is always the same selection.
+The layout is that of NET SESSION. Rules:
+
+  - What is shown, asked about and ended is always one `Selection`; the Manager filters what the server does not.
+  - `/DELETE` lists first and ends afterwards. Where no question is needed, both happen on one connection; else the
+    question is asked without a connection, since a person may take long, and a second one ends what was agreed to.
+  - A question is needed where files are open or may be, where no client was named as an argument (both NET's rules),
+    and where the server would end other sessions along. /Y answers all but the last; only `--with-others` agrees to
+    that beforehand.
+  - What was agreed to covers the sessions that were named in the question. For whole clients it covers their new
+    sessions too, but nobody else's.
+  - Each session gets its own result. Work that is broken off reports what had been ended by then.
 """
 
 from __future__ import annotations
@@ -110,7 +119,7 @@ lanman session --user 'svc*'        those of users whose names begin so
     shell_complete=completers.users,
     help="only the sessions of this user",
 )
-@click.option("--null-sessions", is_flag=True, help="only those of nobody: log-ons without a user")
+@click.option("--null-sessions", is_flag=True, help="only null sessions: anonymous log-ons")
 @net_option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
 @click.option("--resolve", is_flag=True, help="look up the names of addresses, and show them beside")
 def session(
@@ -124,6 +133,7 @@ def session(
     with_others: bool,
     resolve: bool,
 ) -> int | None:
+    """List, show or end, as the words say. DialectError 3510: words that do not go together."""
     named = None if computer is None else client_name(computer)
     if null_sessions and user is not None:
         raise DialectError(3510, hint="A null session has no user: give one of --null-sessions and --user.")
@@ -151,6 +161,7 @@ class Selection:
 
     @property
     def filtered(self) -> bool:
+        """Whether anything was said that leaves sessions out."""
         return self.null_sessions or any(part is not None for part in (self.named, self.client, self.user))
 
     @property
@@ -190,6 +201,7 @@ class Selection:
 
 
 def show_sessions(invocation: Invocation, selection: Selection, *, as_list: bool, resolve: bool) -> None:
+    """Print what is selected: as a table, or as blocks for one client and with `as_list`; or as JSON or CSV."""
     found, connections, names = asyncio.run(_ask(invocation, selection, detail=not as_list, resolve=resolve))
     if invocation.format is Format.JSON:
         parts: dict[str, Any] = {"level": found.level, "sessions": [_bare(one) for one in _records(found, names)]}
@@ -329,6 +341,7 @@ def _details(entry: SessionInfo) -> Iterator[tuple[str, str]]:
 
 
 def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
+    """The lines of NET SESSION's table of the shares that a client uses."""
     rows = [[entry.net_name or "", _kind(entry.type), number(entry.num_opens)] for entry in connections]
     yield from table_lines(CONNECTIONS_HEADER, CONNECTION_COLUMNS, rows, output.terminal_columns(), between=[])
 
@@ -356,6 +369,7 @@ class EndPlan:
 
 
 def end_sessions(invocation: Invocation, selection: Selection, *, with_others: bool) -> int | None:
+    """End what is selected, after the questions that it takes. Gives the exit status; an answer of No is 2."""
     plan, ended = asyncio.run(_end_unasked(invocation, selection, with_others))
     found = plan.found
     if not found.entries:
@@ -367,7 +381,7 @@ def end_sessions(invocation: Invocation, selection: Selection, *, with_others: b
             _emit_ended(invocation, found, [])
         return None
     if ended is None:
-        # Who was named has been agreed to, and nobody who has come since.
+        # The agreement covers the sessions that were named, not those that have come since.
         agreed: Consent = with_others or plan.bystanders
         if invocation.answer is not True:
             if not ask_about(invocation, plan, named=selection.named):

@@ -1,4 +1,13 @@
-"""`lanman share`: what a Server service shares, one share in detail, and shares that come, change and go."""
+"""`lanman share`: what a Server service shares, one share in detail, and shares that come, change and go.
+
+The layout is that of NET SHARE. Rules:
+
+  - `NAME=DIR` adds, options alone change, `/DELETE` removes, a bare name shows. `DIR` belongs to the server: a relative
+    one is completed only where this machine's own Server is meant.
+  - Names are checked here, by the rules of MS-SRVS, before a server is asked.
+  - `/DELETE` asks where files are open, or where the server does not tell. The question is asked between two
+    connections, since a person may take long.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +55,7 @@ GUESTS: Final = {"read": "May read", "write": "May read and write"}
 
 
 def remark_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """A remark, on one line and not too long for a share. Raises DialectError 3952."""
     from lanman.settings import MAX_COMMENT
 
     if text is not None and (len(text) > MAX_COMMENT or not text.isprintable()):
@@ -88,6 +98,7 @@ lanman share docs /delete                       stop sharing it
 def share(
     invocation: Invocation, name: str | None, delete: bool, remark: str | None, users: int | None, unlimited: bool
 ) -> int | None:
+    """List, show, add, change or delete, as the words say. DialectError 3510 or 3953: they do not go together."""
     if users is not None and unlimited:
         raise DialectError(3510, hint="Give one of /USERS and /UNLIMITED.")
     if name == "":
@@ -114,6 +125,7 @@ def share(
 
 
 def add_share(invocation: Invocation, name: str, folder: str, remark: str, max_users: int) -> None:
+    """Share a folder of the server; `max_users` 0 is no limit. DialectError 3953: the name cannot be one."""
     if name and not name.strip(". "):
         raise DialectError(
             3953, hint="Dots and spaces alone are no share's name: clients take them for a place in a path."
@@ -135,6 +147,8 @@ def add_share(invocation: Invocation, name: str, folder: str, remark: str, max_u
 
 
 def set_share(invocation: Invocation, name: str, remark: str | None, max_users: int | None) -> None:
+    """Change what is not None of a share; `max_users` 0 is no limit."""
+
     async def work(manager: Manager) -> None:
         await manager.set_share(name, remark=remark, max_users=max_users)
 
@@ -142,6 +156,8 @@ def set_share(invocation: Invocation, name: str, remark: str | None, max_users: 
 
 
 def delete_share(invocation: Invocation, name: str) -> int | None:
+    """Stop sharing what has this name or folder, after asking where something is open. Gives the exit status."""
+
     async def work(manager: Manager) -> tuple[str, bool]:
         """The share's name, and whether it is gone already, since nothing has to be asked."""
         found = await _named(manager, name)
@@ -202,7 +218,7 @@ def _report(invocation: Invocation, what: str, name: str, line: str | None, done
 
 
 def record(entry: ShareInfo, problems: Mapping[str, str]) -> dict[str, object]:
-    """A share for programs. A password and a security descriptor are nobody's business here."""
+    """A share for programs, by the names of FIELDS. Its password and security descriptor are left out."""
     return {
         "name": entry.netname,
         "type": entry.type,
@@ -217,6 +233,8 @@ def record(entry: ShareInfo, problems: Mapping[str, str]) -> dict[str, object]:
 
 
 def show_shares(invocation: Invocation) -> None:
+    """Print the shares, hidden ones included."""
+
     async def ask() -> tuple[str, list[ShareInfo], dict[str, str]]:
         async with invocation.manager() as manager:
             return manager.server, await manager.shares(), await manager.share_problems()
@@ -245,6 +263,8 @@ def share_table(entries: Sequence[ShareInfo], problems: Mapping[str, str]) -> It
 
 
 def show_share(invocation: Invocation, name: str) -> None:
+    """Print one share, and who uses it where the server tells. Raises Win32Error 2310 (NERR_NetNameNotFound)."""
+
     async def ask() -> tuple[str, ShareInfo, list[ConnectionInfo], dict[str, str]]:
         async with invocation.manager() as manager:
             entry = await manager.share(name)
@@ -268,6 +288,7 @@ def show_share(invocation: Invocation, name: str) -> None:
 
 
 def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo], problem: str | None = None) -> Iterator[str]:
+    """The lines of NET SHARE's view of one share; `problem` says why it cannot be used at present."""
     if entry.max_uses is None:
         users = "-"
     else:

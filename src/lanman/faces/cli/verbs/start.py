@@ -47,6 +47,7 @@ def start(
     max_sessions: int | None,
     require_encryption: bool,
 ) -> None:
+    """Start the Server in the background with these options; without a service, list what is started."""
     if service is None:
         return list_started(invocation)
     must_be_server(service)

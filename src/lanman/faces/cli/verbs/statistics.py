@@ -36,6 +36,7 @@ lanman stats server -S fs1 -U ann   that of \\\\fs1, as ann
 )
 @click.argument("service", required=False, shell_complete=completers.server_service)
 def statistics(invocation: Invocation, service: str | None) -> None:
+    """Print the counters; without a service, list those that count."""
     if not is_server_service(service):
         return show_services(invocation, codes.message_text(4379))
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.argument("service", required=False, shell_complete=completers.server_service)
 def stop(invocation: Invocation, service: str | None) -> None:
+    """Stop the Server and wait for its end, `--timeout` seconds at most. LanmanError 3521: none runs."""
     if service is None:
         raise DialectError(3503, hint="Name the service: lanman stop server. `lanman start` lists what is started.")
     must_be_server(service)

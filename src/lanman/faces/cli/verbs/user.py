@@ -66,6 +66,7 @@ def user(
     comment: str | None,
     active: bool | None,
 ) -> None:
+    """List, show or change, as the words say. DialectError 3503 or 3510: words that do not go together."""
     details = (password, fullname, comment, active)
     if name is None:
         if add or delete or details != (None, None, None, None):
@@ -95,6 +96,8 @@ def change_user(
     comment: str | None,
     active: bool | None,
 ) -> None:
+    """Add, delete or change an account; what is None stays. Warns where a new one cannot log on yet."""
+
     def change(accounts: Any) -> None:
         if delete:
             accounts.delete(name)
@@ -135,6 +138,7 @@ def new_password() -> str:
 
 
 def list_users(invocation: Invocation) -> None:
+    """Print the names of the accounts, or all that may be told of them as JSON or CSV."""
     accounts = account_file(invocation).read()
     if invocation.format is Format.TABLE:
         output.emit(name_table("User accounts of this Server", sorted(accounts.users, key=str.casefold)))
@@ -143,6 +147,7 @@ def list_users(invocation: Invocation) -> None:
 
 
 def show_user(invocation: Invocation, name: str) -> None:
+    """Print one account, without its password's hash. Raises Win32Error 2221 (NERR_UserNotFound)."""
     with naming(name):
         account = account_file(invocation).read().account(name)
     if invocation.format is not Format.TABLE:
