@@ -19,7 +19,7 @@ from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import turning_when_slow
-from lanman.faces.cli.services import show_services
+from lanman.faces.cli.services import means_server_service, show_services
 
 if TYPE_CHECKING:
     from lanman.net.home import Home
@@ -190,7 +190,7 @@ def list_started(invocation: Invocation) -> None:
 
 def must_be_server(name: str) -> None:
     """Raise LanmanError 2185 (NERR_BadServiceName) for a service other than the Server service, in any case."""
-    if name.casefold() not in ("server", "lanmanserver"):
+    if not means_server_service(name):
         raise LanmanError(
             f"{name}: {codes.win32_text(codes.NERR_BadServiceName)}",
             code=codes.NERR_BadServiceName,

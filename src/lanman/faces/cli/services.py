@@ -10,11 +10,16 @@ from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
 
 
+def means_server_service(name: str) -> bool:
+    """Whether a service's name is one of the two that the Server service has, in any case."""
+    return name.casefold() in ("server", "lanmanserver")
+
+
 def is_server_service(name: str | None) -> bool:
     """Whether the Server service was named; False for no name at all. Raises DialectError."""
     if name is None:
         return False
-    if name.casefold() not in ("server", "lanmanserver"):
+    if not means_server_service(name):
         raise DialectError(3953, hint=f"{name} is not a service that lanman has: it has the Server service, `server`.")
     return True
 
