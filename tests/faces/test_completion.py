@@ -13,6 +13,7 @@ import pytest
 
 from lanman.faces.cli.completion import candidates
 from lanman.faces.cli.loader import VERBS
+from lanman.faces.cli.main import PROGRAM
 from support.fake_manager import Command
 from support.process_server import Stage
 
@@ -22,7 +23,7 @@ LANMAN = Path(sys.executable).parent
 def completed(line: str) -> list[str]:
     """The candidates where a line has been typed as far as this."""
     *before, current = line.split(" ")
-    return [word for word, _ in candidates(before, current)]
+    return [word for word, _ in candidates(before, current, PROGRAM)]
 
 
 @pytest.mark.parametrize(

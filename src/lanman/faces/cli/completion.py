@@ -19,6 +19,7 @@ from lanman.faces.cli.loader import VERBS, load
 from lanman.faces.cli.options import (
     COMMON_OPTIONS,
     NetOption,
+    Program,
     switches,
 )
 from lanman.faces.dialect import DialectError, Grammar, split_verb
@@ -26,12 +27,12 @@ from lanman.faces.dialect import DialectError, Grammar, split_verb
 FILES: Final = ":files"
 
 
-def emit_candidates(words: Sequence[str]) -> int:
+def emit_candidates(words: Sequence[str], program: Program) -> int:
     """Answer a shell: `words` are its name and the words behind `lanman`, the last of them unfinished. Never fails."""
     shell, *typed = words or [""]
     *before, current = typed or [""]
     try:
-        found = list(candidates(before, current))
+        found = list(candidates(before, current, program))
     except (DialectError, LanmanError):
         return output.EXIT_SUCCESS
     for word, about in dict(found).items():
@@ -40,7 +41,7 @@ def emit_candidates(words: Sequence[str]) -> int:
     return output.EXIT_SUCCESS
 
 
-def candidates(before: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
+def candidates(before: Sequence[str], current: str, program: Program) -> Iterator[tuple[str, str]]:
     """The words that may stand where `current` has been begun, each with what it means."""
     name, rest = split_verb(_without_last_value(before, COMMON_OPTIONS), Grammar(switches(COMMON_OPTIONS)))
     if name is None:
@@ -50,7 +51,7 @@ def candidates(before: Sequence[str], current: str) -> Iterator[tuple[str, str]]
             yield from ((each, load(each).summary) for each in VERBS if each.startswith(begun))
         return
     command = load(name)
-    context = click.Context(command)
+    context = click.Context(command, obj=program)
     if (waiting := _waiting_for_value(before, command.params)) is not None:
         yield from _values(context, waiting, current)
     elif current.startswith("-") or (current.startswith("/") and not current.startswith("//")):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import click
 
 from lanman import codes
 from lanman.faces.cli import output
-from lanman.faces.cli.loader import every_verb
 from lanman.faces.cli.options import Verb
 
 EXAMPLES: Final = r"""
@@ -80,10 +80,10 @@ any other error or an answer of No, and 130 after Ctrl-C.
 }
 
 
-def overview() -> list[str]:
+def overview(verbs: Iterable[Verb]) -> list[str]:
     """The verbs, each with its summary, and examples."""
     lines = ["The syntax of this command is:", "", "lanman VERB [OPTIONS]", ""]
-    lines += [f"  {command.name:<12}{command.summary}" for command in every_verb()]
+    lines += [f"  {command.name:<12}{command.summary}" for command in verbs]
     lines += ["", output.heading("Examples:"), *(f"  {line}" for line in EXAMPLES.strip().splitlines())]
     lines += ["", "`lanman help VERB` explains a verb, `lanman VERB /?` shows its syntax."]
     return [*lines, "`lanman help syntax` tells how switches are written, `lanman help net` how to type `net`.", ""]

@@ -16,11 +16,12 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
 from lanman.faces.cli.invocation import Invocation
-from lanman.faces.cli.loader import load
+from lanman.faces.cli.loader import every_verb, load
 from lanman.faces.cli.options import (
     COMMON_OPTIONS,
     HELP_SWITCH,
     VERSION_SWITCH,
+    Program,
     Verb,
     switches,
 )
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         if arguments[:1] == ["__complete"]:
             from lanman.faces.cli.completion import emit_candidates
 
-            return emit_candidates(arguments[1:])
+            return emit_candidates(arguments[1:], PROGRAM)
         return _run(arguments)
     except (KeyboardInterrupt, EOFError):
         output.complain([""])
@@ -62,7 +63,7 @@ def _run(arguments: Sequence[str]) -> int:
 
             output.emit(short_help(command) if any(word in ("/?", "-?") for word in words) else long_help(command))
             return output.EXIT_SUCCESS
-        with command.make_context(command.name, line.argv(), obj=_may_start) as context:
+        with command.make_context(command.name, line.argv(), obj=PROGRAM) as context:
             status: int | None = command.invoke(context)
             return output.EXIT_SUCCESS if status is None else status
     except DialectError as error:
@@ -83,9 +84,9 @@ def _without_a_verb(words: Sequence[str]) -> int:
         output.emit([f"lanman {__version__}"])
         return output.EXIT_SUCCESS
     if "--help" in line.options:
-        output.emit(overview())
+        output.emit(overview(every_verb()))
         return output.EXIT_SUCCESS
-    output.complain(overview())
+    output.complain(overview(every_verb()))
     return output.EXIT_SYNTAX
 
 
@@ -148,3 +149,6 @@ def _may_start(invocation: Invocation) -> bool:
 
     start_service(invocation, home, [])
     return True
+
+
+PROGRAM: Final = Program(load, every_verb, _may_start)

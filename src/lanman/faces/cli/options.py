@@ -6,6 +6,7 @@ Each option is declared once, here or at its verb, as one of click's; the gramma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
@@ -62,17 +63,31 @@ class Verb(click.Command):
         return Grammar([*switches(self.params), HELP_SWITCH], self.takes_paths)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. Where this machine's Server service is not started, `ctx.obj` is asked, a function that may
-        start it and says whether it has; then the verb runs again."""
+        """Run the verb, and run it again where `ctx.obj`, the Program, has started this machine's Server service for
+        it."""
         assert self.callback is not None
         invocation = Invocation.from_options({option.name: ctx.params.pop(option.name) for option in COMMON_OPTIONS})
         try:
             return self.callback(invocation, **ctx.params)
         except LanmanError as error:
-            may_start: Callable[[Invocation], bool] = ctx.obj
-            if error.code != codes.NERR_ServerNotStarted or invocation.server is not None or not may_start(invocation):
+            program: Program = ctx.obj
+            may = error.code == codes.NERR_ServerNotStarted and invocation.server is None
+            if not may or not program.start_server(invocation):
                 raise
         return self.callback(invocation, **ctx.params)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a verb may ask of the command that runs it; click's `context.obj`.
+
+    `load` gives the verb of a name or raises UnknownVerb, `every_verb` gives all. `start_server` may ask whether to
+    start this machine's Server service, and says whether it has.
+    """
+
+    load: Callable[[str], Verb]
+    every_verb: Callable[[], list[Verb]]
+    start_server: Callable[[Invocation], bool]
 
 
 HELP_SWITCH: Final = Switch(("help", "?"), ("h", "?"), net=True)

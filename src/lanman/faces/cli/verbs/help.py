@@ -9,8 +9,7 @@ import click
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.helptext import TOPICS, long_help, overview
 from lanman.faces.cli.invocation import Invocation
-from lanman.faces.cli.loader import every_verb, load
-from lanman.faces.cli.options import verb
+from lanman.faces.cli.options import Program, verb
 from lanman.faces.dialect import DialectError
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
 def names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """The verbs and the topics that begin so."""
-    verbs = [(command.name or "", command.summary) for command in every_verb()]
+    program: Program = context.obj
+    verbs = [(command.name or "", command.summary) for command in program.every_verb()]
     return completers.beginning([*verbs, *((topic, about) for topic, (about, _) in TOPICS.items())], begun)
 
 
@@ -36,14 +36,15 @@ lanman help net         how to type `net` in place of `lanman`
 )
 @click.argument("name", required=False, shell_complete=names)
 @click.argument("words", nargs=-1)
-def help(invocation: Invocation, name: str | None, words: tuple[str, ...]) -> None:
+@click.pass_obj
+def help(program: Program, invocation: Invocation, name: str | None, words: tuple[str, ...]) -> None:
     """Print the list of verbs, a topic, or what a verb does. DialectError 3503: words that nothing is known about."""
     # NET HELP CONFIG SERVER is a form of its own there.
     if words and (name or "").casefold() not in ("config", "statistics", "stats", "start", "stop"):
         raise DialectError(3503)
     if name is None:
-        output.emit(overview())
+        output.emit(overview(program.every_verb()))
     elif (topic := TOPICS.get(name.casefold())) is not None:
         output.emit([output.heading(f"{name.upper()}: {topic[0]}"), "", *topic[1].strip("\n").splitlines(), ""])
     else:
-        output.emit(long_help(load(name)))
+        output.emit(long_help(program.load(name)))
