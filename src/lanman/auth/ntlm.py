@@ -98,27 +98,31 @@ def _md5(data: bytes) -> bytes:
 class RC4:
     """The RC4 key stream (MS-NLMP section 6, RC4Init and RC4).
 
-    Not OpenSSL's, which has RC4 only where its legacy provider is installed; a log-on needs 16 bytes of it.
+    Not OpenSSL's, which has RC4 only where its legacy provider is installed; a log-on needs 16 bytes of it. The key is
+    scheduled when it is first used: a log-on has two streams for signatures, and many clients neither send nor ask for
+    one.
     """
 
-    __slots__ = ("_i", "_j", "_state")
+    __slots__ = ("_i", "_j", "_key", "_state")
 
     def __init__(self, key: bytes) -> None:
-        state = list(range(256))
+        self._key = key
+        self._state: list[int] | None = None
+        self._i = self._j = 0
+
+    def _schedule(self) -> list[int]:
+        state = self._state = list(range(256))
+        stretched = self._key * (256 // len(self._key) + 1)
         j = 0
-        size = len(key)
-        stretched = key * (256 // size + 1)
-        for i, byte in zip(range(256), stretched, strict=False):
-            value = state[i]
+        for i, value, byte in zip(range(256), state, stretched, strict=False):  # `value` is state[i] as it is by then
             j = (j + value + byte) & 255
             state[i] = state[j]
             state[j] = value
-        self._state = state
-        self._i = self._j = 0
+        return state
 
     def __call__(self, data: bytes) -> bytes:
         """`data` combined with the next bytes of the stream."""
-        state, i, j = self._state, self._i, self._j
+        state, i, j = self._state or self._schedule(), self._i, self._j
         out = bytearray(len(data))
         for at, byte in enumerate(data):
             i = (i + 1) & 255

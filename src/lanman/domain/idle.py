@@ -50,7 +50,9 @@ class IdleOrder:
         if self._unsorted:
             self._order = OrderedDict.fromkeys(sorted(self._order, key=lambda session: session.idle_time))
             self._unsorted = False
-        return next(iter(self._order), None)
+        for session in self._order:
+            return session
+        return None
 
 
 class Expirations:

@@ -701,10 +701,11 @@ class ServerService:
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do; None: never, as things stand. Ask again after anything has changed."""
-        deadlines = [time for time, _ in (self._next_idle(), self._next_anonymous()) if time is not None]
-        if (expiration := self._expirations.next()) is not None:
-            deadlines.append(expiration)
-        return min(deadlines, default=None)
+        earliest = self._expirations.next()
+        for deadline, _ in (self._next_idle(), self._next_anonymous()):
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def expire(self, now: float) -> None:
         """End the sessions that have been idle for too long, and mark those whose credentials have run out."""
@@ -719,10 +720,18 @@ class ServerService:
                 self.expire_session(self._expirations.pop())
 
     def _next_idle(self) -> tuple[float | None, Session | None]:
-        return _due(self._idle, idle_period(self.settings.current))
+        return self._due(self._idle, idle_period)
 
     def _next_anonymous(self) -> tuple[float | None, Session | None]:
-        return _due(self._anonymous, anonymous_period(self.settings.current))
+        return self._due(self._anonymous, anonymous_period)
+
+    def _due(
+        self, order: IdleOrder, period_of: Callable[[Configuration], float | None]
+    ) -> tuple[float | None, Session | None]:
+        """The first of an order to fall due, and when. Asked after every event: most often the order is empty."""
+        if (session := order.first()) is None or (period := period_of(self.settings.current)) is None:
+            return None, None
+        return session.idle_time + period, session
 
     def _order_of(self, session: Session) -> IdleOrder:
         return self._anonymous if session.anonymous else self._idle
@@ -824,10 +833,3 @@ def _next_id(last: int, alive: Container[int]) -> int:
         last = last + 1 if last < _LAST_ID else 1
         if last not in alive:
             return last
-
-
-def _due(order: IdleOrder, period: float | None) -> tuple[float | None, Session | None]:
-    """The first of an order to fall due, and when."""
-    if period is None or (session := order.first()) is None:
-        return None, None
-    return session.idle_time + period, session

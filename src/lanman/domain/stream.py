@@ -21,8 +21,7 @@ The rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lanman.events import Event
@@ -44,6 +43,21 @@ class Subscription:
         self.active = True
 
 
+class _Whole:
+    """`EventStream.whole`. A class, and one object for all, since every connection that ends is such a change."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> None:
+        self._stream.begin_whole()
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.end_whole()
+
+
 class EventStream:
     """Numbers the changes, and delivers them.
 
@@ -60,6 +74,7 @@ class EventStream:
         self._queue: deque[tuple[Subscription | None, Callable[..., None], tuple[Any, ...]]] = deque()
         self._delivering = False
         self._unfinished = 0  # how many changes are being made that consist of several
+        self._whole = _Whole(self)
 
     def subscribe(self, on_event: Listener, *kinds: type, name: str = "") -> Callable[[], None]:
         """Have `on_event` called with every event of these kinds, or of all; call the result to hear no more. `name` is
@@ -108,15 +123,18 @@ class EventStream:
         """Queue an action of the transport."""
         self._queue.append((None, action, arguments))
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Within this, make changes that are one together: they are delivered at the end."""
+    def whole(self) -> _Whole:
+        """Within this (`with`), make changes that are one together: they are delivered at the end."""
+        return self._whole
+
+    def begin_whole(self) -> None:
+        """What is posted from now on is one change, until `end_whole`."""
         self._unfinished += 1
-        try:
-            yield
-        finally:
-            self._unfinished -= 1
-            self.deliver()
+
+    def end_whole(self) -> None:
+        """The change is whole: deliver it, unless it is part of another."""
+        self._unfinished -= 1
+        self.deliver()
 
     def deliver(self) -> None:
         """Deliver what is queued, and what comes of that, unless a delivery is under way, which does, or the change is

@@ -467,8 +467,10 @@ class ServerDispatch:
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do; None: never, as things stand. Ask again after anything has changed."""
-        deadlines = [at for at in (self.scheduler.timers.next(), self.service.next_deadline()) if at is not None]
-        return min(deadlines, default=None)
+        timer, session = self.scheduler.timers.next(), self.service.next_deadline()
+        if timer is None or session is None:
+            return session if timer is None else timer
+        return timer if timer < session else session
 
     def expire(self, now: float) -> None:
         """What time it is."""

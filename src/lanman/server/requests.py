@@ -337,6 +337,8 @@ class Requests(ABC):
     def recount(self) -> None:
         """Count what its answers take, and use what room has come free."""
         output = 0 if self._lost else self._reserved + self.core.unsent + self._unsent
+        if output == self.output:
+            return
         difference, self.output = output - self.output, output
         self._room.output += difference
         if difference < 0:
@@ -380,10 +382,11 @@ class Requests(ABC):
         return True
 
     def _reserve(self, chain: Chain, size: int) -> None:
-        chain.reserved += size
         chain.under_way = size
-        self._reserved += size
-        self.recount()
+        if size:
+            chain.reserved += size
+            self._reserved += size
+            self.recount()
 
     def _give_back(self, chain: Chain, size: int) -> None:
         chain.reserved -= size

@@ -121,13 +121,14 @@ class Driver:
         if not self.running:
             return None
         connection = self.dispatch.connect(address, self._loop.time(), scarce=scarce)
-        reached = self.dispatch.configuration.limits.reached
         if connection is None:
+            reached = self.dispatch.configuration.limits.reached
             why = "too few descriptors are left" if scarce else reached("connections")
             self.say_of(address, "connection refused", "connection from %s refused: %s", address, why)
             self._exhausted_until = self._loop.time() + RETRY
             return None
         if connection.waits:
+            reached = self.dispatch.configuration.limits.reached
             why = reached("unauthenticated_per_address") + ", or " + reached("unauthenticated")
             self.say_of(address, "connection waits", "connection from %s waits: %s", address, why)
         self.protocols[connection.connection_id] = protocol
@@ -163,14 +164,16 @@ class Driver:
         if not self._continues:
             self._continues = True
             self._loop.call_soon(self._continue)
-        if self._recheck is None and self.dispatch.room.lacks:
+        dispatch = self.dispatch
+        if self._recheck is None and dispatch.room.lacks:
             self._recheck = self._loop.call_later(RECHECK_AFTER, self._recheck_sent)
-        for connection in self.dispatch.ready():
+        for connection in dispatch.ready():
             if (protocol := self.protocols.get(connection.connection_id)) is not None:
                 protocol.flush()
-        for ticket, effect in self.dispatch.scheduler.effects():
-            self.disk.perform(ticket, effect, self.dispatch.scheduler.source_of(ticket))
-        for ticket in self.dispatch.scheduler.abandoned():
+        scheduler = dispatch.scheduler
+        for ticket, effect in scheduler.effects():
+            self.disk.perform(ticket, effect, scheduler.source_of(ticket))
+        for ticket in scheduler.abandoned():
             self.disk.cancel(ticket)
         self._arm()
 
