@@ -337,7 +337,7 @@ def test_a_connection_that_cannot_be_made_is_not_kept(monkeypatch: pytest.Monkey
     assert len(pool) == 0
 
 
-def test_a_farewell_that_fails_is_nobodys_business(made: list[FakeManager], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_log_off_is_not_reported(made: list[FakeManager], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: FakeManager) -> None:
         raise LanmanError("no")
 

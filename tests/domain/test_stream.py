@@ -51,28 +51,28 @@ class Recording:
         self.told = told
         self.fails = False
 
-    def _tell(self, *what: object) -> None:
+    def _record(self, *what: object) -> None:
         self.told.append(what)
         if self.fails:
             raise RuntimeError("the transport is broken")
 
     def open_closed(self, opened: Open, reason: Reason) -> None:
-        self._tell("open", opened, reason)
+        self._record("open", opened, reason)
 
     def open_preserved(self, opened: Open) -> None:
-        self._tell("preserved", opened)
+        self._record("preserved", opened)
 
     def tree_disconnected(self, tree: TreeConnect) -> None:
-        self._tell("tree", tree)
+        self._record("tree", tree)
 
     def session_closed(self, session: Session, reason: Reason) -> None:
-        self._tell("session", session, reason)
+        self._record("session", session, reason)
 
     def session_identified(self, session: Session) -> None:
-        self._tell("identified", session)
+        self._record("identified", session)
 
     def share_removed(self, share: Share) -> None:
-        self._tell("share", share)
+        self._record("share", share)
 
 
 def test_what_nobody_wants_is_not_made(service: ServerService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ class Terminal:
         }
         self._master, slave = pty.openpty()
         self.said = ""
-        self._heard = 0
+        self._read_up_to = 0
         self._process = subprocess.Popen(
             [*LANMAN, *words],
             stdin=slave if stdin is None else stdin,
@@ -33,16 +33,16 @@ class Terminal:
             env=environment | {"LANMAN_HOME": str(home), "TERM": "xterm"} | names,
             start_new_session=True,
             # getpass asks on the terminal itself, so there has to be one that controls the process.
-            preexec_fn=lambda: os.close(os.open(os.ttyname(1), os.O_RDWR)),
+            preexec_fn=lambda: os.close(os.open(os.ttyname(1), os.O_RDWR)),  # noqa: PLW1509
         )
         os.close(slave)
 
     def until(self, text: str) -> None:
         """Read on until it says `text`, behind what was waited for before: one read may bring more than that."""
-        while (at := self.said.find(text, self._heard)) < 0:
+        while (at := self.said.find(text, self._read_up_to)) < 0:
             if not self._more():
                 raise AssertionError(f"it never said {text!r}, but: {self.said}")
-        self._heard = at + len(text)
+        self._read_up_to = at + len(text)
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())

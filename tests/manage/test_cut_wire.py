@@ -89,7 +89,7 @@ async def test_a_list_that_cannot_be_had_is_an_error(after: int, deliver_last: b
         assert raised.value.message.startswith("\\\\127.0.0.1: ")
 
 
-async def test_a_cut_farewell_is_no_error() -> None:
+async def test_a_wire_cut_while_logging_off_is_no_error() -> None:
     async with ScriptedWindows(windows_2019()) as server, cut(server, 8) as (port, _), opened(server, port) as manager:
         assert len((await manager.sessions()).entries) == 6
 

@@ -27,6 +27,7 @@ from lanman.net.server import SmbServer
 from lanman.rpc.client import ResponseReceived, RpcClient
 from lanman.rpc.srvsvc import SRVSVC, NetrServerGetInfo, NetrSessionDel, NetrSessionEnum
 from lanman.settings import Configuration, Limits
+from support.waiting import until
 
 
 @pytest.fixture(params=["home", "h" * 160])
@@ -247,8 +248,7 @@ async def test_too_many_at_the_control_socket_wait_for_their_turn(
         silent.append(socket.socket(socket.AF_UNIX))
         silent[-1].setblocking(False)
         connect_unix(silent[-1], server.home.control)
-    while "the control socket pauses: there are 2 control connections" not in caplog.text:
-        await asyncio.sleep(0.01)
+    await until(lambda: "the control socket pauses: there are 2 control connections" in caplog.text)
 
     async def ask() -> int:
         async with ControlClient(server.home.control) as client:
@@ -325,8 +325,7 @@ async def test_who_does_not_read_its_answers_waits_for_the_next(
         rpc = await bound(server, client, 500)
         call = NetrSessionEnum(None, None, None, 502)
         await loop.sock_sendall(client, b"".join(pdu for _ in range(calls) for pdu in rpc.call(call)))
-        while not protocols[0]._full:
-            await asyncio.sleep(0)
+        await until(lambda: protocols[0]._full)
         for _ in range(1000):
             await asyncio.sleep(0)  # turns in which more would be answered
         most = max(kept)
@@ -359,8 +358,7 @@ async def test_who_does_not_read_does_not_outlive_the_server(
         rpc = await bound(server, client, 5000)
         call = b"".join(rpc.call(NetrSessionEnum(None, None, None, 502)))
         await asyncio.get_running_loop().sock_sendall(client, call)
-        while not protocols[0]._full:
-            await asyncio.sleep(0)
+        await until(lambda: protocols[0]._full)
         await server.stop()
         async with asyncio.timeout(10):
             await gone.wait()

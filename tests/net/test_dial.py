@@ -15,6 +15,7 @@ from lanman.errors import ConnectionLost
 from lanman.net import dial as dialling
 from lanman.net.dial import Within, dial
 from lanman.net.resolve import Address
+from support.waiting import until
 
 Connect = Callable[[socket.socket, Any], Awaitable[None]]
 
@@ -99,8 +100,7 @@ async def test_a_race_that_is_called_off_leaves_nothing(monkeypatch: pytest.Monk
     connecting(monkeypatch, connect)
     monkeypatch.setattr(dialling, "ATTEMPT_DELAY", 0.001)
     racing = asyncio.ensure_future(dial("fs1", 445, [local(1), local(2), local(3)]))
-    while len(sockets) < 3:
-        await asyncio.sleep(0)
+    await until(lambda: len(sockets) == 3)
     racing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await racing

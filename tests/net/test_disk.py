@@ -22,6 +22,7 @@ from lanman.server.disk_effects import Access, Opened, OpenFile
 from lanman.server.effects import Effect, ReadAccounts, StepLogon
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF
 from support.open_descriptors import open_files
+from support.waiting import until
 
 
 class Failed(Exception):
@@ -401,9 +402,7 @@ async def test_an_effect_is_freed_when_it_is_over_without_the_garbage_collector(
             with pytest.raises(Failed):
                 await world.do(OpenFile(world.share("a"), ("a", "b", "is not there"), Access.READ, 1))
         await asyncio.sleep(0)
-        async with asyncio.timeout(10):
-            while left() != before:  # a thread has its last one until it waits for the next
-                await asyncio.sleep(0.001)
+        await until(lambda: left() == before)  # a thread has its last one until it waits for the next
     finally:
         gc.enable()
     world.disk.files.release(opened.handle)

@@ -25,6 +25,7 @@ from lanman.server import following
 from lanman.server.feed import Feed
 from lanman.settings import Limits
 from support.loopback_server import PASSWORDS, running_server
+from support.waiting import until
 
 
 @pytest.fixture
@@ -153,8 +154,7 @@ async def test_each_change_exactly_once(server: SmbServer, seed: int, monkeypatc
 
 async def gone(feed: Feed) -> bool:
     """The last connections are noticed to be closed a moment later."""
-    while feed.followers:
-        await asyncio.sleep(0)
+    await until(lambda: not feed.followers)
     return True
 
 
@@ -181,8 +181,7 @@ async def test_what_waits_is_answered_when_something_happens(server: SmbServer) 
     async with ControlClient(server.home.control) as client, ControlClient(server.home.control) as other:
         follower, second = await EventFollower.begin(client), await EventFollower.begin(other)
         waiting = [asyncio.create_task(each.more(60.0)) for each in (follower, second)]
-        while not server.feed._followers or not all(each._more for each in server.feed._followers):
-            await asyncio.sleep(0)
+        await until(lambda: server.feed._followers and all(each._more for each in server.feed._followers))
         log_on(server, 7)
         async with asyncio.timeout(10):
             for events in await asyncio.gather(*waiting):
@@ -195,8 +194,7 @@ async def test_a_waiting_call_ends_with_its_connection(server: SmbServer) -> Non
     client = await ControlClient(server.home.control).__aenter__()
     follower = await EventFollower.begin(client)
     waiting = asyncio.create_task(follower.more(60.0))
-    while not all(each._more for each in server.feed._followers):
-        await asyncio.sleep(0)
+    await until(lambda: all(each._more for each in server.feed._followers))
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -255,8 +253,7 @@ async def test_the_last_event_is_that_it_stops(tmp_path: Path) -> None:
         waiting = asyncio.create_task(follower.more())
         assert [type(event) for event in await waiting] == [SessionOpened]
         waiting = asyncio.create_task(follower.more(60.0))
-        while not all(each._more for each in server.feed._followers):
-            await asyncio.sleep(0)
+        await until(lambda: all(each._more for each in server.feed._followers))
         stopping = asyncio.create_task(server.stop())
         events = await waiting
         await stopping

@@ -14,6 +14,7 @@ import pytest
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
 from lanman.settings import Configuration
+from support.waiting import until
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only on glibc is the heap told what to keep")
@@ -51,11 +52,9 @@ async def test_a_server_tells_when_the_last_connection_has_ended(tmp_path: Path)
     async with SmbServer(configuration, Home(tmp_path / "home"), idle=told.set) as server:
         one, another = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
         async with asyncio.timeout(10):
-            while len(server.driver.protocols) < 2:
-                await asyncio.sleep(0.001)
+            await until(lambda: len(server.driver.protocols) == 2)
             one[1].close()
-            while len(server.driver.protocols) > 1:
-                await asyncio.sleep(0.001)
+            await until(lambda: len(server.driver.protocols) == 1)
             await asyncio.sleep(0)
             assert not told.is_set()
             another[1].close()

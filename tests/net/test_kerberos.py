@@ -562,7 +562,7 @@ async def test_a_keytab_without_any_realm(realm: Realm, tmp_path: Path) -> None:
     assert "[domain] realm" in caught.value.hint
 
 
-def test_nothing_of_it_is_imported_unasked() -> None:
+def test_nothing_of_it_is_imported_before_it_is_needed() -> None:
     script = (
         "import sys, lanman.net.server, lanman.net.initiators; print([m for m in sys.modules if 'gss' in m or m == "
     )

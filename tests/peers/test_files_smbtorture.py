@@ -11,6 +11,7 @@ from lanman.net.server import SmbServer
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS
 from support.smbtorture import SUITES, expected_passes, run_suite
+from support.waiting import until
 
 pytestmark = [pytest.mark.samba("smbtorture"), pytest.mark.timeout(240)]
 
@@ -32,6 +33,4 @@ async def test_what_passed_goes_on_passing(server: SmbServer, tmp_path: Path, su
     )
     missing = expected_passes()[suite] - outcome.passed
     assert not missing, {case: outcome.failed.get(case, "skipped or not run") for case in missing}
-    async with asyncio.timeout(10):  # the end of smbtorture's connection may still be on its way
-        while server.service.opens():
-            await asyncio.sleep(0.001)
+    await until(lambda: not server.service.opens())  # the end of smbtorture's connection may still be on its way

@@ -102,7 +102,7 @@ def test_who_ends_their_own_session_gets_the_answer_first(dialect: Dialect, by_w
     assert not admin.connection.channels
 
 
-def test_the_last_words_are_not_waited_for_for_ever() -> None:
+def test_the_final_answer_is_not_waited_for_for_ever() -> None:
     world = World()
     admin = world.connect().log_on("admin").bind()
     (pdu,) = admin.rpc.call(NetrSessionDel(None, None, "admin"))
@@ -114,7 +114,7 @@ def test_the_last_words_are_not_waited_for_for_ever() -> None:
     assert admin.read().status == codes.STATUS_USER_SESSION_DELETED
 
 
-def test_last_words_are_all_that_a_session_that_ended_itself_has_left() -> None:
+def test_a_session_that_ended_itself_has_only_its_final_answer_left() -> None:
     world = World()
     admin = world.connect().log_on("admin").bind()
     (pdu,) = admin.rpc.call(NetrSessionDel(None, None, "admin"))
@@ -123,7 +123,7 @@ def test_last_words_are_all_that_a_session_that_ended_itself_has_left() -> None:
     assert admin.read().status == codes.STATUS_USER_SESSION_DELETED
 
 
-def test_a_reader_that_waits_hears_the_last_words() -> None:
+def test_a_reader_that_waits_gets_the_final_answer() -> None:
     world = World()
     admin = world.connect().log_on("admin").bind()
     reading = admin.send(ReadRequest(length=65536, file_id=admin.file_id))
@@ -146,7 +146,7 @@ def test_requests_that_wait_are_cancelled_when_their_session_ends() -> None:
     assert ann.read().status == codes.STATUS_USER_SESSION_DELETED
 
 
-def test_a_chain_of_readers_hears_the_last_words_once() -> None:
+def test_a_chain_of_readers_gets_the_final_answer_once() -> None:
     world = World()
     admin = world.connect().log_on("admin").bind()
     read = ReadRequest(length=65536, file_id=admin.file_id)
@@ -302,7 +302,7 @@ def test_refusals_come_later_and_later_but_hold_nobody_else_up() -> None:
     assert waits == sorted(waits)
     assert waits[-1] == Throttle.LONGEST
     before = world.now
-    finish = client.log_on_leg_by_leg("ann", "wrong")
+    finish = client.log_on_step_by_step("ann", "wrong")
     # While that one waits for its answer ...
     assert world.now == before
     other.log_on("ann").bind()
@@ -319,7 +319,7 @@ def test_who_hangs_up_on_a_refusal_keeps_their_place_taken() -> None:
             client.log_on("ann", "wrong")
         world.disconnect(client)
     client = world.connect(address="198.51.100.1")
-    send = client.log_on_leg_by_leg("ann", "wrong", wait=False)
+    send = client.log_on_step_by_step("ann", "wrong", wait=False)
     with pytest.raises(KeyError):
         send()
     world.disconnect(client)
@@ -333,7 +333,7 @@ def test_who_hangs_up_on_a_refusal_keeps_their_place_taken() -> None:
 def test_accounts_are_read_before_every_log_on() -> None:
     world = World()
     client = world.connect()
-    finish = client.log_on_leg_by_leg("ann")
+    finish = client.log_on_step_by_step("ann")
     world.accounts = Accounts()
     assert finish().status == codes.STATUS_LOGON_FAILURE
 
@@ -381,7 +381,7 @@ def test_the_session_of_before_a_reconnect_goes() -> None:
 def test_a_log_on_in_two_pieces_is_no_session_yet() -> None:
     world = World()
     client = world.connect()
-    finish = client.log_on_leg_by_leg("ann")
+    finish = client.log_on_step_by_step("ann")
     assert world.users() == []
     assert len(client.connection.logons) == 1
     assert finish().status == 0
@@ -391,7 +391,7 @@ def test_a_log_on_in_two_pieces_is_no_session_yet() -> None:
 def test_log_ons_under_way_are_limited() -> None:
     world = World(resources=ResourceLimits(logons_per_connection=3))
     client = world.connect()
-    finishers = [client.log_on_leg_by_leg("ann") for _ in range(3)]
+    finishers = [client.log_on_step_by_step("ann") for _ in range(3)]
     answer = client.ask(SessionSetupRequest(0, 1, 0, 0, b"x", 0))
     assert answer.status == codes.STATUS_INSUFFICIENT_RESOURCES
     assert [finish().status for finish in finishers] == [0, 0, 0]

@@ -269,10 +269,10 @@ def test_a_session_that_ends_while_it_is_renewed() -> None:
 
 
 def test_a_session_that_ends_itself_while_it_is_renewed() -> None:
-    """Its last words are still to be read, so it is there; nobody renews it any more."""
+    """Its final answer is still to be read, so it is there, but it cannot be renewed any more."""
     world = World()
     admin = world.connect().log_on("admin").bind()
-    finish = admin.log_on_leg_by_leg("admin", again=True, wait=False)
+    finish = admin.log_on_step_by_step("admin", again=True, wait=False)
     world.hold_effects = True
     with pytest.raises(KeyError):  # it is not answered yet
         finish()

@@ -66,7 +66,7 @@ def test_a_device_that_signs_wrongly_is_not_one_that_does_not_sign(monkeypatch: 
 def test_a_client_of_ntlmv1() -> None:
     world = World()
     client = world.connect()
-    finish = client.log_on_leg_by_leg("ann")
+    finish = client.log_on_step_by_step("ann")
     (logon,) = client.connection.logons.values()
     token = AuthenticateMessage(0xE28A8233, bytes(24), bytes(24), "", "ann", "").pack()
     step = logon.acceptor._ntlm.step

@@ -167,7 +167,7 @@ def test_look_alikes_count_as_what_they_resolve_to() -> None:
     world.accounts.add("Straße", PASSWORD)
     for name in ("straße", "STRAßE", "\u017ftraße"):
         client = world.connect(address="192.0.2.1")
-        finish = client.log_on_leg_by_leg(name, "wrong")
+        finish = client.log_on_step_by_step(name, "wrong")
         (logon,) = client.connection.logons.values()
         finish()
         assert logon.attempt is not None
@@ -182,7 +182,7 @@ def test_parallel_log_ons_of_one_account_wait_behind_each_other() -> None:
     clients = [world.connect(address="192.0.2.1").log_on() for _ in range(3)]  # beside a null session each
     for client in clients:
         with pytest.raises(KeyError):
-            client.log_on_leg_by_leg("bob", "wrong", wait=False)()
+            client.log_on_step_by_step("bob", "wrong", wait=False)()
 
     def judged() -> int:
         return sum(isinstance(event, LogonRefused) for event in world.events) - 8
@@ -204,7 +204,7 @@ def test_the_right_password_is_at_once_from_elsewhere_and_in_its_turn_from_there
     before = world.now
     guesser = world.connect(address="192.0.2.1")
     with pytest.raises(KeyError):
-        guesser.log_on_leg_by_leg("bob", "wrong", wait=False)()
+        guesser.log_on_step_by_step("bob", "wrong", wait=False)()
     world.connect(address="192.0.2.2").log_on("bob")
     world.connect(address="192.0.2.1").log_on("ann")
     assert world.now == before
@@ -220,7 +220,7 @@ def test_who_is_displaced_is_told_to_try_again_and_it_is_logged() -> None:
     for _ in range(Throttle.WAITING + 2):
         client = world.connect(address="192.0.2.1")
         try:
-            statuses.append(client.log_on_leg_by_leg("bob", "wrong", wait=False)().status)
+            statuses.append(client.log_on_step_by_step("bob", "wrong", wait=False)().status)
         except KeyError:
             pass  # it waits
     world.advance(60)
@@ -235,7 +235,7 @@ def test_accounts_that_changed_while_an_attempt_waited_count() -> None:
     for _ in range(9):
         refused(world, "bob", address="192.0.2.1")
     with pytest.raises(KeyError):
-        world.connect(address="192.0.2.1").log_on_leg_by_leg("bob", "wrong", wait=False)()
-    finish = world.connect(address="192.0.2.1").log_on_leg_by_leg("bob", wait=True)
+        world.connect(address="192.0.2.1").log_on_step_by_step("bob", "wrong", wait=False)()
+    finish = world.connect(address="192.0.2.1").log_on_step_by_step("bob", wait=True)
     world.accounts = Accounts()
     assert finish().status == codes.STATUS_LOGON_FAILURE

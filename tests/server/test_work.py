@@ -448,7 +448,7 @@ def test_a_call_behind_one_that_ended_its_session_is_not_made(world: DiskWorld) 
     assert admin.result(number) == "STATUS_SUCCESS"
     assert world.users() == ["bob"]
     answer = admin.ask(ReadRequest(length=65536, file_id=admin.file_id)).message
-    assert isinstance(answer, ReadResponse)  # its last words
+    assert isinstance(answer, ReadResponse)  # its final answer
     world.pump()
     assert world.users() == ["bob"]
 

@@ -371,8 +371,8 @@ def test_a_changed_byte_anywhere_ends_the_connection(dialect: Dialect, encrypt: 
     assert [event.message for event in answers(client.receive_data(good))] == [ReadResponse(b"data")]
 
 
-def test_log_on_legs_are_protected_on_3_1_1() -> None:
-    """Whatever is changed in the negotiation or a leg, on either way, shows at the last answer, or before."""
+def test_round_trips_of_a_log_on_are_protected_on_3_1_1() -> None:
+    """A change anywhere in the negotiation or a round trip shows at the last answer, or before."""
 
     def attempt(which: int, at: int, mask: int) -> str:
         answer = Answering(reply)

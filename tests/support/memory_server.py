@@ -246,12 +246,12 @@ class Client:
         self, user_name: str = "", password: str = PASSWORD, *, previous: int = 0, again: bool = False
     ) -> Client:
         """Log on, anonymously if there is no name. Raises StatusError. `again` renews the current session."""
-        answer = self.log_on_leg_by_leg(user_name, password, previous=previous, again=again)()
+        answer = self.log_on_step_by_step(user_name, password, previous=previous, again=again)()
         if answer.status != codes.STATUS_SUCCESS:
             raise StatusError(answer.status)
         return self
 
-    def log_on_leg_by_leg(
+    def log_on_step_by_step(
         self,
         user_name: str = "",
         password: str = PASSWORD,
@@ -260,7 +260,7 @@ class Client:
         again: bool = False,
         wait: bool = True,
     ) -> Callable[[], ResponseReceived]:
-        """Send the first legs of a log-on. What is returned sends the last and has its answer, for which it waits."""
+        """Make the first round trips of a log-on. What is returned makes the last one and gives its answer."""
         credentials = Credentials(user_name, password) if user_name else Credentials(anonymous=True)
         initiator = initiator_for(credentials, "server")
         session_id = self.session_id if again else 0

@@ -158,7 +158,7 @@ class RawClient:
     # --- a log-on ---
 
     def begin_log_on(self, user: str = "", password: str = PASSWORD, *, session_id: int = 0, sign: bool = False) -> int:
-        """The first leg; the id of the session that is to be. `sign` it when a session with keys is renewed."""
+        """The first round trip; the id of the session that is to be. `sign` it when a session with keys is renewed."""
         credentials = Credentials(user, password) if user else Credentials(anonymous=True)
         self._initiator = initiator_for(credentials, "server")
         make = self.signed if sign else self.pdu

@@ -1,6 +1,6 @@
 """A man in the middle for tests: it lets a victim log on to a Server through it, and adds unsigned requests of its own.
 
-It knows no key. It passes the victim's bytes on, and puts what `attack` says beside the last leg of the log-on:
+It knows no key. It passes the victim's bytes on, and puts what `attack` says beside the last round trip of the log-on:
 
     compound    behind the victim's last SESSION_SETUP, in one frame with it
     related     the same, as related operations
@@ -55,7 +55,7 @@ class Relay:
     shift: int = 0  # how many message ids the attacker has used up
     session_id: int = 0
     null_session: int = 0
-    legs: int = 0
+    round_trips: int = 0
 
     async def serve(self, victim: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reader, server = await asyncio.open_connection("127.0.0.1", self.port)
@@ -85,10 +85,10 @@ class Relay:
                 _send(server, frame)
                 await self._answer(reader, back)
                 continue
-            self.legs += 1
+            self.round_trips += 1
             if self.attack == "renewal":
                 await self._renewal(frame, header, server, reader, back)
-            elif self.legs == 1:
+            elif self.round_trips == 1:
                 _send(server, frame)
                 await self._answer(reader, back)
             else:
@@ -109,7 +109,7 @@ class Relay:
         reader: asyncio.StreamReader,
         back: asyncio.StreamWriter,
     ) -> None:
-        """The last leg: what comes out of it is the attacker's to use."""
+        """The last round trip: what comes out of it is the attacker's to use."""
         self.attacked = True
         self.session_id = header.session_id
         plan = self._plan(header.message_id + 1)
@@ -119,10 +119,10 @@ class Relay:
             server.write(b"".join(len(each).to_bytes(4, "big") + each for each in [frame, *plan]))
         else:
             _send(server, frame)
-            await self._heard(reader, 1)
+            await self._read_requests(reader, 1)
             for each in plan:
                 _send(server, each)
-        await self._heard(reader, len(plan) + (self.attack != "after"))
+        await self._read_requests(reader, len(plan) + (self.attack != "after"))
         back.close()  # the victim has done what it was good for
 
     def _plan(self, message_id: int, session_id: int = 0) -> list[bytes]:
@@ -133,7 +133,7 @@ class Relay:
             frames.append(header.pack() + message.pack())
         return frames
 
-    async def _heard(self, reader: asyncio.StreamReader, number: int) -> list[Header]:
+    async def _read_requests(self, reader: asyncio.StreamReader, number: int) -> list[Header]:
         """The answers to so many requests, or all until the Server hangs up."""
         heard: list[Header] = []
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -183,7 +183,7 @@ class Relay:
         _send(server, own.pack() + message.pack())
         answer = await _frame(reader)
         answered = Header.unpack(memoryview(answer))
-        if self.legs == 1:
+        if self.round_trips == 1:
             answered.message_id = header.message_id
             _send(back, answered.pack() + answer[64:])
             return
@@ -191,7 +191,7 @@ class Relay:
         self.answers.append(answered)
         for each in self._plan(own.message_id + 1, self.null_session):
             _send(server, each)
-        await self._heard(reader, len(PLAN))
+        await self._read_requests(reader, len(PLAN))
         back.close()
 
 

@@ -110,7 +110,7 @@ def feed(
 
 
 class Answering:
-    """A server's whole policy in a few lines: log-ons of two legs, and for everything else what `reply` says.
+    """A server's whole policy in a few lines: log-ons of two round trips, and for everything else what `reply` says.
 
     `reply(request)` gives a message, or (status, message). The events are kept in `events`.
     """
@@ -236,7 +236,7 @@ def log_on(
     session_id: int = 0,
     **options: Any,
 ) -> int:
-    """Two legs of a log-on; the session's id. The client must have negotiated."""
+    """A log-on in two round trips; the session's id. The client must have negotiated."""
     first = SessionSetupRequest(0, 2, 0, 0, b"first")
     response = ask(client, server, answer, first, session_id=session_id, wire=wire)
     assert response.status == STATUS_MORE_PROCESSING_REQUIRED

@@ -11,7 +11,7 @@ from collections.abc import Callable
 async def until(condition: Callable[[], object], *, limit: float = 10) -> None:
     """Let the event loop run until something holds. Raises TimeoutError after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for may set no Event
             await asyncio.sleep(0.001)
 
 

@@ -410,8 +410,7 @@ class _Parser:
         key, at = "user", line
         try:
             account = accounts.add(name, groups=())
-            for key in values:
-                at, value = values[key]
+            for key, (at, value) in values.items():  # noqa: B007 - an error names the line
                 if key == "nt_hash":
                     account.nt_hash = parse_nt_hash(value) if value else b""
                 elif key == "groups":

@@ -156,7 +156,7 @@ def close(place: tuple[str, int] | None = None) -> None:
 
 def _begin_anew() -> None:
     """In a forked child: the threads are gone, and the connections are the parent's."""
-    global _pool
+    global _pool  # noqa: PLW0603 - there is one for the process
     # Kept alive: collecting it would close the parent's connections.
     _abandoned.append(_pool)
     _pool = Pool()

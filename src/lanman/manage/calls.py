@@ -88,16 +88,16 @@ class Calls:
         key = (fold(self.link.server), self.link.port, identity_of(credentials, look=False), kind)
         # Whose ticket it is shows in the ticket cache alone, and may be another one's the next time.
         granted = self._granted_here if credentials.kerberos and not credentials.user_name else self._granted
-        for level in levels[levels.index(granted.get(key, levels[0])) :]:
+        for tried in levels[levels.index(granted.get(key, levels[0])) :]:
             try:
-                answer = await ask(level)
+                answer = await ask(tried)
             except Win32Error as error:
                 if error.code not in LEVEL_REFUSED:
                     raise
                 refusal = error
             else:
-                granted.put(key, level)
-                return level, answer
+                granted.put(key, tried)
+                return tried, answer
         granted.put(key, None)
         raise refusal
 

@@ -66,7 +66,7 @@ def user_to_become(user_name: str, home: Home) -> struct_passwd | None:
         except KeyError:
             raise ConfigurationError(f"[server] user: this machine has no user {user_name!a}") from None
     me = os.geteuid()
-    if entry is not None and entry.pw_uid != me and me != 0:
+    if entry is not None and me not in (entry.pw_uid, 0):
         raise AccessDenied(
             f"only root can become {user_name}", hint="Start the Server as root, or take out [server] user."
         )

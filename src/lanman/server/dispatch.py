@@ -419,7 +419,7 @@ class ServerDispatch:
         self.wall_clock = wall_clock
         self.scheduler = Scheduler(None if failed is None else lambda error: failed(None, error))
         self.connections: dict[int, ConnectionDispatch] = {}
-        self.room = Room(self.scheduler, lambda: self.resources, lambda: self.connections.values())
+        self.room = Room(self.scheduler, lambda: self.resources, self.connections.values)
         self.throttle = Throttle(random)
         self.admission = Admission(settings)
         self.refusals = Refusals()

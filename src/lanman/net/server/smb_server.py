@@ -108,7 +108,7 @@ class SmbServer:
             dns_name=socket.gethostname().lower(),
             start=int(time.time()),
             minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
-            mechanisms=lambda: self._offered(),
+            mechanisms=self._offered,
             connection_failed=connection_failed,
             listener_failed=self._listener_failed,
         )

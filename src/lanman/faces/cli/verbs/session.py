@@ -370,7 +370,7 @@ class EndPlan:
 
 def end_sessions(invocation: Invocation, selection: Selection, *, with_others: bool) -> int | None:
     """End what is selected, after the questions that it takes. Gives the exit status; an answer of No is 2."""
-    plan, ended = asyncio.run(_end_unasked(invocation, selection, with_others))
+    plan, ended = asyncio.run(_end_without_asking(invocation, selection, with_others))
     found = plan.found
     if not found.entries:
         if selection.filtered:
@@ -431,7 +431,7 @@ def _report_broken_off(
             output.complain([title, "", *(f"    {_whose(entry)}" for entry in entries), ""])
 
 
-async def _end_unasked(
+async def _end_without_asking(
     invocation: Invocation, selection: Selection, with_others: bool
 ) -> tuple[EndPlan, list[CloseResult] | None]:
     """What is selected and who would go along; and what became of it, where nothing has to be asked first."""
