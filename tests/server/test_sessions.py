@@ -11,9 +11,10 @@ import pytest
 from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
-from lanman.events import FileOpened, FileReclaimed, SessionChanged
+from lanman.events import FileClosed, FileOpened, FileReclaimed, FileRenamed, SessionChanged
 from lanman.rpc.srvsvc import NetrFileClose, NetrFileEnum, NetrSessionDel, NetrSessionEnum
 from lanman.server.admission import Standing
+from lanman.server.disk_effects import OverwriteFile, RenameFile
 from lanman.server.sessions import LINGER
 from lanman.server.state import ServerOpen, unpack_file_id
 from lanman.settings import Limits
@@ -21,7 +22,10 @@ from lanman.smb2.client import ResponseReceived
 from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_DIRECTORY_FILE,
+    FILE_OVERWRITE_IF,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
+    SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
+    SMB2_LOCKFLAG_UNLOCK,
     SMB2_OPLOCK_LEVEL_BATCH,
     SMB2_OPLOCK_LEVEL_II,
     SMB2_TRANSFORM_PROTOCOL_ID,
@@ -37,9 +41,10 @@ from lanman.smb2.messages import (
     OplockBreak,
     ReadRequest,
     ReadResponse,
+    SetInfoRequest,
     TreeConnectRequest,
 )
-from support.disk_server import DiskWorld, FileClient
+from support.disk_server import READ, DiskWorld, FileClient
 from support.memory_server import World
 
 
@@ -238,6 +243,118 @@ def test_a_lost_channel_takes_its_own_requests_with_it(world: DiskWorld) -> None
     assert bob.get(bob.open("locked")).status == codes.STATUS_FILE_LOCK_CONFLICT
     bob.make("new")
     assert second.result(stays) == "STATUS_SUCCESS"
+
+
+def part_of_a_lock(world: DiskWorld, client: FileClient, file_id: bytes, last: int) -> None:
+    """Send a LOCK of 600 ranges, of which the first slice has been taken when this returns; `last` is the last one."""
+    exclusive = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY
+    ranges = [LockElement(10 * number, 5, exclusive) for number in range(599)]
+    client.core.send(
+        LockRequest(file_id, [*ranges, LockElement(last, 5, exclusive)]),
+        session_id=client.session_id,
+        tree_id=client.tree_id,
+    )
+    for data in client.core.data_to_send():
+        client.connection.receive_data(bytes(data), world.now)
+    assert 0 < world.service.opens()[0].num_locks < 600
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+@pytest.mark.parametrize("conflict", [False, True])
+def test_a_channel_that_is_lost_while_ranges_are_locked_leaves_none_of_them(
+    world: DiskWorld, turns: int, conflict: bool
+) -> None:
+    """All or none (3.3.5.14.2): nobody has learnt that they are locked. The open itself goes on."""
+    first, second = two_channels(world)
+    file_id = second.make("a", bytes(10000))
+    bob = world.user("bob")
+    theirs = bob.open("a")
+    if conflict:  # so that the ranges are being given back when the channel is lost
+        bob.want(LockRequest(theirs, [LockElement(9000, 5, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    part_of_a_lock(world, first, file_id, 9000)
+    for _ in range(turns):
+        world.dispatch.expire(world.now)
+    finished = turns == 3 and not conflict
+    assert (world.service.opens()[0].num_locks == 600) == finished
+    world.disconnect(first)
+    world.pump()
+    assert world.service.opens()[0].num_locks == (600 if finished else 0)
+    assert (bob.get(theirs, 10).status == codes.STATUS_FILE_LOCK_CONFLICT) == finished
+    assert contents(second.get(file_id, 10)) == bytes(10)
+
+
+def test_a_range_that_is_granted_to_a_channel_that_is_lost_is_free(world: DiskWorld) -> None:
+    """It has been granted when the connection is lost, and the client has not learnt that."""
+    first, second = two_channels(world)
+    bob = world.user("bob")
+    bobs = bob.make("a", bytes(10))
+    file_id = second.open("a")
+    bob.want(LockRequest(bobs, [LockElement(0, 10, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    waiting = first.send(LockRequest(file_id, [LockElement(0, 10, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    (state,) = {each.state for each in world.dispatch.sessions._opens.values()}  # type: ignore[attr-defined]
+    bob.core.send(CloseRequest(file_id=bobs), session_id=bob.session_id, tree_id=bob.tree_id)
+    for data in bob.core.data_to_send():
+        bob.connection.receive_data(bytes(data), world.now)
+    # The range is granted in the next turn of the event loop, in which the connection is lost.
+    world.dispatch.scheduler._running = True  # no step of a connection is taken meanwhile
+    world.dispatch.scheduler.timers.expire(world.now)
+    assert state.locks.count(next(iter(state.opens))) == 1
+    world.disconnect(first)
+    world.dispatch.scheduler._running = False
+    world.pump()
+    assert waiting not in first.answers
+    assert not state.locks
+    assert second.want(LockRequest(file_id, [LockElement(0, 10, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+
+
+def test_an_open_whose_file_id_nobody_learns_is_closed(world: DiskWorld) -> None:
+    """The channel of a CREATE is lost while its file, which is open already, is being overwritten."""
+    first, second = two_channels(world)
+    first.shut(first.make("a", b"contents"))
+    world.held = lambda effect: isinstance(effect, OverwriteFile)
+    first.send(first.create("a", disposition=FILE_OVERWRITE_IF, share=0))
+    assert len(world.service.opens()) == 1
+    world.disconnect(first)
+    world.let_go()
+    assert world.service.opens() == []
+    assert [event.reason for event in world.events if isinstance(event, FileClosed)][-1] is Reason.DISCONNECTED
+    second.shut(second.open("a"))
+
+
+def test_a_rename_is_followed_though_its_connection_is_lost(world: DiskWorld) -> None:
+    """The disk has it under way: others who have the file open, watch its folder or follow events hear of it."""
+    ann, bob = world.user("ann"), world.user("bob")
+    file_id = ann.make("old")
+    bob.open("old")
+    folder = bob.open("", options=FILE_DIRECTORY_FILE, access=READ)
+    watch = bob.send(ChangeNotifyRequest(0, 4096, folder, 1))
+    world.held = lambda effect: isinstance(effect, RenameFile)
+    name = "new".encode("utf-16-le")
+    ann.send(SetInfoRequest(1, 10, bytes(16) + len(name).to_bytes(4, "little") + name, file_id=file_id))
+    ((ticket, effect),) = world._waiting
+    world._waiting.clear()
+    assert isinstance(effect, RenameFile)
+    path = world.files.rename(effect)
+    world.disconnect(ann)
+    world.dispatch.scheduler.completed(ticket, path, world.now)
+    world.let_go()
+    assert (world.folder / "new").exists()
+    assert sorted(opened.path for opened in world.service.opens()) == [str(world.folder), f"{world.folder}/new"]
+    assert bob.result(watch) == "STATUS_SUCCESS"
+    assert [event.before for event in world.events if isinstance(event, FileRenamed)] == [f"{world.folder}/old"]
+    bob.make("old")
+
+
+def test_a_range_that_is_unlocked_before_its_lock_fails(world: DiskWorld) -> None:
+    """What a LOCK of many ranges gives back may have been unlocked by the client itself meanwhile."""
+    ann, bob = world.user("ann"), world.user("bob")
+    file_id = ann.make("a", bytes(10000))
+    bob.want(LockRequest(bob.open("a"), [LockElement(9000, 5, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    part_of_a_lock(world, ann, file_id, 9000)
+    assert ann.want(LockRequest(file_id, [LockElement(0, 5, SMB2_LOCKFLAG_UNLOCK)]))
+    assert [codes.ntstatus_name(answer.status) for answer in ann.answers.values()] == ["STATUS_LOCK_NOT_GRANTED"]
+    assert not ann.finished
+    assert world.service.opens()[0].num_locks == 0
 
 
 def test_requests_on_all_channels_are_cancelled_when_their_open_or_session_ends(world: DiskWorld) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from lanman import codes
-from lanman.domain import LimitReached, Share
+from lanman.domain import LimitReached, Reason, Share
 from lanman.dtyp import DELETE, MAXIMUM_ALLOWED
 from lanman.errors import StatusError
 from lanman.fscc.attributes import (
@@ -126,11 +126,13 @@ class Creating:
             raise
         try:
             stat = yield from self._prepare(opened)
-        except StatusError:
-            # It was open already, and is not what was asked for.
+        except BaseException as error:
+            # It was open already, and is not what was asked for; or its connection is lost, and nobody learns its
+            # FileId, though its session may go on over another.
             file_open.delete_on_close = False
             self.context.file_id, self.context.opened = 0, None
-            self.context.server.service.close_open(file_open.open)
+            reason = Reason.CLOSED if isinstance(error, StatusError) else Reason.DISCONNECTED
+            self.context.server.service.close_open(file_open.open, reason)
             raise
         return self._answer(opened, file_open, stat)
 

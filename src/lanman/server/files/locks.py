@@ -156,8 +156,11 @@ class Locks:
         return True
 
     def remove(self, lock: Lock) -> None:
-        """Take back a lock that was granted."""
+        """Take back a lock that was granted, unless its owner has unlocked it meanwhile."""
         owner, key = lock.owner, (lock.offset, lock.length)
+        counts = self._exact.get(owner, {}).get(key, 0)
+        if not (counts // _EXCLUSIVE if lock.exclusive else counts % _EXCLUSIVE):
+            return
         held, exact = self._held[owner], self._exact[owner]
         exact[key] -= _EXCLUSIVE if lock.exclusive else 1
         if not exact[key]:

@@ -256,8 +256,19 @@ class DiskOpen(ServerOpen):
         return self._lock(message.locks)
 
     def _lock(self, elements: list[LockElement]) -> Work[Reply]:
-        """Take the ranges, a slice of them in one turn of the event loop: all or none of them (3.3.5.14.2)."""
-        locks, taken = self.state.locks, list[Lock]()
+        """Take the ranges: all or none of them (3.3.5.14.2), also if its connection is lost meanwhile and its session
+        goes on over another."""
+        taken = list[Lock]()
+        try:
+            return (yield from self._take(elements, taken))
+        except GeneratorExit:
+            if taken and not self._released:
+                self.files.scheduler.start(self._give_back(taken, codes.STATUS_CANCELLED))
+            raise
+
+    def _take(self, elements: list[LockElement], taken: list[Lock]) -> Work[Reply]:
+        """Take the ranges, a slice of them in one turn of the event loop; `taken` are those that there are so far."""
+        locks = self.state.locks
         for number, each in enumerate(elements):
             if number and number % _SLICE == 0:
                 self.count_locks()
@@ -299,6 +310,13 @@ class DiskOpen(ServerOpen):
         self.state.waiting_locks[waiting] = self._waiting_locks[waiting] = None
         try:
             status = yield Wait(waiting.waiter)
+        except GeneratorExit:
+            if waiting.waiter.value == codes.STATUS_SUCCESS and not self._released:
+                # Nobody learns any more that it has been granted.
+                self.state.locks.unlock(self, element.offset, element.length)
+                self.count_locks()
+                self.state.retry_locks(self.files.scheduler.now)
+            raise
         finally:
             self.state.waiting_locks.pop(waiting, None)
             del self._waiting_locks[waiting]

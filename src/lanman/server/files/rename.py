@@ -9,7 +9,7 @@ The rules:
 * What has the new name already is replaced if the request says so and it is neither open nor READONLY. It is looked for
   once more after every wait; the disk judges a last time (RenameFile fails on a directory).
 * All opens by the old name follow, and those who watch either folder are told, in the step in which the disk has
-  renamed it.
+  renamed it, even if whoever asked for it is gone by then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lanman.fscc.notify import (
     FILE_ACTION_RENAMED_OLD_NAME,
 )
 from lanman.server.disk_effects import LookUp, Path, RenameFile
-from lanman.server.effects import Work
+from lanman.server.effects import Detached, Work
 from lanman.server.files.notify import names_change
 from lanman.server.files.paths import Spelling
 from lanman.server.files.table import FileOpen, Files, FileState, shares_conflict
@@ -54,8 +54,7 @@ def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
     effect = RenameFile(named.handle, named.spelling.to_disk(target), replace)
     if replace:
         yield from _clear_target(named, effect.target)
-    path = yield effect
-    _follow(named, named.spelling.from_disk(path), files.scheduler.now)
+    yield Detached(_on_disk(named, effect))
 
 
 def _clear_below(named: NamedOpen) -> Work[None]:
@@ -92,6 +91,12 @@ def _changes(state: FileState) -> Work[None]:
     """Wait until an oplock of another file has been given back, or one of its opens is gone."""
     yield from state.changes()
     state.tidy()
+
+
+def _on_disk(named: NamedOpen, effect: RenameFile) -> Work[None]:
+    """Rename it, and have others know. Detached from the request: it may be renamed though nobody waits any more."""
+    path = yield effect
+    _follow(named, named.spelling.from_disk(path), named.files.scheduler.now)
 
 
 def _follow(named: NamedOpen, path: Path, now: float) -> None:
