@@ -151,15 +151,20 @@ class ControlProtocol(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._transport.resume_reading()
+        if self._next is not None:
+            # As any piece of a task: in a turn of its own, in which nothing else runs.
+            self._server.scheduler.timers.at(self._server.tick(), self._go_on)
+            self._server.flush()
+
+    def _go_on(self, now: float) -> None:
+        """What waited until the client has read its answers."""
         piece, self._next = self._next, None
         if piece is None:
             return
-        self._server.tick()
         try:
-            piece()
+            self._run_piece(piece)
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
             self._failed(error)
-        self._server.flush()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: answer the calls in these bytes. What is no RPC ends the connection."""
