@@ -15,7 +15,8 @@ import pytest
 
 from lanman.faces.cli.loader import load
 from lanman.net.configuration import parse_configuration
-from support.process_server import PASSWORD, Stage, normalised
+from support.passwords import PASSWORD
+from support.process_server import Stage, normalised
 
 DOCS = Path(__file__).parents[1] / "docs"
 KINDS = ("start", "how-to", "reference", "background")

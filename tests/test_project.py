@@ -158,3 +158,21 @@ def test_dependencies_are_those_that_the_tests_run_with() -> None:
         assert any(each.operator == "<" for each in requirement.specifier), requirement
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # of this system, or not installed again yet
             assert importlib.metadata.version(requirement.name) in requirement.specifier, requirement
+
+
+def test_every_helper_of_the_tests_is_in_the_table_and_shadows_no_package() -> None:
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "testing.md").read_text(), re.MULTILINE)
+    helpers = {path.stem for path in (ROOT / "tests" / "support").glob("*.py")} - {"__init__"}
+    assert sorted(table) == sorted(helpers)
+    installed = {*importlib.metadata.packages_distributions(), *sys.stdlib_module_names, "samba", "kerberos", "smbc"}
+    assert not helpers & installed
+    # Test files are found from the same folder, so their folders must not hide a package either.
+    assert not {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} & installed
+
+
+def test_a_helper_stands_once() -> None:
+    """What every other test file needs is not written again in each."""
+    sources = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "test_project.py"]
+    for pattern in (r"^PASSWORD\b.*=", r"^def free_port\b", r"^(async )?def until\b", r"^def wait_until\b"):
+        found = [path.name for path in sources if re.search(pattern, path.read_text(), re.MULTILINE)]
+        assert len(found) == 1, (pattern, found)

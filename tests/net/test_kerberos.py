@@ -30,6 +30,7 @@ from lanman.net.server import SmbServer
 from lanman.settings import Configuration, ShareConfiguration
 from lanman.smb2.constants import AES_256_GCM
 from support.kdc import HOST, HOST_FOR_SAMBA, REALM, Realm, in_realm
+from support.passwords import PASSWORD
 from support.smbd import Samba, tool
 
 pytestmark = pytest.mark.kerberos
@@ -360,9 +361,6 @@ async def test_server_that_takes_no_tickets(realm: Realm, start_samba: Callable[
 
 
 # --- our Server
-
-
-PASSWORD = "ann's secret"
 
 
 @asynccontextmanager

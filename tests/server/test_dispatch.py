@@ -40,7 +40,8 @@ from lanman.smb2.messages import (
     TreeDisconnectRequest,
     WriteRequest,
 )
-from support.memory_server import PASSWORD, START, Client, Cut, World
+from support.memory_server import START, Client, Cut, World
+from support.passwords import PASSWORD
 from support.smb2_pair import send_compound
 
 DIALECTS = [Dialect.SMB_2_1, Dialect.SMB_3_1_1]

@@ -23,7 +23,8 @@ from lanman.smb2.messages import (
     SessionSetupRequest,
     TreeConnectRequest,
 )
-from support.memory_server import PASSWORD, World
+from support.memory_server import World
+from support.passwords import PASSWORD
 from support.raw_client import RawClient
 
 IPC = TreeConnectRequest(0, r"\\server\IPC$")

@@ -12,7 +12,8 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import LogonRefused, Reason
 from lanman.errors import StatusError
 from lanman.server.throttle import Attempt, Throttle, _Counts, network_of
-from support.memory_server import PASSWORD, World
+from support.memory_server import World
+from support.passwords import PASSWORD
 
 
 def numbers() -> Callable[[int], bytes]:

@@ -22,7 +22,8 @@ from lanman.settings import NullSessions
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN, FILE_OVERWRITE_IF, SMB2_OPLOCK_LEVEL_EXCLUSIVE
 from lanman.smb2.messages import CreateRequest, SessionSetupRequest, TreeDisconnectRequest, WriteRequest
 from support.disk_server import READ, DiskWorld
-from support.memory_server import PASSWORD, World
+from support.memory_server import World
+from support.passwords import PASSWORD
 from support.raw_client import RawClient
 
 

@@ -43,8 +43,8 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from lanman.smb2.server import RequestsReceived, Response
+from support.passwords import PASSWORD
 
-PASSWORD = "correct horse"
 START = 1000.0
 
 

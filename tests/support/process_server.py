@@ -30,11 +30,11 @@ from lanman.net.accounts import AccountFile
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.smb2.messages import CreateRequest
+from support.passwords import PASSWORD
 
 T = TypeVar("T")
 
 LANMAN = Path(sys.executable).parent / "lanman"
-PASSWORD = "secret"
 USERS = ("ann", "bob", "carol", "dave")
 FILES = ("plan.txt", "budget.xlsx", "notes.txt")
 

@@ -37,7 +37,8 @@ from lanman.smb2.messages import (
     SessionSetupResponse,
     SigningCapabilities,
 )
-from support.memory_server import PASSWORD, World
+from support.memory_server import World
+from support.passwords import PASSWORD
 
 Answer = tuple[Header, memoryview]
 
