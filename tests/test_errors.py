@@ -61,6 +61,20 @@ def test_a_server_that_is_learnt_later_is_in_the_sentence() -> None:
     assert str(error) == r"\\fs1: it is cut short"
 
 
+@pytest.mark.parametrize(
+    ("text", "hint", "line"),
+    [
+        ("it is gone", None, "it is gone"),
+        ("it is gone", "Start it", "it is gone. Start it."),
+        ("Is it gone?", "Start it!", "Is it gone? Start it!"),
+        ("it is gone.", "start it", "it is gone; start it."),
+    ],
+)
+def test_a_line_with_the_hint(text: str, hint: str | None, line: str) -> None:
+    assert LanmanError(text, hint=hint).with_hint == line
+    assert LanmanError(text, hint=hint, server="fs1").with_hint == rf"\\fs1: {line}"
+
+
 def test_they_are_pythons_own_too() -> None:
     assert isinstance(AccessDenied(), PermissionError)
     assert isinstance(ConnectionLost("no"), ConnectionError)

@@ -52,6 +52,17 @@ class LanmanError(Exception):
         """The whole sentence, with the server where one is known. It has no full stop where it may go on."""
         return f"\\\\{self.server}: {self.text}" if self.server else self.text
 
+    @property
+    def with_hint(self) -> str:
+        """The message and the hint in one line, for a log; the message alone where there is no hint."""
+        if not self.hint:
+            return self.message
+        end = self.hint if self.hint.endswith((".", "!", "?")) else f"{self.hint}."
+        if not self.hint[0].isupper():
+            return f"{self.message.removesuffix('.')}; {end}"
+        stop = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{stop} {end}"
+
     def __str__(self) -> str:
         return self.message
 

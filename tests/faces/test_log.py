@@ -71,6 +71,11 @@ def test_a_mistake_in_server_toml_is_told_in_the_log(tmp_path: Path) -> None:
         os.kill(process_of(home), signal.SIGHUP)
         wait_until(lambda: log.exists() and "autodisconnect must be" in log.read_text())
         assert "SIGHUP: the configuration is not read again" in log.read_text()
+        # The remedy is a sentence of its own.
+        (home / "settings").write_text("version = 3\n")
+        (home / "server.toml").write_text(text)
+        os.kill(process_of(home), signal.SIGHUP)
+        wait_until(lambda: "knows none after 2. A newer lanman wrote it: " in log.read_text())
         # A log that cannot be opened anew: the old one goes on, and says so.
         log.rename(tmp_path / "the.log.2")
         log.symlink_to(tmp_path / "nowhere")

@@ -8,17 +8,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import lanman
 from lanman.auth.accounts import AccountsError
 from lanman.auth.md4 import nt_hash
 from lanman.domain import Share
+from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
 from lanman.net.configuration import ConfigurationError
+from lanman.net.control.client import ControlClient
 from lanman.net.disk import attributes
 from lanman.net.disk.system import DiskRefused, statx
 from lanman.net.overlay import SettingsFile
@@ -213,3 +216,32 @@ def test_newer_attributes_are_refused_and_left_alone(
         f"{str(file)!a}: the attribute user.lanman.dos: it has version {newer[0]}, and this lanman knows none after 2. "
         + REMEDY
     ]
+
+
+# --- what a running Server's log says
+
+
+async def test_the_log_says_what_to_do_about_newer_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever way a Server comes upon one: a change of a setting, a reload, a log-on."""
+
+    async def tell(name: str, text: bytes, act: Callable[[], Awaitable[object]]) -> None:
+        (tmp_path / name).write_bytes(text)
+        caplog.clear()
+        with pytest.raises(LanmanError):
+            await act()
+        [said] = [record.getMessage() for record in caplog.records if str(tmp_path / name) in record.getMessage()]
+        assert said.rstrip('"').endswith(f", and this lanman knows none after {text[-2] - ord('1')}. {REMEDY}")
+        assert (tmp_path / name).read_bytes() == text
+
+    async def log_on() -> None:
+        ann = lanman.Credentials("ann", "secret")
+        await lanman.open_manager("127.0.0.1", ann, port=server.port).__aenter__()
+
+    async with (
+        lanman.Server(accounts={"ann": "secret"}, home=tmp_path) as server,
+        lanman.open_manager(home=tmp_path) as manager,
+        ControlClient(tmp_path / "control") as control,
+    ):
+        await tell("settings", b"version = 3\n", lambda: manager.set_hidden(True))
+        await tell("settings", b"version = 3\n", control.reload)
+        await tell("accounts", b"version = 2\n", log_on)

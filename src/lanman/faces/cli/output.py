@@ -214,11 +214,7 @@ def _more(error: LanmanError) -> list[str]:
     if error.hint and general and error.message.endswith(f": {general}"):
         # NET's words stand above already: `\\\\pc9: ...` is what they are about.
         return [escape(f"{error.message.removesuffix(general)}{_sentence(error.hint)}")]
-    if not error.hint:
-        return [escape(_sentence(error.message))]
-    if error.hint[0].isupper():
-        return [escape(f"{_sentence(error.message)} {_sentence(error.hint)}")]
-    return [escape(f"{error.message.removesuffix('.')}; {_sentence(error.hint)}")]
+    return [escape(_sentence(error.with_hint))]
 
 
 def _alone(hint: str) -> str:

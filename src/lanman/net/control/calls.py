@@ -100,7 +100,7 @@ class ControlEndpoint:
         try:
             self._server.reload()
         except LanmanError as error:
-            log.error("the configuration is not read again: %s", quoted(error.message))
+            log.error("the configuration is not read again: %s", quoted(error.with_hint))
             return codes.ERROR_INVALID_DATA
         return codes.ERROR_SUCCESS
 

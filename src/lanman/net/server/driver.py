@@ -21,6 +21,7 @@ import socket
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
+from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
 from lanman.net.audit import quoted
 from lanman.net.disk import Disk
@@ -200,7 +201,7 @@ class Driver:
 
     def _failed(self, ticket: int, status: int, error: Exception | None) -> None:
         if error is not None:
-            log.error("%s", quoted(str(error)))
+            log.error("%s", quoted(error.with_hint if isinstance(error, LanmanError) else str(error)))
         self.dispatch.scheduler.failed(ticket, status, self._loop.time())
         self.flush()
 

@@ -162,8 +162,7 @@ def _reload(server: SmbServer, log: LogFile | None) -> None:
             action()
         except LanmanError as error:
             # To the log: who sent the signal cannot be told, and a Server's standard error is rarely read.
-            said = f"{error.message} {error.hint}" if error.hint else error.message
-            _server_log.error("SIGHUP: %s: %s", failure, escape(said))
+            _server_log.error("SIGHUP: %s: %s", failure, escape(error.with_hint))
     _limit(server, log)
 
 
