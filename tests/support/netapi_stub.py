@@ -236,11 +236,13 @@ def read(levels: Levels[Any], level: int, address: int) -> Any:
     """The record in a structure that a caller passed. A security descriptor is left out: nothing tells its size."""
     record = levels.record()
     strings = {name for name, kind in levels.members(level) if kind.text}
+    signed = {name for name, kind in levels.members(level) if kind.codes == "i"}
     for name, offset in structure(levels, level)[1]:
         if name in strings:
             setattr(record, name, text_at(ctypes.c_uint64.from_address(address + offset).value))
         elif name and name != "security_descriptor":
-            setattr(record, name, ctypes.c_uint32.from_address(address + offset).value)
+            number: Any = ctypes.c_int32 if name in signed else ctypes.c_uint32
+            setattr(record, name, number.from_address(address + offset).value)
     return record
 
 

@@ -1,19 +1,23 @@
 """`open_manager`: which Manager answers for a server.
 
 A server that is named is reached over SMB. Without a name it is this machine's: lanman's own Server where its control
-socket answers, else whatever SMB server has the port of the loopback interface.
+socket answers, else Windows' own Server service where it runs, else whatever SMB server has the port of the loopback
+interface. Whoever names a server, a port, a home or a user does not mean Windows' own. A `service` that is named is the
+one, and no other is looked for.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lanman import codes
-from lanman.errors import AuthenticationError
+from lanman.errors import AuthenticationError, Win32Error
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
 
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
     from lanman.manage.link import SmbLink
     from lanman.manage.srvsvc import SrvsvcManager
     from lanman.net.credentials import Credentials
+
+
+LANMAN: Final = "lanman"
+WINDOWS: Final = "windows"
+SERVICES: Final = (LANMAN, WINDOWS)
+"""The services of this machine that can be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +60,60 @@ def open_manager(
     encrypt: bool = False,
     deadline: float | None = None,
     granted: GrantedLevels | None = None,
+    service: str | None = None,
 ) -> AbstractAsyncContextManager[Manager]:
     """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
 
     Entering connects and logs on. `timeout` is in seconds: one for all of entering, and one for each method.
     `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
     this machine is looked for first; `encrypt` refuses a server that cannot encrypt. `granted` is where the information
-    levels that servers grant are remembered; without it, one memory serves the whole process.
+    levels that servers grant are remembered; without it, one memory serves the whole process. `service` names one of
+    this machine's: "lanman", or "windows" for Windows' own Server service, which is asked as this process's user.
 
     Raises LanmanError: ConnectionLost (53, 1225), TimedOut (121), AuthenticationError (1326, 1330, ...), AccessDenied,
-    Win32Error 2114 when this machine has no Server.
+    Win32Error 2114 when this machine has no Server, 50 for a service that it cannot have, 87 for one that there is not
+    and for one that is asked of another machine.
     """
     remembered = _granted_to_this_process if granted is None else granted
     how = _How(credentials, port, timeout, encrypt, deadline, remembered)
+    if service is not None:
+        _check_service(service, server)
+        return _open_windows(how) if service == WINDOWS else _open_own(home, how, elsewhere=False)
+    if server is None and _means_windows(home, how):
+        return _open_windows(how)
     return _open_own(home, how) if server is None else _open_over_smb(server, how)
+
+
+def _check_service(service: str, server: str | None) -> None:
+    if service not in SERVICES:
+        raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{service!r} is no service: {' or '.join(SERVICES)}")
+    if server is not None:
+        raise Win32Error(
+            codes.ERROR_INVALID_PARAMETER,
+            f"{server}: a service that is named is one of this machine's, and so is no server's",
+            hint="name the server or the service",
+        )
+
+
+def _means_windows(home: str | Path | None, how: _How) -> bool:
+    """Whether it is Windows' own Server service that answers for this machine where nothing says otherwise."""
+    if sys.platform != "win32" or home is not None or os.environ.get("LANMAN_HOME"):
+        return False
+    if how.credentials is not None or how.port != DEFAULT_PORT:
+        return False
+    from lanman.manage.windows.manager import is_started
+
+    return is_started()
+
+
+@contextlib.asynccontextmanager
+async def _open_windows(how: _How) -> AsyncIterator[Manager]:
+    """Raises Win32Error 50 where this is no Windows, 2114 where its Server service is stopped."""
+    from lanman.manage.windows.manager import opened_windows
+
+    manager = opened_windows(timeout=how.timeout, deadline=how.deadline, granted=how.granted)
+    await manager.check_started()
+    yield manager
 
 
 @contextlib.asynccontextmanager
@@ -100,8 +150,11 @@ def _kind(link: SmbLink) -> type[SrvsvcManager]:
 
 
 @contextlib.asynccontextmanager
-async def _open_own(home: str | Path | None, how: _How) -> AsyncIterator[Manager]:
-    """Raises Win32Error 2114 where this machine has no Server, AccessDenied where its socket may not be opened."""
+async def _open_own(home: str | Path | None, how: _How, *, elsewhere: bool = True) -> AsyncIterator[Manager]:
+    """The Server whose control socket answers, or else, with `elsewhere`, whatever serves the port.
+
+    Raises Win32Error 2114 where this machine has no Server, AccessDenied where its socket may not be opened.
+    """
     from lanman.manage import loopback
     from lanman.manage.own import OwnManager, find_control
     from lanman.net.dial import Within
@@ -113,7 +166,7 @@ async def _open_own(home: str | Path | None, how: _How) -> AsyncIterator[Manager
             if link is not None:
                 manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
                 await manager.learn_name()
-            elif home is not None or not await loopback.answers(how.port):
+            elif home is not None or not elsewhere or not await loopback.answers(how.port):
                 raise loopback.not_started(home, await loopback.how_to_ask(how.port))
             elif how.credentials is None:
                 kind = await loopback.kind_of(how.port)
@@ -124,8 +177,8 @@ async def _open_own(home: str | Path | None, how: _How) -> AsyncIterator[Manager
                     hint="say who you are to it with -U",
                 )
         if link is None:
-            async with _open_over_smb(loopback.LOOPBACK, how) as elsewhere:
-                yield elsewhere
+            async with _open_over_smb(loopback.LOOPBACK, how) as over_smb:
+                yield over_smb
         else:
             yield manager
     finally:

@@ -53,12 +53,22 @@ def connect(
     home: str | Path | None = None,
     encrypt: bool = False,
     granted: GrantedLevels | None = None,
+    service: str | None = None,
 ) -> BlockingManager:
     """A BlockingManager of `server`, connected and logged on; arguments and errors as `lanman.open_manager`.
 
     Close it, or use it in a `with` statement.
     """
-    return BlockingManager(server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, granted=granted)
+    return BlockingManager(
+        server,
+        credentials,
+        port=port,
+        timeout=timeout,
+        home=home,
+        encrypt=encrypt,
+        granted=granted,
+        service=service,
+    )
 
 
 class BlockingManager:
@@ -74,12 +84,20 @@ class BlockingManager:
         home: str | Path | None,
         encrypt: bool,
         granted: GrantedLevels | None = None,
+        service: str | None = None,
     ) -> None:
         self._background = _Background()
         self._stack = contextlib.AsyncExitStack()
         try:
             opening = open_manager(
-                server, credentials, port=port, timeout=timeout, home=home, encrypt=encrypt, granted=granted
+                server,
+                credentials,
+                port=port,
+                timeout=timeout,
+                home=home,
+                encrypt=encrypt,
+                granted=granted,
+                service=service,
             )
             self._manager: Manager = self._background.run(self._stack.enter_async_context(opening))
         except BaseException:

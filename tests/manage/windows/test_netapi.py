@@ -167,7 +167,7 @@ def test_a_structure_arrives_as_it_was_given(stub: NetapiStub) -> None:
     api.answer(srvsvc.NetrServerSetInfo(None, 1016, ServerInfo(hidden=True)))
     assert [request.info for request in stub.asked] == [
         share,
-        ServerInfo(disc=0xFFFFFFFF),  # the stub reads DWORDs
+        ServerInfo(disc=-1),
         ServerInfo(hidden=1),  # type: ignore[arg-type]
     ]
 
@@ -272,6 +272,21 @@ def test_a_name_with_a_nul(stub: NetapiStub) -> None:
     with pytest.raises(Win32Error):
         NetApi(stub).answer(srvsvc.NetrShareSetInfo(None, "data", 1004, ShareInfo(remark="a\0b")))
     assert stub.calls == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        srvsvc.NetrFileClose(None, (1 << 32) + 6),
+        srvsvc.NetrFileGetInfo(None, -(1 << 40), 3),
+        srvsvc.NetrShareSetInfo(None, "data", 1006, ShareInfo(max_uses=1 << 32)),
+    ],
+    ids=named,
+)
+def test_a_number_that_would_be_cut_to_another(stub: NetapiStub, request_: Any) -> None:
+    with pytest.raises(Win32Error) as refused:
+        NetApi(stub).answer(request_)
+    assert (refused.value.code, stub.calls) == (87, [])
 
 
 def test_a_call_and_a_function_that_there_are_not(stub: NetapiStub) -> None:

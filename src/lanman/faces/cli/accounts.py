@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
-from lanman.errors import LanmanError, Win32Error
+from lanman.errors import Win32Error
 from lanman.faces.cli import output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.output import Format
@@ -27,9 +27,7 @@ def account_file(invocation: Invocation, *, to_change: bool = False) -> AccountF
     from lanman.net.accounts import AccountFile
     from lanman.net.home import default_home
 
-    if invocation.server is not None:
-        message = f"{invocation.server}: accounts are changed on the machine itself, by the user who runs its Server"
-        raise LanmanError(message, code=codes.ERROR_NOT_SUPPORTED, hint="Leave out -S.")
+    invocation.require_own("accounts are changed on the machine itself, by the user who runs its Server")
     home = default_home(invocation.home)
     if to_change:
         home.prepare()

@@ -83,9 +83,7 @@ def own_home(invocation: Invocation) -> Home:
     """The home of this user's Server. Raises LanmanError where another machine was named."""
     from lanman.net.home import default_home
 
-    if invocation.server is not None:
-        message = f"{invocation.server}: a Server service is started and stopped on the machine itself"
-        raise LanmanError(message, code=codes.ERROR_NOT_SUPPORTED, hint="Leave out -S.")
+    invocation.require_own("a Server service is started and stopped on the machine itself")
     return default_home(invocation.home)
 
 

@@ -34,7 +34,7 @@ PORT_HINT = "A port is a number from 1 to 65535."
 
 @dataclass(slots=True)
 class Invocation:
-    """What the options of every verb come to. `server` None is this machine."""
+    """What the options of every verb come to. `server` None is this machine, and `service` which of its services."""
 
     server: str | None = None
     port: int = DEFAULT_PORT
@@ -44,6 +44,7 @@ class Invocation:
     format: Format = Format.TABLE
     answer: bool | None = None
     given_port: int | None = None
+    service: str | None = None
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Invocation:
@@ -57,6 +58,7 @@ class Invocation:
             if attached is not None and port is not None and attached != port:
                 raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
             port = attached if attached is not None else port
+        service = _service(options["which_service"], server)
         return cls(
             server,
             DEFAULT_PORT if port is None else port,
@@ -66,7 +68,20 @@ class Invocation:
             Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
             True if options["yes"] else False if options["no"] else None,
             options["port"],
+            service,
         )
+
+    @property
+    def is_own(self) -> bool:
+        """Whether lanman's own Server of this machine may be meant."""
+        return self.server is None and self.service in (None, "lanman")
+
+    def require_own(self, message: str) -> None:
+        """Raise LanmanError 50 with `message`, and what to leave out, where another Server than our own was named."""
+        if self.server is not None:
+            raise LanmanError(f"{self.server}: {message}", code=codes.ERROR_NOT_SUPPORTED, hint="Leave out -S.")
+        if not self.is_own:
+            raise LanmanError(f"{self.service}: {message}", code=codes.ERROR_NOT_SUPPORTED, hint="Leave out --service.")
 
     def manager(self, *, long_work: bool = False) -> AbstractAsyncContextManager[Manager]:
         """The Manager to ask; every wait of it ends `timeout` seconds from now. With `long_work` each wait may take
@@ -81,7 +96,13 @@ class Invocation:
             raise DialectError(3952, "--port", PORT_HINT)
         deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
         opening = open_manager(
-            self.server, self.credentials, port=self.port, timeout=self.timeout, home=self.home, deadline=deadline
+            self.server,
+            self.credentials,
+            port=self.port,
+            timeout=self.timeout,
+            home=self.home,
+            deadline=deadline,
+            service=self.service,
         )
         return shown_waiting(f"Waiting for {self.server or 'the Server service'}", opening)
 
@@ -121,6 +142,20 @@ def _home(typed: str | None) -> str | None:
         # An empty variable of a script, most likely; another Server would be meant than was said.
         raise DialectError(3952, "--home", "It is a folder. Without --home, LANMAN_HOME or the default counts.")
     return typed or os.environ.get("LANMAN_HOME") or None
+
+
+def _service(typed: str | None, server: str | None) -> str | None:
+    """The service of this machine that is named. Raises DialectError."""
+    if typed is None:
+        return None
+    from lanman.manage.open import SERVICES
+
+    name = typed.casefold()
+    if name not in SERVICES:
+        raise DialectError(3952, "--service", f"It is {' or '.join(SERVICES)}.")
+    if server is not None:
+        raise DialectError(3510, hint="--service is about this machine, and -S names a server: give one of them.")
+    return name
 
 
 async def is_started(invocation: Invocation) -> bool:

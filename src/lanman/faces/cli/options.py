@@ -71,7 +71,7 @@ class Verb(click.Command):
             return self.callback(invocation, **ctx.params)
         except LanmanError as error:
             program: Program = ctx.obj
-            may = error.code == codes.NERR_ServerNotStarted and invocation.server is None
+            may = error.code == codes.NERR_ServerNotStarted and invocation.is_own
             if not may or not program.start_server(invocation):
                 raise
         return self.callback(invocation, **ctx.params)
@@ -199,6 +199,11 @@ COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
         metavar="DIR",
         shell_complete=completers.files,
         help="where this user's Server keeps its accounts (LANMAN_HOME)",
+    ),
+    click.Option(
+        ["--service", "which_service"],  # `service` is an argument of some verbs
+        metavar="NAME",
+        help="which service of this machine to ask: lanman (its own Server), windows (Windows' own)",
     ),
     NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
     NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),

@@ -95,7 +95,7 @@ class Layout(Generic[Record]):
                 values.append(value or b"")
             else:
                 # An unsigned number may be given as the signed one of the same bits, and the other way round.
-                number = int(value or 0) & 0xFFFFFFFF
+                number = check_number(int(value or 0)) & 0xFFFFFFFF
                 values.append(number - (1 << 32) if kind.codes == "i" and number >> 31 else number)
         written.address = written.keep(self._struct.pack(*values))
         return written
@@ -139,6 +139,13 @@ def descriptor_size(address: int) -> int:
     ends += [at + 8 + 4 * ctypes.string_at(address + at + 1, 1)[0] for at in (owner, group) if at]
     ends += [at + int.from_bytes(ctypes.string_at(address + at + 2, 2), "little") for at in (sacl, dacl) if at]
     return max(ends)
+
+
+def check_number(number: int) -> int:
+    """A number that 32 bits hold, signed or not. Raises Win32Error 87 for any other: C would cut it to another one."""
+    if not -(1 << 31) <= number < 1 << 32:
+        raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{number} has more than 32 bits")
+    return number
 
 
 def string_bytes(text: str) -> bytes:

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from lanman import codes
 from lanman.errors import Win32Error
-from lanman.manage.windows.layout import Layout, string_bytes
+from lanman.manage.windows.layout import Layout, check_number, string_bytes
 from lanman.rpc.levels import Levels
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc.connections import CONNECTION_INFO, NetrConnectionEnum
@@ -101,7 +101,7 @@ class NetApi:
 
     def answer(self, request: Call[R]) -> R:
         """Make one call, and give its answer. Raises Win32Error 50 for a call that netapi32 has not, 87 for a string
-        with a NUL in it, MalformedMessage for memory that does not hold what it should."""
+        with a NUL in it or a number beyond 32 bits, MalformedMessage for memory that does not hold what it should."""
         kind = type(request)
         if kind not in FUNCTIONS:
             raise Win32Error(codes.ERROR_NOT_SUPPORTED, f"netapi32 has no call for {kind.__name__}")
@@ -173,6 +173,8 @@ class NetApi:
         kinds: list[Any] = [ctypes.c_void_p]
         for argument in arguments:
             is_number = isinstance(argument, int)
+            if is_number:
+                check_number(argument)
             kinds.append(ctypes.c_uint32 if is_number else ctypes.c_void_p)
             values.append(_text(argument) if isinstance(argument, str) else argument)
         return cast("int", self._function(name, kinds)(*values))
