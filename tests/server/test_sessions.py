@@ -345,6 +345,20 @@ def test_a_rename_is_followed_though_its_connection_is_lost(world: DiskWorld) ->
     bob.make("old")
 
 
+def test_a_rename_that_fails_when_its_connection_is_lost_is_nobodys_error(world: DiskWorld) -> None:
+    ann = world.user("ann")
+    file_id = ann.make("old")
+    world.held = lambda effect: isinstance(effect, RenameFile)
+    name = "new".encode("utf-16-le")
+    ann.send(SetInfoRequest(1, 10, bytes(16) + len(name).to_bytes(4, "little") + name, file_id=file_id))
+    ((ticket, _),) = world._waiting
+    world._waiting.clear()
+    world.disconnect(ann)
+    world.dispatch.scheduler.failed(ticket, codes.STATUS_FILE_CLOSED, world.now)  # would be raised here
+    world.let_go()
+    assert not (world.folder / "new").exists()
+
+
 def test_a_range_that_is_unlocked_before_its_lock_fails(world: DiskWorld) -> None:
     """What a LOCK of many ranges gives back may have been unlocked by the client itself meanwhile."""
     ann, bob = world.user("ann"), world.user("bob")

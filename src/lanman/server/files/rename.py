@@ -54,7 +54,8 @@ def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
     effect = RenameFile(named.handle, named.spelling.to_disk(target), replace)
     if replace:
         yield from _clear_target(named, effect.target)
-    yield Detached(_on_disk(named, effect))
+    if status := (yield Detached(_on_disk(named, effect))):
+        raise StatusError(status)
 
 
 def _clear_below(named: NamedOpen) -> Work[None]:
@@ -93,10 +94,15 @@ def _changes(state: FileState) -> Work[None]:
     state.tidy()
 
 
-def _on_disk(named: NamedOpen, effect: RenameFile) -> Work[None]:
-    """Rename it, and have others know. Detached from the request: it may be renamed though nobody waits any more."""
-    path = yield effect
+def _on_disk(named: NamedOpen, effect: RenameFile) -> Work[int]:
+    """Rename it, and have others know; the status. Detached from the request: it may be renamed though nobody waits any
+    more, and then nobody needs to know that it could not be."""
+    try:
+        path = yield effect
+    except StatusError as error:
+        return error.status
     _follow(named, named.spelling.from_disk(path), named.files.scheduler.now)
+    return codes.STATUS_SUCCESS
 
 
 def _follow(named: NamedOpen, path: Path, now: float) -> None:
