@@ -108,7 +108,7 @@ class SmbServer:
             dns_name=socket.gethostname().lower(),
             start=int(time.time()),
             minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
-            mechanisms=self._offered,
+            mechanisms=lambda: self._offered(),  # noqa: PLW0108 - what is offered is known at the start
             connection_failed=connection_failed,
             listener_failed=self._listener_failed,
         )
