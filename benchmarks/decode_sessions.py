@@ -1,6 +1,7 @@
 r"""Decode NetrSessionEnum's answer, level 502, from bytes to typed records: lanman, Samba's C bindings, impacket.
 
     python benchmarks/decode_sessions.py [--sessions 100000] [--rounds 5] [--impacket-sessions 2000]
+        [--revision COMMIT]...
 
 All decode the same bytes into the same records (`lanman.records.SessionInfo`), each as its users would, each in a
 process of its own. lanman made the bytes; a peer that reads something else from them is a failure. impacket is given
@@ -8,6 +9,7 @@ fewer sessions, for it would take a minute otherwise; its rate does not grow wit
 
 Samba's bindings are those of Debian's python3-samba, in the system's own Python. A peer that is missing is left out.
 The peers take turns, and of all rounds the one with the least processor time counts: only the ratios mean anything.
+With `--revision` lanman as it was at that commit takes its turns, too.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from revisions import environment, unpack
+
 from lanman.records import SessionInfo
 from lanman.rpc.srvsvc import NetrSessionEnumResponse
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
+SOURCE = unpack("", pathlib.Path())
 
 # Each peer is a function from the stub to the list of records, in a program around it.
 PROGRAM = """
@@ -80,6 +84,7 @@ class Peer:
     entries: list[SessionInfo]
     repeat: int = 2
     python: str = sys.executable
+    source: pathlib.Path = SOURCE
     rate: float = 0.0
 
 
@@ -112,8 +117,10 @@ def run(peer: Peer, scratch: str) -> None:
     """Let a peer decode its entries; its rate is the best so far. Raises ImportError if the peer is missing."""
     file = pathlib.Path(scratch, "stub")
     file.write_bytes(stub_of(peer.entries))
-    program = PROGRAM.format(source=str(SOURCE), decode=peer.decode, file=str(file), repeat=peer.repeat)
-    done = subprocess.run([peer.python, "-c", program], capture_output=True, text=True, check=False)
+    program = PROGRAM.format(source=str(peer.source), decode=peer.decode, file=str(file), repeat=peer.repeat)
+    done = subprocess.run(
+        [peer.python, "-c", program], capture_output=True, text=True, check=False, env=environment(peer.source)
+    )
     if done.returncode:
         raise ImportError((done.stderr.strip().splitlines() or ["it failed"])[-1])
     best, seen = done.stdout.splitlines()
@@ -137,6 +144,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--impacket-sessions", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--revision", action="append", default=[], metavar="COMMIT", help="lanman at that commit, too")
     options = parser.parse_args()
     many = sessions(options.sessions)
     peers = [
@@ -147,6 +155,9 @@ def main() -> None:
     ]
     print(f"{options.sessions:,} sessions of level 502; Python {platform.python_version()}, {platform.machine()}\n")
     with tempfile.TemporaryDirectory() as scratch:
+        for revision in options.revision:
+            source = unpack(revision, pathlib.Path(scratch))
+            peers.insert(1, Peer(f"lanman {revision}", LANMAN, many, source=source))
         for _ in range(options.rounds):
             for peer in list(peers):
                 try:

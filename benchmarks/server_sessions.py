@@ -1,12 +1,14 @@
 """What sessions cost a server: memory for each that is idle, and processor time for each log-on.
 
     .venv/bin/python benchmarks/server_sessions.py [--sessions 1000] [--logons 100] [--rounds 5]
+        [--revision COMMIT]...
 
 impacket's client logs on to `lanman serve` and to impacket's smbserver, by NTLMv2, and only the servers' processes are
 looked at. A log-on is one connection: negotiate, log on, log off, hang up; the servers take turns, and the processor
 time is that of all of a server's threads. Idle sessions are one a connection, so the connection counts too; memory is
 what is anonymous and resident (`Anonymous` in /proc/PID/smaps_rollup), sockets are the kernel's. lanman's sessions are
-measured in two halves: the first half still fills what Python keeps in reserve. Linux only.
+measured in two halves: the first half still fills what Python keeps in reserve. With `--revision` lanman as it was at
+that commit takes its turns, too. Linux only.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from impacket.smbconnection import SMBConnection
+from revisions import environment, unpack
 
-ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 USER, PASSWORD = "ann", "a password"
 
@@ -52,10 +54,10 @@ def free_port() -> int:
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, command: list[str], port: int, scratch: Path) -> None:
+    def __init__(self, command: list[str], port: int, scratch: Path, variables: dict[str, str]) -> None:
         self.port = port
         self._log = (scratch / f"{port}.log").open("wb")
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, cwd=scratch)
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, cwd=scratch, env=variables)
 
     def wait_until_it_listens(self) -> None:
         deadline = time.monotonic() + 20
@@ -75,8 +77,8 @@ class Server:
 
     def processor_time(self) -> float:
         """Seconds, user's and kernel's, of all threads that there were."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        # Its clock counts nanoseconds, and /proc/PID/stat hundredths of a second. This is clock_getcpuclockid(3).
+        return time.clock_gettime((~self._process.pid << 3) | 2)
 
     def memory(self) -> float:
         """Anonymous resident KiB."""
@@ -91,18 +93,19 @@ class Server:
 
 
 @contextmanager
-def servers() -> Iterator[dict[str, Server]]:
+def servers(revisions: list[str]) -> Iterator[dict[str, Server]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         scratch = Path(folder)
-        lanman = [sys.executable, "-m", "lanman", "--home", str(scratch / "home")]
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-        subprocess.run([*lanman, "user", USER, PASSWORD, "/add"], check=True, capture_output=True, env=environment)
-        os.environ["PYTHONPATH"] = str(ROOT / "src")
-        ports = free_port(), free_port()
-        started = {
-            "lanman": Server([*lanman, "serve", "--listen", HOST, "--port", str(ports[0])], ports[0], scratch),
-            "impacket": Server([sys.executable, "-c", IMPACKET, str(ports[1]), USER, PASSWORD], ports[1], scratch),
-        }
+        started = {}
+        for revision in ["", *revisions]:
+            name, source, port = f"lanman {revision}".strip(), unpack(revision, scratch), free_port()
+            lanman = [sys.executable, "-m", "lanman", "--home", str(scratch / f"{name} home")]
+            variables = environment(source)
+            subprocess.run([*lanman, "user", USER, PASSWORD, "/add"], check=True, capture_output=True, env=variables)
+            started[name] = Server([*lanman, "serve", "--listen", HOST, "--port", str(port)], port, scratch, variables)
+        port = free_port()
+        impacket = [sys.executable, "-c", IMPACKET, str(port), USER, PASSWORD]
+        started["impacket"] = Server(impacket, port, scratch, dict(os.environ))
         for server in started.values():
             stack.callback(server.stop)
         for server in started.values():
@@ -114,7 +117,7 @@ def measure_logons(started: dict[str, Server], logons: int, rounds: int) -> dict
     """Milliseconds of the server's processor time for one log-on, by round."""
     taken: dict[str, list[float]] = {name: [] for name in started}
     for number in range(rounds + 1):
-        for name, server in started.items():
+        for name, server in list(started.items())[:: 1 if number % 2 else -1]:
             begin = server.processor_time()
             for _ in range(logons):
                 connection = server.log_on()
@@ -144,10 +147,11 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--logons", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--revision", action="append", default=[], metavar="COMMIT", help="lanman at that commit, too")
     arguments = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft != resource.RLIM_INFINITY else soft, hard))
-    with servers() as started:
+    with servers(arguments.revision) as started:
         taken = measure_logons(started, arguments.logons, arguments.rounds)
         memory = {name: measure_memory(server, arguments.sessions) for name, server in started.items()}
     ours = statistics.median(taken["lanman"])

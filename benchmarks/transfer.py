@@ -32,6 +32,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
+from revisions import unpack  # noqa: E402
+
 from support.smbd import Account, Samba, Tools  # noqa: E402
 
 PROTECTIONS = ("off", "sign", "encrypt")
@@ -84,13 +86,7 @@ def process(command: list[str], ready: str, log: Path, **environment: str) -> It
 
 
 def start_lanman(stack: ExitStack, scratch: Path, port: int, revision: str = "") -> Peer:
-    name, source = f"lanman {revision}".strip(), ROOT / "src"
-    if revision:
-        source = scratch / f"{name} source"
-        source.mkdir()
-        archive = subprocess.run(["git", "-C", ROOT, "archive", revision, "src"], check=True, capture_output=True)
-        subprocess.run(["tar", "-x", "-C", source], check=True, input=archive.stdout)
-        source /= "src"
+    name, source = f"lanman {revision}".strip(), unpack(revision, scratch)
     home = scratch / f"{name} home"
     home.mkdir(mode=0o700)
     (home / "server.toml").write_text('[server]\nsigning = "offered"\n')
