@@ -98,7 +98,7 @@ class ConnectionDispatch(Requests):
         self.at_once = False  # whether it is to end without what is still to be sent
         self.unread = 0  # bytes that its pipes keep: of calls, and of answers that nobody has read
         self.place: Place | None = None
-        self._lacking: set[Reason] = set()  # what its client lacks, as far as that has been told
+        self._lacking: tuple[Reason, ...] = ()  # what its client lacks, as far as that has been told; a set takes more
         self._reaper = server.scheduler.timers.at(now + UNAUTHENTICATED_FOR, self._reap)
 
     # --- what the shell calls ---
@@ -263,7 +263,7 @@ class ConnectionDispatch(Requests):
     def lacks(self, reason: Reason, user_name: str = "") -> None:
         """The client cannot do what is required, or is not set to: say so, once for this connection."""
         if reason not in self._lacking:
-            self._lacking.add(reason)
+            self._lacking += (reason,)
             self.server.service.refuse_logon(self.client_name, user_name, reason, CHOICES[reason])
 
     def _session_status(self, session: ServerSession, request: Request, command: Command) -> int:
