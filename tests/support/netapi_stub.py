@@ -180,14 +180,17 @@ class NetapiStub:
         """One page from where the resume handle says. NetFileEnum's has 64 bits, all of which are used."""
         buffer, read_out, total_out, resume_out = outs
         wide = name == "NetFileEnum"
+        high = 0x7000_0000_0000_0000 if wide else 0x7000_0000
         resume: Any = (ctypes.c_uint64 if wide else ctypes.c_uint32).from_address(resume_out)
         begin = resume.value & 0xFFFF
+        if resume.value != (begin + high if begin else 0):
+            self.heap.faults.append(f"{name} was given another resume handle than it left: {resume.value:#x}")
         page = entries[begin:][: self.page]
         self._set(buffer, levels, level, page)
         ctypes.c_uint32.from_address(read_out).value = len(page)
         ctypes.c_uint32.from_address(total_out).value = len(entries) - begin
         if begin + len(page) < len(entries):
-            resume.value = begin + len(page) + (0x7000_0000_0000_0000 if wide else 0x7000_0000)
+            resume.value = begin + len(page) + high
             return codes.ERROR_MORE_DATA
         resume.value = 0x7777  # Windows leaves something behind on success
         return codes.ERROR_SUCCESS
