@@ -153,7 +153,7 @@ def _about(subject: str | None, text: str) -> str:
 
 
 class EventsLost(LanmanError):
-    """Whoever follows a Server's events has missed some: it was slower than the Server, which keeps a bounded number.
+    """A follower of a Server's events has missed some: it was slower than the Server, which keeps a bounded number.
 
     What has happened meanwhile is known from a new snapshot (`begin_again`).
     """

@@ -49,7 +49,7 @@ MAX_SHARE_NAME: Final = 80
 NOT_IN_A_SHARE_NAME: Final = '"\\/[]:|<>+=;,*?'
 """What the name of a share may not hold (MS-FSCC 2.1.6), beside control characters."""
 
-# The groups that are there from the beginning (MS-DTYP 2.4.2.4), and two that nobody can be put into.
+# The groups that are there from the beginning (MS-DTYP 2.4.2.4), and two that have no explicit members.
 ADMINISTRATORS: Final = "Administrators"
 SERVER_OPERATORS: Final = "Server Operators"
 POWER_USERS: Final = "Power Users"
@@ -58,7 +58,7 @@ USERS: Final = "Users"
 GUESTS: Final = "Guests"
 EVERYONE: Final = "Everyone"
 AUTHENTICATED_USERS: Final = "Authenticated Users"
-"""Whoever logged on as somebody: neither guests nor null sessions."""
+"""All users who logged on with an account: neither guests nor null sessions."""
 
 
 def fold(name: str) -> str:

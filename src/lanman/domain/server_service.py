@@ -14,7 +14,7 @@ The rules, first:
 * Every change is whole before anybody hears of it. Then the transport lets go of what stands behind what has ended, and
   the subscribers get the event, in one order for all (`stream.py`): a method that changes something returns after that,
   unless it was called by one of those who hear. Reading and writing make no event; they only add to the byte counts.
-* Whatever a subscriber does or raises, the lists here stay true, and whoever made the change goes on.
+* Whatever a subscriber does or raises, the lists here stay true, and the caller that made the change goes on.
 
 No bytes, no status codes, no sockets and no clock: time is an argument of what is judged by it, and only goes forward.
 Events also say when they happened, and since when things are; for that alone the service is given two clocks.
@@ -828,7 +828,7 @@ def _require_open(session: Session) -> None:
 
 
 def _next_id(last: int, alive: Container[int]) -> int:
-    """The next id after `last` that nobody has: 1 follows 0xFFFFFFFF."""
+    """The next unused id after `last`: 1 follows 0xFFFFFFFF."""
     while True:
         last = last + 1 if last < _LAST_ID else 1
         if last not in alive:

@@ -153,7 +153,7 @@ class EventStream:
                     action(*arguments)
                 except (KeyboardInterrupt, SystemExit) as error:
                     ending = error
-                except BaseException as error:  # noqa: BLE001 - reported; whoever made the change must go on
+                except BaseException as error:  # noqa: BLE001 - reported; the change must go on
                     self._report(subscription, action, arguments, error, errors)
         finally:
             self._delivering = False

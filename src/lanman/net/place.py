@@ -1,4 +1,4 @@
-"""Finding the files that the program keeps, so that nobody else decides which files those are.
+"""Finding the files that the program keeps, so that other users cannot substitute them.
 
 Root acts in homes of others: it starts a Server that becomes an ordinary user, and runs `lanman user` in that user's
 home. Whoever owns the home could put a link where root writes, and have root write, or give away, any file of the
@@ -70,7 +70,7 @@ class Directory:
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.EMLINK):
                     raise _refused(self.path / name, "is a link", "Remove it.") from None
-                if error.errno == errno.ENXIO:  # a socket, or a FIFO that nobody reads
+                if error.errno == errno.ENXIO:  # a socket, or a FIFO without a reader
                     raise _refused(self.path / name, "is not a file", "Remove it.") from None
                 raise
             return self._checked(name, flags, descriptor)

@@ -4,7 +4,7 @@ An event travels as an `EventEntry`, which has the fields of all events and of a
 table (`_WIRE`) says for each field how it is written. A snapshot travels as the events that would lead to it from
 nothing (`ServerState.events`), in parts, since a Server may have more than fits one answer.
 
-Whoever reads an entry that is none of these gets MalformedMessage.
+An entry that is none of these is a MalformedMessage.
 """
 
 from __future__ import annotations

@@ -11,24 +11,24 @@ A connection is in one of these states:
 The rules:
 
 * Half-open connections have `unauthenticated` places in all, `unauthenticated_per_address` for one network (an IPv4
-  address, 64 bits of an IPv6 one). Whoever comes when its places are taken is not refused: it takes the place of a
-  silent one, or waits until there is a place. Those that wait are read from once they have one, so a burst of honest
-  clients that reconnect in one instant gets in as fast as it logs on.
+  address, 64 bits of an IPv6 one). A connection that arrives when its places are taken is not refused: it takes the
+  place of a silent one, or waits until there is a place. Those that wait are read from once they have one, so a burst
+  of honest clients that reconnect in one instant gets in as fast as it logs on.
 * Silent are: those that have sent nothing for MUTE seconds since they came; those that have sent something, and then
   no further request for SILENT seconds; those whose sessions have ended, at once; and those that have taken SLOW
-  seconds, whatever they did. Mute ones go first, then whoever has been silent for longest. If all places are taken
-  and nobody is silent, a network that has many gives one up to a network that has few.
+  seconds, whatever they did. Those that have sent nothing go first, then the one that has been silent for longest. If
+  all places are taken and none is silent, a network that has many gives one up to a network that has few.
 * The more of a network's connections have been displaced for being silent, and the fewer have logged on, the less
   patience there is with it, down to LEAST: a burst of honest clients is never hurried, and an honest client behind the
   same address as a flood comes to its turn before it gives up.
-* A Server that is behind with its work has more patience by as much: whoever it has not read is not silent.
+* A Server that is behind with its work extends these times by as much: a connection that it has not read is not silent.
 * The next free place goes to the network that has the fewest, and of its connections to the one that has waited
   longest. At most twice `unauthenticated` wait; one more pushes out the newest of the network that has most of them.
 * Connections with null sessions and guests alone have limits of their own. There the next such *log-on* is refused;
   no connection with a session is ever closed for others.
 * All connections together are at most `connections`. A newcomer beyond that takes the place of one without a session,
   of the network that has most of those; if all have one, the shell accepts no more until one ends (`has_room`).
-* A peer that hangs up on a refusal that is being held back leaves a ghost in its place until the refusal was due.
+* A peer that disconnects while its refusal is being delayed keeps its place (`ghost`) until the delay is over.
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ class Admission:
         return True
 
     def _silent(self, now: float) -> Place | None:
-        """Whoever has been silent for longest, the mute ones first."""
+        """The connection that has been silent for longest; first those that have sent nothing."""
         for order, patience in ((self._mute, MUTE), (self._spoken, SILENT)):
             if (place := next(iter(order), None)) is not None and now - place.since >= patience + 2 * self.lag:
                 return place

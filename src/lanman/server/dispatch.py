@@ -141,7 +141,7 @@ class ConnectionDispatch(Requests):
         return self.core.data_to_send()
 
     def withdraw(self) -> None:
-        """It was never let in."""
+        """Drop a connection that admission did not accept."""
         self._lost = True
         self._reaper.cancel()
 
@@ -322,7 +322,7 @@ class ConnectionDispatch(Requests):
         return self.place is not None and self.place.standing is Standing.WAITING
 
     def refusal_of_anonymous(self) -> str:
-        """Why no null session or guest is let in here; "" if they are."""
+        """Why null sessions and guests are refused here; "" if they are not."""
         most = self.server.resources.anonymous_sessions_per_connection
         if len(self.channels) - len(self._named) >= most:
             return f"there are {most} of them on this connection"
@@ -510,7 +510,7 @@ class ServerDispatch:
         self.room.stop_waiting(connection)
         if connection.place is None:
             return
-        # Whoever hangs up in order not to wait for a refusal waits all the same: the place stays taken.
+        # Disconnecting does not shorten the delay of a refusal: the place stays taken until it is over.
         ghost = connection.held_until > now and connection.place.standing is Standing.HALF_OPEN
         self.admission.gone(connection.place, now, ghost=ghost)
         connection.place = None
@@ -537,7 +537,7 @@ class ServerDispatch:
         )
 
     def new_session_id(self) -> int:
-        """64 bits that nobody can guess. 0 and -1 are reserved (3.3.5.5.1)."""
+        """64 unpredictable bits. 0 and -1 are reserved (3.3.5.5.1)."""
         while True:
             session_id = int.from_bytes(self.random(8), "little")
             taken = self.service.session_by_session_id(session_id) is not None

@@ -276,7 +276,7 @@ def _pipe_wait(context: Context, message: IoctlRequest) -> Outcome:
 
 
 def _validate_negotiate(context: Context, message: IoctlRequest) -> Outcome:
-    """FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.3.5.15.12): whoever meddled with NEGOTIATE is found out here."""
+    """FSCTL_VALIDATE_NEGOTIATE_INFO (MS-SMB2 3.3.5.15.12): detects a NEGOTIATE modified in transit."""
     connection = context.connection
     answer = connection.core.validate_negotiate_info(bytes(message.input))
     if answer is None:

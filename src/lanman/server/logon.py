@@ -288,7 +288,7 @@ def _establish(
     except LimitReached as error:
         paused = error.limit in (Limit.PAUSED, Limit.STOPPED)
         return codes.STATUS_SHARING_PAUSED if paused else codes.STATUS_REQUEST_NOT_ACCEPTED
-    if session.state is State.CLOSED:  # whoever heard of it ended it at once
+    if session.state is State.CLOSED:  # a subscriber ended it at once
         return codes.STATUS_USER_SESSION_DELETED
     first_user = (who.user_name, who.domain) if protected else None
     keys = connection.core.establish_session(

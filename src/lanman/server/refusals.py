@@ -1,4 +1,4 @@
-"""Why clients were shut out, in words that name the remedy; and a bounded record of it, for whoever asks later.
+"""Why clients were refused, in words that name the remedy; and a bounded record of it, for later questions.
 
 A device that cannot do what the Server requires fails with a message of its own that says nothing of that. So what it
 lacks is told as a LogonRefused event, once for a connection, with what an administrator can choose.

@@ -8,7 +8,7 @@ Rules:
 * What belongs to a connection and not to the session: message ids and credits, requests that wait, the signing key. An
   answer leaves by the channel that its request came by. What the Server sends unsolicited leaves by the first channel.
 * A channel that is lost takes its own requests with it. The session ends with its last channel (3.3.7.1).
-* A session that ends, whoever ends it, ends all its channels, and nothing else of its connections (3.3.4.12).
+* A session that ends, for whatever reason, ends all its channels, and nothing else of its connections (3.3.4.12).
 * An open stands above its session: it is in the table by the persistent half of its FileId until it is released. One
   that the domain preserves when its session ends (`ServerService.make_durable`) is in no session until it is reclaimed,
   with a new volatile half (3.3.5.9.7), or closed. Its locks, its oplock and its share modes stay in force.
@@ -79,7 +79,7 @@ class SessionTable:
             raise ValueError("the session has ended")
         self._service.add_channel(session.session, connection.connection_id)
         if self.find(session.session) is not session:
-            raise ValueError("the session has ended")  # whoever heard of the channel has ended it at once
+            raise ValueError("the session has ended")  # a subscriber ended it at once
         if connection not in session.channels:
             session.channels += (connection,)
             connection.channel_begun(session)

@@ -236,7 +236,7 @@ class ServerOpen(ABC):
 
 
 class AccountsAndRights(Protocol):
-    """What handlers ask of `watch`, which follows what changes while nobody asks."""
+    """What handlers ask of `watch`, which follows what changes between requests."""
 
     def use_accounts(self, accounts: Accounts) -> None:
         """These are the accounts as they are now."""
@@ -297,7 +297,7 @@ class HandlerServer(Protocol):
         """What follows accounts and shares."""
 
     def new_session_id(self) -> int:
-        """64 bits that nobody can guess (3.3.5.5.1)."""
+        """64 unpredictable bits (3.3.5.5.1)."""
 
     def new_acceptor(self) -> Acceptor:
         """The server's half of a log-on."""
@@ -368,7 +368,7 @@ class HandlerConnection(Protocol):
         """The client cannot do what is required: say so, once for this connection."""
 
     def refusal_of_anonymous(self) -> str:
-        """Why no null session or guest is let in here; "" if they are."""
+        """Why null sessions and guests are refused here; "" if they are not."""
 
     def channel_begun(self, session: ServerSession) -> None:
         """It is a channel of that session from now on."""

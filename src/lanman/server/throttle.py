@@ -4,7 +4,7 @@ The rules:
 
 * An account has one key however it is written. Who asks resolves it first (`Acceptor.claimed_account`): `BOB`,
   `DOMAIN\\bob` and `bob@anywhere` are bob. A name that no account has is counted in the same way and in the same
-  table, so that nobody learns from the delays which names exist.
+  table, so that the delays do not reveal which names exist.
 * One address (an IPv6 network of 64 bits) guessing at one account has its attempts judged one after the other. Each
   refusal keeps the next attempt waiting: nothing for the first, then FIRST seconds, doubled up to LONGEST. Attempts
   sent in parallel, on one connection or on many, wait behind each other, so N of them learn no more in a second
@@ -12,7 +12,7 @@ The rules:
 * At most WAITING attempts wait there, so that a turn comes before a client gives up. One more displaces a random one
   of them unjudged: its client is told to try again, which says nothing about its password.
 * Across addresses, and across the accounts that one address tries, only the answers to *refused* attempts are delayed.
-  A right password is judged at once, whatever others have guessed; nobody is ever locked out.
+  A right password is accepted at once, however many wrong ones others have tried; no account is ever locked out.
 * Memory is bounded. A table that is full gives the place of its key with the fewest refusals to the new one, which
   inherits that count (the Space-Saving algorithm of Metwally, Agrawal and El Abbadi): counts are never
   underestimated, so whoever floods the table with made-up names or addresses flushes nobody's delay out for less than
@@ -146,7 +146,7 @@ class Throttle:
         return now if attempt.displaced else entry.free_at
 
     def _join(self, entry: _Entry, attempt: Attempt, now: float) -> None:
-        # Whoever did not ask again in time has gone.
+        # A client that did not ask again in time is taken to have given up.
         entry.waiting = [each for each in entry.waiting if each.waits_until is not None and each.waits_until + 1 > now]
         entry.waiting.append(attempt)
         if len(entry.waiting) > self.WAITING:

@@ -1,10 +1,10 @@
-"""What may change while nobody asks: folders that go and come back, accounts that are deleted, rights that are taken.
+"""What may change between requests: folders that vanish and return, accounts that are deleted, rights that are taken.
 
 The rules:
 
 * A share whose folder cannot be used is there all the same, and refused with BAD_NETWORK_NAME. Its folder is looked at
   when somebody connects, and every SHARES_EVERY seconds; so it comes back by itself. Each look waits for its own disk
-  alone, and a second one does not begin while the first is under way: whoever asks meanwhile gets what the next one
+  alone, and a second one does not begin while the first is under way: a request made meanwhile gets what the next one
   sees, since this one may have seen the folder already as it was before.
 * The accounts are looked at every ACCOUNTS_EVERY seconds, and whenever somebody logs on, opens a pipe or makes a call
   on it. What a user may do follows the groups of that moment; a user who is deleted or disabled has no sessions any

@@ -6,7 +6,7 @@
         async for event in follower:            # each change once, in order, until the Server stops
             follower.state                      # what there is after it
 
-Whoever is too slow for the Server, which keeps a bounded number of events, gets EventsLost and begins again
+A follower that is too slow for the Server, which keeps a bounded number of events, gets EventsLost and begins again
 (`begin_again`); iterating may go on then.
 """
 

@@ -68,7 +68,7 @@ class ControlServer:
         if self._listening is not None:
             self._listening.close()
             self._path.unlink(missing_ok=True)
-        # Whoever waits for events is given the last ones, which have just happened.
+        # Followers that wait are given the last events, which have just happened.
         self._server.scheduler.expire(self._server.tick())
         for connection in list(self._connections):
             connection.close()

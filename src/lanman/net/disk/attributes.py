@@ -1,4 +1,4 @@
-"""What SMB wants to know about a file and POSIX does not keep: DOS attributes and the time of creation.
+"""What SMB has of a file and POSIX does not keep: DOS attributes and the time of creation.
 
 What a client has set is kept in one extended attribute, `user.lanman.dos`, little-endian:
 

@@ -60,7 +60,7 @@ from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, O
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
 from lanman.wire import Data
 
-# How often a name is looked for again that comes and goes while it is being opened.
+# How often a name is looked up again that appears and vanishes while it is being opened.
 _TRIES: Final = 16
 
 # Names that one ListDirectory looks at; it may ask for fewer bytes.

@@ -11,7 +11,7 @@ The order of the start is what it promises, and what failed on the way leaves no
 2. Every address is bound, while the process may still be root; then it becomes its user, for good.
 3. The configuration is put in force, with what was changed at run time over it. The audit log hears of all that comes.
 4. The disk, then a look at the folders of all shares, which waits for PATIENCE seconds and no longer.
-5. The control socket, last the listeners: whoever gets an answer gets it from a Server that is complete.
+5. The control socket, last the listeners: no request is answered before the Server is complete.
 
 Leaving the context is the way back: nothing new is admitted, every session is ended, what is still to be sent is sent,
 and all sockets are closed. It takes DRAIN_TIMEOUT seconds at most where a peer or a disk does not go along.

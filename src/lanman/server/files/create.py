@@ -218,7 +218,7 @@ class Creating:
         return replace(opened, path=self.spelling.from_disk(opened.path))
 
     def _judge(self, opened: Opened) -> None:
-        """What the file itself says to it, whoever else has it open. Raises StatusError."""
+        """Check the request against the file itself, apart from its other opens. Raises StatusError."""
         attributes = opened.stat.attributes
         self.granted = self.wanted & ~MAXIMUM_ALLOWED
         if self.wanted & MAXIMUM_ALLOWED:

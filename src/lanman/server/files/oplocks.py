@@ -126,7 +126,7 @@ class Oplock:
         holder.session.send_oplock_break(OplockBreak(level, holder.file_id))
 
     def _break_preserved(self, holder: Holder, level: int) -> None:
-        """3.3.4.6: nobody can be told. The open ends for which others would have to wait."""
+        """3.3.4.6: no connection is left to notify. The open ends for which others would have to wait."""
         if self.excludes:
             holder.state.close(holder.open)
         else:
