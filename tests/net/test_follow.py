@@ -20,8 +20,10 @@ from lanman.net.control.client import ControlClient
 from lanman.net.control.follow import EventFollower
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
-from lanman.rpc.control_events import WaitForEvents
+from lanman.rpc import control_events
+from lanman.rpc.control_events import EventEntry, TakeSnapshotResponse, WaitForEvents
 from lanman.server import following
+from lanman.server.effects import Work
 from lanman.server.feed import Feed
 from lanman.settings import Limits
 from support.loopback_server import PASSWORDS, running_server
@@ -175,6 +177,57 @@ async def test_a_large_snapshot_comes_in_parts(server: SmbServer, monkeypatch: p
     assert asked == [1, 0, 0]
     assert len(follower.state.sessions) == 2500
     assert follower.state == described(server.service)
+
+
+async def test_a_part_of_a_snapshot_is_bounded_in_bytes(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """600 paths of 30,000 characters are more than one answer may have."""
+    service, now = server.service, asyncio.get_running_loop().time()
+    session = service.register_session(1, 1, "PC", "ann", now=now)
+    tree = service.register_tree_connect(session, 1, service.shares()[0], now)
+    for number in range(1, 601):
+        service.register_open(session, tree, number, f"/srv/{number}/" + "x" * 30_000, 1, now)
+    parts: list[int] = []
+    respond = following.Following._next_part
+
+    def measured(self: following.Following) -> Work[TakeSnapshotResponse]:
+        response = yield from respond(self)
+        parts.append(sum(len(entry.path or "") for entry in response.entries or []))
+        return response
+
+    monkeypatch.setattr(following.Following, "_next_part", measured)
+    async with ControlClient(server.home.control) as client:
+        follower = await EventFollower.begin(client)
+    assert follower.state == described(service)
+    assert max(parts) <= following.PART_BYTES + 30_100
+    assert len(parts) > 3
+
+
+async def test_a_long_answer_is_packed_in_pieces(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that many who follow a busy Server do not hold its loop."""
+    turn, packed = 0, list[int]()
+    pack = control_events.pack_event
+
+    def counted(event: Event) -> EventEntry:
+        packed.append(turn)
+        return pack(event)
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(following, "pack_event", counted)
+    async with ControlClient(server.home.control) as client:
+        follower = await EventFollower.begin(client)
+        for number in range(500):
+            server.service.add_share(Share(f"share{number}"))
+        packed.clear()
+        counting = asyncio.create_task(turns())
+        assert len(await follower.more()) == 500
+        counting.cancel()
+    assert len(packed) == 500
+    assert max(packed.count(each) for each in packed) == following.PACKED_AT_ONCE
 
 
 async def test_what_waits_is_answered_when_something_happens(server: SmbServer) -> None:

@@ -123,7 +123,7 @@ class Feed:
             self._ring.clear()
             self._size = 0
         self._last = event.sequence
-        size = _size_of(event)
+        size = size_of(event)
         self._ring.append((event, size))
         self._size += size
         while self._ring and (len(self._ring) > self._max_events or self._size > self._max_bytes):
@@ -183,7 +183,7 @@ class Follower:
             self._feed.leave(self)
 
 
-def _size_of(event: Event) -> int:
+def size_of(event: Event) -> int:
     """How many bytes an event takes at most; texts that it shares with others count as its own."""
     size = _FIXED
     for field in event:

@@ -3,7 +3,9 @@
 The rules:
 
 * One connection is one follower, from its first snapshot on until it ends. At most MAX_FOLLOWERS follow at a time.
-* A snapshot is made in pieces, then kept here until its last part has been asked for; another one takes its place.
+* Nothing that is long is done in one turn of the event loop: snapshots are made, and answers packed, in pieces. Answers
+  are bounded: a part of a snapshot by PART and PART_BYTES, events by BATCH_EVENTS and BATCH_BYTES.
+* A snapshot is kept here until its last part has been asked for; another one takes its place.
 * A call that waits for events is answered when there are some, in the next turn of the event loop, so that what happens
   together arrives together; or when its time has run out, MAX_WAIT at the latest. It is closed with its connection.
 * A follower that is too slow, or comes with a position of another run of the Server, has to begin again.
@@ -18,6 +20,7 @@ from typing import Any, Final
 from lanman import codes
 from lanman.events import Event, ServerState
 from lanman.rpc.control_events import (
+    EventEntry,
     TakeSnapshot,
     TakeSnapshotResponse,
     WaitForEvents,
@@ -25,7 +28,7 @@ from lanman.rpc.control_events import (
     pack_event,
 )
 from lanman.server.effects import Wait, Waiter, Work
-from lanman.server.feed import BATCH_EVENTS, BeginAgain, Feed, Follower
+from lanman.server.feed import BATCH_EVENTS, BeginAgain, Feed, Follower, size_of
 from lanman.server.scheduler import Scheduler
 
 MAX_FOLLOWERS: Final = 64
@@ -33,8 +36,12 @@ MAX_FOLLOWERS: Final = 64
 # Seconds that one call waits at most.
 MAX_WAIT: Final = 60.0
 
-# Events of a snapshot in one answer.
+# Events that are packed in one turn of the event loop: about a millisecond.
+PACKED_AT_ONCE: Final = 100
+
+# Events of a snapshot in one answer, at most, and how much they take in memory; it may be twice as much on the wire.
 PART: Final = 1000
+PART_BYTES: Final = 4 * 1024 * 1024
 
 
 class Following:
@@ -76,17 +83,24 @@ class Following:
         self._rest = state.events()
         self._left = state.size
         self._at = state.sequence
-        return self._next_part()
+        return (yield from self._next_part())
 
-    def _next_part(self) -> TakeSnapshotResponse:
-        part = [pack_event(event) for event in islice(self._rest, PART)]
+    def _next_part(self) -> Work[TakeSnapshotResponse]:
+        part: list[Event] = []
+        size = 0
+        for event in islice(self._rest, PART):
+            part.append(event)
+            size += size_of(event)
+            if size >= PART_BYTES:
+                break
         self._left -= len(part)
+        left = self._left
         return TakeSnapshotResponse(
             instance=self._feed.instance,
             sequence_low=self._at & 0xFFFFFFFF,
             sequence_high=self._at >> 32,
-            left=self._left,
-            entries=part,
+            left=left,
+            entries=(yield from _packed(part)),
         )
 
     def _wait(self, request: WaitForEvents) -> Work[WaitForEventsResponse]:
@@ -102,7 +116,7 @@ class Following:
                 found = follower.after(instance, sequence, most)
         except BeginAgain:
             return request.failed(codes.ERROR_NOTIFY_ENUM_DIR)
-        return WaitForEventsResponse(entries=[pack_event(event) for event in found])
+        return WaitForEventsResponse(entries=(yield from _packed(found)))
 
     def _until_more(self, follower: Follower, sequence: int, seconds: float) -> Work[None]:
         waiter: Waiter[None] = Waiter()
@@ -112,3 +126,13 @@ class Following:
             yield Wait(waiter)
         finally:
             timer.cancel()
+
+
+def _packed(events: list[Event]) -> Work[list[EventEntry]]:
+    """The events as they travel, a piece in each turn."""
+    entries: list[EventEntry] = []
+    for begin in range(0, len(events), PACKED_AT_ONCE):
+        if begin:
+            yield None
+        entries += map(pack_event, events[begin : begin + PACKED_AT_ONCE])
+    return entries
