@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+import tomllib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,22 @@ def test_a_change_that_is_taken_back(state: SettingsFile, path: Path) -> None:
     state.keep_share(BASE, "NEW", None)
     assert SettingsFile(path).over(BASE) == BASE
     assert SettingsFile(path).share_names() == frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LaterShare(ShareConfiguration):
+    """The section of a share with a setting that has been added to it, and that the domain's Share knows nothing of."""
+
+    audited: bool = False
+
+
+def test_a_setting_that_the_domain_knows_nothing_of_outlives_a_change_of_its_share(tmp_path: Path) -> None:
+    base = Configuration(shares={"data": LaterShare("/srv/data", audited=True)})
+    SettingsFile(tmp_path / "settings").keep_share(base, "data", Share("data", path="/srv/data", remark="changed"))
+    assert tomllib.loads((tmp_path / "settings").read_text())["share"] == [
+        {
+            "name": "data",
+            "value": {"path": "/srv/data", "comment": "changed", "audited": True},
+            "instead_of": {"path": "/srv/data", "audited": True},
+        }
+    ]

@@ -171,7 +171,8 @@ class SettingsFile:
         def change(state: Overlay) -> str:
             in_base = self._named(base, name)
             instead_of = base.shares[in_base] if in_base is not None else None
-            entry = ShareChange(name, configuration_of(share) if share is not None else None, instead_of)
+            value = None if share is None else configuration_of(share, instead_of)
+            entry = ShareChange(name, value, instead_of)
             state.share(entry)
             return _dump_share(entry)
 
@@ -228,9 +229,11 @@ class SettingsFile:
         return Overlay() if content is None else parse(content.data, str(self._file.path))
 
 
-def configuration_of(share: Share) -> ShareConfiguration:
-    """A share of the domain, as the configuration would have it."""
-    return ShareConfiguration(
+def configuration_of(share: Share, base: ShareConfiguration | None = None) -> ShareConfiguration:
+    """A share of the domain, as the configuration would have it. What the domain knows nothing of is as `base` says,
+    which is what server.toml has for the share: only server.toml can change that."""
+    return dataclasses.replace(
+        base or ShareConfiguration(share.path),
         path=share.path,
         comment=share.remark,
         read=None if share.readers is None else tuple(sorted(share.readers)),
