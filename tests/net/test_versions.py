@@ -204,7 +204,7 @@ def test_newer_attributes_are_refused_and_left_alone(
             lambda: attributes.check_writable(descriptor),
             lambda: attributes.set_attributes(descriptor, now, b"file.txt", 0x22),
             lambda: attributes.set_created_attributes(descriptor, now, b"file.txt", 0x20),
-            lambda: attributes.set_creation_time(descriptor, now, b"file.txt", 1),
+            lambda: attributes.set_creation_time(descriptor, b"file.txt", 1),
         )
         for act in acts:
             with pytest.raises(DiskRefused, match="STATUS_NOT_SUPPORTED"):

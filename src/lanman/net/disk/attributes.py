@@ -296,7 +296,7 @@ def _keep(descriptor: int, statx: Statx, before: Kept, now: Kept, read_only: boo
         os.chmod(proc_fd_path(descriptor), mode & ~_WRITERS)
 
 
-def set_creation_time(descriptor: int, statx: Statx, name: bytes, time: int) -> None:
+def set_creation_time(descriptor: int, name: bytes, time: int) -> None:
     """Keep a time of creation; the disk's own cannot be changed."""
     before = _before(descriptor)
     if before.by_name is None:

@@ -495,12 +495,12 @@ class Files:
                 _require_file(handle)
                 with _keeping_times(handle):
                     _resize(handle, now, effect)
-            # A file that becomes read-only is given its other facts before, one that ceases to be after.
+            # A file that becomes read-only is given its other attributes first, one that ceases to be last.
             becomes = effect.attributes is not None and effect.attributes & FILE_ATTRIBUTE_READONLY
             if not becomes:
                 self._set_attributes(handle, effect)
             if effect.creation_time is not None:
-                attributes.set_creation_time(handle.descriptor, now, handle.name, effect.creation_time)
+                attributes.set_creation_time(handle.descriptor, handle.name, effect.creation_time)
             if becomes:
                 self._set_attributes(handle, effect)
             if effect.last_access_time is not None or effect.last_write_time is not None:
