@@ -384,3 +384,24 @@ def test_no_terminal_to_ask_for_a_password_on(command: Command) -> None:
 def test_nothing_secret_in_what_is_shown_of_a_call(command: Command) -> None:
     command("session -S fs1 -U ann%secret")
     assert "secret" not in repr(opened(command))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("session --service SAMBA", {"service": "samba"}),
+        ("session --samba-config /srv/smb.conf", {"service": "samba", "samba_config": "/srv/smb.conf"}),
+        ("session", {}),
+    ],
+)
+def test_the_service_of_this_machine(command: Command, words: str, named: dict[str, str]) -> None:
+    assert command(words).status == 0
+    *_, options = command.manager.opened_with[-1]
+    assert {name: options[name] for name in ("service", "samba_config") if options[name] is not None} == named
+
+
+@pytest.mark.parametrize("words", ["session --service samba -S fs1", "session --service lanman --samba-config x"])
+def test_a_samba_that_contradicts(command: Command, words: str) -> None:
+    result = command(words)
+    assert (result.status, command.manager.opened_with) == (1, [])
+    assert "--service" in result.err

@@ -189,3 +189,46 @@ def test_a_file_by_its_share(samba: Samba, lanman: Lanman) -> None:
         elsewhere = lanman("file", "--path", r"\\192.0.2.1\share\a.txt", "/close", "/y")
         assert elsewhere.returncode == 2
         assert "--server 192.0.2.1" in elsewhere.stderr
+
+
+# --- by its own tools, on its own machine
+
+
+def by_tools(samba: Samba, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+    return subprocess.run(
+        [sys.executable, "-m", "lanman", *words, "--samba-config", str(samba.directory / "smb.conf")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def test_by_its_own_tools(samba: Samba) -> None:
+    with samba.hold(samba.user), samba.hold(samba.other_user) as stays:
+        listed = by_tools(samba, "session")
+        assert listed.stderr == "Note: answered by this machine's Samba, by its own tools.\n"
+        assert [line.split()[:2] for line in listed.stdout.splitlines() if line.startswith("\\\\")] in (
+            [["\\\\127.0.0.1", "daemon"], ["\\\\127.0.0.1", "games"]],
+            [["\\\\127.0.0.1", "games"], ["\\\\127.0.0.1", "daemon"]],
+        )
+        (record,) = json.loads(by_tools(samba, "session", "--user", "games", "--json").stdout)["sessions"]
+        assert record["user_name"] == "games"
+        # Another connection is no bystander: smbstatus tells them apart.
+        ended = by_tools(samba, "session", "/delete", "--user", "daemon", "/y")
+        assert ended.returncode == 0
+        assert "blocks available" in stays.command("ls")
+        assert samba.user_names() == ["games"]
+
+
+def test_that_samba_does_not_run(samba: Samba, tmp_path: Path) -> None:
+    other = tmp_path / "smb.conf"
+    other.write_text(f"[global]\npid directory = {tmp_path}\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "lanman", "session", "--samba-config", str(other)], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "System error 1062" in result.stderr
+    assert "no smbd runs with" in result.stderr

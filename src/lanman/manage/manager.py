@@ -101,6 +101,9 @@ class Manager(ABC):
     server: str
     """The server's name as it was typed, without backslashes; this machine's name for the local Server."""
 
+    answered_by: str | None = None
+    """Who answers, in words, where it is neither lanman's own Server nor one that was reached over SMB."""
+
     async def __aenter__(self) -> Self:
         return self
 

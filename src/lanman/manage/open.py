@@ -1,9 +1,9 @@
 """`open_manager`: which Manager answers for a server.
 
 A server that is named is reached over SMB. Without a name it is this machine's: lanman's own Server where its control
-socket answers, else Windows' own Server service where it runs, else whatever SMB server has the port of the loopback
-interface. Whoever names a server, a port, a home or a user does not mean Windows' own. A `service` that is named is the
-one, and no other is looked for.
+socket answers, else Windows' own Server service or Samba where it runs, else whatever SMB server has the port of the
+loopback interface. Whoever names a server, a port, a home or a user does not mean Windows' own or Samba. A `service`
+that is named is the one, and no other is looked for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 LANMAN: Final = "lanman"
 WINDOWS: Final = "windows"
-SERVICES: Final = (LANMAN, WINDOWS)
+SAMBA: Final = "samba"
+SERVICES: Final = (LANMAN, WINDOWS, SAMBA)
 """The services of this machine that can be named."""
 
 
@@ -45,6 +46,7 @@ class _How:
     encrypt: bool
     deadline: float | None
     granted: GrantedLevels
+    samba_config: str | None = None
 
 
 _granted_to_this_process = GrantedLevels()
@@ -61,6 +63,7 @@ def open_manager(
     deadline: float | None = None,
     granted: GrantedLevels | None = None,
     service: str | None = None,
+    samba_config: str | None = None,
 ) -> AbstractAsyncContextManager[Manager]:
     """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
 
@@ -68,16 +71,21 @@ def open_manager(
     `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
     this machine is looked for first; `encrypt` refuses a server that cannot encrypt. `granted` is where the information
     levels that servers grant are remembered; without it, one memory serves the whole process. `service` names one of
-    this machine's: "lanman", or "windows" for Windows' own Server service, which is asked as this process's user.
+    this machine's: "lanman", "windows" for Windows' own Server service, which is asked as this process's user, or
+    "samba" for the smbd that is asked by Samba's own tools, as root; `credentials` then serve to close files alone.
+    `samba_config` is the smb.conf of the smbd that is meant, where it is not the default, and means "samba".
 
     Raises LanmanError: ConnectionLost (53, 1225), TimedOut (121), AuthenticationError (1326, 1330, ...), AccessDenied,
-    Win32Error 2114 when this machine has no Server, 50 for a service that it cannot have, 87 for one that there is not
-    and for one that is asked of another machine.
+    Win32Error 2114 when this machine has no Server, 1062 when the Samba that is named does not run, 50 for a service
+    that it cannot have, 87 for one that there is not and for one that is asked of another machine.
     """
     remembered = _granted_to_this_process if granted is None else granted
-    how = _How(credentials, port, timeout, encrypt, deadline, remembered)
+    how = _How(credentials, port, timeout, encrypt, deadline, remembered, samba_config)
+    service = SAMBA if service is None and samba_config is not None else service
     if service is not None:
         _check_service(service, server)
+        if service == SAMBA:
+            return _open_samba(how)
         return _open_windows(how) if service == WINDOWS else _open_own(home, how, elsewhere=False)
     if server is None and _means_windows(home, how):
         return _open_windows(how)
@@ -95,11 +103,16 @@ def _check_service(service: str, server: str | None) -> None:
         )
 
 
+def _says_otherwise(home: str | Path | None, how: _How) -> bool:
+    """Whether a home, a user or a port says that another Server is meant than one that this machine came with."""
+    if home is not None or os.environ.get("LANMAN_HOME"):
+        return True
+    return how.credentials is not None or how.port != DEFAULT_PORT
+
+
 def _means_windows(home: str | Path | None, how: _How) -> bool:
     """Whether it is Windows' own Server service that answers for this machine where nothing says otherwise."""
-    if sys.platform != "win32" or home is not None or os.environ.get("LANMAN_HOME"):
-        return False
-    if how.credentials is not None or how.port != DEFAULT_PORT:
+    if sys.platform != "win32" or _says_otherwise(home, how):
         return False
     from lanman.manage.windows.manager import is_started
 
@@ -114,6 +127,30 @@ async def _open_windows(how: _How) -> AsyncIterator[Manager]:
     manager = opened_windows(timeout=how.timeout, deadline=how.deadline, granted=how.granted)
     await manager.check_started()
     yield manager
+
+
+def _means_samba(home: str | Path | None, how: _How) -> bool:
+    """Whether it is Samba that answers for this machine where no Server of lanman does, and nothing says otherwise."""
+    if _says_otherwise(home, how):
+        return False
+    from lanman.manage.loopback import SAMBA_PIDS
+    from lanman.manage.samba_local.find import running
+
+    return bool(running(SAMBA_PIDS))
+
+
+@contextlib.asynccontextmanager
+async def _open_samba(how: _How) -> AsyncIterator[Manager]:
+    """This machine's Samba by its own tools. Raises what `find_smbd` raises."""
+    from lanman.manage import loopback
+    from lanman.manage.samba_local.find import find_smbd
+    from lanman.manage.samba_local.manager import SambaLocalManager
+    from lanman.net.dial import Within
+
+    async with Within(how.timeout, lambda: "Samba's tools gave no answer", deadline=how.deadline):
+        tools, pid = await find_smbd(how.samba_config, loopback.SAMBA_PIDS)
+    closer = None if how.credentials is None else lambda: _open_over_smb(loopback.LOOPBACK, how)
+    yield SambaLocalManager(tools, timeout=how.timeout, deadline=how.deadline, main_pid=pid, closer=closer)
 
 
 @contextlib.asynccontextmanager
@@ -160,12 +197,15 @@ async def _open_own(home: str | Path | None, how: _How, *, elsewhere: bool = Tru
     from lanman.net.dial import Within
 
     link = None
+    samba = False
     try:
         async with Within(how.timeout, lambda: "the Server of this machine does not answer", deadline=how.deadline):
             link = await find_control(home)
             if link is not None:
                 manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
                 await manager.learn_name()
+            elif samba := elsewhere and _means_samba(home, how):
+                pass
             elif home is not None or not elsewhere or not await loopback.answers(how.port):
                 raise loopback.not_started(home, await loopback.how_to_ask(how.port))
             elif how.credentials is None:
@@ -176,7 +216,10 @@ async def _open_own(home: str | Path | None, how: _How, *, elsewhere: bool = Tru
                     code=codes.ERROR_NOT_AUTHENTICATED,
                     hint="say who you are to it with -U",
                 )
-        if link is None:
+        if samba:
+            async with _open_samba(how) as by_tools:
+                yield by_tools
+        elif link is None:
             async with _open_over_smb(loopback.LOOPBACK, how) as over_smb:
                 yield over_smb
         else:

@@ -54,6 +54,7 @@ def connect(
     encrypt: bool = False,
     granted: GrantedLevels | None = None,
     service: str | None = None,
+    samba_config: str | None = None,
 ) -> BlockingManager:
     """A BlockingManager of `server`, connected and logged on; arguments and errors as `lanman.open_manager`.
 
@@ -68,6 +69,7 @@ def connect(
         encrypt=encrypt,
         granted=granted,
         service=service,
+        samba_config=samba_config,
     )
 
 
@@ -85,6 +87,7 @@ class BlockingManager:
         encrypt: bool,
         granted: GrantedLevels | None = None,
         service: str | None = None,
+        samba_config: str | None = None,
     ) -> None:
         self._background = _Background()
         self._stack = contextlib.AsyncExitStack()
@@ -98,6 +101,7 @@ class BlockingManager:
                 encrypt=encrypt,
                 granted=granted,
                 service=service,
+                samba_config=samba_config,
             )
             self._manager: Manager = self._background.run(self._stack.enter_async_context(opening))
         except BaseException:

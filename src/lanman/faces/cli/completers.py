@@ -100,7 +100,8 @@ def _asked(listed: Callable[[Manager], Awaitable[Meanings]], begun: str) -> list
     import asyncio
 
     async def ask() -> Meanings:
-        invocation = Invocation(timeout=PATIENCE, home=os.environ.get("LANMAN_HOME") or None)
+        home = os.environ.get("LANMAN_HOME") or None
+        invocation = Invocation(timeout=PATIENCE, home=home, service="lanman")
         async with invocation.manager() as manager:
             return await listed(manager)
 

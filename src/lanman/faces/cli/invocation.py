@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError
 from lanman.faces.cli.credentials import credentials_from
-from lanman.faces.cli.output import Format, is_terminal, tell, write
+from lanman.faces.cli.output import Format, is_terminal, note, tell, write
 from lanman.faces.dialect import DialectError, computer_name
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from lanman.manage.manager import Manager
@@ -45,6 +47,9 @@ class Invocation:
     answer: bool | None = None
     given_port: int | None = None
     service: str | None = None
+    samba_config: str | None = None
+    noted: bool = False
+    """Whether it was said who answers."""
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Invocation:
@@ -58,7 +63,7 @@ class Invocation:
             if attached is not None and port is not None and attached != port:
                 raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
             port = attached if attached is not None else port
-        service = _service(options["which_service"], server)
+        service = _service(options["which_service"], options["samba_config"], server)
         return cls(
             server,
             DEFAULT_PORT if port is None else port,
@@ -69,6 +74,7 @@ class Invocation:
             True if options["yes"] else False if options["no"] else None,
             options["port"],
             service,
+            options["samba_config"],
         )
 
     @property
@@ -103,8 +109,18 @@ class Invocation:
             home=self.home,
             deadline=deadline,
             service=self.service,
+            samba_config=self.samba_config,
         )
-        return shown_waiting(f"Waiting for {self.server or 'the Server service'}", opening)
+        return shown_waiting(f"Waiting for {self.server or 'the Server service'}", self._noting(opening))
+
+    @asynccontextmanager
+    async def _noting(self, opening: AbstractAsyncContextManager[Manager]) -> AsyncIterator[Manager]:
+        """Say beside a table who answers, where it is not our own Server."""
+        async with opening as manager:
+            if manager.answered_by is not None and self.format is Format.TABLE and not self.noted:
+                self.noted = True
+                note(f"answered by {manager.answered_by}")
+            yield manager
 
     def confirm(self, question: str, *, default: bool) -> bool:
         """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes, or none that is one."""
@@ -144,13 +160,15 @@ def _home(typed: str | None) -> str | None:
     return typed or os.environ.get("LANMAN_HOME") or None
 
 
-def _service(typed: str | None, server: str | None) -> str | None:
-    """The service of this machine that is named. Raises DialectError."""
-    if typed is None:
+def _service(typed: str | None, samba_config: str | None, server: str | None) -> str | None:
+    """The service of this machine that is named, or that a configuration of Samba means. Raises DialectError."""
+    if typed is None and samba_config is None:
         return None
-    from lanman.manage.open import SERVICES
+    from lanman.manage.open import SAMBA, SERVICES
 
-    name = typed.casefold()
+    name = SAMBA if typed is None else typed.casefold()
+    if samba_config is not None and name != SAMBA:
+        raise DialectError(3510, hint="--samba-config goes with --service samba.")
     if name not in SERVICES:
         raise DialectError(3952, "--service", f"It is {' or '.join(SERVICES)}.")
     if server is not None:

@@ -203,7 +203,14 @@ COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
     click.Option(
         ["--service", "which_service"],  # `service` is an argument of some verbs
         metavar="NAME",
-        help="which service of this machine to ask: lanman (its own Server), windows (Windows' own)",
+        shell_complete=completers.one_of("lanman", "windows", "samba"),
+        help="which service of this machine to ask: lanman (its own Server), windows (Windows' own), samba",
+    ),
+    click.Option(
+        ["--samba-config"],
+        metavar="FILE",
+        shell_complete=completers.files,
+        help="the smb.conf of this machine's Samba, where it is not the default; means --service samba",
     ),
     NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
     NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),

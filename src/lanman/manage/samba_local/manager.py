@@ -135,6 +135,7 @@ class SambaLocalManager(Manager):
         self._clients = Clients()
 
     is_samba = True
+    answered_by = "this machine's Samba, by its own tools"
 
     async def close(self) -> None:
         """See `Manager.close`. There is nothing to close: each tool has ended."""
