@@ -170,7 +170,7 @@ def _service(typed: str | None, samba_config: str | None, server: str | None) ->
     if samba_config is not None and name != SAMBA:
         raise DialectError(3510, hint="--samba-config goes with --service samba.")
     if name not in SERVICES:
-        raise DialectError(3952, "--service", f"It is {' or '.join(SERVICES)}.")
+        raise DialectError(3952, "--service", f"It is {', '.join(SERVICES[:-1])} or {SERVICES[-1]}.")
     if server is not None:
         raise DialectError(3510, hint="--service is about this machine, and -S names a server: give one of them.")
     return name
