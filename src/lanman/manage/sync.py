@@ -113,6 +113,11 @@ class BlockingManager:
         """The server's name; see `Manager.server`."""
         return self._manager.server
 
+    @property
+    def answered_by(self) -> str | None:
+        """Who answers, in words; see `Manager.answered_by`."""
+        return self._manager.answered_by
+
     def __enter__(self) -> Self:
         return self
 
