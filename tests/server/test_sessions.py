@@ -11,7 +11,16 @@ import pytest
 from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
-from lanman.events import FileClosed, FileOpened, FileReclaimed, FileRenamed, SessionChanged
+from lanman.events import (
+    Event,
+    FileClosed,
+    FileOpened,
+    FileReclaimed,
+    FileRenamed,
+    SessionChanged,
+    ShareAvailability,
+    TreeConnected,
+)
 from lanman.rpc.srvsvc import NetrFileClose, NetrFileEnum, NetrSessionDel, NetrSessionEnum
 from lanman.server.admission import Standing
 from lanman.server.disk_effects import OverwriteFile, RenameFile
@@ -744,6 +753,30 @@ def test_requests_that_wait_on_what_is_preserved_are_cancelled(world: DiskWorld)
 
 
 # --- subscribers that end at once what they hear of
+
+
+def test_a_tree_connect_may_be_ended_by_whoever_hears_of_it(world: DiskWorld) -> None:
+    """And so may its session, when its folder is found to be there again."""
+    ann = world.user("ann")
+
+    def ends_it(event: Event) -> None:
+        for tree in world.service.tree_connects():
+            world.service.close_tree_connect(tree)
+
+    cancel = world.service.subscribe(ends_it, TreeConnected)
+    answer = ann.ask(TreeConnectRequest(0, r"\\server\share"), tree_id=0)
+    assert answer.status == codes.STATUS_NETWORK_NAME_DELETED
+    assert session_of(ann).trees == {}
+    cancel()
+    share = world.service.share_by_name("share")
+    assert share is not None
+    world.service.mark_share(share, "it was not there")
+    world.service.subscribe(
+        lambda event: world.service.close_sessions(world.service.sessions(), Reason.DELETED), ShareAvailability
+    )
+    number = ann.send(TreeConnectRequest(0, r"\\server\share"), tree_id=0)
+    assert ann.result(number) == "STATUS_USER_SESSION_DELETED"
+    assert not ann.finished
 
 
 def test_what_is_opened_may_be_closed_by_whoever_hears_of_it(world: DiskWorld) -> None:

@@ -123,6 +123,10 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Work[R
         # 3.3.5.7: a full share; a session that has too many is short of something else.
         full = error.limit is Limit.SHARE_USERS
         return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if full else codes.STATUS_INSUFFICIENT_RESOURCES)
+    except ValueError:
+        return Reply(codes.STATUS_USER_SESSION_DELETED)  # whoever heard that the folder is there again has ended it
+    if server_session.session.tree_connects.get(tree_connect.tree_id) is not tree_connect:
+        return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # whoever heard of it has ended it at once
     server_session.trees[tree_connect.tree_id] = ServerTree(tree_connect, backend, maximal_access)
     return Reply(
         message=TreeConnectResponse(
