@@ -86,3 +86,14 @@ def test_names_that_are_no_utf_16() -> None:
 def test_what_is_no_event(entry: EventEntry) -> None:
     with pytest.raises(MalformedMessage, match="does not know"):
         unpack_event(entry)
+
+
+@pytest.mark.parametrize(("time", "arrives"), [(-95.25, 0.0), (5e9, 4294967295.999999)])
+def test_a_time_that_cannot_be_said_is_the_nearest_that_can(time: float, arrives: float) -> None:
+    """The clock of a Server may be set to before 1970: its followers hear of it all the same."""
+    record = events.ConnectionRecord(1, "192.0.2.1", time, 0, 0)
+    response = WaitForEventsResponse(entries=[pack_event(events.ConnectionOpened(1, time, record))])
+    (entry,) = WaitForEventsResponse.unpack(response.pack()).entries or []
+    event = unpack_event(entry)
+    assert isinstance(event, events.ConnectionOpened)
+    assert (event.time, event.connection.opened_at) == (arrives, arrives)

@@ -144,6 +144,9 @@ class WaitForEvents(Call[WaitForEventsResponse]):
 _Field = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], Callable[..., Any]]
 
 
+_LAST_TIME: Final = (1 << 32) * 1_000_000 - 1  # in microseconds
+
+
 def _halves(low: str, high: str) -> _Field:
     return (low, high), lambda value: (value & 0xFFFFFFFF, value >> 32), lambda low, high: high << 32 | low
 
@@ -152,7 +155,8 @@ def _time(name: str) -> _Field:
     # The nearest number to the microseconds, as `round(time, 6)` gives it: what arrives is what was sent.
     return (
         (f"{name}seconds", f"{name}microseconds"),
-        lambda value: divmod(round(value * 1_000_000), 1_000_000),
+        # A clock may be set to before 1970 or after 2106, which the members cannot say.
+        lambda value: divmod(min(max(round(value * 1_000_000), 0), _LAST_TIME), 1_000_000),
         lambda seconds, microseconds: (seconds * 1_000_000 + microseconds) / 1_000_000,
     )
 
