@@ -18,6 +18,7 @@ from lanman.versions import NewerVersion, check_version, version_line
         (b"reversion = 3\n", None),
         (b"", None),
         (b"\xff\xfe\nversion = 4", (2, 4)),
+        (b"\xef\xbb\xbfversion = 4\n", (1, 4)),
     ],
 )
 def test_where_a_text_says_its_version(text: bytes, found: tuple[int, int] | None) -> None:

@@ -44,7 +44,8 @@ def check_version(found: int, newest: int) -> None:
 
 def version_line(data: bytes) -> tuple[int, int] | None:
     """The number of the line in which a kept text says its version, and the version; None if it does not say any."""
-    for number, line in enumerate(data.splitlines(), 1):
+    # Editors of Windows put a byte order mark before what they save.
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         if line.lstrip().startswith(b"["):
             return None
         if match := _LINE.fullmatch(line):
