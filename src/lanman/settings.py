@@ -140,7 +140,7 @@ class Setting:
         if isinstance(self.default, bool):
             return bool(value)
         if isinstance(self.default, str):
-            value = value or ""
+            return self.check(printable(value or ""))
         return self.check(self.member.understood(value))
 
 
@@ -257,6 +257,14 @@ def check_comment(value: Any) -> str:
     text = _text(value)
     if len(text) > MAX_COMMENT or any(character < " " or "\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"must be at most {MAX_COMMENT} characters without control characters")
+    return text
+
+
+def printable(text: str) -> str:
+    """A text that a client wants kept; server.toml may have more, since its owner sees what is in it. Raises ValueError
+    for control, format (bidirectional) and unassigned characters."""
+    if not text.isprintable():
+        raise ValueError("must be printable characters")
     return text
 
 

@@ -150,6 +150,8 @@ def test_levels_that_add_nothing(world: World, disk: Disk, level: int) -> None:
         (new(type=3 | STYPE_SPECIAL), codes.ERROR_INVALID_PARAMETER, 3),
         (new(remark="x" * 49), codes.ERROR_INVALID_PARAMETER, 4),
         (new(remark="a\nb"), codes.ERROR_INVALID_PARAMETER, 4),
+        (new(remark="a\x7fb"), codes.ERROR_INVALID_PARAMETER, 4),
+        (new(remark="a\u202eb"), codes.ERROR_INVALID_PARAMETER, 4),
         (new(max_uses=0x80000000), codes.ERROR_INVALID_PARAMETER, 6),
         (new(path=None), codes.ERROR_INVALID_PARAMETER, 8),
         (new(path="C:\\srv\\a\nb"), codes.ERROR_INVALID_PARAMETER, 8),

@@ -545,6 +545,8 @@ def test_setting_one_member(level: int, member: str, value: Any, setting: str, k
         (1010, "disc", 65536, codes.ERROR_INVALID_PARAMETER, 10),
         (1005, "comment", "x" * 49, codes.ERROR_INVALID_PARAMETER, 5),
         (1005, "comment", "a\nb", codes.ERROR_INVALID_PARAMETER, 5),
+        (1005, "comment", "a\x7fb", codes.ERROR_INVALID_PARAMETER, 5),
+        (1005, "comment", "a\u202eb", codes.ERROR_INVALID_PARAMETER, 5),
         (1107, "users", 0, codes.ERROR_INVALID_PARAMETER, 107),
         (1107, "users", 0x80000000, codes.ERROR_INVALID_PARAMETER, 107),
         (1501, "sessopens", 16385, codes.ERROR_INVALID_PARAMETER, 501),

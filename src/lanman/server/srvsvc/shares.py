@@ -41,7 +41,7 @@ from lanman.server.changes import KEEPING_FAILED, FindFolder, KeepShare
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
 from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing
-from lanman.settings import RESERVED_SHARE_NAMES, UNLIMITED, check_comment, share_name_problem
+from lanman.settings import RESERVED_SHARE_NAMES, UNLIMITED, check_comment, printable, share_name_problem
 
 SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # 2.2.4.29
 
@@ -240,7 +240,7 @@ def _new_share(info: ShareInfo) -> Share:
 
 def _remark(info: ShareInfo) -> str:
     try:
-        return check_comment(info.remark or "")
+        return check_comment(printable(info.remark or ""))
     except ValueError:
         raise CallRefused(codes.ERROR_INVALID_PARAMETER, REMARK_PARM) from None
 
