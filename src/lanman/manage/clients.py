@@ -10,11 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
-from lanman.manage.selection import alike_clients, canonical_client, equal_clients, is_address, is_pattern
+from lanman.manage.selection import (
+    alike_clients,
+    canonical_client,
+    chosen_users,
+    equal_clients,
+    is_address,
+    is_pattern,
+)
 from lanman.net.resolve import addresses_of, names_of
 from lanman.records import SessionInfo
+
+S = TypeVar("S", bound=SessionInfo)
 
 # A server that lists clients by name is asked about this many of its names at a time, and this many in all.
 _LOOK_UPS: Final = 16
@@ -29,6 +38,20 @@ class Clients:
 
     def __init__(self) -> None:
         self.waiting_for: str | None = None
+
+    async def selected(self, entries: Iterable[S], client: str | None, user: str | None) -> list[S]:
+        """The listed sessions that a client and a user select, both of them where both are given; None selects all.
+
+        Each filter looks at all that is listed, and not at what the other one has left.
+        """
+        listed = list(entries)
+        users = None if user is None else chosen_users((entry.user_name for entry in listed), user)
+        clients = None if client is None else await self.meant(client, listed)
+        return [
+            entry
+            for entry in listed
+            if (clients is None or entry.client_name in clients) and (users is None or entry.user_name in users)
+        ]
 
     async def meant(self, client: str, listed: Iterable[SessionInfo]) -> frozenset[str]:
         """The client names among the listed sessions that a typed client means, as they are listed."""

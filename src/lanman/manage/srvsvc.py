@@ -34,7 +34,6 @@ from lanman.manage.own_session import OwnSession
 from lanman.manage.selection import (
     canonical_client,
     check_filters,
-    chosen_users,
     is_pattern,
     select_files,
     split_unc,
@@ -132,17 +131,10 @@ class SrvsvcManager(Manager):
         """See `Manager.sessions`. NetrSessionEnum, page by page, at the richest level that is granted."""
         check_filters(client=client, user=user)
         async with self._within():
-            # Each filter looks at all that is listed: the server may apply the one that stands alone.
+            # The server may apply the filter that stands alone.
             answer = await self._sessions(user=user if client is None else None, level=level)
-            entries = answer.entries
-            users = None if user is None else chosen_users((entry.user_name for entry in entries), user)
-            clients = None if client is None else await self._clients.meant(client, entries)
-            answer.entries = [
-                entry
-                for entry in entries
-                if (clients is None or entry.client_name in clients) and (users is None or entry.user_name in users)
-            ]
-            return Sessions(self.server, answer.level, answer.entries)
+            entries = await self._clients.selected(answer.entries, client, user)
+            return Sessions(self.server, answer.level, entries)
 
     async def _sessions(self, user: str | None = None, level: int | None = None) -> Sessions:
         """What the server lists, as far as it is true. The user is a hint to the server, not a filter."""

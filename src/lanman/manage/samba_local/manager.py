@@ -35,7 +35,7 @@ from lanman.manage.manager import (
 from lanman.manage.orders import PAUSES, batch_size
 from lanman.manage.samba_local.status import IPC_SHARE, ServerId, Status, StatusOpen, StatusSession
 from lanman.manage.samba_local.tools import SambaTools
-from lanman.manage.selection import check_filters, chosen_users, select_files
+from lanman.manage.selection import check_filters, select_files
 from lanman.names import fold, unc_client
 from lanman.net.dial import Within
 from lanman.records import (
@@ -160,17 +160,7 @@ class SambaLocalManager(Manager):
             raise Win32Error(codes.ERROR_INVALID_LEVEL, server=self.server, subject="the list of sessions")
         async with self._within():
             entries: list[SambaSession] = _entries(await self._tools.status())
-            users = None if user is None else chosen_users((entry.user_name for entry in entries), user)
-            clients = None if client is None else await self._clients.meant(client, entries)
-        return Sessions(
-            self.server,
-            LEVEL,
-            [
-                entry
-                for entry in entries
-                if (clients is None or entry.client_name in clients) and (users is None or entry.user_name in users)
-            ],
-        )
+            return Sessions(self.server, LEVEL, await self._clients.selected(entries, client, user))
 
     async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
         """See `Manager.bystanders`: the others on the same connection, all of whom will end."""
