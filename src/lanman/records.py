@@ -12,7 +12,24 @@ The sections are those of MS-SRVS.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from lanman.plain import plain
+
+
+class ServiceState(StrEnum):
+    """What a service does (SERVICE_STATUS.dwCurrentState, MS-SCMR 2.2.47), in words.
+
+    A `paused` Server service keeps who is there, and lets administrators alone in.
+    """
+
+    STOPPED = "stopped"
+    START_PENDING = "start pending"
+    STOP_PENDING = "stop pending"
+    RUNNING = "running"
+    CONTINUE_PENDING = "continue pending"
+    PAUSE_PENDING = "pause pending"
+    PAUSED = "paused"
 
 
 @plain

@@ -64,7 +64,8 @@ OTHERS = (
     "connections files close_file shares share add_share set_share delete_share "
     "server_info set_autodisconnect set_comment set_hidden statistics"
 )
-for _name in [*OTHERS.split(), "time_of_day", "transports"]:
+LAST = ["time_of_day", "transports", "service_state", "pause", "continue_"]
+for _name in [*OTHERS.split(), *LAST]:
     setattr(Fake, _name, _answer(_name))
 Fake.__abstractmethods__ = frozenset()
 
@@ -105,7 +106,10 @@ def test_every_method_is_there(fake: Fake) -> None:
         manager.statistics()
         manager.time_of_day()
         manager.transports()
-    assert [name for name, _ in fake.asked] == [*OTHERS.split(), "time_of_day", "transports"]
+        manager.service_state()
+        manager.pause()
+        manager.continue_()
+    assert [name for name, _ in fake.asked] == [*OTHERS.split(), *LAST]
     assert fake.asked[1][1] == {"path": "/srv", "user": "ann", "client": "pc7"}
     assert fake.closed == 1
 

@@ -22,7 +22,7 @@ from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.manage.selection import bare_client, canonical_client, is_pattern
 from lanman.names import unc_client
-from lanman.records import FileInfo, SessionInfo
+from lanman.records import FileInfo, ServiceState, SessionInfo
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -37,6 +37,12 @@ R = TypeVar("R", bound="Response")
 
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
+
+NO_PAUSE_HINT = (
+    "Samba has no pause: `hosts deny` in its smb.conf and `smbcontrol smbd reload-config` keep newcomers out, "
+    "administrators too"
+)
+"""What a Samba has in place of NET PAUSE."""
 
 # From the richest to the poorest: the order in which a level is asked for.
 SESSION_LEVELS = (502, 2, 1, 10, 0)
@@ -302,6 +308,42 @@ class Manager(ABC):
     @abstractmethod
     async def transports(self) -> list[TransportInfo]:
         """What the server listens on (NetrServerTransportEnum, MS-SRVS 3.1.4.24)."""
+
+    # --- the service
+
+    async def service_state(self) -> ServiceState:
+        """What the Server service does: `ServiceState.RUNNING`, `.PAUSED`, ... (MS-SCMR 3.1.4.7 and 3.1.4.38).
+
+        Raises Win32Error 50 where a server has no such service (Samba, ksmbd), AccessDenied for who may not ask.
+        """
+        raise self._not_a_service("tell the state of its service")
+
+    async def pause(self) -> bool:
+        """Let no newcomers in but administrators; who is there stays, with all that is open (NET PAUSE SERVER).
+
+        New sessions are refused from the moment when this returns, and so are new connections to shares in sessions
+        that are there (KB Q110061). It lasts until `continue_`, whatever becomes of who paused it, and until the
+        service is started again. Whether this call paused it: False where it was paused already. Raises Win32Error 50
+        where a server cannot be paused (Samba, ksmbd), AccessDenied for who may not.
+        """
+        raise self._not_a_service("be paused")
+
+    async def continue_(self) -> bool:
+        """Let newcomers in again (NET CONTINUE SERVER). Whether it was paused until now. Errors as `pause`."""
+        raise self._not_a_service("be paused")
+
+    def _not_a_service(self, what: str) -> Win32Error:
+        """Win32Error 50 for a server without a service that can be told to pause; `what` is what it cannot do."""
+        return Win32Error(
+            codes.ERROR_NOT_SUPPORTED,
+            f"cannot {what}",
+            hint=self._no_pause_hint,
+            server=self.server,
+            subject="the Server service",
+        )
+
+    _no_pause_hint: str | None = None
+    """What to do where a server has no pause."""
 
     # --- what the methods above are made of
 

@@ -19,7 +19,7 @@ from typing import Final
 from lanman import codes
 from lanman.errors import LanmanError, TimedOut, Win32Error
 from lanman.manage.calls import Purpose
-from lanman.manage.manager import FileCloseResult, check_same_file
+from lanman.manage.manager import NO_PAUSE_HINT, FileCloseResult, check_same_file
 from lanman.manage.orders import batch_size
 from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
 from lanman.names import fold, unc_client
@@ -58,6 +58,7 @@ class SambaManager(SrvsvcManager):
     is_samba = True
     _whole_connections = True
     _ignored_hint = "a Samba is configured in its smb.conf"
+    _no_pause_hint = NO_PAUSE_HINT
 
     # --- sessions
 

@@ -23,6 +23,7 @@ from lanman.records import (
     ConnectionInfo,
     FileInfo,
     ServerInfo,
+    ServiceState,
     SessionInfo,
     ShareInfo,
     Statistics,
@@ -246,6 +247,18 @@ class BlockingManager:
     def transports(self) -> list[TransportInfo]:
         """What the server listens on; see `Manager.transports`."""
         return self._background.run(self._manager.transports())
+
+    def service_state(self) -> ServiceState:
+        """What the Server service does; see `Manager.service_state`. Raises Win32Error 50."""
+        return self._background.run(self._manager.service_state())
+
+    def pause(self) -> bool:
+        """Let no newcomers in but administrators; see `Manager.pause`. Raises Win32Error 50."""
+        return self._background.run(self._manager.pause())
+
+    def continue_(self) -> bool:
+        """Let newcomers in again; see `Manager.continue_`. Raises Win32Error 50."""
+        return self._background.run(self._manager.continue_())
 
     @property
     def is_samba(self) -> bool:

@@ -26,6 +26,7 @@ from lanman.errors import LanmanError, Win32Error
 from lanman.manage.clients import Clients
 from lanman.manage.ending import Consent, Listed, agreed, described
 from lanman.manage.manager import (
+    NO_PAUSE_HINT,
     CloseResult,
     Manager,
     Sessions,
@@ -136,6 +137,7 @@ class SambaLocalManager(Manager):
 
     is_samba = True
     answered_by = "this machine's Samba, by its own tools"
+    _no_pause_hint = NO_PAUSE_HINT
 
     async def close(self) -> None:
         """See `Manager.close`. There is nothing to close: each tool has ended."""
