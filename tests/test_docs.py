@@ -9,11 +9,14 @@ people, `<!-- stage: not started -->` none at all. A block marked `toml` must be
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from lanman.client_settings import Credential
 from lanman.faces.cli.loader import load
+from lanman.net.client_configuration import parse_client_configuration, parse_credentials
 from lanman.net.configuration import parse_configuration
 from support.passwords import PASSWORD
 from support.process_server import Stage, normalised
@@ -72,8 +75,14 @@ def test_examples_print_what_stands_below_them(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_configurations_are_understood(page: Path) -> None:
-    for text in blocks(page, "toml"):
-        parse_configuration(text, page.name)
+    credentials: Mapping[str, Credential] = {}
+    for text in reversed(blocks(page, "toml")):
+        if "authorization = " in text:
+            credentials = parse_credentials(text, page.name)
+        elif re.match(r"\[(mail|webhook|command|clusters)\b", text.lstrip()):
+            parse_client_configuration(text, page.name, credentials)
+        else:
+            parse_configuration(text, page.name)
 
 
 @pytest.mark.parametrize("page", [*PAGES, DOCS / "index.md"], ids=lambda page: page.stem)

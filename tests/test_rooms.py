@@ -25,6 +25,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 WORDS = frozenset(
     {"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp", "plain", "settings", "versions"}
 )
+CLIENTS_WORDS = frozenset({"client_settings"})
 PROTOCOLS = frozenset({"smb2", "rpc", "auth", "fscc"})
 
 
@@ -47,6 +48,7 @@ ROOMS = {
     "shown": Room(0),
     "errors": Room(0, frozenset({"codes"})),
     "settings": Room(0, frozenset({"names"})),
+    "client_settings": Room(0, frozenset({"settings"})),
     "versions": Room(0, frozenset({"codes", "errors"})),
     "wire": Room(0, frozenset({"errors", "plain"})),
     "dtyp": Room(0, frozenset({"errors", "wire"})),
@@ -63,13 +65,13 @@ ROOMS = {
     # 3: the only sockets, clocks and disks
     "net": Room(
         3,
-        WORDS | PROTOCOLS | {"domain", "server"},
+        WORDS | CLIENTS_WORDS | PROTOCOLS | {"domain", "server"},
         frozenset({"aiohappyeyeballs", "tomli_w", "spnego", "gssapi", "krb5"}),
     ),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
-    "manage": Room(4, WORDS | {"rpc", "net"}),
+    "manage": Room(4, WORDS | CLIENTS_WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage"}),
-    "faces": Room(6, WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
+    "faces": Room(6, WORDS | CLIENTS_WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
     # stand-ins for other people's APIs: they give answers as they came, so they speak the calls of srvsvc themselves
     "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
     # the calls of MS-SRVS under a public name
@@ -227,6 +229,7 @@ SAME_FLOOR = {
     ("records", "plain"),
     ("wire", "plain"),
     ("settings", "names"),
+    ("client_settings", "settings"),
     ("versions", "codes"),
     ("versions", "errors"),
 }

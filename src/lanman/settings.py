@@ -162,10 +162,12 @@ def setting(
     the example has in place of the default.
     """
     more = {"unit": unit, "applies": applies, "member": member, "default_text": default_text, "example": example}
-    return field(default=default, metadata=_declared(kind, doc, **more))
+    return field(default=default, metadata=declared(kind, doc, **more))
 
 
-def _declared(kind: Kind[Any], doc: str, **more: Any) -> Mapping[str, Any]:
+def declared(kind: Kind[Any], doc: str, **more: Any) -> Mapping[str, Any]:
+    """The metadata of a field that is a setting, for one that has no default, or one that is made. `more` is as in
+    `setting`; `required` is the end of the sentence about a section that lacks it."""
     return {"setting": {"kind": kind, "doc": doc, **more}}
 
 
@@ -417,7 +419,7 @@ class ShareConfiguration:
     read, without `write` whoever reads may write; who may write may read. `guest` "" is nothing."""
 
     path: str = field(
-        metadata=_declared(
+        metadata=declared(
             FOLDER,
             "the folder; while it is not there, or cannot be read, the share is "
             "[left out](#folders-that-are-not-there)",
@@ -558,23 +560,25 @@ class Configuration:
 # --- What has been declared
 
 
-def _settings_of(section: str, declaring: Any) -> Mapping[str, Setting]:
+def settings_of(section: str, declaring: Any) -> Mapping[str, Setting]:
     """The settings that a section class declares, by name, in the order of their declaration."""
-    declared = {}
+    settings = {}
     for each in dataclasses.fields(declaring):
         if found := each.metadata.get("setting"):
             default = None if each.default is dataclasses.MISSING else each.default
-            declared[each.name] = Setting(section, each.name, default=default, **found)
-    return declared
+            if each.default_factory is not dataclasses.MISSING:
+                default = each.default_factory()
+            settings[each.name] = Setting(section, each.name, default=default, **found)
+    return settings
 
 
 SECTIONS: Final[Mapping[str, Mapping[str, Setting]]] = {
-    "server": _settings_of("server", Configuration),
-    "limits": _settings_of("limits", Limits),
-    "log": _settings_of("log", Log),
-    "null_sessions": _settings_of("null_sessions", NullSessions),
-    "domain": _settings_of("domain", Domain),
-    "shares.NAME": _settings_of("shares.NAME", ShareConfiguration),
+    "server": settings_of("server", Configuration),
+    "limits": settings_of("limits", Limits),
+    "log": settings_of("log", Log),
+    "null_sessions": settings_of("null_sessions", NullSessions),
+    "domain": settings_of("domain", Domain),
+    "shares.NAME": settings_of("shares.NAME", ShareConfiguration),
 }
 """Every setting, by the heading of its section and its name, in the order of the reference."""
 

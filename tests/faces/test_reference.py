@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lanman import client_settings
 from lanman.faces.reference import filled
 from lanman.settings import SECTIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = (DOCS / "reference-server-toml.md", DOCS / "reference" / "configuration.md")
+SERVER = (DOCS / "reference-server-toml.md", DOCS / "reference" / "configuration.md")
+CLIENT = DOCS / "reference" / "client-configuration.md"
+PAGES = (*SERVER, CLIENT)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -20,13 +23,25 @@ def test_page_is_as_the_declarations_make_it(page: Path) -> None:
     assert filled(text) == text, f"run .venv/bin/python -m lanman.faces.reference {names}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", SERVER, ids=lambda page: page.stem)
 def test_every_setting_is_on_the_page(page: Path) -> None:
     text = page.read_text()
     for section, settings in SECTIONS.items():
         assert f"[{section.removesuffix('.NAME')}" in text
         for name in settings:
             assert f"`{name}` |" in text or f"\n{name} = " in text, name
+
+
+def test_every_setting_of_a_client_is_on_its_page_in_a_table_and_in_the_example() -> None:
+    text = CLIENT.read_text()
+    for section, settings in client_settings.SECTIONS.items():
+        assert f"## [{section}]" in text
+        for name in settings:
+            assert f"\n| `{name}` |" in text
+            assert f"\n{name} = " in text
+    for name in client_settings.CREDENTIAL:
+        assert f"\n| `{name}` |" in text
+        assert f"\n{name} = " in text
 
 
 def test_what_stands_outside_the_marks_is_left_alone() -> None:

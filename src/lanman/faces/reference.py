@@ -1,10 +1,14 @@
-"""The parts of the documents that say which settings there are, made from their declarations in `lanman.settings`.
+"""The parts of the documents that say which settings there are, made from their declarations.
 
-    python -m lanman.faces.reference docs/reference-server-toml.md docs/reference/configuration.md
+`lanman.settings` and `lanman.client_settings` declare them.
+
+    python -m lanman.faces.reference docs/reference-server-toml.md docs/reference/configuration.md \\
+        docs/reference/client-configuration.md
 
 writes those pages anew: what stands between `<!-- settings: limits -->` and `<!-- end of settings -->` becomes the
-table of that section, and between `<!-- settings: example -->` and the end a whole server.toml. The rest of a page is
-left as it is. tests/faces/test_reference.py fails while a page is not as this would make it.
+table of that section, and between `<!-- settings: example -->` and the end a whole server.toml; `client_example` is a
+whole lanman.toml, `credentials_example` the file beside it. The rest of a page is left as it is.
+tests/faces/test_reference.py fails while a page is not as this would make it.
 """
 
 from __future__ import annotations
@@ -12,16 +16,30 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lanman import client_settings
 from lanman.settings import SECTIONS, Setting
 
 _PART: Final = re.compile(r"<!-- settings: ([\w.]+) -->\n.*?<!-- end of settings -->", re.DOTALL)
 _APPLIES: Final = {"reload": "", "start": " (*start*)", "connection": " (*new connections*)"}
 
-_EXAMPLE_SHARE: Final = "projects"
+# What [shares.NAME], [clusters.NAME] and each [NAME] of the file `credentials` are called in the examples.
+_NAMED: Final = {"shares.NAME": "shares.projects", "clusters.NAME": "clusters.files"}
+_CREDENTIALS: Final = {
+    "mail": {name: client_settings.CREDENTIAL[name] for name in ("user", "password")},
+    "webhook": {name: client_settings.CREDENTIAL[name] for name in ("authorization",)},
+}
+
+_EXAMPLES: Final[Mapping[str, Mapping[str, Mapping[str, Setting]]]] = {
+    "example": SECTIONS,
+    "client_example": client_settings.SECTIONS,
+    "credentials_example": _CREDENTIALS,
+}
+
+_TABLES: Final = {**SECTIONS, **client_settings.SECTIONS, "credentials": client_settings.CREDENTIAL}
 
 
 def filled(page: str) -> str:
@@ -29,28 +47,28 @@ def filled(page: str) -> str:
 
     def part(match: re.Match[str]) -> str:
         name = match[1]
-        lines = _example() if name == "example" else _table(name)
+        lines = _example(_EXAMPLES[name]) if name in _EXAMPLES else _table(_TABLES[name])
         return f"<!-- settings: {name} -->\n" + "\n".join(lines) + "\n<!-- end of settings -->"
 
     return _PART.sub(part, page)
 
 
-def _table(section: str) -> Iterator[str]:
+def _table(settings: Mapping[str, Setting]) -> Iterator[str]:
     yield ""
     yield "| Key | Default | Unit, values | Meaning |"
     yield "|---|---|---|---|"
-    for each in SECTIONS[section].values():
+    for each in settings.values():
         default = each.default_text or f"`{_literal(each.default)}`"
         values = ", ".join(filter(None, (each.unit, each.kind.values)))
         yield f"| `{each.name}` | {default} | {values} | {each.doc}{_APPLIES[each.applies]} |"
     yield ""
 
 
-def _example() -> Iterator[str]:
+def _example(sections: Mapping[str, Mapping[str, Setting]]) -> Iterator[str]:
     yield "```toml"
-    for section, settings in SECTIONS.items():
-        yield f"[{section.replace('NAME', _EXAMPLE_SHARE)}]"
-        width = max(len(_line(each)) for each in settings.values() if len(_line(each)) < 40)
+    for section, settings in sections.items():
+        yield f"[{_NAMED.get(section, section)}]"
+        width = max((len(_line(each)) for each in settings.values() if len(_line(each)) < 40), default=0)
         for each in settings.values():
             said = each.doc.split(";")[0]
             yield f"{_line(each):{width}}  # {f'{each.unit}, ' if each.unit else ''}{said}"
@@ -64,6 +82,9 @@ def _line(each: Setting) -> str:
 
 def _literal(value: Any) -> str:
     """A value as people write it in TOML."""
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{name} = {_literal(each)}" for name, each in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 

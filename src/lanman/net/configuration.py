@@ -41,15 +41,7 @@ class ConfigurationError(LanmanError):
 
 def parse_configuration(text: str, source: str = "server.toml") -> Configuration:
     """The configuration that `text` describes. Raises ConfigurationError, which names `source`, line and key."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        # tomllib ends its message with "(at line 3, column 7)".
-        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = f" line {where[1] if where else len(text.splitlines())}"
-        problem = re.sub(r" *\(at .*\)$", "", str(error))
-        raise ConfigurationError(f"{source}{line}: {problem}") from None
-    reader = _Reader(text, source)
+    document, reader = parsed_toml(text, source)
     for name in document:
         if name not in _PLAIN and name != _SHARES:
             raise reader.error((), name, "is not a section of this file")
@@ -64,6 +56,19 @@ def parse_configuration(text: str, source: str = "server.toml") -> Configuration
         {name: reader.section(document, name, settings) for name, settings in _PLAIN.items()},
         {name: reader.share(shares, name) for name in shares},
     )
+
+
+def parsed_toml(text: str, source: str) -> tuple[dict[str, Any], Reader]:
+    """The document that `text` is, and the Reader of its sections. Raises ConfigurationError with `source` and line."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib ends its message with "(at line 3, column 7)".
+        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = f" line {where[1] if where else len(text.splitlines())}"
+        problem = re.sub(r" *\(at .*\)$", "", str(error))
+        raise ConfigurationError(f"{source}{line}: {problem}") from None
+    return document, Reader(text, source)
 
 
 def read_configuration(path: Path, *, named: bool = False) -> Configuration:
@@ -87,7 +92,7 @@ def read_configuration(path: Path, *, named: bool = False) -> Configuration:
     return parse_configuration(text, str(path))
 
 
-class _Reader:
+class Reader:
     """Checks tables against the declared settings and finds the line that an error is about."""
 
     def __init__(self, text: str, source: str) -> None:
@@ -115,15 +120,21 @@ class _Reader:
                 raise self.error((*path, name), key, str(error)) from None
         return checked
 
+    def complete_section(
+        self, parent: Mapping[str, Any], name: str, settings: Mapping[str, Setting], *path: str
+    ) -> dict[str, Any]:
+        """As `section`. Raises ConfigurationError for a key that has to be given and is not, too."""
+        values = self.section(parent, name, settings, *path)
+        for key, each in settings.items():
+            if each.required and key not in values:
+                raise self.error((*path, name), key, each.required)
+        return values
+
     def share(self, shares: Mapping[str, Any], name: str) -> ShareConfiguration:
         """The share of a [shares.NAME]. Raises ConfigurationError, for a bad name and what is missing too."""
         if problem := share_name_problem(name):
             raise self.error((_SHARES, name), None, problem)
-        values = self.section(shares, name, _SHARE, _SHARES)
-        for key, each in _SHARE.items():
-            if each.required and key not in values:
-                raise self.error((_SHARES, name), key, each.required)
-        return ShareConfiguration(**values)
+        return ShareConfiguration(**self.complete_section(shares, name, _SHARE, _SHARES))
 
     def error(self, section: tuple[str, ...], key: str | None, problem: str) -> ConfigurationError:
         """The error of a key, or of a whole section (`key` None); its message has the file, the line and both."""
