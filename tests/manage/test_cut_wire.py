@@ -10,8 +10,8 @@ import pytest
 
 import lanman
 from lanman.errors import ConnectionLost, LanmanError
-from lanman.manage import orders
 from lanman.manage.granted import GrantedLevels
+from lanman.manage.orders import sessions as orders
 from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel
 from support.scripted_windows import ScriptedWindows, windows_2019

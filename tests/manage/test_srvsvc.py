@@ -15,10 +15,11 @@ import pytest
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProtocolError, TimedOut, Win32Error
-from lanman.manage import calls, clients, orders
+from lanman.manage import calls, clients
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import split_server
 from lanman.manage.manager import CloseResult, FileCloseResult
+from lanman.manage.orders import sessions as orders
 from lanman.manage.samba import SambaManager
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net import kerberos

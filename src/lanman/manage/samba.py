@@ -20,7 +20,7 @@ from lanman import codes
 from lanman.errors import LanmanError, TimedOut, Win32Error
 from lanman.manage.calls import Purpose
 from lanman.manage.manager import NO_PAUSE_HINT, FileCloseResult, check_same_file
-from lanman.manage.orders import batch_size
+from lanman.manage.orders.sessions import batch_size
 from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
 from lanman.names import fold, unc_client
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo

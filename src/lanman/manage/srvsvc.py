@@ -22,14 +22,14 @@ from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
-from lanman.manage import orders
 from lanman.manage.calls import LEVEL_REFUSED, Calls, Purpose
 from lanman.manage.clients import Clients
 from lanman.manage.ending import Consent, Order
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import Link
 from lanman.manage.manager import SESSION_LEVELS, CloseResult, Manager, Sessions, no_such_file
-from lanman.manage.orders import NO_MATCH, Given, SessionOrders
+from lanman.manage.orders import sessions as orders
+from lanman.manage.orders.sessions import NO_MATCH, Given, SessionOrders
 from lanman.manage.own_session import OwnSession
 from lanman.manage.selection import (
     canonical_client,

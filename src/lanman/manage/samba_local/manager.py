@@ -33,7 +33,7 @@ from lanman.manage.manager import (
     no_such_file,
     no_such_session,
 )
-from lanman.manage.orders import PAUSES, batch_size
+from lanman.manage.orders.sessions import PAUSES, batch_size
 from lanman.manage.samba_local.status import IPC_SHARE, ServerId, Status, StatusOpen, StatusSession
 from lanman.manage.samba_local.tools import SambaTools
 from lanman.manage.selection import check_filters, select_files
