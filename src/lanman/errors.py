@@ -2,7 +2,7 @@
 
     LanmanError
       ProtocolError            LocalProtocolError (we broke the rules), RemoteProtocolError (they) > MalformedMessage
-                               > CutShort
+                               > CutShort; Unprotected
       StatusError              the peer understood the SMB request and refused it with an NTSTATUS
       Win32Error               the peer's Server service answered with a Win32 or NERR code; AccessDenied is code 5
       AuthenticationError      the log-on was refused, or could not be attempted
@@ -90,6 +90,10 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The peer broke a rule."""
+
+
+class Unprotected(RemoteProtocolError):
+    """An answer is not signed or encrypted as it has to be, or the negotiation was changed on its way."""
 
 
 class MalformedMessage(RemoteProtocolError):

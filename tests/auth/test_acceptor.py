@@ -639,6 +639,7 @@ class _Signing:
 
     oids = (KERBEROS_OID,)
     session_key = b"k" * 32
+    challenge = None
     signs = False
 
     def __init__(self) -> None:

@@ -15,7 +15,8 @@ plain lists, and what Windows does that a reader of MS-SRVS might not expect sta
 * an answer may hold part of the list with ERROR_MORE_DATA (`page`), although all of it was asked for;
 * rights (`users`): an administrator's; those of an authenticated user before Windows 10 1607, who may read session
   levels 0 and 10 ("legacy"); those of one after it, who may read none ("hardened");
-* 2022 and later speak AES-256 and AES-GMAC, 2025 asks for signing; any may ask for encryption.
+* 2022 and later speak AES-256 and AES-GMAC, 2025 asks for signing; any may ask for encryption;
+* NTLM's challenge says the build, and the domain that the server is in (`build`, `joined`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import contextlib
 import fnmatch
 import os
 import secrets
+import struct
 import threading
 import time
 from collections import deque
@@ -110,6 +112,10 @@ class Windows:
     encryption: Literal["offered", "required", "off"] = "offered"
     logon_status: int = 0  # what every log-on is refused with: STATUS_PASSWORD_EXPIRED, ...
     ipc: bool = True  # whether there is an IPC$
+    build: int = 17763  # what NTLM's challenge says; 14393 is the first that keeps sessions from authenticated users
+    joined: str = ""  # the domain that the server is a member of; none: it is its own
+    clock: float = 0.0  # how many seconds it is ahead
+    refused: dict[str, int] = field(default_factory=dict)  # by share or pipe (IPC$, srvsvc): the status of its opening
     asynchronous: bool = False  # whether pipe transactions are first answered with STATUS_PENDING
 
 
@@ -207,6 +213,7 @@ def windows_2025() -> Windows:
     """Windows Server 2025: the same house, newer locks."""
     windows = windows_2019()
     windows.info.name = "WIN2025"
+    windows.build = 26100
     windows.signing_required = True
     windows.ciphers = (smb2.AES_256_GCM, smb2.AES_256_CCM, smb2.AES_128_GCM, smb2.AES_128_CCM)
     windows.signing_algorithms = (smb2.AES_GMAC, smb2.AES_CMAC, smb2.HMAC_SHA256)
@@ -458,7 +465,7 @@ class _Connection(asyncio.Protocol):
         self.core = ServerConnection(
             server_guid=b"scripted windows",
             random=os.urandom,
-            now_filetime=lambda: int(time.time() * 10_000_000) + 116444736000000000,
+            now_filetime=lambda: int((time.time() + windows.clock) * 10_000_000) + 116444736000000000,
             dialects=windows.dialects,
             ciphers=windows.ciphers,
             signing_algorithms=windows.signing_algorithms,
@@ -547,7 +554,7 @@ class _Connection(asyncio.Protocol):
     def _SessionSetupRequest(self, request: Request, message: messages.SessionSetupRequest) -> Response:
         session_id = request.session_id or self.server.next_session_id()
         session = self.sessions.setdefault(session_id, _Session(self.server.acceptor()))
-        step = session.acceptor.step(bytes(message.security_buffer), time.time())
+        step = session.acceptor.step(bytes(message.security_buffer), time.time() + self.server.windows.clock)
         if step.outcome is None:
             status = codes.STATUS_MORE_PROCESSING_REQUIRED
             return Response(request, status, messages.SessionSetupResponse(0, step.token), session_id=session_id)
@@ -579,6 +586,8 @@ class _Connection(asyncio.Protocol):
         session = self._session(request)
         if not message.path.upper().endswith("\\IPC$") or not self.server.windows.ipc:
             raise _Refused(codes.STATUS_BAD_NETWORK_NAME)
+        if "IPC$" in self.server.windows.refused:
+            raise _Refused(self.server.windows.refused["IPC$"])
         tree_id = len(session.trees) + 1
         session.trees.add(tree_id)
         answer = messages.TreeConnectResponse(smb2.SMB2_SHARE_TYPE_PIPE, 0x30, 0, 0x1F01FF)
@@ -592,6 +601,8 @@ class _Connection(asyncio.Protocol):
         session = self._session(request)
         if message.name.lower() != "srvsvc":
             raise _Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+        if "srvsvc" in self.server.windows.refused:
+            raise _Refused(self.server.windows.refused["srvsvc"])
         self.chained = os.urandom(16)
         session.pipes[self.chained] = _Pipe()
         return Response(request, 0, messages.CreateResponse(file_attributes=0x80, file_id=self.chained))
@@ -683,7 +694,15 @@ class ScriptedWindows:
 
     def acceptor(self) -> Acceptor:
         name = self.windows.info.name or ""
-        return Acceptor(self._accounts, server_name=name, dns_name=f"{name.lower()}.example", random=os.urandom)
+        version = struct.pack("<BBH3xB", 10 if self.windows.build >= 10240 else 6, 0, self.windows.build, 15)
+        return Acceptor(
+            self._accounts,
+            server_name=name,
+            dns_name=f"{name.lower()}.example",
+            random=os.urandom,
+            version=version,
+            domain_name=self.windows.joined,
+        )
 
     def next_session_id(self) -> int:
         self._last_session_id += 0x40000000000 + 1

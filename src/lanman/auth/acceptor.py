@@ -14,7 +14,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.auth.accounts import Accounts
-from lanman.auth.ntlm import SIGNATURE
+from lanman.auth.ntlm import SIGNATURE, VERSION
 from lanman.auth.ntlm_server import NtlmAcceptor
 from lanman.auth.outcome import Accepted, Mechanism, Refused, Step
 from lanman.auth.spnego import NegState, NegTokenInit, NegTokenResp, pack_init, pack_response, unpack
@@ -39,7 +39,8 @@ class Acceptor:
     """One log-on. Pass it the client's tokens with `step` until there is an outcome; it is used once.
 
     `server_name` is the NetBIOS name and `dns_name` the full name that clients are told. `random(n)` gives n
-    unpredictable bytes. `mechanisms` are further ones, preferred to NTLM, in order of preference.
+    unpredictable bytes. `mechanisms` are further ones, preferred to NTLM, in order of preference. `version` is what
+    NTLM calls this product, `domain_name` the domain that it is in.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Acceptor:
         allow_anonymous: bool = True,
         allow_guest: bool = False,
         mechanisms: Sequence[Mechanism] = (),
+        version: bytes = VERSION,
+        domain_name: str = "",
     ) -> None:
         ntlm = NtlmAcceptor(
             accounts,
@@ -60,6 +63,8 @@ class Acceptor:
             random=random,
             allow_anonymous=allow_anonymous,
             allow_guest=allow_guest,
+            version=version,
+            domain_name=domain_name,
         )
         self._ntlm = ntlm
         self._mechanisms: list[Mechanism] = [*mechanisms, ntlm]

@@ -13,6 +13,7 @@ from lanman.auth.ntlm import (
     ANONYMOUS_SESSION_KEY,
     NTLMSSP_OID,
     SIGNATURE,
+    ChallengeMessage,
     anonymous_authenticate,
     anonymous_negotiate,
 )
@@ -34,6 +35,10 @@ class InitiatingMechanism(Protocol):
     @property
     def session_key(self) -> bytes:
         """The key that both sides share once complete."""
+
+    @property
+    def challenge(self) -> ChallengeMessage | None:
+        """What the server said of itself, where the mechanism is NTLM and has got so far."""
 
     @property
     def signs(self) -> bool:
@@ -67,6 +72,11 @@ class SpnegoInitiator:
     def session_key(self) -> bytes:
         """The mechanism's key, of at least 16 bytes: AES-256 takes all of it, the rest 16 bytes (MS-SMB2 3.2.5.3)."""
         return self._mechanism.session_key.ljust(16, b"\x00")
+
+    @property
+    def challenge(self) -> ChallengeMessage | None:
+        """What the server said of itself, where the mechanism is NTLM and has got so far."""
+        return self._mechanism.challenge
 
     def step(self, token: bytes | None) -> bytes | None:
         """Take the server's token and give the next one.
@@ -134,11 +144,13 @@ class _AnonymousMechanism:
 
     def __init__(self) -> None:
         self.complete = False
+        self.challenge: ChallengeMessage | None = None
 
     def step(self, token: bytes | None) -> bytes | None:
         """NEGOTIATE first, then AUTHENTICATE for the server's CHALLENGE."""
         if token is None:
             return anonymous_negotiate()
+        self.challenge = ChallengeMessage.unpack(token)
         answer = anonymous_authenticate(token)
         self.complete = True
         return answer

@@ -84,6 +84,7 @@ VERSION: Final = struct.pack("<BBH3xB", 6, 1, 7601, 0x0F)
 MIC_LENGTH: Final = 16
 _FIELDS: Final = struct.Struct("<HHI")
 _AV: Final = struct.Struct("<HH")
+_PRODUCT: Final = struct.Struct("<BBH")
 
 
 def hmac_md5(key: bytes, data: bytes) -> bytes:
@@ -212,6 +213,23 @@ class ChallengeMessage:
     server_challenge: bytes
     target_name: str = ""
     target_info: dict[int, bytes] = field(default_factory=dict)
+    version: bytes = VERSION
+
+    @property
+    def product_version(self) -> tuple[int, int, int] | None:
+        """Major, minor and build (2.2.2.10), which servers send for people to read; None where there is none."""
+        found = _PRODUCT.unpack_from(self.version)
+        return found if any(found) else None
+
+    def name(self, id: int) -> str:
+        """A name of the target information, "" where the server does not tell it."""
+        return self.target_info.get(id, b"").decode("utf-16-le", "replace")
+
+    @property
+    def time(self) -> float | None:
+        """The server's time, in seconds since 1970; None where it does not tell it."""
+        stamp = self.target_info.get(MsvAvTimestamp, b"")
+        return (int.from_bytes(stamp, "little") - FILETIME_EPOCH) / 10_000_000 if len(stamp) == 8 else None
 
     def pack(self) -> bytes:
         """The message, with a Version whatever the flags say, as Windows sends it."""
@@ -226,7 +244,7 @@ class ChallengeMessage:
                 self.server_challenge,
                 bytes(8),
                 _FIELDS.pack(len(info), len(info), 56 + len(name)),
-                VERSION,
+                self.version,
                 name,
                 info,
             )
@@ -241,7 +259,9 @@ class ChallengeMessage:
         if flags & NTLMSSP_NEGOTIATE_TARGET_INFO and len(token) >= 48:
             raw = _field(token, 40)[1]
             info = unpack_av_pairs(raw) if raw else {}
-        return cls(flags, token[24:32], _text(_field(token, 12)[1], flags), info)
+        told = flags & NTLMSSP_NEGOTIATE_VERSION and len(token) >= 56
+        version = token[48:56] if told else bytes(len(VERSION))
+        return cls(flags, token[24:32], _text(_field(token, 12)[1], flags), info, version)
 
 
 @dataclass(slots=True)

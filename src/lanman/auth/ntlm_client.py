@@ -68,6 +68,7 @@ class NtlmInitiator:
         self.complete = False
         self.session_key = b""
         self.signs = False
+        self.challenge: ChallengeMessage | None = None
         self._names = domain, user_name, workstation
         self._hash = hash
         self._target_name = target_name
@@ -80,14 +81,14 @@ class NtlmInitiator:
         """The next message. Raises MalformedMessage, and AuthenticationError for a challenge that is not valid."""
         if token is None:
             return pack_negotiate(OFFER)
-        challenge = ChallengeMessage.unpack(token)
+        self.challenge = challenge = ChallengeMessage.unpack(token)
         answer = self._authenticate(challenge, token)
         self.complete = True
         return answer
 
     def _authenticate(self, challenge: ChallengeMessage, token: bytes) -> bytes:
         # 3.1.5.1.2, 3.3.2
-        info = challenge.target_info
+        info = dict(challenge.target_info)
         timestamp = _value(info, MsvAvTimestamp, 8)
         known_flags = int.from_bytes(_value(info, MsvAvFlags, 4) or b"", "little")
         if timestamp is not None:

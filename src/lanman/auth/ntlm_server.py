@@ -41,6 +41,7 @@ from lanman.auth.ntlm import (
     NTLMSSP_OID,
     NTLMSSP_REQUEST_TARGET,
     NTLMSSP_TARGET_TYPE_SERVER,
+    VERSION,
     AuthenticateMessage,
     ChallengeMessage,
     MsvAvDnsComputerName,
@@ -84,7 +85,8 @@ class NtlmAcceptor:
     """The server's half of one NTLMv2 log-on: NEGOTIATE in, CHALLENGE out, AUTHENTICATE in, an outcome.
 
     `random(n)` gives n unpredictable bytes. With `allow_guest` an unknown name is logged on as Guest, as Windows and
-    Samba can be configured; a wrong password for a known name never is.
+    Samba can be configured; a wrong password for a known name never is. `version` is what the CHALLENGE calls this
+    product (2.2.2.10), `domain_name` the domain that it is in.
     """
 
     oids: Final = (NTLMSSP_OID,)
@@ -98,6 +100,8 @@ class NtlmAcceptor:
         random: Callable[[int], bytes],
         allow_anonymous: bool = True,
         allow_guest: bool = False,
+        version: bytes = VERSION,
+        domain_name: str = "",
     ) -> None:
         self.security: SessionSecurity | None = None
         self.accounts = accounts
@@ -106,6 +110,9 @@ class NtlmAcceptor:
         self._random = random
         self._allow_anonymous = allow_anonymous
         self._allow_guest = allow_guest
+        self._version = version
+        # A machine that is in no domain is its own.
+        self._domain_name = domain_name or server_name
         self._negotiate = b""
         self._challenge = b""
         self._server_challenge = b""
@@ -144,18 +151,18 @@ class NtlmAcceptor:
         self._server_challenge = self._random(8)
         self._flags = flags
         self._negotiate = token
-        # A machine that is in no domain is its own.
         self._challenge = ChallengeMessage(
             flags,
             self._server_challenge,
             self._server_name,
             {
-                MsvAvNbDomainName: computer,
+                MsvAvNbDomainName: self._domain_name.encode("utf-16-le"),
                 MsvAvNbComputerName: computer,
                 MsvAvDnsDomainName: dns,
                 MsvAvDnsComputerName: dns,
                 MsvAvTimestamp: packed_filetime(now),
             },
+            self._version,
         ).pack()
         return self._challenge
 

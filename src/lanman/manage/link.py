@@ -15,6 +15,7 @@ from lanman import codes
 from lanman.errors import ConnectionLost, ProtocolError, Win32Error
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.credentials import Credentials
+from lanman.net.server_facts import ServerFacts
 from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound=Response)
@@ -80,6 +81,11 @@ class SmbLink:
     def alive(self) -> bool:
         """Whether the connection that the last call went over still stands."""
         return self._client is not None and self._client.error is None
+
+    @property
+    def facts(self) -> ServerFacts | None:
+        """What the server has told of itself (NEGOTIATE, NTLM's challenge); None where there is no connection."""
+        return self._client.facts if self.alive and self._client is not None else None
 
     @property
     def doing(self) -> str:

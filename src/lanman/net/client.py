@@ -35,6 +35,7 @@ from lanman.errors import (
     ProtocolError,
     RemoteProtocolError,
     StatusError,
+    Unprotected,
     Win32Error,
 )
 from lanman.net.credentials import Credentials
@@ -42,6 +43,7 @@ from lanman.net.dial import dial
 from lanman.net.exchange import next_event, response_of
 from lanman.net.initiators import initiator_for
 from lanman.net.resolve import in_daemon_thread, resolve
+from lanman.net.server_facts import server_facts
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.ndr import Response
@@ -83,7 +85,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from lanman.auth.ntlm import ChallengeMessage
     from lanman.net.initiators import Initiator
+    from lanman.net.resolve import Address
+    from lanman.net.server_facts import ServerFacts
     from lanman.rpc.ndr import Call
     from lanman.smb2.connection import Negotiated
 
@@ -239,7 +244,7 @@ class _ClientProtocol(asyncio.Protocol):
 
     def _not_understood(self, data: bytes, error: ProtocolError) -> LanmanError:
         if self.core.negotiated is not None:
-            return RemoteProtocolError(error.text, server=self.server)
+            return type(error)(error.text, server=self.server)
         if SMB1_PROTOCOL_ID in data[:8]:
             return _smb1_only(self.server)
         return RemoteProtocolError(
@@ -290,6 +295,12 @@ class SmbClient:
         self.credentials = credentials if credentials is not None else Credentials(anonymous=True)
         self.doing = "no answer"
         self.session_id = 0
+        self.addresses: Sequence[Address] = ()
+        self.address = ""
+        """The server's address, once connected to."""
+        self.became = ""
+        """"a guest" or "anonymous" where the server made the session of a user such a one."""
+        self._challenge: ChallengeMessage | None = None
         self.local_address = local_address
         self._encrypt = encrypt
         self._dialects = tuple(dialects)
@@ -334,19 +345,39 @@ class SmbClient:
 
     # --- connecting and leaving
 
+    @property
+    def facts(self) -> ServerFacts:
+        """What the server has told of itself so far; it may be asked for once NEGOTIATE is through."""
+        return server_facts(self.negotiated, self._challenge)
+
     async def connect(self) -> None:
         """Find the server, connect to it and negotiate."""
+        await self.resolve()
+        await self.dial()
+        await self.negotiate()
+
+    async def resolve(self) -> None:
+        """Find the server's addresses: the first step of `connect`."""
         self.doing = "its name was not resolved"
-        addresses = await resolve(self.server, self.port)
+        self.addresses = await resolve(self.server, self.port)
+
+    async def dial(self) -> None:
+        """Connect to one of the addresses: the second step of `connect`."""
         self.doing = f"port {self.port} did not answer"
-        connection = await dial(self.server, self.port, addresses, self.local_address)
+        connection = await dial(self.server, self.port, self.addresses, self.local_address)
         self.local_address = connection.getsockname()[0]
+        self.address = connection.getpeername()[0]
         self._protocol = protocol = _ClientProtocol(self.server, self._core)
         try:
             await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connection)
         except BaseException:
             connection.close()
             raise
+
+    async def negotiate(self) -> None:
+        """Agree on a dialect: the last step of `connect`."""
+        if (protocol := self._protocol) is None:
+            raise ConnectionLost("not connected", server=self.server)
         self.doing = f"port {self.port} accepts connections and says nothing"
         response = await self._answer(protocol.negotiate())
         if response.status != codes.STATUS_SUCCESS:
@@ -368,12 +399,16 @@ class SmbClient:
     async def log_on(self) -> None:
         """Open a session as `credentials` say (MS-SMB2 3.2.4.2.3)."""
         self.doing = "no answer to the log-on"
+        initiator = None
         try:
-            await self._log_on(initiator_for(self.credentials, self.server))
+            initiator = initiator_for(self.credentials, self.server)
+            await self._log_on(initiator)
         except AuthenticationError as error:
             # Initiators know a service by its name, if at all.
             error.server = self.server
             raise
+        finally:
+            self._challenge = initiator.challenge if initiator is not None else None
 
     async def _log_on(self, initiator: Initiator) -> None:
         async def step(token: bytes | None) -> bytes | None:
@@ -410,13 +445,14 @@ class SmbClient:
         if unknown and not self.credentials.anonymous:
             # Anyone could answer so: without a session key nothing that follows is protected.
             kind = "a guest" if flags & SMB2_SESSION_FLAG_IS_GUEST else "anonymous"
+            self.became = kind
             raise AuthenticationError(
                 f"does not know {self.credentials.logon_name or 'the user'} and made the session {kind}",
                 hint="check the user name; a Samba does this under `map to guest`",
                 server=self.server,
             )
         if not self._encrypt and flags & SMB2_SESSION_FLAG_ENCRYPT_DATA and not self.negotiated.cipher:
-            raise RemoteProtocolError("wants encryption without having negotiated it", server=self.server)
+            raise Unprotected("wants encryption without having negotiated it", server=self.server)
         self.session_id = response.header.session_id
         self._core.establish_session(
             self.session_id,
@@ -516,7 +552,7 @@ class SmbClient:
         if response.status == codes.STATUS_SUCCESS:
             self._core.check_validate_negotiate(_body(response, IoctlResponse))
         elif response.status == codes.STATUS_ACCESS_DENIED:
-            raise RemoteProtocolError(
+            raise Unprotected(
                 "the NEGOTIATE was changed on its way",
                 hint="someone between here and the server weakens connections",
                 server=self.server,

@@ -27,6 +27,8 @@ from lanman.net.credentials import Credentials
 if TYPE_CHECKING:
     from spnego import ContextProxy
 
+    from lanman.auth.ntlm import ChallengeMessage
+
 _ON_WINDOWS: Final = sys.platform == "win32"
 
 
@@ -40,6 +42,10 @@ class Initiator(Protocol):
     @property
     def complete(self) -> bool:
         """Whether this side is content; the server's success answer has to be handed to `step` first."""
+
+    @property
+    def challenge(self) -> ChallengeMessage | None:
+        """What an NTLM server said of itself; None before it has, and for other mechanisms."""
 
     @property
     def session_key(self) -> bytes:
@@ -107,6 +113,7 @@ class _PyspnegoMechanism:
 
     oids: Sequence[bytes] = ()
     signs = False
+    challenge = None
 
     def __init__(self, context: ContextProxy) -> None:
         self._context = context

@@ -84,6 +84,7 @@ class KerberosMechanism:
     # Windows 2000's misspelt identifier first, as every client does; the token in it is the same.
     oids = (MS_KERBEROS_OID, KERBEROS_OID)
     signs = False
+    challenge = None
 
     def __init__(self, credentials: Credentials, host: str, services: Sequence[str] = ("cifs", "host")) -> None:
         self._credentials = credentials

@@ -38,7 +38,7 @@ from lanman.codes import (
     STATUS_SUCCESS,
     STATUS_USER_SESSION_DELETED,
 )
-from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
+from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError, Unprotected
 from lanman.smb2 import crypto
 from lanman.smb2.connection import Connection, Event, Negotiated, credits_for, default_signing_algorithm
 from lanman.smb2.constants import (
@@ -392,9 +392,9 @@ class ClientConnection(Connection):
             raise self._failed("the server wants encryption without having negotiated it")
         channel.keys.encrypt = True
 
-    def _failed(self, why: str) -> RemoteProtocolError:
+    def _failed(self, why: str) -> Unprotected:
         self._dead = True
-        return RemoteProtocolError(why)
+        return Unprotected(why)
 
     # --- validating the NEGOTIATE (dialects below 3.1.1) ---
 
@@ -489,11 +489,11 @@ class ClientConnection(Connection):
         """3.2.5.1.3, for an answer that was not encrypted."""
         if header.flags & SMB2_FLAGS_SIGNED:
             if not self._verify(channel.signing_key, header.message_id, pdu):
-                raise RemoteProtocolError(f"the answer to {command_name(header.command)} is signed wrongly")
+                raise Unprotected(f"the answer to {command_name(header.command)} is signed wrongly")
         elif header.status not in _KEYLESS:
-            raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not signed")
+            raise Unprotected(f"the answer to {command_name(header.command)} is not signed")
         if pending.encrypted and header.status not in _KEYLESS:
-            raise RemoteProtocolError(f"the answer to {command_name(header.command)} is not encrypted")
+            raise Unprotected(f"the answer to {command_name(header.command)} is not encrypted")
 
     def _receive_session_setup(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
         if header.status == STATUS_MORE_PROCESSING_REQUIRED:
@@ -518,7 +518,7 @@ class ClientConnection(Connection):
         # 3.3.4.1.1: until then the server signs with the session's key.
         signed = header.flags & SMB2_FLAGS_SIGNED and self._verify(binding.signing_key, header.message_id, pdu)
         if pending.session_id != header.session_id or not signed:
-            raise RemoteProtocolError("the answer to a SESSION_SETUP that binds a session is not signed with its key")
+            raise Unprotected("the answer to a SESSION_SETUP that binds a session is not signed with its key")
 
     # --- NEGOTIATE ---
 
@@ -552,6 +552,7 @@ class ClientConnection(Connection):
             cipher=cipher,
             signing_algorithm=signing,
             signing_required=bool(message.security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
+            system_time=message.system_time,
         )
         self._offer_pdu = b""
 

@@ -69,6 +69,7 @@ class Negotiated:
     cipher: int
     signing_algorithm: int
     signing_required: bool
+    system_time: int = 0  # the server's, a FILETIME; 0 where it does not tell it
 
     @property
     def multi_credit(self) -> bool:

@@ -27,7 +27,6 @@ import logging
 import os
 import socket
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -56,6 +55,7 @@ from lanman.net.privileges import become, user_to_become
 from lanman.net.server.apply import AppliedConfiguration, fitted
 from lanman.net.server.driver import Driver, connection_failed
 from lanman.net.server.sockets import bind_all
+from lanman.net.server_facts import new_server_guid
 from lanman.server.changes import FindFolder
 from lanman.server.core import Server
 from lanman.server.effects import Effect
@@ -104,7 +104,7 @@ class SmbServer:
             self.settings,
             os.urandom,
             self._wall_clock,
-            guid=uuid.uuid4().bytes_le,
+            guid=new_server_guid(os.urandom),
             dns_name=socket.gethostname().lower(),
             start=int(time.time()),
             minutes_west=lambda: -(time.localtime().tm_gmtoff // 60),
