@@ -334,3 +334,21 @@ class ShareProblem:
 
     name: str | None = None
     problem: str | None = None
+
+
+@plain
+class RefusalDetails:
+    """Clients of one name that a lanman Server has refused for one reason. Told on its control socket only.
+
+    `reason` is in words, `user_name` and `detail` are those of the last time; `count` times in all, the `first` and the
+    `last` in seconds since 1970. `remedy` is what an administrator can choose; "" where there is no choice.
+    """
+
+    client_name: str | None = None
+    user_name: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    remedy: str | None = None
+    count: int = 0
+    first: int = 0
+    last: int = 0

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -16,8 +17,9 @@ import pytest
 
 from lanman import codes
 from lanman.domain.policy import idle_period
-from lanman.errors import LanmanError
+from lanman.errors import AuthenticationError, LanmanError
 from lanman.events import Event, SettingChanged
+from lanman.manage.open import open_manager
 from lanman.net.client import SmbClient
 from lanman.net.control.client import ControlClient
 from lanman.net.credentials import Credentials
@@ -29,6 +31,7 @@ from lanman.rpc.srvsvc import NetrSessionEnum
 from lanman.server.disk_effects import OpenFile
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.smb2.client import ClientConnection
+from support.loopback_server import running_server
 from support.waiting import until
 
 LOOPBACK = Configuration(listen=("127.0.0.1",), port=0)
@@ -383,6 +386,20 @@ async def test_a_folder_that_is_gone_stops_neither_the_start_nor_a_reload(
             server.reload()
             await until(lambda: "there again" in caplog.text)
             assert await client.share_problems() == []
+
+
+async def test_who_was_refused_is_told_on_the_control_socket(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as server:
+        for _ in range(2):
+            with pytest.raises(AuthenticationError):
+                async with SmbClient("127.0.0.1", server.port, Credentials("ann", "wrong")):
+                    pass
+        async with open_manager(home=tmp_path) as manager:
+            (refusal,) = await manager.refusals()
+    assert (refusal.client_name, refusal.user_name, refusal.count) == (r"\\127.0.0.1", "ann", 2)
+    assert refusal.reason == "wrong user name or password"
+    assert abs(refusal.last - time.time()) < 60
+    assert refusal.first <= refusal.last
 
 
 async def test_its_configuration_and_keytab_are_in_no_share(tmp_path: Path) -> None:

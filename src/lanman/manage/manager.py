@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.net.control.follow import EventFollower
-    from lanman.records import ConnectionInfo, ServerInfo, ShareInfo, Statistics, TimeOfDay, TransportInfo
+    from lanman.records import (
+        ConnectionInfo,
+        RefusalDetails,
+        ServerInfo,
+        ShareInfo,
+        Statistics,
+        TimeOfDay,
+        TransportInfo,
+    )
     from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound="Response")
@@ -236,6 +244,11 @@ class Manager(ABC):
         """Why shares cannot be used as things are, by their names: a folder that is not there, say. Only the Server of
         this machine tells; of any other, and where one may not ask, there are none."""
         return {}
+
+    async def refusals(self) -> list[RefusalDetails]:
+        """Which clients were refused lately and why, the most recent first. Only the Server of this machine tells; of
+        any other, and where one may not ask, there are none."""
+        return []
 
     def follow(self) -> AbstractAsyncContextManager[EventFollower]:
         """Follow what happens on the Server of this machine, from a snapshot on, over a connection of its own.

@@ -34,7 +34,7 @@ from lanman.net.control.client import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.net.home import Home, client_homes
-from lanman.records import FileInfo, SessionDetails, SessionInfo, ShareDetails, ShareInfo
+from lanman.records import FileInfo, RefusalDetails, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc.paths import local_path
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
@@ -128,6 +128,13 @@ class ControlLink:
             return {}
         return {each.name or "": each.problem or "" for each in problems}
 
+    async def refusals(self) -> list[RefusalDetails]:
+        """Who was refused lately; nothing for those who may not ask."""
+        try:
+            return await (await self.connect()).refusals()
+        except Win32Error:  # denied, or a Server that was started before this call was made
+            return []
+
     async def close(self) -> None:
         """Close the socket; a later call connects again."""
         client, self._client = self._client, None
@@ -197,6 +204,11 @@ class OwnManager(SrvsvcManager):
         """See `Manager.share_problems`. The Server tells root and the user that it runs as."""
         async with self._within():
             return await self._control.share_problems()
+
+    async def refusals(self) -> list[RefusalDetails]:
+        """See `Manager.refusals`. The Server tells root and the user that it runs as."""
+        async with self._within():
+            return await self._control.refusals()
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[EventFollower]:

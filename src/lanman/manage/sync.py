@@ -22,6 +22,7 @@ from lanman.manage.open import open_manager
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
+    RefusalDetails,
     ServerInfo,
     ServiceState,
     SessionInfo,
@@ -189,6 +190,10 @@ class BlockingManager:
     def share_problems(self) -> dict[str, str]:
         """Why shares cannot be used as things are, by name; see `Manager.share_problems`."""
         return self._background.run(self._manager.share_problems())
+
+    def refusals(self) -> list[RefusalDetails]:
+        """Which clients were refused lately and why; see `Manager.refusals`."""
+        return self._background.run(self._manager.refusals())
 
     @contextlib.contextmanager
     def follow(self) -> Iterator[BlockingFollower]:

@@ -1,8 +1,8 @@
 """The control interface between the command and the running Server, spoken on its control socket only.
 
-It has what MS-SRVS has no call for: to stop, to read the configuration again, and to say of sessions and shares what no
-level of NetrSessionEnum and NetrShareEnum holds. It is never offered on a named pipe: nobody meets it over SMB. All
-calls need the rights of an administrator of the machine, which the socket's peer credentials decide.
+It has what MS-SRVS has no call for: to stop, to read the configuration again, to say of sessions and shares what no
+level of NetrSessionEnum and NetrShareEnum holds, and who was refused. It is never offered on a named pipe: nobody meets
+it over SMB. All calls need the rights of an administrator of the machine, which the socket's peer credentials decide.
 
 The encoding is that of any interface, NDR or NDR64; so the control socket needs no protocol of its own, and carries
 srvsvc beside this. The version goes up when a call changes; an unknown one is refused when binding.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from lanman.records import SessionDetails, ShareDetails, ShareProblem
+from lanman.records import RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.levels import BOOL, levels
 from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
 from lanman.rpc.srvsvc.interface import StatusResponse
@@ -102,3 +102,27 @@ class GetShareProblems(Call[ShareProblemsResponse]):
 
     level: struct_level = 0
     entries: ProblemEntries = None
+
+
+REFUSALS: Final = levels(
+    RefusalDetails,
+    {0: "client_name user_name reason detail remedy count first last"},
+    strings="client_name user_name reason detail remedy",
+)
+
+
+class RefusalsResponse(Response):
+    """`entries` are the most recent first; the Server remembers so many and no more."""
+
+    level: struct_level
+    entries: Annotated[list[RefusalDetails] | None, Entries(REFUSALS)] = None
+    status: u32 = 0
+
+
+# 5 and 6 are those of `control_events`.
+@LANMAN.call(7)
+class GetRefusals(Call[RefusalsResponse]):
+    """The clients that were refused lately, and why. The only level is 0."""
+
+    level: struct_level = 0
+    entries: Annotated[list[RefusalDetails] | None, Entries(REFUSALS)] = None

@@ -11,8 +11,8 @@ from lanman.domain import ServerService, Session
 from lanman.errors import LanmanError
 from lanman.net.audit import quoted
 from lanman.net.logs import Journal
-from lanman.records import SessionDetails, ShareDetails, ShareProblem
-from lanman.rpc.control import GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
+from lanman.records import RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.rpc.control import GetRefusals, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.control_events import TakeSnapshot, WaitForEvents
 from lanman.rpc.ndr import Call
 from lanman.server.feed import Feed
@@ -42,6 +42,10 @@ class ControlledServer(Protocol):
     @property
     def feed(self) -> Feed:
         """Its events, to be followed."""
+
+    @property
+    def refusals(self) -> list[RefusalDetails]:
+        """Who was refused lately, the most recent first."""
 
     @property
     def journal(self) -> Journal:
@@ -90,6 +94,8 @@ class ControlEndpoint:
         if isinstance(request, GetShareProblems):
             shares = self._server.service.shares()
             return request.response(0, [ShareProblem(each.name, each.problem) for each in shares if each.problem], 0)
+        if isinstance(request, GetRefusals):
+            return request.response(0, self._server.refusals, 0)
         if isinstance(request, GetShareDetails):
             shares = self._server.service.shares()
             return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)

@@ -14,10 +14,10 @@ from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProto
 from lanman.net.control.peer import peer_of, user_name_of
 from lanman.net.exchange import next_event, response_of
 from lanman.net.home import connect_unix
-from lanman.records import SessionDetails, ShareDetails, ShareProblem
+from lanman.records import RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
-from lanman.rpc.control import LANMAN, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
+from lanman.rpc.control import LANMAN, GetRefusals, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
 from lanman.rpc.ndr import Call, Response
 from lanman.rpc.srvsvc.interface import SRVSVC
 
@@ -176,6 +176,13 @@ class ControlClient:
     async def share_problems(self) -> list[ShareProblem]:
         """The shares that cannot be used as things are. Raises AccessDenied."""
         answer = await self.call(GetShareProblems())
+        _check(answer.status)
+        return answer.entries or []
+
+    async def refusals(self) -> list[RefusalDetails]:
+        """Who was refused lately, the most recent first. Raises AccessDenied, and Win32Error where a Server of an older
+        version does not know the call."""
+        answer = await self.call(GetRefusals())
         _check(answer.status)
         return answer.entries or []
 

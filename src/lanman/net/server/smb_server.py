@@ -56,10 +56,12 @@ from lanman.net.server.apply import AppliedConfiguration, fitted
 from lanman.net.server.driver import Driver, connection_failed
 from lanman.net.server.sockets import bind_all
 from lanman.net.server_facts import new_server_guid
+from lanman.records import RefusalDetails
 from lanman.server.changes import FindFolder
 from lanman.server.core import Server
 from lanman.server.effects import Effect
 from lanman.server.feed import Feed
+from lanman.server.refusals import CHOICES
 from lanman.settings import Configuration, RunningSettings
 
 log: Final = logging.getLogger("lanman.server")
@@ -128,6 +130,23 @@ class SmbServer:
     def configuration(self) -> Configuration:
         """The configuration in force, with what was changed at run time lying over what was read."""
         return self._applied.current
+
+    @property
+    def refusals(self) -> list[RefusalDetails]:
+        """Who was refused lately, the most recent first."""
+        return [
+            RefusalDetails(
+                each.client_name,
+                each.user_name,
+                each.reason.value,
+                each.detail,
+                CHOICES.get(each.reason, ""),
+                each.count,
+                int(self._wall_clock(each.first)),
+                int(self._wall_clock(each.last)),
+            )
+            for each in self.core.dispatch.refusals.recent()
+        ]
 
     @property
     def driver(self) -> Driver:
