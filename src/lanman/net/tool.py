@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,8 +53,10 @@ def find_tool(name: str, folders: Sequence[Path] = FOLDERS) -> Path:
     )
 
 
-async def run_tool(path: Path, *arguments: str, max_output: int) -> Finished:
-    """Run a tool to its end, and read at most so many bytes of output.
+async def run_tool(
+    path: Path, *arguments: str, max_output: int, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a tool to its end, and read at most so many bytes of output. `environment` is added to the fixed one.
 
     Raises MalformedMessage for more, Win32Error 50 where it cannot be started.
     """
@@ -66,7 +68,7 @@ async def run_tool(path: Path, *arguments: str, max_output: int) -> Finished:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd="/",
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **(environment or {})},
             start_new_session=True,
         )
     except OSError as error:
