@@ -83,7 +83,7 @@ def test_this_machine_needs_no_credentials(command: Command) -> None:
     server, credentials, options = opened(command)
     assert server is None
     assert credentials is None
-    assert options["port"] == 445
+    assert options["port"] is None
     assert options["timeout"] == 10.0
 
 
@@ -400,8 +400,13 @@ def test_the_service_of_this_machine(command: Command, words: str, named: dict[s
     assert {name: options[name] for name in ("service", "samba_config") if options[name] is not None} == named
 
 
-@pytest.mark.parametrize("words", ["session --service samba -S fs1", "session --service lanman --samba-config x"])
-def test_a_samba_that_contradicts(command: Command, words: str) -> None:
-    result = command(words)
+def test_a_port_that_is_the_default_is_named_all_the_same(command: Command) -> None:
+    command("session -p 445")
+    *_, options = opened(command)
+    assert options["port"] == 445
+
+
+def test_a_samba_that_contradicts(command: Command) -> None:
+    result = command("session --service lanman --samba-config x")
     assert (result.status, command.manager.opened_with) == (1, [])
     assert "--service" in result.err

@@ -118,6 +118,11 @@ class Manager(ABC):
     answered_by: str | None = None
     """Who answers, in words, where it is neither lanman's own Server nor one that was reached over SMB."""
 
+    @property
+    def who_answers(self) -> str:
+        """Who answers, in words, whoever it is."""
+        return self.answered_by or f"\\\\{self.server}"
+
     async def __aenter__(self) -> Self:
         return self
 

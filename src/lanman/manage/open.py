@@ -2,8 +2,10 @@
 
 A server that is named is reached over SMB. Without a name it is this machine's: lanman's own Server where its control
 socket answers, else Windows' own Server service or Samba where it runs, else whatever SMB server has the port of the
-loopback interface. Whoever names a server, a port, a home or a user does not mean Windows' own or Samba. A `service`
-that is named is the one, and no other is looked for.
+loopback interface. Whoever names a server, a port, a home or a user does not mean Windows' own or Samba.
+
+A `service` that is named wins over all of that: it is the one, and no other is looked for. It is one of this machine's,
+so a server beside it must be this machine too; else an order could reach another machine than the one that was named.
 """
 
 from __future__ import annotations
@@ -41,12 +43,17 @@ class _How:
     """How a server is reached: the options of `open_manager`."""
 
     credentials: Credentials | None
-    port: int
+    named_port: int | None
     timeout: float | None
     encrypt: bool
     deadline: float | None
     granted: GrantedLevels
     samba_config: str | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is named, or the default."""
+        return DEFAULT_PORT if self.named_port is None else self.named_port
 
 
 _granted_to_this_process = GrantedLevels()
@@ -56,7 +63,7 @@ def open_manager(
     server: str | None = None,
     credentials: Credentials | None = None,
     *,
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     home: str | Path | None = None,
     encrypt: bool = False,
@@ -67,13 +74,16 @@ def open_manager(
 ) -> AbstractAsyncContextManager[Manager]:
     """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
 
-    Entering connects and logs on. `timeout` is in seconds: one for all of entering, and one for each method.
-    `deadline`, on the running event loop's clock, bounds them all together where given. `home` is where the Server of
-    this machine is looked for first; `encrypt` refuses a server that cannot encrypt. `granted` is where the information
-    levels that servers grant are remembered; without it, one memory serves the whole process. `service` names one of
-    this machine's: "lanman", "windows" for Windows' own Server service, which is asked as this process's user, or
-    "samba" for the smbd that is asked by Samba's own tools, as root; `credentials` then serve to close files alone.
-    `samba_config` is the smb.conf of the smbd that is meant, where it is not the default, and means "samba".
+    Entering connects and logs on. `port` is 445 where none is given; one that is given says, even as 445, that this
+    machine's Samba is not asked by its own tools unless `service` names it. `timeout` is in seconds: one for all of
+    entering, and one for each method. `deadline`, on the running event loop's clock, bounds them all together where
+    given. `home` is where the Server of this machine is looked for first; `encrypt` refuses a server that cannot
+    encrypt. `granted` is where the information levels that servers grant are remembered; without it, one memory serves
+    the whole process. `service` names one of this machine's, whatever else is given: "lanman", "windows" for Windows'
+    own Server service, which is asked as this process's user, or "samba" for the smbd that is asked by Samba's own
+    tools, as root. `server`, `port` and `credentials` then serve to close files alone, and the server must be this
+    machine by name or address. `samba_config` is the smb.conf of the smbd that is meant, where it is not the default,
+    and means "samba".
 
     Raises LanmanError: ConnectionLost (53, 1225), TimedOut (121), AuthenticationError (1326, 1330, ...), AccessDenied,
     Win32Error 2114 when this machine has no Server, 1062 when the Samba that is named does not run, 50 for a service
@@ -83,23 +93,43 @@ def open_manager(
     how = _How(credentials, port, timeout, encrypt, deadline, remembered, samba_config)
     service = SAMBA if service is None and samba_config is not None else service
     if service is not None:
-        _check_service(service, server)
-        if service == SAMBA:
-            return _open_samba(how)
-        return _open_windows(how) if service == WINDOWS else _open_own(home, how, elsewhere=False)
+        if service not in SERVICES:
+            raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{service!r} is no service: {' or '.join(SERVICES)}")
+        return _open_service(service, server, home, how)
     if server is None and _means_windows(home, how):
         return _open_windows(how)
     return _open_own(home, how) if server is None else _open_over_smb(server, how)
 
 
-def _check_service(service: str, server: str | None) -> None:
-    if service not in SERVICES:
-        raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{service!r} is no service: {' or '.join(SERVICES)}")
+@contextlib.asynccontextmanager
+async def _open_service(service: str, server: str | None, home: str | Path | None, how: _How) -> AsyncIterator[Manager]:
+    """A service of this machine that is named. Raises Win32Error 87 where `server` is another machine."""
     if server is not None:
+        await _check_is_here(service, server, how)
+    if service == SAMBA:
+        opening = _open_samba(how, server)
+    elif service == WINDOWS:
+        opening = _open_windows(how)
+    else:
+        opening = _open_own(home, how, elsewhere=False)
+    async with opening as manager:
+        yield manager
+
+
+async def _check_is_here(service: str, server: str, how: _How) -> None:
+    from lanman.manage.link import split_server
+    from lanman.manage.this_machine import is_this_machine
+    from lanman.net.dial import Within
+
+    name, _ = split_server(server, how.port)
+    async with Within(how.timeout, lambda: f"looking up {name}", deadline=how.deadline, server=name):
+        is_here = await is_this_machine(name)
+    if not is_here:
         raise Win32Error(
             codes.ERROR_INVALID_PARAMETER,
-            f"{server}: a service that is named is one of this machine's, and so is no server's",
-            hint="name the server or the service",
+            f"the service {service} is asked of this machine alone, and that is another",
+            hint="leave out the service to ask that server over the network, or the server to ask this machine's",
+            server=name,
         )
 
 
@@ -107,7 +137,7 @@ def _says_otherwise(home: str | Path | None, how: _How) -> bool:
     """Whether a home, a user or a port says that another Server is meant than one that this machine came with."""
     if home is not None or os.environ.get("LANMAN_HOME"):
         return True
-    return how.credentials is not None or how.port != DEFAULT_PORT
+    return how.credentials is not None or how.named_port is not None
 
 
 def _means_windows(home: str | Path | None, how: _How) -> bool:
@@ -140,8 +170,8 @@ def _means_samba(home: str | Path | None, how: _How) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _open_samba(how: _How) -> AsyncIterator[Manager]:
-    """This machine's Samba by its own tools. Raises what `find_smbd` raises."""
+async def _open_samba(how: _How, server: str | None = None) -> AsyncIterator[Manager]:
+    """This machine's Samba by its own tools; files are closed at `server`. Raises what `find_smbd` raises."""
     from lanman.manage import loopback
     from lanman.manage.samba_local.find import find_smbd
     from lanman.manage.samba_local.manager import SambaLocalManager
@@ -149,7 +179,7 @@ async def _open_samba(how: _How) -> AsyncIterator[Manager]:
 
     async with Within(how.timeout, lambda: "Samba's tools gave no answer", deadline=how.deadline):
         tools, pid = await find_smbd(how.samba_config, loopback.SAMBA_PIDS)
-    closer = None if how.credentials is None else lambda: _open_over_smb(loopback.LOOPBACK, how)
+    closer = None if how.credentials is None else lambda: _open_over_smb(server or loopback.LOOPBACK, how)
     yield SambaLocalManager(tools, timeout=how.timeout, deadline=how.deadline, main_pid=pid, closer=closer)
 
 

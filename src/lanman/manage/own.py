@@ -157,6 +157,11 @@ class OwnManager(SrvsvcManager):
         self._control = link
         self._own_session = NoSession(link, self._clients)
 
+    @property
+    def who_answers(self) -> str:
+        """See `Manager.who_answers`."""
+        return f"lanman's own Server of this machine, by its control socket in {self._control.home.path}"
+
     async def learn_name(self) -> None:
         """Learn the name that the Server goes by."""
         answer = await self._control.call(NetrServerGetInfo(None, 100))

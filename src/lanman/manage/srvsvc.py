@@ -107,6 +107,14 @@ class SrvsvcManager(Manager):
         self._asks = Calls(link, GrantedLevels() if granted is None else granted, self._denied_hint)
         self.server = link.server
 
+    @property
+    def who_answers(self) -> str:
+        """See `Manager.who_answers`."""
+        if self.answered_by is not None:
+            return self.answered_by
+        kind = ", a Samba," if self.is_samba else ""
+        return f"\\\\{self.server}{kind} over SMB, port {self._link.port}"
+
     async def close(self) -> None:
         """Log off and disconnect; never fails and never waits beyond the deadline."""
         with contextlib.suppress(LanmanError):

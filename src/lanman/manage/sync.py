@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.errors import ConnectionLost
 from lanman.manage.granted import GrantedLevels
-from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
+from lanman.manage.manager import DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
 from lanman.records import (
     ConnectionInfo,
@@ -50,7 +50,7 @@ def connect(
     server: str | None = None,
     credentials: Credentials | None = None,
     *,
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     home: str | Path | None = None,
     encrypt: bool = False,
@@ -83,7 +83,7 @@ class BlockingManager:
         server: str | None,
         credentials: Credentials | None,
         *,
-        port: int,
+        port: int | None,
         timeout: float,
         home: str | Path | None,
         encrypt: bool,
@@ -119,6 +119,11 @@ class BlockingManager:
     def answered_by(self) -> str | None:
         """Who answers, in words; see `Manager.answered_by`."""
         return self._manager.answered_by
+
+    @property
+    def who_answers(self) -> str:
+        """Who answers, in words, whoever it is; see `Manager.who_answers`."""
+        return self._manager.who_answers
 
     def __enter__(self) -> Self:
         return self

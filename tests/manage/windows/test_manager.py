@@ -273,7 +273,7 @@ async def test_windows_that_is_stopped(on_windows: Situation) -> None:
 async def test_on_windows_it_is_windows_own(on_windows: Situation, monkeypatch: pytest.MonkeyPatch, state: int) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     on_windows.system.state = state
-    how = opening._How(None, 445, 10, False, None, GrantedLevels())
+    how = opening._How(None, None, 10, False, None, GrantedLevels())
     assert opening._means_windows(None, how)
 
 
@@ -282,6 +282,7 @@ async def test_on_windows_it_is_windows_own(on_windows: Situation, monkeypatch: 
     [
         {"home": "C:\\lanman"},
         {"port": 4450},
+        {"port": 445},
         {"credentials": Credentials("ann", "x")},
         {"environment": "C:\\lanman"},
         {"state": 1},
@@ -296,7 +297,7 @@ async def test_what_keeps_it_from_being_windows_own(
     if "environment" in said:
         monkeypatch.setenv("LANMAN_HOME", said["environment"])
     on_windows.system.state = said.get("state", 4)
-    how = opening._How(said.get("credentials"), said.get("port", 445), 10, False, None, GrantedLevels())
+    how = opening._How(said.get("credentials"), said.get("port"), 10, False, None, GrantedLevels())
     assert not opening._means_windows(said.get("home"), how)
 
 
@@ -315,8 +316,8 @@ async def test_lanman_by_name(tmp_path: Any) -> None:
     assert refused.value.code == 2114
 
 
-@pytest.mark.parametrize("options", [{"service": "nfs"}, {"server": "fs1", "service": "windows"}])
-def test_a_service_that_cannot_be_meant(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"service": "nfs"}, {"server": "192.0.2.7", "service": "windows"}])
+async def test_a_service_that_cannot_be_meant(options: dict[str, Any]) -> None:
     with pytest.raises(Win32Error) as refused:
-        opened(**options)
+        await opened(**options).__aenter__()
     assert refused.value.code == 87

@@ -27,8 +27,6 @@ MAX_QUESTIONS = 10
 
 MAX_ANSWER = 1000
 
-DEFAULT_PORT = 445
-
 DEFAULT_TIMEOUT = 10.0
 
 PORT_HINT = "A port is a number from 1 to 65535."
@@ -36,10 +34,13 @@ PORT_HINT = "A port is a number from 1 to 65535."
 
 @dataclass(slots=True)
 class Invocation:
-    """What the options of every verb come to. `server` None is this machine, and `service` which of its services."""
+    """What the options of every verb come to. `server` None is this machine, and `service` which of its services.
+
+    `port` None is the default, which nobody has named.
+    """
 
     server: str | None = None
-    port: int = DEFAULT_PORT
+    port: int | None = None
     credentials: Credentials | None = field(default=None, repr=False)
     timeout: float = DEFAULT_TIMEOUT
     home: str | None = None
@@ -48,6 +49,7 @@ class Invocation:
     given_port: int | None = None
     service: str | None = None
     samba_config: str | None = None
+    verbose: bool = False
     noted: bool = False
     """Whether it was said who answers."""
 
@@ -63,11 +65,12 @@ class Invocation:
             if attached is not None and port is not None and attached != port:
                 raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
             port = attached if attached is not None else port
-        service = _service(options["which_service"], options["samba_config"], server)
+        service = _service(options["which_service"], options["samba_config"])
         return cls(
             server,
-            DEFAULT_PORT if port is None else port,
-            credentials_from(options, server),
+            port,
+            # A service of this machine asks for no user; one that is named closes files.
+            credentials_from(options, server if service is None else None),
             DEFAULT_TIMEOUT if options["timeout"] is None else options["timeout"],
             _home(options["home"]),
             Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
@@ -75,19 +78,25 @@ class Invocation:
             options["port"],
             service,
             options["samba_config"],
+            options["verbose"],
         )
 
     @property
     def is_own(self) -> bool:
         """Whether lanman's own Server of this machine may be meant."""
-        return self.server is None and self.service in (None, "lanman")
+        if self.server is None:
+            return self.service in (None, "lanman")
+        from lanman.manage.this_machine import is_own_name
+
+        return self.service == "lanman" and is_own_name(self.server)
 
     def require_own(self, message: str) -> None:
         """Raise LanmanError 50 with `message`, and what to leave out, where another Server than our own was named."""
+        if self.is_own:
+            return
         if self.server is not None:
             raise LanmanError(f"{self.server}: {message}", code=codes.ERROR_NOT_SUPPORTED, hint="Leave out -S.")
-        if not self.is_own:
-            raise LanmanError(f"{self.service}: {message}", code=codes.ERROR_NOT_SUPPORTED, hint="Leave out --service.")
+        raise LanmanError(f"{self.service}: {message}", code=codes.ERROR_NOT_SUPPORTED, hint="Leave out --service.")
 
     def manager(self, *, long_work: bool = False) -> AbstractAsyncContextManager[Manager]:
         """The Manager to ask; every wait of it ends `timeout` seconds from now. With `long_work` each wait may take
@@ -97,7 +106,7 @@ class Invocation:
         from lanman.faces.cli.progress import shown_waiting
         from lanman.manage.open import open_manager
 
-        if not 1 <= self.port <= 65535:
+        if self.port is not None and not 1 <= self.port <= 65535:
             # `serve --port 0` is any free port; there is no server to be asked there.
             raise DialectError(3952, "--port", PORT_HINT)
         deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
@@ -115,11 +124,12 @@ class Invocation:
 
     @asynccontextmanager
     async def _noting(self, opening: AbstractAsyncContextManager[Manager]) -> AsyncIterator[Manager]:
-        """Say beside a table who answers, where it is not our own Server."""
+        """Say who answers: beside a table where it is not our own Server, and always with --verbose."""
         async with opening as manager:
-            if manager.answered_by is not None and self.format is Format.TABLE and not self.noted:
+            beside_table = manager.answered_by is not None and self.format is Format.TABLE
+            if (beside_table or self.verbose) and not self.noted:
                 self.noted = True
-                note(f"answered by {manager.answered_by}")
+                note(f"answered by {manager.who_answers}")
             yield manager
 
     def confirm(self, question: str, *, default: bool) -> bool:
@@ -160,7 +170,7 @@ def _home(typed: str | None) -> str | None:
     return typed or os.environ.get("LANMAN_HOME") or None
 
 
-def _service(typed: str | None, samba_config: str | None, server: str | None) -> str | None:
+def _service(typed: str | None, samba_config: str | None) -> str | None:
     """The service of this machine that is named, or that a configuration of Samba means. Raises DialectError."""
     if typed is None and samba_config is None:
         return None
@@ -171,8 +181,6 @@ def _service(typed: str | None, samba_config: str | None, server: str | None) ->
         raise DialectError(3510, hint="--samba-config goes with --service samba.")
     if name not in SERVICES:
         raise DialectError(3952, "--service", f"It is {', '.join(SERVICES[:-1])} or {SERVICES[-1]}.")
-    if server is not None:
-        raise DialectError(3510, hint="--service is about this machine, and -S names a server: give one of them.")
     return name
 
 

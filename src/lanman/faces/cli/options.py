@@ -212,6 +212,7 @@ COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
         shell_complete=completers.files,
         help="the smb.conf of this machine's Samba, where it is not the default; means --service samba",
     ),
+    click.Option(["-v", "--verbose"], is_flag=True, help="say on standard error which service answered"),
     NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
     NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),
 )

@@ -56,6 +56,8 @@ class WindowsLink:
 class WindowsManager(SrvsvcManager):
     """A Manager of the Server service of this Windows."""
 
+    answered_by = "Windows' own Server service"
+
     def __init__(
         self,
         api: NetApi,
