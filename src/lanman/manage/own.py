@@ -268,11 +268,14 @@ def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetai
 
 
 def _at_home(entry: FileInfo) -> FileInfo:
-    if entry.path is None:
-        return entry
+    return entry if entry.path is None else replace(entry, path=path_at_home(entry.path))
+
+
+def path_at_home(path: str) -> str:
+    """A path that the Server lists, or has in an event, as this machine has it: what `OwnManager.files` lists."""
     # Most paths are ASCII, and each of those is the same on the wire and on the disk.
-    path = local_path(entry.path)
-    return replace(entry, path=path if path.isascii() else "/".join(map(_name_on_disk, path.split("/"))))
+    path = local_path(path)
+    return path if path.isascii() else "/".join(map(_name_on_disk, path.split("/")))
 
 
 def _name_on_disk(name: str) -> str:

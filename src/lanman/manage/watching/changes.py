@@ -11,19 +11,22 @@ The rules:
     cannot be compared with it (the server tells no users any more, or tells them again).
   - Otherwise the picture before, with the changes applied in order, is the picture of the update.
   - A server that does not answer stays in the picture as it was last seen, with its `error` and its age.
-  - The picture is the watcher's own and is brought up to date in place. Its rows are values; whoever wants to keep
-    a picture copies its mappings.
+  - There is one picture, the watcher's own, which is brought up to date before each update is given. Its rows are
+    values; whoever wants to keep a picture copies its mappings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanman.errors import LanmanError
 from lanman.manage.watching.keys import FileKey, How, SessionKey, ShareKey
 from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow
+
+if TYPE_CHECKING:
+    from lanman.events import Event
 
 VANISHED: Final = "vanished"
 """Why something closed, where a later look did not find it. Our own Server gives the values of `events.Reason`."""
@@ -120,9 +123,12 @@ class Picture:
 
 class Update(NamedTuple):
     """What a watcher is given at once. `first`: the picture compares with none before, and there are no changes.
-    `gap` is the time in which something may have been missed, beyond what may always be between two looks."""
+    `gap` is the time in which something may have been missed, beyond what may always be between two looks. `events`
+    are those of our own Server that led to the changes, and those that changed no row: log-ons that were refused.
+    """
 
     picture: Picture
     changes: Sequence[Change] = ()
     first: bool = False
     gap: Gap | None = None
+    events: Sequence[Event] = ()

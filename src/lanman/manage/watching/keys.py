@@ -43,19 +43,18 @@ class How(Enum):
 
 
 class SessionKey(NamedTuple):
-    """What a session is known by. `begun_at` is in seconds since 1970, by the clock of whoever looked; `id` is what the
-    server calls it, where it has a name for it; `number` parts those that are equal otherwise."""
+    """What a session is known by. `begun_at` is in whole seconds since 1970, by the clock of whoever looked; `id` is
+    what the server calls it, where it has a name for it; `number` parts those that are equal otherwise."""
 
     client_name: str | None
     user_name: str | None
-    begun_at: float | None = None
+    begun_at: int | None = None
     id: int | str | None = None
     number: int = 0
 
     def __str__(self) -> str:
         """The key as one word for JSON and web addresses; two keys of one server have two words."""
-        begun = "" if self.begun_at is None else f"{self.begun_at:.0f}"
-        return _word("session", self.client_name, self.user_name, begun, self.id, self.number)
+        return _word("session", self.client_name, self.user_name, self.begun_at, self.id, self.number)
 
 
 class FileKey(NamedTuple):
@@ -93,7 +92,7 @@ def _word(kind: str, *parts: object) -> str:
 
 def session_key(entry: SessionInfo, looked_at: float) -> SessionKey:
     """What a listed session is known by, where the list was asked for at `looked_at` (seconds since 1970)."""
-    begun_at = None if entry.active_time is None else looked_at - entry.active_time
+    begun_at = None if entry.active_time is None else round(looked_at - entry.active_time)
     return SessionKey(entry.client_name, entry.user_name, begun_at, told_id(entry))
 
 

@@ -25,7 +25,8 @@ class Kind(Enum):
 class SessionRow(NamedTuple):
     """A session. `begun_at` and `used_at` may be `SLACK` seconds off where the server tells whole seconds of age.
 
-    `shares` are the names of those in use. They and all that follows are told by this machine's servers alone.
+    `begun_how` is TOLD, SEEN (between two looks, of which `begun_at` is the second) or UNKNOWN. `shares` are the names
+    of those in use. They and all that follows are told by this machine's servers alone.
     """
 
     key: SessionKey
@@ -33,6 +34,7 @@ class SessionRow(NamedTuple):
     user_name: str | None
     num_opens: int | None = None
     begun_at: float | None = None
+    begun_how: How = How.UNKNOWN
     used_at: float | None = None
     user_flags: int | None = None
     client_type: str | None = None

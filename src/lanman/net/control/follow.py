@@ -61,6 +61,11 @@ class EventFollower:
         state.sequence = answer.sequence_high << 32 | answer.sequence_low
         self.state, self._instance = state, answer.instance or ""
 
+    @property
+    def instance(self) -> str:
+        """A name of the run of the Server that `state` is of; no other run has it."""
+        return self._instance
+
     def __aiter__(self) -> Self:
         return self
 

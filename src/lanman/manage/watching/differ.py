@@ -1,0 +1,311 @@
+"""What has happened between two looks at a server that has to be asked: the differences of its lists.
+
+Pure: the looks are arguments, with the times at which they were. The rules:
+
+  - Sessions are the same as `matching` says, files by what they are known by, shares by name. Equal ones are counted:
+    where one of several has gone, it is the one with the highest number.
+  - A row stays as it is while its session does nothing: `used_at` and `begun_at` are taken anew where they have moved
+    by more than the slack. So an idle session has no changes.
+  - What closed comes first, then what changed, then what opened. Files close before sessions, and open after them.
+  - A kind that was not told this time has no rows. Where users or a kind of rows are told that were not told before, or
+    no longer, nothing can be compared: the picture is a first one again.
+  - The time of a look is linear in what is listed, but for sorting sessions that are equal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from lanman.manage.manager import Sessions
+from lanman.manage.watching.changes import VANISHED, Change, Picture, What
+from lanman.manage.watching.clients import ClientsOfUsers
+from lanman.manage.watching.keys import SLACK, FileKey, How, SessionKey, ShareKey, told_id
+from lanman.manage.watching.matching import Begun, Looks, pairs
+from lanman.manage.watching.rows import FileRow, Row, SessionRow, ShareRow
+from lanman.names import fold
+from lanman.records import FileInfo, SessionInfo, ShareInfo
+
+R = TypeVar("R", SessionRow, FileRow, ShareRow)
+
+# What a server of this machine tells of a session beyond MS-SRVS, by the same name in its record and in the row.
+_DETAILS: Final = ("domain", "address", "dialect", "signing", "encryption", "anonymous", "guest")
+
+
+class Look(NamedTuple):
+    """What a server answered, None for what it was not asked or did not tell; and when, by both clocks.
+
+    `at` is when the sessions were asked for (files are asked for just before), and `duration` how many seconds the
+    answer took. `odd_ages`: an age of 0 may be any, as Samba's of a session that is not a second old.
+    """
+
+    at: Begun
+    duration: float
+    sessions: Sessions | None
+    files: Sequence[FileInfo] | None
+    shares: Sequence[ShareInfo] | None
+    odd_ages: bool = False
+
+    @property
+    def told(self) -> tuple[bool, ...]:
+        """What it tells of: looks that differ in that do not compare."""
+        users = self.sessions is not None and self.sessions.level != 0
+        return self.sessions is not None, users, self.files is not None, self.shares is not None
+
+    @property
+    def answered(self) -> Begun:
+        """When the answer was made: about in the middle."""
+        return self.at.moved(self.duration / 2, self.duration / 2)
+
+
+class Differ:
+    """Brings a picture up to date, look by look, and says what has changed."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._begun: dict[SessionKey, Begun | None] = {}
+        self._clients = ClientsOfUsers()
+        self._last: Look | None = None
+
+    def take(self, look: Look) -> list[Change] | None:
+        """The changes since the look before; None where the picture compares with none before."""
+        made = _Changes(look, self._last)
+        self._sessions(made)
+        # Who has sessions says who may have which file.
+        self._clients.look(self._picture.sessions.values())
+        self._files(made)
+        self._shares(made)
+        self._picture.level = None if look.sessions is None else look.sessions.level
+        self._last = look
+        return made.in_order() if made.compares else None
+
+    # --- sessions
+
+    def _sessions(self, made: _Changes) -> None:
+        look = made.look
+        groups: dict[tuple[object, ...], tuple[list[SessionRow], list[SessionInfo]]] = {}
+        for row in self._picture.sessions.values():
+            name = row.client_name, row.user_name, row.key.id
+            if (group := groups.get(name)) is None:
+                groups[name] = [row], []
+            else:
+                group[0].append(row)
+        for entry in look.sessions.entries if look.sessions is not None else ():
+            name = entry.client_name, entry.user_name, told_id(entry)
+            if (group := groups.get(name)) is None:
+                groups[name] = [], [entry]
+            else:
+                group[1].append(entry)
+        rows: dict[SessionKey, SessionRow] = {}
+        begun: dict[SessionKey, Begun | None] = {}
+        new: list[tuple[SessionInfo, Begun | None]] = []
+        for olds, entries in groups.values():
+            known = [((entry, at := made.begun(entry)), at) for entry in entries]
+            found, gone, opened = pairs([(row, self._begun[row.key]) for row in olds], known, made.looks)
+            for row, (entry, at) in found:
+                begun[row.key] = at or self._begun[row.key]
+                rows[row.key] = made.kept(row, _renewed(row, entry, at, made))
+            for row in gone:
+                made.closed(row)
+            new += opened
+        free = _FreeKeys(self._picture.sessions, rows)
+        for entry, at in new:
+            row = _opened(free.key(entry, at), entry, at, made)
+            rows[row.key], begun[row.key] = row, at
+            made.opened(row, row.begun_at)
+        self._picture.sessions, self._begun = rows, begun
+
+    # --- files
+
+    def _files(self, made: _Changes) -> None:
+        before, rows = self._picture.files, dict[FileKey, FileRow]()
+        counts: defaultdict[tuple[int | None, str | None, str | None], int] = defaultdict(int)
+        for entry in made.look.files or ():
+            base = entry.id, entry.path, entry.user_name
+            key = FileKey(*base, counts[base])
+            counts[base] += 1
+            if (row := before.get(key)) is None:
+                rows[key] = row = self._new_file(key, entry, made)
+                made.opened(row, row.opened_at)
+            else:
+                rows[key] = made.kept(row, self._renewed_file(row, entry))
+        for key, row in before.items():
+            if key not in rows:
+                made.closed(row)
+        self._picture.files = rows
+
+    def _new_file(self, key: FileKey, entry: FileInfo, made: _Changes) -> FileRow:
+        row = FileRow(key, entry.id, entry.path, entry.user_name, entry.permissions, entry.num_locks)
+        # This machine's Samba tells more than MS-SRVS has fields for (SambaFile).
+        opened_at: float | None = getattr(entry, "opened_at", None)
+        client: str | None = getattr(entry, "client_name", None)
+        oplock: str | None = getattr(entry, "oplock", None)
+        if opened_at is not None:
+            row = row._replace(opened_at=opened_at, opened_how=How.TOLD, oplock=oplock)
+        elif made.compares:
+            row = row._replace(opened_at=made.at, opened_how=How.SEEN, not_before=made.after, oplock=oplock)
+        else:
+            row = row._replace(not_before=self._clients.not_before(entry.user_name), oplock=oplock)
+        if client is not None:
+            return row._replace(client_name=client, client_how=How.TOLD)
+        return self._clients.infer(row)
+
+    def _renewed_file(self, row: FileRow, entry: FileInfo) -> FileRow:
+        # Seldom has anybody come or gone.
+        changed = self._clients.changed
+        if changed and row.user_name is not None and row.client_how is not How.TOLD and fold(row.user_name) in changed:
+            row = self._clients.infer(row)
+        oplock: str | None = getattr(entry, "oplock", None)
+        if (row.permissions, row.num_locks, row.oplock) == (entry.permissions, entry.num_locks, oplock):
+            return row
+        return row._replace(permissions=entry.permissions, num_locks=entry.num_locks, oplock=oplock)
+
+    # --- shares
+
+    def _shares(self, made: _Changes) -> None:
+        before, rows = self._picture.shares, dict[ShareKey, ShareRow]()
+        for entry in made.look.shares or ():
+            key = ShareKey(entry.netname or "")
+            now = ShareRow(key, key.name, entry.type, entry.path, entry.remark, entry.max_uses, entry.current_uses)
+            if (row := before.get(key)) is None:
+                rows[key] = now
+                made.opened(now, None)
+            else:
+                rows[key] = made.kept(row, now)
+        for key, row in before.items():
+            if key not in rows:
+                made.closed(row)
+        self._picture.shares = rows
+
+
+class _Changes:
+    """What has changed at a look, by what has happened. `compares`: it can be told, since there was a look before that
+    told the same things."""
+
+    def __init__(self, look: Look, last: Look | None) -> None:
+        self.look = look
+        self._answered = look.answered
+        self.at = self._answered.wall
+        self.after = None if last is None else last.at.wall
+        self.compares = last is not None and last.told == look.told
+        self.looks = Looks(look.at if last is None else last.at, look.at, _slack(look, last))
+        self._closed: list[Change] = []
+        self._changed: list[Change] = []
+        self._opened: list[Change] = []
+
+    def begun(self, entry: SessionInfo) -> Begun | None:
+        """When a listed session began; None where that is not told."""
+        age = entry.active_time
+        if age is None or (age == 0 and self.look.odd_ages):
+            return None
+        steady, wall = self._answered
+        return Begun(steady - age, wall - age)
+
+    def opened(self, row: Row, at: float | None) -> None:
+        """This row is new; it began at that time, as far as that is known."""
+        at = self.at if at is None else min(max(at, self.after or 0.0), self.at)
+        self._opened.append(Change(What.OPENED, row, at, How.SEEN, self.after))
+
+    def closed(self, row: Row) -> None:
+        """This row has gone."""
+        self._closed.append(Change(What.CLOSED, row, self.at, How.SEEN, self.after, VANISHED))
+
+    def kept(self, before: R, now: R) -> R:
+        """The row to keep: the one before where nothing has changed."""
+        if now is before or now == before:
+            return before
+        fields = tuple(name for name, old, new in zip(now._fields, before, now, strict=True) if old != new)
+        self._changed.append(Change(What.CHANGED, now, self.at, How.SEEN, self.after, before=before, fields=fields))
+        return now
+
+    def in_order(self) -> list[Change]:
+        """All of them. Files close before sessions, and open after them."""
+        closed = sorted(self._closed, key=lambda change: isinstance(change.row, SessionRow))
+        return [*closed, *self._changed, *self._opened]
+
+
+def _slack(look: Look, last: Look | None) -> float:
+    """How far two looks may differ in when a session began: what a slow answer adds to the whole seconds of ages."""
+    durations = look.duration + (0.0 if last is None else last.duration)
+    return max(SLACK, 1.0 + durations / 2)
+
+
+class _FreeKeys:
+    """Keys for new sessions, which neither a row of before nor one of now has. Linear in the number of keys."""
+
+    def __init__(self, *taken: dict[SessionKey, SessionRow]) -> None:
+        self._taken = taken
+        self._next: dict[SessionKey, int] | None = None
+
+    def key(self, entry: SessionInfo, begun: Begun | None) -> SessionKey:
+        """The key of a session that began then."""
+        begun_at = None if begun is None else round(begun.wall)
+        key = SessionKey(entry.client_name, entry.user_name, begun_at, told_id(entry))
+        if self._next is None:
+            if not any(key in rows for rows in self._taken):
+                return key
+            self._next = {}
+            for rows in self._taken:
+                for each in rows:
+                    base = each._replace(number=0)
+                    self._next[base] = max(self._next.get(base, 0), each.number + 1)
+        number = self._next.get(key, 0)
+        self._next[key] = number + 1
+        return key._replace(number=number)
+
+
+def _opened(key: SessionKey, entry: SessionInfo, begun: Begun | None, made: _Changes) -> SessionRow:
+    """The row of a session that is new."""
+    begun_at, how = None, How.UNKNOWN
+    if begun is not None:
+        begun_at, how = float(round(begun.wall)), How.TOLD
+    elif made.compares:
+        begun_at, how = made.at, How.SEEN
+    row = SessionRow(
+        key,
+        entry.client_name,
+        entry.user_name,
+        entry.num_opens,
+        begun_at,
+        how,
+        None if entry.idle_time is None else float(round(made.at - entry.idle_time)),
+        entry.user_flags,
+        entry.client_type,
+        entry.transport,
+    )
+    return row if type(entry) is SessionInfo else row._replace(**_details(entry))
+
+
+def _details(entry: SessionInfo) -> dict[str, Any]:
+    return {name: getattr(entry, name, None) for name in _DETAILS}
+
+
+def _renewed(row: SessionRow, entry: SessionInfo, begun: Begun | None, made: _Changes) -> SessionRow:
+    """The row as the session is listed now. What moves by no more than the slack stays."""
+    begun_at, how, used_at = row.begun_at, row.begun_how, None
+    if begun is not None and (begun_at is None or how is not How.TOLD or abs(begun.wall - begun_at) > SLACK):
+        begun_at, how = float(round(begun.wall)), How.TOLD
+    if entry.idle_time is not None:
+        at = made.at - entry.idle_time
+        used_at = row.used_at if row.used_at is not None and abs(at - row.used_at) <= SLACK else float(round(at))
+    same = (
+        row.num_opens == entry.num_opens
+        and row.begun_at == begun_at
+        and row.begun_how is how
+        and row.used_at == used_at
+        and row.user_flags == entry.user_flags
+        and row.client_type == entry.client_type
+        and row.transport == entry.transport
+    )
+    if not same:
+        row = row._replace(
+            num_opens=entry.num_opens,
+            begun_at=begun_at,
+            begun_how=how,
+            used_at=used_at,
+            user_flags=entry.user_flags,
+            client_type=entry.client_type,
+            transport=entry.transport,
+        )
+    return row if type(entry) is SessionInfo else row._replace(**_details(entry))
