@@ -33,6 +33,8 @@ TEXTS = [
 ABOUT = [
     ("server/srvsvc/", "MS-SRVS"),
     ("rpc/srvsvc/", "MS-SRVS"),
+    ("server/svcctl.py", "MS-SCMR"),
+    ("rpc/svcctl.py", "MS-SCMR"),
     ("fscc/", "MS-FSCC"),
     ("dtyp.py", "MS-DTYP"),
     ("smb2/", "MS-SMB2"),

@@ -87,12 +87,14 @@ ERROR_IO_PENDING: Final = 997
 ERROR_NOACCESS: Final = 998
 ERROR_NOTIFY_ENUM_DIR: Final = 1022
 ERROR_DEPENDENT_SERVICES_RUNNING: Final = 1051
+ERROR_INVALID_SERVICE_CONTROL: Final = 1052
 ERROR_SERVICE_REQUEST_TIMEOUT: Final = 1053
 ERROR_SERVICE_ALREADY_RUNNING: Final = 1056
 ERROR_SERVICE_DISABLED: Final = 1058
 ERROR_SERVICE_DOES_NOT_EXIST: Final = 1060
 ERROR_SERVICE_CANNOT_ACCEPT_CTRL: Final = 1061
 ERROR_SERVICE_NOT_ACTIVE: Final = 1062
+ERROR_DATABASE_DOES_NOT_EXIST: Final = 1065
 ERROR_SHUTDOWN_IN_PROGRESS: Final = 1115
 ERROR_IO_DEVICE: Final = 1117
 ERROR_NOT_ENOUGH_SERVER_MEMORY: Final = 1130
@@ -556,6 +558,7 @@ _WIN32_TEXTS: Final = {
     ERROR_DEPENDENT_SERVICES_RUNNING: (
         "A stop control has been sent to a service that other running services are dependent on."
     ),
+    ERROR_INVALID_SERVICE_CONTROL: "The requested control is not valid for this service.",
     ERROR_SERVICE_REQUEST_TIMEOUT: "The service did not respond to the start or control request in a timely fashion.",
     ERROR_SERVICE_ALREADY_RUNNING: "An instance of the service is already running.",
     ERROR_SERVICE_DISABLED: (
@@ -565,6 +568,7 @@ _WIN32_TEXTS: Final = {
     ERROR_SERVICE_DOES_NOT_EXIST: "The specified service does not exist as an installed service.",
     ERROR_SERVICE_CANNOT_ACCEPT_CTRL: "The service cannot accept control messages at this time.",
     ERROR_SERVICE_NOT_ACTIVE: "The service has not been started.",
+    ERROR_DATABASE_DOES_NOT_EXIST: "The database specified does not exist.",
     ERROR_SHUTDOWN_IN_PROGRESS: "A system shutdown is in progress.",
     ERROR_IO_DEVICE: "The request could not be performed because of an I/O device error.",
     ERROR_NOT_ENOUGH_SERVER_MEMORY: "Not enough server storage is available to process this command.",
@@ -1232,6 +1236,10 @@ _MESSAGES: Final = {
     3527: "The %1 service is stopping.",
     3528: "The %1 service could not be stopped.",
     3529: "The %1 service was stopped successfully.",
+    3536: "The %1 service was continued successfully.",
+    3537: "The %1 service was paused successfully.",
+    3538: "The %1 service failed to resume.",
+    3539: "The %1 service failed to pause.",
     3660: "These workstations have sessions on this server:",
     3661: "These workstations have sessions with open files on this server:",
     3675: "The session from %1 has open files.",

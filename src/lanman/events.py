@@ -403,6 +403,26 @@ class ServerStopped(NamedTuple):
     time: float
 
 
+class ServerPaused(NamedTuple):
+    """Newcomers are refused from now on, administrators excepted; who is there stays. `client_name` and `user_name` are
+    those of the session that ordered it; on the Server's own machine there is no session, and the user is that of the
+    system."""
+
+    sequence: int
+    time: float
+    client_name: str
+    user_name: str
+
+
+class ServerContinued(NamedTuple):
+    """Newcomers are let in again. Who ordered it is told as in `ServerPaused`."""
+
+    sequence: int
+    time: float
+    client_name: str
+    user_name: str
+
+
 Event = (
     ConnectionOpened
     | ConnectionClosed
@@ -431,6 +451,8 @@ Event = (
     | SettingChanged
     | ServerStarted
     | ServerStopped
+    | ServerPaused
+    | ServerContinued
 )
 
 
@@ -438,11 +460,15 @@ Event = (
 
 
 class ServerState:
-    """What there is on a Server after its change number `sequence`. Records are by id, shares and settings by name."""
+    """What there is on a Server after its change number `sequence`. Records are by id, shares and settings by name.
+
+    `paused_by` is who has paused it, by client and user as in `ServerPaused`; None while it is not paused.
+    """
 
     def __init__(self) -> None:
         self.sequence = 0
         self.running = False
+        self.paused_by: tuple[str, str] | None = None
         self.connections: dict[int, ConnectionRecord] = {}
         self.sessions: dict[int, SessionRecord] = {}
         self.tree_connects: dict[int, TreeRecord] = {}
@@ -459,6 +485,7 @@ class ServerState:
     def _compared(self) -> tuple[object, ...]:
         return (
             self.running,
+            self.paused_by,
             self.settings,
             *({key: without_counters(each) for key, each in records.items()} for records in self._tables()),
         )
@@ -497,6 +524,11 @@ class ServerState:
                 self.settings[event.name] = event.value
             case ServerStarted() | ServerStopped():
                 self.running = isinstance(event, ServerStarted)
+                self.paused_by = None
+            case ServerPaused():
+                self.paused_by = event.client_name, event.user_name
+            case ServerContinued():
+                self.paused_by = None
             case LogonRefused() | PermissionDenied():
                 pass
             case SessionReauthenticated() | SessionChanged():
@@ -520,7 +552,7 @@ class ServerState:
     @property
     def size(self) -> int:
         """How many `events` there are."""
-        return sum(map(len, self._tables())) + len(self.settings) + self.running
+        return sum(map(len, self._tables())) + len(self.settings) + self.running + (self.paused_by is not None)
 
     def events(self) -> Iterator[Event]:
         """The events that lead here from nothing, each with the number and without the time of a change."""
@@ -533,6 +565,13 @@ class ServerState:
         yield from (SettingChanged(*at, name, value, "") for name, value in self.settings.items())
         if self.running:
             yield ServerStarted(*at)
+        if self.paused_by is not None:
+            yield ServerPaused(*at, *self.paused_by)
+
+    @property
+    def paused(self) -> bool:
+        """Whether newcomers are refused, administrators excepted."""
+        return self.paused_by is not None
 
     def num_opens(self, session_id: int) -> int:
         """How many files, folders and pipes a session has open (sesi502_num_opens)."""

@@ -32,7 +32,7 @@ from lanman.domain import (
     TreeConnected,
     TreeDisconnected,
 )
-from lanman.events import SessionChanged
+from lanman.events import ServerPaused, SessionChanged
 from lanman.settings import NEVER, Configuration, Limits, RunningSettings
 from support.summaries import summaries, summary
 
@@ -482,12 +482,39 @@ def test_one_administrator_gets_in_beyond_the_limit(service: ServerService) -> N
 
 
 def test_paused_server_takes_administrators_alone(service: ServerService, events: list[Event]) -> None:
-    service.paused = True
+    there = log_on(service, 1)
+    first = connect(service, there)
+    del events[:]
+    assert service.pause(r"\\PC9", "root")
+    assert not service.pause(r"\\PC8", "toor")
+    assert service.paused_by == (r"\\PC9", "root")
     with pytest.raises(LimitReached) as refused:
-        log_on(service, 1)
+        log_on(service, 2)
     assert refused.value.limit is Limit.PAUSED
-    assert summaries(events) == [(LogonRefused, r"\\PC1", "ann", Reason.PAUSED, "")]
-    log_on(service, 2, groups=frozenset({"Administrators"}))
+    assert [event[2:] for event in events] == [(r"\\PC9", "root"), (r"\\PC2", "ann", Reason.PAUSED, "")]
+    assert [type(event) for event in events] == [ServerPaused, LogonRefused]
+    # Who is there stays, and goes on with what it has connected to; it connects to nothing more.
+    service.register_open(there, first, 1, "/srv/data/a", 1, 0)
+    with pytest.raises(LimitReached) as refused:
+        connect(service, there, tree_id=2)
+    assert refused.value.limit is Limit.PAUSED
+    connect(service, log_on(service, 3, groups=frozenset({"Administrators"})))
+    service.reauthenticate(there, "ann")
+    del events[:]
+    assert service.continue_("", "root")
+    assert not service.continue_("", "root")
+    assert [event[2:] for event in events] == [("", "root")]
+    connect(service, log_on(service, 4))
+
+
+def test_a_pause_ends_with_the_service(service: ServerService) -> None:
+    service.pause("", "root")
+    service.stop()
+    assert not service.paused
+    assert not service.pause("", "root")
+    service.start(0)
+    assert not service.paused
+    log_on(service, 1)
 
 
 def test_limits_of_one_connection_and_one_session(service: ServerService) -> None:

@@ -6,9 +6,10 @@ The script stands where the connection stands, so these are the answers that ser
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from lanman.net import kerberos
 from lanman.net.credentials import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 from lanman.rpc import srvsvc
-from lanman.rpc.ndr import MAX_ENTRIES, EntryList
+from lanman.rpc.ndr import MAX_ENTRIES, EntryList, Interface
 from lanman.rpc.srvsvc import (
     NetrConnectionEnum,
     NetrConnectionEnumResponse,
@@ -74,6 +75,10 @@ class Script:
         if not again:
             self.orders.append(request)
         return self.answers[type(request)](request)
+
+    @contextlib.asynccontextmanager
+    async def conversation(self, interface: Interface) -> AsyncIterator[Script]:
+        yield self
 
     async def close(self) -> None:
         self.closed += 1

@@ -248,7 +248,7 @@ def test_names(name: str, canonical: str) -> None:
 
 
 def test_which_pipes_there_are() -> None:
-    here = Pipes({"SRVSVC": (SRVSVC, Echo())})
+    here = Pipes({"SRVSVC": (SRVSVC, Echo)})
     opener = here.find("srvsvc")
     assert opener is not None
     assert opener(Caller("ann"), Scheduler()) is not opener(Caller("ann"), Scheduler())

@@ -24,6 +24,8 @@ from lanman.net.credentials import Credentials
 from lanman.net.initiators import initiator_for
 from lanman.rpc.client import BindAccepted, FaultReceived, RpcClient
 from lanman.rpc.client import ResponseReceived as CallAnswered
+from lanman.rpc.ndr import Interface
+from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder, KeepSettings, KeepShare
 from lanman.server.core import Server
 from lanman.server.effects import Effect, ReadAccounts
@@ -328,12 +330,12 @@ class Client:
         self.file_id = bytes(self.want(CreateRequest(desired_access=0x0012019F, share_access=3, name=name)).file_id)
         return self.file_id
 
-    def bind(self) -> Client:
-        """Connect to IPC$, open the pipe, bind to srvsvc."""
+    def bind(self, interface: Interface = SRVSVC) -> Client:
+        """Connect to IPC$, open the pipe, bind to the interface."""
         self.tree_connect()
-        self.open_pipe()
+        self.open_pipe(interface.name)
         self.rpc = RpcClient()
-        (event,) = self.rpc.receive_data(self.transceive(self.rpc.bind()))
+        (event,) = self.rpc.receive_data(self.transceive(self.rpc.bind(interface)))
         assert isinstance(event, BindAccepted), event
         return self
 

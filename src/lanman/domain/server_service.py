@@ -11,6 +11,9 @@ The rules, first:
 * Durable opens outlive a session that ends with its connection, by a log-off, or because its client has come again
   (MS-SMB2 3.3.7.1, 3.3.5.6, 3.3.5.5.3). Preserved, they are listed without a user and in no session, until they are
   reclaimed or closed. They are closed with their share and when the service stops.
+* Paused, the service keeps who is there, with all that they have open and go on to open, and lets in administrators
+  alone: there is no other new session, and no new tree connect of a session that was there before (KB Q110061, "Effects
+  of Pausing a Service"). The pause ends when the service is continued, or started again.
 * Every change is whole before anybody hears of it. Then the transport lets go of what stands behind what has ended, and
   the subscribers get the event, in one order for all (`stream.py`): a method that changes something returns after that,
   unless it was called by one of those who hear. Reading and writing make no event; they only add to the byte counts.
@@ -63,7 +66,7 @@ class Limit(Enum):
     TREE_CONNECTS = "tree connects of this session"
     OPENS = "open files of this session"
     SHARE_USERS = "users of this share"
-    PAUSED = "new sessions while the server is paused"
+    PAUSED = "sessions and tree connects on a server that is paused"
     STOPPED = "sessions on a server that has stopped"
 
 
@@ -95,7 +98,7 @@ class ServerService:
     ) -> None:
         self.settings = settings or RunningSettings()
         self.counters = Counters(start)
-        self.paused = False
+        self.paused_by: tuple[str, str] | None = None  # by client and user, as in events.ServerPaused
         self.stopped = False
         self._running = False
         self._sessions: dict[int, Session] = {}
@@ -382,8 +385,11 @@ class ServerService:
     # --- tree connects ---
 
     def register_tree_connect(self, session: Session, tree_id: int, share: Share, now: float) -> TreeConnect:
-        """Add a session's use of a share (MS-SRVS 3.1.6.6). Raises LimitReached for a full share or session."""
+        """Add a session's use of a share (MS-SRVS 3.1.6.6). Raises LimitReached for a full share or session, and while
+        the service is paused for who is no administrator."""
         _require_open(session)
+        if self.paused and not session.administrator:
+            raise LimitReached(Limit.PAUSED)
         if tree_id in session.tree_connects:
             raise ValueError(f"tree id {tree_id} is in use")
         if self._shares.get(fold(share.name)) is not share:
@@ -740,7 +746,7 @@ class ServerService:
 
     def start(self, start: int) -> None:
         """Start, or start again: statistics from zero (MS-SRVS 3.1.3). `start` is in seconds since 1970."""
-        self.stopped = self.paused = False
+        self.stopped, self.paused_by = False, None
         self._running = True
         self.counters.reset(start)
         self._news.post_plain(events.ServerStarted)
@@ -748,13 +754,37 @@ class ServerService:
 
     def stop(self) -> None:
         """End every session, close what is preserved, and let no more in (MS-SRVS 3.1.6.12)."""
-        self.stopped = True
+        self.stopped, self.paused_by = True, None
         was_running, self._running = self._running, False
         with self._news.whole():
             self.close_sessions(self._sessions.values(), Reason.STOPPED)
             self._close_preserved(Reason.STOPPED)
             if was_running:
                 self._news.post_plain(events.ServerStopped)
+
+    @property
+    def paused(self) -> bool:
+        """Whether newcomers are refused, administrators excepted."""
+        return self.paused_by is not None
+
+    def pause(self, client_name: str, user_name: str) -> bool:
+        """Refuse newcomers from now on, administrators excepted. Who orders it is told as in `events.ServerPaused`.
+        Whether that changed anything: not where it was paused already, or has stopped."""
+        if self.paused or self.stopped:
+            return False
+        self.paused_by = client_name, user_name
+        self._news.post_plain(events.ServerPaused, client_name, user_name)
+        self._news.deliver()
+        return True
+
+    def continue_(self, client_name: str, user_name: str) -> bool:
+        """Let newcomers in again. Whether it was paused until now."""
+        if not self.paused:
+            return False
+        self.paused_by = None
+        self._news.post_plain(events.ServerContinued, client_name, user_name)
+        self._news.deliver()
+        return True
 
     def _settings_replaced(self, before: Configuration) -> None:
         old, new = settings_as_text(before), settings_as_text(self.settings.current)
@@ -791,7 +821,8 @@ class ServerService:
         state = events.ServerState()
         cancel = self.subscribe(state.apply, name="a state being described")
         try:
-            state.running, state.settings = self._running, settings_as_text(self.settings.current)
+            state.running, state.paused_by = self._running, self.paused_by
+            state.settings = settings_as_text(self.settings.current)
             for number, record in enumerate(self._records(), 1):
                 state.put(record)
                 if number % size == 0:

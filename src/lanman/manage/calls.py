@@ -54,6 +54,7 @@ class Purpose(enum.Enum):
     CLOSE = enum.auto()
     ADD_SHARE = enum.auto()
     CHANGE_SHARE = enum.auto()
+    SERVICE = enum.auto()
 
 
 class Calls:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -16,7 +18,7 @@ from lanman.errors import ConnectionLost, ProtocolError, Win32Error
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.server_facts import ServerFacts
-from lanman.rpc.ndr import Call, Response
+from lanman.rpc.ndr import Call, Interface, Response
 
 R = TypeVar("R", bound=Response)
 
@@ -51,8 +53,21 @@ class Link(Protocol):
     async def call(self, request: Call[R], *, again: bool = True) -> R:
         """Make a call. A question whose connection turns out to be dead is asked `again`, once."""
 
+    def conversation(self, interface: Interface) -> AbstractAsyncContextManager[Conversation]:
+        """Calls of another interface, which belong together: handles that one of them opens are good in the others.
+
+        Entering raises Win32Error 2114 where the server has no such pipe, 1717 where it does not know the interface.
+        """
+
     async def close(self) -> None:
         """Log off and disconnect; a later call connects again."""
+
+
+class Conversation(Protocol):
+    """Calls that belong together."""
+
+    async def call(self, request: Call[R]) -> R:
+        """Make a call, once; its answer with whatever status is in it. Raises what a link's `call` raises."""
 
 
 @dataclass(slots=True)
@@ -139,6 +154,24 @@ class SmbLink:
                     self._idle.append(pipe)
                 elif client.error is None:
                     pipe.abandon()
+
+    @asynccontextmanager
+    async def conversation(self, interface: Interface) -> AsyncIterator[Conversation]:
+        """A pipe of its own, closed in the end. See `Link.conversation`."""
+        client = await self.connect()
+        pipe: Pipe | None = None
+        try:
+            pipe = await client.open_pipe(interface.name, interface)
+            yield pipe
+        except ConnectionLost:
+            await self._drop(client)
+            raise
+        except ProtocolError as error:
+            self._name_server(error)
+            raise
+        finally:
+            if pipe is not None and client.error is None:
+                pipe.abandon()
 
     def _name_server(self, error: BaseException) -> None:
         """The protocol cores do not know the server's name: add it to their errors."""

@@ -26,6 +26,7 @@ from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
 from lanman.manage.calls import Purpose
 from lanman.manage.granted import GrantedLevels
+from lanman.manage.link import Conversation
 from lanman.manage.manager import Sessions
 from lanman.manage.own_session import NoSession
 from lanman.manage.selection import canonical_client, is_address
@@ -35,7 +36,7 @@ from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.net.home import Home, client_homes
 from lanman.records import FileInfo, RefusalDetails, SessionDetails, SessionInfo, ShareDetails, ShareInfo
-from lanman.rpc.ndr import Call, Response
+from lanman.rpc.ndr import Call, Interface, Response
 from lanman.rpc.srvsvc.paths import local_path
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
 
@@ -105,6 +106,17 @@ class ControlLink:
             if not again:
                 raise
         return await (await self.connect()).call(request)
+
+    @asynccontextmanager
+    async def conversation(self, interface: Interface) -> AsyncIterator[Conversation]:
+        """The same socket: the Server tells the handles of its connections apart. See `Link.conversation`."""
+        try:
+            client = await self.connect()
+            await client.bind(interface)
+            yield client
+        except ConnectionLost:
+            await self.close()
+            raise
 
     async def session_details(self) -> list[SessionDetails]:
         """What the Server knows of its sessions beyond MS-SRVS; nothing for those who may not ask."""

@@ -23,7 +23,7 @@ from lanman.manage.manager import NO_PAUSE_HINT, FileCloseResult, check_same_fil
 from lanman.manage.orders.sessions import batch_size
 from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
 from lanman.names import fold, unc_client
-from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
+from lanman.records import ConnectionInfo, FileInfo, ServerInfo, ServiceState, SessionInfo
 
 # NetrServerGetInfo answers these with constants, whatever is configured.
 _CONSTANT_SERVER_FIELDS: Final = frozenset({"users", "disc", "hidden", "announce", "anndelta", "licenses", "userpath"})
@@ -49,6 +49,7 @@ _HINTS: Final = {
     Purpose.CLOSE: END_HINT,
     Purpose.ADD_SHARE: SHARE_HINT,
     Purpose.CHANGE_SHARE: SHARE_HINT,
+    Purpose.SERVICE: LIST_HINT,
 }
 
 
@@ -163,6 +164,18 @@ class SambaManager(SrvsvcManager):
         return outcomes
 
     # --- shares and the server
+
+    async def service_state(self) -> ServiceState:
+        """See `Manager.service_state`. The services of smbd's \\PIPE\\svcctl are others."""
+        raise self._not_a_service("tell the state of its service")
+
+    async def pause(self) -> bool:
+        """See `Manager.pause`."""
+        raise self._not_a_service("be paused")
+
+    async def continue_(self) -> bool:
+        """See `Manager.continue_`."""
+        raise self._not_a_service("be paused")
 
     def _share_status(self, status: int) -> int:
         """Samba 4.17 answers a name that it does not share with ERROR_INVALID_NAME."""

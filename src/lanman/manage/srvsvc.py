@@ -38,6 +38,7 @@ from lanman.manage.selection import (
     select_files,
     split_unc,
 )
+from lanman.manage.service import ServiceControl
 from lanman.names import fold, unc_client
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
@@ -45,6 +46,7 @@ from lanman.records import (
     ConnectionInfo,
     FileInfo,
     ServerInfo,
+    ServiceState,
     SessionInfo,
     ShareInfo,
     Statistics,
@@ -105,6 +107,7 @@ class SrvsvcManager(Manager):
         self._clients = Clients()
         self._own_session = OwnSession(link, self._clients)
         self._asks = Calls(link, GrantedLevels() if granted is None else granted, self._denied_hint)
+        self._service = ServiceControl(self._asks)
         self.server = link.server
 
     @property
@@ -540,6 +543,23 @@ class SrvsvcManager(Manager):
             except Win32Error as error:
                 raise self._asks.missing(error, "list of transports") from error
 
+    # --- the service
+
+    async def service_state(self) -> ServiceState:
+        """See `Manager.service_state`. RQueryServiceStatus."""
+        async with self._within():
+            return await self._service.state()
+
+    async def pause(self) -> bool:
+        """See `Manager.pause`. RControlService, and RQueryServiceStatus until it is paused."""
+        async with self._within():
+            return await self._service.pause()
+
+    async def continue_(self) -> bool:
+        """See `Manager.continue_`. RControlService, and RQueryServiceStatus until it runs."""
+        async with self._within():
+            return await self._service.continue_()
+
     # --- the protocol itself
 
     async def call(self, request: Call[R], *, again: bool = True) -> R:
@@ -556,6 +576,11 @@ class SrvsvcManager(Manager):
     def _denied_hint(self, purpose: Purpose) -> str:
         """What to do about a denial; the likeliest causes first."""
         credentials = self._link.credentials
+        if purpose is Purpose.SERVICE and not credentials.anonymous:
+            who = credentials.logon_name or "the user"
+            return (
+                f"{who} must be one of the Administrators there; a local account of a Windows, by remote UAC, is none"
+            )
         if purpose is Purpose.ADD_SHARE:
             # What may be in the way of sharing a folder, beside the right to share any.
             who = credentials.logon_name or "the user"

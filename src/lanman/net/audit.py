@@ -6,6 +6,9 @@ A subscriber of the domain's events (`lanman.events`), of KINDS alone.
     session renewed client="\\\\192.0.2.7" user="ann" id=3 domain="" anonymous=no guest=no
     session refused client="\\\\192.0.2.7" user="ann" reason="wrong user name or password" detail="..."
     session ended client="\\\\192.0.2.7" user="ann" id=3 reason="ended by an administrator" seconds=61
+    server paused client="\\\\192.0.2.9" user="admin"
+
+Who paused or continued the Server on its own machine has no client, and is a user of the system.
 
 A peer without an account brings about refusals and null sessions as fast as it likes: of those, BURST lines are written
 in a minute for each address and kind, then how many were left out. What is about somebody with an account is always
@@ -25,6 +28,8 @@ from lanman.events import (
     Event,
     LogonRefused,
     Reason,
+    ServerContinued,
+    ServerPaused,
     SessionClosed,
     SessionExpired,
     SessionOpened,
@@ -58,7 +63,16 @@ BURST: Final = 10
 
 
 # What there are lines about.
-KINDS: Final = (SessionOpened, SessionReauthenticated, SessionExpired, SessionClosed, LogonRefused, ShareAvailability)
+KINDS: Final = (
+    SessionOpened,
+    SessionReauthenticated,
+    SessionExpired,
+    SessionClosed,
+    LogonRefused,
+    ShareAvailability,
+    ServerPaused,
+    ServerContinued,
+)
 
 
 def listener(journal: Journal) -> Callable[[Event], None]:
@@ -88,6 +102,10 @@ class _AuditLog:
             audit_log.info("session expired user=%s id=%d", quoted(event.session.user_name), event.session.id)
         elif isinstance(event, SessionClosed):
             self._closed(event)
+        elif isinstance(event, ServerPaused | ServerContinued):
+            what = "paused" if isinstance(event, ServerPaused) else "continued"
+            # It decides who gets in: worth a second look.
+            audit_log.warning("server %s client=%s user=%s", what, quoted(event.client_name), quoted(event.user_name))
 
     def _bounded(self, kind: str, client_name: str, level: int, message: str, *values: object) -> None:
         peer = network_of(client_name.strip("\\[]"))

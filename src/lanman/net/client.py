@@ -46,7 +46,8 @@ from lanman.net.resolve import in_daemon_thread, resolve
 from lanman.net.server_facts import server_facts
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
-from lanman.rpc.ndr import Response
+from lanman.rpc.ndr import Interface, Response
+from lanman.rpc.srvsvc.interface import SRVSVC
 from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.constants import (
     ALL_DIALECTS,
@@ -516,8 +517,8 @@ class SmbClient:
             self._core.encrypt_session(self.session_id)
         return tree_id
 
-    async def open_pipe(self, name: str = "srvsvc") -> Pipe:
-        """A named pipe, bound to its interface. Raises Win32Error 2114 where the server has no such pipe."""
+    async def open_pipe(self, name: str = "srvsvc", interface: Interface = SRVSVC) -> Pipe:
+        """A named pipe, bound to an interface. Raises Win32Error 2114 where the server has no such pipe."""
         tree_id = await self.tree_connect("IPC$")
         self.doing = f"no answer to the opening of \\PIPE\\{name}"
         request = CreateRequest(
@@ -544,7 +545,7 @@ class SmbClient:
         if response.status != codes.STATUS_SUCCESS:
             raise self._refused(response.status, f"\\PIPE\\{name}")
         pipe = Pipe(self, tree_id, _body(response, CreateResponse).file_id, name)
-        await pipe.bind()
+        await pipe.bind(interface)
         return pipe
 
     def _check_negotiate(self, response: ResponseReceived) -> None:
@@ -647,9 +648,9 @@ class Pipe:
         self._busy = True
         self.client.send_and_ignore(CloseRequest(file_id=self._file_id), self._tree_id)
 
-    async def bind(self) -> None:
+    async def bind(self, interface: Interface = SRVSVC) -> None:
         """Agree on the interface. Raises Win32Error 1717 when the server does not know it."""
-        event = await self._exchange([self._rpc.bind()])
+        event = await self._exchange([self._rpc.bind(interface)])
         if not isinstance(event, BindAccepted):
             reason = getattr(event, "reason", type(event).__name__)
             raise Win32Error(

@@ -154,6 +154,27 @@ class Number(Wire):
         self.read(code, value)
 
 
+class Bounded(Number):
+    """A number that the interface restricts to `limit` at most ([range]); a greater one is malformed."""
+
+    def __init__(self, code: str, limit: int) -> None:
+        super().__init__(code)
+        self.limit = limit
+
+    def read(self, code: _Code, name: str) -> None:
+        """The number, if it is not too great."""
+        code.number(self.code, name)
+        code.flush()
+        code.line(f"if {name} > {self.limit}: raise {code.bind(MalformedMessage)}({code.bind(_TOO_GREAT)})")
+
+    def write(self, code: _Code, value: str) -> None:
+        """The number: whoever sends it knows the limit."""
+        code.number(self.code, value)
+
+
+_TOO_GREAT: Final = "a number is beyond its range"
+
+
 class StructLevel(Number):
     """The Level that begins an ENUM_STRUCT, and so has that structure's alignment (MS-RPCE 2.2.5.3.4.1)."""
 

@@ -16,11 +16,13 @@ from lanman.auth.outcome import Mechanism
 from lanman.domain import STYPE_IPC, STYPE_SPECIAL, Event, ServerService, Share
 from lanman.dtyp import filetime
 from lanman.rpc.srvsvc import SRVSVC
+from lanman.rpc.svcctl import SVCCTL
 from lanman.server.dispatch import ConnectionDispatch, ServerDispatch
 from lanman.server.pipes import Pipes
 from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+from lanman.server.svcctl import ServiceControlEndpoint
 from lanman.settings import RunningSettings
 from lanman.smb2.server import ServerConnection
 
@@ -59,7 +61,12 @@ class Server:
             failed=listener_failed,
         )
         self.endpoint = ServerServiceEndpoint(self.service, settings, wall_clock=wall_clock, minutes_west=minutes_west)
-        self.pipes = Pipes({"srvsvc": (SRVSVC, self.endpoint)})
+        self.pipes = Pipes(
+            {
+                "srvsvc": (SRVSVC, lambda: self.endpoint),
+                "svcctl": (SVCCTL, lambda: ServiceControlEndpoint(self.service, random)),
+            }
+        )
         self._random = random
         self._guid = guid
         # One function for all connections, of which there are thousands.

@@ -120,9 +120,7 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Work[R
             server_session.session, server_session.last_tree_id, share, context.now
         )
     except LimitReached as error:
-        # 3.3.5.7: a full share; a session that has too many is short of something else.
-        full = error.limit is Limit.SHARE_USERS
-        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if full else codes.STATUS_INSUFFICIENT_RESOURCES)
+        return Reply(_NO_TREE_CONNECT.get(error.limit, codes.STATUS_INSUFFICIENT_RESOURCES))
     except ValueError:
         return Reply(codes.STATUS_USER_SESSION_DELETED)  # whoever heard that the folder is there again has ended it
     if server_session.session.tree_connects.get(tree_connect.tree_id) is not tree_connect:
@@ -137,6 +135,13 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Work[R
         ),
         tree_id=tree_connect.tree_id,
     )
+
+
+# 3.3.5.7: a full share; a session that has too many is short of something else. MS-ERREF 2.3.1: who is paused says so.
+_NO_TREE_CONNECT: Final = {
+    Limit.SHARE_USERS: codes.STATUS_REQUEST_NOT_ACCEPTED,
+    Limit.PAUSED: codes.STATUS_SHARING_PAUSED,
+}
 
 
 def _tree_access(context: Context, name: str, backend: ShareBackend) -> int:

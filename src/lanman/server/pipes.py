@@ -1,4 +1,4 @@
-r"""Named pipes: what stands behind `\PIPE\srvsvc`, and how SMB2 requests read and write it.
+r"""Named pipes: what stands behind `\PIPE\srvsvc` and `\PIPE\svcctl`, and how SMB2 requests read and write it.
 
 The rules:
 
@@ -182,9 +182,9 @@ class NamedPipe:
 
 
 class Pipes:
-    """The pipes that this Server has, by name."""
+    """The pipes that this Server has, by name: an interface, and what gives the endpoint of one more instance."""
 
-    def __init__(self, endpoints: Mapping[str, tuple[Interface, Endpoint]]) -> None:
+    def __init__(self, endpoints: Mapping[str, tuple[Interface, Callable[[], Endpoint]]]) -> None:
         self._endpoints = {name.lower(): endpoint for name, endpoint in endpoints.items()}
 
     def find(self, name: str) -> Callable[[Caller, Scheduler], NamedPipe] | None:
@@ -192,7 +192,8 @@ class Pipes:
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             return None
-        return lambda caller, scheduler: NamedPipe(Association([endpoint], caller, scheduler))
+        interface, new = endpoint
+        return lambda caller, scheduler: NamedPipe(Association([(interface, new())], caller, scheduler))
 
 
 def canonical_pipe_name(name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from lanman.manage.windows.netapi import NetApi
 from lanman.net.credentials import Credentials
 from lanman.records import Statistics
 from lanman.rpc import srvsvc
+from lanman.rpc.ndr import Interface
 from support.memory_server import World
 from support.netapi_stub import Failure, NetapiStub
 from support.system_stub import SystemStub
@@ -35,10 +37,22 @@ class WorldLink:
     def __init__(self, world: World) -> None:
         self.server = "LANMAN"
         self.credentials = Credentials("admin", "")
+        self._world = world
         self._client = world.connect().log_on("admin").bind()
 
     async def call(self, request: Any, *, again: bool = True) -> Any:
         return self._client.call(request)
+
+    @asynccontextmanager
+    async def conversation(self, interface: Interface) -> AsyncIterator[Any]:
+        client = self._world.connect().log_on("admin").bind(interface)
+
+        class Pipe:
+            async def call(self, request: Any) -> Any:
+                return client.call(request)
+
+        yield Pipe()
+        client.log_off()
 
     async def close(self) -> None: ...
 

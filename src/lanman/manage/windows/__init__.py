@@ -2,6 +2,7 @@
 
     layout     the C structures of the information levels, and records read from and written to memory
     netapi     one call of MS-SRVS as one call of netapi32, with its buffers freed
+    services   one call of MS-SCMR as one call of advapi32
     system     whether a service runs, and whether this process has its user's rights: advapi32, kernel32
     manager    the Manager, whose calls netapi32 carries
 

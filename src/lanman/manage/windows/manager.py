@@ -12,20 +12,24 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.manage.calls import Purpose
 from lanman.manage.granted import GrantedLevels
+from lanman.manage.link import Conversation
 from lanman.manage.own_session import NoSession
 from lanman.manage.selection import canonical_client, is_address
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.manage.windows.netapi import NetApi
+from lanman.manage.windows.services import ServicesApi
 from lanman.manage.windows.system import STARTED, System, this_netapi32, this_system
 from lanman.net.credentials import Credentials
 from lanman.net.resolve import in_daemon_thread
-from lanman.rpc.ndr import Call, Response
+from lanman.rpc.ndr import Call, Interface, Response
 
 R = TypeVar("R", bound=Response)
 
@@ -40,8 +44,9 @@ class WindowsLink:
     alive = True
     doing = "Windows' Server service does not answer"
 
-    def __init__(self, api: NetApi) -> None:
+    def __init__(self, api: NetApi, services: ServicesApi) -> None:
         self._api = api
+        self._services = services
         self.server = socket.gethostname()
         self.credentials = Credentials(anonymous=True)
 
@@ -49,8 +54,24 @@ class WindowsLink:
         """Make a call, once. It goes on where its caller stops waiting."""
         return await in_daemon_thread(lambda: self._api.answer(request))
 
+    @asynccontextmanager
+    async def conversation(self, interface: Interface) -> AsyncIterator[Conversation]:
+        """The calls of MS-SCMR, which advapi32 answers."""
+        yield _Services(self._services)
+
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+class _Services:
+    """advapi32 as a conversation."""
+
+    def __init__(self, api: ServicesApi) -> None:
+        self._api = api
+
+    async def call(self, request: Call[R]) -> R:
+        """Make a call, once. It goes on where its caller stops waiting."""
+        return await in_daemon_thread(lambda: self._api.answer(request))
 
 
 class WindowsManager(SrvsvcManager):
@@ -67,7 +88,7 @@ class WindowsManager(SrvsvcManager):
         deadline: float | None,
         granted: GrantedLevels | None = None,
     ) -> None:
-        link = WindowsLink(api)
+        link = WindowsLink(api, system.services)
         super().__init__(link, timeout=timeout, deadline=deadline, granted=granted)
         self._system = system
         self._own_session = NoSession(link, self._clients)
@@ -83,6 +104,18 @@ class WindowsManager(SrvsvcManager):
                 server=self.server,
             )
 
+    async def start_service(self) -> None:
+        """Start the Server service, and wait until it runs (`start` of MS-SCMR). Raises Win32Error 1056 where it runs
+        already and 1058 where it is disabled, AccessDenied for who is not elevated."""
+        async with self._within():
+            await self._service.start()
+
+    async def stop_service(self, agree: Callable[[Sequence[str]], bool]) -> bool:
+        """Stop the Server service, and first the services that depend on it: `agree` is asked with their names where
+        there are any. Whether it was stopped. Raises Win32Error 1062 where it is not started, AccessDenied."""
+        async with self._within():
+            return await self._service.stop(lambda entries: agree([entry.display_name for entry in entries]))
+
     async def _is_called(self, name: str) -> bool:
         wanted = canonical_client(name)
         if wanted == "localhost" or (is_address(wanted) and ipaddress.ip_address(wanted.partition("%")[0]).is_loopback):
@@ -96,6 +129,8 @@ class WindowsManager(SrvsvcManager):
             limited = False
         if limited:
             return "run it from an elevated prompt (Run as administrator): this one has not your rights"
+        if purpose is Purpose.SERVICE:
+            return "only Administrators of this machine may do that, from an elevated prompt"
         return "only Administrators and Server Operators of this machine may do that, from an elevated prompt"
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from lanman import codes
 from lanman.errors import AccessDenied, Win32Error
 from lanman.manage.windows.layout import string_bytes
+from lanman.manage.windows.services import ServicesApi
 
 SERVER_SERVICE: Final = "LanmanServer"
 
@@ -62,6 +63,11 @@ class System:
         self._advapi32 = advapi32
         self._kernel32 = kernel32
         self._last_error = last_error
+
+    @property
+    def services(self) -> ServicesApi:
+        """The calls of MS-SCMR, answered by advapi32."""
+        return ServicesApi(self._advapi32, self._last_error)
 
     def service_state(self, name: str = SERVER_SERVICE) -> int:
         """The state of a service: STOPPED, RUNNING and so on. Any user may ask. Raises Win32Error, 1060 for no such."""

@@ -18,7 +18,7 @@ from lanman.records import RefusalDetails, SessionDetails, ShareDetails, SharePr
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.control import LANMAN, GetRefusals, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
-from lanman.rpc.ndr import Call, Response
+from lanman.rpc.ndr import Call, Interface, Response
 from lanman.rpc.srvsvc.interface import SRVSVC
 
 R = TypeVar("R", bound=Response)
@@ -56,6 +56,7 @@ class ControlClient:
         self._sock: socket.socket | None = None
         self._busy = asyncio.Lock()
         self._rpc = RpcClient()
+        self._further: set[Interface] = set()
 
     async def __aenter__(self) -> Self:
         self._sock = await self._connect()
@@ -121,6 +122,17 @@ class ControlClient:
             event = await self._exchange([self._rpc.bind(interface)])
             if not isinstance(event, BindAccepted):
                 raise RemoteProtocolError(f"{self._path}: what listens there is not a Server of this version")
+
+    async def bind(self, interface: Interface) -> None:
+        """Agree on one more interface, once. Raises Win32Error 1717 where the Server does not know it."""
+        async with self._busy:
+            if interface in self._further:
+                return
+            event = await self._exchange([self._rpc.bind(interface)])
+            if not isinstance(event, BindAccepted):
+                message = f"{self._path}: the Server was started by a version of lanman that has no {interface.name}"
+                raise Win32Error(codes.RPC_S_UNKNOWN_IF, message, hint="Start it again.")
+            self._further.add(interface)
 
     async def call(self, request: Call[R]) -> R:
         """Make a call of srvsvc or of the control interface. Raises ConnectionLost, and Win32Error for a fault."""

@@ -23,8 +23,10 @@ from lanman.net.listener import Listener
 from lanman.rpc.control import LANMAN
 from lanman.rpc.ndr import Response
 from lanman.rpc.srvsvc import SRVSVC
+from lanman.rpc.svcctl import SVCCTL
 from lanman.server.association import Association
 from lanman.server.rights import Caller
+from lanman.server.svcctl import ServiceControlEndpoint
 
 log: Final = logging.getLogger("lanman.control")
 
@@ -106,7 +108,7 @@ class ControlProtocol(asyncio.Protocol):
         self._drain_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: ask the kernel who it is, and give them an association with both interfaces."""
+        """asyncio: ask the kernel who it is, and give them an association with the interfaces."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._owner.opened(self)
@@ -115,8 +117,11 @@ class ControlProtocol(asyncio.Protocol):
         if not caller.local_admin:
             log.warning("user %s has reached the control socket and has no rights there", quoted(caller.user_name))
         self._endpoint = ControlEndpoint(self._server)
+        services = ServiceControlEndpoint(self._server.service, os.urandom)
         self._association = Association(
-            [(SRVSVC, self._server.endpoint), (LANMAN, self._endpoint)], caller, self._server.scheduler
+            [(SRVSVC, self._server.endpoint), (LANMAN, self._endpoint), (SVCCTL, services)],
+            caller,
+            self._server.scheduler,
         )
         self._association.on_answers = self._send
         self._association.failed = self._failed
