@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from lanman.faces.cli.invocation import split_host
+from lanman.faces.cli.options import duration
 from lanman.faces.dialect import DialectError
 from lanman.net.credentials import Credentials
 from support.fake_manager import Command
@@ -49,6 +51,35 @@ def opened(command: Command) -> tuple[str | None, Credentials | None, dict[str, 
 )
 def test_a_host_and_its_port(text: str, host: str, port: int | None) -> None:
     assert split_host(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("90", 90),
+        ("1.5", 1.5),
+        ("5s", 5),
+        ("10m", 600),
+        ("2h", 7200),
+        ("1d", 86400),
+        ("1h30m", 5400),
+        ("1d2h3m4.5s", 93784.5),
+        ("0m", 0),
+    ],
+)
+def test_a_duration(text: str, value: float) -> None:
+    assert duration(click.Context(click.Command("x")), click.Option(["--warn"]), text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "-1", "1e3", "m", "10x", "10 m", "30m1h", "1h1h", "inf", "nan", "٣", "400d", "9" * 10, "1.5h"]
+)
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(DialectError) as caught:
+        duration(click.Context(click.Command("x")), click.Option(["--warn"]), text)
+    assert caught.value.hint is not None
+    assert "duration" in caught.value.hint
 
 
 @pytest.mark.parametrize(

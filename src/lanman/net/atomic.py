@@ -174,7 +174,7 @@ class AtomicFile:
 
     def _lock(self, descriptor: int) -> bool:
         try:
-            return _try_lock(descriptor)
+            return try_lock(descriptor)
         except OSError as error:  # a file system without locks
             raise self._failed("written", error) from error
 
@@ -216,7 +216,8 @@ def _replace(folder: Directory, name: str, data: bytes) -> None:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Take the lock of an open file if nobody has it; it goes with the descriptor. Raises OSError."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -227,7 +228,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Take the lock of an open file if nobody has it; it goes with the descriptor. Raises OSError."""
         # flock, not lockf: it belongs to this descriptor, so that threads exclude each other too.
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ Each option is declared once, here or at its verb, as one of click's; the gramma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,6 +34,7 @@ class Verb(click.Command):
 
     `summary` is one line for the list of verbs, `aliases` are other names. `takes_paths`: `/srv` is a folder where it
     is no switch. What may stand behind an option or as an argument is told by click's `shell_complete` (`completers`).
+    An option of its own takes the place of one of every verb that is written alike.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Verb(click.Command):
         self.about = about
         self.examples = examples
         self.takes_paths = takes_paths
-        self.params.extend(COMMON_OPTIONS)
+        own = {name for option in self.params for name in option.opts}
+        self._common = tuple(option for option in COMMON_OPTIONS if own.isdisjoint(option.opts))
+        self.params.extend(self._common)
 
     @property
     def grammar(self) -> Grammar:
@@ -66,7 +70,8 @@ class Verb(click.Command):
         """Run the verb, and run it again where `ctx.obj`, the Program, has started this machine's Server service for
         it."""
         assert self.callback is not None
-        invocation = Invocation.from_options({option.name: ctx.params.pop(option.name) for option in COMMON_OPTIONS})
+        given = {option.name: ctx.params.pop(option.name) for option in self._common}
+        invocation = Invocation.from_options({option.name: given.get(option.name) for option in COMMON_OPTIONS})
         try:
             return self.callback(invocation, **ctx.params)
         except LanmanError as error:
@@ -153,6 +158,21 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
         value = 0.0
     if not 0 < value <= 86400 * 365:
         raise bad_value(parameter, "It is a time in seconds, such as 10 or 0.5.")
+    return value
+
+
+def duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """A duration in seconds, as people write it: `90`, `5s`, `10m`, `2h`, `1d`, `1h30m`; none at all is 0."""
+    if text is None:
+        return None
+    parts = re.fullmatch(
+        r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?", text
+    )
+    if parts is None or not any(parts.groups()):
+        raise bad_value(parameter, "It is a duration, such as 30s, 10m, 2h or 1h30m.")
+    value = sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (86400, 3600, 60, 1), strict=True))
+    if value > 86400 * 365:
+        raise bad_value(parameter, "It is a duration of at most a year.")
     return value
 
 
