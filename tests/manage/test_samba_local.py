@@ -14,11 +14,9 @@ import pytest
 
 import lanman
 from lanman.errors import AccessDenied, LanmanError, MalformedMessage, TimedOut, Win32Error
-from lanman.manage import loopback, own
 from lanman.manage.manager import CloseResult
-from lanman.manage.samba_local import find
-from lanman.manage.samba_local.find import configuration_of, find_smbd
-from lanman.manage.samba_local.manager import SambaFile, SambaLocalManager, SambaSession
+from lanman.manage.samba_local.manager import SambaLocalManager
+from lanman.manage.samba_local.records import SambaFile, SambaSession
 from lanman.manage.samba_local.testparm import parse_testparm
 from lanman.manage.samba_local.tools import SambaTools
 from lanman.net.credentials import Credentials
@@ -306,63 +304,6 @@ def test_shares_of_testparm() -> None:
     ]
     with pytest.raises(MalformedMessage):
         parse_testparm(b"[share]\n")
-
-
-# --- which smbd
-
-
-@pytest.mark.parametrize(
-    ("words", "configuration"),
-    [
-        (["/usr/sbin/smbd", "--foreground", "--no-process-group"], None),
-        (["smbd", "-D", "-s", "/srv/smb.conf"], "/srv/smb.conf"),
-        (["smbd", "-s/srv/smb.conf"], "/srv/smb.conf"),
-        (["smbd", "--configfile=/srv/a b.conf", "-F"], "/srv/a b.conf"),
-        (["smbd", "--configfile", "/srv/smb.conf"], "/srv/smb.conf"),
-        (["smbd", "-s"], None),
-        (["-s"], None),
-    ],
-)
-def test_the_configuration_of_a_command_line(words: list[str], configuration: str | None) -> None:
-    assert configuration_of("\0".join([*words, ""]).encode()) == configuration
-
-
-@pytest.mark.samba
-@pytest.mark.root
-async def test_which_smbd_is_meant(samba: Samba, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LANMAN_HOME", raising=False)
-    held_file, stale = samba.directory / "pid" / "smbd.pid", tmp_path / "smbd.pid"
-    stale.write_text(held_file.read_text())  # its number is that of a process that runs; nobody locks it
-    monkeypatch.setattr(loopback, "SAMBA_PIDS", (stale, held_file))
-    configuration = str(samba.directory / "smb.conf")
-    tools, pid = await find_smbd(None, loopback.SAMBA_PIDS)
-    assert (tools.configuration, pid) == (configuration, int(held_file.read_text()))
-    async with lanman.open_manager(service="samba", timeout=60) as manager:
-        assert isinstance(manager, SambaLocalManager)
-        assert (await manager.sessions()).entries == []
-    # Nothing says whom to ask, and nothing of lanman answers.
-    monkeypatch.setattr(own, "find_control", no_control)
-    async with lanman.open_manager(timeout=60) as manager:
-        assert manager.answered_by == "this machine's Samba, by its own tools"
-    for said in ({"home": tmp_path}, {"service": "lanman"}):
-        with pytest.raises(Win32Error) as caught:
-            await lanman.open_manager(timeout=60, **said).__aenter__()
-        assert caught.value.code == 2114
-    with pytest.raises(Win32Error) as wrong:
-        await find_smbd(None, (stale,))
-    assert wrong.value.code == 1062
-
-
-async def no_control(home: object) -> None:
-    """No Server of lanman answers."""
-
-
-async def test_several_smbd_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(find, "locked_by", lambda path: {"a": 0x7FFFFFF1, "b": 0x7FFFFFF2}.get(path.name))
-    with pytest.raises(Win32Error, match=r"several smbd .*2147483633 .*2147483634 ") as caught:
-        await find_smbd(None, (Path("/a"), Path("/b"), Path("/c")))
-    assert caught.value.code == 52
-    assert "--samba-config" in (caught.value.hint or "")
 
 
 async def test_a_service_that_is_none() -> None:

@@ -155,8 +155,8 @@ def test_a_log_on_under_way_is_no_session_yet_and_a_cluster_has_nodes() -> None:
 
 
 def test_text_of_4_17_tells_the_same() -> None:
-    text, unread = parse_text(TEXT)
-    assert unread.files == 0
+    text = parse_text(TEXT)
+    assert (text.left_out, text.left_out_of) == (0, frozenset())
     told = parse_json(RECORDED)
     assert told is not None
     # The recording in JSON was made later, when three more had come.
@@ -180,18 +180,18 @@ def row(name: bytes) -> bytes:
 
 
 def test_odd_file_names_in_text() -> None:
-    shown, unread = parse_text(row(b"\x1b[31m \xff a  b"))
-    assert unread.files == 0
+    shown = parse_text(row(b"\x1b[31m \xff a  b"))
+    assert shown.left_out == 0
     assert "/srv/secret/\x1b[31m \udcff a  b" in {one.path for one in shown.opens}
     for ambiguous in (b"a\nb", b"a   b"):
-        shown, unread = parse_text(row(ambiguous))
+        shown = parse_text(row(ambiguous))
         assert len(shown.opens) == 9
-        assert unread.files >= 1
+        assert (shown.left_out, shown.left_out_of) == (1, frozenset({ServerId(9423)}))
 
 
 def test_a_file_name_cannot_forge_a_session() -> None:
     forged = b"x\nPID     Username\n" + b"-" * 40 + b"\n1 root root 10.0.0.1 (ipv4:10.0.0.1:1) SMB3_11 - -\nend"
-    shown, _ = parse_text(row(forged))
+    shown = parse_text(row(forged))
     assert {one.user_name for one in shown.sessions} == {"alice", "bob"}
 
 
@@ -212,7 +212,7 @@ def test_a_file_name_cannot_forge_a_session() -> None:
 )
 def test_sessions_whose_columns_are_shifted(line: bytes, user: str, machine: str) -> None:
     head = TEXT.split(b"9427")[0]
-    status, _ = parse_text(head + line + b"\n")
+    status = parse_text(head + line + b"\n")
     (session,) = status.sessions
     assert (session.user_name, session.client) == (user, machine)
 

@@ -324,6 +324,12 @@ class Samba(Tools):
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """Kill smbd and all its processes at once, so that it can put nothing in order."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def close(self) -> None:
         """Stop smbd, its sessions and its RPC helpers, and remove the directory. More than once does no harm."""
         self._stop_smbd()

@@ -118,6 +118,9 @@ class Manager(ABC):
     answered_by: str | None = None
     """Who answers, in words, where it is neither lanman's own Server nor one that was reached over SMB."""
 
+    incomplete: str | None = None
+    """What is known to be missing in the last answer, in words; None where nothing is."""
+
     @property
     def who_answers(self) -> str:
         """Who answers, in words, whoever it is."""
@@ -186,6 +189,27 @@ class Manager(ABC):
         result with its error; what concerns all of them (a lost connection at the start) is raised. `done` is called
         with each result as it comes, to show progress and to know what was done before an interruption.
         """
+
+    async def disconnect_share(
+        self,
+        name: str,
+        sessions: Sequence[SessionInfo] | None = None,
+        *,
+        with_others: bool | Sequence[SessionInfo] = False,
+        done: Callable[[CloseResult], None] | None = None,
+    ) -> list[CloseResult]:
+        """Take a share from `sessions`, from all that use it for None: what they have open there closes, they stay.
+
+        A result for each session, as from `close_sessions`, with Win32Error 2312 for one that does not use the share.
+        Nothing keeps a client from connecting to it again. Only this machine's Samba offers it: Win32Error 50.
+        """
+        raise Win32Error(
+            codes.ERROR_NOT_SUPPORTED,
+            "a share's use is not ended by itself",
+            hint="close the files that are open there, or end the sessions",
+            server=self.server,
+            subject=f"share {name}",
+        )
 
     # --- connections
 

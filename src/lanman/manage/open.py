@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lanman.manage.link import SmbLink
+    from lanman.manage.samba_local.tools import SambaTools
     from lanman.manage.srvsvc import SrvsvcManager
     from lanman.net.credentials import Credentials
 
@@ -159,14 +160,14 @@ async def _open_windows(how: _How) -> AsyncIterator[Manager]:
     yield manager
 
 
-def _means_samba(home: str | Path | None, how: _How) -> bool:
+async def _means_samba(home: str | Path | None, how: _How) -> bool:
     """Whether it is Samba that answers for this machine where no Server of lanman does, and nothing says otherwise."""
     if _says_otherwise(home, how):
         return False
     from lanman.manage.loopback import SAMBA_PIDS
     from lanman.manage.samba_local.find import running
 
-    return bool(running(SAMBA_PIDS))
+    return any(smbd.problem is None for smbd in await running(SAMBA_PIDS))
 
 
 @contextlib.asynccontextmanager
@@ -179,8 +180,16 @@ async def _open_samba(how: _How, server: str | None = None) -> AsyncIterator[Man
 
     async with Within(how.timeout, lambda: "Samba's tools gave no answer", deadline=how.deadline):
         tools, pid = await find_smbd(how.samba_config, loopback.SAMBA_PIDS)
-    closer = None if how.credentials is None else lambda: _open_over_smb(server or loopback.LOOPBACK, how)
+    closer = None if how.credentials is None else lambda: _open_closer(tools, server or loopback.LOOPBACK, how)
     yield SambaLocalManager(tools, timeout=how.timeout, deadline=how.deadline, main_pid=pid, closer=closer)
+
+
+@contextlib.asynccontextmanager
+async def _open_closer(tools: SambaTools, server: str, how: _How) -> AsyncIterator[Manager]:
+    """The same Samba over the network, at the port that is named, else at the one of its configuration."""
+    port = how.named_port if how.named_port is not None else (await tools.configured()).port
+    async with _open_over_smb(server, replace(how, named_port=port)) as manager:
+        yield manager
 
 
 @contextlib.asynccontextmanager
@@ -234,7 +243,7 @@ async def _open_own(home: str | Path | None, how: _How, *, elsewhere: bool = Tru
             if link is not None:
                 manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
                 await manager.learn_name()
-            elif samba := elsewhere and _means_samba(home, how):
+            elif samba := elsewhere and await _means_samba(home, how):
                 pass
             elif home is not None or not elsewhere or not await loopback.answers(how.port):
                 raise loopback.not_started(home, await loopback.how_to_ask(how.port))

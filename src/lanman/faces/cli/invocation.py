@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError
 from lanman.faces.cli.credentials import credentials_from
-from lanman.faces.cli.output import Format, is_terminal, note, tell, write
+from lanman.faces.cli.output import Format, is_terminal, note, tell, warn, write
 from lanman.faces.dialect import DialectError, computer_name
 
 if TYPE_CHECKING:
@@ -124,13 +124,15 @@ class Invocation:
 
     @asynccontextmanager
     async def _noting(self, opening: AbstractAsyncContextManager[Manager]) -> AsyncIterator[Manager]:
-        """Say who answers: beside a table where it is not our own Server, and always with --verbose."""
+        """Say who answers: beside a table where it is not our own Server, and always with --verbose. Say what lacks."""
         async with opening as manager:
             beside_table = manager.answered_by is not None and self.format is Format.TABLE
             if (beside_table or self.verbose) and not self.noted:
                 self.noted = True
                 note(f"answered by {manager.who_answers}")
             yield manager
+            if manager.incomplete is not None:
+                warn(manager.incomplete)
 
     def confirm(self, question: str, *, default: bool) -> bool:
         """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes, or none that is one."""

@@ -1,29 +1,52 @@
-"""Whether smbd runs on this machine, and with which configuration.
+"""Which smbd runs on this machine, and with which configuration.
 
-A running smbd holds a lock on its pid file, which anybody may ask about: unlike the number in the file, the lock cannot
-be left over. Its command line names its configuration where that is not the default.
+Rules:
+
+  - A running smbd holds a write lock on its pid file, which anybody may ask about: unlike the number in the file, the
+    lock cannot be left over. A read lock would not do: whoever may read the file could hold one, and be believed.
+  - The usual pid files are looked at, and all processes: an smbd with another configuration has its pid file elsewhere.
+  - A configuration decides what Samba's tools do as root. So a command line is believed of root's smbd alone, by its
+    user ids and its program and not by its name, and where the smb.conf that it names is root's.
+  - An smbd in a container has its files there: it is told of, and not asked.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lanman import codes
-from lanman.errors import Win32Error
+from lanman.errors import LanmanError, Win32Error
 from lanman.manage.samba_local.tools import SambaTools
 
 # struct flock of a 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid.
 _FLOCK: Final = struct.Struct("@hhqqi4x")
-_MAX_COMMAND_LINE: Final = 1 << 16
+_MAX_READ: Final = 1 << 16
+
+PROCESSES: Path = Path("/proc")
+"""Where the system tells of processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smbd:
+    """A running smbd: its first process, and its configuration, None for the default.
+
+    `problem` says why it cannot be asked from here without its configuration being named.
+    """
+
+    pid: int
+    configuration: str | None = None
+    problem: str | None = None
 
 
 def locked_by(pid_file: Path) -> int | None:
-    """The process that holds the lock on a pid file; None where there is none, or where that cannot be asked."""
+    """The process that holds a write lock on a pid file; None where there is none, or where that cannot be asked."""
     if not sys.platform.startswith("linux") or struct.calcsize("P") != 8:
         return None
     import fcntl
@@ -33,7 +56,7 @@ def locked_by(pid_file: Path) -> int | None:
     except OSError:
         return None
     try:
-        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        asked = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     except OSError:
         return None
@@ -55,51 +78,141 @@ def configuration_of(command_line: bytes) -> str | None:
     return None
 
 
-def running(pid_files: Sequence[Path]) -> dict[int, str | None]:
-    """The smbds that hold these pid files: their first processes, and the configuration each was started with."""
-    found: dict[int, str | None] = {}
-    for path in pid_files:
-        if (pid := locked_by(path)) is None:
-            continue
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                found[pid] = configuration_of(file.read(_MAX_COMMAND_LINE))
-        except OSError:
-            found[pid] = None
-    return found
+def first_processes() -> list[int]:
+    """The first process of each smbd of root that is seen from here."""
+    parents: dict[int, int] = {}
+    try:
+        names = os.listdir(PROCESSES)
+    except OSError:
+        return []
+    for name in names:
+        if name.isascii() and name.isdigit() and (parent := _smbds_parent(PROCESSES / name)) is not None:
+            parents[int(name)] = parent
+    return sorted(pid for pid, parent in parents.items() if parent not in parents)
+
+
+def _smbds_parent(process: Path) -> int | None:
+    """The parent of a process of root's smbd; None for any other process."""
+    fields = {}
+    for line in _read(process / "status").decode("utf-8", "replace").split("\n"):
+        name, _, value = line.partition(":")
+        fields[name] = value.strip()
+    # smbd's other processes have longer names.
+    if not fields.get("Name", "").startswith("smbd") or fields.get("Uid", "").split() != ["0"] * 4:
+        return None
+    try:
+        program = os.readlink(process / "exe").removesuffix(" (deleted)")
+    except OSError:
+        # An ordinary user may not see it, and runs the tools as nobody else.
+        program = "smbd" if os.geteuid() != 0 else ""
+    parent = fields.get("PPid", "")
+    return int(parent) if os.path.basename(program) == "smbd" and parent.isdecimal() else None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MAX_READ)
+    except OSError:
+        return b""
+
+
+def _seen(pid: int) -> Smbd:
+    """An smbd by what its first process says."""
+    process = PROCESSES / str(pid)
+    if _is_elsewhere(process):
+        return Smbd(pid, None, "it runs in a container, or has another root: run lanman in there")
+    command_line = _read(process / "cmdline")
+    variables = dict(part.partition(b"=")[::2] for part in _read(process / "environ").split(b"\0"))
+    named = configuration_of(command_line) or os.fsdecode(variables.get(b"SMB_CONF_PATH", b"")) or None
+    if named is None:
+        return Smbd(pid)
+    if not os.path.isabs(named):
+        return Smbd(pid, None, f"it was started with {named}, which does not say where that is")
+    if os.geteuid() == 0 and not _is_roots(named):
+        return Smbd(pid, named, f"not only root may write its {named}")
+    return Smbd(pid, named)
+
+
+def _is_elsewhere(process: Path) -> bool:
+    try:
+        if os.readlink(process / "root") != "/":
+            return True
+        return os.readlink(process / "ns" / "mnt") != os.readlink("/proc/self/ns/mnt")
+    except OSError:
+        # An ordinary user may not see it.
+        return False
+
+
+def _is_roots(path: str) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+async def running(pid_files: Sequence[Path]) -> list[Smbd]:
+    """The smbds that run on this machine: those that hold one of these pid files, or the one of their configuration.
+
+    Those in containers, or whose configuration is not known, are among them, with a problem.
+    """
+    holders = [pid for path in pid_files if (pid := locked_by(path)) is not None]
+    found = {pid: _seen(pid) for pid in holders}
+    for pid in first_processes():
+        if pid not in found:
+            smbd = _seen(pid)
+            if smbd.problem is not None or await _holds_its_pid_file(smbd):
+                found[pid] = smbd
+    return list(found.values())
+
+
+async def _holds_its_pid_file(smbd: Smbd) -> bool:
+    try:
+        return await _holder(SambaTools(smbd.configuration)) == smbd.pid
+    except LanmanError:
+        # Its configuration is gone, or was changed into none.
+        return False
+
+
+async def _holder(tools: SambaTools) -> int | None:
+    folder = (await tools.configured()).settings.get("pid directory", "")
+    return locked_by(Path(folder) / "smbd.pid") if folder else None
 
 
 async def find_smbd(configuration: str | None, pid_files: Sequence[Path]) -> tuple[SambaTools, int]:
     """The tools for the smbd that is meant, and its first process.
 
-    With a `configuration`, the one that runs with it; else the one that holds one of the usual pid files. Raises
-    Win32Error 1062 where it does not run, and 52 where several do.
+    With a `configuration`, the one that runs with it; else the only one that runs here. Raises Win32Error 1062 where it
+    does not run or cannot be asked from here, and 52 where several do.
     """
     if configuration is not None:
         tools = SambaTools(configuration)
-        folder = (await tools.configured()).settings.get("pid directory", "")
-        if not folder or (pid := locked_by(Path(folder) / "smbd.pid")) is None:
-            raise Win32Error(
-                codes.ERROR_SERVICE_NOT_ACTIVE,
-                f"no smbd runs with {configuration}",
-                hint="name the smb.conf that it was started with",
-                subject="Samba",
-            )
+        if (pid := await _holder(tools)) is None:
+            raise _not_running(f"no smbd runs with {configuration}", "name the smb.conf that it was started with")
         return tools, pid
-    found = running(pid_files)
-    if len(found) > 1:
-        named = ", ".join(f"process {pid} ({path or 'default configuration'})" for pid, path in found.items())
+    found = await running(pid_files)
+    usable = [smbd for smbd in found if smbd.problem is None]
+    if len(usable) > 1:
+        named = ", ".join([await _named(smbd) for smbd in usable])
         raise Win32Error(
             codes.ERROR_DUP_NAME,
             f"several smbd run on this machine: {named}",
-            hint="name the smb.conf of the one that is meant with --samba-config",
+            hint="say which one is meant by its --samba-config",
             subject="Samba",
         )
-    for pid, path in found.items():
-        return SambaTools(path), pid
-    raise Win32Error(
-        codes.ERROR_SERVICE_NOT_ACTIVE,
-        "no smbd runs with the default configuration of this machine's Samba",
-        hint="where it was started with another smb.conf, name that with --samba-config",
-        subject="Samba",
-    )
+    if usable:
+        return SambaTools(usable[0].configuration), usable[0].pid
+    if found:
+        told = ", ".join(f"process {smbd.pid}: {smbd.problem}" for smbd in found)
+        raise _not_running(f"no smbd that can be asked from here: {told}", "name its smb.conf with --samba-config")
+    raise _not_running("no smbd runs on this machine", "where one does, name its smb.conf with --samba-config")
+
+
+async def _named(smbd: Smbd) -> str:
+    path = smbd.configuration or await SambaTools().loaded_from()
+    return f"process {smbd.pid} (--samba-config {path})" if path else f"process {smbd.pid} (default configuration)"
+
+
+def _not_running(message: str, hint: str) -> Win32Error:
+    return Win32Error(codes.ERROR_SERVICE_NOT_ACTIVE, message, hint=hint, subject="Samba")

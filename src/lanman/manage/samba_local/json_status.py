@@ -4,7 +4,8 @@ Rules:
 
   - Ids are strings in it. Numbers were cut to 31 bits and a sign until 4.19: a uid that is negative is unknown.
   - What later versions add is read where it is there (channels and beginnings since 4.20) and is None where it is not.
-  - A session without a user is a log-on under way, and no session yet.
+  - A session without a user and without a uid is a log-on under way, and no session yet.
+  - What has bytes that are no UTF-8 is left out of it, with a complaint on standard error: see `complete`.
   - A caller who is not root is given an object without any table: `DENIED` in the words of this module.
 """
 
@@ -147,11 +148,11 @@ def _sessions(top: dict[str, Any]) -> Iterator[StatusSession]:
     for key, entry in _table(top, "sessions"):
         where = "a session"
         user = _text(entry, "username", where)
-        if not user or entry.get("uid") in _UNKNOWN_UIDS:
+        if entry.get("uid") in _UNKNOWN_UIDS or (not user and _uid(entry) is None):
             continue
         yield StatusSession(
             server_id=_server_id(entry, where),
-            user_name=user,
+            user_name=user or None,
             client=_text(entry, "remote_machine", where),
             address=endpoint(_text(entry, "hostname", where)),
             id=_text(entry, "session_id", where) or key,

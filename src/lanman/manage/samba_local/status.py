@@ -62,12 +62,13 @@ class Channel:
 class StatusSession:
     """A session. `id` is None in text output; `begun` is told since 4.20, in seconds since 1970.
 
-    `user_name` is the Unix user, the guest account for guests and null sessions alike. `client` is the machine's name
+    `user_name` is the Unix user, the guest account for guests and null sessions alike; None where smbstatus could not
+    write it. `client` is the machine's name
     or address, `address` its address with the port.
     """
 
     server_id: ServerId
-    user_name: str
+    user_name: str | None
     client: str
     address: str
     id: str | None = None
@@ -136,7 +137,8 @@ class StatusLock:
 class Status:
     """One answer of smbstatus, which is no snapshot: its tables are read one after the other.
 
-    `at` is when it was read, in seconds since 1970. `locks` is None where they were not asked for.
+    `at` is when it was read, in seconds since 1970. `locks` is None where they were not asked for. `left_out` is how
+    many open files it has that could not be read, and `left_out_of` the processes that have them, None for any.
     """
 
     version: str = ""
@@ -146,6 +148,8 @@ class Status:
     trees: tuple[StatusTree, ...] = ()
     opens: tuple[StatusOpen, ...] = ()
     locks: tuple[StatusLock, ...] | None = None
+    left_out: int = 0
+    left_out_of: frozenset[ServerId] | None = frozenset()
     by_process: dict[ServerId, list[StatusSession]] = field(default_factory=dict, compare=False)
 
     def joined(self) -> Status:
@@ -166,6 +170,10 @@ class Status:
             return there[0]
         alike = [session for session in there if open.uid is not None and session.uid == open.uid]
         return alike[0] if len(alike) == 1 else None
+
+    def tells_all_opens_of(self, process: ServerId) -> bool:
+        """Whether none of the open files of a process is known to be left out."""
+        return self.left_out_of is not None and process not in self.left_out_of
 
     def seen_since(self, session: StatusSession) -> float | None:
         """Since when the session is there at least: its beginning, or its oldest tree connect where that is unknown."""
@@ -198,3 +206,9 @@ def endpoint(text: str) -> str:
         return text
     address, _, port = rest.rpartition(":")
     return f"[{address}]:{port}" if kind == "ipv6" else rest
+
+
+def host_of(address: str) -> str:
+    """The address without its port: `192.0.2.7:50076` as `192.0.2.7`, `[::1]:50076` as `::1`."""
+    host = address.rpartition(":")[0]
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host

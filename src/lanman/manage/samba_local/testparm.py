@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +11,9 @@ from lanman.records import ShareInfo
 
 MAX_OUTPUT: Final = 16 << 20
 _MAX_SHARES: Final = 1 << 16
+
+_DIRECT: Final = 445
+_NETBIOS: Final = 139
 
 STYPE_DISKTREE: Final = 0
 STYPE_PRINTQ: Final = 1
@@ -25,6 +29,20 @@ class Configured:
 
     settings: dict[str, str] = field(default_factory=dict)
     shares: tuple[ShareInfo, ...] = ()
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that smbd listens on for SMB without NetBIOS, the first of several; None where there is none."""
+        # Since 4.23 it is in `server smb transports`: `tcp, nbt`, or `tcp:1445`.
+        words = re.split(r"[,\s]+", self.settings.get("server smb transports") or self.settings.get("smb ports", ""))
+        for word in words:
+            kind, _, number = word.rpartition(":")
+            if kind in ("", "tcp") and number.isascii() and number.isdigit() and 0 < int(number[:6]) < 65536:
+                if int(number) != _NETBIOS:
+                    return int(number)
+            elif word == "tcp":
+                return _DIRECT
+        return None
 
 
 def parse_testparm(output: bytes) -> Configured:

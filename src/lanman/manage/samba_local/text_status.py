@@ -5,7 +5,7 @@ Rules:
   - Columns have minimum widths, counted in bytes: a long or non-ASCII name shifts what follows. So rows are read from
     what cannot be a name: the address with its port, the dialect, the date, an access mask.
   - A name with a line feed, or with three blanks in a row, makes its row ambiguous. A row that cannot be read is left
-    out where it is one of the files, whose names clients choose, and counted in `unread`; any other is an error.
+    out where it is one of the files, whose names clients choose, and counted in `left_out`; any other is an error.
   - Names may hold control characters and bytes that are no UTF-8, which are kept as surrogate escapes.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -48,18 +47,12 @@ _OPEN: Final = re.compile(
     _PROCESS + r" +(?P<uid>\d{1,10}) +[A-Z_]+(?:\|[A-Z_]+)* +0x(?P<mask>[0-9a-fA-F]{1,8}) +[A-Z]+ +"
     r"(?P<oplock>\S+) +(?P<names>\S.*?)   (?P<date>" + _DATE + r") *"
 )
+_OPEN_HEAD: Final = re.compile(_PROCESS + r" +\d{1,10} +[A-Z_]+(?:\|[A-Z_]+)* +0x[0-9a-fA-F]{1,8} ")
 _LOG_ON_UNDER_WAY: Final = "(auth in progress)"
 _UTC_ZONES: Final = ("UTC", "GMT")
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """How many rows of the files could not be read."""
-
-    files: int = 0
-
-
-def parse_text(output: bytes) -> tuple[Status, Unread]:
+def parse_text(output: bytes) -> Status:
     """What smbstatus told in its tables. Raises MalformedMessage where that is no output of smbstatus."""
     if len(output) > MAX_OUTPUT:
         raise _malformed(f"has more than {MAX_OUTPUT >> 20} MiB")
@@ -71,14 +64,16 @@ def parse_text(output: bytes) -> tuple[Status, Unread]:
     rows = tables.get("PID", ())
     if sum(map(len, tables.values())) > 4 * MAX_ENTRIES:
         raise _malformed("has too many rows")
-    opens, unread = _opens(tables.get("Pid", ()))
+    opens, left_out, left_out_of = _opens(tables.get("Pid", ()))
     status = Status(
         version=version.removeprefix("Samba version ").strip(),
         sessions=tuple(_sessions(rows)),
         trees=tuple(_trees(tables.get("Service", ()))),
         opens=opens,
+        left_out=left_out,
+        left_out_of=left_out_of,
     )
-    return status.joined(), unread
+    return status.joined()
 
 
 def _malformed(what: str) -> MalformedMessage:
@@ -172,15 +167,26 @@ def _trees(rows: list[str] | tuple[()]) -> Iterator[StatusTree]:
         )
 
 
-def _opens(rows: list[str] | tuple[()]) -> tuple[tuple[StatusOpen, ...], Unread]:
+def _opens(
+    rows: list[str] | tuple[()],
+) -> tuple[tuple[StatusOpen, ...], int, frozenset[ServerId] | None]:
+    """The open files, how many could not be read, and of which processes those are, None for any."""
     found: list[StatusOpen] = []
-    unread = 0
+    left_out = 0
+    processes: set[ServerId | None] = set()
+    broken = False
     for row in rows:
         match = _OPEN.fullmatch(row)
         names = match["names"].split("   ") if match is not None else []
         if match is None or len(names) != 2 or not names[0].startswith("/"):
-            unread += 1
+            head = _OPEN_HEAD.match(row)
+            # What follows the first line of a name belongs to that; nothing else has no head.
+            if head is not None or not broken:
+                left_out += 1
+                processes.add(None if head is None else _server_id(head["process"]))
+            broken = True
             continue
+        broken = False
         found.append(
             StatusOpen(
                 server_id=_server_id(match["process"]),
@@ -191,4 +197,5 @@ def _opens(rows: list[str] | tuple[()]) -> tuple[tuple[StatusOpen, ...], Unread]
                 oplock="" if match["oplock"] == "NONE" else match["oplock"],
             )
         )
-    return tuple(found), Unread(unread)
+    known = frozenset(process for process in processes if process is not None)
+    return tuple(found), left_out, known if len(known) == len(processes) else None

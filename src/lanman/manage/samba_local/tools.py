@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, MalformedMessage, Win32Error
+from lanman.manage.samba_local.complete import complaints, completed
 from lanman.manage.samba_local.json_status import parse_json
 from lanman.manage.samba_local.status import MAX_OUTPUT, ServerId, Status
 from lanman.manage.samba_local.testparm import MAX_OUTPUT as MAX_CONFIGURATION
@@ -18,8 +23,26 @@ from lanman.net.tool import FOLDERS, Finished, find_tool, run_tool
 
 WAYS_OUT: Final = "ask as root, or over the network: -S localhost -U USER"
 
+_LOADED_FROM: Final = re.compile(r"^Load smb config files from (/.*)$", re.MULTILINE)
 _ONLY_ROOT: Final = "only works as root"
 _MAX_ANSWER: Final = 1 << 20
+
+
+class Table(Enum):
+    """Which of smbstatus' tables are asked for, by its option."""
+
+    ALL = ""
+    SESSIONS = "-p"
+    SHARES = "-S"
+
+
+def is_address(text: str) -> bool:
+    """Whether smbcontrol takes it for an address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def denied(what: str) -> AccessDenied:
@@ -34,8 +57,7 @@ class SambaTools:
         self._configuration = None if configuration is None else os.path.abspath(configuration)
         self._folders = folders
         self._has_json = True
-        self.unread_files = 0
-        """How many open files the last status had whose rows could not be read."""
+        self._ends_by_address = True
         if self._configuration is not None and not os.access(self._configuration, os.R_OK):
             raise Win32Error(
                 codes.ERROR_FILE_NOT_FOUND,
@@ -49,13 +71,13 @@ class SambaTools:
         """The absolute path of the configuration."""
         return self._configuration
 
-    async def status(self, *, files: bool = True) -> Status:
-        """What smbstatus tells; without `files` its sessions alone, which takes less time.
+    async def status(self, table: Table = Table.ALL) -> Status:
+        """What smbstatus tells: everything with locks, or one of its tables, which takes less time.
 
         Raises AccessDenied for anybody but root, MalformedMessage for output that cannot be read.
         """
-        selected = ("-B",) if files else ("-p",)
         if self._has_json:
+            selected = ("-B",) if table is Table.ALL else (table.value,)
             done = await self._run("smbstatus", "--json", *selected, max_output=MAX_OUTPUT)
             self._check(done.status, done.output, done.messages)
             if done.output.strip():
@@ -63,15 +85,22 @@ class SambaTools:
                 if status is None:
                     raise denied("its sessions and open files")
                 self._check_configuration(status)
-                self.unread_files = 0
-                return status
+                complained = complaints(done.messages)
+                return completed(status, complained, await self._tables(table)) if complained else status
             # A build without JSON says so and succeeds; before 4.17 the option is unknown.
             self._has_json = False
-        done = await self._run("smbstatus", *(() if files else ("-p",)), max_output=MAX_OUTPUT)
+        return await self._tables(table)
+
+    async def _tables(self, table: Table) -> Status:
+        selected = () if table is Table.ALL else (table.value,)
+        done = await self._run("smbstatus", *selected, max_output=MAX_OUTPUT)
         self._check(done.status, done.output, done.messages)
-        status, unread = parse_text(done.output)
-        self.unread_files = unread.files
-        return status
+        return parse_text(done.output)
+
+    async def connections(self) -> Status:
+        """The sessions and their tree connects, without open files."""
+        trees = (await self.status(Table.SHARES)).trees
+        return replace(await self.status(Table.SESSIONS), trees=trees)
 
     def _check(self, status: int, output: bytes, messages: str) -> None:
         # Samba before 4.17 says this on standard output.
@@ -90,14 +119,50 @@ class SambaTools:
                 subject="Samba's configuration",
             )
 
-    async def end_connection(self, process: ServerId) -> None:
+    async def end_connection(self, process: ServerId, address: str) -> None:
         """Tell a process of smbd to end, with all sessions of its connection. One that is gone already is no error.
+
+        With the `address` of its client, without the port, where that is known: smbd then ends the process only if it
+        serves that client. Raises AccessDenied for anybody but root.
+        """
+        if self._ends_by_address and is_address(address):
+            done = await self._control(process.destination, "kill-client-ip", address)
+            if "unknown command" not in done.messages:
+                return
+            self._ends_by_address = False
+        await self._control(process.destination, "shutdown")
+
+    async def end_client(self, address: str) -> bool:
+        """Tell all processes of smbd that serve a client's address to end; False where this smbcontrol cannot.
 
         Raises AccessDenied for anybody but root.
         """
-        done = await self._run("smbcontrol", process.destination, "shutdown", max_output=_MAX_ANSWER)
+        if not self._ends_by_address or not is_address(address):
+            return False
+        done = await self._control("smbd", "kill-client-ip", address)
+        self._ends_by_address = "unknown command" not in done.messages
+        return self._ends_by_address
+
+    async def close_share(self, process: ServerId, share: str) -> None:
+        """Tell a process of smbd to close the tree connects of all its sessions to a share, with what is open there.
+
+        Raises AccessDenied for anybody but root, Win32Error 87 for `*`, which would be all shares.
+        """
+        if share in ("", "*"):
+            raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{share!r} names no share", subject="Samba")
+        await self._control(process.destination, "close-share", share)
+
+    async def _control(self, *arguments: str) -> Finished:
+        done = await self._run("smbcontrol", *arguments, max_output=_MAX_ANSWER)
         if "not root" in done.messages:
-            raise denied("the end of a connection")
+            raise denied("an end")
+        return done
+
+    async def loaded_from(self) -> str | None:
+        """The path of the configuration that the tools read, by what testparm says of it."""
+        done = await self._run("testparm", "-s", "--parameter-name=pid directory", max_output=MAX_CONFIGURATION)
+        match = _LOADED_FROM.search(done.messages)
+        return None if match is None else match[1]
 
     async def configured(self) -> Configured:
         """The global settings and the shares, by testparm, which anybody may run."""
