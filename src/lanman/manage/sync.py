@@ -125,6 +125,11 @@ class BlockingManager:
         """Who answers, in words, whoever it is; see `Manager.who_answers`."""
         return self._manager.who_answers
 
+    @property
+    def incomplete(self) -> str | None:
+        """What is known to be missing in the last answer; see `Manager.incomplete`."""
+        return self._manager.incomplete
+
     def __enter__(self) -> Self:
         return self
 
@@ -165,6 +170,17 @@ class BlockingManager:
         if done is not None:
             options["done"] = done
         return self._background.run(self._manager.close_sessions(sessions, **options))
+
+    def disconnect_share(
+        self,
+        name: str,
+        sessions: Sequence[SessionInfo] | None = None,
+        *,
+        with_others: bool | Sequence[SessionInfo] = False,
+        done: Callable[[CloseResult], None] | None = None,
+    ) -> list[CloseResult]:
+        """As `Manager.disconnect_share`; `done` is called in the thread that the connection lives in."""
+        return self._background.run(self._manager.disconnect_share(name, sessions, with_others=with_others, done=done))
 
     def connections(self, qualifier: str) -> list[ConnectionInfo]:
         """The tree connects to a share or of a `\\\\client`; see `Manager.connections`."""
