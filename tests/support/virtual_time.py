@@ -29,10 +29,6 @@ class VirtualClock:
         """The wall clock is set so many seconds later."""
         self.offset += seconds
 
-    def sleep_of_machine(self, seconds: float) -> None:
-        """The machine sleeps: only the wall clock goes on."""
-        self.offset += seconds
-
 
 class _Selector(selectors.SelectSelector):
     def __init__(self, clock: VirtualClock) -> None:

@@ -85,7 +85,13 @@ class Network:
 
     def poller(self, *, every: float = 2.0, kinds: frozenset[Kind] = frozenset(Kind)) -> Poller:
         return Poller(
-            self.opening, server="fs1", every=every, kinds=kinds, wall_clock=self.clock.wall, chance=lambda: 0.0
+            self.opening,
+            server="fs1",
+            every=every,
+            kinds=kinds,
+            wall_clock=self.clock.wall,
+            steady_clock=lambda: self.clock.now,
+            chance=lambda: 0.0,
         )
 
 

@@ -5,9 +5,9 @@ from when they began. That is the time of the look less an age in whole seconds,
 and clocks are set. A session is therefore taken for the same as one before, in this order, each of both being taken
 once:
 
-  1. where both began within one second of each other by the steady clock (time.monotonic), within two, within `slack`;
-  2. the same by the wall clock, where the two clocks went differently between the looks (one was set, or this machine
-     has slept);
+  1. where both began within one second of each other by the steady clock, within two, within `slack`;
+  2. the same by the wall clock, where the two clocks went differently between the looks (it was set, or this machine
+     has slept and the steady clock with it);
   3. where it began before the look before by both clocks, though that look has not seen it begin then: the server's
      clock was set;
   4. where its age is not told, or was not told the last time, unless it began after the last look.

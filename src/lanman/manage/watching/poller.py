@@ -84,6 +84,7 @@ class Poller:
         deadline: float = DEFAULT_TIMEOUT,
         kinds: frozenset[Kind] = ALL_KINDS,
         wall_clock: Callable[[], float] = time.time,
+        steady_clock: Callable[[], float] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.picture = Picture(server, kinds)
@@ -91,6 +92,7 @@ class Poller:
         self._opening = opening
         self._deadline = deadline
         self._wall_clock = wall_clock
+        self._steady_clock = steady_clock or _steady_clock
         self._chance = chance
         self._differ = Differ(self.picture)
         self._stream: Streamed | None = None
@@ -167,9 +169,9 @@ class Poller:
         refused: dict[Kind, LanmanError] = {}
         # Files first: whoever has opened one of them is then among the sessions (`lanman.manage.watching.clients`).
         files = await self._ask(Kind.FILE, manager.files, refused)
-        asked = Begun(self._loop_time(), self._wall_clock())
+        asked = Begun(self._steady_clock(), self._wall_clock())
         sessions = await self._ask(Kind.SESSION, manager.sessions, refused)
-        took = self._loop_time() - asked.steady
+        took = max(0.0, self._steady_clock() - asked.steady)
         shares = await self._ask(Kind.SHARE, manager.shares, refused)
         if len(refused) == len(self.picture.kinds):
             raise refused.get(Kind.SESSION) or next(iter(refused.values()))
@@ -302,6 +304,13 @@ class Poller:
 
     def _loop_time(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _steady_clock() -> float:
+    """Seconds that nobody sets, and that go on while the machine sleeps where the system has such a clock."""
+    # time.monotonic stands still meanwhile on Linux.
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class _Open:
