@@ -324,6 +324,11 @@ class Samba(Tools):
             self._process.wait()
         self._process = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether smbd's first process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """Kill smbd and all its processes at once, so that it can put nothing in order."""
         assert self._process is not None

@@ -13,7 +13,7 @@ from typing import Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, MalformedMessage, Win32Error
-from lanman.manage.samba_local.complete import complaints, completed
+from lanman.manage.samba_local.complete import complaints, completed, with_opens
 from lanman.manage.samba_local.json_status import parse_json
 from lanman.manage.samba_local.status import MAX_OUTPUT, ServerId, Status
 from lanman.manage.samba_local.testparm import MAX_OUTPUT as MAX_CONFIGURATION
@@ -22,6 +22,9 @@ from lanman.manage.samba_local.text_status import parse_text
 from lanman.net.tool import FOLDERS, Finished, find_tool, run_tool
 
 WAYS_OUT: Final = "ask as root, or over the network: -S localhost -U USER"
+
+# Debian's default sends a mail to root.
+_NO_PANIC_ACTION: Final = "--option=panic action="
 
 _LOADED_FROM: Final = re.compile(r"^Load smb config files from (/.*)$", re.MULTILINE)
 _ONLY_ROOT: Final = "only works as root"
@@ -57,6 +60,7 @@ class SambaTools:
         self._configuration = None if configuration is None else os.path.abspath(configuration)
         self._folders = folders
         self._has_json = True
+        self._opens_crash = False
         self._ends_by_address = True
         if self._configuration is not None and not os.access(self._configuration, os.R_OK):
             raise Win32Error(
@@ -76,25 +80,41 @@ class SambaTools:
 
         Raises AccessDenied for anybody but root, MalformedMessage for output that cannot be read.
         """
+        if table is Table.ALL and self._opens_crash:
+            return await self._without_crash()
         if self._has_json:
             selected = ("-B",) if table is Table.ALL else (table.value,)
-            done = await self._run("smbstatus", "--json", *selected, max_output=MAX_OUTPUT)
-            self._check(done.status, done.output, done.messages)
+            done = await self._run("smbstatus", "--json", _NO_PANIC_ACTION, *selected, max_output=MAX_OUTPUT)
             if done.output.strip():
+                self._check(done)
                 status = parse_json(done.output)
                 if status is None:
                     raise denied("its sessions and open files")
                 self._check_configuration(status)
                 complained = complaints(done.messages)
                 return completed(status, complained, await self._tables(table)) if complained else status
+            if table is Table.ALL:
+                # Where the sessions can be told, it was the open files that ended it.
+                sessions = await self.status(Table.SESSIONS)
+                if self._has_json:
+                    self._opens_crash = True
+                    return await self._without_crash(sessions)
+            self._check(done)
             # A build without JSON says so and succeeds; before 4.17 the option is unknown.
             self._has_json = False
         return await self._tables(table)
 
+    async def _without_crash(self, sessions: Status | None = None) -> Status:
+        """Everything, with the open files from the tables."""
+        if sessions is None:
+            sessions = await self.status(Table.SESSIONS)
+        trees = (await self.status(Table.SHARES)).trees
+        return with_opens(replace(sessions, trees=trees), await self._tables(Table.ALL))
+
     async def _tables(self, table: Table) -> Status:
         selected = () if table is Table.ALL else (table.value,)
         done = await self._run("smbstatus", *selected, max_output=MAX_OUTPUT)
-        self._check(done.status, done.output, done.messages)
+        self._check(done)
         return parse_text(done.output)
 
     async def connections(self) -> Status:
@@ -102,12 +122,12 @@ class SambaTools:
         trees = (await self.status(Table.SHARES)).trees
         return replace(await self.status(Table.SESSIONS), trees=trees)
 
-    def _check(self, status: int, output: bytes, messages: str) -> None:
+    def _check(self, done: Finished) -> None:
         # Samba before 4.17 says this on standard output.
-        if _ONLY_ROOT in messages or _ONLY_ROOT in output[:200].decode("utf-8", "replace"):
+        if _ONLY_ROOT in done.messages or _ONLY_ROOT in done.output[:200].decode("utf-8", "replace"):
             raise denied("its sessions and open files")
-        if status < 0:
-            raise MalformedMessage(f"smbstatus was ended by signal {-status}")
+        if done.status < 0:
+            raise MalformedMessage(f"smbstatus was ended by signal {-done.status}")
 
     def _check_configuration(self, status: Status) -> None:
         """smbstatus reads built-in paths where it cannot load the configuration, and succeeds."""
