@@ -11,7 +11,7 @@ import pytest
 import lanman
 from lanman.errors import ConnectionLost, LanmanError
 from lanman.manage.granted import GrantedLevels
-from lanman.manage.orders import sessions as orders
+from lanman.manage.orders import pauses as orders
 from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel
 from support.scripted_windows import ScriptedWindows, windows_2019

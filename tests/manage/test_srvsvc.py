@@ -20,7 +20,7 @@ from lanman.manage import calls, clients
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import split_server
 from lanman.manage.manager import CloseResult, FileCloseResult
-from lanman.manage.orders import sessions as orders
+from lanman.manage.orders import pauses as orders
 from lanman.manage.samba import SambaManager
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net import kerberos

@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,9 +15,13 @@ from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import credentials
 from lanman.faces.cli.main import run
-from lanman.manage.ending import Consent, agreed
-from lanman.manage.manager import CloseResult, Manager, Sessions, no_such_file
+from lanman.manage.manager import Manager, Sessions, no_such_file
+from lanman.manage.orders.listed import Order, Pairs
+from lanman.manage.orders.plan import Consent, Done, Outcome, Plan
+from lanman.manage.orders.sessions import Given, SessionOrders
+from lanman.manage.own_session import NoSession
 from lanman.manage.selection import alike_clients, equal_clients, select_files, select_sessions
+from lanman.net.dial import Within
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -29,6 +34,19 @@ from lanman.records import (
 )
 
 
+class Own(NoSession):
+    """The sessions of one user are this program's own; None for nobody's."""
+
+    def __init__(self, user: str | None) -> None:
+        self.user = user
+
+    async def recogniser(self, listed: Sequence[SessionInfo]) -> Callable[[SessionInfo], bool]:
+        return lambda session: self.user is not None and session.user_name == self.user
+
+    def is_our_user(self, user: str | None) -> bool:
+        return self.user is not None and user == self.user
+
+
 @dataclass
 class FakeManager(Manager):
     """What it is asked to end or change, it does to its own lists. `fails` is raised by every question."""
@@ -36,6 +54,7 @@ class FakeManager(Manager):
     server: str = "FILER01"
     level: int = 502
     whole_connections: bool = False
+    own_user: str | None = None
     entries: list[SessionInfo] = field(default_factory=list)
     opened: list[FileInfo] = field(default_factory=list)
     tree_connects: list[ConnectionInfo] = field(default_factory=list)
@@ -63,33 +82,41 @@ class FakeManager(Manager):
             self.server, self.level, [entry for entry in found if clients is None or entry.client_name in clients]
         )
 
-    async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
-        return [self._others(session, sessions) for session in sessions]
+    async def plan_sessions(self, sessions: Sequence[SessionInfo]) -> Plan:
+        return await self._orders().plan(sessions)
 
-    def _others(self, session: SessionInfo, sessions: Sequence[SessionInfo]) -> list[SessionInfo]:
-        if not self.whole_connections:
-            return []
-        return [entry for entry in self.entries if entry.client_name == session.client_name and entry not in sessions]
-
-    async def close_sessions(
+    async def end_sessions(
         self,
-        sessions: Sequence[SessionInfo],
+        plan: Plan,
         *,
         with_others: Consent = False,
-        done: Callable[[CloseResult], None] | None = None,
-    ) -> list[CloseResult]:
-        ended = []
-        for session in sessions:
-            error = self.refuses.get(session.user_name or "")
-            others = self._others(session, sessions)
-            if not all(map(agreed(with_others), others)):
-                error = Win32Error(codes.ERROR_BUSY, "left alone")
-            if error is None:
-                self.entries = [entry for entry in self.entries if entry not in (session, *others)]
-            ended.append(CloseResult(session, error, None, others))
-            if done is not None:
-                done(ended[-1])
-        return ended
+        include_mine: bool = False,
+        at_once: bool = False,
+        done: Done | None = None,
+    ) -> list[Outcome]:
+        return await self._orders().run(plan, with_others, include_mine=include_mine, at_once=at_once, done=done)
+
+    def _orders(self) -> SessionOrders:
+        return SessionOrders(
+            Own(self.own_user),
+            self.whole_connections,
+            within=lambda: Within(None, lambda: "a fake", deadline=None, server=self.server),
+            listed=self.sessions,
+            glance=self.sessions,
+            grouped=partial(Pairs, whole_connections=self.whole_connections),
+            give=self._give,
+            log_off=self._log_off,
+        )
+
+    async def _give(self, order: Order) -> Given:
+        if (error := self.refuses.get(order.user or "")) is not None:
+            return error, False
+        ended = [*order.meant, *order.others]
+        self.entries = [entry for entry in self.entries if not any(entry is one for one in ended)]
+        return None, False
+
+    async def _log_off(self) -> None:
+        self.entries = [entry for entry in self.entries if entry.user_name != self.own_user]
 
     async def connections(self, qualifier: str) -> list[ConnectionInfo]:
         if "connections" in self.refuses:

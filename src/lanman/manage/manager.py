@@ -14,14 +14,18 @@ Rules that hold for every Manager:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
-from lanman.errors import LanmanError, Win32Error
+from lanman.errors import Win32Error
+from lanman.manage.answers import CloseResult as CloseResult
+from lanman.manage.answers import FileCloseResult as FileCloseResult
+from lanman.manage.answers import Sessions as Sessions
+from lanman.manage.answers import no_such_file as no_such_file
+from lanman.manage.answers import no_such_session as no_such_session
+from lanman.manage.orders.plan import Consent, Done, Outcome, Plan, Target, What
 from lanman.manage.selection import bare_client, canonical_client, is_pattern
-from lanman.names import unc_client
 from lanman.records import FileInfo, ServiceState, SessionInfo
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from lanman.manage.orders.files import FileOrders
     from lanman.net.control.follow import EventFollower
     from lanman.records import (
         ConnectionInfo,
@@ -54,56 +59,6 @@ NO_PAUSE_HINT = (
 
 # From the richest to the poorest: the order in which a level is asked for.
 SESSION_LEVELS = (502, 2, 1, 10, 0)
-
-
-@dataclass(slots=True)
-class Sessions(Sequence[SessionInfo]):
-    """The answer to `Manager.sessions`: a sequence of the sessions, in the order in which the server lists them.
-
-    `server` is who was asked, `level` the information level that it granted (502, 2, 1, 10 or 0). Fields that the
-    level lacks are `None` in every entry. Those of this machine's Server are `lanman.manage.own.DetailedSession`, with
-    what MS-SRVS has no field for. `entries` is the list itself.
-    """
-
-    server: str
-    level: int
-    entries: list[SessionInfo] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __iter__(self) -> Iterator[SessionInfo]:
-        return iter(self.entries)
-
-    @overload
-    def __getitem__(self, index: int) -> SessionInfo: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[SessionInfo]: ...
-    def __getitem__(self, index: int | slice) -> SessionInfo | list[SessionInfo]:
-        return self.entries[index]
-
-
-@dataclass(slots=True)
-class CloseResult:
-    """What became of one session that was to be closed. `error` is None when the server no longer lists it.
-
-    `note` is a sentence about something the caller would not expect, such as other sessions that ended with it.
-    `others` are the sessions that went along without being among those to end; where `error` is Win32Error 170 (50
-    for a null session), the session was left alone because they would have.
-    """
-
-    session: SessionInfo
-    error: LanmanError | None = None
-    note: str | None = None
-    others: list[SessionInfo] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class FileCloseResult:
-    """What became of one file that was to be closed. `error` is None when the server no longer lists it."""
-
-    file: FileInfo
-    error: LanmanError | None = None
 
 
 class Manager(ABC):
@@ -166,29 +121,67 @@ class Manager(ABC):
                 return entry
         raise no_such_session(client, user)
 
+    @abstractmethod
+    async def plan_sessions(self, sessions: Sequence[SessionInfo]) -> Plan:
+        """What would end, and who would go along, if sessions as `sessions()` listed them were ended; by a fresh list.
+
+        What it would cost is worked out by `lanman.manage.orders.plan_sessions`.
+        """
+
+    @abstractmethod
+    async def end_sessions(
+        self,
+        plan: Plan,
+        *,
+        with_others: Consent = False,
+        include_mine: bool = False,
+        at_once: bool = False,
+        done: Done | None = None,
+    ) -> list[Outcome]:
+        """Run a plan of `plan_sessions`; an outcome for each target, in order. `lanman.manage.orders` has the rules.
+
+        `with_others` agrees to bystanders: to all, or to those that it holds. `at_once`: the plan was made just now by
+        this Manager, and need not be compared with another list before the first order.
+        """
+
     async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
         """For each of `sessions`, those that an order to end it would, or may, end without their being among them.
 
         This is the plan, to be shown before `close_sessions`, which looks again just before it acts.
         """
-        return [[] for _ in sessions]
+        if not sessions:
+            return []
+        plan = await self.plan_sessions(sessions)
+        others: list[list[SessionInfo]] = []
+        for places in plan.asked:
+            # Those of one order have one list.
+            lists = {id(plan.targets[place].bystanders): plan.targets[place].bystanders for place in places}
+            each = list(lists.values())
+            others.append(each[0] if len(each) == 1 else list({id(one): one for some in each for one in some}.values()))
+        return others
 
-    @abstractmethod
     async def close_sessions(
         self,
         sessions: Sequence[SessionInfo],
         *,
-        with_others: bool | Sequence[SessionInfo] = False,
+        with_others: Consent = False,
         done: Callable[[CloseResult], None] | None = None,
     ) -> list[CloseResult]:
         """End sessions as `sessions()` listed them (NetrSessionDel, MS-SRVS 3.1.4.6). The results are in their order.
 
         The call names a client and a user, so every session of that pair ends. Where others would end that are not
         among `sessions` (see `bystanders`), the session is left alone with Win32Error 170 (50 for a null session),
-        unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is an
+        unless `with_others` agrees: to all of them, or to those that it holds. A session that cannot be ended is a
         result with its error; what concerns all of them (a lost connection at the start) is raised. `done` is called
-        with each result as it comes, to show progress and to know what was done before an interruption.
+        with each result as it comes, to show progress and to know what was done before an interruption. The session of
+        this program itself ends too where it is among `sessions`.
         """
+        if not sessions:
+            return []
+        plan = await self.plan_sessions(sessions)
+        results = _Results(sessions, plan, done)
+        await self.end_sessions(plan, with_others=with_others, include_mine=True, at_once=True, done=results.settle)
+        return results.all()
 
     async def disconnect_share(
         self,
@@ -240,6 +233,35 @@ class Manager(ABC):
     async def close_file(self, id: int) -> FileInfo:
         """Close one open file, and say what it was (NetrFileClose, MS-SRVS 3.1.4.4). Raises Win32Error 2314."""
 
+    async def plan_files(self, files: Sequence[FileInfo]) -> Plan:
+        """What would be closed if files as `files()` listed them were closed; from a fresh look.
+
+        Of a file of which no more than the id is known, the rest is filled in. What it would cost is worked out by
+        `lanman.manage.orders.plan_files`.
+        """
+        from lanman.manage.orders.files import plan
+
+        return await plan(self._file_orders(), self.server, files)
+
+    async def end_files(self, plan: Plan, *, at_once: bool = False, done: Done | None = None) -> list[Outcome]:
+        """Run a plan of `plan_files`; an outcome for each target, in order. `at_once`: see `end_sessions`.
+
+        Each id is looked up right before its order, and spared where it means another file by then.
+        """
+        from lanman.manage.orders.files import run
+
+        return await run(self._file_orders(), plan, at_once=at_once, done=done)
+
+    def _file_orders(self) -> FileOrders:
+        """How files are looked up and closed here."""
+        from lanman.manage.orders.files import FileOrders
+
+        async def give(file: FileInfo) -> bool:
+            await self.close_file(file.id or 0)
+            return False
+
+        return FileOrders(self.server, one=self.file, listed=self.files, give=give)
+
     async def close_files(
         self, files: Sequence[FileInfo], *, done: Callable[[FileCloseResult], None] | None = None
     ) -> list[FileCloseResult]:
@@ -248,20 +270,26 @@ class Manager(ABC):
         An id that means another file by now is left alone with Win32Error 2314; a file of which no more than the id is
         known is closed by that alone.
         """
-        outcomes = []
-        for file in files:
-            outcomes.append(await self._close_listed(file))
-            if done is not None:
-                done(outcomes[-1])
-        return outcomes
+        if not files:
+            return []
+        plan = await self.plan_files(files)
+        outcomes: dict[Target, Outcome] = {}
+        results: list[FileCloseResult] = []
 
-    async def _close_listed(self, file: FileInfo) -> FileCloseResult:
-        try:
-            if (file.path, file.user_name) != (None, None):
-                check_same_file(await self.file(file.id or 0), file)
-            return FileCloseResult(await self.close_file(file.id or 0))
-        except LanmanError as error:
-            return FileCloseResult(file, error)
+        def settle(outcome: Outcome | None = None) -> None:
+            """Report what is known, in the order in which the files were given."""
+            if outcome is not None:
+                outcomes[outcome.target] = outcome
+            for place in range(len(results), len(files)):
+                if place not in plan.missing and plan.targets[plan.asked[place][0]] not in outcomes:
+                    return
+                results.append(_file_result(files[place], place, plan, outcomes))
+                if done is not None:
+                    done(results[-1])
+
+        settle()
+        await self.end_files(plan, at_once=True, done=settle)
+        return results
 
     # --- shares
 
@@ -403,32 +431,47 @@ class Manager(ABC):
         raise Win32Error(codes.ERROR_NOT_SUPPORTED, "is not managed by calls of MS-SRVS", server=self.server)
 
 
-# --- errors that all managers raise
+def _file_result(file: FileInfo, place: int, plan: Plan, outcomes: dict[Target, Outcome]) -> FileCloseResult:
+    """What became of the file that was asked for at a place; what it was, where it was closed."""
+    if place in plan.missing:
+        return FileCloseResult(file, plan.missing[place].error)
+    outcome = outcomes[plan.targets[plan.asked[place][0]]]
+    closed = outcome.target.record
+    return FileCloseResult(closed if outcome.error is None and isinstance(closed, FileInfo) else file, outcome.error)
 
 
-def no_such_session(client: str | None = None, user: str | None = None) -> Win32Error:
-    """NERR_ClientNameNotFound, naming what was asked for."""
-    who = " and ".join(part for part in (unc_client(client) if client else "", f"user {user}" if user else "") if part)
-    message = codes.win32_text(codes.NERR_ClientNameNotFound)
-    return Win32Error(
-        codes.NERR_ClientNameNotFound,
-        f"{who}: {message}" if who else message,
-        hint="`lanman session` lists the sessions and the names under which the server knows its clients",
-        subject=who or None,
-    )
+class _Results:
+    """What became of sessions that were asked for, from what became of the targets of their plan."""
 
+    def __init__(self, sessions: Sequence[SessionInfo], plan: Plan, done: Callable[[CloseResult], None] | None) -> None:
+        self._sessions, self._plan, self._done = sessions, plan, done
+        self._outcomes: dict[Target, Outcome] = {}
+        self._places: dict[Target, list[int]] = {}
+        for place, targets in enumerate(plan.asked):
+            for target in targets:
+                self._places.setdefault(plan.targets[target], []).append(place)
+        for place in plan.missing:
+            self._report(place)
 
-def check_same_file(now: FileInfo, listed: FileInfo) -> None:
-    """Refuse an id that has come to mean another file since it was listed. Raises Win32Error 2314."""
-    if (now.path, now.user_name) != (listed.path, listed.user_name):
-        raise no_such_file(listed.id or 0)
+    def settle(self, outcome: Outcome) -> None:
+        """A session is done when all of its targets are."""
+        self._outcomes[outcome.target] = outcome
+        for place in self._places.get(outcome.target, ()):
+            if all(self._plan.targets[target] in self._outcomes for target in self._plan.asked[place]):
+                self._report(place)
 
+    def all(self) -> list[CloseResult]:
+        """What became of each session, in the order in which they were given."""
+        return [self._result(place) for place in range(len(self._sessions))]
 
-def no_such_file(id: int) -> Win32Error:
-    """NERR_FileIdNotFound, naming the id."""
-    return Win32Error(
-        codes.NERR_FileIdNotFound,
-        f"{id}: {codes.win32_text(codes.NERR_FileIdNotFound)}",
-        hint="`lanman file` lists the open files and their identification numbers",
-        subject=f"open file {id}",
-    )
+    def _result(self, place: int) -> CloseResult:
+        session = self._sessions[place]
+        if place in self._plan.missing:
+            return CloseResult(session, self._plan.missing[place].error)
+        known = [self._outcomes[self._plan.targets[target]] for target in self._plan.asked[place]]
+        first = next((one for one in known if one.what is not What.DONE), known[0])
+        return CloseResult(session, first.error, first.note, first.others)
+
+    def _report(self, place: int) -> None:
+        if self._done is not None:
+            self._done(self._result(place))

@@ -167,7 +167,7 @@ class OwnManager(SrvsvcManager):
     ) -> None:
         super().__init__(link, timeout=timeout, deadline=deadline, granted=granted)
         self._control = link
-        self._own_session = NoSession(link, self._clients)
+        self._own_session = NoSession()
 
     @property
     def who_answers(self) -> str:

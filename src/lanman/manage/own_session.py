@@ -61,8 +61,15 @@ class OwnSession:
 
 
 class NoSession(OwnSession):
-    """For a link that has no session at the server: the control socket's."""
+    """For whoever asks without a session at the server: over the control socket, say."""
+
+    def __init__(self) -> None:
+        """Nothing is needed to know that."""
 
     async def recogniser(self, listed: Sequence[SessionInfo]) -> Callable[[SessionInfo], bool]:
         """A test that no entry passes."""
         return lambda session: False
+
+    def is_our_user(self, user: str | None) -> bool:
+        """Nobody is."""
+        return False

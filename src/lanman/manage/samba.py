@@ -12,15 +12,15 @@ for one of these, so that users of a Manager need not know. docs/design.md lists
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Final
 
 from lanman import codes
-from lanman.errors import LanmanError, TimedOut, Win32Error
+from lanman.errors import TimedOut, Win32Error
 from lanman.manage.calls import Purpose
-from lanman.manage.manager import NO_PAUSE_HINT, FileCloseResult, check_same_file
-from lanman.manage.orders.sessions import batch_size
+from lanman.manage.manager import NO_PAUSE_HINT
+from lanman.manage.orders.files import FileOrders
 from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
 from lanman.names import fold, unc_client
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, ServiceState, SessionInfo
@@ -118,50 +118,14 @@ class SambaManager(SrvsvcManager):
     async def _file(self, id: int) -> FileInfo:
         return self._only_file(id, [entry for entry in await self._files() if entry.id == id])
 
-    async def _order_close(self, id: int) -> bool:
+    def _file_orders(self) -> FileOrders:
+        return FileOrders(self.server, one=None, listed=self.files, give=self._give_close)
+
+    async def _give_close(self, file: FileInfo) -> bool:
         """See SrvsvcManager. Since 4.21 smbd reports that it found no such file although it closed it, and earlier
         versions report success before it is closed: the list decides."""
-        await super()._order_close(id)
+        await super()._give_close(file)
         return True
-
-    async def close_files(
-        self, files: Sequence[FileInfo], *, done: Callable[[FileCloseResult], None] | None = None
-    ) -> list[FileCloseResult]:
-        """See `Manager.close_files`; the list is read once for a batch, before and after."""
-        outcomes: list[FileCloseResult] = []
-        size = batch_size(len(files))
-        for start in range(0, len(files), size):
-            for outcome in await self._close_batch(files[start : start + size]):
-                outcomes.append(outcome)
-                if done is not None:
-                    done(outcome)
-        return outcomes
-
-    async def _close_batch(self, files: Sequence[FileInfo]) -> list[FileCloseResult]:
-        """Close some files, and look before and after."""
-        listed: dict[int | None, list[FileInfo]] = {}
-        async with self._within():
-            for entry in await self._files():
-                listed.setdefault(entry.id, []).append(entry)
-        outcomes: list[FileCloseResult] = []
-        doubtful: list[FileCloseResult] = []
-        for file in files:
-            outcomes.append(outcome := FileCloseResult(file))
-            try:
-                now = self._only_file(file.id or 0, listed.get(file.id, []))
-                if (file.path, file.user_name) != (None, None):
-                    check_same_file(now, file)
-                outcome.file = now
-                async with self._within():
-                    if await self._order_close(file.id or 0):
-                        doubtful.append(outcome)
-            except LanmanError as error:
-                outcome.error = error
-        if doubtful:
-            errors = await self._verify_closes([outcome.file for outcome in doubtful])
-            for outcome, failure in zip(doubtful, errors, strict=True):
-                outcome.error = failure
-        return outcomes
 
     # --- shares and the server
 

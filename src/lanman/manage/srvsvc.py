@@ -15,20 +15,22 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
+from lanman.manage.answers import only_file
 from lanman.manage.calls import LEVEL_REFUSED, Calls, Purpose
 from lanman.manage.clients import Clients
-from lanman.manage.ending import Consent, Order
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import Link
-from lanman.manage.manager import SESSION_LEVELS, CloseResult, Manager, Sessions, no_such_file
-from lanman.manage.orders import sessions as orders
+from lanman.manage.manager import SESSION_LEVELS, Manager, Sessions, no_such_file
+from lanman.manage.orders.files import FileOrders
+from lanman.manage.orders.listed import Order, Pairs
+from lanman.manage.orders.plan import Consent, Done, Outcome, Plan
 from lanman.manage.orders.sessions import NO_MATCH, Given, SessionOrders
 from lanman.manage.own_session import OwnSession
 from lanman.manage.selection import (
@@ -175,32 +177,31 @@ class SrvsvcManager(Manager):
             entry.idle_time = None if entry.idle_time == UNKNOWN_TIME else entry.idle_time
             entry.active_time = None if entry.active_time == UNKNOWN_TIME else entry.active_time
 
-    async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
-        """See `Manager.bystanders`."""
-        if not sessions:
-            return []
-        others: list[list[SessionInfo]] = [[] for _ in sessions]
-        for order in (await self._orders().plan(sessions)).orders:
-            for place in order.places:
-                others[place] = _together(others[place], order.others)
-        return others
+    async def plan_sessions(self, sessions: Sequence[SessionInfo]) -> Plan:
+        """See `Manager.plan_sessions`."""
+        return await self._orders().plan(sessions)
 
-    async def close_sessions(
+    async def end_sessions(
         self,
-        sessions: Sequence[SessionInfo],
+        plan: Plan,
         *,
         with_others: Consent = False,
-        done: Callable[[CloseResult], None] | None = None,
-    ) -> list[CloseResult]:
-        """See `Manager.close_sessions`; the rules are those of `lanman.manage.orders`."""
-        return await self._orders().close(sessions, with_others, done) if sessions else []
+        include_mine: bool = False,
+        at_once: bool = False,
+        done: Done | None = None,
+    ) -> list[Outcome]:
+        """See `Manager.end_sessions`; the rules are those of `lanman.manage.orders.sessions`."""
+        return await self._orders().run(plan, with_others, include_mine=include_mine, at_once=at_once, done=done)
 
     def _orders(self) -> SessionOrders:
+        listed = self._sessions
         return SessionOrders(
             self._own_session,
             self._whole_connections,
             within=self._within,
-            listed=self._sessions,
+            listed=listed,
+            glance=listed,
+            grouped=partial(Pairs, whole_connections=self._whole_connections),
             give=self._give_order,
             log_off=self._link.close,
         )
@@ -344,63 +345,34 @@ class SrvsvcManager(Manager):
         return self._only_file(id, [entry for entry in await self._files() if entry.id == id])
 
     def _only_file(self, id: int, found: Sequence[FileInfo]) -> FileInfo:
-        if not found:
-            raise no_such_file(id)
-        if len(found) > 1:
-            # smbd's ids are a process id and a handle squeezed into 32 bits.
-            paths = ", ".join(sorted({entry.path or "?" for entry in found}))
-            raise Win32Error(
-                codes.ERROR_DUP_NAME,
-                f"{id}: \\\\{self.server} gave this number to {len(found)} open files: {paths}",
-                hint="closing it would close all of them; end a session instead",
-                subject=f"open file {id}",
-            )
-        return found[0]
+        return only_file(id, found, self.server)
 
     async def close_file(self, id: int) -> FileInfo:
         """See `Manager.close_file`. Where the answer leaves a doubt, the list is read to see."""
-        async with self._within():
-            target = await self._file(id)
-            if await self._order_close(id):
-                error = (await self._verify_closes([target]))[0]
-                if error is not None:
-                    raise error
-            return target
+        (closed,) = await self.close_files([FileInfo(id)])
+        if closed.error is not None:
+            raise closed.error
+        return closed.file
 
-    async def _order_close(self, id: int) -> bool:
+    def _file_orders(self) -> FileOrders:
+        return FileOrders(self.server, one=self.file, listed=self.files, give=self._give_close)
+
+    async def _give_close(self, file: FileInfo) -> bool:
         """Tell the server to close a file; whether the list has to be read to see the result. Raises LanmanError.
 
         That no such file was found may mean that it has been closed meanwhile.
         """
-        try:
-            status = (await self._link.call(NetrFileClose(self._unc, id), again=False)).status
-        except ConnectionLost:
-            # It may have been the pipe that the order came through.
-            return True
-        if status in _FILE_NOT_FOUND:
-            return True
-        self._asks.check(status, f"the closing of file {id}", Purpose.CLOSE)
-        return False
-
-    async def _verify_closes(self, targets: Sequence[FileInfo]) -> list[LanmanError | None]:
-        """Look whether files are closed; an error for each that is still listed."""
-        open_still: set[tuple[int | None, str | None]] = set()
-        for pause in orders.PAUSES:
-            await asyncio.sleep(pause)
-            async with self._within():
-                open_still = {(entry.id, entry.path) for entry in await self._files()}
-            if not any((target.id, target.path) in open_still for target in targets):
-                break
-        return [
-            Win32Error(
-                codes.NERR_InternalError,
-                f"{target.id}: the server was told to close {target.path} and still lists it",
-                subject=f"open file {target.id}",
-            )
-            if (target.id, target.path) in open_still
-            else None
-            for target in targets
-        ]
+        id = file.id or 0
+        async with self._within():
+            try:
+                status = (await self._link.call(NetrFileClose(self._unc, id), again=False)).status
+            except ConnectionLost:
+                # It may have been the pipe that the order came through.
+                return True
+            if status in _FILE_NOT_FOUND:
+                return True
+            self._asks.check(status, f"the closing of file {id}", Purpose.CLOSE)
+            return False
 
     # --- shares
 
@@ -592,11 +564,6 @@ class SrvsvcManager(Manager):
 
 
 # --- small words
-
-
-def _together(some: list[SessionInfo], more: list[SessionInfo]) -> list[SessionInfo]:
-    known = {id(session) for session in some}
-    return some + [session for session in more if id(session) not in known] if some else more
 
 
 def _require_share(name: str) -> None:

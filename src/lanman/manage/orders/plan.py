@@ -13,20 +13,18 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from lanman.manage.watching.keys import FileKey, Key, SessionKey, ShareKey
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 
 if TYPE_CHECKING:
     from lanman.errors import LanmanError
 
 Record = SessionInfo | FileInfo | ShareInfo
-
-# How far two looks at a session's begin may lie apart, in seconds: ages are whole seconds, and servers round them.
-SLACK: Final = 3.0
 
 
 class Verb(Enum):
@@ -85,16 +83,15 @@ class Reason(Enum):
 
 @dataclass(slots=True, eq=False)
 class Target:
-    """One thing that an order is for. `order` is the same for targets that one order ends.
+    """One thing that an order is for. `key` is what it is known by, and what is read again right before its order.
 
-    `begun` is when a session began, in seconds since 1970, and `slack` how far that may be wrong; `bystanders` are the
-    sessions that its order would end besides. `is_own`: it may be the session of this program.
+    `order` is the same for targets that one order ends; `bystanders` are the sessions that this order would end
+    besides. `is_own`: it may be the session of this program. `why` says what makes the cost.
     """
 
     record: Record
-    order: Any = None
-    begun: float | None = None
-    slack: float = SLACK
+    key: Key
+    order: Hashable = None
     bystanders: list[SessionInfo] = field(default_factory=list)
     is_own: bool = False
     cost: Cost = Cost.UNKNOWN
@@ -103,19 +100,10 @@ class Target:
     @property
     def kind(self) -> str:
         """What it is: session, file or share."""
-        if isinstance(self.record, SessionInfo):
-            return "session"
-        return "file" if isinstance(self.record, FileInfo) else "share"
+        return _KINDS[type(self.key)]
 
-    @property
-    def key(self) -> dict[str, Any]:
-        """What the target is known by, and what is read again right before its order."""
-        if isinstance(self.record, SessionInfo):
-            record = self.record
-            return {"client_name": record.client_name, "user_name": record.user_name, "begun_at": rfc3339(self.begun)}
-        if isinstance(self.record, FileInfo):
-            return {"id": self.record.id, "path": self.record.path, "user_name": self.record.user_name}
-        return {"name": self.record.netname, "path": self.record.path}
+
+_KINDS: Final[Mapping[type, str]] = {SessionKey: "session", FileKey: "file", ShareKey: "share"}
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +118,8 @@ class Missing:
 class Plan:
     """What is to be done on one server. `asked` has, for each thing that was asked for, its targets' places.
 
-    `missing` are the things that were asked for and are not there, by their places in what was asked for.
+    `missing` are the things that were asked for and are not there, by their places in what was asked for. `look` is
+    what the Manager has seen, for a run that follows at once.
     """
 
     verb: Verb
@@ -139,6 +128,7 @@ class Plan:
     missing: dict[int, Missing] = field(default_factory=dict)
     asked: list[list[int]] = field(default_factory=list)
     level: int | None = None
+    look: object = field(default=None, repr=False)
 
     @property
     def bystanders(self) -> list[SessionInfo]:
@@ -153,12 +143,10 @@ class Plan:
         return worst(target.cost for target in self.targets)
 
     def only(self, keep: Callable[[Target], bool]) -> Plan:
-        """The plan for some of its targets. An order is for all that it ends, or is left out."""
-        left = {target.order for target in self.targets if target.order is not None and not keep(target)}
-        places = [place for place, one in enumerate(self.targets) if keep(one) and one.order not in left]
-        new = {place: number for number, place in enumerate(places)}
-        asked = [[new[place] for place in some if place in new] for some in self.asked]
-        return Plan(self.verb, self.server, [self.targets[place] for place in places], self.missing, asked, self.level)
+        """The plan for the targets to keep, without those whose order ends one that is not to be kept."""
+        left = {target.order for target in self.targets if not keep(target)} - {None}
+        kept = [target for target in self.targets if keep(target) and target.order not in left]
+        return Plan(self.verb, self.server, kept, {}, [[place] for place in range(len(kept))], self.level)
 
     def as_json(self) -> dict[str, Any]:
         """The plan for programs. Times are RFC 3339; what the server did not say is None."""
@@ -234,11 +222,13 @@ def rfc3339(at: float | None) -> str | None:
 
 
 def target_json(target: Target) -> dict[str, Any]:
-    """A target for programs: its record, what it is known by, what it costs and why."""
+    """A target for programs: what it is known by, its record, what it costs and why."""
+    begun = {"begun_at": rfc3339(target.key.begun_at)} if isinstance(target.key, SessionKey) else {}
     return {
         "kind": target.kind,
-        "key": target.key,
+        "key": str(target.key),
         **record_json(target.record),
+        **begun,
         "cost": target.cost.value,
         "cost_why": target.why,
         "is_own": target.is_own,

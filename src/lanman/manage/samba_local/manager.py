@@ -11,26 +11,29 @@ Rules:
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NoReturn
 
 from lanman import codes
 from lanman.errors import Win32Error
+from lanman.manage.answers import no_such_file, no_such_session, only_file
 from lanman.manage.clients import Clients
-from lanman.manage.ending import Consent
 from lanman.manage.manager import (
     NO_PAUSE_HINT,
     CloseResult,
     Manager,
     Sessions,
-    no_such_file,
 )
+from lanman.manage.orders.files import FileOrders
+from lanman.manage.orders.plan import Consent, Done, Missing, Outcome, Plan, Reason, Target, Verb, What
 from lanman.manage.samba_local.orders import Aim, Connections, Orders, ShareUse, plan
 from lanman.manage.samba_local.records import SambaSession, age, entries_of, files_of
 from lanman.manage.samba_local.status import IPC_SHARE, Status
 from lanman.manage.samba_local.tools import SambaTools
 from lanman.manage.selection import check_filters, select_files
+from lanman.manage.watching.keys import session_key
 from lanman.names import fold
 from lanman.net.dial import Within
 from lanman.records import (
@@ -141,6 +144,44 @@ class SambaLocalManager(Manager):
             return []
         return await self._orders(Connections(self._tools)).end(sessions, with_others, done)
 
+    async def plan_sessions(self, sessions: Sequence[SessionInfo]) -> Plan:
+        """See `Manager.plan_sessions`: an order ends a connection, with all sessions on it."""
+        async with self._within():
+            at = time.time()
+            seen = await Connections(self._tools).whole()
+        made = Plan(Verb.END, self.server, asked=[[] for _ in sessions], level=LEVEL)
+        made.listed = [entry for there in seen.sessions.values() for entry in there]
+        for order in plan(sessions, seen):
+            for entry in order.meant:
+                for place in order.places:
+                    made.asked[place].append(len(made.targets))
+                made.targets.append(Target(entry, session_key(entry, at), order.connection, order.others))
+        for place, session in enumerate(sessions):
+            if not made.asked[place]:
+                made.missing[place] = Missing(session, no_such_session(session.client_name, session.user_name))
+        return made
+
+    async def end_sessions(
+        self,
+        plan: Plan,
+        *,
+        with_others: Consent = False,
+        include_mine: bool = False,
+        at_once: bool = False,
+        done: Done | None = None,
+    ) -> list[Outcome]:
+        """See `Manager.end_sessions`. Processes are looked up right before each order, and nobody here has a session
+        of this program."""
+        target_of = {id(target.record): target for target in plan.targets}
+        records = [target.record for target in plan.targets if isinstance(target.record, SessionInfo)]
+
+        def settle(result: CloseResult) -> None:
+            if done is not None:
+                done(_outcome(target_of[id(result.session)], result))
+
+        results = await self.close_sessions(records, with_others=with_others, done=settle)
+        return [_outcome(target_of[id(result.session)], result) for result in results]
+
     def _orders(self, aim: Aim) -> Orders:
         return Orders(aim, self._within, self._main_pid)
 
@@ -202,25 +243,23 @@ class SambaLocalManager(Manager):
 
     async def file(self, id: int) -> FileInfo:
         """See `Manager.file`. Raises Win32Error 52 for a number that several open files have."""
-        found = [entry for entry in await self.files() if entry.id == id]
-        if not found:
-            raise no_such_file(id)
-        if len(found) > 1:
-            paths = ", ".join(sorted({escape(entry.path or "?") for entry in found}))
-            raise Win32Error(
-                codes.ERROR_DUP_NAME,
-                f"{id}: smbd gives this number to {len(found)} open files: {paths}",
-                hint="closing it would close all of them; end a session instead",
-                subject=f"open file {id}",
-            )
-        return found[0]
+        return only_file(id, [entry for entry in await self.files() if entry.id == id], self.server)
 
     async def close_file(self, id: int) -> FileInfo:
         """See `Manager.close_file`. Over the network, where credentials were given. Raises Win32Error 50 otherwise.
 
         Raises Win32Error 2314 where the number means another file there, which then is another Samba.
         """
-        target = await self.file(id)
+        (closed,) = await self.close_files([FileInfo(id)])
+        if closed.error is not None:
+            raise closed.error
+        return closed.file
+
+    def _file_orders(self) -> FileOrders:
+        return FileOrders(self.server, one=None, listed=self.files, give=self._give_close)
+
+    async def _give_close(self, file: FileInfo) -> bool:
+        id = file.id or 0
         if self._closer is None:
             raise Win32Error(
                 codes.ERROR_NOT_SUPPORTED,
@@ -229,9 +268,9 @@ class SambaLocalManager(Manager):
                 subject=f"open file {id}",
             )
         async with self._closer() as remote:
-            _check_same(await remote.file(id), target)
+            _check_same(await remote.file(id), file)
             await remote.close_file(id)
-        return target
+        return True
 
     # --- shares and the server
 
@@ -313,3 +352,13 @@ def _check_same(there: FileInfo, here: FileInfo) -> None:
             hint="another Samba answers there: say where this one listens with -S localhost:PORT",
             subject=f"open file {here.id}",
         )
+
+
+def _outcome(target: Target, result: CloseResult) -> Outcome:
+    """What became of a target."""
+    error = result.error
+    if error is None:
+        return Outcome(target, What.DONE, None, None, result.note, result.others)
+    reason = {codes.ERROR_BUSY: Reason.BYSTANDERS, codes.NERR_ClientNameNotFound: Reason.GONE}.get(error.code)
+    what = What.FAILED if reason is None else What.SPARED
+    return Outcome(target, what, reason, error, result.note, result.others)

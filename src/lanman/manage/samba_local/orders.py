@@ -26,9 +26,10 @@ from typing import Final
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.manage.ending import Consent, Listed, agreed, described
-from lanman.manage.manager import CloseResult, no_such_session
-from lanman.manage.orders.sessions import PAUSES
+from lanman.manage.answers import CloseResult, no_such_session
+from lanman.manage.orders.listed import Listed, agreed, described
+from lanman.manage.orders.pauses import PAUSES
+from lanman.manage.orders.plan import Consent
 from lanman.manage.samba_local.records import SambaSession, entries_of
 from lanman.manage.samba_local.status import NO_NODE, ServerId, Status, host_of
 from lanman.manage.samba_local.tools import SambaTools, Table

@@ -91,7 +91,7 @@ class WindowsManager(SrvsvcManager):
         link = WindowsLink(api, system.services)
         super().__init__(link, timeout=timeout, deadline=deadline, granted=granted)
         self._system = system
-        self._own_session = NoSession(link, self._clients)
+        self._own_session = NoSession()
 
     async def check_started(self) -> None:
         """Raise Win32Error 2114 where the service is stopped. netapi32 itself need not tell."""

@@ -45,8 +45,8 @@ from lanman.faces.text import (
     table_lines,
     yes_no,
 )
-from lanman.manage.ending import Consent
 from lanman.manage.manager import CloseResult, Manager, Sessions, no_such_session
+from lanman.manage.orders.plan import Consent
 from lanman.manage.selection import canonical_client, is_address
 from lanman.names import unc_client
 from lanman.records import ConnectionInfo, SessionInfo
