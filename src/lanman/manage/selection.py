@@ -299,6 +299,17 @@ def chosen_paths(listed: Iterable[str | None], typed: str) -> frozenset[str]:
     return choose(listed, _path_tests(typed))
 
 
+def is_below(path: str | None, folder: str) -> bool:
+    """Whether a listed path is a folder, or below it. `/` and `\\` are the same. Letter case counts, but not on a
+    drive, as Windows has them."""
+    if path is None:
+        return False
+    plain, above = _slashes(path).rstrip("/"), _slashes(folder).rstrip("/")
+    if above[1:2] == ":":
+        plain, above = fold(plain), fold(above)
+    return plain == above or plain.startswith(f"{above}/")
+
+
 # --- records
 
 

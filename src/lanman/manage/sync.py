@@ -19,6 +19,7 @@ from lanman.errors import ConnectionLost
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
+from lanman.manage.orders.plan import Consent, Done, Outcome, Plan
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -157,6 +158,33 @@ class BlockingManager:
     def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
         """For each of `sessions`, who else its end would end; see `Manager.bystanders`."""
         return self._background.run(self._manager.bystanders(sessions))
+
+    def plan_sessions(self, sessions: Sequence[SessionInfo], *, costs: bool = True) -> Plan:
+        """What would end, who would go along, and what it would cost; see `lanman.manage.orders.plan_sessions`."""
+        from lanman.manage.orders import plan_sessions
+
+        return self._background.run(plan_sessions(self._manager, sessions, costs=costs))
+
+    def plan_files(self, files: Sequence[FileInfo], *, costs: bool = True) -> Plan:
+        """What would be closed, and what it would cost; see `lanman.manage.orders.plan_files`."""
+        from lanman.manage.orders import plan_files
+
+        return self._background.run(plan_files(self._manager, files, costs=costs))
+
+    def plan_share(self, name: str, *, costs: bool = True) -> Plan:
+        """How to take a share away, and what it would cost; see `lanman.manage.orders.plan_share`."""
+        from lanman.manage.orders import plan_share
+
+        return self._background.run(plan_share(self._manager, name, costs=costs))
+
+    def run(
+        self, plan: Plan, *, with_others: Consent = False, include_mine: bool = False, done: Done | None = None
+    ) -> list[Outcome]:
+        """Do what a plan says; see `lanman.manage.orders.run`. `done` is called in the thread of the connection."""
+        from lanman.manage.orders import run
+
+        work = run(self._manager, plan, with_others=with_others, include_mine=include_mine, done=done)
+        return self._background.run(work)
 
     def close_sessions(
         self,

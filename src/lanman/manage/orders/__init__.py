@@ -11,7 +11,22 @@ afterwards. What a plan and an outcome hold is in `lanman.manage.orders.plan`.
 
 from __future__ import annotations
 
-from lanman.manage.orders.plan import Consent, Cost, Done, Outcome, Plan, Reason, Target, Verb, What
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lanman import codes
+from lanman.errors import LocalProtocolError, Win32Error
+from lanman.manage.openers import Openers
+from lanman.manage.orders.costs import cost_of_file, cost_of_session
+from lanman.manage.orders.plan import Consent, Cost, Done, Outcome, Plan, Reason, Target, Verb, What, worst
+from lanman.manage.selection import is_below
+from lanman.manage.watching.keys import ShareKey, file_key
+from lanman.names import fold
+from lanman.records import FileInfo, SessionInfo, ShareInfo
+
+if TYPE_CHECKING:
+    from lanman.manage.manager import Manager
 
 __all__ = [
     "Consent",
@@ -23,4 +38,159 @@ __all__ = [
     "Target",
     "Verb",
     "What",
+    "plan_files",
+    "plan_sessions",
+    "plan_share",
+    "run",
 ]
+
+
+async def plan_sessions(manager: Manager, sessions: Sequence[SessionInfo], *, costs: bool = True) -> Plan:
+    """How to end sessions as `Manager.sessions` listed them, and who would go along; a target for each that would end.
+
+    With `costs` the open files are asked for, to tell what it costs. Raises what `Manager.sessions` raises.
+    """
+    plan = await manager.plan_sessions(sessions)
+    if costs and plan.targets:
+        try:
+            files = await manager.files()
+        except Win32Error:
+            files = None  # who may not ask may plan all the same: the costs are unknown
+        set_session_costs(plan, files)
+    return plan
+
+
+async def plan_files(manager: Manager, files: Sequence[FileInfo], *, costs: bool = True) -> Plan:
+    """How to close files as `Manager.files` listed them; a target for each that is open.
+
+    Of a file of which no more than the id is known, the rest is asked for. With `costs` the sessions are asked for, to
+    tell who has been idle. Raises what `Manager.files` raises.
+    """
+    plan = await manager.plan_files(files)
+    if costs and plan.targets:
+        try:
+            sessions = (await manager.sessions()).entries
+        except Win32Error:
+            sessions = []
+        set_file_costs(plan, Openers(sessions))
+    return plan
+
+
+async def plan_share(manager: Manager, name: str, *, costs: bool = True) -> Plan:
+    """How to take a share away: its first target is the share, and the others are the files that are open there.
+
+    Raises Win32Error 2310 for a share that does not exist. Where the open files may not be asked for, the share's cost
+    is unknown.
+    """
+    share = await manager.share(name)
+    key = ShareKey(share.netname or name)
+    plan = Plan(Verb.UNSHARE, manager.server, [Target(share, key, key)], asked=[[0]])
+    if not costs:
+        return plan
+    target = plan.targets[0]
+    try:
+        files = await manager.files()
+        sessions = (await manager.sessions()).entries
+    except Win32Error:
+        target.why = "which files are open there cannot be told"
+        return plan
+    folder = share.path
+    if not folder:
+        target.why = "the server does not say where it is"
+        return plan
+    plan.targets += [Target(file, file_key(file), key) for file in files if is_below(file.path, folder)]
+    set_file_costs(plan, Openers(sessions))
+    opened = plan.targets[1:]
+    target.cost = worst(one.cost for one in opened)
+    target.why = f"{len(opened)} open there" if opened else "nothing is open there"
+    return plan
+
+
+async def run(
+    manager: Manager,
+    plan: Plan,
+    *,
+    with_others: Consent = False,
+    include_mine: bool = False,
+    at_once: bool = False,
+    done: Done | None = None,
+) -> list[Outcome]:
+    """Do what a plan says; an outcome for each target, in their order. `done` is called with each as it comes.
+
+    `with_others` agrees to bystanders: to all of them, or to the sessions of the clients and users that it holds. The
+    session of this program is spared without `include_mine`. `at_once`: the plan has just been made, by this Manager.
+    Raises LocalProtocolError for the plan of another server.
+    """
+    if fold(plan.server) != fold(manager.server):
+        raise LocalProtocolError(f"a plan for {plan.server} is not one for {manager.server}")
+    if plan.verb is Verb.END:
+        return await manager.end_sessions(
+            plan, with_others=with_others, include_mine=include_mine, at_once=at_once, done=done
+        )
+    if plan.verb is Verb.CLOSE:
+        return await manager.end_files(plan, at_once=at_once, done=done)
+    outcomes = await _unshare(manager, plan)
+    for outcome in outcomes:
+        if done is not None:
+            done(outcome)
+    return outcomes
+
+
+async def _unshare(manager: Manager, plan: Plan) -> list[Outcome]:
+    """Take a share away, unless its name means another folder by now; and look what is still open there."""
+    target, *opened = plan.targets
+    share = target.record
+    assert isinstance(share, ShareInfo)
+    name = share.netname or ""
+    try:
+        now = await manager.share(name)
+    except Win32Error as error:
+        if error.code != codes.NERR_NetNameNotFound:
+            raise
+        return [Outcome(one, What.SPARED, Reason.GONE, error) for one in plan.targets]
+    if now.path != share.path:
+        changed = Win32Error(
+            codes.NERR_NetNameNotFound,
+            f"{name}: left alone: it is another folder than when it was looked at",
+            hint="look at the share again",
+            subject=f"share {name}",
+        )
+        return [Outcome(one, What.SPARED, Reason.CHANGED, changed) for one in plan.targets]
+    await manager.delete_share(name)
+    if not opened:
+        return [Outcome(target, What.DONE)]
+    still = {file_key(file) for file in await manager.files()}
+    kept = Win32Error(codes.NERR_FileIdNotFound, "it is still open, though its share is gone")
+    return [
+        Outcome(target, What.DONE),
+        *(Outcome(one, What.FAILED, None, kept) if one.key in still else Outcome(one, What.DONE) for one in opened),
+    ]
+
+
+# --- what it costs
+
+
+def set_file_costs(plan: Plan, openers: Openers) -> None:
+    """Work out what closing each file of a plan costs."""
+    for target in plan.targets:
+        if isinstance(target.record, FileInfo):
+            idle = [session.idle_time for session in openers.of(target.record).sessions]
+            target.cost, target.why = cost_of_file(target.record, idle)
+
+
+def set_session_costs(plan: Plan, files: Sequence[FileInfo] | None) -> None:
+    """Work out what the end of each session of a plan costs. `files` are all that are open; None: not told."""
+    openers = Openers(plan.listed)
+    files_of: defaultdict[int, list[FileInfo]] = defaultdict(list)
+    uncertain: set[int] = set()
+    for file in files or ():
+        opener = openers.of(file)
+        if opener.session is not None:
+            files_of[id(opener.session)].append(file)
+        else:
+            uncertain.update(map(id, opener.sessions))
+    for target in plan.targets:
+        if isinstance(target.record, SessionInfo):
+            known = files is not None and target.record.user_name is not None and id(target.record) not in uncertain
+            theirs = files_of[id(target.record)] if known else None
+            target.cost, target.why = cost_of_session(target.record, theirs)

@@ -119,7 +119,7 @@ class Plan:
     """What is to be done on one server. `asked` has, for each thing that was asked for, its targets' places.
 
     `missing` are the things that were asked for and are not there, by their places in what was asked for. `look` is
-    what the Manager has seen, for a run that follows at once.
+    what the Manager has seen, for a run that follows at once; `listed` are all sessions that it saw.
     """
 
     verb: Verb
@@ -129,6 +129,7 @@ class Plan:
     asked: list[list[int]] = field(default_factory=list)
     level: int | None = None
     look: object = field(default=None, repr=False)
+    listed: Sequence[SessionInfo] = field(default=(), repr=False)
 
     @property
     def bystanders(self) -> list[SessionInfo]:

@@ -84,7 +84,7 @@ class SessionOrders:
         """The orders that end some sessions as things stand now."""
         look = await self.look()
         orders, missing = look.grouping.orders_for(sessions)
-        plan = Plan(Verb.END, look.listed.server, level=look.listed.level, look=look)
+        plan = Plan(Verb.END, look.listed.server, level=look.listed.level, look=look, listed=look.listed.entries)
         plan.asked = [[] for _ in sessions]
         equal: Counter[SessionKey] = Counter()
         for order in orders:
