@@ -7,7 +7,8 @@ manager = server.manager()
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from lanman.errors import Win32Error
@@ -16,6 +17,7 @@ from lanman.manage.samba import SambaManager
 from lanman.manage.srvsvc import SrvsvcManager
 from lanman.net.credentials import Credentials
 from lanman.records import FileInfo, ServerInfo, SessionInfo, ShareInfo
+from lanman.rpc.ndr import Interface
 from lanman.rpc.srvsvc.files import (
     NetrFileClose,
     NetrFileCloseResponse,
@@ -80,6 +82,10 @@ class ScriptedServer:
     def count(self, call: type) -> int:
         """How many calls of a kind there were."""
         return sum(1 for request in self.asked if type(request) is call)
+
+    @asynccontextmanager
+    async def conversation(self, interface: Interface) -> AsyncIterator[ScriptedServer]:
+        yield self
 
     async def close(self) -> None:
         self.connections_closed += 1

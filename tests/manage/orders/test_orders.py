@@ -105,7 +105,7 @@ async def test_a_plan_of_another_connection_whose_own_session_has_gone() -> None
     server.sessions = [session("10.0.0.9", "admin", age=0)]
     (target,) = plan.targets
     assert isinstance(target.key, SessionKey)
-    target.key = SessionKey(target.key.client_name, target.key.user_name, 1.0)
+    target.key = SessionKey(target.key.client_name, target.key.user_name, 1)
     (own,) = await run(server.manager(), plan, include_mine=True)
     assert (own.what, own.note) == (What.DONE, "it was the session of this program itself, which has logged off")
     assert server.ended == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lanman.manage.manager import Sessions
-from lanman.manage.samba_local.manager import SambaFile
+from lanman.manage.samba_local.records import SambaFile
 from lanman.manage.watching.changes import Change, Picture, What
 from lanman.manage.watching.differ import Differ, Look
 from lanman.manage.watching.keys import How

@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from lanman import codes
 from lanman.errors import Win32Error
-from lanman.manage.answers import no_such_file, no_such_session, only_file
+from lanman.manage.answers import no_such_session, only_file
 from lanman.manage.clients import Clients
 from lanman.manage.manager import (
     NO_PAUSE_HINT,
