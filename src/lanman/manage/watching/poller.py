@@ -210,7 +210,7 @@ class Poller:
     # --- following
 
     def _begin(self, follower: EventFollower) -> Update:
-        """Follow from the snapshot that the follower has."""
+        """Go on from the snapshot that the follower has."""
         from lanman.manage.watching.streamed import Streamed
 
         if self._stream is None:
@@ -228,25 +228,28 @@ class Poller:
         assert self._stream is not None
         while True:
             if open.events is None:
-                open.events = asyncio.create_task(self._within_deadline(follower.more(_WAIT), _WAIT))
+                self._wait_for_events(open, follower)
             pause = self._due - self._loop_time()
             if open.used is None and pause <= 0:
                 open.used = asyncio.create_task(self._used(open.manager))
-            awaited: list[asyncio.Task[Any]] = [open.events] if open.used is None else [open.events, open.used]
+            awaited = [task for task in (open.events, open.used) if task is not None]
             await asyncio.wait(
                 awaited, timeout=pause if open.used is None else None, return_when=asyncio.FIRST_COMPLETED
             )
-            if open.events.done():
+            if open.events is not None and open.events.done():
                 events, open.events = open.events, None
-                if update := await self._happened(events, follower, self._stream):
+                if update := await self._happened(events, open, follower, self._stream):
                     return update
             elif open.used is not None and open.used.done():
                 used, open.used = open.used, None
                 self._seen()
                 return self._answered(self._stream.used(*used.result()))
 
+    def _wait_for_events(self, open: _Open, follower: EventFollower) -> None:
+        open.events = asyncio.create_task(self._within_deadline(follower.more(_WAIT), _WAIT))
+
     async def _happened(
-        self, got: asyncio.Task[list[Event]], follower: EventFollower, stream: Streamed
+        self, got: asyncio.Task[list[Event]], open: _Open, follower: EventFollower, stream: Streamed
     ) -> Update | None:
         """What events have changed; None where there were none."""
         try:
@@ -258,10 +261,12 @@ class Poller:
         self._seen()
         stream.seen_at = self._wall_clock()
         changes = [change for event in events for change in stream.take(event)]
-        if not follower.state.running:
+        if stream.stopped:
             stopped = Win32Error(codes.NERR_ServerNotStarted, server=self.picture.server)
             await self._away(stopped, self._loop_time())
             return Update(self.picture, changes, events=events)
+        # What comes next is waited for although nobody may ask for it now: a Server that stops says so once.
+        self._wait_for_events(open, follower)
         return self._answered(changes, events) if events else None
 
     async def _used(self, manager: Manager) -> tuple[Sequence[SessionInfo], float]:

@@ -44,6 +44,8 @@ class Streamed:
         self._instance: str | None = None
         self.seen_at = 0.0
         """Until when everything is known, in seconds since 1970."""
+        self.stopped = False
+        """Whether the Server has said that it stops, so that nothing follows in this run of it."""
         self._clear()
 
     def _clear(self) -> None:
@@ -76,7 +78,7 @@ class Streamed:
             self._sessions[session.id] = self._session_row(session, known)
         for file in state.files.values():
             self._files[file.id] = self._file_row(file, old.files.get(file.id) if again else None)
-        self._instance, self.seen_at = instance, now
+        self._instance, self.seen_at, self.stopped = instance, now, not state.running
         new = _Rows(self)
         self._picture.level, self._picture.streamed = LEVEL, True
         changes = None if before is None else list(_differences(old, new, after, now, again=again))
@@ -137,8 +139,10 @@ class Streamed:
                 | events.OplockBroken()
             ):
                 yield from self._put_file(event.file, event.time, opened=False)
+            case events.ServerStopped():
+                self.stopped = True
             case _:
-                return  # connections, settings, refusals, the start and the end are no rows
+                return  # connections, settings, refusals and the start are no rows
 
     def _renew(self, record: SessionRecord, at: float) -> Iterator[Change]:
         """A session is there, or is somebody else's; and so are its files."""
@@ -241,7 +245,8 @@ class Streamed:
             len(self._files_of.get(record.id, ())),
             record.begun_at,
             How.TOLD,
-            record.used_at,
+            # What a request has opened says that it was used, too.
+            record.used_at if known is None else max(record.used_at, known.used_at or 0.0),
             _SESS_GUEST if record.guest else 0,
             "",
             record.transport,
