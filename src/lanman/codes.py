@@ -1236,6 +1236,9 @@ _MESSAGES: Final = {
     3527: "The %1 service is stopping.",
     3528: "The %1 service could not be stopped.",
     3529: "The %1 service was stopped successfully.",
+    3530: (
+        "The following services are dependent on the %1 service. Stopping the %1 service will also stop these services."
+    ),
     3536: "The %1 service was continued successfully.",
     3537: "The %1 service was paused successfully.",
     3538: "The %1 service failed to resume.",

@@ -86,7 +86,11 @@ def test_starting_and_stopping_as_data(lanman: Lanman) -> None:
     started = lanman("start", *words, "--listen", "127.0.0.1", "--port", str(free_port()))
     stopped = lanman("stop", *words)
     for done, services in ((started, ["Server"]), (stopped, [])):
-        assert json.loads(done.stdout) == {"schema": 1, "services": services}
+        assert json.loads(done.stdout) == {
+            "schema": 1,
+            "services": services,
+            "states": dict.fromkeys(services, "running"),
+        }
         assert done.stderr.startswith("The Server service is st")
 
 

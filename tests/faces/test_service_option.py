@@ -126,9 +126,7 @@ def test_who_answered_is_said_when_asked_for(command: Command, form: str) -> Non
         assert "answered by" not in result.out
 
 
-@pytest.mark.parametrize(
-    "words", ["start server", "stop server", "serve", "user", "user ann secret /add", "localgroup"]
-)
+@pytest.mark.parametrize("words", ["serve", "user", "user ann secret /add", "localgroup"])
 def test_what_only_our_own_server_has(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
 ) -> None:

@@ -26,6 +26,7 @@ from lanman.records import (
     ConnectionInfo,
     FileInfo,
     ServerInfo,
+    ServiceState,
     SessionInfo,
     ShareInfo,
     Statistics,
@@ -62,6 +63,7 @@ class FakeManager(Manager):
     info: ServerInfo = field(default_factory=ServerInfo)
     listening: list[TransportInfo] | None = None
     counted: Statistics = field(default_factory=Statistics)
+    state: ServiceState | None = ServiceState.RUNNING
     fails: LanmanError | None = None
     refuses: dict[str, LanmanError] = field(default_factory=dict)
     told: list[Any] = field(default_factory=list)
@@ -180,6 +182,23 @@ class FakeManager(Manager):
 
     async def statistics(self) -> Statistics:
         return self.counted
+
+    async def service_state(self) -> ServiceState:
+        if self.state is None:
+            return await super().service_state()
+        return self.state
+
+    async def pause(self) -> bool:
+        return await self._become(ServiceState.PAUSED)
+
+    async def continue_(self) -> bool:
+        return await self._become(ServiceState.RUNNING)
+
+    async def _become(self, state: ServiceState) -> bool:
+        if self.fails:
+            raise self.fails
+        before, self.state = await self.service_state(), state
+        return before is not state
 
     async def time_of_day(self) -> TimeOfDay:
         return TimeOfDay()

@@ -49,13 +49,14 @@ from lanman.records import (
     TimeOfDay,
     TransportInfo,
 )
-from lanman.rpc import srvsvc
+from lanman.rpc import srvsvc, svcctl
 from lanman.rpc.levels import Levels
 from lanman.rpc.server import RpcServer
 from lanman.smb2 import constants as smb2
 from lanman.smb2 import messages
 from lanman.smb2.constants import Dialect
 from lanman.smb2.server import Request, RequestsReceived, Response, ServerConnection
+from support.service_script import ServiceDatabase
 
 Rights = Literal["administrator", "legacy", "hardened"]
 
@@ -79,6 +80,7 @@ class Caller:
     user_name: str
     client_name: str
     session_id: int
+    handles: dict[bytes, tuple[str, int]] = field(default_factory=dict)  # of the pipe that is asked through
 
 
 @dataclass
@@ -115,6 +117,7 @@ class Windows:
     build: int = 17763  # what NTLM's challenge says; 14393 is the first that keeps sessions from authenticated users
     joined: str = ""  # the domain that the server is a member of; none: it is its own
     clock: float = 0.0  # how many seconds it is ahead
+    services: ServiceDatabase = field(default_factory=ServiceDatabase)
     refused: dict[str, int] = field(default_factory=dict)  # by share or pipe (IPC$, srvsvc): the status of its opening
     asynchronous: bool = False  # whether pipe transactions are first answered with STATUS_PENDING
 
@@ -228,6 +231,9 @@ ANYBODY: Final[dict[type, frozenset[int | None]]] = {
     srvsvc.NetrShareGetInfo: frozenset({0, 1, 501, 1005}),
     srvsvc.NetrServerGetInfo: frozenset({100, 101}),
     srvsvc.NetrRemoteTOD: frozenset({None}),
+    svcctl.ROpenSCManagerW: frozenset({None}),  # SC_MANAGER_CONNECT; the service itself is another matter
+    svcctl.ROpenServiceW: frozenset({None}),
+    svcctl.RCloseServiceHandle: frozenset({None}),
 }
 
 
@@ -414,6 +420,48 @@ class Script:
     def _NetrRemoteTOD(self, request: srvsvc.NetrRemoteTOD, caller: Caller) -> Any:
         return srvsvc.NetrRemoteTODResponse(self.windows.time_of_day, 0)
 
+    # --- svcctl: what `Service Security and Access Rights` gives remote users, and KB 4457739 takes
+
+    def _ROpenSCManagerW(self, request: svcctl.ROpenSCManagerW, caller: Caller) -> Any:
+        return svcctl.ROpenSCManagerWResponse(_opened(caller, "", request.desired_access))
+
+    def _ROpenServiceW(self, request: svcctl.ROpenServiceW, caller: Caller) -> Any:
+        if caller.handles.get(request.sc_handle, ("-", 0))[0] != "":
+            return request.failed(codes.ERROR_INVALID_HANDLE)
+        if (service := self.windows.services.find(request.service_name)) is None:
+            return request.failed(codes.ERROR_SERVICE_DOES_NOT_EXIST)
+        if self.windows.users.get(caller.user_name) != "administrator":
+            return request.failed(codes.ERROR_ACCESS_DENIED)
+        return svcctl.ROpenServiceWResponse(_opened(caller, service.name, request.desired_access))
+
+    def _RCloseServiceHandle(self, request: svcctl.RCloseServiceHandle, caller: Caller) -> Any:
+        if caller.handles.pop(request.sc_handle, None) is None:
+            return request.failed(codes.ERROR_INVALID_HANDLE)
+        return svcctl.RCloseServiceHandleResponse()
+
+    def _RQueryServiceStatus(self, request: svcctl.RQueryServiceStatus, caller: Caller) -> Any:
+        name, access = caller.handles.get(request.sc_handle, ("", 0))
+        if not name or not access & svcctl.SERVICE_QUERY_STATUS:
+            return request.failed(codes.ERROR_ACCESS_DENIED if name else codes.ERROR_INVALID_HANDLE)
+        found = self.windows.services.query(name)
+        return svcctl.RQueryServiceStatusResponse(0x20, found.state, found.accepts, 0, 0, 0, found.wait_hint)
+
+    def _RControlService(self, request: svcctl.RControlService, caller: Caller) -> Any:
+        name, access = caller.handles.get(request.sc_handle, ("", 0))
+        if not name or not access & svcctl.SERVICE_PAUSE_CONTINUE:
+            return request.failed(codes.ERROR_ACCESS_DENIED if name else codes.ERROR_INVALID_HANDLE)
+        status = self.windows.services.control(name, request.control)
+        found = self.windows.services[name]
+        answer = svcctl.RControlServiceResponse(0x20, found.state, found.accepts, 0, 0, 0, found.wait_hint)
+        answer.status = status
+        return answer
+
+
+def _opened(caller: Caller, name: str, access: int) -> bytes:
+    handle = bytes(4) + os.urandom(16)
+    caller.handles[handle] = name, access
+    return handle
+
 
 def _same(asked: str | None, name: str | None) -> bool:
     """Whether a filter lets a name through: none, an empty one, or the same name in any case."""
@@ -430,8 +478,9 @@ def _size(entry: Any, levels: Levels[Any], level: int) -> int:
 
 
 class _Pipe:
-    def __init__(self) -> None:
-        self.rpc = RpcServer([srvsvc.SRVSVC])
+    def __init__(self, name: str) -> None:
+        self.handles: dict[bytes, tuple[str, int]] = {}  # of services: name (of the database: "") and rights
+        self.rpc = RpcServer([srvsvc.SRVSVC if name == "srvsvc" else svcctl.SVCCTL])
         self.unread: deque[bytes] = deque()
         self.readers: deque[tuple[Request, int]] = deque()  # and how much they want
 
@@ -599,12 +648,13 @@ class _Connection(asyncio.Protocol):
 
     def _CreateRequest(self, request: Request, message: messages.CreateRequest) -> Response:
         session = self._session(request)
-        if message.name.lower() != "srvsvc":
+        name = message.name.lower()
+        if name not in ("srvsvc", "svcctl"):
             raise _Refused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
-        if "srvsvc" in self.server.windows.refused:
-            raise _Refused(self.server.windows.refused["srvsvc"])
+        if name in self.server.windows.refused:
+            raise _Refused(self.server.windows.refused[name])
         self.chained = os.urandom(16)
-        session.pipes[self.chained] = _Pipe()
+        session.pipes[self.chained] = _Pipe(name)
         return Response(request, 0, messages.CreateResponse(file_attributes=0x80, file_id=self.chained))
 
     def _CloseRequest(self, request: Request, message: messages.CloseRequest) -> Response:
@@ -649,6 +699,7 @@ class _Connection(asyncio.Protocol):
         assert session.caller is not None
         for call in pipe.rpc.receive_data(data):
             try:
+                session.caller.handles = pipe.handles
                 answer = self.server.script.answer(call.request(), session.caller)
             except Fault as fault:
                 pipe.rpc.fault(call, fault.status)

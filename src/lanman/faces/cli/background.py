@@ -19,13 +19,11 @@ from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import turning_when_slow
-from lanman.faces.cli.services import means_server_service, show_services
+from lanman.faces.cli.services import SERVICE, show_services
 
 if TYPE_CHECKING:
     from lanman.net.home import Home
     from lanman.settings import Configuration
-
-SERVICE: Final = "Server"
 
 LOG_NAME: Final = "server.log"
 
@@ -184,13 +182,3 @@ def is_running(home: Home) -> bool:
 def list_started(invocation: Invocation) -> None:
     """NET START: the services that are started. lanman knows of one."""
     show_services(invocation, "These services are started:")
-
-
-def must_be_server(name: str) -> None:
-    """Raise LanmanError 2185 (NERR_BadServiceName) for a service other than the Server service, in any case."""
-    if not means_server_service(name):
-        raise LanmanError(
-            f"{name}: {codes.win32_text(codes.NERR_BadServiceName)}",
-            code=codes.NERR_BadServiceName,
-            hint="lanman has the Server service: `server`.",
-        )

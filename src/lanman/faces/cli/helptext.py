@@ -49,6 +49,8 @@ lanman has one of NET's services: the Server service, which shares folders and k
 
   lanman start server        start it in the background
   lanman stop server         stop it
+  lanman pause server        let no newcomers in but administrators
+  lanman continue server     let newcomers in again
   lanman config server       show or change its settings
   lanman statistics server   show what it has counted
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lanman.manage.manager import Manager
     from lanman.net.credentials import Credentials
+    from lanman.records import ServiceState
 
 # How often a question is asked before the answers are taken for none: a program may answer for ever.
 MAX_QUESTIONS = 10
@@ -186,16 +187,21 @@ def _service(typed: str | None, samba_config: str | None) -> str | None:
     return name
 
 
-async def is_started(invocation: Invocation) -> bool:
-    """Whether the Server service that the options mean runs; one that refuses to be asked does."""
+async def service_state(invocation: Invocation) -> ServiceState:
+    """What the Server service that the options mean does; one that answers, or refuses to be asked, runs at least."""
+    from lanman.records import ServiceState
+
     try:
-        async with invocation.manager():
-            return True
+        async with invocation.manager() as manager:
+            try:
+                return await manager.service_state()
+            except LanmanError:  # it has no states to tell of, or does not tell everybody
+                return ServiceState.RUNNING
     except (AccessDenied, AuthenticationError):
-        return True
+        return ServiceState.RUNNING
     except LanmanError as error:
         if error.code == codes.NERR_ServerNotStarted:
-            return False
+            return ServiceState.STOPPED
         raise
 
 

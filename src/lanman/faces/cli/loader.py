@@ -1,8 +1,12 @@
-"""The verbs by name. Each file in `verbs/` is the verb of its name; only the one that was asked for is loaded."""
+"""The verbs by name. Each file in `verbs/` is the verb of its name; only the one that was asked for is loaded.
+
+A verb that is called as a word of Python's own has an underscore behind its name: `continue_`.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from pkgutil import iter_modules
 from typing import Final
 
@@ -10,7 +14,7 @@ from lanman.faces.cli import verbs
 from lanman.faces.cli.options import Verb
 from lanman.faces.dialect import UnknownVerb
 
-VERBS: Final = tuple(sorted(module.name for module in iter_modules(verbs.__path__)))
+VERBS: Final = tuple(sorted(module.name.rstrip("_") for module in iter_modules(verbs.__path__)))
 """The names of all verbs."""
 
 
@@ -18,7 +22,8 @@ def load(name: str) -> Verb:
     """The verb of that name or alias, in any case. Raises UnknownVerb."""
     folded = name.casefold()
     if folded in VERBS:
-        verb = getattr(import_module(f"{verbs.__name__}.{folded}"), folded)
+        name = f"{folded}_" if iskeyword(folded) else folded
+        verb = getattr(import_module(f"{verbs.__name__}.{name}"), name)
         assert isinstance(verb, Verb)
         return verb
     # An alias is declared with its verb, and begins like it: the verbs that begin so are loaded first.

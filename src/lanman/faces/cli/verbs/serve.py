@@ -18,13 +18,13 @@ from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.background import (
     LOG_NAME,
-    SERVICE,
     configured,
     own_home,
     server_options,
 )
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
+from lanman.faces.cli.services import SERVICE
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import escape
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from lanman.faces.cli import completers
+from lanman.faces.cli import completers, windows_service
 from lanman.faces.cli.background import (
     LOG_NAME,
     configured,
     list_started,
-    must_be_server,
     own_home,
     server_options,
     start_service,
@@ -19,6 +18,8 @@ from lanman.faces.cli.background import (
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.services import must_be_server
+from lanman.faces.dialect import DialectError
 
 
 @verb(
@@ -30,7 +31,8 @@ lanman start server [--listen ADDR ...] [--port N] [--config FILE] [--max-sessio
 """,
     about=f"""
 Starts this user's Server service in the background. What it has to say goes to {LOG_NAME} in its home.
-Without a name, lists the services that are started.
+Without a name, lists the services that are started. With --service windows it is Windows' own Server service that is
+started, from an elevated prompt.
 """,
     examples="""
 lanman start                          which services are started
@@ -51,6 +53,10 @@ def start(
     if service is None:
         return list_started(invocation)
     must_be_server(service)
+    if invocation.service == "windows":
+        if listen or config_file or max_sessions is not None or require_encryption:
+            raise DialectError(3510, hint="Those options are for lanman's own Server: leave out --service windows.")
+        return windows_service.start(invocation)
     home = own_home(invocation)
     configured(invocation, home, listen, config_file, max_sessions, require_encryption)
     words = [f"--listen={address}" for address in listen]

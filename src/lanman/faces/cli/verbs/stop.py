@@ -10,15 +10,13 @@ import click
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.faces.cli import completers
+from lanman.faces.cli import completers, windows_service
 from lanman.faces.cli.background import (
     LOG_NAME,
     POLL,
-    SERVICE,
     SLOW,
     is_running,
     list_started,
-    must_be_server,
     own_home,
     progress_lines,
 )
@@ -26,6 +24,7 @@ from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.progress import turning_when_slow
+from lanman.faces.cli.services import SERVICE, must_be_server
 from lanman.faces.dialect import DialectError
 
 if TYPE_CHECKING:
@@ -36,15 +35,20 @@ if TYPE_CHECKING:
     "stop",
     summary="stop the Server service",
     syntax="lanman stop server",
-    about="Stops this user's Server service; all of its sessions end.",
+    about="""
+Stops this user's Server service; all of its sessions end. With --service windows it is Windows' own Server service that
+is stopped, from an elevated prompt, after what depends on it: that is asked first.
+""",
     examples="lanman stop server",
 )
 @click.argument("service", required=False, shell_complete=completers.server_service)
-def stop(invocation: Invocation, service: str | None) -> None:
+def stop(invocation: Invocation, service: str | None) -> int | None:
     """Stop the Server and wait for its end, `--timeout` seconds at most. LanmanError 3521: none runs."""
     if service is None:
         raise DialectError(3503, hint="Name the service: lanman stop server. `lanman start` lists what is started.")
     must_be_server(service)
+    if invocation.service == "windows":
+        return windows_service.stop(invocation)
     home = own_home(invocation)
     if not is_running(home):
         raise LanmanError(codes.message_text(3521, SERVICE), code=3521, hint=f"Nobody listens at {home.control}.")
@@ -58,7 +62,9 @@ def stop(invocation: Invocation, service: str | None) -> None:
             look()
             time.sleep(POLL)
     progress_lines(invocation, codes.message_text(3529, SERVICE), "")
-    return None if invocation.format is Format.TABLE else list_started(invocation)
+    if invocation.format is not Format.TABLE:
+        list_started(invocation)
+    return None
 
 
 async def _request_stop(home: Home, timeout: float) -> None:

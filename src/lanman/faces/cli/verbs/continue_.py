@@ -1,0 +1,27 @@
+"""`lanman continue server`: newcomers are let in again."""
+
+from __future__ import annotations
+
+import click
+
+from lanman.faces.cli import completers
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import verb
+from lanman.faces.cli.services import change_service
+
+
+@verb(
+    "continue",
+    summary="let newcomers in again after a pause",
+    syntax="lanman continue server",
+    about="Continues a Server service that `lanman pause server` has paused, whoever paused it.",
+    examples=r"""
+lanman continue server                   continue this machine's Server
+lanman continue server -S fs1 -U ann     continue that of \\fs1, as ann
+""",
+)
+@click.argument("service", required=False, shell_complete=completers.server_service)
+def continue_(invocation: Invocation, service: str | None) -> None:
+    """Continue the Server service. Win32Error 50: the server cannot be paused, and so not continued."""
+    unchanged = "The Server service was not paused."
+    change_service(invocation, service, "continue", lambda manager: manager.continue_(), 3536, unchanged)
