@@ -38,7 +38,7 @@ def log_on(server: SmbServer, number: int, user: str = "ann") -> Any:
     return session
 
 
-async def until(poller: Poller, wanted: Callable[[list[Change]], bool]) -> list[Update]:
+async def updates_until(poller: Poller, wanted: Callable[[list[Change]], bool]) -> list[Update]:
     """Updates, until all of their changes are what is wanted."""
     updates: list[Update] = []
     while not wanted([change for update in updates for change in update.changes]):
@@ -67,7 +67,7 @@ async def test_each_thing_once_and_in_order(server: SmbServer) -> None:
             if number % 2:
                 server.service.close_session(session, Reason.IDLE)
                 server.flush()
-        updates = await until(poller, lambda changes: len(changes) == 38 + 19)
+        updates = await updates_until(poller, lambda changes: len(changes) == 38 + 19)
         mirror.take(changes_of(updates))
         words = [(change.what, change.row.client_name) for change in changes_of(updates)]  # type: ignore[union-attr]
         wanted: list[tuple[What, str]] = []
@@ -149,7 +149,7 @@ async def test_when_sessions_were_used(server: SmbServer) -> None:
         await anext(poller)
         # Who reads and writes makes no events.
         server.service.touch(session, asyncio.get_running_loop().time() + 100)
-        updates = await until(poller, bool)
+        updates = await updates_until(poller, bool)
         (change,) = changes_of(updates)
         assert change.fields == ("used_at",)
         assert isinstance(change.row, SessionRow)
@@ -165,7 +165,7 @@ async def test_who_is_too_slow_is_told_what_is_otherwise(server: SmbServer) -> N
             log_on(server, number)
         server.service.close_session(first, Reason.DELETED)
         server.flush()
-        updates = await until(poller, lambda changes: len(changes) >= 8)
+        updates = await updates_until(poller, lambda changes: len(changes) >= 8)
         (gap,) = [update.gap for update in updates if update.gap is not None]
         assert gap.since <= gap.until
         assert "missed" in gap.why
@@ -188,7 +188,7 @@ async def test_a_server_that_stops_and_starts(tmp_path: Path) -> None:
                 poller.look_now()
             mirror.first(update.picture)
             log_on(server, 1)
-            mirror.take(changes_of(await until(poller, bool)))
+            mirror.take(changes_of(await updates_until(poller, bool)))
             # What comes next is waited for from here on, whether or not an update is.
             mirror.take((await anext(poller)).changes)
         # It has stopped in order: each session has ended, and it says so itself.
@@ -221,7 +221,7 @@ async def test_who_may_not_follow_asks(server: SmbServer, monkeypatch: pytest.Mo
         (key,) = picture.sessions
         assert isinstance(key.id, int)
         log_on(server, 2)
-        (change,) = changes_of(await until(poller, bool))
+        (change,) = changes_of(await updates_until(poller, bool))
         assert (change.what, change.how) == (What.OPENED, How.SEEN)
 
 
@@ -230,13 +230,13 @@ async def test_over_the_network_it_is_asked(server: SmbServer) -> None:
     async with watch("127.0.0.1", credentials, port=server.port, every=0.001, kinds=["session"]) as poller:
         assert len((await anext(poller)).picture.sessions) == 1  # its own
         log_on(server, 7, "bob")
-        (change,) = changes_of(await until(poller, bool))
+        (change,) = changes_of(await updates_until(poller, bool))
         assert (change.what, change.how) == (What.OPENED, How.SEEN)
         # The connection of who asks is lost too, and made again: a moment later, so its session is taken for the same.
         for session in server.service.sessions():
             server.service.close_session(session, Reason.DELETED)
         server.flush()
-        updates = await until(poller, bool)
+        updates = await updates_until(poller, bool)
         (change,) = changes_of(updates)
         assert (change.what, change.row.key.user_name) == (What.CLOSED, "bob")  # type: ignore[union-attr]
         assert len(poller.picture.sessions) == 1
