@@ -117,7 +117,7 @@ async def test_a_visit_over_the_network(server: SmbServer) -> None:
         await anext(poller)
         async with open_manager("127.0.0.1", Credentials("admin", PASSWORDS["admin"]), port=server.port) as manager:
             await manager.statistics()
-        updates = await until(
+        updates = await updates_until(
             poller,
             lambda changes: any(change.what is What.CLOSED and change.row.kind is Kind.SESSION for change in changes),
         )
