@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,14 +15,14 @@ import pytest
 from impacket.smbconnection import SMBConnection
 from smbprotocol.tree import TreeConnect
 
-from lanman.errors import Win32Error
+from lanman.errors import MalformedMessage, TimedOut, Win32Error
 from lanman.manage.samba_local.manager import SambaLocalManager
 from lanman.manage.samba_local.records import SambaFile, SambaSession
 from lanman.manage.samba_local.status import ServerId
 from lanman.manage.samba_local.tools import SambaTools
 from lanman.records import SessionInfo
 from support.one_connection import READ_AND_WRITE, OneConnection, lock
-from support.smbd import Account, Samba
+from support.smbd import Account, Samba, tool
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
@@ -336,3 +339,145 @@ async def test_a_process_that_serves_another_client_by_now_is_not_ended(samba: S
     await tools.end_connection(process, "127.0.0.1")
     wait_until(lambda: not shared.lives())
     assert session.pid == process.pid
+
+
+# --- tools that are older, or fail, between the others
+
+
+def wrapped(samba: Samba, folder: Path, **scripts: str) -> SambaLocalManager:
+    """A manager whose tools are the real ones, but for those of which there is a script; `$REAL` is the real one."""
+    for name in ("smbstatus", "smbcontrol", "testparm"):
+        real = tool(name)
+        path = folder / name
+        path.write_text(f'#!/bin/sh\nREAL={real}\nHERE={folder}\n{scripts.get(name, "")}\nexec "$REAL" "$@"\n')
+        path.chmod(0o755)
+    tools = SambaTools(str(samba.directory / "smb.conf"), folders=[folder])
+    return SambaLocalManager(tools, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        'echo "smbstatus: --json: unknown option" >&2; exit 1',  # before 4.17
+        'echo "JSON support not available, please install lib Jansson" >&2; exit 0',  # built without
+    ],
+)
+async def test_a_samba_without_json(samba: Samba, held: ExitStack, tmp_path: Path, refusal: str) -> None:
+    shared, alone = shared_connection(samba, held), shared_connection(samba, held)
+    daemon = shared.log_on(samba.user)
+    shared.log_on(samba.other_user)
+    alone.log_on(samba.operator)
+    shared.open(daemon, "a.txt")
+    manager = wrapped(samba, tmp_path, smbstatus=f'case "$*" in *--json*) {refusal};; esac')
+    found = {entry.user_name: entry for entry in await sessions_of(manager)}
+    assert set(found) == {"daemon", "games", "bin"}
+    assert {entry.unique_id for entry in found.values()} == {None}
+    assert found["daemon"].pid == found["games"].pid
+    (file,) = await files_of(manager)
+    # The tables have no uid of sessions: with two on the connection, nothing tells whose it is.
+    assert (file.id, file.path, file.user_name) == (None, str(samba.share / "a.txt"), None)
+    assert [entry.num_opens for entry in (found["daemon"], found["bin"])] == [None, 0]
+    ((other,),) = await manager.bystanders([found["daemon"]])
+    assert other.user_name == "games"
+    (ended,) = await manager.close_sessions([found["bin"]])
+    assert (ended.error, alone.lives(), shared.lives()) == (None, False, True)
+    (lost,) = await manager.disconnect_share("share", [found["daemon"]], with_others=True)
+    assert (lost.error, [entry.user_name for entry in lost.others]) == (None, ["games"])
+    assert not shared.may_use(daemon)
+    assert shared.lives()
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits for nothing but to be fetched."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("broken", ["smbstatus", "smbcontrol"])
+async def test_a_tool_that_hangs_between_the_others(samba: Samba, held: ExitStack, tmp_path: Path, broken: str) -> None:
+    """It is ended at the deadline with all that it started, and nothing is claimed that was not seen."""
+    shared = shared_connection(samba, held)
+    shared.log_on(samba.user)
+    script = '[ -e "$HERE/hang" ] && { /bin/sleep 1000 & echo $! > "$HERE/sleeps"; wait; }'
+    manager = wrapped(samba, tmp_path, **{broken: script})
+    found = await sessions_of(manager)
+    (tmp_path / "hang").touch()
+    manager._timeout = 1.0
+    if broken == "smbstatus":
+        with pytest.raises(TimedOut):
+            await manager.close_sessions(found)
+    else:
+        (result,) = await manager.close_sessions(found)
+        assert isinstance(result.error, TimedOut)
+    assert shared.lives()
+    wait_until(lambda: has_ended(int((tmp_path / "sleeps").read_text())))
+    (tmp_path / "hang").unlink()
+    manager._timeout = 60
+    (ended,) = await manager.close_sessions(found)
+    assert ended.error is None
+    assert not shared.lives()
+
+
+@pytest.mark.parametrize("cut", ["/usr/bin/head -c 300", "/usr/bin/tr -d '}'", '/usr/bin/sed \'s/"pid"/"dip"/g\''])
+async def test_broken_json_ends_nobody(samba: Samba, held: ExitStack, tmp_path: Path, cut: str) -> None:
+    shared = shared_connection(samba, held)
+    shared.log_on(samba.user)
+    script = f'[ -e "$HERE/cut" ] && {{ "$REAL" "$@" | {cut}; exit 0; }}'
+    manager = wrapped(samba, tmp_path, smbstatus=script)
+    found = await sessions_of(manager)
+    (tmp_path / "cut").touch()
+    for question in (manager.sessions(), manager.files(), manager.close_sessions(found)):
+        with pytest.raises(MalformedMessage, match="the output of smbstatus"):
+            await question
+    assert shared.lives()
+
+
+# --- who is not root
+
+AS_NOBODY = """
+import os, sys
+from lanman.faces.cli.main import run
+configuration, words = sys.argv[1], sys.argv[2:]
+# Everything is loaded while its files can be read.
+run([*words, "--samba-config", configuration, "--json"])
+print("----", flush=True)
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.exit(run([*words, "--samba-config", configuration]))
+"""
+
+
+def as_nobody(samba: Samba, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(samba.directory / "smb.conf"), *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    done.stdout = done.stdout.partition("----\n")[2]
+    return done
+
+
+@pytest.mark.parametrize("words", [["session"], ["file"], ["session", "/delete", "/y"]])
+def test_an_ordinary_user_is_told_the_two_ways_out(samba: Samba, held: ExitStack, words: list[str]) -> None:
+    shared = shared_connection(samba, held)
+    if words == ["session"]:
+        shared.log_on(samba.user)
+    done = as_nobody(samba, *words)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "System error 5 has occurred.\n\nAccess is denied." in done.stderr
+    said = " ".join(done.stderr.split())
+    assert "ask as root, or over the network: -S localhost -U USER" in said
+
+
+def test_an_ordinary_user_sees_the_shares(samba: Samba) -> None:
+    done = as_nobody(samba, "share")
+    assert done.returncode == 0
+    assert "\nshare " in done.stdout
+    assert str(samba.share) in done.stdout

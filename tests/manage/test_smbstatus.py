@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from lanman.errors import MalformedMessage
 from lanman.manage.samba_local.json_status import parse_json
-from lanman.manage.samba_local.status import Protection, ServerId, Status, endpoint
+from lanman.manage.samba_local.status import NO_NODE, Protection, ServerId, Status, endpoint, host_of
 from lanman.manage.samba_local.text_status import parse_text
 
 DATA = Path(__file__).parent.parent / "data" / "smbstatus"
@@ -154,6 +156,40 @@ def test_a_log_on_under_way_is_no_session_yet_and_a_cluster_has_nodes() -> None:
     assert (session.id, session.server_id.destination) == ("3", "2:7")
 
 
+def test_a_cluster_in_json() -> None:
+    """Made from the recording and the sources: `vnn` is the node; never seen live."""
+    clustered = RECORDED.replace(b'"vnn": "4294967295"', b'"vnn": "1"')
+    # Two nodes give their processes the same numbers.
+    other = json.loads(clustered)
+    for entry in other["sessions"].values():
+        if entry["server_id"]["pid"] == "9647":
+            entry["server_id"] |= {"pid": "9423", "vnn": "0"}
+    status = parse_json(json.dumps(other).encode())
+    assert status is not None
+    assert {one.server_id.node for one in status.sessions} == {0, 1}
+    alice = next(one for one in status.sessions if one.address == "[::1]:46426")
+    bob = next(one for one in status.sessions if one.server_id.destination == "1:9423")
+    assert (alice.server_id.destination, alice.user_name, bob.user_name) == ("0:9423", "alice", "bob")
+    assert {one.path for one in status.opens if status.session_of(one) is bob} == {
+        "/srv/secret/plan.txt",
+        "/srv/share/report2.xlsx",
+    }
+    assert status.by_process[alice.server_id] == [alice]
+
+
+def test_a_cluster_in_text() -> None:
+    """Made as above: `NODE:PID` stands where the number of the process stood."""
+    clustered = re.sub(rb"(?m)^(9\d{3})( +)", rb"1:\1\2", TEXT)
+    clustered = re.sub(rb"(?m)^((?:share|secret|pub|IPC\$|b \xc3\xbc) +)(9\d{3}) ", rb"\g<1>1:\2 ", clustered)
+    status, plain = parse_text(clustered), parse_text(TEXT)
+    assert status.left_out == 0
+    for table in ("sessions", "trees", "opens"):
+        ours, theirs = getattr(status, table), getattr(plain, table)
+        assert [replace(one, server_id=replace(one.server_id, node=NO_NODE)) for one in ours] == list(theirs)
+        assert {one.server_id.node for one in ours} == {1}
+    assert {one.server_id.destination for one in status.sessions} >= {"1:9423", "1:9427"}
+
+
 def test_text_of_4_17_tells_the_same() -> None:
     text = parse_text(TEXT)
     assert (text.left_out, text.left_out_of) == (0, frozenset())
@@ -177,6 +213,16 @@ def test_text_of_4_17_tells_the_same() -> None:
 
 def row(name: bytes) -> bytes:
     return TEXT.replace(b"plan.txt", name)
+
+
+def test_a_table_alone() -> None:
+    """`smbstatus -S` prints no version."""
+    sessions, rest = TEXT.split(b"\nService ", 1)
+    trees, _ = rest.split(b"\nLocked files", 1)
+    alone = parse_text(b"\nService " + trees)
+    assert alone.trees == parse_text(TEXT).trees
+    assert (alone.version, alone.sessions, alone.opens) == ("", (), ())
+    assert parse_text(sessions).sessions == parse_text(TEXT).sessions
 
 
 def test_odd_file_names_in_text() -> None:
@@ -231,6 +277,8 @@ def test_small_words() -> None:
         "",
     ]
     assert str(Protection("", "none")) == ""
+    addresses = ["1.2.3.4:5", "[::1]:47268", "[fe80::1%eth0]:1", ""]
+    assert [host_of(address) for address in addresses] == ["1.2.3.4", "::1", "fe80::1%eth0", ""]
 
 
 # --- any bytes

@@ -48,6 +48,7 @@ _OPEN: Final = re.compile(
     r"(?P<oplock>\S+) +(?P<names>\S.*?)   (?P<date>" + _DATE + r") *"
 )
 _OPEN_HEAD: Final = re.compile(_PROCESS + r" +\d{1,10} +[A-Z_]+(?:\|[A-Z_]+)* +0x[0-9a-fA-F]{1,8} ")
+_SHARES: Final = re.compile(r"Service +pid +Machine +Connected at +Encryption +Signing *")
 _LOG_ON_UNDER_WAY: Final = "(auth in progress)"
 _UTC_ZONES: Final = ("UTC", "GMT")
 
@@ -58,7 +59,8 @@ def parse_text(output: bytes) -> Status:
         raise _malformed(f"has more than {MAX_OUTPUT >> 20} MiB")
     lines = output.decode("utf-8", "surrogateescape").split("\n")
     version = next((line for line in lines[:3] if line.startswith("Samba version ")), None)
-    if version is None:
+    # With -S alone the version is not printed.
+    if version is None and not any(_SHARES.fullmatch(line) for line in lines[:3]):
         raise _malformed("does not begin with its version")
     tables = _tables(lines)
     rows = tables.get("PID", ())
@@ -66,7 +68,7 @@ def parse_text(output: bytes) -> Status:
         raise _malformed("has too many rows")
     opens, left_out, left_out_of = _opens(tables.get("Pid", ()))
     status = Status(
-        version=version.removeprefix("Samba version ").strip(),
+        version=(version or "").removeprefix("Samba version ").strip(),
         sessions=tuple(_sessions(rows)),
         trees=tuple(_trees(tables.get("Service", ()))),
         opens=opens,
