@@ -212,12 +212,23 @@ def test_remove_ends_others_of_samba_only_where_the_login_agrees(samba: Samba) -
         assert sorted(session.User for session in service.Sessions()) == ["daemon", "root"]
 
 
+def test_pause_and_continue(windows: Peer, service: IADsFileServiceOperations) -> None:
+    assert service.Status == adsi.ADS_SERVICE_RUNNING
+    service.Pause()
+    assert service.Status == adsi.ADS_SERVICE_PAUSED
+    service.Continue()
+    assert service.Status == adsi.ADS_SERVICE_RUNNING
+    assert windows.peer.windows.services.orders == [("LanmanServer", 2), ("LanmanServer", 3)]
+    compat.login(windows.server, windows.user, windows.user_password)
+    with pytest.raises(adsi.com_error) as raised:
+        service.Pause()
+    assert hresult(raised.value) == 0x80070005
+
+
 def test_what_is_not_implemented(service: IADsFileServiceOperations) -> None:
     for call in (
         service.Start,
         service.Stop,
-        service.Pause,
-        service.Continue,
         lambda: service.SetPassword("x"),
         lambda: service.Sessions().Add("x", None),
     ):

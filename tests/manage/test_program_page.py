@@ -1,4 +1,4 @@
-"""docs/how-to/manage-in-a-program.md: its code is run, block after block, and prints what stands below it."""
+"""Pages with programs that manage a server: their code is run, block after block, and prints what stands below it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from lanman import srvsvc
 from lanman.rpc.ndr import Call
 from support.compat_peers import scripted
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "manage-in-a-program.md"
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
-def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    text = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "count"), [("manage-in-a-program.md", 4), ("pause-a-server.md", 1)])
+def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, page: str, count: int) -> None:
+    text = (PAGES / page).read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
-    assert len(blocks) == text.count("```python") == 4
+    assert len(blocks) == text.count("```python") == count
     with scripted() as peer:
         connect = lanman.connect
         monkeypatch.setattr(
@@ -31,7 +32,7 @@ def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
         )
         names: dict[str, Any] = {}
         for number, (code, printed) in enumerate(blocks, 1):
-            exec(compile(code, f"{PAGE.name}, block {number}", "exec"), names)
+            exec(compile(code, f"{page}, block {number}", "exec"), names)
             assert capsys.readouterr().out.replace("127.0.0.1", "fs1") == printed, f"block {number}"
 
 

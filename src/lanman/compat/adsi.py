@@ -35,6 +35,7 @@ from lanman.records import FileInfo, ServerInfo, SessionInfo
 
 __all__ = [
     "ADS_SERVICE_ERROR",
+    "ADS_SERVICE_PAUSED",
     "ADS_SERVICE_RUNNING",
     "ADS_SERVICE_STOPPED",
     "E_ADS_BAD_PATHNAME",
@@ -61,6 +62,7 @@ E_ADS_PROPERTY_NOT_FOUND: Final = 0x8000500D
 
 ADS_SERVICE_STOPPED: Final = 1
 ADS_SERVICE_RUNNING: Final = 4
+ADS_SERVICE_PAUSED: Final = 7
 ADS_SERVICE_ERROR: Final = 8
 
 _TEXTS: Final = {
@@ -298,36 +300,53 @@ class IADsFileServiceOperations(IADsFileService):
 
     @property
     def Status(self) -> int:
-        """ADS_SERVICE_RUNNING where it answers, ADS_SERVICE_STOPPED where the machine says that it has none."""
+        """ADS_SERVICE_RUNNING where it answers, ADS_SERVICE_PAUSED where it says so, ADS_SERVICE_STOPPED where the
+        machine says that it has none."""
         try:
             answer = _calls.server_get_info(self._host, 100)
         except LanmanError as error:
             if error.code == codes.NERR_ServerNotStarted:
                 return ADS_SERVICE_STOPPED
             raise _win32_error(error.code, str(error)) from error
-        return ADS_SERVICE_RUNNING if answer.status == 0 else ADS_SERVICE_ERROR
+        if answer.status:
+            return ADS_SERVICE_ERROR
+        try:
+            with _calls.managing(self._host) as manager:
+                return ADS_SERVICE_PAUSED if manager.service_state() == "paused" else ADS_SERVICE_RUNNING
+        except LanmanError:  # a Samba has no pause, and others tell administrators alone
+            return ADS_SERVICE_RUNNING
 
     def Start(self) -> None:
         """Start this machine's Server, as `lanman start server` does. E_NOTIMPL for another machine's."""
         self._own()
-        if self.Status == ADS_SERVICE_RUNNING:
+        if self.Status in (ADS_SERVICE_RUNNING, ADS_SERVICE_PAUSED):
             raise _win32_error(codes.ERROR_SERVICE_ALREADY_RUNNING)
         self._command("start", codes.ERROR_SERVICE_REQUEST_TIMEOUT)
 
     def Stop(self) -> None:
         """Stop this machine's Server, as `lanman stop server` does. E_NOTIMPL for another machine's."""
         self._own()
-        if self.Status != ADS_SERVICE_RUNNING:
+        if self.Status not in (ADS_SERVICE_RUNNING, ADS_SERVICE_PAUSED):
             raise _win32_error(codes.ERROR_SERVICE_NOT_ACTIVE)
         self._command("stop", codes.ERROR_SERVICE_REQUEST_TIMEOUT)
 
     def Pause(self) -> None:
-        """E_NOTIMPL: the Server service does not pause."""
-        raise _com_error(E_NOTIMPL, "Pause")
+        """Let no newcomers in but administrators, as `lanman pause server` does."""
+
+        def order() -> None:
+            with _calls.managing(self._host, order=True) as manager:
+                manager.pause()
+
+        _called(order)
 
     def Continue(self) -> None:
-        """E_NOTIMPL: the Server service does not pause."""
-        raise _com_error(E_NOTIMPL, "Continue")
+        """Let newcomers in again, as `lanman continue server` does."""
+
+        def order() -> None:
+            with _calls.managing(self._host, order=True) as manager:
+                manager.continue_()
+
+        _called(order)
 
     def SetPassword(self, bstrNewPassword: str) -> None:
         """E_NOTIMPL: the Server service has no password."""
