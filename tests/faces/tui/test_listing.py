@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanman.faces.tui.listing import Column, Direction, Filter, Listing, Presence, client_order, name_order, widths
+from lanman.faces.tui.listing import Column, Direction, Filter, Listing, Presence, client_order, widths
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Row:
 
 COLUMNS: tuple[Column[Row], ...] = (
     Column("CLIENT", lambda row, now: row.client or "-", lambda row: client_order(row.client), 16, 2, 40),
-    Column("USER", lambda row, now: row.user, lambda row: name_order(row.user), 8, 1, 20),
+    Column("USER", lambda row, now: row.user, lambda row: row.user, 8, 1, 20),
     Column("OPENS", lambda row, now: str(row.opens), lambda row: row.opens, 5, right=True),
     Column("NOW", lambda row, now: str(now), lambda row: 0, 5, searched=False),
 )
@@ -64,6 +64,18 @@ def test_a_row_that_comes_back_under_its_key_is_a_target_again() -> None:
     some.update({}, ["a"], 0)
     some.update({"a": Row(user="a", opens=7)}, [], 0)
     assert some.presence is Presence.THERE
+    assert some.targets() == {"a": Row(user="a", opens=7)}
+
+
+def test_another_row_under_the_same_key_is_not_what_was_meant() -> None:
+    some = listing("a", "b")
+    some.toggle_mark()
+    some.update({"a": Row(user="a", opens=7)}, ["a"], 0)
+    assert (some.order, some.presence, some.targets()) == (["a", "b"], Presence.GONE, {})
+    assert some.cells("a", 0)[2] == "None"
+    some.move(1, 0)
+    assert (some.order, some.current) == (["b", "a"], "b")
+    some.move(1, 0)
     assert some.targets() == {"a": Row(user="a", opens=7)}
 
 

@@ -4,8 +4,9 @@ Nothing here knows of a terminal; time and width are arguments. Rules:
 
   - **A row is its key, never its line.** Cursor and marks hold keys, so rows may come, go and move between a look at
     the screen and the next key press, and what was meant stays what was meant.
-  - **The cursor's row stays where people see it.** One that has gone, or that the filter no longer lets through, is
-    shown as such until the cursor leaves it; it is no target any more, and no other row gets the cursor in its place.
+  - **The cursor's row stays where people see it.** One that has gone, or whose key means something else by now, or that
+    the filter no longer lets through, is shown as such until the cursor leaves it; it is no target any more, and no
+    other row gets the cursor in its place.
   - **What a filter hides is not marked.** `targets` has what is marked and shown, or else the row under the cursor.
   - Unknown values (None) sort last in both directions. Where nothing is sorted, rows stand as they came.
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import translate
 from re import IGNORECASE, Pattern, compile
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lanman.faces.text import cut
 from lanman.names import fold
@@ -93,11 +94,6 @@ def client_order(name: str | None) -> tuple[int, int, int, str] | None:
     except ValueError:
         return 1, 0, 0, fold(bare)
     return 0, address.version, int(address), bare
-
-
-def name_order(name: str | None) -> str | None:
-    """What names and paths are sorted by: letter case does not count."""
-    return None if name is None else fold(name)
 
 
 # --- the filter
@@ -185,7 +181,9 @@ class Listing(Generic[K, R]):
     current: K | None = None
     marked: dict[K, None] = field(default_factory=dict)
     _left: R | None = None
-    _places: dict[K, int] | None = None
+    """The row under the cursor as it was last, where it has gone."""
+    _another: bool = False
+    """Whether what the cursor stood on went, and something else has come under the same key."""
     _sorted_by: dict[K, Any] = field(default_factory=dict)
     _through: dict[K, bool] = field(default_factory=dict)
 
@@ -202,13 +200,13 @@ class Listing(Generic[K, R]):
         for key in gone:
             row = self.rows.pop(key, None)
             if key == self.current and row is not None:
-                self._left = row
+                self._left, self._another = row, key in changed
             self.marked.pop(key, None)
             self._forget(key)
         for key, row in changed.items():
             self.rows[key] = row
             self._forget(key)
-        if self.current in self.rows:
+        if self.current in self.rows and not self._another:
             self._left = None
         self._arrange(now)
 
@@ -220,10 +218,12 @@ class Listing(Generic[K, R]):
         """Find anew what is shown, and where."""
         at_top = self.follow and self.place in (None, 0)
         place = self.place
-        self.order = self._in_order([key for key in self.rows if self._is_let_through(key, now)])
-        self._places = None
+        keys = list(self.rows)
+        if self.filter.pattern is not None:
+            keys = [key for key in keys if self._is_let_through(key, now)]
+        self.order = self._in_order(keys)
         if at_top:
-            self.current, self._left = (self.order[0], None) if self.order else (None, None)
+            self.current, self._left, self._another = self.order[0] if self.order else None, None, False
         elif self.current is None:
             self.current = self.order[0] if self.order else None
         elif self.presence is not Presence.THERE:
@@ -231,8 +231,6 @@ class Listing(Generic[K, R]):
         self.marked = {key: None for key in self.marked if self.shows(key)}
 
     def _is_let_through(self, key: K, now: float) -> bool:
-        if self.filter.pattern is None:
-            return True
         if (known := self._through.get(key)) is None:
             row = self.rows[key]
             cells = [column.text(row, now) for column in self.columns if column.searched]
@@ -243,17 +241,25 @@ class Listing(Generic[K, R]):
     def _in_order(self, keys: list[K]) -> list[K]:
         if self.direction is Direction.NONE:
             return keys[::-1] if self.newest_first else keys
-        made, by = self.columns[self.column].order, self._sorted_by
+        # Keys are tuples, whose hashes take time: each is looked up once, and places are what is sorted.
+        by, made = self._sorted_by, self.columns[self.column].order
+        values = []
         for key in keys:
-            if key not in by:
-                by[key] = made(self.rows[key])
-        known = [key for key in keys if by[key] is not None]
-        known.sort(key=by.__getitem__, reverse=self.direction is Direction.DOWN)
-        return known if len(known) == len(keys) else known + [key for key in keys if by[key] is None]
+            try:
+                values.append(by[key])
+            except KeyError:
+                values.append(by.setdefault(key, made(self.rows[key])))
+        known = [place for place, value in enumerate(values) if value is not None]
+        known.sort(key=values.__getitem__, reverse=self.direction is Direction.DOWN)
+        if len(known) < len(keys):
+            known += [place for place, value in enumerate(values) if value is None]
+        return [keys[place] for place in known]
 
     def _keep_in_sight(self, place: int | None) -> None:
         """The row under the cursor is no longer one of those that are shown: it stays on its line all the same."""
         assert self.current is not None
+        if self._another and self.current in self.order:
+            self.order.remove(self.current)
         self.order.insert(min(place or 0, len(self.order)), self.current)
 
     # --- what stands where
@@ -264,11 +270,9 @@ class Listing(Generic[K, R]):
 
     def row(self, key: K) -> R:
         """A row that is in `order`: as it is, or as it was last where it has gone."""
-        row = self.rows.get(key)
-        if row is None:
-            assert self._left is not None
+        if key == self.current and self._left is not None:
             return self._left
-        return row
+        return self.rows[key]
 
     def cells(self, key: K, now: float) -> list[str]:
         """The cells of a row in full, not escaped."""
@@ -278,7 +282,7 @@ class Listing(Generic[K, R]):
     @property
     def presence(self) -> Presence:
         """Whether the row under the cursor can be meant."""
-        if self.current is None or self.current not in self.rows:
+        if self.current is None or self.current not in self.rows or self._another:
             return Presence.GONE
         return Presence.THERE if self._through.get(self.current, True) else Presence.HIDDEN
 
@@ -287,9 +291,15 @@ class Listing(Generic[K, R]):
         """On which line the cursor stands."""
         if self.current is None:
             return None
-        if self._places is None:
-            self._places = {key: place for place, key in enumerate(self.order)}
-        return self._places.get(self.current)
+        try:
+            return self.order.index(self.current)
+        except ValueError:
+            return None
+
+    @property
+    def hidden(self) -> int:
+        """How many rows the filter hides."""
+        return len(self.rows) - len(self.order) + (self.current is not None and self.presence is not Presence.THERE)
 
     def targets(self) -> dict[K, R]:
         """What an order means: what is marked, or else the row under the cursor. Empty where that is not there."""
@@ -309,9 +319,8 @@ class Listing(Generic[K, R]):
         if key == self.current:
             return
         was_kept = self.presence is not Presence.THERE
-        self.current = key
+        self.current, self._left, self._another = key, None, False
         if was_kept:
-            self._left = None
             self._arrange(now)
 
     def move(self, lines: int, now: float) -> None:
@@ -335,7 +344,7 @@ class Listing(Generic[K, R]):
         self._through.clear()
         self._arrange(now)
         if self.presence is not Presence.THERE:
-            self.current, self._left = None, None
+            self.current, self._left, self._another = None, None, False
             self._arrange(now)
         return before - len(self.marked)
 
@@ -347,7 +356,3 @@ class Listing(Generic[K, R]):
         self.column = column
         self._sorted_by.clear()
         self._arrange(now)
-
-
-MAX_KEPT_EVENTS: Final = 10_000
-"""How many events a screen keeps; the oldest go first."""

@@ -1,0 +1,177 @@
+"""What `x` shows of a row: everything that is known of it, how it is known, and what taking it away would cost.
+
+All of it is worked out from the last look (`lanman.manage.orders.costs`): no server is asked for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from lanman.faces.text import UNKNOWN, duration, number
+from lanman.faces.tui.model import WatchedServer
+from lanman.faces.tui.views import EventRow, access, client, event_line, seconds_since, share_kind, share_limit, user
+from lanman.manage.orders.costs import cost_of_file, cost_of_session
+from lanman.manage.orders.plan import Cost
+from lanman.manage.watching.keys import How
+from lanman.manage.watching.rows import FileRow, SessionRow, ShareRow
+from lanman.names import fold
+
+LABEL: Final = 16
+
+MAX_LISTED: Final = 100
+"""How many files a session's page names before it counts the rest."""
+
+COSTS: Final = {
+    Cost.NONE: "costs nothing",
+    Cost.REOPEN: "the program sees an error, or opens it again",
+    Cost.UNSAVED: "UNSAVED WORK LIKELY",
+    Cost.UNKNOWN: "unknown cost",
+}
+
+HOWS: Final = {
+    How.TOLD: "told by the server",
+    How.INFERRED: "inferred: the user's only client",
+    How.CANDIDATES: "one of these",
+    How.SEEN: "seen between two looks",
+    How.UNKNOWN: "not known",
+}
+
+
+def details(server: WatchedServer, row: Any, now: float) -> list[str]:
+    """The lines of the page, not escaped."""
+    if isinstance(row, SessionRow):
+        return _session(server, row, now)
+    if isinstance(row, FileRow):
+        return _file(server, row, now)
+    if isinstance(row, ShareRow):
+        return _share(server, row)
+    return _event(server, row, now)
+
+
+def _lines(*pairs: tuple[str, str | None]) -> list[str]:
+    return [f"{label:<{LABEL}}{UNKNOWN if value is None else value}" for label, value in pairs]
+
+
+def _moment(at: float | None, now: float) -> str:
+    if at is None:
+        return UNKNOWN
+    try:
+        return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S} ({duration(seconds_since(at, now))} ago)"
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN
+
+
+def _cost(cost: Cost, why: str, what: str) -> str:
+    return f"{what}: {COSTS[cost]}" + (f" ({why})" if why else "")
+
+
+def _session(server: WatchedServer, row: SessionRow, now: float) -> list[str]:
+    files = files_of(server, row)
+    cost, why = cost_of_session(row.as_listed(now), None if files is None else [file.as_listed() for file in files])
+    lines = [f"A session of {user(row.user_name)} from {client(row.client_name)}", ""]
+    lines += _lines(
+        ("Address", row.address),
+        ("Domain", row.domain),
+        ("Open files", number(row.num_opens)),
+        ("Idle", duration(seconds_since(row.used_at, now))),
+        ("Since", _moment(row.begun_at, now) + (f", {HOWS[How.SEEN]}" if row.begun_how is How.SEEN else "")),
+        ("Dialect", row.dialect),
+        ("Signing", row.signing),
+        ("Encryption", row.encryption),
+        ("Shares", None if row.shares is None else " ".join(row.shares) or "none"),
+        ("Client type", row.client_type),
+        ("Transport", row.transport),
+    )
+    lines += ["", _cost(cost, why, "Ending it")]
+    if files is None:
+        return [*lines, "", "Which files it has open cannot be told from those of the user's other sessions."]
+    if files:
+        lines += ["", f"It has {len(files)} of the listed files open:"]
+        lines += [
+            f"  {access(file.permissions):<6}{number(file.num_locks):>3} locks  {file.path}"
+            for file in files[:MAX_LISTED]
+        ]
+        lines += [f"  and {len(files) - MAX_LISTED} more"] if len(files) > MAX_LISTED else []
+    return lines
+
+
+def files_of(server: WatchedServer, row: SessionRow) -> list[FileRow] | None:
+    """The files that a session has open; None where they cannot be told from those of others, or are not told."""
+    picture = server.picture
+    if picture is None or row.user_name is None:
+        return None
+    of_user = [file for file in server.files.rows.values() if fold(file.user_name or "") == fold(row.user_name)]
+    if any(file.session is not None for file in of_user):
+        return [file for file in of_user if file.session == row.key]
+    sessions = [one for one in server.sessions.rows.values() if fold(one.user_name or "") == fold(row.user_name)]
+    if not of_user and (row.num_opens or not server.files.rows):
+        return None if row.num_opens != 0 else []
+    return of_user if len(sessions) == 1 else None
+
+
+def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
+    sessions = _sessions_with(server, row)
+    cost, why = cost_of_file(row.as_listed(), [seconds_since(one.used_at, now) for one in sessions])
+    whose = ", ".join(client(name) for name in row.candidates) if row.candidates else client(row.client_name)
+    lines = [row.path or UNKNOWN, ""]
+    lines += _lines(
+        ("User", user(row.user_name)),
+        ("Access", access(row.permissions)),
+        ("Locks", number(row.num_locks)),
+        ("Oplock", row.oplock),
+        ("Share", row.share),
+        ("File ID", number(row.id)),
+        ("Client", f"{whose} ({HOWS[row.client_how]})"),
+        ("Idle", ", ".join(duration(seconds_since(one.used_at, now)) for one in sessions) or None),
+    )
+    if row.opened_at is not None:
+        lines += _lines(("Open since", f"{_moment(row.opened_at, now)}, {HOWS[row.opened_how]}"))
+    else:
+        lines += _lines(("Open since", f"not before {_moment(row.not_before, now)}" if row.not_before else None))
+    lines += ["", _cost(cost, why, "Closing it")]
+    also = [file for file in server.files.rows.values() if file.path == row.path and file.key != row.key]
+    if also:
+        lines += ["", "Others have it open too:"]
+        lines += [f"  {user(file.user_name)}  {access(file.permissions)}  {client(file.client_name)}" for file in also]
+    of_user = sum(file.user_name == row.user_name for file in server.files.rows.values()) - 1
+    if of_user and row.user_name is not None:
+        lines += ["", f"{user(row.user_name)} has {of_user:,} more open."]
+    return lines
+
+
+def _sessions_with(server: WatchedServer, row: FileRow) -> list[SessionRow]:
+    """The sessions that may have a file open."""
+    if row.session is not None:
+        return [one for key, one in server.sessions.rows.items() if key == row.session]
+    if row.user_name is None:
+        return []
+    return [one for one in server.sessions.rows.values() if fold(one.user_name or "") == fold(row.user_name)]
+
+
+def _share(server: WatchedServer, row: ShareRow) -> list[str]:
+    lines = [f"The share {row.name}", ""]
+    lines += _lines(
+        ("Kind", share_kind(row.type)),
+        ("Folder", row.path),
+        ("Remark", row.remark),
+        ("In use by", number(row.current_uses)),
+        ("Limit", share_limit(row)),
+        ("Problem", row.problem or ("none" if row.problem == "" else None)),
+    )
+    using = [one for one in server.sessions.rows.values() if one.shares and row.name in one.shares]
+    if using:
+        lines += ["", "Sessions that use it:"]
+        lines += [f"  {user(one.user_name)}  {client(one.client_name)}" for one in using[:MAX_LISTED]]
+        lines += [f"  and {len(using) - MAX_LISTED} more"] if len(using) > MAX_LISTED else []
+    return lines
+
+
+def _event(server: WatchedServer, row: EventRow, now: float) -> list[str]:
+    lines = [event_line(row, now)]
+    change = row.change
+    if change is not None:
+        since = "" if change.after is None else f", after {_moment(change.after, now)}"
+        lines += ["", *_lines(("At", _moment(change.at, now) + since), ("Known", HOWS[change.how]))]
+        lines += ["", *details(server, change.row, now)]
+    return lines
