@@ -18,6 +18,7 @@ from lanman.domain import (
     FileOpened,
     FilePreserved,
     FileReclaimed,
+    Limit,
     LimitReached,
     LogonRefused,
     Open,
@@ -67,6 +68,7 @@ class Histories(RuleBasedStateMachine):
         self.shares = [Share("data", path="/srv/data"), Share("few", max_users=2), Share("IPC$", type=3)]
         self.next_id = 1
         self.timed_out = 0
+        self.paused = False
         self.highest = [0, 0, 0]
 
     @initialize()
@@ -124,11 +126,12 @@ class Histories(RuleBasedStateMachine):
         number, self.next_id = self.next_id, self.next_id + 1
         maximum = self.service.settings.current.max_sessions
         groups = ADMINISTRATORS if administrator else frozenset()
-        if maximum and len(self.model) >= maximum:
+        kept_out = self.paused and not (administrator and not anonymous)
+        if maximum and len(self.model) >= maximum and not kept_out:
             for idle in self.due():
                 self.forget(idle)
                 self.timed_out += 1
-        room = not maximum or len(self.model) < maximum + (administrator and not anonymous)
+        room = not kept_out and (not maximum or len(self.model) < maximum + (administrator and not anonymous))
         try:
             session = self.service.register_session(
                 connection, number, f"PC{connection}", user, now=self.now, anonymous=anonymous, groups=groups
@@ -136,6 +139,7 @@ class Histories(RuleBasedStateMachine):
         except LimitReached:
             assert not room
             assert isinstance(self.events[-1], LogonRefused)
+            assert (self.events[-1].reason is Reason.PAUSED) == kept_out
             return
         assert room
         assert session.global_id > self.highest[0]
@@ -165,9 +169,14 @@ class Histories(RuleBasedStateMachine):
         users = sum(tree.share is self.shares[share] for each in self.model.values() for tree in each.trees.values())
         try:
             tree = self.service.register_tree_connect(one.session, number, self.shares[share], self.now)
-        except LimitReached:
-            assert self.shares[share].max_users == users
+        except LimitReached as error:
+            if error.limit is Limit.PAUSED:
+                assert self.paused
+                assert not one.session.administrator
+            else:
+                assert self.shares[share].max_users == users
             return None
+        assert not self.paused or one.session.administrator
         assert tree.global_id > self.highest[1]
         self.highest[1] = tree.global_id
         one.trees[number] = tree
@@ -286,6 +295,18 @@ class Histories(RuleBasedStateMachine):
     def set_policy(self, autodisconnect: float, maximum: int) -> None:
         now = {"autodisconnect": autodisconnect, "max_sessions": maximum}
         self.service.settings.current = with_values(self.service.settings.current, now)
+
+    @rule()
+    def pause(self) -> None:
+        there = self.service.sessions()
+        assert self.service.pause(r"\\PC1", "root") is not self.paused
+        assert self.service.sessions() == there
+        self.paused = True
+
+    @rule()
+    def go_on(self) -> None:
+        assert self.service.continue_("", "root") is self.paused
+        self.paused = False
 
     # --- what must always hold ---
 

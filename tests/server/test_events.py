@@ -209,6 +209,7 @@ def test_the_sum_of_all_events_is_what_there_is(world: DiskWorld) -> None:
     bob.send(bob.create("a", access=READ))
     bob.make("b")
     bob.log_off()
+    world.service.pause(r"\\192.0.2.9", "root")
     described = None
     work = world.service.describe(1)
     while described is None:
@@ -217,6 +218,12 @@ def test_the_sum_of_all_events_is_what_there_is(world: DiskWorld) -> None:
         except StopIteration as end:
             described = end.value
     assert described == state
+    assert described.paused_by == (r"\\192.0.2.9", "root")
+    rebuilt = ServerState()
+    for event in described.events():
+        rebuilt.apply(event)
+    assert rebuilt == described
+    assert len(list(described.events())) == described.size
     assert len(state.files) == 1
     assert state.num_opens(ann.connection.channels[ann.session_id].session.global_id) == 1
     assert described.files != state.files  # what was written has made no event

@@ -107,6 +107,11 @@ class Histories(RuleBasedStateMachine):
         except ValueError:
             self.service.close_connection(connection)
 
+    @rule(user=st.sampled_from(["", "root"]))
+    def pause_or_continue(self, user: str) -> None:
+        if not self.service.pause("", user):
+            self.service.continue_("", user)
+
     @rule(connection=st.integers(1, 3), user=st.sampled_from(["ann", "bob"]), anonymous=st.booleans())
     def log_on(self, connection: int, user: str, anonymous: bool) -> None:
         self.number += 1
@@ -147,7 +152,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def use(self, data: st.DataObject) -> None:
         session, share = self.pick(data, self.service.sessions()), self.pick(data, self.service.shares())
-        if session is not None and share is not None:
+        if session is not None and share is not None and not self.service.paused:
             self.number += 1
             tree = self.service.register_tree_connect(session, self.number, share, self.now)
             self.service.register_open(session, tree, self.number, f"{share.path}/{self.number}", 1, self.now)
@@ -172,7 +177,7 @@ class Histories(RuleBasedStateMachine):
             self.service.make_durable(opened)
         elif what == "reclaim":
             session = self.pick(data, self.service.sessions())
-            if session is not None and opened.preserved:
+            if session is not None and opened.preserved and not self.service.paused:
                 self.number += 1
                 share = opened.tree_connect.share
                 tree = self.service.register_tree_connect(session, self.number, share, self.now)

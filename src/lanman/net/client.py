@@ -123,6 +123,7 @@ _LOGON_HINTS: Final = {
     codes.ERROR_ACCOUNT_RESTRICTION: "an account without a password may not log on over the network",
     codes.ERROR_LOGON_TYPE_NOT_GRANTED: "the account lacks the right to access that computer from the network",
     codes.ERROR_TIME_SKEW: "Kerberos allows five minutes; set the clocks of both machines by NTP",
+    codes.ERROR_SHARING_PAUSED: "the server is paused, and lets administrators alone in; try again later",
     codes.ERROR_REQ_NOT_ACCEP: "the server has as many sessions as it allows; try again, or end one there",
     codes.ERROR_ACCESS_DENIED: "the server accepts no log-on of this kind; it may want encryption or Kerberos",
 }
