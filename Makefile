@@ -1,6 +1,7 @@
 # make demo    see it work: a Server, clients, the list of sessions, one ended
 # make test    the tests
 # make long    what takes minutes: very many hostile connections, and an honest client among them
+# make test-windows  the tests that Windows can run, by Windows' own Python under Wine
 # make check   format, lint, types and tests, with their coverage: what CI runs
 # make docs    the documentation site, into build/site
 #
@@ -19,7 +20,7 @@ tickets := $(VENV)/.kerberos-installed
 install := $(python) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long check lint format docs clean
+.PHONY: help demo test test-windows long check lint format docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -32,6 +33,10 @@ test: $(dev) $(tickets)
 
 long: $(dev) $(tickets)
 	$(python) -m pytest -m long $(ARGS)
+
+# Without Wine (system-packages.txt) nothing of this runs, and the reason is said.
+test-windows: $(dev)
+	$(python) tests/windows/run.py $(ARGS)
 
 # As `test`, and how much of the package was executed, branch by branch: under the floor in pyproject.toml it fails.
 check: override ARGS += --cov --cov-report=term:skip-covered

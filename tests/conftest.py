@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -17,9 +18,32 @@ import hypothesis
 import pytest
 
 from support import kdc
+from support.platforms import need_posix
 from support.smbd import Samba, Tools, missing_tools
 
 REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
+
+# Of these nothing is for Windows: they start a Server of ours, or a shell, fork, send signals, or read the sources.
+if sys.platform == "win32":
+    collect_ignore = [
+        "auth/test_peers.py",
+        *(f"faces/test_{name}.py" for name in ("completion", "end_to_end", "examples", "golden", "log", "manual")),
+        *(f"faces/test_{name}.py" for name in ("process", "samba", "survival", "terminal")),
+        *(f"manage/test_{name}.py" for name in ("bystanders", "follow", "many_endings", "own", "program_page")),
+        *(f"net/test_{name}.py" for name in ("child", "control", "embedded", "find", "follow", "heap", "home")),
+        *(f"net/test_{name}.py" for name in ("kerberos", "listener", "listeners", "logs", "overlay", "place")),
+        *(f"net/test_{name}.py" for name in ("privileges", "server", "versions")),
+        *(f"server/test_{name}.py" for name in ("events", "freed", "scheduler", "turns", "watch", "work")),
+        *(f"test_{name}.py" for name in ("citations", "contrib", "contributing", "docs", "project", "rooms", "style")),
+        "test_samba_fixture.py",
+        "peers",
+    ]
+    collect_ignore_glob = [
+        "manage/test_samba*.py",
+        "net/test_disk*.py",
+        "server/test_files*.py",
+        "server/test_sessions*.py",
+    ]
 
 # No test is timed: machines are shared, and what is compiled at its first use makes the first example a slow one.
 hypothesis.settings.register_profile("lanman", deadline=None)
@@ -34,6 +58,9 @@ def pytest_configure() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """`@pytest.mark.samba` wants smbd and its clients; `@pytest.mark.samba("smbtorture")` wants just those named."""
+    for name in ("posix", "samba", "kerberos", "root"):
+        if item.get_closest_marker(name):
+            need_posix()
     for marker in item.iter_markers("samba"):
         missing = missing_tools(marker.args) if marker.args else missing_tools()
         if missing:
@@ -72,6 +99,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def _need_smbd() -> None:
+    need_posix()
     if missing := missing_tools():
         pytest.skip(f"not installed: {', '.join(missing)} (see system-packages.txt)")
     if os.geteuid() != 0:

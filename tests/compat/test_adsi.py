@@ -264,6 +264,7 @@ def test_nobody_answers() -> None:
 # --- this machine
 
 
+@pytest.mark.posix
 def test_start_and_stop_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("LANMAN_HOME", str(home))
@@ -288,6 +289,7 @@ def test_start_and_stop_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         subprocess.run([sys.executable, "-m", "lanman", "stop", "server"], env=os.environ, capture_output=True)
 
 
+@pytest.mark.posix
 def test_a_start_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("LANMAN_HOME", str(home))

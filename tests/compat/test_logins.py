@@ -281,6 +281,7 @@ def test_kept_for_a_while_and_left(made: list[FakeManager]) -> None:
     assert len(pool) == 0
 
 
+@pytest.mark.posix
 def test_one_identitys_connection_serves_no_other(made: list[FakeManager], monkeypatch: pytest.MonkeyPatch) -> None:
     principal = "ann@EXAMPLE.COM"
     monkeypatch.setattr(identity, "find_spec", lambda name: name)

@@ -150,6 +150,7 @@ def test_a_password_that_is_no_text(stage: Stage) -> None:
     assert stage.run("net user frank").status == 2
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "words", [["session", b"\\\\\xff"], ["session", "--user", b"\xff"], ["file", b"\xff"], [b"\xff"]]
 )

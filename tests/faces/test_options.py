@@ -321,6 +321,7 @@ def test_one_port_and_not_two(command: Command) -> None:
     assert opened(command)[2]["port"] == 4455
 
 
+@pytest.mark.posix
 def test_an_authentication_file_that_others_can_read_is_warned_about(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     file.write_text("username = ann\npassword = secret\n")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
 import struct
-import termios
 
 import pytest
 
@@ -633,7 +631,11 @@ def test_who_names_a_server_is_told_how(command: Command, words: str) -> None:
     assert command("session pc7").status == 0
 
 
+@pytest.mark.posix
 def test_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+    import termios
+
     master, slave = os.openpty()
     try:
         with open(slave, "w", closefd=False) as terminal:

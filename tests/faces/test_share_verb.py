@@ -13,6 +13,9 @@ from lanman.manage.own import DetailedShare
 from lanman.records import ConnectionInfo, ShareInfo
 from support.fake_manager import Command
 
+# What a folder is called in full: Windows puts a drive before it.
+SRV, NEW = os.path.abspath("/srv"), os.path.abspath("/srv/new")
+
 
 @pytest.fixture
 def sharing(command: Command) -> Command:
@@ -33,11 +36,14 @@ def told(sharing: Command) -> list[object]:
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        (["share", "new=/srv/new"], ("add_share", "new", "/srv/new", "", 0)),
+        (["share", "new=/srv/new"], ("add_share", "new", NEW, "", 0)),
         (["share", "new=sub/../x"], ("add_share", "new", os.path.abspath("x"), "", 0)),
-        (["SHARE", "new=/srv/new", "/REMARK:for all", "/USERS:5"], ("add_share", "new", "/srv/new", "for all", 5)),
-        (["share", "/unl", "/rem:x", "new=/srv"], ("add_share", "new", "/srv", "x", 0)),
-        (["share", "new=/srv", "--users", "1", "--remark=x"], ("add_share", "new", "/srv", "x", 1)),
+        (
+            ["SHARE", "new=/srv/new", "/REMARK:for all", "/USERS:5"],
+            ("add_share", "new", NEW, "for all", 5),
+        ),
+        (["share", "/unl", "/rem:x", "new=/srv"], ("add_share", "new", SRV, "x", 0)),
+        (["share", "new=/srv", "--users", "1", "--remark=x"], ("add_share", "new", SRV, "x", 1)),
         (["share", r"new=C:\data", "-S", "fs1", "-N"], ("add_share", "new", r"C:\data", "", 0)),
         (["share", "docs", "/remark:"], ("set_share", "docs", "", None)),
         (["share", "docs", "/users:7"], ("set_share", "docs", None, 7)),

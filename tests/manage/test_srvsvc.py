@@ -23,7 +23,7 @@ from lanman.manage.manager import CloseResult, FileCloseResult
 from lanman.manage.orders import pauses as orders
 from lanman.manage.samba import SambaManager
 from lanman.manage.srvsvc import SrvsvcManager
-from lanman.net import kerberos
+from lanman.net import identity, kerberos
 from lanman.net.credentials import Credentials
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, SessionInfo
 from lanman.rpc import srvsvc
@@ -625,10 +625,15 @@ async def test_our_own_session_ends_by_logging_off() -> None:
         (Credentials(anonymous=True), "ann", False),
     ],
 )
+@pytest.mark.parametrize("on_windows", [False, True])
 async def test_our_own_session_by_its_user(
-    monkeypatch: pytest.MonkeyPatch, credentials: Credentials, listed: str, is_ours: bool
+    monkeypatch: pytest.MonkeyPatch, credentials: Credentials, listed: str, is_ours: bool, on_windows: bool
 ) -> None:
-    monkeypatch.setattr(kerberos, "principal_of", lambda who: "ann@EXAMPLE.ORG")
+    """Where the credentials name nobody, Kerberos' ticket cache tells who it is, and Windows who has logged on."""
+    monkeypatch.setattr(identity, "_ON_WINDOWS", on_windows)
+    monkeypatch.setattr(kerberos, "principal_of", lambda who: "" if on_windows else "ann@EXAMPLE.ORG")
+    monkeypatch.setenv("USERNAME", "ann" if on_windows else "")
+    monkeypatch.setenv("USERDOMAIN", "EXAMPLE" if on_windows else "")
     script = Script(samba=True, credentials=credentials)
     World(script, SessionInfo("10.0.0.9", listed, 0), SessionInfo("10.0.0.9", "eve", 1))
     (others,) = await script.manager().bystanders([SessionInfo("10.0.0.9", "eve")])

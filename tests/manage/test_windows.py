@@ -29,6 +29,7 @@ from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.smb2.constants import Dialect
+from support.platforms import tasks_left
 from support.scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025
 
 Opener = Callable[..., AbstractAsyncContextManager[Manager]]
@@ -372,7 +373,7 @@ async def test_leaving_in_error_leaves_nothing(server: ScriptedWindows) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert len(asyncio.all_tasks()) == 1
+    assert tasks_left() == set()
     async with SmbClient(server.host, server.port, Credentials("admin", server.password)) as dead:
         await dead.abort()
         with pytest.raises(ConnectionLost):

@@ -13,6 +13,7 @@ from lanman.errors import ConnectionLost, LanmanError, RemoteProtocolError, Win3
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
+from support.platforms import tasks_left
 
 ANN = Credentials("ann", "secret")
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -58,12 +59,12 @@ def framed(message: bytes) -> bytes:
 async def refused(script: Script, seconds: float = 30.0) -> LanmanError:
     """What a log-on to a server of that script raises; nothing of it may be left afterwards."""
     async with scripted(script) as port:
-        before = asyncio.all_tasks()
+        before = tasks_left()
         client = SmbClient("127.0.0.1", port, ANN)
         with pytest.raises(LanmanError, match=r"^\\\\127\.0\.0\.1: ") as raised:
             async with Within(seconds, lambda: client.doing, server="127.0.0.1"), client:
                 raise AssertionError("logged on")
-        assert {task for task in asyncio.all_tasks() - before if "serve" not in repr(task)} == set()
+        assert {task for task in tasks_left() - before if "serve" not in repr(task)} == set()
     return raised.value
 
 

@@ -156,6 +156,7 @@ def test_nothing_secret_is_shown() -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("environ", "folder"),
     [({"XDG_CONFIG_HOME": "/x"}, "/x/lanman"), ({"XDG_CONFIG_HOME": "x"}, None), ({}, None)],
@@ -171,6 +172,7 @@ def test_files_are_read_once_they_are_there(tmp_path: Path) -> None:
     assert read_client_configuration(tmp_path).clusters == {"a": Cluster(("b",))}
 
 
+@pytest.mark.posix
 def test_credentials_lie_beside_it(tmp_path: Path) -> None:
     (tmp_path / "lanman.toml").write_text(f'{MAIL}credentials = "x"\n')
     with pytest.raises(ConfigurationError, match=r"credentials: is not there, and lanman.toml names") as caught:
@@ -187,6 +189,7 @@ def test_credentials_lie_beside_it(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["lanman.toml", "credentials"])
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_change_is_refused(tmp_path: Path, name: str, mode: int) -> None:
@@ -199,6 +202,7 @@ def test_a_file_that_others_may_change_is_refused(tmp_path: Path, name: str, mod
     assert caught.value.hint == f"chmod go-w {tmp_path / name}"
 
 
+@pytest.mark.posix
 def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lanman.toml").write_text(MAIL)
     tmp_path.chmod(0o777)
@@ -207,7 +211,6 @@ def test_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
 def test_root_does_not_run_what_another_user_has_configured(tmp_path: Path) -> None:
     (tmp_path / "lanman.toml").write_text("[command]\nargv = ['/bin/x']\n")
     os.chown(tmp_path / "lanman.toml", 65534, -1)
@@ -215,6 +218,7 @@ def test_root_does_not_run_what_another_user_has_configured(tmp_path: Path) -> N
         read_client_configuration(tmp_path)
 
 
+@pytest.mark.posix
 def test_what_is_no_text_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "lanman.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match=r"lanman.toml: is not UTF-8 text \(byte 0\)"):

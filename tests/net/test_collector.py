@@ -7,6 +7,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 
 def run(script: str, *arguments: object) -> str:
     return subprocess.run(
@@ -35,6 +37,7 @@ def test_what_there_was_at_the_start_is_not_looked_at_again() -> None:
     assert said == "True\nTrue False\n"
 
 
+@pytest.mark.posix
 def test_a_server_in_a_process_of_its_own_keeps_its_pauses_short(tmp_path: Path) -> None:
     said = run(
         """

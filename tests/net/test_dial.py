@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import subprocess
 import sys
@@ -126,7 +127,7 @@ async def test_refused_everywhere(closed_port: int, count: int) -> None:
 
 async def test_unreachable_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     async def connect(sock: socket.socket, where: Any) -> None:
-        raise OSError(113 if where[1] == 1 else 111, "no")
+        raise OSError(errno.EHOSTUNREACH if where[1] == 1 else errno.ECONNREFUSED, "no")
 
     connecting(monkeypatch, connect)
     with pytest.raises(ConnectionLost, match="No route to host, Connection refused") as raised:
@@ -141,7 +142,7 @@ async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def connect(sock: socket.socket, where: Any) -> None:
         tried.append((sock.family, where))
-        raise OSError(113, "no")
+        raise OSError(errno.EHOSTUNREACH, "no")
 
     connecting(monkeypatch, connect)
     with pytest.raises(ConnectionLost, match=r"\(No route to host\)"):

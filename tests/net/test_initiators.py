@@ -231,6 +231,7 @@ def test_any_answer_is_understood_or_refused(changes: list[tuple[int, int]], inn
 # --- Kerberos
 
 
+@pytest.mark.posix
 def test_kerberos_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(initiators, "find_spec", lambda name: None)
     with pytest.raises(AuthenticationError, match="Kerberos is not available") as caught:

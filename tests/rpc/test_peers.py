@@ -105,6 +105,7 @@ def samba(command: str, stdin: str = "") -> str:
     return done.stdout
 
 
+@pytest.mark.posix
 def test_the_installed_samba_makes_the_vectors() -> None:
     assert samba("vectors") == (VECTORS / "rpc_samba.txt").read_text()
 
@@ -133,6 +134,7 @@ def shared_with_samba(name: str, ndr64: bool) -> bool:
     return name not in NOT_SAMBA and not any(part in base and str(number) == level for part, number in NOT_SAMBA_LEVELS)
 
 
+@pytest.mark.posix
 def test_samba_reads_every_message_and_writes_the_same() -> None:
     items, names = [], []
     for name, message in samples():

@@ -52,7 +52,7 @@ def test_events_have_the_time_that_the_shell_told_last() -> None:
 
 def test_there_is_no_second_assembly() -> None:
     places = {
-        str(path.relative_to(ROOT))
+        path.relative_to(ROOT).as_posix()
         for folder in ("src", "tests", "benchmarks")
         for path in (ROOT / folder).rglob("*.py")
         if ASSEMBLED.search(path.read_text(encoding="utf-8"))

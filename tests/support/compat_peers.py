@@ -23,6 +23,7 @@ from lanman.records import DiskInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc
 from lanman.settings import Configuration
 from support.loopback_server import PASSWORDS, running_server
+from support.platforms import need_posix
 from support.scripted_windows import Caller, Script, ScriptedWindows, Windows, windows_2019
 from support.smbd import Account, Samba
 
@@ -64,6 +65,7 @@ ALL_LEVELS = frozenset({0, 1, 2, 10, 502})
 @contextlib.contextmanager
 def our_server(path: Path, configuration: Configuration | None = None) -> Iterator[Peer]:
     """Our Server, on a loop of its own."""
+    need_posix()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

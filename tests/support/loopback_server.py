@@ -10,6 +10,7 @@ from pathlib import Path
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
 from lanman.settings import Configuration
+from support.platforms import need_posix
 
 PASSWORDS = {"admin": "Adm1n-secret", "ann": "ann's secret", "bob": "b0b"}
 
@@ -19,6 +20,7 @@ async def running_server(
     path: Path, configuration: Configuration | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[SmbServer]:
     """A Server with the users of PASSWORDS, of whom admin is an administrator."""
+    need_posix()
     configuration = replace(configuration or Configuration(name="LANTEST"), listen=(host,), port=port)
     server = SmbServer(configuration, Home(path))
     for name, password in PASSWORDS.items():

@@ -18,6 +18,7 @@ import ctypes
 import functools
 import json
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ FUNCTIONS: Final[dict[str, tuple[Any, str, str, Any]]] = {
     "NetShareDel": (srvsvc.NetrShareDel, "sd", "net_name reserved", None),
 }
 
-_libc = ctypes.CDLL(None)
+_libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
 _libc.malloc.restype, _libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 _libc.free.restype, _libc.free.argtypes = None, [ctypes.c_void_p]
 

@@ -31,6 +31,7 @@ from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.smb2.messages import CreateRequest
 from support.passwords import PASSWORD
+from support.platforms import need_posix
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class Stage:
     """See above. Its folder has a short name, so that paths fit into the columns of tables."""
 
     def __init__(self) -> None:
+        need_posix()
         self.folder = Path(tempfile.mkdtemp(prefix="l", dir="/tmp"))
         self.home = self.folder / "home"
         self.port = _free_port()

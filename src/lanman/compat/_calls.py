@@ -7,7 +7,8 @@ Rules:
     return. Only where the login says `richer_levels`, a level that the server does not know (124) is answered from
     another one that has all of its members; `answered_level` and the log say which.
   - A preferred maximum length is advisory: where not even one entry fits, more is asked for, so that a caller who goes
-    on from page to page comes to the end. Lengths and handles are the low 32 bits of what the caller gave.
+    on from page to page comes to the end. Lengths and handles are the low 32 bits of what the caller gave; the handle
+    of the open files has 64 where Windows itself is asked by netapi32.
   - An empty string is no string: the servers of MS-SRVS take both for "not given", Samba does not.
   - What netapi32 refuses without asking the server is refused here too.
   - An order is sent once. A connection that was kept is first asked something harmless, so that an order does not meet
@@ -131,8 +132,8 @@ def _one_page(
     )
 
 
-def _handle(resume: int | None) -> int | None:
-    return None if resume is None else resume & _32_BITS
+def _handle(resume: int | None, bits: int = 32) -> int | None:
+    return None if resume is None else resume & ((1 << bits) - 1)
 
 
 def _at_level(server: str | None, levels: Any, level: int, ask: Callable[[int], R]) -> R:
@@ -228,10 +229,11 @@ def file_enum(
     with managing(server) as manager:
         kind = kind_of(manager)
         asked = kind.file_user(user)
+        handle = _handle(resume, 64 if manager.wide_handles else 32)
 
         def request(level: int, length: int = EVERYTHING) -> rpc.NetrFileEnum:
             return rpc.NetrFileEnum(
-                _unc(manager), base_path, asked, level, prefered_maximum_length=length, resume_handle=_handle(resume)
+                _unc(manager), base_path, asked, level, prefered_maximum_length=length, resume_handle=handle
             )
 
         if level not in FILE_LEVELS:

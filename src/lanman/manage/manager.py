@@ -73,6 +73,9 @@ class Manager(ABC):
     answered_by: str | None = None
     """Who answers, in words, where it is neither lanman's own Server nor one that was reached over SMB."""
 
+    wide_handles: bool = False
+    """Whether the resume handle of the open files has 64 bits, as netapi32's, and not 32 (MS-SRVS 3.1.4.2)."""
+
     incomplete: str | None = None
     """What is known to be missing in the last answer, in words; None where nothing is."""
 

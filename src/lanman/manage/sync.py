@@ -122,6 +122,11 @@ class BlockingManager:
         return self._manager.answered_by
 
     @property
+    def wide_handles(self) -> bool:
+        """How wide resume handles are; see `Manager.wide_handles`."""
+        return self._manager.wide_handles
+
+    @property
     def who_answers(self) -> str:
         """Who answers, in words, whoever it is; see `Manager.who_answers`."""
         return self._manager.who_answers

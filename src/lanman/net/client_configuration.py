@@ -74,7 +74,7 @@ def read_client_configuration(folder: Path | None = None) -> ClientConfiguration
             hint=f'Write it, with a section [NAME] for each `credentials = "NAME"`, and chmod 600 {CREDENTIALS}.',
         )
     warnings: tuple[str, ...] = ()
-    if mode & 0o044:
+    if os.name == "posix" and mode & 0o044:
         warnings = (f"{place / CREDENTIALS} can be read by others; `chmod 600 {place / CREDENTIALS}` keeps it to you.",)
     return _understood(document, reader, parse_credentials(secrets, str(place / CREDENTIALS)), warnings)
 

@@ -21,6 +21,22 @@ T = TypeVar("T")
 # RFC 8305, 8: how long one address is tried alone before the next is tried beside it.
 ATTEMPT_DELAY: Final = 0.25
 
+# What ConnectEx fails of on Windows is no number of errno, and Python takes it for a wrong argument.
+_OF_WINDOWS: Final = {
+    codes.ERROR_CONNECTION_REFUSED: errno.ECONNREFUSED,
+    codes.ERROR_NETWORK_UNREACHABLE: errno.ENETUNREACH,
+    codes.ERROR_HOST_UNREACHABLE: errno.EHOSTUNREACH,
+    codes.ERROR_SEM_TIMEOUT: errno.ETIMEDOUT,
+}
+
+# Said alike on every system: on Windows strerror knows none of them.
+_REASONS: Final = {
+    errno.ECONNREFUSED: "Connection refused",
+    errno.ENETUNREACH: "Network is unreachable",
+    errno.EHOSTUNREACH: "No route to host",
+    errno.ETIMEDOUT: "Connection timed out",
+}
+
 
 class Within:
     """`async with Within(10.0, describe)`: what is awaited inside ends in time, or raises TimedOut (121).
@@ -145,18 +161,23 @@ class _Observed:
 
 def _unreachable(host: str, port: int, failures: Sequence[OSError]) -> ConnectionLost:
     """What to say when no address could be connected to."""
-    numbers = {failure.errno for failure in failures}
-    if numbers == {errno.ECONNREFUSED}:
+    numbers = [_number(failure) for failure in failures]
+    if set(numbers) == {errno.ECONNREFUSED}:
         return ConnectionLost(
             f"nothing listens on port {port}",
             code=codes.ERROR_CONNECTION_REFUSED,
             hint="see whether its Server service runs, and whether it listens on another port (--port)",
             server=host,
         )
-    reasons = ", ".join(dict.fromkeys(os.strerror(failure.errno or errno.EIO) for failure in failures))
+    reasons = ", ".join(dict.fromkeys(_REASONS.get(number) or os.strerror(number) for number in numbers))
     return ConnectionLost(
         f"port {port} cannot be reached ({reasons})",
         code=codes.ERROR_BAD_NETPATH,
         hint="see whether it is switched on, and whether a firewall stands between",
         server=host,
     )
+
+
+def _number(failure: OSError) -> int:
+    """What connecting failed of, as a number of errno; EIO where it has none."""
+    return _OF_WINDOWS.get(getattr(failure, "winerror", None) or 0) or failure.errno or errno.EIO

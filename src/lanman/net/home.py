@@ -140,6 +140,8 @@ def default_home(explicit: str | None = None, environ: Mapping[str, str] = os.en
         return Home(Path(chosen).expanduser())
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return Home(SYSTEM_HOME)
+    if sys.platform == "win32":
+        return Home(Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "lanman")
     # The specification says of a relative one: "consider the path invalid and ignore it".
     state = Path(environ.get("XDG_STATE_HOME", ""))
     return Home((state if state.is_absolute() else Path("~/.local/state").expanduser()) / "lanman")

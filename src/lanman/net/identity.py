@@ -40,10 +40,13 @@ def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
 def own_name(credentials: Credentials) -> tuple[str, str]:
     """The user that these credentials log on, and the domain as far as it is known: ("ann", "EXAMPLE").
 
-    Where they name no user, the ticket cache does; ("", "") for a null session, and where it is not known.
+    Where they name no user, the ticket cache does, or Windows; ("", "") for a null session, and where it is not known.
     """
     name = credentials.user_name
-    if credentials.kerberos and not name and not _ON_WINDOWS:
+    if credentials.kerberos and not name and _ON_WINDOWS:
+        # Windows logs on the user whom this process runs as; so it names that user to every process.
+        return os.environ.get("USERNAME", ""), credentials.domain or os.environ.get("USERDOMAIN", "")
+    if credentials.kerberos and not name:
         from lanman.net.kerberos import principal_of
 
         name = principal_of(credentials)

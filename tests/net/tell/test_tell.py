@@ -263,6 +263,7 @@ def program(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.posix
 async def test_a_program_gets_its_words_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/of/the/caller")
     written = tmp_path / "written"
@@ -277,6 +278,7 @@ async def test_a_program_gets_its_words_as_they_are(tmp_path: Path, monkeypatch:
     assert written.read_text() == "".join(f"{word}|" for word in expected)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("text", "told", "reason"),
     [
@@ -297,6 +299,7 @@ async def test_a_program_that_does_not_do(tmp_path: Path, text: str, told: Told,
     assert (found.told, found.reason) == (told, f"{words} {reason}")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("user", "reason"),
     [
@@ -310,6 +313,7 @@ async def test_names_that_no_program_gets(tmp_path: Path, user: str, reason: str
     assert (found.told, found.reason) == (Told.NO, reason)
 
 
+@pytest.mark.posix
 async def test_a_program_that_is_not_there() -> None:
     found = await outcome(ClientConfiguration(command=Command(("/nowhere/tell",))))
     assert (found.told, found.reason) == (Told.NO, "/nowhere/tell cannot be started: No such file or directory")

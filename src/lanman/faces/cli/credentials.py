@@ -189,13 +189,15 @@ def _text_of(path: str) -> str:
     except UnicodeDecodeError:
         raise LanmanError(f"{path}: is not UTF-8 text", code=codes.ERROR_INVALID_DATA) from None
     except OSError as error:
-        code = codes.ERROR_ACCESS_DENIED if isinstance(error, PermissionError) else codes.ERROR_FILE_NOT_FOUND
+        # A folder is denied to whoever opens it as a file on Windows.
+        denied = isinstance(error, PermissionError) and not os.path.isdir(path)
+        code = codes.ERROR_ACCESS_DENIED if denied else codes.ERROR_FILE_NOT_FOUND
         hint = "Name a file that holds `username = ` and `password = `."
         raise LanmanError(
             f"{path}: the authentication file cannot be read: {error.strerror}", code=code, hint=hint
         ) from None
     if len(text) > MAX_AUTHENTICATION_FILE:
         raise LanmanError(f"{path}: is too long for an authentication file", code=codes.ERROR_INVALID_DATA)
-    if mode & 0o044:
+    if os.name == "posix" and mode & 0o044:  # Windows has other rights, of which the mode tells nothing
         warn(f"{path} can be read by others; `chmod 600 {path}` keeps it to you.")
     return text

@@ -80,6 +80,8 @@ def configuration_of(command_line: bytes) -> str | None:
 
 def first_processes() -> list[int]:
     """The first process of each smbd of root that is seen from here."""
+    if os.name != "posix":
+        return []
     parents: dict[int, int] = {}
     try:
         names = os.listdir(PROCESSES)

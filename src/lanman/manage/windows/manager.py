@@ -78,6 +78,7 @@ class WindowsManager(SrvsvcManager):
     """A Manager of the Server service of this Windows."""
 
     answered_by = "Windows' own Server service"
+    wide_handles = True
 
     def __init__(
         self,

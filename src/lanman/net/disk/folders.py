@@ -39,6 +39,7 @@ from lanman.net.disk.system import (
     CLOCK_TICK,
     MAX_LINKS,
     NAMING,
+    O_DIRECTORY,
     O_PATH,
     DiskRefused,
     Statx,
@@ -418,7 +419,7 @@ def _refusal(error: OSError) -> Exception:
     return error
 
 
-def _open_pieces(root: int, path: tuple[bytes, ...], flags: int = os.O_DIRECTORY) -> int:
+def _open_pieces(root: int, path: tuple[bytes, ...], flags: int = O_DIRECTORY) -> int:
     """Open a path by openat2, in as many pieces as its length needs. The last one is opened with `flags`."""
     pieces: list[bytes] = []
     start, size = 0, 0

@@ -75,10 +75,13 @@ def status_of(error: OSError) -> int:
 def check_platform() -> None:
     """Raises LanmanError where a disk that nothing escapes cannot be built."""
     if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
+        hint = "Run it on Linux, macOS or another POSIX system."
+        if sys.platform == "win32":
+            hint += " Windows' own is meant by --service windows."
         raise LanmanError(
-            "folders cannot be shared on this system: it opens nothing by the handle of a directory (openat)",
+            "no Server can be run on this system: it opens nothing by the handle of a directory (openat)",
             code=codes.ERROR_NOT_SUPPORTED,
-            hint="Run the Server on Linux, macOS or another POSIX system.",
+            hint=hint,
         )
 
 
@@ -88,6 +91,7 @@ def check_platform() -> None:
 # O_NONBLOCK has to do.
 O_PATH: Final = getattr(os, "O_PATH", 0)
 O_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+O_DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 OPENING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 NAMING: Final = (O_PATH | os.O_CLOEXEC if O_PATH else os.O_RDONLY | OPENING) | O_NOFOLLOW
 

@@ -64,7 +64,10 @@ def serve(
     require_encryption: bool,
 ) -> int | None:
     """Run a Server until it is stopped. The exit status is 130 after Ctrl-C. LanmanError: it cannot start."""
+    from lanman.net.disk.system import check_platform
+
     home = own_home(invocation)
+    check_platform()
     shares = shares_of(folders)  # looked at now, for mistakes of typing; one that goes later stops no reload
 
     def read() -> Configuration:

@@ -57,7 +57,10 @@ def start(
         if listen or config_file or max_sessions is not None or require_encryption:
             raise DialectError(3510, hint="Those options are for lanman's own Server: leave out --service windows.")
         return windows_service.start(invocation)
+    from lanman.net.disk.system import check_platform
+
     home = own_home(invocation)
+    check_platform()
     configured(invocation, home, listen, config_file, max_sessions, require_encryption)
     words = [f"--listen={address}" for address in listen]
     words += [] if invocation.given_port is None else [f"--port={invocation.given_port}"]

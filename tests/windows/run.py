@@ -1,0 +1,121 @@
+"""`make test-windows`: the tests that Windows can run, under Wine, with each CPython of `prepare.VERSIONS` at once.
+
+    python tests/windows/run.py [--only 3.13] [words for pytest ...]
+
+They are the whole suite less what tests/conftest.py leaves out on Windows, and with what only runs there, in
+tests/windows/. With each later Python than the first a DeprecationWarning is an error. Without Wine nothing is run,
+and the reason is said; where LANMAN_REQUIRE_PEERS is set that is a failure.
+
+The servers that lanman is to reach from there run here, on this side: a Server of ours and, as root, an smbd. What the
+tests need to know of them is in the environment: LANMAN_TEST_SERVERS, as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "src")]
+
+from support.loopback_server import PASSWORDS, running_server  # noqa: E402
+from support.smbd import Samba, missing_tools  # noqa: E402
+from windows.prepare import ROOT, VERSIONS, Windows, missing_programs, prepare, stop  # noqa: E402
+
+REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run them; the highest exit status of all."""
+    parser = argparse.ArgumentParser(prog="run.py")
+    parser.add_argument("--only", choices=VERSIONS, action="append")
+    known, words = parser.parse_known_args(arguments)
+    if missing := missing_programs():
+        print(f"no tests under Wine: not installed: {', '.join(missing)} (see system-packages.txt)")
+        return int(REQUIRE_PEERS)
+    versions = known.only or VERSIONS
+    with contextlib.ExitStack() as stack:
+        stack.callback(stop)
+        ready = [prepare(version) for version in versions]
+        servers = json.dumps({"ours": stack.enter_context(_our_server()), "samba": stack.enter_context(_samba())})
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        logs = {each.version: folder / each.version for each in ready}
+        print(f"the tests of Windows, under Wine, with CPython {' and '.join(versions)}", flush=True)
+        running = [_started(each, words, servers, logs[each.version]) for each in ready]
+        statuses = [process.wait() for process, _ in running]
+        for _, copying in running:
+            copying.join()
+        for version, status in zip(versions, statuses, strict=True):
+            print(f"--- CPython {version} on Windows, under Wine: exit status {status}")
+            print(logs[version].read_text(encoding="utf-8", errors="replace"), flush=True)
+    return max(statuses)
+
+
+def _started(
+    windows: Windows, words: Sequence[str], servers: str, log: Path
+) -> tuple[subprocess.Popen[bytes], threading.Thread]:
+    """pytest in that Python. Its output goes by way of a pipe: under Wine it would not be written to a file."""
+    strict = [] if windows.version == VERSIONS[0] else ["-W", "error::DeprecationWarning"]
+    pytest = [*windows.command, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *strict, *words]
+    environment = {**windows.environment, "LANMAN_TEST_SERVERS": servers}
+    process = subprocess.Popen(
+        pytest, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+    def copy() -> None:
+        assert process.stdout is not None
+        with log.open("wb") as file, process.stdout:
+            for line in process.stdout:
+                file.write(line)
+                file.flush()
+
+    copying = threading.Thread(target=copy)
+    copying.start()
+    return process, copying
+
+
+@contextlib.contextmanager
+def _our_server() -> Iterator[dict[str, object]]:
+    """A Server of ours, on a loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            running = running_server(Path(folder) / "home")
+            server = asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result()
+            try:
+                yield {"port": server.port, "user": "admin", "password": PASSWORDS["admin"]}
+            finally:
+                asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
+def _samba() -> Iterator[dict[str, object] | None]:
+    """An smbd; None where there is none, or no root to start it."""
+    missing = missing_tools()
+    if missing or os.geteuid() != 0:
+        if REQUIRE_PEERS:
+            raise SystemExit(f"LANMAN_REQUIRE_PEERS is set, but: {', '.join(missing) or 'smbd starts as root only'}")
+        yield None
+        return
+    with Samba() as server:
+        admin = server.administrator
+        yield {"port": server.port, "user": admin.user_name, "password": admin.password}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
