@@ -32,7 +32,7 @@ def users(server: SmbServer) -> list[str]:
     return [session.user_name for session in server.service.sessions()]
 
 
-async def until(terminal: Terminal, *texts: str, without: str = "") -> str:
+async def seen(terminal: Terminal, *texts: str, without: str = "") -> str:
     """Wait for what the screen is to show: a hundred pauses at most."""
     for _ in range(100):
         shown = "\n".join(await terminal.settled())
@@ -46,20 +46,20 @@ async def test_our_own_server_tells_and_is_told(server: SmbServer) -> None:
     terminal = Terminal(source, real_time=True)
     log_on(server, 1, "ann")
     async with terminal.shown(120):
-        shown = await until(terminal, "PC1")
+        shown = await seen(terminal, "PC1")
         assert "LANTEST  1 session  0 files  told as it happens" in shown
         log_on(server, 2, "bob")
-        await until(terminal, "LANTEST  2 sessions (+1", r"+ bob \\PC2")
+        await seen(terminal, "LANTEST  2 sessions (+1", r"+ bob \\PC2")
         server.service.close_session(server.service.sessions()[0], Reason.DELETED)
         server.flush()
-        await until(terminal, r"[gone]", "ended by an administrator")
+        await seen(terminal, r"[gone]", "ended by an administrator")
         # The cursor is still on what has gone, so this means nobody.
         await terminal.press("w", "e")
         assert users(server) == ["bob"]
         await terminal.press("down", "e")
-        await until(terminal, "End 1 session on LANTEST?")
+        await seen(terminal, "End 1 session on LANTEST?")
         await terminal.press("y")
-        await until(terminal, "1 done, 0 spared, 0 failed")
+        await seen(terminal, "1 done, 0 spared, 0 failed")
         assert users(server) == []
 
 
@@ -71,18 +71,18 @@ async def test_a_server_is_asked_and_told_over_smb_and_our_own_session_stays(ser
     terminal = Terminal(source, every=60, real_time=True)
     log_on(server, 1, "ann")
     async with terminal.shown(120):
-        await until(terminal, "ann", "admin", "every 60 s")
+        await seen(terminal, "ann", "admin", "every 60 s")
         log_on(server, 2, "bob")
         source.look_now()
-        await until(terminal, "bob")
+        await seen(terminal, "bob")
         await terminal.press("w", "home", "space", "space", "space", "e")
-        await until(terminal, "YOUR OWN, left alone", "Escape: no" if "UNSAVED" in "".join(terminal.lines) else "End 3")
+        await seen(terminal, "YOUR OWN, left alone", "Escape: no" if "UNSAVED" in "".join(terminal.lines) else "End 3")
         await terminal.press("y")
-        await until(terminal, "2 done, 1 spared, 0 failed")
+        await seen(terminal, "2 done, 1 spared, 0 failed")
         assert users(server) == ["admin"]
         await terminal.press("escape")
         # It is asked again at once, and not when a minute has passed.
-        await until(terminal, "127.0.0.1  1 session (+1")
+        await seen(terminal, "127.0.0.1  1 session (+1")
 
 
 async def test_a_server_that_stops_and_comes_back(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ async def test_a_server_that_stops_and_comes_back(tmp_path: Path) -> None:
         async with running_server(tmp_path / "home") as server:
             source.look_now()
             log_on(server, 1, "ann")
-            await until(terminal, "ann")
-        await until(terminal, "AWAY for", "does not answer", without="told as it happens")
+            await seen(terminal, "ann")
+        await seen(terminal, "AWAY for", "does not answer", without="told as it happens")
         assert terminal.screen.lines.dimmed
         async with SmbServer(server.configuration, server.home):
             source.look_now()
-            await until(terminal, "answers again", "told as it happens", without="AWAY")
+            await seen(terminal, "answers again", "told as it happens", without="AWAY")
             assert not terminal.screen.lines.dimmed
