@@ -66,6 +66,7 @@ async def newcomer(server: SmbServer, user: str) -> int:
     return 0
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("opening", [over_smb, at_home])
 async def test_our_server(server: SmbServer, opening: Callable[[SmbServer], Opening]) -> None:
     async with opening(server) as manager:
@@ -84,6 +85,7 @@ async def test_our_server(server: SmbServer, opening: Callable[[SmbServer], Open
     assert await newcomer(server, "ann") == 0
 
 
+@pytest.mark.posix
 async def test_our_server_is_paused_by_administrators_alone(server: SmbServer) -> None:
     async with over_smb(server, "ann") as manager:
         for ask in (manager.service_state, manager.pause, manager.continue_):
@@ -94,6 +96,7 @@ async def test_our_server_is_paused_by_administrators_alone(server: SmbServer) -
     assert not server.service.paused
 
 
+@pytest.mark.posix
 async def test_whoever_is_followed_is_told_who_paused(server: SmbServer) -> None:
     async with at_home(server) as manager, manager.follow() as follower, over_smb(server) as other:
         await other.pause()
@@ -109,6 +112,7 @@ async def test_whoever_is_followed_is_told_who_paused(server: SmbServer) -> None
             assert late.state.paused_by[0] == ""
 
 
+@pytest.mark.posix
 async def test_many_newcomers_race_with_a_pause(server: SmbServer) -> None:
     """Whoever gets in while it is being paused is there when it is paused: from then on nobody comes."""
     async with at_home(server) as manager:
