@@ -33,10 +33,11 @@ if TYPE_CHECKING:
         TimedOut,
         Win32Error,
     )
+    from lanman.manage.drain.shell import DrainResult, drain
     from lanman.manage.granted import GrantedLevels
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.open import open_manager
-    from lanman.manage.sync import BlockingManager, connect
+    from lanman.manage.sync import BlockingManager, blocking_drain, connect
     from lanman.net.credentials import Credentials
     from lanman.net.server.embedded import Server
     from lanman.records import (
@@ -61,6 +62,7 @@ __all__ = [
     "ConnectionInfo",
     "ConnectionLost",
     "Credentials",
+    "DrainResult",
     "EventsLost",
     "FileCloseResult",
     "FileInfo",
@@ -83,7 +85,9 @@ __all__ = [
     "TimedOut",
     "TransportInfo",
     "Win32Error",
+    "blocking_drain",
     "connect",
+    "drain",
     "open_manager",
 ]
 
@@ -105,7 +109,10 @@ _HOMES = {
     "Statistics": "lanman.records",
     "TimeOfDay": "lanman.records",
     "TransportInfo": "lanman.records",
+    "DrainResult": "lanman.manage.drain.shell",
+    "blocking_drain": "lanman.manage.sync",
     "connect": "lanman.manage.sync",
+    "drain": "lanman.manage.drain.shell",
     "open_manager": "lanman.manage.open",
 }
 

@@ -108,9 +108,9 @@ class DiskWorld(World):
 class FileClient(Client):
     """A client of files, in few words."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, address: str = "") -> None:
         self.told: list[OplockBreakReceived] = []
-        super().__init__(world, f"192.0.2.{len(world.dispatch.connections) + 1}", (0x0311,))
+        super().__init__(world, address or f"192.0.2.{len(world.dispatch.connections) + 1}", (0x0311,))
 
     @property
     def breaks(self) -> list[int]:

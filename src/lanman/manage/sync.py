@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.events import Event, ServerState
+    from lanman.manage.drain.machine import Event as DrainEvent
+    from lanman.manage.drain.shell import DrainResult
     from lanman.net.control.follow import EventFollower
     from lanman.net.credentials import Credentials
     from lanman.rpc.ndr import Call, Response
@@ -74,6 +76,35 @@ def connect(
         service=service,
         samba_config=samba_config,
     )
+
+
+def blocking_drain(
+    server: str | None = None,
+    credentials: Credentials | None = None,
+    *,
+    on_event: Callable[[DrainEvent], None] | None = None,
+    **how: Any,
+) -> DrainResult:
+    """`lanman.drain` for programs without asyncio: the same arguments, result and errors. `on_event` is called in
+    another thread. Interrupted (Ctrl-C), it opens the server again before the interrupt goes on."""
+    from lanman.manage.drain.shell import drain
+
+    background = _Background()
+    ended = threading.Event()
+
+    async def work() -> DrainResult:
+        try:
+            return await drain(server, credentials, on_event=on_event, **how)
+        finally:
+            ended.set()
+
+    try:
+        return background.run(work())
+    except BaseException:
+        ended.wait()
+        raise
+    finally:
+        background.stop()
 
 
 class BlockingManager:

@@ -124,12 +124,12 @@ class KeptDrain:
             raise _cannot_keep(self.path, error) from None
 
 
-def drain_name(server: str | None, port: int = 445, service: str | None = None) -> str:
+def drain_name(server: str | None, port: int | None = None, service: str | None = None) -> str:
     """What a server is called in the notes of drains: its name and port, or this machine's service."""
     if server is None:
         return LOCAL if service is None else f"{LOCAL}, {service}"
     bare = fold(server.strip("\\/"))
-    return bare if port == 445 else f"{bare}:{port}"
+    return bare if port in (None, 445) else f"{bare}:{port}"
 
 
 def _file_name(name: str) -> str:

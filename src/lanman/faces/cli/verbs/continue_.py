@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from lanman.errors import LanmanError
 from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
+from lanman.faces.cli.output import warn
 from lanman.faces.cli.services import change_service
 
 
@@ -25,3 +27,15 @@ def continue_(invocation: Invocation, service: str | None) -> None:
     """Continue the Server service. Win32Error 50: the server cannot be paused, and so not continued."""
     unchanged = "The Server service was not paused."
     change_service(invocation, service, "continue", lambda manager: manager.continue_(), 3536, unchanged)
+    _forget_drain(invocation)
+
+
+def _forget_drain(invocation: Invocation) -> None:
+    """What a drain that was killed has noted is undone now."""
+    from lanman.net.drains import KeptDrain, drain_name
+
+    name = drain_name(invocation.server, invocation.port, invocation.service)
+    try:
+        KeptDrain(name, invocation.home).forget()
+    except LanmanError as error:
+        warn(error.with_hint)

@@ -1,0 +1,420 @@
+"""`lanman drain`: lets everybody leave a server, tells them first, and says by its exit status whether they have.
+
+Rules:
+
+  - First comes a look: who is there, and what their end would cost. `--dry-run` stops behind it, `--check` makes it the
+    answer; otherwise a question follows where somebody is there, whose default is No.
+  - What happens is told as it happens: a line with its time for people, a JSON object a line for programs.
+  - Ctrl-C and SIGTERM end it as a time-out does: the server is opened again first, unless it is to stay paused.
+  - Status 0 is drained and nothing else; 3 that somebody was left when time ran out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lanman.errors import Win32Error
+from lanman.faces.cli import completers, output
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import bad_value, duration, net_option, seconds, verb
+from lanman.faces.cli.output import Format
+from lanman.faces.cli.selecting import path_filter
+from lanman.faces.dialect import DialectError
+from lanman.faces.text import Column, escape, row, shorten, shorten_client
+
+if TYPE_CHECKING:
+    from lanman.manage.drain.machine import Event, Holder, Rules
+    from lanman.manage.drain.shell import DrainOrder, DrainResult
+    from lanman.manage.orders import Plan
+
+NOT_SO: Final = 3
+QUESTION: Final = "Do you want to continue this operation?"
+
+# How many are listed by name before the question, and in one line of what happens.
+MAX_LISTED: Final = 50
+MAX_NAMED: Final = 5
+
+HEADER: Final = "Computer               User name            Opens Cost"
+COLUMNS: Final = (
+    Column(0, 22, fitted=shorten_client),
+    Column(23, 20, fitted=shorten),
+    Column(44, 5, right=True),
+    Column(50, None),
+)
+INDENT: Final = " " * 10
+FILE_HEADER: Final = "ID         User name            Cost     Path"
+FILE_COLUMNS: Final = (Column(0, 10), Column(11, 20, fitted=shorten), Column(32, 8), Column(41, None))
+
+COSTS: Final = {"none": "nothing", "reopen": "reopening", "unsaved": "UNSAVED WORK LIKELY", "unknown": "unknown"}
+
+
+def _message(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (not text.strip() or len(text) > 2000):
+        raise bad_value(parameter, "It is a text of at most 2000 characters, and not an empty one.")
+    return text
+
+
+@verb(
+    "drain",
+    summary="let everybody leave a server, and say when they have",
+    syntax=r"""
+lanman drain [--share SHARE | --path GLOB] [--warn TIME [--message TEXT]]
+             [--grace TIME] [--end {idle | readers | all}] [--timeout TIME]
+             [--quiet-for TIME] [--no-cordon] [--keep-paused] [--include-mine]
+             [/DRY-RUN] [/Y]
+lanman drain --check [--share SHARE | --path GLOB]
+""",
+    about=r"""
+Pauses a Server service, so that nobody new comes in but administrators, and waits until nobody is there any more.
+With --warn, people are told beforehand, as lanman.toml says. After that, who has nothing open is ended at once, and
+after the --grace those whom --end names: idle (who loses nothing: nothing is open, or only for reading, for over an
+hour), readers (who has nothing open for writing, and no locks) or all. Once nobody was seen for --quiet-for (30s) the
+server is drained: the exit status is 0, and the server stays paused until `lanman continue server`. When time runs out
+(--timeout, 30m beyond the other times) the status is 3. Then, after an error and after Ctrl-C, it is opened again.
+A server without a pause (Samba), a share and a path cannot be closed to newcomers: these are treated like the others
+while it watches. Times are written 30s, 10m, 2h, 1h30m.
+""",
+    examples=r"""
+lanman drain --check -S fs1                                  is anybody there? status 0: nobody, 3: somebody
+lanman drain -S fs1 --dry-run                                who is there, and what ending them costs
+lanman drain -S fs1 --warn 10m --grace 5m --end all /y       for a reboot at night
+lanman drain --share projects --end readers --timeout 1h     for a backup of one share
+""",
+)
+@click.option("--share", metavar="SHARE", shell_complete=completers.shares, help="only what is open in this share")
+@click.option(
+    "--path", metavar="GLOB", callback=path_filter, help="only what is open by these paths, as `lanman file` lists them"
+)
+@click.option(
+    "--warn",
+    metavar="TIME",
+    callback=duration,
+    help="tell people, and leave them this much time before anybody is ended",
+)
+@click.option(
+    "--message", metavar="TEXT", callback=_message, help="what they are told, in place of a sentence with the time"
+)
+@click.option("--grace", metavar="TIME", callback=duration, help="how long those with open files have after that (0)")
+@click.option(
+    "--timeout",
+    "drain_timeout",
+    metavar="TIME",
+    callback=duration,
+    help="how long it may take (30m beyond --warn and --grace)",
+)
+@click.option(
+    "--end",
+    metavar="WHO",
+    default="idle",
+    shell_complete=completers.one_of("idle", "readers", "all"),
+    help="who is ended after the grace: idle, readers or all (idle)",
+)
+@click.option("--quiet-for", metavar="TIME", callback=duration, help="for how long nobody must have been seen (30s)")
+@click.option("--no-cordon", is_flag=True, help="do not pause the server")
+@click.option("--keep-paused", is_flag=True, help="leave the server paused whatever happens")
+@click.option("--include-mine", is_flag=True, help="end sessions that may be your own too")
+@click.option("--check", is_flag=True, help="only say whether anybody is there: status 0 for nobody, 3 for somebody")
+@net_option(
+    "--dry-run", "--whatif", "dry_run", is_flag=True, help="show who is there and what ending them costs, and stop"
+)
+@click.option("--deadline", metavar="S", callback=seconds, help="seconds for each question to the server (10)")
+def drain(invocation: Invocation, **options: Any) -> int | None:
+    """Look, ask, and drain."""
+    rules, order = _understood(invocation, options)
+    if invocation.format is Format.CSV:
+        raise DialectError(3510, hint="drain has no --csv: what happens is told by --json, a line each.")
+    if options["deadline"] is not None:
+        invocation.timeout = options["deadline"]
+    if options["check"] or options["dry_run"]:
+        return asyncio.run(_only_look(invocation, rules, order, check=options["check"]))
+    return asyncio.run(_drained(invocation, rules, order))
+
+
+def _understood(invocation: Invocation, options: dict[str, Any]) -> tuple[Rules, DrainOrder]:
+    """What is asked for. Raises DialectError for what does not go together."""
+    from lanman.manage.drain.machine import DEFAULT_QUIET, End
+    from lanman.manage.drain.shell import DrainOrder, rules_of, scope_of
+
+    if options["message"] is not None and not options["warn"]:
+        raise DialectError(3510, hint="--message is what people are told: give --warn too.")
+    if options["check"] and options["dry_run"]:
+        raise DialectError(3510, hint="Give one of --check and --dry-run.")
+    end = options["end"].casefold()
+    if end not in [each.value for each in End]:
+        raise DialectError(3952, "--end", "It is idle, readers or all.")
+    quiet = options["quiet_for"]
+    try:
+        rules = rules_of(
+            warn=options["warn"] or 0.0,
+            grace=options["grace"] or 0.0,
+            timeout=options["drain_timeout"],
+            end=end,
+            quiet_for=DEFAULT_QUIET if quiet is None else quiet,
+            include_mine=options["include_mine"],
+        )
+        scope = scope_of(options["share"], options["path"])
+    except Win32Error as error:
+        sentence = error.with_hint if error.hint else f"{error.message}."
+        raise DialectError(3510, hint=sentence[0].upper() + sentence[1:]) from None
+    return rules, DrainOrder(scope, not options["no_cordon"], options["keep_paused"], options["message"])
+
+
+# --- looking
+
+
+async def _only_look(invocation: Invocation, rules: Rules, order: DrainOrder, *, check: bool) -> int | None:
+    from lanman.manage.drain.shell import look
+
+    plan, holders = await look(lambda: invocation.manager(long_work=True), order.scope, include_mine=rules.include_mine)
+    if invocation.format is Format.JSON:
+        answer: dict[str, Any] = {"empty": not holders, "left": [_fields(holder) for holder in holders]}
+        if not check:
+            answer = {"plan": plan.as_json()}
+        output.emit_json(plan.server, **answer)
+    elif check:
+        output.emit([f"{len(holders)} left: {_named(holders)}" if holders else _nobody(plan, order), ""])
+    else:
+        output.emit([*_listed(plan, holders, order), ""])
+    return NOT_SO if check and holders else None
+
+
+def _nobody(plan: Plan, order: DrainOrder) -> str:
+    where = escape(order.scope.share or order.scope.path or f"\\\\{plan.server}")
+    return f"Nobody has anything open in {where}." if not order.scope.whole else f"Nobody is on {where}."
+
+
+def _listed(plan: Plan, holders: tuple[Holder, ...], order: DrainOrder) -> list[str]:
+    """Who is there, the worst first."""
+    if not holders:
+        return [_nobody(plan, order)]
+    lines = [output.heading(HEADER if order.scope.whole else FILE_HEADER), "-" * 79]
+    worst_first = sorted(holders, key=lambda holder: -holder.cost.rank)
+    for holder in worst_first[:MAX_LISTED]:
+        user = escape(holder.user_name or "")
+        if order.scope.whole:
+            opens = "-" if holder.num_opens is None else str(holder.num_opens)
+            cost = f"{COSTS[holder.cost.value]} ({holder.why})" if holder.why else COSTS[holder.cost.value]
+            lines.append(row(COLUMNS, [escape(holder.client_name or "-"), user, opens, escape(cost)]))
+        else:
+            cells = [str(holder.id or "-"), user, holder.cost.value, escape(holder.path or "-")]
+            lines.append(row(FILE_COLUMNS, cells))
+    if len(holders) > MAX_LISTED:
+        lines.append(f"and {len(holders) - MAX_LISTED} more")
+    return lines
+
+
+# --- draining
+
+
+async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> int | None:
+    from lanman.manage.drain.looks import Looker
+    from lanman.manage.drain.shell import Drain, SystemClock, configured_teller, look
+    from lanman.net.drains import KeptDrain, drain_name
+
+    def opening() -> Any:
+        return invocation.manager(long_work=True)
+
+    teller = configured_teller() if rules.warn else None
+    plan, holders = await look(opening, order.scope, include_mine=rules.include_mine)
+    if holders and invocation.answer is not True:
+        invocation.say("".join(f"{line}\n" for line in [*_listed(plan, holders, order), ""]))
+        if not invocation.confirm(QUESTION, default=False):
+            return output.EXIT_ERROR
+    clock = SystemClock()
+    report = _Report(invocation, plan.server, clock.now())
+    kept = KeptDrain(drain_name(invocation.server, invocation.port, invocation.service), invocation.home)
+    async with Looker(opening, order.scope, clock, include_mine=rules.include_mine) as looker:
+        one = Drain(looker, rules, order, kept, teller=teller, on_event=report.event, clock=clock)
+        task = asyncio.ensure_future(one.run())
+        _cancel_on_sigterm(task)
+        try:
+            result: DrainResult = await task
+        except asyncio.CancelledError:
+            if task.cancelled() and not _is_cancelled():
+                return output.EXIT_INTERRUPTED  # by SIGTERM; an interrupt from the keyboard cancels this task
+            raise
+    report.result(result)
+    return None if result.drained else NOT_SO
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _cancel_on_sigterm(task: asyncio.Future[Any]) -> None:
+    try:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    except (NotImplementedError, RuntimeError, ValueError):
+        return  # Windows, or no main thread: the signal ends the process, and the note tells the next drain
+
+
+class _Report:
+    """Tells what happens: lines for people, or JSON objects, one a line."""
+
+    def __init__(self, invocation: Invocation, server: str, started: float) -> None:
+        self._invocation = invocation
+        self._server = server
+        self._started = started
+        self._cordoned = False
+
+    def event(self, event: Event) -> None:
+        """Tell one event."""
+        if self._invocation.format is Format.JSON:
+            output.emit([json.dumps(self._object(event))])
+        elif text := self._sentence(event):
+            output.emit(_wrapped(f"{time.strftime('%H:%M:%S', time.localtime(event.at))}  {text}"))
+
+    def result(self, result: DrainResult) -> None:
+        """Say at the end what is to be done next."""
+        if self._invocation.format is Format.JSON:
+            document = {
+                "schema": output.SCHEMA,
+                "server": result.server,
+                "verdict": result.verdict.value,
+                "cordon": result.cordoned,
+                "paused": result.paused,
+                "left": [
+                    {**_fields(holder), "reason": reason or None}
+                    for holder, reason in zip(result.left, result.reasons, strict=True)
+                ],
+            }
+            output.emit([json.dumps(document)])
+            return
+        for holder, reason in zip(result.left, result.reasons, strict=True):
+            if reason:
+                output.emit(_wrapped(f"{INDENT}{_who(holder)}: {escape(reason)}"))
+        if result.drained:
+            output.emit([""])
+            output.success()
+
+    def _object(self, event: Event) -> dict[str, Any]:
+        holder = event.holder
+        document: dict[str, Any] = {
+            "schema": output.SCHEMA,
+            "phase": event.phase.value,
+            "t": round(event.at - self._started, 3),
+            "happened_at": _rfc3339(event.at),
+            "server": self._server,
+            "key": None if holder is None else _key(holder),
+            "outcome": event.what.value,
+            "cost": None if holder is None or event.told is not None else holder.cost.value,
+            "told": event.told,
+            "message": event.message or None,
+        }
+        if event.holders or event.what.value in ("left", "finished"):
+            document["left"] = [_fields(each) for each in event.holders]
+        return document
+
+    def _sentence(self, event: Event) -> str:
+        what, holder, message = event.what.value, event.holder, escape(event.message)
+        behind = f" ({message})" if message else ""
+        if what == "paused":
+            self._cordoned = True
+            return f"paused: no new sessions (administrators excepted){f'; {message}' if message else ''}"
+        if what == "not_paused":
+            return f"not paused{behind}: newcomers are treated like the others"
+        if what == "finished":
+            return self._end(event, message)
+        if what == "left":
+            return f"{len(event.holders)} left: {_named(event.holders)}"
+        if what == "empty":
+            return "nobody is left; watching"
+        if what == "continued":
+            return "opened again"
+        if what == "not_continued":
+            return f"could not be opened again: {message}; `{self._continue()}` does"
+        if what == "failed" and holder is None:
+            return f"no answer: {message}"
+        if holder is None or what == "told":
+            return message if what == "warned" else ""
+        lost = " UNSAVED WORK LIKELY" if holder.cost.value == "unsaved" else ""
+        return {
+            "gone": f"{_who(holder)} has left",
+            "came": f"{_who(holder)} has come: {_opens(holder)}",
+            "ended": f"ended {_who(holder)}: {_opens(holder)}{'' if holder.nothing_open else behind}{lost}",
+            "spared": f"left alone: {_who(holder)}: {message}",
+            "failed": f"could not end {_who(holder)}: {message}",
+        }.get(what, "")
+
+    def _end(self, event: Event, message: str) -> str:
+        if event.holders:
+            return f"{message}; {len(event.holders)} left: {_named(event.holders)}"
+        if message.startswith("empty"):
+            still = f"Still paused; `{self._continue()}` opens it again" if self._cordoned else "Newcomers may come"
+            return f"{message}. {still}"
+        return message
+
+    def _continue(self) -> str:
+        server = self._invocation.server
+        port = "" if self._invocation.given_port is None else f":{self._invocation.port}"
+        return "lanman continue server" + (f" -S {escape(server)}{port}" if server is not None else "")
+
+
+# --- words
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line as a terminal shows it without breaking words, what follows the first one under its text."""
+    columns = output.terminal_columns()
+    if columns is None or columns < 40:
+        return [line]
+    from textwrap import wrap
+
+    return wrap(line, columns - 1, subsequent_indent=INDENT, break_on_hyphens=False, drop_whitespace=True)
+
+
+def _who(holder: Holder) -> str:
+    parts = [holder.user_name or "nobody", holder.client_name or "", holder.path or ""]
+    return escape(" ".join(part for part in parts if part))
+
+
+def _opens(holder: Holder) -> str:
+    if holder.path is not None:
+        return COSTS[holder.cost.value]
+    if holder.num_opens is None:
+        return "open files unknown"
+    return "nothing open" if not holder.num_opens else f"{holder.num_opens} file{'' if holder.num_opens == 1 else 's'}"
+
+
+def _named(holders: tuple[Holder, ...]) -> str:
+    worst_first = sorted(holders, key=lambda holder: -holder.cost.rank)[:MAX_NAMED]
+    named = [f"{_who(each)} ({_opens(each)})" for each in worst_first]
+    if len(holders) > MAX_NAMED:
+        named.append(f"{len(holders) - MAX_NAMED} more")
+    return ", ".join(named)
+
+
+def _key(holder: Holder) -> str | None:
+    from lanman.manage.watching.keys import FileKey, SessionKey
+
+    if holder.path is not None:
+        return str(FileKey(holder.id, holder.path, holder.user_name))
+    begun = None if holder.begun is None else round(holder.begun)
+    return str(SessionKey(holder.client_name, holder.user_name, begun))
+
+
+def _fields(holder: Holder) -> dict[str, Any]:
+    common = {"user_name": holder.user_name, "cost": holder.cost.value, "cost_why": holder.why or None}
+    if holder.path is not None:
+        return {"key": _key(holder), "id": holder.id, "path": holder.path, **common}
+    return {
+        "key": _key(holder),
+        "client_name": holder.client_name,
+        "num_opens": holder.num_opens,
+        "begun_at": _rfc3339(holder.begun),
+        **common,
+        "is_own": holder.is_own,
+    }
+
+
+def _rfc3339(at: float | None) -> str | None:
+    from lanman.manage.orders.plan import rfc3339
+
+    return rfc3339(at)

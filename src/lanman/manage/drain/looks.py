@@ -1,0 +1,222 @@
+"""Looking at a server for a drain, and ending whom it says: plan and run of `lanman.manage.orders`, at one Manager.
+
+The Manager is opened when it is needed, and opened again after its server could not be reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lanman import codes
+from lanman.errors import ConnectionLost, LanmanError, ProtocolError, Win32Error
+from lanman.manage.drain.machine import Holder, Look, counted
+from lanman.manage.manager import Manager
+from lanman.manage.orders import Outcome, Plan, Reason, Target, What, plan_files, plan_sessions, run
+from lanman.manage.selection import is_below
+from lanman.manage.watching.keys import SessionKey
+from lanman.names import fold
+from lanman.records import FileInfo, SessionInfo
+
+Opening = Callable[[], AbstractAsyncContextManager[Manager]]
+"""Opens a Manager of the server."""
+
+
+class Clock(Protocol):
+    """Time, for the shell of a drain; tests have one of their own."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is drained: the whole server, or what is open in a share, or by a pattern over paths."""
+
+    share: str | None = None
+    path: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole server, whose sessions count, rather than open files."""
+        return self.share is None and self.path is None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look, and the plan for those whom it saw: `places` are those of the look's holders in the plan, None for who
+    had gone when it was made."""
+
+    look: Look
+    plan: Plan
+    places: tuple[int | None, ...]
+    server: str
+
+
+class Looker:
+    """Looks, and ends. An async context manager, which closes the Manager that it has open."""
+
+    def __init__(self, opening: Opening, scope: Scope, clock: Clock, *, include_mine: bool = False) -> None:
+        self._opening = opening
+        self._scope = scope
+        self._clock = clock
+        self._include_mine = include_mine
+        self._stack = contextlib.AsyncExitStack()
+        self._manager: Manager | None = None
+        self._folder: str | None = None
+
+    async def __aenter__(self) -> Looker:
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the Manager, if one is open; a later question opens another."""
+        self._manager = None
+        await self._stack.aclose()
+
+    async def manager(self) -> Manager:
+        """The Manager, opened now if none is. Raises LanmanError."""
+        if self._manager is None:
+            self._manager = await self._stack.enter_async_context(self._opening())
+        return self._manager
+
+    async def look(self) -> Sight:
+        """See who is there. Raises LanmanError; after ConnectionLost the next look connects anew."""
+        asked_at = self._clock.now()
+        try:
+            manager = await self.manager()
+            listed, plan = await self._planned(manager)
+        except (ConnectionLost, ProtocolError):
+            await self.close()
+            raise
+        # Planning lists again. Who has come and gone between the two lists is nobody's: the first one alone counts, or
+        # one who left and another who came would make a look that saw nobody of a server that was never empty.
+        in_plan = _places(plan, len(listed))
+        holders = [
+            _unplanned(record) if place is None else _holder(plan.targets[place])
+            for record, place in zip(listed, in_plan, strict=True)
+        ]
+        chosen = counted(holders) if self._scope.whole else tuple(range(len(holders)))
+        look = Look(tuple(holders[number] for number in chosen), asked_at, self._clock.now())
+        return Sight(look, plan, tuple(in_plan[number] for number in chosen), manager.server)
+
+    async def _planned(self, manager: Manager) -> tuple[Sequence[SessionInfo | FileInfo], Plan]:
+        if self._scope.whole:
+            sessions = (await manager.sessions()).entries
+            return sessions, await plan_sessions(manager, sessions)
+        if self._scope.share is None:
+            files = await manager.files(path=self._scope.path)
+        else:
+            if self._folder is None:
+                self._folder = await self._folder_of(manager, self._scope.share)
+            files = [file for file in await manager.files() if is_below(file.path, self._folder)]
+        files = [file for file in files if not is_pipe(file)]
+        return files, await plan_files(manager, files)
+
+    async def _folder_of(self, manager: Manager, name: str) -> str:
+        """The folder of a share. Raises Win32Error 50 where the server does not say it."""
+        if not (folder := (await manager.share(name)).path):
+            raise Win32Error(
+                codes.ERROR_NOT_SUPPORTED,
+                f"the server does not say where the share {name} is",
+                hint="Name what is to be drained by --path, as `lanman file` lists it.",
+                server=manager.server,
+                subject=f"share {name}",
+            )
+        return folder
+
+    async def end(self, sight: Sight, wanted: Sequence[int], done: Callable[[Holder, Outcome], None]) -> None:
+        """End those holders of a look; `done` is called with what became of each. Raises LanmanError for what concerns
+        all of them."""
+        targets = sight.plan.targets
+        holders = {
+            place: sight.look.holders[number] for number in wanted if (place := sight.places[number]) is not None
+        }
+        together: defaultdict[Any, list[int]] = defaultdict(list)
+        for place, target in enumerate(targets):
+            if target.order is not None:
+                together[target.order].append(place)
+        given: set[int] = set()
+        for place, holder in holders.items():
+            others = [other for other in together[targets[place].order] if other not in holders]
+            if all(self._include_mine and targets[other].is_own for other in others):
+                given |= {id(targets[place]), *(id(targets[other]) for other in others)}
+            else:
+                done(holder, Outcome(targets[place], What.SPARED, Reason.BYSTANDERS, _together(holder)))
+        if not given:
+            return
+        manager = await self.manager()
+        try:
+            outcomes = await run(
+                manager, sight.plan.only(lambda target: id(target) in given), include_mine=self._include_mine
+            )
+        except (ConnectionLost, ProtocolError):
+            await self.close()
+            raise
+        by_target = {id(targets[place]): holder for place, holder in holders.items()}
+        for outcome in outcomes:
+            if (holder := by_target.get(id(outcome.target))) is not None:  # type: ignore[assignment]
+                done(holder, outcome)
+
+    async def open_files(self) -> dict[str, list[str]]:
+        """The paths that users have open, by their folded names; nothing where the server does not tell."""
+        found: dict[str, list[str]] = {}
+        try:
+            for file in await (await self.manager()).files():
+                if file.path and not is_pipe(file):
+                    found.setdefault(fold(file.user_name or ""), []).append(file.path)
+        except LanmanError:
+            return {}  # people are told without them
+        return found
+
+
+def _together(holder: Holder) -> Win32Error:
+    return Win32Error(
+        codes.ERROR_BUSY,
+        "the server ends it only together with another session of the same user that is not to be ended",
+        subject=holder.client_name,
+    )
+
+
+def _places(plan: Plan, number: int) -> list[int | None]:
+    """For each that was asked for, the place of its target; those that are alike share theirs out."""
+    taken: set[int] = set()
+    places: list[int | None] = []
+    for asked in range(number):
+        free = (place for place in (plan.asked[asked] if asked < len(plan.asked) else ()) if place not in taken)
+        places.append(found := next(free, None))
+        if found is not None:
+            taken.add(found)
+    return places
+
+
+def _unplanned(record: SessionInfo | FileInfo) -> Holder:
+    """One who was listed, and had gone when it was planned."""
+    if isinstance(record, FileInfo):
+        return Holder(None, record.user_name, id=record.id, path=record.path or "")
+    return Holder(record.client_name, record.user_name, record.num_opens)
+
+
+def _holder(target: Target) -> Holder:
+    record = target.record
+    if isinstance(record, FileInfo):
+        return Holder(
+            None, record.user_name, None, None, target.cost, target.why, target.is_own, record.id, record.path or ""
+        )
+    assert isinstance(record, SessionInfo)
+    begun = target.key.begun_at if isinstance(target.key, SessionKey) else None
+    return Holder(record.client_name, record.user_name, record.num_opens, begun, target.cost, target.why, target.is_own)
+
+
+def is_pipe(file: FileInfo) -> bool:
+    """Whether it is a pipe, in which nothing is kept; that of whoever asks is among them."""
+    return (file.path or "").replace("/", "\\").casefold().startswith("\\pipe\\")

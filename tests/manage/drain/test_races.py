@@ -1,0 +1,37 @@
+"""A drain never says that it is done while somebody whom it counts is there: races on our Server, in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lanman.manage.drain.machine import Verdict
+from support.drain_world import Race
+
+
+async def run_race(folder: Path, seed: int) -> Verdict:
+    """One race, and all that must be true behind it."""
+    (share := folder / "share").mkdir(parents=True)
+    race = Race(share, seed)
+    result = await race.run(folder / "home")
+    assert result.cordoned
+    if result.drained:
+        # At no look of the quiet anybody was there, and with the Server paused none but administrators have come since.
+        ended_at = race.looks[-1][0]
+        quiet = [seen for at, seen in race.looks if at > ended_at - race.rules.quiet_for - 1e-6]
+        assert quiet
+        assert set(quiet) == {0}, race.looks
+        assert set(race.others()) <= {"admin", "root"}
+        assert race.world.service.paused
+        assert result.left == ()
+    else:
+        assert result.verdict is Verdict.TIMED_OUT
+        assert not race.world.service.paused
+        assert not result.paused
+    return result.verdict
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_race(tmp_path: Path, seed: int) -> None:
+    await run_race(tmp_path, seed)
