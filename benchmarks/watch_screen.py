@@ -83,6 +83,7 @@ class Given:
     """A server whose updates are put in by hand."""
 
     name = "fs1"
+    meant = None
 
     def __init__(self) -> None:
         self.updates: asyncio.Queue[Update] = asyncio.Queue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from lanman.errors import ConnectionLost, LanmanError
 from lanman.faces.cli import progress
 from lanman.faces.cli.progress import Progress, shown_waiting, turning_when_slow
-from lanman.manage.manager import CloseResult
+from lanman.manage.orders.plan import Done, Outcome, Plan, What
 from lanman.records import FileInfo, SessionInfo
 from support.fake_manager import Command, FakeManager
 
@@ -122,16 +122,17 @@ def broken(command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseE
     """A server that ends two sessions and no more, for the reason given."""
 
     def broken_by(reason: BaseException) -> Command:
-        async def close_sessions(
-            self: FakeManager, sessions: Sequence[SessionInfo], *, done: Callable[[CloseResult], None] | None = None
-        ) -> list[CloseResult]:
+        async def end_sessions(
+            self: FakeManager, plan: Plan, *, done: Done | None = None, **_: object
+        ) -> list[Outcome]:
             assert done is not None
-            for session in sessions[:2]:
-                self.entries.remove(session)
-                done(CloseResult(session))
+            for target in plan.targets[:2]:
+                assert isinstance(target.record, SessionInfo)
+                self.entries.remove(target.record)
+                done(Outcome(target, What.DONE))
             raise reason
 
-        monkeypatch.setattr(FakeManager, "close_sessions", close_sessions)
+        monkeypatch.setattr(FakeManager, "end_sessions", end_sessions)
         command.manager.entries = hundreds()[:4]
         return command
 

@@ -65,6 +65,12 @@ class World(SambaTools):
             self.behind.pop(0)()
         return status
 
+    async def counted(self) -> Status:
+        return await self.status()
+
+    async def connections(self) -> Status:
+        return await self.status()
+
     def _status(self) -> Status:
         sessions, trees = [], []
         for pid, process in self.processes.items():
@@ -275,7 +281,6 @@ async def test_a_share_of_two_on_one_connection(world: World) -> None:
     assert world.processes[101].shares == {(carl[0], "Data")}
     assert world.ended == []
     # Who connects again at once has a tree connect, and not the one that was closed.
-    world.behind = [lambda: None] * 4
     again = world.processes[101]
     control = world._control
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -18,6 +19,7 @@ from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Manager
 from lanman.manage.windows.manager import WindowsManager
 from lanman.manage.windows.netapi import NetApi
+from lanman.manage.windows.system import this_system
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
@@ -64,6 +66,7 @@ async def newcomer(server: SmbServer, user: str) -> int:
     return 0
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("opening", [over_smb, at_home])
 async def test_our_server(server: SmbServer, opening: Callable[[SmbServer], Opening]) -> None:
     async with opening(server) as manager:
@@ -82,6 +85,7 @@ async def test_our_server(server: SmbServer, opening: Callable[[SmbServer], Open
     assert await newcomer(server, "ann") == 0
 
 
+@pytest.mark.posix
 async def test_our_server_is_paused_by_administrators_alone(server: SmbServer) -> None:
     async with over_smb(server, "ann") as manager:
         for ask in (manager.service_state, manager.pause, manager.continue_):
@@ -92,6 +96,7 @@ async def test_our_server_is_paused_by_administrators_alone(server: SmbServer) -
     assert not server.service.paused
 
 
+@pytest.mark.posix
 async def test_whoever_is_followed_is_told_who_paused(server: SmbServer) -> None:
     async with at_home(server) as manager, manager.follow() as follower, over_smb(server) as other:
         await other.pause()
@@ -107,6 +112,7 @@ async def test_whoever_is_followed_is_told_who_paused(server: SmbServer) -> None
             assert late.state.paused_by[0] == ""
 
 
+@pytest.mark.posix
 async def test_many_newcomers_race_with_a_pause(server: SmbServer) -> None:
     """Whoever gets in while it is being paused is there when it is paused: from then on nobody comes."""
     async with at_home(server) as manager:
@@ -305,7 +311,32 @@ async def test_this_windows_disabled(local: tuple[SystemStub, WindowsManager]) -
     with pytest.raises(Win32Error) as failed:
         await manager.start_service()
     assert failed.value.code == codes.ERROR_SERVICE_DISABLED
+    assert "sc config" in (failed.value.hint or "")
     check(stub)
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only on Windows, or under Wine")
+async def test_the_real_advapi32() -> None:
+    """What any user may ask of the services of this machine, whatever they do."""
+    api = this_system().services
+    manager = api.answer(svcctl.ROpenSCManagerW(None, None, svcctl.SC_MANAGER_CONNECT))
+    assert manager.status == 0
+    missing = api.answer(svcctl.ROpenServiceW(manager.sc_handle, "lanman-of-the-tests", 4))
+    assert (missing.status, missing.sc_handle) == (codes.ERROR_SERVICE_DOES_NOT_EXIST, svcctl.NO_HANDLE)
+    access = svcctl.SERVICE_QUERY_STATUS | svcctl.SERVICE_ENUMERATE_DEPENDENTS
+    service = api.answer(svcctl.ROpenServiceW(manager.sc_handle, svcctl.SERVER_SERVICE, access))
+    assert service.status == 0
+    status = api.answer(svcctl.RQueryServiceStatus(service.sc_handle))
+    assert (status.status, status.state in svcctl.STATES, status.service_type & 0x30 != 0) == (0, True, True)
+    dependents = api.answer(svcctl.REnumDependentServicesW(service.sc_handle, 3, svcctl.MAX_LIST))
+    assert dependents.status == 0
+    assert all(entry.name for entry in svcctl.unpack_services(dependents.buffer, dependents.returned))
+    assert api.answer(svcctl.RControlService(service.sc_handle, 2)).status == codes.ERROR_ACCESS_DENIED
+    for handle in (service.sc_handle, manager.sc_handle):
+        assert api.answer(svcctl.RCloseServiceHandle(handle)).status == 0
+        assert api.answer(svcctl.RCloseServiceHandle(handle)).status == codes.ERROR_INVALID_HANDLE
+    by_manager = WindowsManager(NetApi(object()), this_system(), timeout=10, deadline=None)
+    assert await by_manager.service_state() is svcctl.STATES[status.state]
 
 
 CALLS = ["OpenSCManagerW", "OpenServiceW", "QueryServiceStatus", "ControlService", "EnumDependentServicesW"]

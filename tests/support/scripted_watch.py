@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from textual.pilot import Pilot
 
 from lanman.errors import LanmanError
-from lanman.faces.tui.app import WatchScreen
+from lanman.faces.tui.app import Source, WatchScreen
+from lanman.faces.tui.model import Meant
 from lanman.faces.tui.symbols import Symbols
 from lanman.manage.manager import Manager
 from lanman.manage.watching.changes import VANISHED, Change, Gap, Picture, Update, What
@@ -48,6 +50,7 @@ class ScriptedSource:
 
     name: str = "fs1"
     told: Manager = field(default_factory=lambda: FakeManager("fs1"))
+    meant: Meant | None = None
     left: bool = False
     looks: int = 0
 
@@ -121,11 +124,19 @@ def became(before: Row, after: Row, at: float = NOW) -> Change:
 
 
 class Terminal:
-    """A screen under test, and the keys that are pressed: `time` moves when a test says so."""
+    """A screen under test, and the keys that are pressed. Without `real_time`, `time` is what a test says."""
 
-    def __init__(self, *sources: ScriptedSource, readonly: bool = False, symbols: Symbols | None = None) -> None:
+    def __init__(
+        self,
+        *sources: Source,
+        readonly: bool = False,
+        symbols: Symbols | None = None,
+        every: float = 2,
+        real_time: bool = False,
+    ) -> None:
         self.time = NOW
-        self.screen = WatchScreen(sources, readonly=readonly, symbols=symbols, clock=lambda: self.time)
+        clock = time.time if real_time else lambda: self.time
+        self.screen = WatchScreen(sources, every=every, readonly=readonly, symbols=symbols, clock=clock)
         self.pilot: Pilot[int]
 
     @asynccontextmanager

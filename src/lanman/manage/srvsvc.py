@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
@@ -40,7 +40,6 @@ from lanman.manage.selection import (
     select_files,
     split_unc,
 )
-from lanman.manage.service import ServiceControl
 from lanman.names import fold, unc_client
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
@@ -63,6 +62,9 @@ from lanman.rpc.srvsvc.server import NetrRemoteTOD, NetrServerGetInfo, NetrServe
 from lanman.rpc.srvsvc.sessions import NetrSessionDel, NetrSessionEnum
 from lanman.rpc.srvsvc.shares import NetrShareAdd, NetrShareDel, NetrShareEnum, NetrShareGetInfo, NetrShareSetInfo
 from lanman.rpc.srvsvc.transports import NetrServerTransportEnum
+
+if TYPE_CHECKING:
+    from lanman.manage.service import ServiceControl
 
 R = TypeVar("R", bound=Response)
 T = TypeVar("T")
@@ -109,7 +111,6 @@ class SrvsvcManager(Manager):
         self._clients = Clients()
         self._own_session = OwnSession(link, self._clients)
         self._asks = Calls(link, GrantedLevels() if granted is None else granted, self._denied_hint)
-        self._service = ServiceControl(self._asks)
         self.server = link.server
 
     @property
@@ -516,6 +517,13 @@ class SrvsvcManager(Manager):
                 raise self._asks.missing(error, "list of transports") from error
 
     # --- the service
+
+    @property
+    def _service(self) -> ServiceControl:
+        # It brings MS-SCMR, which hardly any command needs.
+        from lanman.manage.service import ServiceControl
+
+        return ServiceControl(self._asks)
 
     async def service_state(self) -> ServiceState:
         """See `Manager.service_state`. RQueryServiceStatus."""

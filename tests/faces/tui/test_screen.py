@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 
 import pytest
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.faces.text import width
-from lanman.faces.tui.app import run_screen
 from lanman.faces.tui.symbols import Symbols
 from lanman.manage.watching.changes import Gap
 from lanman.manage.watching.keys import How, SessionKey
-from lanman.manage.watching.rows import Kind, SessionRow
+from lanman.manage.watching.rows import Kind, Row, SessionRow
 from support.fake_manager import FakeManager
 from support.scripted_watch import (
     NOW,
@@ -193,7 +193,7 @@ async def test_a_server_that_never_answered(fs1: ScriptedSource) -> None:
         assert "Waiting for fs1." in terminal.lines[3]
         fs1.away(AccessDenied("fs1: access denied to srvsvc"))
         lines = await terminal.settled()
-        assert (lines[0][:9], lines[3].strip()) == ("fs1  AWAY", "fs1: access denied to srvsvc")
+        assert (lines[0], lines[3].strip()) == ("fs1  AWAY", "fs1: access denied to srvsvc")
         fs1.fail(Win32Error(codes.ERROR_LOGON_FAILURE, "fs1: wrong password"))
         assert "NO LONGER WATCHED: fs1: wrong password" in (await terminal.settled())[0]
 
@@ -376,10 +376,33 @@ async def test_no_colour_where_none_is_wanted(fs1: ScriptedSource, monkeypatch: 
         assert terminal.row("carol").startswith(">")
 
 
-async def test_it_needs_a_terminal(fs1: ScriptedSource) -> None:
-    with pytest.raises(Win32Error, match="needs a terminal") as caught:
-        await run_screen([fs1])
-    assert "--plain" in (caught.value.hint or "")
+async def test_ctrl_c_leaves_at_once_also_from_a_page(fs1: ScriptedSource) -> None:
+    terminal = Terminal(fs1)
+    async with terminal.shown():
+        await terminal.press("question_mark")
+        await terminal.pilot.press("ctrl+c")
+    assert terminal.screen.return_value == 130
+
+
+async def test_rows_that_are_not_meant_are_not_listed_but_count_where_costs_are_told(fs1: ScriptedSource) -> None:
+    class Opens:
+        async def learn(self, rows: Iterable[Row]) -> None:
+            self.learnt = [row.key for row in rows]
+
+        def means(self, row: Row) -> bool:
+            return isinstance(row, SessionRow) and bool(row.num_opens)
+
+    opens = fs1.meant = Opens()
+    fs1.first(BOB, CAROL, BUDGET)
+    async with Terminal(fs1).shown() as terminal:
+        assert terminal.lines[0].startswith("fs1  1 session  0 files")
+        assert opens.learnt == [BOB.key, CAROL.key, BUDGET.key]
+        assert "UNSAVED WORK LIKELY" in "".join(await terminal.press("x"))
+        await terminal.press("escape")
+        fs1.changed(became(CAROL, CAROL._replace(num_opens=2)), opened(DAVE._replace(num_opens=0)))
+        assert [line.split()[-6] for line in (await terminal.settled())[3:5]] == ["bob", "carol"]
+        fs1.changed(became(CAROL._replace(num_opens=2), CAROL))
+        assert (await terminal.settled())[4] == ""
 
 
 async def test_a_mistake_of_ours_prints_no_local_variables(fs1: ScriptedSource) -> None:

@@ -30,14 +30,13 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from lanman import codes
-from lanman.errors import LanmanError, Win32Error
+from lanman.errors import LanmanError
 from lanman.faces.text import width
 from lanman.faces.tui.details import details
 from lanman.faces.tui.help import HELP
 from lanman.faces.tui.lines import LineList, Titles
 from lanman.faces.tui.listing import Direction, Filter
-from lanman.faces.tui.model import TABS, WatchedServer
+from lanman.faces.tui.model import TABS, Meant, WatchedServer
 from lanman.faces.tui.ordering import Chosen, carry_out, planned
 from lanman.faces.tui.pages import OutcomePage, Page, PlanPage, TextLine
 from lanman.faces.tui.symbols import Symbols
@@ -49,9 +48,11 @@ from lanman.manage.watching.rows import FileRow, SessionRow
 
 
 class Source(Protocol):
-    """A server that can be watched and told. `name` is what it was called on the command line."""
+    """A server that can be watched and told. `name` is what it was called; `meant` says which rows are shown, if not
+    all."""
 
     name: str
+    meant: Meant | None
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Update]]:
         """What there is on it and what happens, until it is left; see `lanman.manage.watching`."""
@@ -64,6 +65,9 @@ class Source(Protocol):
 
 
 SEPARATOR: Final = "  "
+
+INTERRUPTED: Final = 130
+"""The exit status of who was interrupted by Ctrl-C."""
 
 
 class WatchScreen(App[int]):
@@ -80,7 +84,9 @@ class WatchScreen(App[int]):
     Titles > .titles--chosen { text-style: underline bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c,ctrl+q", "leave", show=False),
+        Binding("q,ctrl+q", "leave", show=False),
+        # Before the page that is shown: it would copy text, or tell how to leave.
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("1", "tab(0)", show=False),
         Binding("2", "tab(1)", show=False),
         Binding("3", "tab(2)", show=False),
@@ -119,7 +125,7 @@ class WatchScreen(App[int]):
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.sources = list(sources)
-        self.servers = [WatchedServer(source.name) for source in sources]
+        self.servers = [WatchedServer(source.name, source.meant) for source in sources]
         self.every = every
         self.readonly = readonly
         self.symbols = symbols or Symbols()
@@ -148,8 +154,8 @@ class WatchScreen(App[int]):
         return self.servers[self.at]
 
     def _fatal_error(self) -> None:
-        # textual would print all local variables: what peers say, unescaped, and whatever else there is. run_screen
-        # raises the error, which is then reported as that of any other verb.
+        # textual would print all local variables: what peers say, unescaped, and whatever else there is.
+        # `lanman.faces.tui.start` raises the error, as any other verb does.
         self._close_messages_no_wait()
 
     # --- what is drawn
@@ -254,6 +260,7 @@ class WatchScreen(App[int]):
             async with source.watch() as updates:
                 async for update in updates:
                     await self.unpaused.wait()
+                    await server.learn(update)
                     is_back = server.take(update, self.clock())
                     self._updated()
                     if is_back:
@@ -434,6 +441,10 @@ class WatchScreen(App[int]):
             return
         self.exit(0)
 
+    def action_interrupt(self) -> None:
+        """Ctrl-C: leave at once. An order that has been given stays given; what is still to be given is not."""
+        self.exit(INTERRUPTED)
+
     # --- orders
 
     def action_allow(self) -> None:
@@ -516,22 +527,3 @@ def _weightiest(parts: Sequence[tuple[int, str]], columns: int) -> str:
             break
         left = [part for part in left if part[0] != rank]
     return line
-
-
-async def run_screen(
-    sources: Sequence[Source], *, every: float = 2.0, readonly: bool = False, symbols: Symbols | None = None
-) -> int:
-    """Show the screen until it is left; gives the exit status of the command. Needs a terminal: Win32Error 50."""
-    import sys
-
-    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
-        raise Win32Error(
-            codes.ERROR_NOT_SUPPORTED,
-            "the screen of `lanman watch` needs a terminal",
-            hint="--plain writes a line for each event, --json one for programs",
-        )
-    screen = WatchScreen(sources, every=every, readonly=readonly, symbols=symbols or Symbols.of(sys.__stderr__))
-    await screen.run_async()
-    if screen._exception is not None:
-        raise screen._exception
-    return screen.return_value or 0

@@ -49,6 +49,15 @@ def details(server: WatchedServer, row: Any, now: float) -> list[str]:
     return _event(server, row, now)
 
 
+def _sessions(server: WatchedServer) -> list[SessionRow]:
+    """All of them, also those that are not shown."""
+    return [] if server.picture is None else list(server.picture.sessions.values())
+
+
+def _files(server: WatchedServer) -> list[FileRow]:
+    return [] if server.picture is None else list(server.picture.files.values())
+
+
 def _lines(*pairs: tuple[str, str | None]) -> list[str]:
     return [f"{label:<{LABEL}}{UNKNOWN if value is None else value}" for label, value in pairs]
 
@@ -101,11 +110,11 @@ def files_of(server: WatchedServer, row: SessionRow) -> list[FileRow] | None:
     picture = server.picture
     if picture is None or row.user_name is None:
         return None
-    of_user = [file for file in server.files.rows.values() if fold(file.user_name or "") == fold(row.user_name)]
+    of_user = [file for file in picture.files.values() if fold(file.user_name or "") == fold(row.user_name)]
     if any(file.session is not None for file in of_user):
         return [file for file in of_user if file.session == row.key]
-    sessions = [one for one in server.sessions.rows.values() if fold(one.user_name or "") == fold(row.user_name)]
-    if not of_user and (row.num_opens or not server.files.rows):
+    sessions = [one for one in picture.sessions.values() if fold(one.user_name or "") == fold(row.user_name)]
+    if not of_user and (row.num_opens or not picture.files):
         return None if row.num_opens != 0 else []
     return of_user if len(sessions) == 1 else None
 
@@ -130,11 +139,11 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
     else:
         lines += _lines(("Open since", f"not before {_moment(row.not_before, now)}" if row.not_before else None))
     lines += ["", _cost(cost, why, "Closing it")]
-    also = [file for file in server.files.rows.values() if file.path == row.path and file.key != row.key]
+    also = [file for file in _files(server) if file.path == row.path and file.key != row.key]
     if also:
         lines += ["", "Others have it open too:"]
         lines += [f"  {user(file.user_name)}  {access(file.permissions)}  {client(file.client_name)}" for file in also]
-    of_user = sum(file.user_name == row.user_name for file in server.files.rows.values()) - 1
+    of_user = sum(file.user_name == row.user_name for file in _files(server)) - 1
     if of_user and row.user_name is not None:
         lines += ["", f"{user(row.user_name)} has {of_user:,} more open."]
     return lines
@@ -143,10 +152,10 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
 def _sessions_with(server: WatchedServer, row: FileRow) -> list[SessionRow]:
     """The sessions that may have a file open."""
     if row.session is not None:
-        return [one for key, one in server.sessions.rows.items() if key == row.session]
+        return [one for one in _sessions(server) if one.key == row.session]
     if row.user_name is None:
         return []
-    return [one for one in server.sessions.rows.values() if fold(one.user_name or "") == fold(row.user_name)]
+    return [one for one in _sessions(server) if fold(one.user_name or "") == fold(row.user_name)]
 
 
 def _share(server: WatchedServer, row: ShareRow) -> list[str]:
@@ -159,7 +168,7 @@ def _share(server: WatchedServer, row: ShareRow) -> list[str]:
         ("Limit", share_limit(row)),
         ("Problem", row.problem or ("none" if row.problem == "" else None)),
     )
-    using = [one for one in server.sessions.rows.values() if one.shares and row.name in one.shares]
+    using = [one for one in _sessions(server) if one.shares and row.name in one.shares]
     if using:
         lines += ["", "Sessions that use it:"]
         lines += [f"  {user(one.user_name)}  {client(one.client_name)}" for one in using[:MAX_LISTED]]

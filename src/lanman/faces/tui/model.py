@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from lanman.errors import LanmanError
 from lanman.events import (
@@ -54,17 +54,34 @@ RECENT: Final = 60.0
 FRESH: Final = 10.0
 """For so many seconds a row is marked as new, or as changed."""
 
+K = TypeVar("K", bound=Key)
+R = TypeVar("R", bound=SessionRow | FileRow)
+
 AnyListing = Listing[Any, Any]
 
 TABS: Final = ("Sessions", "Files", "Shares", "Events")
 KINDS: Final = (Kind.SESSION, Kind.FILE, Kind.SHARE, None)
 
 
-class WatchedServer:
-    """What is known of one server that is watched. `name` is what it is called until it says its own name."""
+class Meant(Protocol):
+    """Says which rows are shown. `learn` has to see a row first."""
 
-    def __init__(self, name: str) -> None:
+    async def learn(self, rows: Iterable[Row]) -> None:
+        """Look up what has to be known to judge some rows."""
+
+    def means(self, row: Row) -> bool:
+        """Whether this row is shown."""
+
+
+class WatchedServer:
+    """What is known of one server that is watched. `name` is what it is called until it says its own name.
+
+    `meant` chooses the rows that are listed. What is worked out from all of them uses the picture.
+    """
+
+    def __init__(self, name: str, meant: Meant | None = None) -> None:
         self.name = name
+        self.meant = meant
         self.picture: Picture | None = None
         self.ended = ""
         """Why it is no longer watched; "" while it is."""
@@ -97,8 +114,8 @@ class WatchedServer:
                 update.gap.until, f"changes since {_time(update.gap.since)} may be missing: {update.gap.why}", now
             )
         if update.first:
-            self.sessions.replace(dict(picture.sessions), now)
-            self.files.replace(dict(picture.files), now)
+            self.sessions.replace(self._shown(picture.sessions), now)
+            self.files.replace(self._shown(picture.files), now)
             self.shares.replace(dict(picture.shares), now)
         else:
             self._take_changes(update.changes, now)
@@ -112,6 +129,22 @@ class WatchedServer:
             self._say(now, "answers again", now)
         return self._answers and not did_answer
 
+    async def learn(self, update: Update) -> None:
+        """Look up what has to be known to choose rows, before `take`."""
+        if self.meant is not None:
+            rows: list[Row] = [change.row for change in update.changes]
+            if update.first:
+                rows = [*update.picture.sessions.values(), *update.picture.files.values()]
+            await self.meant.learn(rows)
+
+    def _is_shown(self, row: Row) -> bool:
+        return self.meant is None or row.kind is Kind.SHARE or self.meant.means(row)
+
+    def _shown(self, rows: dict[K, R]) -> dict[K, R]:
+        if self.meant is None:
+            return dict(rows)
+        return {key: row for key, row in rows.items() if self._is_shown(row)}
+
     def _take_changes(self, changes: Iterable[Change], now: float) -> None:
         changed: dict[Kind, dict[Key, Row]] = {kind: {} for kind in Kind}
         gone: dict[Kind, dict[Key, None]] = {kind: {} for kind in Kind}
@@ -119,7 +152,9 @@ class WatchedServer:
         for change in changes:
             row = change.row
             kind, key = row.kind, row.key
-            if change.what is What.CLOSED:
+            if not self._is_shown(row) and not (change.before and self._is_shown(change.before)):
+                continue
+            if change.what is What.CLOSED or not self._is_shown(row):
                 changed[kind].pop(key, None)
                 gone[kind][key] = None
             else:
@@ -203,8 +238,10 @@ class WatchedServer:
             age = picture.age(now)
             since = "" if age is None else f" for {duration(int(age))}, rows of {_time(picture.asked_at)}"
             parts.append((0, f"AWAY{since}"))
-        parts.append((1, _many(len(self.sessions.rows), "session") + self._moved(symbols, now)))
-        if self._is_told(Kind.FILE):
+        was_seen = picture.asked_at is not None
+        if was_seen:
+            parts.append((1, _many(len(self.sessions.rows), "session") + self._moved(symbols, now)))
+        if was_seen and self._is_told(Kind.FILE):
             parts.append((3, _many(len(self.files.rows), "file")))
             parts.append((6, _many(self.locks, "lock") if self.locks else ""))
         parts.append((4, "" if self.limit is None else f"limit {self.limit:,}"))

@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from lanman.errors import ConnectionLost
+from lanman.faces.tui.model import Meant
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.watching.poller import ALL_KINDS, EVERY, Opening, Poller
 from lanman.manage.watching.rows import Kind
 
 
 class PolledServer:
-    """A server by what opens a Manager of it. `name` is what it was called; see `lanman.faces.tui.app.Source`."""
+    """A server by what opens a Manager of it. `name` is what it was called, and `meant` says which rows are shown, if
+    not all; see `lanman.faces.tui.app.Source`."""
 
     def __init__(
         self,
@@ -26,8 +28,10 @@ class PolledServer:
         every: float = EVERY,
         deadline: float = DEFAULT_TIMEOUT,
         kinds: frozenset[Kind] = ALL_KINDS,
+        meant: Meant | None = None,
     ) -> None:
         self.name = name
+        self.meant = meant
         self._opening = opening
         self._every, self._deadline, self._kinds = every, deadline, kinds
         self._open: Manager | None = None

@@ -101,9 +101,8 @@ class SambaLocalManager(Manager):
             server=self.server,
         )
 
-    async def _status(self) -> Status:
-        """What smbstatus tells, and what it lacks, in `incomplete`."""
-        status = await self._tools.status()
+    def _noted(self, status: Status) -> Status:
+        """Note what smbstatus leaves out, in `incomplete`."""
         number = status.left_out
         plural = "s are" if number > 1 else " is"
         self.incomplete = f"{number} open file{plural} left out: its name cannot be told" if number else None
@@ -119,7 +118,7 @@ class SambaLocalManager(Manager):
         if level not in (None, LEVEL):
             raise Win32Error(codes.ERROR_INVALID_LEVEL, server=self.server, subject="the list of sessions")
         async with self._within():
-            entries: list[SambaSession] = entries_of(await self._status())
+            entries: list[SambaSession] = entries_of(self._noted(await self._tools.counted()))
             return Sessions(self.server, LEVEL, await self._clients.selected(entries, client, user))
 
     async def bystanders(self, sessions: Sequence[SessionInfo]) -> list[list[SessionInfo]]:
@@ -205,7 +204,7 @@ class SambaLocalManager(Manager):
         if not qualifier.strip("\\/ "):
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, "connections are asked for by a share or by a \\\\client")
         async with self._within():
-            status = await self._status()
+            status = await self._tools.connections()
             by_client = qualifier.startswith(("\\", "/"))
             clients = await self._clients.meant(qualifier, entries_of(status)) if by_client else frozenset()
         sessions = {session.id: session for session in status.sessions if session.id is not None}
@@ -235,7 +234,7 @@ class SambaLocalManager(Manager):
         """See `Manager.files`. Each is a SambaFile, its path that on the disk, its number that of smbd's MS-SRVS."""
         check_filters(client=client, user=user, path=path)
         async with self._within():
-            status = await self._status()
+            status = self._noted(await self._tools.status())
             everything = files_of(status)
             clients = None if client is None else await self._clients.meant(client, entries_of(status))
         entries = [entry for entry in everything if clients is None or entry.client_name in clients]

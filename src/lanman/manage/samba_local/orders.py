@@ -103,7 +103,7 @@ class Connections(Aim):
 
     async def whole(self) -> Seen:
         """See Aim."""
-        return _connections(await self._tools.status())
+        return _connections(await self._tools.counted())
 
     async def look(self) -> Seen:
         """See Aim."""
@@ -132,7 +132,7 @@ class ShareUse(Aim):
 
     async def whole(self) -> Seen:
         """See Aim."""
-        return self._uses(await self._tools.status())
+        return self._uses(await self._tools.counted())
 
     async def look(self) -> Seen:
         """See Aim."""

@@ -104,6 +104,16 @@ class SambaTools:
             self._has_json = False
         return await self._tables(table)
 
+    async def counted(self) -> Status:
+        """The sessions and tree connects, and the open files to be counted: without their ids, where tables will do.
+
+        JSON of 3,000 open files takes smbstatus 1.5 s, and its tables 0.1 s.
+        """
+        if not self._has_json:
+            return await self.status()
+        status = await self._without_crash()
+        return await self.status() if status.left_out and not self._opens_crash else status
+
     async def _without_crash(self, sessions: Status | None = None) -> Status:
         """Everything, with the open files from the tables."""
         if sessions is None:

@@ -108,8 +108,13 @@ class WindowsManager(SrvsvcManager):
     async def start_service(self) -> None:
         """Start the Server service, and wait until it runs (`start` of MS-SCMR). Raises Win32Error 1056 where it runs
         already and 1058 where it is disabled, AccessDenied for who is not elevated."""
-        async with self._within():
-            await self._service.start()
+        try:
+            async with self._within():
+                await self._service.start()
+        except Win32Error as error:
+            if error.code == codes.ERROR_SERVICE_DISABLED:
+                error.hint = "`sc config lanmanserver start= demand`, from an elevated prompt, lets it be started"
+            raise
 
     async def stop_service(self, agree: Callable[[Sequence[str]], bool]) -> bool:
         """Stop the Server service, and first the services that depend on it: `agree` is asked with their names where

@@ -11,8 +11,8 @@ The layout is that of NET FILE. Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,12 +22,17 @@ from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import net_option, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table
-from lanman.manage.manager import FileCloseResult
+from lanman.manage import orders
 from lanman.records import FileInfo
+
+if TYPE_CHECKING:
+    from lanman.manage.manager import FileCloseResult, Manager
+    from lanman.manage.orders.plan import Plan
 
 HEADER: Final = "ID         Path                                    User name            # Locks"
 COLUMNS: Final = (
@@ -55,12 +60,13 @@ PERMISSIONS: Final = (
     "file",
     summary="list the open files, show one, close one",
     aliases=("files",),
-    syntax="lanman file [ID | ID... /CLOSE] [/CLOSE [/Y]] [--path GLOB] [--user NAME] [--client NAME]",
+    syntax="lanman file [ID | ID... /CLOSE] [/CLOSE [/Y]] [--dry-run] [--path GLOB] [--user NAME] [--client NAME]",
     about=r"""
 Lists the files, pipes and devices that are open through a Server service. With an ID, shows one; /CLOSE closes
 it and removes its locks, and so for several IDs. The filters choose what is listed; with /CLOSE and no ID, all that
 they choose is closed. What a list shows selects itself; a folder means the folder alone, FOLDER\* what lies below it.
 Otherwise * and ? are patterns that match slashes as well, letter case does not count, and / means \ too.
+--dry-run shows what would be closed and what that would cost, and closes nothing.
 """,
     examples=r"""
 lanman file -S fs1 --path '*.xlsx'  who has a workbook open
@@ -72,6 +78,7 @@ lanman file --user bob /close       close what bob has open, after asking
 )
 @click.argument("ids", nargs=-1, shell_complete=completers.open_files)
 @net_option("--close", is_flag=True, help="close it, or all that the filters choose")
+@dry_run_option()
 @click.option("--path", metavar="GLOB", callback=path_filter, help="only what has such a path")
 @click.option(
     "--user",
@@ -88,17 +95,27 @@ lanman file --user bob /close       close what bob has open, after asking
     help="only what was opened from this client",
 )
 def file(
-    invocation: Invocation, ids: tuple[str, ...], close: bool, path: str | None, user: str | None, client: str | None
+    invocation: Invocation,
+    ids: tuple[str, ...],
+    close: bool,
+    dry_run: bool,
+    path: str | None,
+    user: str | None,
+    client: str | None,
 ) -> int | None:
     """List, show or close, as the words say. DialectError 3503 or 3510: words that do not go together."""
     filters = {"path": path, "user": user, "client": client}
     filtered = any(value is not None for value in filters.values())
+    if dry_run and not close:
+        raise DialectError(3510, hint="--dry-run goes with /CLOSE.")
     if ids:
         if filtered:
             raise DialectError(3510, hint="An ID names one file: give it without --path, --user and --client.")
         wanted = list(dict.fromkeys(map(file_id, ids)))
         if len(ids) > 1 and not close:
             raise DialectError(3503, hint="One file is shown at a time. Several IDs go with /CLOSE.")
+        if dry_run:
+            return plan_closing(invocation, lambda manager: _as_entries(wanted))
         if len(wanted) > 1:
             return close_listed(invocation, wanted)
         (close_one if close else show_one)(invocation, wanted[0])
@@ -106,6 +123,8 @@ def file(
     if close:
         if not filtered:
             raise DialectError(3503, hint="Say what to close: an ID, --path, --user or --client.")
+        if dry_run:
+            return plan_closing(invocation, lambda manager: manager.files(**filters), filters)
         return close_many(invocation, filters)
     show_files(invocation, filters)
     return None
@@ -189,6 +208,30 @@ def permissions(mask: int | None) -> str:
     return " ".join(word for bit, word in PERMISSIONS if mask & bit)
 
 
+def plan_closing(
+    invocation: Invocation,
+    chosen: Callable[[Manager], Awaitable[list[FileInfo]]],
+    filters: Mapping[str, str | None] | None = None,
+) -> int | None:
+    """Show what would be closed, and what it would cost; close nothing. Gives the exit status."""
+
+    async def ask() -> Plan:
+        async with invocation.manager() as manager:
+            return await orders.plan_files(manager, await chosen(manager))
+
+    plan = asyncio.run(ask())
+    if plan.targets or invocation.format is not Format.TABLE:
+        show_plan(invocation, plan)
+    elif filters is not None:
+        return output.report(_nothing_chosen(filters))
+    statuses = [output.report(missing.error) for missing in plan.missing.values()]
+    return statuses[0] if statuses else None
+
+
+async def _as_entries(ids: Sequence[int]) -> list[FileInfo]:
+    return [FileInfo(id) for id in ids]
+
+
 def close_one(invocation: Invocation, id: int) -> None:
     """Close the file of this number without asking, as NET does. Raises Win32Error 2314 (NERR_FileIdNotFound)."""
 
@@ -212,17 +255,21 @@ def close_many(invocation: Invocation, filters: dict[str, Any]) -> int | None:
     """Name the files that the filters choose, ask, and close them. Gives the exit status; an answer of No is 2."""
     server, entries = asyncio.run(_files(invocation, filters))
     if not entries:
-        what = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
-        message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
-        hint = "`lanman file` lists what is open."
-        if "..." in what:
-            hint = "`...` stands for what a table had no room for: `lanman file ID` and --json show paths whole."
-        return output.report(LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint))
+        return output.report(_nothing_chosen(filters))
     if invocation.answer is None:
         invocation.say("".join(f"{line}\n" for line in [*file_table(entries), ""]))
     if not invocation.confirm("Do you want to continue this operation?", default=False):
         return output.EXIT_ERROR
     return _close_and_report(invocation, server, entries)
+
+
+def _nothing_chosen(filters: Mapping[str, str | None]) -> LanmanError:
+    what = ", ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
+    message = f"{what}: {codes.win32_text(codes.NERR_FileIdNotFound)}"
+    hint = "`lanman file` lists what is open."
+    if "..." in what:
+        hint = "`...` stands for what a table had no room for: `lanman file ID` and --json show paths whole."
+    return LanmanError(message, code=codes.NERR_FileIdNotFound, hint=hint)
 
 
 def _close_and_report(invocation: Invocation, server: str | None, entries: list[FileInfo]) -> int | None:

@@ -29,6 +29,14 @@ from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import net_option, verb
 from lanman.faces.cli.output import Format, is_terminal
+from lanman.faces.cli.planning import (
+    bystander_lines,
+    described,
+    dry_run_option,
+    include_mine_option,
+    show_plan,
+    whose,
+)
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, client_name, user_filter
 from lanman.faces.dialect import DialectError
@@ -45,8 +53,9 @@ from lanman.faces.text import (
     table_lines,
     yes_no,
 )
+from lanman.manage import orders
 from lanman.manage.manager import CloseResult, Manager, Sessions, no_such_session
-from lanman.manage.orders.plan import Consent
+from lanman.manage.orders.plan import Consent, Outcome, Plan, Reason, Verb, What
 from lanman.manage.selection import canonical_client, is_address
 from lanman.names import unc_client
 from lanman.records import ConnectionInfo, SessionInfo
@@ -84,7 +93,8 @@ RESOLVE_SECONDS: Final = 2.0
     aliases=("sess", "sessions"),
     syntax=r"""
 lanman session [\\CLIENT] [/LIST] [--client NAME] [--user NAME] [--null-sessions] [--resolve]
-lanman session [\\CLIENT] /DELETE [/Y] [--with-others] [--client NAME] [--user NAME] [--null-sessions]
+lanman session [\\CLIENT] /DELETE [/Y] [--with-others] [--include-mine] [--dry-run] [--client NAME] [--user NAME]
+               [--null-sessions]
 """,
     about=r"""
 Lists the sessions between a Server service and its clients: who is connected, from where, with how many
@@ -92,6 +102,8 @@ open files, and for how long idle. With \\CLIENT, shows the sessions of that cli
 /LIST shows blocks in place of the table. /DELETE ends what is selected, and closes all files that are open there.
 What a list shows selects itself; otherwise * and ? are patterns, and letter case does not count. Where a server ends
 others along (Samba ends whole connections), they are named and asked about; /Y does not answer that question.
+The session of this command itself is left alone without --include-mine. --dry-run shows what would end, who would go
+along and what it would cost, and does nothing.
 """,
     examples=r"""
 lanman session                      the sessions of this machine
@@ -99,6 +111,7 @@ lanman session -S fs1 -U ann        those of \\fs1, as ann
 lanman session \\pc7                one client, and the shares it uses
 lanman session \\pc7 /delete        end the sessions of one client
 lanman session --user bob /delete   end those of one user
+lanman session --user bob /delete --dry-run   what that would cost whom
 lanman session --user 'svc*'        those of users whose names begin so
 """,
 )
@@ -121,6 +134,8 @@ lanman session --user 'svc*'        those of users whose names begin so
 )
 @click.option("--null-sessions", is_flag=True, help="only null sessions: anonymous log-ons")
 @net_option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
+@include_mine_option()
+@dry_run_option()
 @click.option("--resolve", is_flag=True, help="look up the names of addresses, and show them beside")
 def session(
     invocation: Invocation,
@@ -131,6 +146,8 @@ def session(
     user: str | None,
     null_sessions: bool,
     with_others: bool,
+    include_mine: bool,
+    dry_run: bool,
     resolve: bool,
 ) -> int | None:
     """List, show or end, as the words say. DialectError 3510: words that do not go together."""
@@ -140,11 +157,12 @@ def session(
     selection = Selection(named, client, user, null_sessions)
     if delete and as_list:
         raise DialectError(3510, hint="/LIST shows sessions and /DELETE ends them: give one of the two.")
-    if with_others and not delete:
-        raise DialectError(3510, hint="--with-others goes with /DELETE.")
+    for given, switch in ((with_others, "--with-others"), (include_mine, "--include-mine"), (dry_run, "--dry-run")):
+        if given and not delete:
+            raise DialectError(3510, hint=f"{switch} goes with /DELETE.")
     try:
         if delete:
-            return end_sessions(invocation, selection, with_others=with_others)
+            return end_sessions(invocation, selection, Wish(with_others, include_mine, dry_run))
         show_sessions(invocation, selection, as_list=as_list, resolve=resolve)
     except LanmanError as error:
         if error.code in _NO_SERVER_HERE:
@@ -353,121 +371,117 @@ def _kind(share_type: int | None) -> str:
 # --- ending
 
 
-@dataclass(slots=True)
-class EndPlan:
-    """The sessions to end, and for each the others whom the server would end with it."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was said of an end: whether others may go along, whether ours too, and whether only to show the plan."""
 
-    found: Sessions
-    others: list[list[SessionInfo]]
-
-    @property
-    def bystanders(self) -> list[SessionInfo]:
-        """All others, each once."""
-        # Those of one client have one list.
-        lists = {id(others): others for others in self.others}.values()
-        return list({id(other): other for others in lists for other in others}.values())
+    with_others: bool = False
+    include_mine: bool = False
+    dry_run: bool = False
 
 
-def end_sessions(invocation: Invocation, selection: Selection, *, with_others: bool) -> int | None:
+def end_sessions(invocation: Invocation, selection: Selection, wish: Wish) -> int | None:
     """End what is selected, after the questions that it takes. Gives the exit status; an answer of No is 2."""
-    plan, ended = asyncio.run(_end_without_asking(invocation, selection, with_others))
-    found = plan.found
+    found, plan, outcomes = asyncio.run(_end_without_asking(invocation, selection, wish))
     if not found.entries:
         if selection.filtered:
             return output.report(selection.missing(invocation.server))
-        if invocation.format is Format.TABLE:
+        if wish.dry_run:
+            show_plan(invocation, plan)
+        elif invocation.format is Format.TABLE:
             output.no_entries()
         else:
-            _emit_ended(invocation, found, [])
+            _emit_ended(invocation, found.server, [])
         return None
-    if ended is None:
+    if wish.dry_run:
+        show_plan(invocation, plan)
+        return None
+    if outcomes is None:
         # The agreement covers the sessions that were named, not those that have come since.
-        agreed: Consent = with_others or plan.bystanders
+        agreed: Consent = wish.with_others or plan.bystanders
         if invocation.answer is not True:
-            if not ask_about(invocation, plan, named=selection.named):
+            if not ask_about(invocation, found, plan, named=selection.named):
                 return output.EXIT_ERROR
         elif not ask_about_others(invocation, plan):
             agreed = False
-        found, ended = asyncio.run(_end(invocation, selection, plan, agreed))
-    return report_ended(invocation, found, ended)
+        plan, outcomes = asyncio.run(_end(invocation, selection, found, plan, agreed, wish.include_mine))
+    return report_ended(invocation, plan, outcomes)
 
 
-async def _end_with(
-    manager: Manager, invocation: Invocation, found: Sessions, with_others: Consent
-) -> list[CloseResult]:
+async def _run(
+    manager: Manager, invocation: Invocation, plan: Plan, with_others: Consent, include_mine: bool, *, at_once: bool
+) -> list[Outcome]:
     """End sessions; where something breaks off the work, say which were ended before."""
-    ended: list[CloseResult] = []
-    with Progress("Ending sessions", len(found.entries)) as progress:
+    ended: list[Outcome] = []
+    with Progress("Ending sessions", len(plan.targets)) as progress:
 
-        def done(one: CloseResult) -> None:
+        def done(one: Outcome) -> None:
             ended.append(one)
             progress.advance()
 
-        consent: dict[str, Any] = {"with_others": with_others} if with_others else {}
         try:
-            return await manager.close_sessions(found.entries, done=done, **consent)
+            return await orders.run(
+                manager, plan, with_others=with_others, include_mine=include_mine, at_once=at_once, done=done
+            )
         except (LanmanError, asyncio.CancelledError) as error:
             broken_off = error
     if ended:
-        _report_broken_off(invocation, found, ended, broken_off)
+        _report_broken_off(invocation, plan, ended, broken_off)
     raise broken_off
 
 
-def _report_broken_off(
-    invocation: Invocation, found: Sessions, ended: Sequence[CloseResult], error: BaseException
-) -> None:
-    known = {id(one.session) for one in ended}
-    left = [entry for entry in found.entries if id(entry) not in known]
+def _report_broken_off(invocation: Invocation, plan: Plan, ended: Sequence[Outcome], error: BaseException) -> None:
+    known = {one.target for one in ended}
+    left = [target for target in plan.targets if target not in known]
     if invocation.format is not Format.TABLE:
         code = error.code if isinstance(error, LanmanError) else codes.ERROR_CANCELLED
         unknown = LanmanError("the work was broken off before this one was known to have ended", code=code)
-        return _emit_ended(invocation, found, [*ended, *(CloseResult(entry, unknown) for entry in left)])
-    for title, entries in (
-        ("These sessions were ended:", [one.session for one in ended if one.error is None]),
-        ("These sessions could not be ended:", [one.session for one in ended if one.error is not None]),
+        unsettled = [Outcome(target, What.FAILED, None, unknown) for target in left]
+        return _emit_ended(invocation, plan.server, [*ended, *unsettled])
+    for title, targets in (
+        ("These sessions were ended:", [one.target for one in ended if one.error is None]),
+        ("These sessions could not be ended:", [one.target for one in ended if one.error is not None]),
         ("These sessions were not known to have ended when the work was broken off:", left),
     ):
-        if entries:
-            output.complain([title, "", *(f"    {_whose(entry)}" for entry in entries), ""])
+        if targets:
+            output.complain([title, "", *(f"    {escape(described(target))}" for target in targets), ""])
 
 
 async def _end_without_asking(
-    invocation: Invocation, selection: Selection, with_others: bool
-) -> tuple[EndPlan, list[CloseResult] | None]:
-    """What is selected and who would go along; and what became of it, where nothing has to be asked first."""
+    invocation: Invocation, selection: Selection, wish: Wish
+) -> tuple[Sessions, Plan, list[Outcome] | None]:
+    """What is selected and what its end would be; and what became of it, where nothing has to be asked first."""
     async with invocation.manager(long_work=True) as manager:
         found = await selection.of(manager)
-        plan = EndPlan(found, await manager.bystanders(found.entries) if found.entries else [])
+        if not found.entries:
+            return found, Plan(Verb.END, manager.server, level=found.level), None
+        plan = await orders.plan_sessions(manager, found.entries, costs=wish.dry_run)
         # Who has agreed to the others before need not be asked about them. Else a person is, where there is one.
         concerned = [*found.entries, *plan.bystanders]
         quiet = selection.named is not None and not any(map(_may_be_open, concerned))
-        unanswered = bool(plan.bystanders) and not with_others
+        unanswered = bool(plan.bystanders) and not wish.with_others
         if invocation.answer is True:
             at_once = not unanswered or not is_terminal(sys.stdin)
         else:
             at_once = quiet and not unanswered and invocation.answer is None
-        if not found.entries or not at_once:
-            return plan, None
-        return plan, await _end_with(manager, invocation, found, with_others)
+        if not at_once or wish.dry_run:
+            return found, plan, None
+        outcomes = await _run(manager, invocation, plan, wish.with_others, wish.include_mine, at_once=True)
+        return found, plan, outcomes
 
 
 async def _end(
-    invocation: Invocation, selection: Selection, plan: EndPlan, with_others: Consent
-) -> tuple[Sessions, list[CloseResult]]:
+    invocation: Invocation, selection: Selection, found: Sessions, plan: Plan, with_others: Consent, include_mine: bool
+) -> tuple[Plan, list[Outcome]]:
     # A person has been thinking since the list was made: a new connection, with all of its time.
     async with invocation.manager(long_work=True) as manager:
-        found = plan.found
         if (selection.is_whole_client or not selection.filtered) and not plan.bystanders:
             # Clients were asked about: of them those are meant too who have come since.
             clients = {entry.client_name for entry in found.entries}
-            now = await selection.of(manager)
-            now.entries = [entry for entry in now.entries if entry.client_name in clients]
-            found = now if now.entries else found
-        return found, await _end_with(manager, invocation, found, with_others)
-
-
-def _whose(entry: SessionInfo) -> str:
-    return escape(f"{unc_client(entry.client_name or '')}, {entry.user_name or 'nobody'}")
+            now = [entry for entry in await selection.of(manager) if entry.client_name in clients]
+            if now:
+                plan = await orders.plan_sessions(manager, now, costs=False)
+        return plan, await _run(manager, invocation, plan, with_others, include_mine, at_once=False)
 
 
 def _may_be_open(entry: SessionInfo) -> bool:
@@ -475,9 +489,9 @@ def _may_be_open(entry: SessionInfo) -> bool:
     return entry.num_opens is None or entry.num_opens > 0
 
 
-def ask_about(invocation: Invocation, plan: EndPlan, *, named: str | None) -> bool:
+def ask_about(invocation: Invocation, found: Sessions, plan: Plan, *, named: str | None) -> bool:
     """NET's questions: for a client with open files, and for all clients after naming them. Others are named too."""
-    entries, lines = plan.found.entries, []
+    entries, lines = found.entries, []
     open_files = [entry for entry in entries if _may_be_open(entry)]
     if named is not None:
         if any(entry.num_opens for entry in open_files):
@@ -494,63 +508,80 @@ def ask_about(invocation: Invocation, plan: EndPlan, *, named: str | None) -> bo
     return invocation.confirm(QUESTION, default=not open_files and not plan.bystanders)
 
 
-def ask_about_others(invocation: Invocation, plan: EndPlan) -> bool:
+def ask_about_others(invocation: Invocation, plan: Plan) -> bool:
     """The question that /Y does not answer: whether those may end whom the server ends along."""
     invocation.say("".join(f"{line}\n" for line in _named_others(plan)))
     return replace(invocation, answer=None).confirm(QUESTION, default=False)
 
 
-def _named_others(plan: EndPlan) -> Iterator[str]:
-    """Everybody who goes along, one line for each client and user, with what they have open."""
-    bystanders = plan.bystanders
-    if not bystanders:
-        return
-    yield "The server may end these sessions with them:"
-    yield ""
-    groups: dict[str, list[SessionInfo]] = {}
-    for other in bystanders:
-        groups.setdefault(_whose(other), []).append(other)
-    for whose, others in groups.items():
-        counts = [other.num_opens for other in others]
-        opens = "-" if None in counts else str(sum(count or 0 for count in counts))
-        yield f"    {whose} (open files: {opens})"
-    yield ""
+def _named_others(plan: Plan) -> Iterator[str]:
+    """Everybody who goes along; nothing where nobody does."""
+    if bystanders := plan.bystanders:
+        yield from bystander_lines(bystanders)
+        yield ""
 
 
-def report_ended(invocation: Invocation, found: Sessions, ended: Sequence[CloseResult]) -> int | None:
-    """Say what became of each; the first failure gives the exit status."""
-    for one in ended:
+def report_ended(invocation: Invocation, plan: Plan, outcomes: Sequence[Outcome]) -> int | None:
+    """Say what became of each; the first failure gives the exit status.
+
+    The session of this command is no failure where others were to end too: nobody means it by `all`.
+    """
+    # In the order in which they were listed; orders are given in another.
+    places = dict.fromkeys([place for some in plan.asked for place in some] + list(range(len(outcomes))))
+    outcomes = [outcomes[place] for place in places]
+    missing = [
+        CloseResult(one.record, one.error) for one in plan.missing.values() if isinstance(one.record, SessionInfo)
+    ]
+    ended = [_result(one) for one in outcomes]
+    only_own = all(one.reason is Reason.OWN for one in outcomes) and not missing
+    failed = [*missing]
+    for outcome, one in zip(outcomes, ended, strict=True):
         if one.note:
             output.note(one.note)
-    failed = [one for one in ended if one.error is not None]
+        if one.error is not None and (outcome.reason is not Reason.OWN or only_own):
+            failed.append(one)
+        elif one.error is not None:
+            output.note(one.error.with_hint)
     if invocation.format is not Format.TABLE:
-        _emit_ended(invocation, found, ended)
+        _emit_ended(invocation, plan.server, outcomes, missing)
     elif not failed:
         output.success()
     status = None
+    number = len(ended) + len(missing)
     for one in failed:
         assert one.error is not None
-        if len(ended) > 1:
-            output.complain([f"{_whose(one.session)}:"])
+        if number > 1:
+            output.complain([f"{escape(whose(one.session))}:"])
         reported = output.report(one.error)
         status = status or reported
-    if len(ended) > len(failed) > 0:
+    if number > len(failed) > 0:
         output.complain([codes.message_text(3504), ""])
     return status
 
 
-def _emit_ended(invocation: Invocation, found: Sessions, ended: Sequence[CloseResult]) -> None:
+def _result(outcome: Outcome) -> CloseResult:
+    assert isinstance(outcome.target.record, SessionInfo)
+    return CloseResult(outcome.target.record, outcome.error, outcome.note, outcome.others)
+
+
+def _emit_ended(
+    invocation: Invocation, server: str, outcomes: Sequence[Outcome], missing: Sequence[CloseResult] = ()
+) -> None:
     records = []
-    for one in ended:
+    all_results = [*map(_result, outcomes), *missing]
+    words = [(one.what.value, None if one.reason is None else one.reason.value) for one in outcomes]
+    words += [(What.SPARED.value, Reason.GONE.value)] * len(missing)
+    for one, (outcome, reason) in zip(all_results, words, strict=True):
         record = output.fields(one.session, FIELDS)
+        record["outcome"], record["reason"] = outcome, reason
         record["error"] = None if one.error is None else one.error.code
         record["message"] = None if one.error is None else one.error.message
         record["note"] = one.note
         record["others"] = [{name: getattr(other, name) for name in OTHER_FIELDS.split()} for other in one.others]
         records.append(record)
     if invocation.format is Format.JSON:
-        output.emit_json(found.server, ended=[_bare(record) for record in records])
+        output.emit_json(server, ended=[_bare(record) for record in records])
     else:
-        for record, one in zip(records, ended, strict=True):
+        for record, one in zip(records, all_results, strict=True):
             record["others"] = "; ".join(other.user_name or "nobody" for other in one.others)
-        output.emit_csv(records, [*FIELDS.split(), "error", "message", "note", "others"])
+        output.emit_csv(records, [*FIELDS.split(), "outcome", "reason", "error", "message", "note", "others"])

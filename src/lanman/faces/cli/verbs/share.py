@@ -24,13 +24,16 @@ from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width
+from lanman.manage import orders
 from lanman.names import MAX_SHARE_NAME, NOT_IN_A_SHARE_NAME
 from lanman.records import ConnectionInfo, ShareInfo
 
 if TYPE_CHECKING:
     from lanman.manage.manager import Manager
+    from lanman.manage.orders.plan import Outcome, Plan
 
 T = TypeVar("T")
 
@@ -71,12 +74,13 @@ def remark_text(context: click.Context, parameter: click.Parameter, text: str | 
 lanman share [NAME]
 lanman share NAME=DIR [/REMARK:"text"] [/USERS:n | /UNLIMITED]
 lanman share NAME [/REMARK:"text"] [/USERS:n | /UNLIMITED]
-lanman share {NAME | DIR} /DELETE [/Y]
+lanman share {NAME | DIR} /DELETE [/Y] [--dry-run]
 """,
     about="""
 Lists what a Server service shares, hidden shares included; shows one share and who uses it; shares a folder of
 the server, changes a share or stops sharing. What is changed outlives the Server. /USERS is how many may use the share
-at once. /DELETE closes what is open there.
+at once. /DELETE closes what is open there; with --dry-run it shows what that is and what it would cost, and does
+nothing.
 """,
     examples="""
 lanman share                                    what is shared
@@ -95,12 +99,21 @@ lanman share docs /delete                       stop sharing it
     help="how many may use the share at once",
 )
 @net_option("--unlimited", is_flag=True, help="any number may")
+@dry_run_option()
 def share(
-    invocation: Invocation, name: str | None, delete: bool, remark: str | None, users: int | None, unlimited: bool
+    invocation: Invocation,
+    name: str | None,
+    delete: bool,
+    remark: str | None,
+    users: int | None,
+    unlimited: bool,
+    dry_run: bool,
 ) -> int | None:
     """List, show, add, change or delete, as the words say. DialectError 3510 or 3953: they do not go together."""
     if users is not None and unlimited:
         raise DialectError(3510, hint="Give one of /USERS and /UNLIMITED.")
+    if dry_run and not delete:
+        raise DialectError(3510, hint="--dry-run goes with /DELETE.")
     if name == "":
         raise DialectError(3953, hint="The name of the share is empty.")
     changes = (remark, users) != (None, None) or unlimited
@@ -109,6 +122,8 @@ def share(
         if delete or changes:
             raise DialectError(3953, hint="Name one share: lanman share NAME ...")
         show_shares(invocation)
+    elif delete and dry_run:
+        show_plan(invocation, asyncio.run(_do(invocation, lambda manager: _planned(manager, name)))[1])
     elif delete:
         return delete_share(invocation, name)
     elif "=" in name:
@@ -158,29 +173,41 @@ def set_share(invocation: Invocation, name: str, remark: str | None, max_users: 
 def delete_share(invocation: Invocation, name: str) -> int | None:
     """Stop sharing what has this name or folder, after asking where something is open. Gives the exit status."""
 
-    async def work(manager: Manager) -> tuple[str, bool]:
-        """The share's name, and whether it is gone already, since nothing has to be asked."""
-        found = await _named(manager, name)
+    async def work(manager: Manager) -> tuple[Plan, Outcome | None]:
+        """The plan, and what became of the share where nothing has to be asked."""
+        plan = await _planned(manager, name, costs=False)
         try:
-            opens = sum(one.num_opens or 0 for one in await manager.connections(found))
+            opens = sum(one.num_opens or 0 for one in await manager.connections(_planned_name(plan)))
         except LanmanError:
             # Samba does not tell. Better one question too many.
             opens = None
         if opens == 0 or invocation.answer is True:
-            await manager.delete_share(found)
-            return found, True
-        return found, False
+            return plan, (await orders.run(manager, plan))[0]
+        return plan, None
 
-    server, (found, gone) = asyncio.run(_do(invocation, work))
-    if not gone:
+    server, (plan, outcome) = asyncio.run(_do(invocation, work))
+    found = _planned_name(plan)
+    if outcome is None:
         if invocation.answer is None:
             invocation.say(f"{codes.message_text(3688, escape(found))}\n\n")
         if not invocation.confirm("Do you want to continue this operation?", default=False):
             return output.EXIT_ERROR
         # A person has been thinking: a new connection, with all of its time.
-        asyncio.run(_do(invocation, lambda manager: manager.delete_share(found)))
+        outcome = asyncio.run(_do(invocation, lambda manager: orders.run(manager, plan)))[1][0]
+    if outcome.error is not None:
+        return output.report(outcome.error)
     _report(invocation, "deleted", found, codes.message_text(4650, escape(found)), (server, found))
     return None
+
+
+async def _planned(manager: Manager, name: str, *, costs: bool = True) -> Plan:
+    return await orders.plan_share(manager, await _named(manager, name), costs=costs)
+
+
+def _planned_name(plan: Plan) -> str:
+    record = plan.targets[0].record
+    assert isinstance(record, ShareInfo)
+    return record.netname or ""
 
 
 async def _named(manager: Manager, name: str) -> str:

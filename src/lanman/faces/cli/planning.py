@@ -1,0 +1,127 @@
+"""What all verbs that give orders share: their switches, a plan as it is shown, and the question before much is lost.
+
+`--dry-run` (`/WHATIF`) shows the plan and stops. NET's own verbs keep NET's questions. The others have the server's
+name typed where more than MANY would be ended, or where somebody else has a file open for writing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lanman.errors import LanmanError
+from lanman.faces.cli import output
+from lanman.faces.cli.output import Format
+from lanman.faces.text import Column, escape, shorten_path, table
+from lanman.names import unc_client
+from lanman.records import FileInfo, SessionInfo, ShareInfo
+
+if TYPE_CHECKING:
+    from lanman.faces.cli.invocation import Invocation
+    from lanman.manage.orders.plan import Plan, Target
+
+HEADER: Final = "Target                                   Cost     Why"
+COLUMNS: Final = (Column(0, 40, fitted=shorten_path), Column(41, 8), Column(50, None))
+CSV: Final = "kind key client_name user_name id path cost cost_why is_own num_bystanders"
+
+MANY: Final = 20
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def dry_run_option() -> Decorator:
+    """`--dry-run`: show what would be done, and do nothing. `/D` stays short for NET's own /DELETE."""
+    return click.option(
+        "--dry-run", "--whatif", "dry_run", is_flag=True, help="show what would be done, and do nothing"
+    )
+
+
+def include_mine_option() -> Decorator:
+    """`--include-mine`: the session of this command itself too."""
+    return click.option(
+        "--include-mine", "--includemine", "include_mine", is_flag=True, help="end this command's own session too"
+    )
+
+
+def show_plan(invocation: Invocation, plan: Plan) -> None:
+    """Show a plan: as a table, as JSON or as CSV."""
+    if invocation.format is Format.JSON:
+        output.emit_json(plan.server, plan=plan.as_json())
+    elif invocation.format is Format.CSV:
+        output.emit_csv(plan.as_json()["targets"], CSV.split())
+    elif not plan.targets:
+        output.no_entries()
+    else:
+        output.emit([*plan_lines(plan), ""])
+        output.emit(["Nothing was done: this is the plan.", ""])
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """The lines of a plan: its targets with what each costs, and who would go along."""
+    rows = [[described(target), target.cost.value, target.why] for target in plan.targets]
+    yield from table(HEADER, COLUMNS, rows, output.terminal_columns())
+    if own := [target for target in plan.targets if target.is_own]:
+        yield ""
+        yield "Of these may be this command's own, which --include-mine ends too:"
+        yield ""
+        yield from (f"    {escape(described(target))}" for target in own)
+    if bystanders := plan.bystanders:
+        yield ""
+        yield from bystander_lines(bystanders)
+
+
+def described(target: Target) -> str:
+    """A target in a few words. It is not escaped yet."""
+    record = target.record
+    if isinstance(record, SessionInfo):
+        return whose(record)
+    if isinstance(record, FileInfo):
+        return f"{record.id} {record.path or ''}, {record.user_name or 'nobody'}"
+    assert isinstance(record, ShareInfo)
+    return f"{record.netname or ''} ({record.path or ''})"
+
+
+def whose(session: SessionInfo) -> str:
+    r"""Whose session it is: `\\pc7, bob`. It is not escaped yet."""
+    return f"{unc_client(session.client_name or '')}, {session.user_name or 'nobody'}"
+
+
+def bystander_lines(bystanders: Sequence[SessionInfo]) -> Iterator[str]:
+    """Everybody who goes along, one line for each client and user, with what they have open."""
+    yield "The server may end these sessions with them:"
+    yield ""
+    groups: dict[str, list[SessionInfo]] = {}
+    for other in bystanders:
+        groups.setdefault(whose(other), []).append(other)
+    for name, others in groups.items():
+        counts = [other.num_opens for other in others]
+        opens = "-" if None in counts else str(sum(count or 0 for count in counts))
+        yield f"    {escape(name)} (open files: {opens})"
+
+
+# --- questions
+
+
+def confirm_plan(invocation: Invocation, plan: Plan, question: str) -> bool:
+    """Ask before a plan is run, by verbs that NET does not have. Raises LanmanError 3757 where no answer comes.
+
+    Much, or what may be lost, is confirmed by the server's name; anything else is answered by yes or no, and Enter is
+    no. /Y and /N answer both.
+    """
+    from lanman.manage.orders.plan import Cost
+
+    risky = [target for target in plan.targets if target.cost in (Cost.UNSAVED, Cost.UNKNOWN) and not target.is_own]
+    if invocation.answer is not None or (len(plan.targets) <= MANY and not risky):
+        return invocation.confirm(question, default=False)
+    what = f"{len(plan.targets)} would be ended" if len(plan.targets) > MANY else "unsaved work may be lost"
+    invocation.say(f"{question} {what[:1].upper()}{what[1:]}: type the server's name ({plan.server}) to go on: ")
+    line = sys.stdin.readline(1000) if sys.stdin is not None else ""
+    if not line:
+        invocation.say("\n")
+        raise LanmanError(
+            "No valid response was provided.", code=3757, hint="Give /Y to go on, or /N not to, without being asked."
+        )
+    return line.strip().lstrip("\\/").casefold() == plan.server.lstrip("\\/").casefold()
