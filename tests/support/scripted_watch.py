@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from textual.pilot import Pilot
 
 from lanman.errors import LanmanError
+from lanman.events import Event
 from lanman.faces.tui.app import Source, WatchScreen
 from lanman.faces.tui.model import Meant
 from lanman.faces.tui.symbols import Symbols
@@ -66,12 +67,12 @@ class ScriptedSource:
         self.picture.level, self.picture.asked_at, self.picture.duration = level, NOW, 0.1
         self._updates.put_nowait(Update(self.picture, first=True))
 
-    def changed(self, *changes: Change, at: float = NOW, gap: Gap | None = None) -> None:
+    def changed(self, *changes: Change, at: float = NOW, gap: Gap | None = None, events: Sequence[Event] = ()) -> None:
         """A later look."""
         for change in changes:
             self.picture.apply(change)
         self.picture.asked_at, self.picture.error = at, None
-        self._updates.put_nowait(Update(self.picture, changes, gap=gap))
+        self._updates.put_nowait(Update(self.picture, changes, gap=gap, events=events))
 
     def away(self, error: LanmanError) -> None:
         """A look that fails."""

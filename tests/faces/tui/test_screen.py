@@ -6,9 +6,11 @@ import base64
 from collections.abc import Iterable
 
 import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
+from lanman.events import SettingChanged
 from lanman.faces.text import width
 from lanman.faces.tui.symbols import Symbols
 from lanman.manage.watching.changes import Gap
@@ -420,3 +422,31 @@ async def test_a_mistake_of_ours_prints_no_local_variables(fs1: ScriptedSource) 
     with pytest.raises(ZeroDivisionError):
         await tick()
     assert terminal.screen._exit_renderables == []
+
+
+async def test_the_mouse_moves_the_cursor_sorts_and_scrolls(fs1: ScriptedSource) -> None:
+    fs1.first(BOB, CAROL, DAVE, *(session(rf"\\pc{number}", f"user{number:02}") for number in range(30)))
+    async with Terminal(fs1).shown(80, 12) as terminal:
+        await terminal.pilot.click("#lines", offset=(10, 2))
+        await terminal.settled()
+        assert terminal.row("dave").startswith(">")
+        await terminal.pilot.click("Titles", offset=(6, 0))
+        assert (await terminal.settled())[-1] == "row 1 of 33  sorted by CLIENT upwards"
+        lines = terminal.screen.lines
+        terminal.screen.lines.post_message(MouseScrollDown(lines, 5, 5, 0, 1, 0, False, False, False))
+        assert not any("dave" in line for line in (await terminal.settled())[3:-2])
+        terminal.screen.lines.post_message(MouseScrollUp(lines, 5, 5, 0, -1, 0, False, False, False))
+        await terminal.settled()
+        assert terminal.row("dave").startswith(">")
+
+
+async def test_a_setting_that_has_changed_is_asked_for(fs1: ScriptedSource) -> None:
+    fs1.first(CAROL)
+    assert isinstance(fs1.told, FakeManager)
+    fs1.told.info.disc = 15
+    async with Terminal(fs1).shown(160) as terminal:
+        assert terminal.row("carol").endswith("autodisconnect in 14:57")
+        fs1.told.info.disc = 30
+        fs1.changed(events=[SettingChanged(1, NOW, "autodisconnect", "30", "15")])
+        assert "setting autodisconnect: 15 -> 30" in (await terminal.settled())[-2]
+        assert terminal.row("carol").endswith("autodisconnect in 29:57")

@@ -303,3 +303,20 @@ async def test_no_manager_no_order(fs1: ScriptedSource, monkeypatch: pytest.Monk
         monkeypatch.setattr(fs1, "manager", none)
         said = (await terminal.press("e"))[-1]
     assert said == "Nothing was done: fs1 does not answer. Orders wait until it answers again."
+
+
+async def test_thousands_of_targets_are_shown_and_done_one_by_one(fs1: ScriptedSource, server: ChangingServer) -> None:
+    rows = [session(rf"\\pc{number}", "ann", 0) for number in range(3000)]
+    look(fs1, *rows)
+    async with allowed(fs1) as terminal:
+        listing = terminal.screen.lines.listing
+        listing.marked = dict.fromkeys(listing.order)
+        page = await terminal.press("e")
+        assert page[0] == "End 3,000 sessions on fs1?"
+        page = await terminal.press(*"fs1", "enter")
+        assert page[-1] == "3,000 done, 0 spared, 0 failed.   Escape: back"
+        assert r"\\pc2999" in page[-2]
+        assert r"\\pc0," in "".join((await terminal.press("home"))[1:3])
+        await terminal.press("pagedown", "pageup", "down", "up", "end")
+        assert r"\\pc2999" in terminal.lines[-2]
+    assert server.entries == []

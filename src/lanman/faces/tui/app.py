@@ -31,6 +31,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from lanman.errors import LanmanError
+from lanman.events import SettingChanged
 from lanman.faces.text import width
 from lanman.faces.tui.details import details
 from lanman.faces.tui.help import HELP
@@ -85,6 +86,7 @@ class WatchScreen(App[int]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+q", "leave", show=False),
+        Binding("ctrl+z", "suspend_process", show=False),
         # Before the page that is shown: it would copy text, or tell how to leave.
         Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("1", "tab(0)", show=False),
@@ -263,7 +265,7 @@ class WatchScreen(App[int]):
                     await server.learn(update)
                     is_back = server.take(update, self.clock())
                     self._updated()
-                    if is_back:
+                    if is_back or any(isinstance(event, SettingChanged) for event in update.events):
                         self.run_worker(self._ask_for_limits(place), group=f"limits-{place}", exclusive=True)
             server.ended = "it is not watched any more"
         except LanmanError as error:

@@ -16,15 +16,14 @@ from rich.segment import Segment
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.screen import ModalScreen
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
 
 from lanman.faces.text import fit
 from lanman.faces.tui.details import COSTS
+from lanman.faces.tui.lines import WHEEL
 from lanman.faces.tui.symbols import Symbols
 from lanman.faces.tui.views import access, client, user
 from lanman.manage.orders.plan import Cost, Outcome, Plan, Target, Verb, What
@@ -57,42 +56,63 @@ class TextLine(Widget):
         return Strip([Segment(fit(self.symbols.shown(self.text), width), self.rich_style)], width)
 
 
-class TextLines(ScrollView, can_focus=True):
-    """Many lines of text, of which those are made that are seen."""
+class TextLines(Widget, can_focus=True):
+    """Many lines of text, folded where they are too wide; of which those are made that are seen."""
 
     DEFAULT_CSS = """
-    TextLines { height: 1fr; scrollbar-size: 0 0; overflow-x: hidden; overflow-y: auto; }
+    TextLines { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", show=False),
-        Binding("up,k", "scroll_up", show=False),
+        Binding("down,j", "look(1)", show=False),
+        Binding("up,k", "look(-1)", show=False),
+        Binding("pagedown,space", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home,g", "look(-1000000000)", show=False),
+        Binding("end,G", "look(1000000000)", show=False),
     ]
 
     def __init__(self, symbols: Symbols, lines: Sequence[str]) -> None:
         super().__init__()
         self.symbols = symbols
-        self.lines: list[str] = []
+        self.top = 0
         self._given = list(lines)
+        self._folded: list[str] = []
 
     def on_resize(self, event: events.Resize) -> None:
-        """Fold what is too wide."""
-        self._fold(event.size.width)
+        """Fold it anew."""
+        self._folded = [part for line in self._given for part in self._parts(line)]
+        self.action_look(0)
+
+    def _parts(self, line: str) -> list[str]:
+        return folded(self.symbols.shown(line), self.size.width)
 
     def add(self, line: str) -> None:
         """One line more, and the end in sight."""
         self._given.append(line)
-        self._fold(self.size.width)
-        self.scroll_to(y=max(0, len(self.lines) - self.size.height), animate=False)
+        self._folded += self._parts(line)
+        self.action_look(len(self._folded))
 
-    def _fold(self, width: int) -> None:
-        self.lines = [part for line in self._given for part in folded(self.symbols.shown(line), width)]
-        self.virtual_size = Size(width, len(self.lines))
+    def action_look(self, lines: int) -> None:
+        """Look further down, or up where negative."""
+        self.top = max(0, min(self.top + lines, len(self._folded) - self.size.height))
         self.refresh()
+
+    def action_page(self, pages: int) -> None:
+        """Look further down by what is seen at once."""
+        self.action_look(pages * max(1, self.size.height - 1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Look further down."""
+        self.action_look(WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Look further up."""
+        self.action_look(-WHEEL)
 
     def render_line(self, y: int) -> Strip:
         """One line of the window."""
-        place, width = self.scroll_offset.y + y, self.size.width
-        text = self.lines[place] if place < len(self.lines) else ""
+        place, width = self.top + y, self.size.width
+        text = self._folded[place] if place < len(self._folded) else ""
         return Strip([Segment(fit(text, width), self.rich_style)], width)
 
 
