@@ -175,7 +175,7 @@ async def test_a_file_that_no_output_tells_is_said(samba: Samba, held: ExitStack
     tools._has_json = False
     manager = SambaLocalManager(tools, timeout=60)
     assert [Path(entry.path or "").name for entry in await manager.files()] == ["plain.txt"]
-    assert manager.incomplete == "1 open file is left out: its name cannot be told"
+    assert manager.incomplete == "1 open file is left out: no name that can be told"
     (session,) = await sessions_of(manager)
     assert session.num_opens is None
     shared.close()
@@ -303,7 +303,11 @@ async def test_smbd_is_killed_between_the_plan_and_the_order(
     (result,) = await manager.close_sessions(found)
     assert result.error is not None
     assert result.error.code == 2312
-    assert (await manager.sessions()).entries == []
+    # smbstatus tells of no smbd as of one with nobody on it.
+    for question in (manager.sessions(), manager.files()):
+        with pytest.raises(Win32Error, match="has ended") as gone:
+            await question
+        assert gone.value.code == 1062
 
 
 async def test_smbd_is_killed_between_the_look_and_the_order(

@@ -18,7 +18,7 @@ from lanman.manage.manager import CloseResult
 from lanman.manage.samba_local.manager import SambaLocalManager
 from lanman.manage.samba_local.records import SambaFile, SambaSession
 from lanman.manage.samba_local.testparm import parse_testparm
-from lanman.manage.samba_local.tools import SambaTools
+from lanman.manage.samba_local.tools import SambaTools, Table
 from lanman.net.credentials import Credentials
 from lanman.records import SessionInfo
 from support.smbd import Account, HeldClient, Samba
@@ -265,6 +265,18 @@ async def test_a_tool_that_hangs_is_ended(tmp_path: Path, tools: SambaTools) -> 
         pid = int((tmp_path / "pid").read_text())
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_a_configuration_that_smbstatus_cannot_load(tmp_path: Path, tools: SambaTools) -> None:
+    """It goes on with the paths that are built in, and succeeds."""
+    fake(
+        tmp_path,
+        "smbstatus",
+        f'echo "Can\'t load /srv/gone.conf - run testparm to debug it" >&2; cat "{TABLES}"',
+    )
+    with pytest.raises(Win32Error, match="smbstatus cannot load /srv/gone") as caught:
+        await tools._tables(Table.ALL)
+    assert caught.value.code == 2
 
 
 async def test_tools_that_are_missing(tools: SambaTools) -> None:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from lanman.errors import MalformedMessage
 from lanman.manage.samba_local.json_status import parse_json
-from lanman.manage.samba_local.status import NO_NODE, Protection, ServerId, Status, endpoint, host_of
+from lanman.manage.samba_local.records import files_of
+from lanman.manage.samba_local.status import DISCONNECTED, NO_NODE, Protection, ServerId, Status, endpoint, host_of
 from lanman.manage.samba_local.text_status import parse_text
 
 DATA = Path(__file__).parent.parent / "data" / "smbstatus"
@@ -223,6 +224,30 @@ def test_a_table_alone() -> None:
     assert alone.trees == parse_text(TEXT).trees
     assert (alone.version, alone.sessions, alone.opens) == ("", (), ())
     assert parse_text(sessions).sessions == parse_text(TEXT).sessions
+
+
+def test_a_durable_handle_whose_client_is_away() -> None:
+    """Shown with `-f`, and from 4.25 on always; made from the sources, never seen live."""
+    away = TEXT.replace(b"9423         1002       DENY_NONE  0x3 ", b"disconnected 1002       DENY_NONE  0x3 ")
+    status = parse_text(away)
+    assert status.left_out == 0
+    (handle,) = [one for one in status.opens if one.name == "plan.txt"]
+    assert (handle.server_id.pid, handle.file_id, status.session_of(handle)) == (DISCONNECTED, None, None)
+    files = json.loads(RECORDED)["open_files"]
+    files["/srv/secret/plan.txt"]["opens"]["9423/5"]["server_id"]["pid"] = str(DISCONNECTED)
+    told = parse_json(changed(open_files=files))
+    assert told is not None
+    (handle,) = [one for one in told.opens if one.name == "plan.txt"]
+    assert (handle.file_id, told.session_of(handle)) == (None, None)
+    (record,) = [one for one in files_of(told) if (one.path or "").endswith("plan.txt")]
+    assert (record.pid, record.id, record.user_name) == (None, None, None)
+
+
+def test_the_column_that_4_25_adds() -> None:
+    """Made from the sources: `Persistent` before the share's path; never seen live."""
+    for word in (b"No ", b"Yes"):
+        status = parse_text(re.sub(rb"   (/srv/[^\n]*2026)", b"   " + word + rb"          \1", TEXT))
+        assert (status.left_out, status.opens) == (0, parse_text(TEXT).opens)
 
 
 def test_odd_file_names_in_text() -> None:

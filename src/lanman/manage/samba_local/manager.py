@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -102,10 +103,17 @@ class SambaLocalManager(Manager):
         )
 
     def _noted(self, status: Status) -> Status:
-        """Note what smbstatus leaves out, in `incomplete`."""
+        """Note what smbstatus leaves out, in `incomplete`. Raises Win32Error 1062 where smbd has ended.
+
+        smbstatus tells of no server as of one with nobody on it.
+        """
+        if not status.sessions and self._main_pid is not None and not _runs(self._main_pid):
+            raise Win32Error(
+                codes.ERROR_SERVICE_NOT_ACTIVE, f"smbd, process {self._main_pid}, has ended", subject="Samba"
+            )
         number = status.left_out
         plural = "s are" if number > 1 else " is"
-        self.incomplete = f"{number} open file{plural} left out: its name cannot be told" if number else None
+        self.incomplete = f"{number} open file{plural} left out: no name that can be told" if number else None
         return status
 
     # --- sessions
@@ -361,3 +369,14 @@ def _outcome(target: Target, result: CloseResult) -> Outcome:
     reason = {codes.ERROR_BUSY: Reason.BYSTANDERS, codes.NERR_ClientNameNotFound: Reason.GONE}.get(error.code)
     what = What.FAILED if reason is None else What.SPARED
     return Outcome(target, what, reason, error, result.note, result.others)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        # It is another user's.
+        return True
+    except OSError:
+        return False
+    return True

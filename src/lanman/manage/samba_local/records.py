@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from lanman.manage.samba_local.status import ServerId, Status, StatusOpen, StatusSession
+from lanman.manage.samba_local.status import DISCONNECTED, ServerId, Status, StatusOpen, StatusSession
 from lanman.records import FileInfo, SessionInfo
 
 
@@ -99,5 +99,5 @@ def _file(status: Status, open: StatusOpen, locks: Counter[tuple[ServerId, str]]
         client_name=there[0].client if there else None,
         oplock=open.oplock,
         opened_at=open.opened_at,
-        pid=open.server_id.pid,
+        pid=None if open.server_id.pid == DISCONNECTED else open.server_id.pid,
     )

@@ -11,6 +11,9 @@ from typing import Final
 # A node of a Samba that is no cluster.
 NO_NODE: Final = 0xFFFFFFFF
 
+# In place of a process: a durable handle whose client is away.
+DISCONNECTED: Final = 0xFFFFFFFFFFFFFFFF
+
 # How many entries of one kind are read: what smbd serves on one machine is far below, and memory is bounded.
 MAX_ENTRIES: Final = 1 << 18
 
@@ -117,7 +120,7 @@ class StatusOpen:
     @property
     def file_id(self) -> int | None:
         """The identification number that smbd's srvsvc gives this open; two opens may have the same."""
-        if self.share_file_id is None:
+        if self.share_file_id is None or self.server_id.pid == DISCONNECTED:
             return None
         return (self.server_id.pid << 16 | self.share_file_id) & 0xFFFFFFFF
 

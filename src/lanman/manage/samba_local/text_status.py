@@ -18,6 +18,7 @@ from typing import Final
 
 from lanman.errors import MalformedMessage
 from lanman.manage.samba_local.status import (
+    DISCONNECTED,
     MAX_ENTRIES,
     MAX_OUTPUT,
     NO_NODE,
@@ -43,11 +44,13 @@ _TREE: Final = re.compile(
     r"(?P<service>\S.*?) +" + _PROCESS + r" +(?P<machine>\S+) +(?P<date>" + _DATE + r")(?P<zone> \S+)? +"
     r"(?P<encryption>\S+) +(?P<signing>\S+) *"
 )
+_OPENER: Final = r"(?P<process>disconnected|(?:\d{1,10}:)?\d{1,20}(?:\.\d{1,10})?)"
 _OPEN: Final = re.compile(
-    _PROCESS + r" +(?P<uid>\d{1,10}) +[A-Z_]+(?:\|[A-Z_]+)* +0x(?P<mask>[0-9a-fA-F]{1,8}) +[A-Z]+ +"
-    r"(?P<oplock>\S+) +(?P<names>\S.*?)   (?P<date>" + _DATE + r") *"
+    _OPENER + r" +(?P<uid>\d{1,10}) +[A-Z_]+(?:\|[A-Z_]+)* +0x(?P<mask>[0-9a-fA-F]{1,8}) +[A-Z]+ +"
+    # From 4.25 on another column stands before the path.
+    r"(?P<oplock>\S+) +(?:[^\s/]\S* +)?(?P<names>/.*?)   (?P<date>" + _DATE + r") *"
 )
-_OPEN_HEAD: Final = re.compile(_PROCESS + r" +\d{1,10} +[A-Z_]+(?:\|[A-Z_]+)* +0x[0-9a-fA-F]{1,8} ")
+_OPEN_HEAD: Final = re.compile(_OPENER + r" +\d{1,10} +[A-Z_]+(?:\|[A-Z_]+)* +0x[0-9a-fA-F]{1,8} ")
 _SHARES: Final = re.compile(r"Service +pid +Machine +Connected at +Encryption +Signing *")
 _LOG_ON_UNDER_WAY: Final = "(auth in progress)"
 _UTC_ZONES: Final = ("UTC", "GMT")
@@ -97,6 +100,8 @@ def _tables(lines: list[str]) -> dict[str, list[str]]:
 
 
 def _server_id(text: str) -> ServerId:
+    if text == "disconnected":
+        return ServerId(DISCONNECTED)
     node, colon, process = text.rpartition(":")
     pid, _, task = process.partition(".")
     return ServerId(int(pid), int(task or 0), int(node) if colon else NO_NODE)
@@ -180,7 +185,7 @@ def _opens(
     for row in rows:
         match = _OPEN.fullmatch(row)
         names = match["names"].split("   ") if match is not None else []
-        if match is None or len(names) != 2 or not names[0].startswith("/"):
+        if match is None or len(names) != 2:
             head = _OPEN_HEAD.match(row)
             # What follows the first line of a name belongs to that; nothing else has no head.
             if head is not None or not broken:

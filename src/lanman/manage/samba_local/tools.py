@@ -27,6 +27,7 @@ WAYS_OUT: Final = "ask as root, or over the network: -S localhost -U USER"
 _NO_PANIC_ACTION: Final = "--option=panic action="
 
 _LOADED_FROM: Final = re.compile(r"^Load smb config files from (/.*)$", re.MULTILINE)
+_CANNOT_LOAD: Final = re.compile(r"Can't load (\S+)")
 _ONLY_ROOT: Final = "only works as root"
 _MAX_ANSWER: Final = 1 << 20
 
@@ -63,12 +64,7 @@ class SambaTools:
         self._opens_crash = False
         self._ends_by_address = True
         if self._configuration is not None and not os.access(self._configuration, os.R_OK):
-            raise Win32Error(
-                codes.ERROR_FILE_NOT_FOUND,
-                f"{configuration}: this configuration of Samba cannot be read",
-                hint="name the smb.conf of the smbd that is meant with --samba-config",
-                subject="Samba's configuration",
-            )
+            raise self._not_read(f"{configuration}: this configuration of Samba cannot be read")
 
     @property
     def configuration(self) -> str | None:
@@ -136,6 +132,9 @@ class SambaTools:
         # Samba before 4.17 says this on standard output.
         if _ONLY_ROOT in done.messages or _ONLY_ROOT in done.output[:200].decode("utf-8", "replace"):
             raise denied("its sessions and open files")
+        if match := _CANNOT_LOAD.search(done.messages):
+            # It goes on with built-in paths, and succeeds.
+            raise self._not_read(f"smbstatus cannot load {match[1]}")
         if done.status < 0:
             raise MalformedMessage(f"smbstatus was ended by signal {-done.status}")
 
@@ -143,11 +142,15 @@ class SambaTools:
         """smbstatus reads built-in paths where it cannot load the configuration, and succeeds."""
         told, wanted = status.configuration, self._configuration
         if told is not None and wanted is not None and os.path.abspath(told) != wanted:
-            raise Win32Error(
-                codes.ERROR_FILE_NOT_FOUND,
-                f"smbstatus read {told} in place of {wanted}",
-                subject="Samba's configuration",
-            )
+            raise self._not_read(f"smbstatus read {told} in place of {wanted}")
+
+    def _not_read(self, message: str) -> Win32Error:
+        return Win32Error(
+            codes.ERROR_FILE_NOT_FOUND,
+            message,
+            hint="name the smb.conf of the smbd that is meant with --samba-config",
+            subject="Samba's configuration",
+        )
 
     async def end_connection(self, process: ServerId, address: str) -> None:
         """Tell a process of smbd to end, with all sessions of its connection. One that is gone already is no error.
