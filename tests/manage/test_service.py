@@ -25,6 +25,7 @@ from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer
 from lanman.records import ServiceState
 from lanman.rpc import svcctl
+from lanman.rpc.ndr import Interface
 from support.loopback_server import PASSWORDS, running_server
 from support.scripted_windows import ScriptedWindows, windows_2019
 from support.service_script import PAUSED, RUNNING, STOPPED
@@ -110,6 +111,19 @@ async def test_whoever_is_followed_is_told_who_paused(server: SmbServer) -> None
         async with manager.follow() as late:
             assert late.state.paused_by is not None
             assert late.state.paused_by[0] == ""
+
+
+@pytest.mark.posix
+async def test_a_server_of_an_older_version(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its control socket knows no svcctl: what to do is said, and the socket is as good as before."""
+    another = Interface("svcctl", "367abb81-9844-35f1-ad32-98f038001004", 2)
+    monkeypatch.setattr("lanman.net.control.server.SVCCTL", another)
+    async with at_home(server) as manager:
+        for _ in range(2):
+            with pytest.raises(Win32Error) as failed:
+                await manager.pause()
+            assert (failed.value.code, failed.value.hint) == (codes.ERROR_NOT_SUPPORTED, "Start it again.")
+        assert (await manager.time_of_day()).elapsedt
 
 
 @pytest.mark.posix

@@ -60,6 +60,22 @@ async def test_it_shows_sessions_files_and_shares(server: lanman.Server, tmp_pat
     assert server.sessions() == []
 
 
+async def test_it_is_paused_and_continued(server: lanman.Server) -> None:
+    async with log_on(server) as ann:
+        assert server.pause()
+        assert not server.pause()
+        assert server.paused
+        with pytest.raises(lanman.LanmanError) as refused:
+            await log_on(server).__aenter__()
+        assert refused.value.code == 70
+        assert "lets administrators alone in" in (refused.value.hint or "")
+        async with log_on(server, "admin", "Adm1n") as admin:
+            await admin.open_pipe()
+        assert server.continue_()
+        assert not server.continue_()
+        await ann.open_pipe()
+
+
 async def test_sessions_are_ended_by_client_by_user_and_all(server: lanman.Server) -> None:
     async with log_on(server) as ann, log_on(server, "admin", "Adm1n") as admin:
         assert server.end_sessions(user="nobody") == 0

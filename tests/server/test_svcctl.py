@@ -14,7 +14,8 @@ from lanman.events import ServerContinued, ServerPaused
 from lanman.rpc import svcctl as scm
 from lanman.rpc.client import FaultReceived
 from lanman.rpc.svcctl import SVCCTL
-from lanman.server.svcctl import MAX_HANDLES
+from lanman.server.rights import Caller
+from lanman.server.svcctl import MAX_HANDLES, ServiceControlEndpoint
 from lanman.settings import NullSessions
 from support.memory_server import Client, World
 from support.passwords import PASSWORD
@@ -241,6 +242,13 @@ def test_a_null_session_is_not_let_to_the_pipe_unless_it_is_named_and_then_may_n
     null = world.connect().log_on("").bind(SVCCTL)
     for request in CALLS:
         assert null.call(request).status == codes.ERROR_ACCESS_DENIED
+
+
+def test_on_the_control_socket_the_kernel_says_who_may(world: World) -> None:
+    endpoint = ServiceControlEndpoint(world.service, world.random)
+    for request in CALLS:
+        assert endpoint.refuses(Caller("bob"), type(request), None) == codes.ERROR_ACCESS_DENIED
+        assert endpoint.refuses(Caller("root", local_admin=True), type(request), None) == 0
 
 
 def test_rights_are_judged_when_the_call_runs(world: World) -> None:

@@ -177,6 +177,26 @@ class Server:
         self._running.flush()
         return len(sessions)
 
+    @property
+    def paused(self) -> bool:
+        """Whether newcomers are refused, administrators excepted."""
+        return self._running.service.paused
+
+    def pause(self) -> bool:
+        """Let no newcomers in but administrators, as `lanman pause server` does; who is there stays. False where it was
+        paused already. `ServerPaused` names nobody then: it was this program."""
+        return self._change(self._running.service.pause)
+
+    def continue_(self) -> bool:
+        """Let newcomers in again. False if it is not paused."""
+        return self._change(self._running.service.continue_)
+
+    def _change(self, order: Callable[[str, str], bool]) -> bool:
+        self._running.tick()
+        changed = order("", "")
+        self._running.flush()
+        return changed
+
     def close_file(self, id: int) -> bool:
         """Close the file with that id, as NetrFileClose does. False if there is none."""
         if (opened := self._running.service.open_by_global_id(id)) is None:
