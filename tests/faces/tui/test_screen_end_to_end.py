@@ -14,6 +14,7 @@ from lanman.faces.tui.sources import PolledServer
 from lanman.net.server import SmbServer
 from support.loopback_server import PASSWORDS, running_server
 from support.scripted_watch import Terminal
+from support.smbd import Samba
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def users(server: SmbServer) -> list[str]:
 
 
 async def seen(terminal: Terminal, *texts: str, without: str = "") -> str:
-    """Wait for what the screen is to show: a hundred pauses at most."""
-    for _ in range(100):
+    """Wait for what the screen is to show: a thousand pauses at most."""
+    for _ in range(1000):
         shown = "\n".join(await terminal.settled())
         if all(text in shown for text in texts) and not (without and without in shown):
             return shown
@@ -99,3 +100,36 @@ async def test_a_server_that_stops_and_comes_back(tmp_path: Path) -> None:
             source.look_now()
             await seen(terminal, "answers again", "told as it happens", without="AWAY")
             assert not terminal.screen.lines.dimmed
+
+
+@pytest.mark.samba
+@pytest.mark.root
+async def test_a_real_smbd_says_no_idle_times_and_closes_a_file(samba: Samba) -> None:
+    who, ann = samba.administrator, samba.user
+    credentials = lanman.Credentials(who.user_name, who.password)
+    source = PolledServer(
+        "smbd", lambda: lanman.open_manager(samba.host, credentials, port=samba.port, timeout=60), every=0.2
+    )
+    client = await asyncio.to_thread(samba.hold, ann)
+    try:
+        await asyncio.to_thread(client.command, "put /etc/hostname a.txt")
+        await asyncio.to_thread(client.command, "open a.txt")
+        terminal = Terminal(source, every=0.2, real_time=True)
+        async with terminal.shown(120):
+            await seen(terminal, f" {ann.user_name} ", "every 0.2 s", "level 1")
+            assert terminal.row(f" {ann.user_name} ").split()[-4] == "-"
+            await terminal.press("2")
+            await seen(terminal, "a.txt")
+            await terminal.press("slash", *"a.txt", "enter", "w", "c")
+            await seen(terminal, "Close 1 file on")
+            await terminal.press("escape")
+            assert len((await asyncio.to_thread(samba.status))["open_files"]) == 1
+            await terminal.press("c")
+            shown = await seen(terminal, "Close 1 file on")
+            await terminal.press(*(["y"] if "y: yes" in shown else [*shown.split("Type ")[1].split()[0], "enter"]))
+            await seen(terminal, "1 done, 0 spared, 0 failed")
+            await terminal.press("escape")
+            await seen(terminal, "[gone]")
+            assert not (await asyncio.to_thread(samba.status))["open_files"]
+    finally:
+        await asyncio.to_thread(client.close)
