@@ -8,8 +8,7 @@ from collections.abc import Iterable
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from lanman import codes
-from lanman.errors import AccessDenied, ConnectionLost, Win32Error
+from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost
 from lanman.events import SettingChanged
 from lanman.faces.text import width
 from lanman.faces.tui.symbols import Symbols
@@ -196,8 +195,30 @@ async def test_a_server_that_never_answered(fs1: ScriptedSource) -> None:
         fs1.away(AccessDenied("fs1: access denied to srvsvc"))
         lines = await terminal.settled()
         assert (lines[0], lines[3].strip()) == ("fs1  AWAY", "fs1: access denied to srvsvc")
-        fs1.fail(Win32Error(codes.ERROR_LOGON_FAILURE, "fs1: wrong password"))
-        assert "NO LONGER WATCHED: fs1: wrong password" in (await terminal.settled())[0]
+
+
+async def test_the_only_server_that_refuses_the_log_on_ends_the_screen(fs1: ScriptedSource) -> None:
+    terminal = Terminal(fs1)
+    refused = AuthenticationError("fs1: wrong password")
+    async with terminal.shown():
+        fs1.away(refused)
+        fs1.fail(refused)
+        await terminal.pilot.pause()
+    assert terminal.screen.failure is refused
+
+
+async def test_one_of_several_that_refuses_the_log_on_does_not(fs1: ScriptedSource) -> None:
+    fs2 = ScriptedSource("fs2", FakeManager("fs2"))
+    fs2.first(DAVE)
+    async with Terminal(fs1, fs2).shown() as terminal:
+        fs1.fail(AuthenticationError("fs1: wrong password"))
+        assert (await terminal.settled())[0] == "fs1  fs1: wrong password"
+        assert terminal.lines[4].strip() == "fs1: wrong password"
+        assert (await terminal.press("tab"))[0].startswith("fs2  1 session")
+        # One that has answered keeps its rows.
+        fs2.fail(AuthenticationError("fs2: the password has expired"))
+        assert "NO LONGER WATCHED: fs2: the password has expired" in (await terminal.settled())[0]
+        assert terminal.row("dave")
 
 
 async def test_what_a_server_does_not_tell_is_said_and_not_shown_as_none(fs1: ScriptedSource) -> None:

@@ -77,7 +77,7 @@ class WatchScreen(App[int]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Screen { background: $background; layout: vertical; }
-    #headline, #titles { text-style: bold; }
+    #headline, Titles { text-style: bold; }
     #filter { height: 1; border: none; padding: 0; background: $background; display: none; }
     LineList > .lines--cursor { text-style: reverse; }
     LineList > .lines--marked { text-style: bold; }
@@ -138,6 +138,8 @@ class WatchScreen(App[int]):
         self.unpaused = asyncio.Event()
         self.unpaused.set()
         self.message = ""
+        self.failure: LanmanError | None = None
+        """Why the screen was left by itself: the only server has never let us look."""
         self.orders_running = 0
         self._is_drawing = False
         self.lines: LineList[Any, Any] = LineList(
@@ -271,6 +273,10 @@ class WatchScreen(App[int]):
         except LanmanError as error:
             server.ended = error.with_hint
             server.say(server.ended, self.clock())
+            if len(self.servers) == 1 and (server.picture is None or server.picture.asked_at is None):
+                # There is nothing to look at, and never will be.
+                self.failure = error
+                self.exit(None)
         self._updated()
 
     async def _ask_for_limits(self, place: int) -> None:

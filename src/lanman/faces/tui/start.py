@@ -41,7 +41,8 @@ def is_installed() -> bool:
 async def run_screen(sources: Sequence[Source], *, every: float = 2.0, readonly: bool = False) -> int:
     """Show servers on the screen until it is left; gives the exit status: 0, or 130 after Ctrl-C.
 
-    Raises Win32Error 50 where there is no terminal, or textual is not installed.
+    Raises Win32Error 50 where there is no terminal, or textual is not installed, and what the only server says that
+    refuses the log-on.
     """
     if not is_possible():
         raise Win32Error(codes.ERROR_NOT_SUPPORTED, "the screen of `lanman watch` needs a terminal", hint=INSTEAD)
@@ -56,8 +57,9 @@ async def run_screen(sources: Sequence[Source], *, every: float = 2.0, readonly:
     screen = WatchScreen(sources, every=every, readonly=readonly, symbols=Symbols.of(sys.__stderr__))
     with _left_on_signals(screen):
         await screen.run_async()
-    if screen._exception is not None:
-        raise screen._exception
+    failure = screen.failure or screen._exception
+    if failure is not None:
+        raise failure
     return screen.return_value or 0
 
 
