@@ -223,6 +223,53 @@ def test_by_its_own_tools(samba: Samba) -> None:
         assert samba.user_names() == ["games"]
 
 
+@pytest.mark.parametrize("server", [(), ("-S", "localhost"), ("-S", "127.0.0.1")])
+def test_a_file_is_closed_at_the_port_of_the_configuration(
+    samba: Samba, tmp_path: Path, server: tuple[str, ...]
+) -> None:
+    file = tmp_path / "credentials"
+    file.touch(0o600)
+    file.write_text(f"username = root\npassword = {samba.administrator.password}\n")
+    with samba.hold(samba.user) as client:
+        (samba.share / "a.txt").touch()
+        (samba.share / "a.txt").chmod(0o666)
+        client.command("open a.txt")
+        (record,) = json.loads(by_tools(samba, "file", "--user", "daemon", "--json").stdout)["files"]
+        without = by_tools(samba, "file", str(record["id"]), "/close")
+        assert without.returncode == 2
+        assert "none of Samba's own tools closes one file" in without.stderr
+        assert "--service samba -U USER" in without.stderr
+        closed = by_tools(samba, "file", str(record["id"]), "/close", "-A", str(file), *server, "--timeout", "60")
+        assert (closed.returncode, closed.stdout) == (0, "The command completed successfully.\n\n"), closed.stderr
+        assert json.loads(by_tools(samba, "file", "--user", "daemon", "--json").stdout)["files"] == []
+
+
+def test_a_file_of_another_samba_is_not_closed(samba: Samba, start_samba: Callable[..., Samba], tmp_path: Path) -> None:
+    """Who names the port of another Samba gets none of its files closed by a number that means another there."""
+    other = start_samba()
+    file = tmp_path / "credentials"
+    file.touch(0o600)
+    file.write_text(f"username = root\npassword = {other.administrator.password}\n")
+    with samba.hold(samba.user) as client:
+        (samba.share / "a.txt").touch()
+        (samba.share / "a.txt").chmod(0o666)
+        client.command("open a.txt")
+        (record,) = json.loads(by_tools(samba, "file", "--user", "daemon", "--json").stdout)["files"]
+        elsewhere = ("-A", str(file), "-S", f"localhost:{other.port}", "--timeout", "60")
+        refused = by_tools(samba, "file", str(record["id"]), "/close", *elsewhere)
+        assert refused.returncode == 2
+        assert "2314" in refused.stderr
+        assert len(json.loads(by_tools(samba, "file", "--user", "daemon", "--json").stdout)["files"]) == 1
+
+
+def test_verbose_says_who_answered(samba: Samba, lanman: Lanman, tmp_path: Path) -> None:
+    over_smb = lanman("session", "-v", "--json")
+    assert over_smb.stderr == f"Note: answered by \\\\{samba.host}, a Samba, over SMB, port {samba.port}.\n"
+    for words in (("share", "-v", "--json"), ("session", "-v", "--csv"), ("file", "--verbose"), ("config", "server")):
+        assert by_tools(samba, *words).stderr == "Note: answered by this machine's Samba, by its own tools.\n"
+    assert by_tools(samba, "session", "--json").stderr == ""
+
+
 def test_that_samba_does_not_run(samba: Samba, tmp_path: Path) -> None:
     other = tmp_path / "smb.conf"
     other.write_text(f"[global]\npid directory = {tmp_path}\n")

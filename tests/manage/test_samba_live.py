@@ -140,6 +140,10 @@ async def test_an_open_that_ends_smbstatus_json(samba: Samba, held: ExitStack) -
         # What tells one process from the next of the same number is kept.
         assert session.unique_id is not None
     assert manager.incomplete is None
+    (not_closed,) = await manager.close_files([file])
+    assert not_closed.error is not None
+    assert (not_closed.error.code, not_closed.file) == (50, file)
+    assert "smbstatus tells no number of it" in not_closed.error.message
     (ended,) = await manager.close_sessions([session])
     assert ended.error is None
 

@@ -279,6 +279,14 @@ class SambaLocalManager(Manager):
             await remote.close_file(id)
         return True
 
+    async def plan_files(self, files: Sequence[FileInfo]) -> Plan:
+        """See `Manager.plan_files`. A file that smbstatus tells no number of is missing, with Win32Error 50."""
+        made = await super().plan_files([FileInfo(0) if file.id is None else file for file in files])
+        for place, file in enumerate(files):
+            if file.id is None:
+                made.missing[place] = Missing(file, _no_number(file))
+        return made
+
     # --- shares and the server
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
@@ -369,6 +377,16 @@ def _outcome(target: Target, result: CloseResult) -> Outcome:
     reason = {codes.ERROR_BUSY: Reason.BYSTANDERS, codes.NERR_ClientNameNotFound: Reason.GONE}.get(error.code)
     what = What.FAILED if reason is None else What.SPARED
     return Outcome(target, what, reason, error, result.note, result.others)
+
+
+def _no_number(file: FileInfo) -> Win32Error:
+    path = escape(file.path or "?")
+    return Win32Error(
+        codes.ERROR_NOT_SUPPORTED,
+        f"{path}: smbstatus tells no number of it, and by that alone a file is closed",
+        hint="close it over the network: -S localhost -U USER",
+        subject=path,
+    )
 
 
 def _runs(pid: int) -> bool:
