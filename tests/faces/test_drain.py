@@ -280,6 +280,16 @@ def test_a_template_without_an_address(drained: Command, tmp_path: Path) -> None
     ] * 3
 
 
+def test_credentials_that_others_may_read_are_warned_about(drained: Command, tmp_path: Path) -> None:
+    configure(tmp_path, '[mail]\nserver = "127.0.0.1"\nsender = "a@b.org"\nport = 1\ncredentials = "x"\n')
+    (tmp_path / "lanman" / "credentials").write_text("[x]\nuser = 'ann'\npassword = 'hush'\n")
+    (tmp_path / "lanman" / "credentials").chmod(0o644)
+    result = drained("drain --warn 1m --end all --quiet-for 0 /y")
+    assert result.status == 0
+    assert "credentials can be read by others; `chmod 600 " in result.err
+    assert "hush" not in result.out + result.err
+
+
 def test_nobody_can_be_told_so_nothing_is_done(drained: Command, tmp_path: Path) -> None:
     result = drained("drain --warn 10m /y")
     assert result.status == 2

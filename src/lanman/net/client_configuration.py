@@ -151,8 +151,9 @@ def _text_of(path: Path) -> tuple[str | None, int]:
     """The text of a file and its permission bits; None where there is none. Raises as `read_client_configuration`."""
     try:
         found = read_file(path, MAX_SIZE + 1)
-    except AccessDenied:
-        raise
+    except AccessDenied as error:  # a folder or a link of somebody else's
+        remedy = None if "--home" in (error.hint or "") else error.hint
+        raise AccessDenied(error.text.replace("nothing is kept there", f"{path} is not used"), hint=remedy) from None
     except OSError as error:
         raise ConfigurationError(
             f"{path}: cannot be read: {error.strerror}", code=5 if isinstance(error, PermissionError) else 2

@@ -35,3 +35,13 @@ async def run_race(folder: Path, seed: int) -> Verdict:
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_race(tmp_path: Path, seed: int) -> None:
     await run_race(tmp_path, seed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_a_thousand_races(tmp_path: Path) -> None:
+    verdicts = [await run_race(tmp_path / str(seed), seed) for seed in range(1000)]
+    # Both ends are met often: a drain that never said so would prove nothing.
+    assert verdicts.count(Verdict.DRAINED) > 500
+    assert verdicts.count(Verdict.TIMED_OUT) > 20
+    print(f"\n1000 races: {verdicts.count(Verdict.DRAINED)} drained, {verdicts.count(Verdict.TIMED_OUT)} timed out")

@@ -68,7 +68,7 @@ class Person:
             await client.abort()
 
 
-async def race(samba: Samba, home: Path, seed: int) -> Verdict:
+async def race(samba: Samba, home: Path, seed: int, *, by_tools: bool = False) -> Verdict:
     chance = random.Random(seed)
     accounts = [samba.user, samba.other_user]
     people = [Person(samba, chance.choice(accounts), number, chance) for number in range(chance.randrange(1, 5))]
@@ -77,6 +77,8 @@ async def race(samba: Samba, home: Path, seed: int) -> Verdict:
     events: list[Event] = []
 
     def opening() -> contextlib.AbstractAsyncContextManager[lanman.Manager]:
+        if by_tools:
+            return lanman.open_manager(samba_config=str(samba.directory / "smb.conf"), timeout=30)
         credentials = Credentials(who.user_name, who.password)
         return lanman.open_manager(samba.host, credentials, port=samba.port, timeout=30, granted=GrantedLevels())
 
@@ -117,8 +119,13 @@ async def test_a_race_with_smbd(samba: Samba, tmp_path: Path, seed: int) -> None
     assert await race(samba, tmp_path, seed) is Verdict.DRAINED
 
 
+async def test_a_race_with_smbd_by_its_own_tools(samba: Samba, tmp_path: Path) -> None:
+    assert await race(samba, tmp_path, 2, by_tools=True) is Verdict.DRAINED
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 async def test_a_hundred_races_with_smbd(samba: Samba, tmp_path: Path) -> None:
     verdicts = [await race(samba, tmp_path, seed) for seed in range(100)]
     assert verdicts.count(Verdict.DRAINED) >= 95
+    print(f"\n100 races with smbd: {verdicts.count(Verdict.DRAINED)} drained")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import lanman
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
 from lanman.manage.drain.looks import Looker, Scope
 from lanman.manage.drain.machine import Happening, Rules, Verdict
@@ -18,6 +19,7 @@ from lanman.manage.drain.shell import Drain, DrainOrder, DrainResult, rules_of, 
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Manager
 from lanman.manage.srvsvc import SrvsvcManager
+from lanman.net.client import SmbClient
 from lanman.net.drains import KeptDrain
 from lanman.net.tell.people import Message, NotTold, Person
 from lanman.net.tell.teller import Teller
@@ -436,3 +438,33 @@ def test_scopes_that_cannot_be(share: str | None, path: str | None) -> None:
 
 def test_what_happens_has_words_for_all_of_it() -> None:
     assert len({each.value for each in Happening}) == len(Happening)
+
+
+# --- for programs
+
+
+async def test_calls_for_programs_on_a_server_over_the_network(tmp_path: Path) -> None:
+    """`lanman.drain` and its blocking twin, against our Server on a port."""
+    (tmp_path / "share").mkdir()
+    home = tmp_path / "home"
+    who = lanman.Credentials("admin", PASSWORD)
+    accounts = {"admin": PASSWORD, "bob": PASSWORD}
+    async with lanman.Server({"share": tmp_path / "share"}, accounts, administrators=["admin"]) as server:
+        client = SmbClient("127.0.0.1", server.port, lanman.Credentials("bob", PASSWORD))
+        await client.connect()
+        await client.log_on()
+        how: dict[str, Any] = {"port": server.port, "home": home, "quiet_for": 0}
+        events: list[str] = []
+        result = await lanman.drain("127.0.0.1", who, on_event=lambda event: events.append(event.what.value), **how)
+        assert (result.drained, result.cordoned, result.paused, result.left) == (True, True, True, ())
+        assert events == ["paused", "left", "ended", "empty", "finished"]
+        again = await asyncio.to_thread(lambda: lanman.blocking_drain("127.0.0.1", who, **how))
+        assert (again.drained, again.paused) == (True, True)
+        await client.abort()
+
+
+async def test_wrong_arguments_of_programs_are_refused_before_a_server_is_asked() -> None:
+    with pytest.raises(Win32Error, match="end is idle, readers or all"):
+        await lanman.drain("192.0.2.1", end="everybody")
+    with pytest.raises(Win32Error, match="a share or a path is drained, not both"):
+        await lanman.drain("192.0.2.1", share="a", path="b")

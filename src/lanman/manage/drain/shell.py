@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -458,12 +459,16 @@ def opening_of(
     return lambda: open_manager(server, credentials, timeout=deadline, **how)  # type: ignore[arg-type]
 
 
-def configured_teller() -> Teller:
-    """What tells people as lanman.toml says. Raises LanmanError for a mistake in it, and for no way to tell."""
+def configured_teller(warn: Callable[[str], None] = warnings.warn) -> Teller:
+    """What tells people as lanman.toml says; `warn` is called with what its owner should know. Raises LanmanError for a
+    mistake in it, and for no way to tell."""
     from lanman.net.client_configuration import FILE, configuration_folder, read_client_configuration
     from lanman.net.tell.teller import Teller
 
-    teller = Teller.of(read_client_configuration())
+    configuration = read_client_configuration()
+    for warning in configuration.warnings:
+        warn(warning)
+    teller = Teller.of(configuration)
     if not teller.ways:
         raise LanmanError(
             f"nobody can be told: {configuration_folder() / FILE} has no [mail], [webhook] or [command]",

@@ -220,7 +220,7 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> i
     def opening() -> Any:
         return invocation.manager(long_work=True)
 
-    teller = configured_teller() if rules.warn else None
+    teller = configured_teller(output.warn) if rules.warn else None
     plan, holders = await look(opening, order.scope, include_mine=rules.include_mine)
     if holders and invocation.answer is not True:
         invocation.say("".join(f"{line}\n" for line in [*_listed(plan, holders, order), ""]))
