@@ -33,11 +33,13 @@ if TYPE_CHECKING:
         TimedOut,
         Win32Error,
     )
+    from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
+    from lanman.manage.doctor.run import doctor
     from lanman.manage.drain.shell import DrainResult, drain
     from lanman.manage.granted import GrantedLevels
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.open import open_manager
-    from lanman.manage.sync import BlockingManager, blocking_drain, connect
+    from lanman.manage.sync import BlockingManager, blocking_doctor, blocking_drain, connect
     from lanman.net.credentials import Credentials
     from lanman.net.server.embedded import Server
     from lanman.records import (
@@ -62,15 +64,18 @@ __all__ = [
     "ConnectionInfo",
     "ConnectionLost",
     "Credentials",
+    "Diagnosis",
     "DrainResult",
     "EventsLost",
     "FileCloseResult",
     "FileInfo",
+    "Finding",
     "GrantedLevels",
     "LanmanError",
     "LocalProtocolError",
     "MalformedMessage",
     "Manager",
+    "Mark",
     "ProtocolError",
     "RemoteProtocolError",
     "Server",
@@ -84,9 +89,12 @@ __all__ = [
     "TimeOfDay",
     "TimedOut",
     "TransportInfo",
+    "Verdict",
     "Win32Error",
+    "blocking_doctor",
     "blocking_drain",
     "connect",
+    "doctor",
     "drain",
     "open_manager",
 ]
@@ -109,9 +117,15 @@ _HOMES = {
     "Statistics": "lanman.records",
     "TimeOfDay": "lanman.records",
     "TransportInfo": "lanman.records",
+    "Diagnosis": "lanman.manage.doctor.report",
     "DrainResult": "lanman.manage.drain.shell",
+    "Finding": "lanman.manage.doctor.report",
+    "Mark": "lanman.manage.doctor.report",
+    "Verdict": "lanman.manage.doctor.report",
+    "blocking_doctor": "lanman.manage.sync",
     "blocking_drain": "lanman.manage.sync",
     "connect": "lanman.manage.sync",
+    "doctor": "lanman.manage.doctor.run",
     "drain": "lanman.manage.drain.shell",
     "open_manager": "lanman.manage.open",
 }

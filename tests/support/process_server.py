@@ -194,6 +194,8 @@ def normalised(text: str) -> str:
     text = re.sub(r"\b\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d [AP]M", "M/D/YYYY H:MM:SS AM", text)
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "HH:MM:SS", text)
     text = re.sub(r"(Kilobytes \w+ +)\d+", r"\1N", text)
+    text = re.sub(r"(port \d+ answers) (?:at once|in \d+ ms)", r"\1 at once", text)
+    text = re.sub(r"clocks (?:agree|differ by \d+ s)", "clocks agree", text)
     text = re.sub(r'("(?:active|idle)_time": )\d+', r"\1N", text)
     lines = (re.sub("   +", "  ", line) if "/srv/" in line else line for line in text.split("\n"))
     return "\n".join(lines)

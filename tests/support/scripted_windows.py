@@ -115,6 +115,10 @@ class Windows:
     logon_status: int = 0  # what every log-on is refused with: STATUS_PASSWORD_EXPIRED, ...
     ipc: bool = True  # whether there is an IPC$
     build: int = 17763  # what NTLM's challenge says; 14393 is the first that keeps sessions from authenticated users
+    denied: tuple[type, ...] = ()  # the calls that nobody may make, whatever their rights
+    silent: tuple[type, ...] = ()  # the calls that are never answered
+    interface: bool = True  # whether the pipe srvsvc has the interface of MS-SRVS behind it
+    signs: bool = True  # whether answers of a session are signed
     joined: str = ""  # the domain that the server is a member of; none: it is its own
     clock: float = 0.0  # how many seconds it is ahead
     services: ServiceDatabase = field(default_factory=ServiceDatabase)
@@ -257,6 +261,8 @@ class Script:
         handler: Callable[[Any, Caller], Any] | None = getattr(self, f"_{type(request).__name__}", None)
         if handler is None:
             raise Fault(codes.nca_s_op_rng_error)
+        if type(request) in self.windows.denied:
+            return request.failed(codes.ERROR_ACCESS_DENIED)
         if not self._may(request, level, self.windows.users.get(caller.user_name, "hardened")):
             return request.failed(codes.ERROR_ACCESS_DENIED)
         return handler(request, caller)
@@ -618,7 +624,11 @@ class _Connection(asyncio.Protocol):
         session.caller = Caller(who.user_name, self.client_name, session_id)
         self.server.script.callers[session_id] = session.caller
         self.core.establish_session(
-            session_id, who.session_key, request=request, sign=not who.anonymous, encrypt=encrypt
+            session_id,
+            who.session_key,
+            request=request,
+            sign=self.server.windows.signs and not who.anonymous,
+            encrypt=encrypt,
         )
         flags = (smb2.SMB2_SESSION_FLAG_ENCRYPT_DATA if encrypt else 0) | (
             smb2.SMB2_SESSION_FLAG_IS_NULL if who.anonymous else 0
@@ -654,7 +664,7 @@ class _Connection(asyncio.Protocol):
         if name in self.server.windows.refused:
             raise _Refused(self.server.windows.refused[name])
         self.chained = os.urandom(16)
-        session.pipes[self.chained] = _Pipe(name)
+        session.pipes[self.chained] = _Pipe(name if self.server.windows.interface else "svcctl")
         return Response(request, 0, messages.CreateResponse(file_attributes=0x80, file_id=self.chained))
 
     def _CloseRequest(self, request: Request, message: messages.CloseRequest) -> Response:
@@ -681,7 +691,7 @@ class _Connection(asyncio.Protocol):
         status, output = found
         return Response(request, status, messages.ReadResponse(output))
 
-    def _IoctlRequest(self, request: Request, message: messages.IoctlRequest) -> Response:
+    def _IoctlRequest(self, request: Request, message: messages.IoctlRequest) -> Response | None:
         if message.ctl_code == smb2.FSCTL_VALIDATE_NEGOTIATE_INFO:
             answer = self.core.validate_negotiate_info(bytes(message.input))
             if answer is None:
@@ -691,7 +701,10 @@ class _Connection(asyncio.Protocol):
             raise _Refused(codes.STATUS_NOT_SUPPORTED)
         session, pipe = self._pipe(request, message.file_id)
         self._say(session, pipe, bytes(message.input))
-        status, output = pipe.read(message.max_output_response) or (codes.STATUS_PIPE_EMPTY, b"")
+        found = pipe.read(message.max_output_response)
+        if found is None and self.server.windows.silent:
+            return None
+        status, output = found or (codes.STATUS_PIPE_EMPTY, b"")
         return Response(request, status, messages.IoctlResponse(message.ctl_code, message.file_id, output=output))
 
     def _say(self, session: _Session, pipe: _Pipe, data: bytes) -> None:
@@ -700,7 +713,11 @@ class _Connection(asyncio.Protocol):
         for call in pipe.rpc.receive_data(data):
             try:
                 session.caller.handles = pipe.handles
-                answer = self.server.script.answer(call.request(), session.caller)
+                asked = call.request()
+                if type(asked) in self.server.windows.silent:
+                    self.server.asked.append(asked)
+                    continue
+                answer = self.server.script.answer(asked, session.caller)
             except Fault as fault:
                 pipe.rpc.fault(call, fault.status)
             except MalformedMessage:

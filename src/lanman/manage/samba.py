@@ -28,10 +28,10 @@ from lanman.records import ConnectionInfo, FileInfo, ServerInfo, ServiceState, S
 # NetrServerGetInfo answers these with constants, whatever is configured.
 _CONSTANT_SERVER_FIELDS: Final = frozenset({"users", "disc", "hidden", "announce", "anndelta", "licenses", "userpath"})
 
-LIST_HINT: Final = (
-    "Samba lets only its BUILTIN\\Administrators ask this. On the server: "
-    "net groupmap add sid=S-1-5-32-544 unixgroup=GROUP type=builtin, and make the user a member of GROUP"
+MAP_ADMINISTRATORS: Final = (
+    "on the server: net groupmap add sid=S-1-5-32-544 unixgroup=GROUP type=builtin, and make the user a member of GROUP"
 )
+LIST_HINT: Final = f"Samba lets only its BUILTIN\\Administrators ask this. O{MAP_ADMINISTRATORS[1:]}"
 END_HINT: Final = (
     "Samba lets BUILTIN\\Administrators list, but only root and Domain Admins end or close: "
     "name the user in `admin users` of the server's smb.conf"

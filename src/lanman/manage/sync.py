@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.events import Event, ServerState
+    from lanman.manage.doctor.report import Diagnosis
     from lanman.manage.drain.machine import Event as DrainEvent
     from lanman.manage.drain.shell import DrainResult
     from lanman.net.control.follow import EventFollower
@@ -103,6 +104,40 @@ def blocking_drain(
     except BaseException:
         ended.wait()
         raise
+    finally:
+        background.stop()
+
+
+def blocking_doctor(
+    server: str | None = None,
+    credentials: Credentials | None = None,
+    *,
+    port: int | None = None,
+    checks: Sequence[str] = (),
+    home: str | Path | None = None,
+    service: str | None = None,
+    samba_config: str | None = None,
+    deadline: float = DEFAULT_TIMEOUT,
+    encrypt: bool = False,
+) -> Diagnosis:
+    """Examine a server and say what is wrong, why, and what helps; arguments and errors as `lanman.doctor`."""
+    from lanman.manage.doctor.run import doctor
+
+    background = _Background()
+    try:
+        return background.run(
+            doctor(
+                server,
+                credentials,
+                port=port,
+                checks=checks,
+                home=home,
+                service=service,
+                samba_config=samba_config,
+                deadline=deadline,
+                encrypt=encrypt,
+            )
+        )
     finally:
         background.stop()
 

@@ -97,6 +97,8 @@ R = TypeVar("R", bound=Response)
 M = TypeVar("M", bound=Message)
 
 _IMPERSONATION: Final = 2
+# RFC 1002 4.3.4: what smbd answers to addresses that it does not admit, on port 445 too.
+_NEGATIVE_SESSION_RESPONSE: Final = b"\x83"
 # What a READ of a pipe asks for: one credit's worth. No fragment of DCE/RPC is longer.
 _PIPE_READ: Final = CREDIT_SIZE
 
@@ -249,6 +251,12 @@ class _ClientProtocol(asyncio.Protocol):
             return type(error)(error.text, server=self.server)
         if SMB1_PROTOCOL_ID in data[:8]:
             return _smb1_only(self.server)
+        if data[:1] == _NEGATIVE_SESSION_RESPONSE:
+            return AccessDenied(
+                "refuses connections from this machine's address",
+                hint="see which addresses it admits: `hosts allow` and `hosts deny` of a Samba",
+                server=self.server,
+            )
         return RemoteProtocolError(
             error.text, hint="what listens on that port may be no SMB server", server=self.server
         )
@@ -300,6 +308,8 @@ class SmbClient:
         self.addresses: Sequence[Address] = ()
         self.address = ""
         """The server's address, once connected to."""
+        self.refused = 0
+        """The NTSTATUS that the server refused the log-on with; 0 where it did not."""
         self.became = ""
         """"a guest" or "anonymous" where the server made the session of a user such a one."""
         self._challenge: ChallengeMessage | None = None
@@ -467,6 +477,7 @@ class SmbClient:
         self._negotiate_unverified = self.negotiated.dialect < Dialect.SMB_3_1_1 and not self.credentials.anonymous
 
     def _logon_refused(self, status: int) -> LanmanError:
+        self.refused = status
         code = codes.ntstatus_to_win32(status)
         who = self.credentials.logon_name or ("the null session" if self.credentials.anonymous else "the log-on")
         return AuthenticationError(

@@ -59,7 +59,9 @@ def candidates(before: Sequence[str], current: str, program: Program) -> Iterato
         if command.takes_paths and current.startswith("/"):
             yield FILES, ""
     else:
-        place = sum(not word.startswith(("-", "/")) for word in rest)
+        # What stands before it, for a completer whose words depend on that.
+        context.args = [word for word in rest if not word.startswith(("-", "/"))]
+        place = len(context.args)
         arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
         # The last argument of a verb may be many words.
         found = arguments[place] if place < len(arguments) else arguments[-1] if arguments else None

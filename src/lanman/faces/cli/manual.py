@@ -22,6 +22,7 @@ EXIT_STATUS = (
     ("0", "success; an empty list too, and ending all sessions where nobody is connected"),
     ("1", "wrong syntax, a value of the wrong kind included"),
     ("2", "any other error, and an answer of No"),
+    ("3", "the answer is not so: `doctor` has found problems"),
     ("5", "access denied"),
     ("130", "interrupted"),
     ("141", "whoever read the output has stopped reading (| head); nothing is said of it"),

@@ -1,6 +1,10 @@
 """The options that every verb has, and how a verb is declared.
 
-Each option is declared once, here or at its verb, as one of click's; the grammar of the NET dialect is read off that.
+Rules:
+
+  - Each option is declared once, here or at its verb, as one of click's; the grammar of the NET dialect is read off
+    that.
+  - A value is checked and converted before any server is asked.
 """
 
 from __future__ import annotations
@@ -29,12 +33,22 @@ class NetOption(click.Option):
         return f"{', '.join(names)}{value}", self.help or ""
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Words of a verb that have a help page of their own. `page` gives its lines, None for a word that has none;
+    `words` gives each word with what it means."""
+
+    page: Callable[[str], list[str] | None]
+    words: Callable[[], Iterable[tuple[str, str]]]
+
+
 class Verb(click.Command):
     """One verb. Its function is called with an `Invocation` and its own options, and gives the exit status or None.
 
     `summary` is one line for the list of verbs, `aliases` are other names. `takes_paths`: `/srv` is a folder where it
     is no switch. What may stand behind an option or as an argument is told by click's `shell_complete` (`completers`).
     An option of its own takes the place of one of every verb that is written alike.
+    `explained` are words of the verb that `lanman help VERB WORD` explains.
     """
 
     def __init__(
@@ -47,6 +61,7 @@ class Verb(click.Command):
         examples: str = "",
         aliases: tuple[str, ...] = (),
         takes_paths: bool = False,
+        explained: Explained | None = None,
         **attributes: Any,
     ) -> None:
         # --help is the dialect's, which knows /? too.
@@ -60,6 +75,7 @@ class Verb(click.Command):
         own = {name for option in self.params for name in option.opts}
         self._common = tuple(option for option in COMMON_OPTIONS if own.isdisjoint(option.opts))
         self.params.extend(self._common)
+        self.explained = explained
 
     @property
     def grammar(self) -> Grammar:

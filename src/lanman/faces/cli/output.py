@@ -25,6 +25,8 @@ SCHEMA: Final = 1
 EXIT_SUCCESS: Final = 0
 EXIT_SYNTAX: Final = 1
 EXIT_ERROR: Final = 2
+EXIT_NOT_SO: Final = 3
+"""The answer to the question is no: in use, not drained, problems found."""
 EXIT_ACCESS_DENIED: Final = 5
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
@@ -99,10 +101,32 @@ def terminal_columns() -> int | None:
         return None
 
 
+_NO_LANGUAGE: Final = frozenset({"C", "POSIX"})
+# What Python sets LC_CTYPE to where the locale is C (PEP 538): it is no wish of anybody's.
+_COERCED: Final = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
+
+
+def can_write(text: str, stream: TextIO | None) -> bool:
+    """Whether `stream` can take `text`: its encoding has the characters, and the locale is not C, of which Python
+    writes UTF-8 all the same."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    if sys.platform == "win32":
+        return True
+    language = os.environ.get("LANG") or "C"
+    kind = os.environ.get("LC_CTYPE") or language
+    if kind in _COERCED and language in _NO_LANGUAGE:
+        kind = language
+    return (os.environ.get("LC_ALL") or kind) not in _NO_LANGUAGE
+
+
 # --- colour
 
 BOLD: Final = "1"
 RED: Final = "31"
+YELLOW: Final = "33"
 
 
 def coloured(text: str, style: str, stream: TextIO | None) -> str:

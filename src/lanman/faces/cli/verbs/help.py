@@ -23,22 +23,40 @@ def names(context: click.Context, parameter: click.Parameter, begun: str) -> lis
     return completers.beginning([*verbs, *((topic, about) for topic, (about, _) in TOPICS.items())], begun)
 
 
+def explained(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The words of the verb before them that have a help page and begin so."""
+    program: Program = context.obj
+    try:
+        command = program.load(context.args[0])
+    except (DialectError, IndexError):
+        return []
+    return completers.beginning(() if command.explained is None else command.explained.words(), begun)
+
+
 @verb(
     "help",
     summary="explain a verb",
-    syntax=f"lanman help [VERB | {' | '.join(TOPICS)}]",
-    about="Explains a verb or one of the topics, or lists the verbs.",
+    syntax=f"lanman help [VERB [WORD] | {' | '.join(TOPICS)}]",
+    about="Explains a verb, one of its words where it has such (doctor LD034), or a topic; or lists the verbs.",
     examples="""
 lanman help session     the sessions of a server: every switch, and examples
 lanman help syntax      how switches may be written
 lanman help net         how to type `net` in place of `lanman`
+lanman help doctor LD034  what one of doctor's checks looks at, and what helps
 """,
 )
 @click.argument("name", required=False, shell_complete=names)
-@click.argument("words", nargs=-1)
+@click.argument("words", nargs=-1, shell_complete=explained)
 @click.pass_obj
 def help(program: Program, invocation: Invocation, name: str | None, words: tuple[str, ...]) -> None:
     """Print the list of verbs, a topic, or what a verb does. DialectError 3503: words that nothing is known about."""
+    if words and name is not None and name.casefold() not in TOPICS:
+        command = program.load(name)
+        if command.explained is not None:
+            if (page := command.explained.page(" ".join(words))) is None:
+                raise DialectError(3506, " ".join(words), f"`lanman help {command.name}` tells which words there are.")
+            output.emit(page)
+            return
     # NET HELP CONFIG SERVER is a form of its own there.
     if words and (name or "").casefold() not in ("config", "statistics", "stats", "start", "stop"):
         raise DialectError(3503)
