@@ -156,16 +156,37 @@ async def test_a_name_that_is_no_utf_8(start_samba: Callable[..., Samba], held: 
     tree = shared.log_on(samba.user)
     for name in ("naïve.txt", "plain.txt"):
         shared.open(tree, name)
+    if not text_only:
+        # The tables cannot tell this one, and need not.
+        (samba.share / "three   blanks").write_text("x")
+        (samba.share / "three   blanks").chmod(0o666)
+        shared.open(tree, "three   blanks")
     tools = SambaTools(str(samba.directory / "smb.conf"))
     tools._has_json = not text_only
     manager = SambaLocalManager(tools, timeout=60)
     found = {Path(entry.path or "").name: entry for entry in await files_of(manager)}
-    assert set(found) == {"na\udcefve.txt", "plain.txt"}
+    assert set(found) == {"na\udcefve.txt", "plain.txt"} | (set() if text_only else {"three   blanks"})
     odd = found["na\udcefve.txt"]
     assert (odd.id, odd.num_locks, odd.user_name) == (None, None, "daemon")
     assert manager.incomplete is None
     (session,) = await sessions_of(manager)
-    assert session.num_opens == 2
+    assert (session.num_opens, manager.incomplete) == (len(found), None)
+
+
+async def test_a_file_that_neither_output_tells_is_said(start_samba: Callable[..., Samba], held: ExitStack) -> None:
+    samba = start_samba({"unix charset": "ISO8859-1"})
+    shared = shared_connection(samba, held)
+    tree = shared.log_on(samba.user)
+    path = os.fsencode(samba.share) + b"/na\xefve   blanks"
+    os.close(os.open(path, os.O_CREAT, 0o666))
+    os.chmod(path, 0o666)
+    shared.open(tree, "naïve   blanks")
+    shared.open(tree, "plain.txt")
+    manager = local(samba)
+    assert [Path(entry.path or "").name for entry in await manager.files()] == ["plain.txt"]
+    assert manager.incomplete == "1 open file is left out: no name that can be told"
+    (session,) = await sessions_of(manager)
+    assert session.num_opens is None
 
 
 async def test_a_file_that_no_output_tells_is_said(samba: Samba, held: ExitStack) -> None:
