@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
     from lanman.manage.doctor.run import doctor
     from lanman.manage.drain.shell import DrainResult, drain
+    from lanman.manage.explain import Explanation, Holder, explain
     from lanman.manage.granted import GrantedLevels
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.open import open_manager
@@ -67,10 +68,12 @@ __all__ = [
     "Diagnosis",
     "DrainResult",
     "EventsLost",
+    "Explanation",
     "FileCloseResult",
     "FileInfo",
     "Finding",
     "GrantedLevels",
+    "Holder",
     "LanmanError",
     "LocalProtocolError",
     "MalformedMessage",
@@ -96,6 +99,7 @@ __all__ = [
     "connect",
     "doctor",
     "drain",
+    "explain",
     "open_manager",
 ]
 
@@ -106,6 +110,9 @@ _HOMES = {
     "CloseResult": "lanman.manage.manager",
     "FileCloseResult": "lanman.manage.manager",
     "FileInfo": "lanman.records",
+    "Explanation": "lanman.manage.explain",
+    "Holder": "lanman.manage.explain",
+    "explain": "lanman.manage.explain",
     "GrantedLevels": "lanman.manage.granted",
     "Manager": "lanman.manage.manager",
     "Server": "lanman.net.server.embedded",

@@ -329,6 +329,20 @@ class ShareDetails:
 
 
 @plain
+class FileDetails:
+    """What lanman's own Server knows of an open file and MS-SRVS cannot say. Told on its control socket only.
+
+    `id` is the file's, `session_id` the `global_id` of the session that has it open (0 while it is kept between two
+    sessions), `opened_at` in seconds since 1970, and `share` through which share it is open.
+    """
+
+    id: int = 0
+    session_id: int = 0
+    opened_at: int = 0
+    share: str | None = None
+
+
+@plain
 class ShareProblem:
     """A share that cannot be used as things are, and why."""
 

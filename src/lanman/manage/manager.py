@@ -228,6 +228,14 @@ class Manager(ABC):
         Raises Win32Error 50 where the server cannot tell which client opened a file, 2351 and 87 for an empty filter.
         """
 
+    async def opened_files(self) -> list[FileInfo]:
+        """All open files, with what a server of this machine tells of each beyond MS-SRVS: from where, since when."""
+        return await self.files()
+
+    async def is_called(self, name: str) -> bool:
+        """Whether a name or address is that of this server."""
+        return canonical_client(name) == canonical_client(self.server)
+
     @abstractmethod
     async def file(self, id: int) -> FileInfo:
         """One open file (NetrFileGetInfo, MS-SRVS 3.1.4.3). Raises Win32Error 2314 for an id that is not open."""

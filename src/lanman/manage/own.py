@@ -35,7 +35,7 @@ from lanman.net.control.client import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.net.home import Home, client_homes
-from lanman.records import FileInfo, RefusalDetails, SessionDetails, SessionInfo, ShareDetails, ShareInfo
+from lanman.records import FileDetails, FileInfo, RefusalDetails, SessionDetails, SessionInfo, ShareDetails, ShareInfo
 from lanman.rpc.ndr import Call, Interface, Response
 from lanman.rpc.srvsvc.paths import local_path
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
@@ -66,6 +66,15 @@ class DetailedShare(ShareInfo):
     """A share of this machine's Server, with what no level of MS-SRVS has a field for (see ShareDetails)."""
 
     guest: str | None = None
+
+
+@dataclass(slots=True)
+class DetailedFile(FileInfo):
+    """An open file of this machine's Server, with what no level of MS-SRVS has a field for (see FileDetails)."""
+
+    session_id: int | None = None
+    opened_at: float | None = None
+    share: str | None = None
 
 
 class ControlLink:
@@ -129,6 +138,13 @@ class ControlLink:
         """What the Server knows of its shares beyond MS-SRVS; nothing for those who may not ask."""
         try:
             return await (await self.connect()).share_details()
+        except Win32Error:  # denied, or a Server that was started before this call was made
+            return []
+
+    async def file_details(self) -> list[FileDetails]:
+        """What the Server knows of open files beyond MS-SRVS; nothing for those who may not ask."""
+        try:
+            return await (await self.connect()).file_details()
         except Win32Error:  # denied, or a Server that was started before this call was made
             return []
 
@@ -212,6 +228,19 @@ class OwnManager(SrvsvcManager):
 
     async def _file(self, id: int) -> FileInfo:
         return _at_home(await super()._file(id))
+
+    async def opened_files(self) -> list[FileInfo]:
+        """See `Manager.opened_files`. Each is a DetailedFile."""
+        entries = await self.files()
+        async with self._within():
+            known = {detail.id: detail for detail in await self._control.file_details()}
+        files: list[FileInfo] = []
+        for entry in entries:
+            file = DetailedFile(*(getattr(entry, field.name) for field in fields(FileInfo)))
+            if (detail := known.get(entry.id or 0)) is not None:
+                file.session_id, file.opened_at, file.share = detail.session_id or None, detail.opened_at, detail.share
+            files.append(file)
+        return files
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
         """See `Manager.shares`. Each is a DetailedShare with its path on this machine."""

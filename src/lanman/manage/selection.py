@@ -229,6 +229,14 @@ def is_address(name: str) -> bool:
     return True
 
 
+def is_this_machine(name: str, host_name: str) -> bool:
+    """Whether a name or address is that of the machine that asks, which calls itself `host_name`."""
+    wanted = canonical_client(name)
+    if wanted in ("localhost", canonical_client(host_name)):
+        return True
+    return is_address(wanted) and ipaddress.ip_address(wanted.partition("%")[0]).is_loopback
+
+
 def equal_clients(listed: Iterable[str | None], typed: str) -> frozenset[str]:
     """The listed clients that equal a typed one, letter case included, whatever backslashes stand before them."""
     return choose(listed, _equal_or_shown(bare_client(typed), bare_client))

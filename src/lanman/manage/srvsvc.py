@@ -300,9 +300,15 @@ class SrvsvcManager(Manager):
             )
         return found.below(folder)
 
+    async def is_called(self, name: str) -> bool:
+        """See `Manager.is_called`."""
+        return await self._is_called(name)
+
     async def _is_called(self, name: str) -> bool:
         """Whether this server goes by a name or address."""
         wanted = canonical_client(name)
+        if wanted in {canonical_client(known) for known in (self.server, self._link.server)}:
+            return True
         async with self._within():
             answer = await self._link.call(NetrServerGetInfo(self._unc, 100))
             own = answer.info.name if answer.info is not None else None

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lanman.manage.doctor.report import Diagnosis
     from lanman.manage.drain.machine import Event as DrainEvent
     from lanman.manage.drain.shell import DrainResult
+    from lanman.manage.explain import Explanation
     from lanman.net.control.follow import EventFollower
     from lanman.net.credentials import Credentials
     from lanman.rpc.ndr import Call, Response
@@ -230,6 +231,12 @@ class BlockingManager:
         """For each of `sessions`, who else its end would end; see `Manager.bystanders`."""
         return self._background.run(self._manager.bystanders(sessions))
 
+    def explain(self, path: str, *, user: str | None = None, client: str | None = None) -> Explanation:
+        """Who has a file open, from where, and what closing it costs; see `lanman.explain`."""
+        from lanman.manage.explain import explain
+
+        return self._background.run(explain(self._manager, path, user=user, client=client))
+
     def plan_sessions(self, sessions: Sequence[SessionInfo], *, costs: bool = True) -> Plan:
         """What would end, who would go along, and what it would cost; see `lanman.manage.orders.plan_sessions`."""
         from lanman.manage.orders import plan_sessions
@@ -288,6 +295,14 @@ class BlockingManager:
     def files(self, *, path: str | None = None, user: str | None = None, client: str | None = None) -> list[FileInfo]:
         """The open files, pipes and devices that the filters mean; see `Manager.files`."""
         return self._background.run(self._manager.files(path=path, user=user, client=client))
+
+    def opened_files(self) -> list[FileInfo]:
+        """All open files with what is told beyond MS-SRVS; see `Manager.opened_files`."""
+        return self._background.run(self._manager.opened_files())
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name or address is that of this server; see `Manager.is_called`."""
+        return self._background.run(self._manager.is_called(name))
 
     def file(self, id: int) -> FileInfo:
         """One open file; see `Manager.file`. Raises Win32Error 2314."""

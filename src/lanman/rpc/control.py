@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from lanman.records import RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.records import FileDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.levels import BOOL, levels
 from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
 from lanman.rpc.srvsvc.interface import StatusResponse
@@ -126,3 +126,22 @@ class GetRefusals(Call[RefusalsResponse]):
 
     level: struct_level = 0
     entries: Annotated[list[RefusalDetails] | None, Entries(REFUSALS)] = None
+
+
+FILE_DETAILS: Final = levels(FileDetails, {0: "id session_id opened_at share"}, strings="share")
+
+
+class FileDetailsResponse(Response):
+    """`entries` are in the order of NetrFileEnum's."""
+
+    level: struct_level
+    entries: Annotated[list[FileDetails] | None, Entries(FILE_DETAILS)] = None
+    status: u32 = 0
+
+
+@LANMAN.call(8)
+class GetFileDetails(Call[FileDetailsResponse]):
+    """All open files, with what MS-SRVS cannot say of them. The only level is 0."""
+
+    level: struct_level = 0
+    entries: Annotated[list[FileDetails] | None, Entries(FILE_DETAILS)] = None

@@ -46,7 +46,9 @@ class Verb(click.Command):
     """One verb. Its function is called with an `Invocation` and its own options, and gives the exit status or None.
 
     `summary` is one line for the list of verbs, `aliases` are other names. `takes_paths`: `/srv` is a folder where it
-    is no switch. What may stand behind an option or as an argument is told by click's `shell_complete` (`completers`).
+    is no switch. `names_server` gives the server that an argument names, where -S names none, from the verb's own
+    options and those of every verb. What may stand behind an option or as an argument is told by click's
+    `shell_complete` (`completers`).
     An option of its own takes the place of one of every verb that is written alike.
     `explained` are words of the verb that `lanman help VERB WORD` explains.
     """
@@ -62,6 +64,7 @@ class Verb(click.Command):
         aliases: tuple[str, ...] = (),
         takes_paths: bool = False,
         explained: Explained | None = None,
+        names_server: Callable[[dict[str, Any], dict[str, Any]], str | None] | None = None,
         **attributes: Any,
     ) -> None:
         # --help is the dialect's, which knows /? too.
@@ -72,6 +75,7 @@ class Verb(click.Command):
         self.about = about
         self.examples = examples
         self.takes_paths = takes_paths
+        self.names_server = names_server
         own = {name for option in self.params for name in option.opts}
         self._common = tuple(option for option in COMMON_OPTIONS if own.isdisjoint(option.opts))
         self.params.extend(self._common)
@@ -87,7 +91,10 @@ class Verb(click.Command):
         it."""
         assert self.callback is not None
         given = {option.name: ctx.params.pop(option.name) for option in self._common}
-        invocation = Invocation.from_options({option.name: given.get(option.name) for option in COMMON_OPTIONS})
+        options: dict[str, Any] = {option.name or "": given.get(option.name) for option in COMMON_OPTIONS}
+        if options["server"] is None and self.names_server is not None:
+            options["server"] = self.names_server(ctx.params, options)
+        invocation = Invocation.from_options(options)
         try:
             return self.callback(invocation, **ctx.params)
         except LanmanError as error:

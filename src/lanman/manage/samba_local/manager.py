@@ -33,7 +33,7 @@ from lanman.manage.samba_local.orders import Aim, Connections, Orders, ShareUse,
 from lanman.manage.samba_local.records import SambaSession, age, entries_of, files_of
 from lanman.manage.samba_local.status import IPC_SHARE, Status
 from lanman.manage.samba_local.tools import SambaTools
-from lanman.manage.selection import check_filters, select_files
+from lanman.manage.selection import check_filters, is_this_machine, select_files
 from lanman.manage.watching.keys import session_key
 from lanman.names import fold
 from lanman.net.dial import Within
@@ -204,6 +204,10 @@ class SambaLocalManager(Manager):
         if not name.strip():
             raise Win32Error(codes.NERR_NetNameNotFound, server=self.server, subject="share")
         return await self._orders(ShareUse(self._tools, name)).end(sessions, with_others, done)
+
+    async def is_called(self, name: str) -> bool:
+        """See `Manager.is_called`."""
+        return is_this_machine(name, self.server)
 
     # --- connections
 

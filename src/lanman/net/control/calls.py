@@ -7,12 +7,20 @@ import logging
 from typing import Any, Final, Protocol
 
 from lanman import codes
-from lanman.domain import ServerService, Session
+from lanman.domain import Open, ServerService, Session
 from lanman.errors import LanmanError
 from lanman.net.audit import quoted
 from lanman.net.logs import Journal
-from lanman.records import RefusalDetails, SessionDetails, ShareDetails, ShareProblem
-from lanman.rpc.control import GetRefusals, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
+from lanman.records import FileDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.rpc.control import (
+    GetFileDetails,
+    GetRefusals,
+    GetSessionDetails,
+    GetShareDetails,
+    GetShareProblems,
+    Reload,
+    Stop,
+)
 from lanman.rpc.control_events import TakeSnapshot, WaitForEvents
 from lanman.rpc.ndr import Call
 from lanman.server.feed import Feed
@@ -96,6 +104,8 @@ class ControlEndpoint:
             return request.response(0, [ShareProblem(each.name, each.problem) for each in shares if each.problem], 0)
         if isinstance(request, GetRefusals):
             return request.response(0, self._server.refusals, 0)
+        if isinstance(request, GetFileDetails):
+            return request.response(0, [_file_details(opened) for opened in self._server.service.opens()], 0)
         if isinstance(request, GetShareDetails):
             shares = self._server.service.shares()
             return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
@@ -109,6 +119,11 @@ class ControlEndpoint:
             log.error("the configuration is not read again: %s", quoted(error.with_hint))
             return codes.ERROR_INVALID_DATA
         return codes.ERROR_SUCCESS
+
+
+def _file_details(opened: Open) -> FileDetails:
+    session_id = 0 if opened.preserved else opened.session.global_id
+    return FileDetails(opened.global_id, session_id, int(opened.opened_at), opened.tree_connect.share.name)
 
 
 def _details(session: Session) -> SessionDetails:

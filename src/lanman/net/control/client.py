@@ -14,10 +14,19 @@ from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProto
 from lanman.net.control.peer import peer_of, user_name_of
 from lanman.net.exchange import next_event, response_of
 from lanman.net.home import connect_unix
-from lanman.records import RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.records import FileDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
-from lanman.rpc.control import LANMAN, GetRefusals, GetSessionDetails, GetShareDetails, GetShareProblems, Reload, Stop
+from lanman.rpc.control import (
+    LANMAN,
+    GetFileDetails,
+    GetRefusals,
+    GetSessionDetails,
+    GetShareDetails,
+    GetShareProblems,
+    Reload,
+    Stop,
+)
 from lanman.rpc.ndr import Call, Interface, Response
 from lanman.rpc.srvsvc.interface import SRVSVC
 
@@ -182,6 +191,13 @@ class ControlClient:
         """What the Server knows of its shares beyond MS-SRVS. Raises AccessDenied, and Win32Error where a Server of an
         older version does not know the call."""
         answer = await self.call(GetShareDetails())
+        _check(answer.status)
+        return answer.entries or []
+
+    async def file_details(self) -> list[FileDetails]:
+        """What the Server knows of open files beyond MS-SRVS. Raises AccessDenied, and Win32Error where a Server of an
+        older version does not know the call."""
+        answer = await self.call(GetFileDetails())
         _check(answer.status)
         return answer.entries or []
 
