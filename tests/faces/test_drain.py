@@ -367,7 +367,7 @@ def test_help_manual_and_completion(command: Command) -> None:
 
 
 def test_killed_or_told_to_end(tmp_path: Path) -> None:
-    """What Ctrl-C, SIGTERM and SIGKILL leave behind on a real Server."""
+    """What Ctrl-C, SIGTERM, SIGHUP and SIGKILL leave behind on a real Server."""
     with Stage() as stage:
         stage.start()
         stage.connect("bob", 21, "plan.txt")
@@ -387,13 +387,17 @@ def test_killed_or_told_to_end(tmp_path: Path) -> None:
                     break
             return running
 
-        for end in (signal.SIGINT, signal.SIGTERM):
+        for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             running = start()
             os.kill(running.pid, end)
             out, _ = running.communicate(timeout=60)
             assert running.returncode == 130
             assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["finished", "continued"]
             assert KeptDrain("this machine", stage.home).read() is None
+        # A reader that has gone leaves nothing closed either.
+        assert stage.run("lanman drain --timeout 1m --json /y | head -1; echo ${PIPESTATUS[0]}").out.endswith("141\n")
+        assert stage.run("lanman pause server").status == 0
+        assert stage.run("lanman continue server").status == 0
         for _ in range(2):
             running = start()
             running.kill()

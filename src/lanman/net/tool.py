@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ FOLDERS: Final = tuple(
 )
 
 _ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+if sys.platform == "win32":
+    _ENVIRONMENT["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", r"C:\Windows")  # nothing starts without it
 _MAX_MESSAGES: Final = 1 << 20
 
 
@@ -89,7 +92,10 @@ async def run_tool(
             task.cancel()
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                if sys.platform == "win32":  # no sessions of processes there
+                    process.kill()
+                else:
+                    os.killpg(process.pid, signal.SIGKILL)
         # Pipes that nobody reads any more would keep the process from counting as ended.
         process._transport.close()  # type: ignore[attr-defined]
         await process.wait()

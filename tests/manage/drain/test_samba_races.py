@@ -23,6 +23,7 @@ from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.drains import KeptDrain
 from lanman.smb2.messages import CreateRequest
+from support.hostile_crowd import say
 from support.smbd import Account, Samba
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
@@ -128,4 +129,4 @@ async def test_a_race_with_smbd_by_its_own_tools(samba: Samba, tmp_path: Path) -
 async def test_a_hundred_races_with_smbd(samba: Samba, tmp_path: Path) -> None:
     verdicts = [await race(samba, tmp_path, seed) for seed in range(100)]
     assert verdicts.count(Verdict.DRAINED) >= 95
-    print(f"\n100 races with smbd: {verdicts.count(Verdict.DRAINED)} drained")
+    say(races="smbd", number=100, drained=verdicts.count(Verdict.DRAINED), while_somebody_was_there=0)

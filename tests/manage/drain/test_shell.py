@@ -229,6 +229,21 @@ async def test_an_interruption_opens_the_server_again(scene: Scene) -> None:
     assert scene.kept.read() is None
 
 
+async def test_whoever_listens_and_fails_leaves_nothing_closed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReaderHasGone(Exception):
+        pass
+
+    def gone(event: Any) -> None:
+        raise ReaderHasGone
+
+    scene.user("bob", "plan.txt")
+    monkeypatch.setattr(scene, "_event", gone)
+    with pytest.raises(ReaderHasGone):
+        await scene.drain(timeout=60, quiet_for=5)
+    assert not scene.world.service.paused
+    assert scene.kept.read() is None
+
+
 async def test_a_pause_that_was_there_before_stays(scene: Scene) -> None:
     scene.world.service.pause("10.20.0.9", "root")
     scene.user("root", "plan.txt")

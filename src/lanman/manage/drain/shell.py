@@ -150,10 +150,15 @@ class Drain:
                 machine.stop(Verdict.FAILED, self._clock.now(), error.message)
                 raise
             finally:
+                # Whatever fails, an `on_event` whose reader has gone among it, the server is not left closed by that.
                 machine.stop(Verdict.FAILED, self._clock.now())
-                self._publish()
-                await self._end_telling()
-                await self._reopen()
+                try:
+                    self._publish()
+                finally:
+                    try:
+                        await self._end_telling()
+                    finally:
+                        await self._reopen()
         reasons = tuple(machine.reasons.get(holder.who, "") for holder in machine.left)
         assert machine.verdict is not None
         return DrainResult(

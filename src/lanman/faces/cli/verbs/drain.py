@@ -5,7 +5,7 @@ Rules:
   - First comes a look: who is there, and what their end would cost. `--dry-run` stops behind it, `--check` makes it the
     answer; otherwise a question follows where somebody is there, whose default is No.
   - What happens is told as it happens: a line with its time for people, a JSON object a line for programs.
-  - Ctrl-C and SIGTERM end it as a time-out does: the server is opened again first, unless it is to stay paused.
+  - Ctrl-C, SIGTERM and SIGHUP end it as a time-out does: the server is opened again first, unless it is to stay paused.
   - Status 0 is drained and nothing else; 3 that somebody was left when time ran out.
 """
 
@@ -232,12 +232,12 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> i
     async with Looker(opening, order.scope, clock, include_mine=rules.include_mine) as looker:
         one = Drain(looker, rules, order, kept, teller=teller, on_event=report.event, clock=clock)
         task = asyncio.ensure_future(one.run())
-        _cancel_on_sigterm(task)
+        _cancel_on_signals(task)
         try:
             result: DrainResult = await task
         except asyncio.CancelledError:
             if task.cancelled() and not _is_cancelled():
-                return output.EXIT_INTERRUPTED  # by SIGTERM; an interrupt from the keyboard cancels this task
+                return output.EXIT_INTERRUPTED  # by SIGTERM or SIGHUP; an interrupt from the keyboard cancels this task
             raise
     report.result(result)
     return None if result.drained else NOT_SO
@@ -248,11 +248,16 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _cancel_on_sigterm(task: asyncio.Future[Any]) -> None:
-    try:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    except (NotImplementedError, RuntimeError, ValueError):
-        return  # Windows, or no main thread: the signal ends the process, and the note tells the next drain
+def _cancel_on_signals(task: asyncio.Future[Any]) -> None:
+    """What ends a process ends the drain first: it is told to go, or its terminal has gone, unless nohup is there."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None or signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        try:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        except (NotImplementedError, RuntimeError, ValueError):
+            return  # Windows, or no main thread: the signal ends the process, and the note tells the next drain
 
 
 class _Report:
