@@ -7,6 +7,10 @@
     with lanman.connect("fs1", lanman.Credentials("ann", "secret")) as manager:     # the same without asyncio
         print(manager.files(path="/srv/data/*.xlsx"))
 
+    async with lanman.watch("fs1", lanman.Credentials("ann", "secret")) as poller:             # while it happens
+        async for update in poller:
+            print(update.changes)
+
     async with lanman.Server({"data": "/srv/data"}, {"ann": "secret"}) as server:      # a Server of one's own
         print(server.port, server.sessions())
 
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.open import open_manager
     from lanman.manage.sync import BlockingManager, blocking_doctor, blocking_drain, connect
+    from lanman.manage.watching.blocking import BlockingPoller, blocking_watch
+    from lanman.manage.watching.changes import Change, Picture, Update
+    from lanman.manage.watching.poller import Poller, watch
     from lanman.net.credentials import Credentials
     from lanman.net.server.embedded import Server
     from lanman.records import (
@@ -61,6 +68,8 @@ __all__ = [
     "AccessDenied",
     "AuthenticationError",
     "BlockingManager",
+    "BlockingPoller",
+    "Change",
     "CloseResult",
     "ConnectionInfo",
     "ConnectionLost",
@@ -79,6 +88,8 @@ __all__ = [
     "MalformedMessage",
     "Manager",
     "Mark",
+    "Picture",
+    "Poller",
     "ProtocolError",
     "RemoteProtocolError",
     "Server",
@@ -92,19 +103,29 @@ __all__ = [
     "TimeOfDay",
     "TimedOut",
     "TransportInfo",
+    "Update",
     "Verdict",
     "Win32Error",
     "blocking_doctor",
     "blocking_drain",
+    "blocking_watch",
     "connect",
     "doctor",
     "drain",
     "explain",
     "open_manager",
+    "watch",
 ]
 
 _HOMES = {
     "BlockingManager": "lanman.manage.sync",
+    "BlockingPoller": "lanman.manage.watching.blocking",
+    "Change": "lanman.manage.watching.changes",
+    "Picture": "lanman.manage.watching.changes",
+    "Poller": "lanman.manage.watching.poller",
+    "Update": "lanman.manage.watching.changes",
+    "watch": "lanman.manage.watching.poller",
+    "blocking_watch": "lanman.manage.watching.blocking",
     "ConnectionInfo": "lanman.records",
     "Credentials": "lanman.net.credentials",
     "CloseResult": "lanman.manage.manager",

@@ -9,13 +9,12 @@ and in any thread; several threads may use one BlockingManager. An interrupt (Ct
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lanman.errors import ConnectionLost
+from lanman.manage.background import Background
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
@@ -91,7 +90,7 @@ def blocking_drain(
     another thread. Interrupted (Ctrl-C), it opens the server again before the interrupt goes on."""
     from lanman.manage.drain.shell import drain
 
-    background = _Background()
+    background = Background()
     ended = threading.Event()
 
     async def work() -> DrainResult:
@@ -124,7 +123,7 @@ def blocking_doctor(
     """Examine a server and say what is wrong, why, and what helps; arguments and errors as `lanman.doctor`."""
     from lanman.manage.doctor.run import doctor
 
-    background = _Background()
+    background = Background()
     try:
         return background.run(
             doctor(
@@ -159,7 +158,7 @@ class BlockingManager:
         service: str | None = None,
         samba_config: str | None = None,
     ) -> None:
-        self._background = _Background()
+        self._background = Background()
         self._stack = contextlib.AsyncExitStack()
         try:
             opening = open_manager(
@@ -416,7 +415,7 @@ class BlockingFollower:
     Iterating gives each event once, until the Server stops. EventsLost: go on after `begin_again`.
     """
 
-    def __init__(self, follower: EventFollower, background: _Background) -> None:
+    def __init__(self, follower: EventFollower, background: Background) -> None:
         self._follower = follower
         self._background = background
 
@@ -454,32 +453,3 @@ async def _left(opening: contextlib.AbstractAsyncContextManager[Any]) -> None:
 
 async def _next_of(follower: EventFollower) -> Event | None:
     return await anext(follower, None)
-
-
-class _Background:
-    """An event loop in a daemon thread, for calls from any other thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lanman", daemon=True)
-        self._thread.start()
-        self.running = True
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, which is cancelled when the waiting is interrupted."""
-        if not self.running:
-            work.close()
-            raise ConnectionLost("this manager is closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        """End the loop and its thread. Whatever still runs there is dropped."""
-        self.running = False
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

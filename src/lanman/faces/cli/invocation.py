@@ -1,4 +1,11 @@
-"""What the options of every verb come to: whom to ask, as whom, for how long, and in which form."""
+"""What the options of every verb come to: whom to ask, as whom, for how long, and in which form.
+
+Rules:
+
+  - What the options say is checked before any server is asked; an empty value is refused and never taken for none.
+  - A verb asks `manager()`, which says what a person should know of who answers, or `opening()`, which says nothing.
+  - One that asks many servers has an Invocation for each (`each`), all as the same user.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import os
 import re
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
@@ -51,6 +58,8 @@ class Invocation:
     service: str | None = None
     samba_config: str | None = None
     verbose: bool = False
+    others: tuple[str, ...] = ()
+    """The servers that were named besides, by a verb that may ask many."""
     noted: bool = False
     """Whether it was said who answers."""
 
@@ -60,12 +69,9 @@ class Invocation:
         if (options["json"] and options["csv"]) or (options["yes"] and options["no"]):
             pair = "--json and --csv" if options["json"] and options["csv"] else "/YES and /NO"
             raise DialectError(3510, hint=f"Give one of {pair}.")
-        server, port = None, options["port"]
-        if options["server"] is not None:
-            server, attached = split_host(options["server"])
-            if attached is not None and port is not None and attached != port:
-                raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
-            port = attached if attached is not None else port
+        named = options["server"]
+        several = _each_once(named) if isinstance(named, tuple) else [] if named is None else [named]
+        server, port = _where(several[0] if several else None, options["port"])
         service = _service(options["which_service"], options["samba_config"])
         return cls(
             server,
@@ -80,7 +86,14 @@ class Invocation:
             service,
             options["samba_config"],
             options["verbose"],
+            tuple(several[1:]),
         )
+
+    def each(self) -> list[Invocation]:
+        """One for each server that is named, as the same user. Raises DialectError for what is no server."""
+        alone = replace(self, others=())
+        places = [_where(named, self.given_port) for named in self.others]
+        return [alone, *(replace(alone, server=server, port=port) for server, port in places)]
 
     @property
     def is_own(self) -> bool:
@@ -105,13 +118,20 @@ class Invocation:
         import asyncio
 
         from lanman.faces.cli.progress import shown_waiting
+
+        deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
+        what = f"Waiting for {self.server or 'the Server service'}"
+        return shown_waiting(what, self._noting(self.opening(deadline)))
+
+    def opening(self, deadline: float | None = None) -> AbstractAsyncContextManager[Manager]:
+        """The Manager to ask, of which nothing is said. Every wait of it takes `timeout` seconds at most, and ends
+        before a deadline by the loop's clock."""
         from lanman.manage.open import open_manager
 
         if self.port is not None and not 1 <= self.port <= 65535:
             # `serve --port 0` is any free port; there is no server to be asked there.
             raise DialectError(3952, "--port", PORT_HINT)
-        deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
-        opening = open_manager(
+        return open_manager(
             self.server,
             self.credentials,
             port=self.port,
@@ -121,7 +141,6 @@ class Invocation:
             service=self.service,
             samba_config=self.samba_config,
         )
-        return shown_waiting(f"Waiting for {self.server or 'the Server service'}", self._noting(opening))
 
     @asynccontextmanager
     async def _noting(self, opening: AbstractAsyncContextManager[Manager]) -> AsyncIterator[Manager]:
@@ -163,6 +182,21 @@ class Invocation:
             write(text)
         else:
             tell(text)
+
+
+def _each_once(named: tuple[str, ...]) -> list[str]:
+    """The servers in what was typed behind each -S: one, or several with commas between them."""
+    return list(dict.fromkeys(part for each in named for part in each.split(",")))
+
+
+def _where(named: str | None, port: int | None) -> tuple[str | None, int | None]:
+    """The name and the port of a server; `port` is that of -p. Raises DialectError."""
+    if named is None:
+        return None, port
+    server, attached = split_host(named)
+    if attached is not None and port is not None and attached != port:
+        raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
+    return server, attached if attached is not None else port
 
 
 def _home(typed: str | None) -> str | None:

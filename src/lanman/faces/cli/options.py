@@ -49,8 +49,8 @@ class Verb(click.Command):
     is no switch. `names_server` gives the server that an argument names, where -S names none, from the verb's own
     options and those of every verb. What may stand behind an option or as an argument is told by click's
     `shell_complete` (`completers`).
-    An option of its own takes the place of one of every verb that is written alike.
-    `explained` are words of the verb that `lanman help VERB WORD` explains.
+    An option of its own takes the place of one of every verb that is written alike. `many_servers`: -S may be repeated
+    (`Invocation.each`). `explained` are words of the verb that `lanman help VERB WORD` explains.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Verb(click.Command):
         takes_paths: bool = False,
         explained: Explained | None = None,
         names_server: Callable[[dict[str, Any], dict[str, Any]], str | None] | None = None,
+        many_servers: bool = False,
         **attributes: Any,
     ) -> None:
         # --help is the dialect's, which knows /? too.
@@ -77,7 +78,8 @@ class Verb(click.Command):
         self.takes_paths = takes_paths
         self.names_server = names_server
         own = {name for option in self.params for name in option.opts}
-        self._common = tuple(option for option in COMMON_OPTIONS if own.isdisjoint(option.opts))
+        common = (MANY_SERVERS if many_servers and option.name == "server" else option for option in COMMON_OPTIONS)
+        self._common = tuple(option for option in common if own.isdisjoint(option.opts))
         self.params.extend(self._common)
         self.explained = explained
 
@@ -216,6 +218,14 @@ def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
 
 
 # --- the options of every verb
+
+MANY_SERVERS: Final = click.Option(
+    ["-S", "--server"],
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="the server to ask, several times for several; without it, this machine's own",
+)
+"""In place of -S, for a verb that asks many servers."""
 
 COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
     click.Option(["-S", "--server"], metavar="HOST[:PORT]", help="the server to ask; without it, this machine's own"),

@@ -240,7 +240,7 @@ class _FreeKeys:
 
     def key(self, entry: SessionInfo, begun: Begun | None) -> SessionKey:
         """The key of a session that began then."""
-        begun_at = None if begun is None else round(begun.wall)
+        begun_at = None if begun is None else int(begun.wall)
         key = SessionKey(entry.client_name, entry.user_name, begun_at, told_id(entry))
         if self._next is None:
             if not any(key in rows for rows in self._taken):
@@ -259,7 +259,7 @@ def _opened(key: SessionKey, entry: SessionInfo, begun: Begun | None, made: _Cha
     """The row of a session that is new."""
     begun_at, how = None, How.UNKNOWN
     if begun is not None:
-        begun_at, how = float(round(begun.wall)), How.TOLD
+        begun_at, how = float(int(begun.wall)), How.TOLD
     elif made.compares:
         begun_at, how = made.at, How.SEEN
     row = SessionRow(
@@ -269,7 +269,7 @@ def _opened(key: SessionKey, entry: SessionInfo, begun: Begun | None, made: _Cha
         entry.num_opens,
         begun_at,
         how,
-        None if entry.idle_time is None else float(round(made.at - entry.idle_time)),
+        None if entry.idle_time is None else float(int(made.at - entry.idle_time)),
         entry.user_flags,
         entry.client_type,
         entry.transport,
@@ -285,10 +285,10 @@ def _renewed(row: SessionRow, entry: SessionInfo, begun: Begun | None, made: _Ch
     """The row as the session is listed now. What moves by no more than the slack stays."""
     begun_at, how, used_at = row.begun_at, row.begun_how, None
     if begun is not None and (begun_at is None or how is not How.TOLD or abs(begun.wall - begun_at) > SLACK):
-        begun_at, how = float(round(begun.wall)), How.TOLD
+        begun_at, how = float(int(begun.wall)), How.TOLD
     if entry.idle_time is not None:
         at = made.at - entry.idle_time
-        used_at = row.used_at if row.used_at is not None and abs(at - row.used_at) <= SLACK else float(round(at))
+        used_at = row.used_at if row.used_at is not None and abs(at - row.used_at) <= SLACK else float(int(at))
     same = (
         row.num_opens == entry.num_opens
         and row.begun_at == begun_at

@@ -92,7 +92,7 @@ def _word(kind: str, *parts: object) -> str:
 
 def session_key(entry: SessionInfo, looked_at: float) -> SessionKey:
     """What a listed session is known by, where the list was asked for at `looked_at` (seconds since 1970)."""
-    begun_at = None if entry.active_time is None else round(looked_at - entry.active_time)
+    begun_at = None if entry.active_time is None else int(looked_at - entry.active_time)
     return SessionKey(entry.client_name, entry.user_name, begun_at, told_id(entry))
 
 

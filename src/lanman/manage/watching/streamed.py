@@ -228,7 +228,7 @@ class Streamed:
             used_at = at - entry.idle_time
             if row.used_at is None or abs(used_at - row.used_at) > SLACK:
                 assert isinstance(id, int)
-                changes += _put(self._sessions, id, row._replace(used_at=float(round(used_at))), at)
+                changes += _put(self._sessions, id, row._replace(used_at=float(int(used_at))), at)
         changes = [change for change in changes if self._is_wanted(change)]
         for change in changes:
             self._picture.apply(change)
@@ -237,7 +237,7 @@ class Streamed:
     # --- rows
 
     def _session_row(self, record: SessionRecord, known: SessionRow | None) -> SessionRow:
-        key = SessionKey(record.client_name, record.user_name, round(record.begun_at), record.id)
+        key = SessionKey(record.client_name, record.user_name, int(record.begun_at), record.id)
         return SessionRow(
             key if known is None else known.key,
             record.client_name,

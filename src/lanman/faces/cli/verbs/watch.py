@@ -1,0 +1,98 @@
+"""`lanman watch`: who comes and goes, and what they open and close, while it happens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import click
+
+from lanman.faces.cli import completers
+from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.options import bad_value, duration, number, seconds, verb
+from lanman.faces.cli.output import Format
+from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
+from lanman.faces.dialect import DialectError
+
+MAX_COUNT: Final = 10**9
+HOW_MANY: Final = "It is a number of events, from 1 on."
+
+
+def some_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """A duration that is not none. Raises DialectError 3952."""
+    value = duration(context, parameter, text)
+    if value is not None and value <= 0:
+        raise bad_value(parameter, "It is a duration, such as 0.5s, 2s or 1m.")
+    return value
+
+
+@verb(
+    "watch",
+    summary="show who comes and goes, while it happens",
+    many_servers=True,
+    syntax=r"""
+lanman watch [-S HOST]... [--files] [--client NAME] [--user NAME] [--path PATH]
+             [--every T] [--deadline S] [--for T] [--count N] [--plain | --json]
+lanman watch [-S HOST]... [--every T] [--deadline S] [--readonly]
+""",
+    about=r"""
+Writes a line for each session that comes or goes and, with --files, for each file that is opened or closed.
+On a terminal, and without --plain, --json, a filter or an end, it is a screen of sessions, files and shares, where
+lanman was installed with its extra tui.
+lanman's own Server on this machine tells each event itself, to root and to the user that it runs as. Every other
+server is asked again and again: what comes and goes between two answers is not seen. It is asked less often than
+--every says where its answers take long. A server that does not answer is tried again until it does, but not one
+that refuses the log-on. --json writes one object a line. The exit status is 4 where something may be missing.
+""",
+    examples=r"""
+lanman watch                               this machine's Server
+lanman watch -S fs1 -U ann --files         sessions and open files of \\fs1, as ann
+lanman watch --path '*.xlsx' --user bob    which spreadsheets a user opens
+lanman watch -S fs1,fs2 --json --for 1h    an hour of two servers, for programs
+""",
+)
+@click.option("--every", metavar="T", callback=some_time, help="how often to ask a server (2s)")
+@click.option("--files", is_flag=True, help="open files too")
+@click.option(
+    "--client", metavar="NAME", callback=client_filter, shell_complete=completers.clients, help="only this client"
+)
+@click.option("--user", metavar="NAME", callback=user_filter, shell_complete=completers.users, help="only this user")
+@click.option(
+    "--path", metavar="PATH", callback=path_filter, help="only open files with this path, or like this pattern"
+)
+@click.option("--plain", is_flag=True, help="a line for each event, wherever it is written to")
+@click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
+@click.option("--for", "how_long", metavar="T", callback=some_time, help="end after so long")
+@click.option("--count", metavar="N", callback=number(1, MAX_COUNT, HOW_MANY), help="end after so many events")
+@click.option("--readonly", is_flag=True, help="the screen gives no orders")
+def watch(
+    invocation: Invocation,
+    every: float | None,
+    files: bool,
+    client: str | None,
+    user: str | None,
+    path: str | None,
+    plain: bool,
+    deadline: float | None,
+    how_long: float | None,
+    count: int | None,
+    readonly: bool,
+) -> int:
+    """Show a screen, or write what happens, until the end. Gives the exit status.
+
+    DialectError 3510: words that do not go together.
+    """
+    if invocation.format is Format.CSV:
+        raise DialectError(3510, hint="What happens is written with --plain for people and with --json for programs.")
+    if plain and invocation.format is Format.JSON:
+        raise DialectError(3510, hint="Give one of --plain and --json.")
+    # What watches takes time to load.
+    from lanman.faces.cli.watching import Wanted, watch_lines, watch_screen
+
+    servers = [replace(each, timeout=deadline or each.timeout) for each in invocation.each()]
+    wanted = Wanted(files, client, user, path, every, how_long, count)
+    if invocation.format is Format.TABLE and not plain and wanted == Wanted(files, every=every):
+        status = watch_screen(servers, every, readonly=readonly)
+        if status is not None:
+            return status
+    return watch_lines(servers, wanted)

@@ -1,0 +1,83 @@
+"""Rows and changes for programs: the same fields in `lanman watch --json` and wherever else they leave a program.
+
+Times are RFC 3339 in UTC (`..._at`), what is not known is None, what has a fixed set of values is a word.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final
+
+from lanman.manage.watching.changes import Change, Gap, Picture, What
+from lanman.manage.watching.rows import Row
+
+# What names a row that has gone, beside its key.
+_NAMES: Final = ("client_name", "user_name", "id", "path", "name")
+
+# Fields whose value is that of another row's key.
+_KEYS: Final = frozenset({"key", "session"})
+
+
+def row_form(row: Row) -> dict[str, Any]:
+    """All that is known of a row."""
+    return {"key": str(row.key), "kind": row.kind.value} | {
+        name: _plain(name, getattr(row, name)) for name in row._fields if name != "key"
+    }
+
+
+def change_form(change: Change) -> dict[str, Any]:
+    """One change: the whole row where it opened, the fields that have changed, and the names of what has closed."""
+    row = change.row
+    if change.what is What.OPENED:
+        form = row_form(row)
+    else:
+        form = {"key": str(row.key), "kind": row.kind.value}
+        names = change.fields if change.what is What.CHANGED else [name for name in _NAMES if hasattr(row, name)]
+        form |= {name: _plain(name, getattr(row, name)) for name in names}
+    if change.why is not None:
+        form["why"] = change.why
+    return form | {"at": instant(change.at), "after_at": instant(change.after), "how": change.how.value}
+
+
+def picture_form(picture: Picture) -> dict[str, Any]:
+    """How a server is known: by which level, since when, what it does not tell and why."""
+    return {
+        "streamed": picture.streamed,
+        "level": picture.level,
+        "kinds": sorted(kind.value for kind in picture.kinds),
+        "refused": {kind.value: _error(error) for kind, error in picture.refused.items()},
+        "asked_at": instant(picture.asked_at),
+        "duration": round(picture.duration, 3),
+        "error": None if picture.error is None else _error(picture.error),
+    }
+
+
+def gap_form(gap: Gap | None) -> dict[str, Any] | None:
+    """A time of which not everything is known."""
+    return None if gap is None else {"since_at": instant(gap.since), "until_at": instant(gap.until), "why": gap.why}
+
+
+def instant(at: float | None) -> str | None:
+    """A time in seconds since 1970 as RFC 3339 has it, in UTC; None for none, or for one that no calendar has."""
+    from datetime import UTC, datetime
+
+    if at is None:
+        return None
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _error(error: Any) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in _KEYS:
+        return None if value is None else str(value)
+    if name.endswith("_at") or name == "not_before":
+        return instant(value)
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
