@@ -256,6 +256,7 @@ def configure(tmp_path: Path, text: str) -> None:
     (folder / "lanman.toml").write_text(text)
 
 
+@pytest.mark.posix
 def test_people_are_warned_by_what_is_configured(drained: Command, tmp_path: Path) -> None:
     told = tmp_path / "told"
     script = tmp_path / "tell"
@@ -270,6 +271,7 @@ def test_people_are_warned_by_what_is_configured(drained: Command, tmp_path: Pat
     assert sorted(told.read_text().strip("|").split("|")) == ["Go; home $(now)", "Go; home $(now)", "bob", "dave"]
 
 
+@pytest.mark.posix
 def test_a_template_without_an_address(drained: Command, tmp_path: Path) -> None:
     configure(tmp_path, '[mail]\nserver = "127.0.0.1"\nsender = "a@b.org"\ntls = "none"\n')
     result = drained("drain --warn 1m --end all --quiet-for 0 --json /y")
@@ -280,6 +282,7 @@ def test_a_template_without_an_address(drained: Command, tmp_path: Path) -> None
     ] * 3
 
 
+@pytest.mark.posix
 def test_credentials_that_others_may_read_are_warned_about(drained: Command, tmp_path: Path) -> None:
     configure(tmp_path, '[mail]\nserver = "127.0.0.1"\nsender = "a@b.org"\nport = 1\ncredentials = "x"\n')
     (tmp_path / "lanman" / "credentials").write_text("[x]\nuser = 'ann'\npassword = 'hush'\n")
@@ -290,6 +293,7 @@ def test_credentials_that_others_may_read_are_warned_about(drained: Command, tmp
     assert "hush" not in result.out + result.err
 
 
+@pytest.mark.posix
 def test_nobody_can_be_told_so_nothing_is_done(drained: Command, tmp_path: Path) -> None:
     result = drained("drain --warn 10m /y")
     assert result.status == 2

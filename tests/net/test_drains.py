@@ -28,6 +28,7 @@ def test_names(server: str | None, port: int, service: str | None, name: str) ->
     assert drain_name("fs1") == drain_name("FS1")
 
 
+@pytest.mark.posix
 def test_a_pause_is_noted_and_forgotten(tmp_path: Path) -> None:
     kept = KeptDrain("fs1", tmp_path)
     assert kept.read() is None
@@ -88,6 +89,7 @@ def test_one_drain_of_a_server_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.posix
 def test_the_hold_goes_with_the_process_and_the_note_stays(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
@@ -105,6 +107,7 @@ def test_the_hold_goes_with_the_process_and_the_note_stays(tmp_path: Path) -> No
         assert pause.paused_at == 5
 
 
+@pytest.mark.posix
 def test_a_folder_in_which_others_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(AccessDenied, match="others may write to it"), KeptDrain("fs1", tmp_path).held():

@@ -104,12 +104,11 @@ def prepare(version: str) -> Windows:
     return windows
 
 
-def stop() -> None:
-    """End whatever still runs in this Wine: its services, and what tests have left."""
+def stop(version: str) -> None:
+    """End whatever still runs in the Wine of this Python: its services, and what tests have left."""
     server = _found(_WINESERVER)
-    for prefix in BUILD.glob("*-prefix") if server is not None else ():
-        environment = {**os.environ, "WINEPREFIX": str(prefix)}
-        subprocess.run([str(server), "-k"], env=environment, stdin=subprocess.DEVNULL, check=False)
+    if server is not None and (BUILD / f"{version}-prefix").exists():
+        subprocess.run([server, "-k"], env=_environment(version), stdin=subprocess.DEVNULL, check=False)
 
 
 def _environment(version: str) -> dict[str, str]:
@@ -209,7 +208,7 @@ def _make_prefix(version: str) -> None:
     ):
         _do([_found(_WINE) or "wine64", *words], _environment(version))
     # Only when it has ended it has written all of its registry.
-    stop()
+    stop(version)
     (prefix / "prepared").touch()
 
 

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(REQUIRE_PEERS)
     versions = known.only or VERSIONS
     with contextlib.ExitStack() as stack:
-        stack.callback(stop)
+        for version in versions:
+            stack.callback(stop, version)
         ready = [prepare(version) for version in versions]
         servers = json.dumps({"ours": stack.enter_context(_our_server()), "samba": stack.enter_context(_samba())})
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -65,7 +66,9 @@ def _started(
 ) -> tuple[subprocess.Popen[bytes], threading.Thread]:
     """pytest in that Python. Its output goes by way of a pipe: under Wine it would not be written to a file."""
     strict = [] if windows.version == VERSIONS[0] else ["-W", "error::DeprecationWarning"]
-    pytest = [*windows.command, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *strict, *words]
+    # Windows has no SIGALRM: a test that takes too long ends all of them there. So each is given longer.
+    options = ["-p", "no:cacheprovider", "--color=no", "--timeout=600", *strict]
+    pytest = [*windows.command, "-m", "pytest", *options, *words]
     environment = {**windows.environment, "LANMAN_TEST_SERVERS": servers}
     process = subprocess.Popen(
         pytest, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -28,11 +28,11 @@ def server(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def test_the_command(lanman: Callable[..., Ran], server: dict[str, Any]) -> None:
     words = ["session", "-S", "127.0.0.1", "--port", str(server["port"]), "-U", server["user"], "--json"]
-    ran = lanman(*words, entered=server["password"] + "\n")
+    ran = lanman(*words, LANMAN_PASSWORD=server["password"])
     assert ran.status == 0, ran.err
     users = [each["user_name"] for each in json.loads(ran.text)["sessions"]]
     assert server["user"] in users
-    wrong = lanman(*words, entered="wrong\n")
+    wrong = lanman(*words, LANMAN_PASSWORD="wrong")
     assert wrong.status == 2
     assert b"1326" in wrong.err
 

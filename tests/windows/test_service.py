@@ -81,6 +81,19 @@ def test_a_command_while_it_runs_and_while_it_is_stopped(lanman: Callable[..., R
     assert running.report["calls"] >= 1
 
 
+def test_the_verbs_of_a_service(lanman: Callable[..., Ran], service: Service) -> None:
+    def state_after(verb: str, *words: str) -> int:
+        ran = lanman(verb, "server", "--service", "windows", "--timeout", "60", *words)
+        assert ran.status == 0, ran.err
+        return service.state
+
+    assert state_after("start") == 4
+    assert state_after("pause") == 7
+    assert state_after("continue") == 4
+    assert state_after("stop", "--yes") == 1
+    assert lanman("stop", "server", "--service", "windows", "--yes").status == 2
+
+
 @pytest.mark.parametrize("loop", ["ProactorEventLoop", "SelectorEventLoop"])
 def test_both_event_loops_of_windows(fake: Fake, service: Service, loop: str) -> None:
     service.start()

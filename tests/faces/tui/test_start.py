@@ -20,6 +20,7 @@ async def test_it_needs_a_terminal() -> None:
     assert "--plain" in (caught.value.hint or "")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
 def test_every_stream_must_be_the_terminal(monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
     class Terminal:

@@ -22,6 +22,8 @@ def peer_of(sock: socket.socket) -> int:
 
 def user_name_of(uid: int) -> str:
     """The name of a user of this machine; its number where it has none."""
+    if sys.platform == "win32":
+        return str(uid)
     import pwd
 
     try:
