@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from lanman.records import FileInfo, SessionInfo, ShareInfo
+from lanman.records import ConnectionInfo, FileInfo, SessionInfo, ShareInfo
 from support.fake_manager import Command
 
 
@@ -113,3 +115,67 @@ def test_this_commands_own_session(command: Command) -> None:
     assert "--include-mine" in result.err
     assert command("session --user admin /delete /y --include-mine").status == 0
     assert command.manager.entries == []
+
+
+# --- what changed while somebody was thinking
+
+
+def thinking(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None], answer: str) -> None:
+    """A person at whose answer the server changes."""
+
+    class Thinking(io.StringIO):
+        def readline(self, size: int | None = -1) -> str:  # type: ignore[override]
+            change()
+            return f"{answer}\n"
+
+    monkeypatch.setattr("io.StringIO", Thinking)
+
+
+def test_a_session_that_began_anew_during_the_question_is_spared(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change() -> None:
+        command.manager.entries[1] = SessionInfo(r"\\pc8", "eve", 2, 1, 0)
+
+    thinking(monkeypatch, change, "y")
+    result = command("session --user eve /delete", "y\n")
+    assert result.status == 2
+    assert "another one has begun" in result.err
+    assert len(command.manager.entries) == 3
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [FileInfo(8, 3, 2, r"C:\data\other.xlsx", "eve"), FileInfo(8, 3, 2, r"C:\data\budget.xlsx", "bob")],
+    ids=["path", "user"],
+)
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [("file --user eve /close", "y"), (r"explain C:\\data\\budget.xlsx --close", "FILER01")],
+    ids=["file", "explain"],
+)
+def test_a_number_that_means_another_file_after_the_question_is_spared(
+    command: Command, monkeypatch: pytest.MonkeyPatch, changed: FileInfo, words: str, answer: str
+) -> None:
+    def change() -> None:
+        command.manager.opened[1] = changed
+
+    thinking(monkeypatch, change, answer)
+    result = command(words.replace("\\\\", "\\").split(), "y\n")
+    assert result.status == 2
+    assert changed in command.manager.opened
+
+
+def test_a_share_that_is_another_folder_after_the_question_is_spared(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.manager.tree_connects = [ConnectionInfo(1, 0, 2, 1, 10, "bob", "data")]
+
+    def change() -> None:
+        command.manager.shared = [ShareInfo("data", 0, path=r"C:\other")]
+
+    thinking(monkeypatch, change, "y")
+    result = command("share data /delete", "y\n")
+    assert result.status == 2
+    assert "another folder" in result.err
+    assert command.manager.shared
