@@ -13,7 +13,7 @@ import pytest
 
 import lanman
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
-from lanman.manage.drain.looks import Looker, Scope
+from lanman.manage.drain.looks import Looker, Scope, is_pipe
 from lanman.manage.drain.machine import Happening, Rules, Verdict
 from lanman.manage.drain.shell import Drain, DrainOrder, DrainResult, rules_of, scope_of
 from lanman.manage.granted import GrantedLevels
@@ -23,9 +23,11 @@ from lanman.net.client import SmbClient
 from lanman.net.drains import KeptDrain
 from lanman.net.tell.people import Message, NotTold, Person
 from lanman.net.tell.teller import Teller
+from lanman.records import FileInfo
 from support.disk_server import READ, DiskWorld, FileClient
 from support.drain_world import WorldLink
 from support.passwords import PASSWORD
+from support.scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025
 
 
 class Scene:
@@ -483,3 +485,40 @@ async def test_wrong_arguments_of_programs_are_refused_before_a_server_is_asked(
         await lanman.drain("192.0.2.1", end="everybody")
     with pytest.raises(Win32Error, match="a share or a path is drained, not both"):
         await lanman.drain("192.0.2.1", share="a", path="b")
+
+
+# --- Windows, as far as the script of one goes
+
+
+@pytest.mark.parametrize("made", [windows_2019, windows_2025])
+async def test_a_windows_is_paused_drained_and_opened_again(made: Callable[[], Windows], tmp_path: Path) -> None:
+    windows = made()
+    windows.list_callers = True
+    async with ScriptedWindows(windows) as server:
+        who = lanman.Credentials("admin", server.password)
+        how: dict[str, Any] = {"port": server.port, "home": tmp_path}
+        result = await lanman.drain(server.host, who, quiet_for=0, timeout=0, **how)
+        assert (result.verdict, result.cordoned, result.paused) == (Verdict.TIMED_OUT, True, False)
+        assert len(result.left) == 6  # the program's own is none of them
+        assert windows.services.orders == [("LanmanServer", 2), ("LanmanServer", 3)]
+        result = await lanman.drain(server.host, who, quiet_for=0, end="all", **how)
+        assert (result.drained, result.paused) == (True, True)
+        assert windows.sessions == []
+        assert server.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("path", "pipe"),
+    [
+        (r"\srvsvc", True),
+        (r"\PIPE\srvsvc", True),
+        ("/pipe/srvsvc", True),
+        (r"\pipe\a\b", True),
+        (r"C:\pipe\a", False),
+        ("/srv/a", False),
+        ("/a", False),
+        (r"C:\a", False),
+    ],
+)
+def test_what_is_a_pipe(path: str, pipe: bool) -> None:
+    assert is_pipe(FileInfo(1, path=path)) is pipe

@@ -6,6 +6,7 @@ The Manager is opened when it is needed, and opened again after its server could
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -218,5 +219,6 @@ def _holder(target: Target) -> Holder:
 
 
 def is_pipe(file: FileInfo) -> bool:
-    """Whether it is a pipe, in which nothing is kept; that of whoever asks is among them."""
-    return (file.path or "").replace("/", "\\").casefold().startswith("\\pipe\\")
+    r"""Whether it is a pipe, in which nothing is kept; that of whoever asks is among them. Windows lists `\srvsvc`,
+    others `\PIPE\srvsvc`."""
+    return re.fullmatch(r"(?i:\\(pipe\\.*)?[^\\/]*|/pipe/.*)", file.path or "", re.DOTALL) is not None
