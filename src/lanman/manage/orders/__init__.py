@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 from lanman import codes
 from lanman.errors import LocalProtocolError, Win32Error
-from lanman.manage.openers import Openers
-from lanman.manage.orders.costs import cost_of_file, cost_of_session
 from lanman.manage.orders.plan import Consent, Cost, Done, Outcome, Plan, Reason, Target, Verb, What, worst
 from lanman.manage.selection import is_below
 from lanman.manage.watching.keys import ShareKey, file_key
@@ -27,6 +25,7 @@ from lanman.records import FileInfo, SessionInfo, ShareInfo
 
 if TYPE_CHECKING:
     from lanman.manage.manager import Manager
+    from lanman.manage.openers import Openers
 
 __all__ = [
     "Consent",
@@ -72,6 +71,8 @@ async def plan_files(manager: Manager, files: Sequence[FileInfo], *, costs: bool
             sessions = (await manager.sessions()).entries
         except Win32Error:
             sessions = []
+        from lanman.manage.openers import Openers  # only where costs are asked for, as with those below
+
         set_file_costs(plan, Openers(sessions))
     return plan
 
@@ -98,6 +99,8 @@ async def plan_share(manager: Manager, name: str, *, costs: bool = True) -> Plan
     if not folder:
         target.why = "the server does not say where it is"
         return plan
+    from lanman.manage.openers import Openers
+
     plan.targets += [Target(file, file_key(file), key) for file in files if is_below(file.path, folder)]
     set_file_costs(plan, Openers(sessions))
     opened = plan.targets[1:]
@@ -172,6 +175,8 @@ async def _unshare(manager: Manager, plan: Plan) -> list[Outcome]:
 
 def set_file_costs(plan: Plan, openers: Openers) -> None:
     """Work out what closing each file of a plan costs."""
+    from lanman.manage.orders.costs import cost_of_file
+
     for target in plan.targets:
         if isinstance(target.record, FileInfo):
             idle = [session.idle_time for session in openers.of(target.record).sessions]
@@ -180,6 +185,9 @@ def set_file_costs(plan: Plan, openers: Openers) -> None:
 
 def set_session_costs(plan: Plan, files: Sequence[FileInfo] | None) -> None:
     """Work out what the end of each session of a plan costs. `files` are all that are open; None: not told."""
+    from lanman.manage.openers import Openers
+    from lanman.manage.orders.costs import cost_of_session
+
     openers = Openers(plan.listed)
     files_of: defaultdict[int, list[FileInfo]] = defaultdict(list)
     uncertain: set[int] = set()
