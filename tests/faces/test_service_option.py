@@ -36,7 +36,7 @@ def test_a_service_that_there_is_not(command: Command, verb: str) -> None:
     result = command(f"{verb} --service nfs")
     assert result.status == 1
     assert "entered an invalid value for the --service option" in result.err
-    assert "It is lanman, windows or samba." in result.err
+    assert "It is lanman, windows, samba or ksmbd." in result.err
     assert command.manager.opened_with == []
 
 

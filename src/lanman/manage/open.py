@@ -1,8 +1,9 @@
 """`open_manager`: which Manager answers for a server.
 
 A server that is named is reached over SMB. Without a name it is this machine's: lanman's own Server where its control
-socket answers, else Windows' own Server service or Samba where it runs, else whatever SMB server has the port of the
-loopback interface. Whoever names a server, a port, a home or a user does not mean Windows' own or Samba.
+socket answers, else Windows' own Server service, Samba or ksmbd where it runs, in this order, else whatever SMB server
+has the port of the loopback interface. Whoever names a server, a port, a home or a user does not mean Windows' own,
+Samba or ksmbd.
 
 A `service` that is named wins over all of that: it is the one, and no other is looked for. It is one of this machine's,
 so a server beside it must be this machine too; else an order could reach another machine than the one that was named.
@@ -26,6 +27,7 @@ from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lanman.manage.ksmbd.kernel import Roots
     from lanman.manage.link import SmbLink
     from lanman.manage.samba_local.tools import SambaTools
     from lanman.manage.srvsvc import SrvsvcManager
@@ -35,8 +37,12 @@ if TYPE_CHECKING:
 LANMAN: Final = "lanman"
 WINDOWS: Final = "windows"
 SAMBA: Final = "samba"
-SERVICES: Final = (LANMAN, WINDOWS, SAMBA)
+KSMBD: Final = "ksmbd"
+SERVICES: Final = (LANMAN, WINDOWS, SAMBA, KSMBD)
 """The services of this machine that can be named."""
+
+KSMBD_ROOTS: Roots | None = None
+"""Where ksmbd's files are; None for the system's own folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +87,14 @@ def open_manager(
     given. `home` is where the Server of this machine is looked for first; `encrypt` refuses a server that cannot
     encrypt. `granted` is where the information levels that servers grant are remembered; without it, one memory serves
     the whole process. `service` names one of this machine's, whatever else is given: "lanman", "windows" for Windows'
-    own Server service, which is asked as this process's user, or "samba" for the smbd that is asked by Samba's own
-    tools, as root. `server`, `port` and `credentials` then serve to close files alone, and the server must be this
-    machine by name or address. `samba_config` is the smb.conf of the smbd that is meant, where it is not the default,
-    and means "samba".
+    own Server service, which is asked as this process's user, "samba" for the smbd that is asked by Samba's own
+    tools, as root, or "ksmbd" for the kernel's server, which is asked by its files, as root. `server`, `port` and
+    `credentials` then serve to close files alone, and the server must be this machine by name or address.
+    `samba_config` is the smb.conf of the smbd that is meant, where it is not the default, and means "samba".
 
     Raises LanmanError: ConnectionLost (53, 1225), TimedOut (121), AuthenticationError (1326, 1330, ...), AccessDenied,
-    Win32Error 2114 when this machine has no Server, 1062 when the Samba that is named does not run, 50 for a service
-    that it cannot have, 87 for one that there is not and for one that is asked of another machine.
+    Win32Error 2114 when this machine has no Server, 1062 when the Samba or ksmbd that is named does not run, 50 for a
+    service that it cannot have, 87 for one that there is not and for one that is asked of another machine.
     """
     remembered = _granted_to_this_process if granted is None else granted
     how = _How(credentials, port, timeout, encrypt, deadline, remembered, samba_config)
@@ -109,6 +115,8 @@ async def _open_service(service: str, server: str | None, home: str | Path | Non
         await _check_is_here(service, server, how)
     if service == SAMBA:
         opening = _open_samba(how, server)
+    elif service == KSMBD:
+        opening = _open_ksmbd(how)
     elif service == WINDOWS:
         opening = _open_windows(how)
     else:
@@ -160,14 +168,16 @@ async def _open_windows(how: _How) -> AsyncIterator[Manager]:
     yield manager
 
 
-async def _means_samba(home: str | Path | None, how: _How) -> bool:
-    """Whether it is Samba that answers for this machine where no Server of lanman does, and nothing says otherwise."""
+async def _other_service(home: str | Path | None, how: _How) -> AbstractAsyncContextManager[Manager] | None:
+    """Samba or ksmbd, whichever answers for this machine where no Server of lanman does and nothing says otherwise."""
     if _says_otherwise(home, how):
-        return False
+        return None
     from lanman.manage.loopback import SAMBA_PIDS
     from lanman.manage.samba_local.find import running
 
-    return any(smbd.problem is None for smbd in await running(SAMBA_PIDS))
+    if any(smbd.problem is None for smbd in await running(SAMBA_PIDS)):
+        return _open_samba(how)
+    return _open_ksmbd(how) if _ksmbd_runs() else None
 
 
 @contextlib.asynccontextmanager
@@ -182,6 +192,24 @@ async def _open_samba(how: _How, server: str | None = None) -> AsyncIterator[Man
         tools, pid = await find_smbd(how.samba_config, loopback.SAMBA_PIDS)
     closer = None if how.credentials is None else lambda: _open_closer(tools, server or loopback.LOOPBACK, how)
     yield SambaLocalManager(tools, timeout=how.timeout, deadline=how.deadline, main_pid=pid, closer=closer)
+
+
+def _ksmbd_runs() -> bool:
+    """Whether this machine's ksmbd serves; anybody may ask."""
+    from lanman.manage.ksmbd.kernel import Kernel
+
+    return Kernel(KSMBD_ROOTS).is_running()
+
+
+@contextlib.asynccontextmanager
+async def _open_ksmbd(how: _How) -> AsyncIterator[Manager]:
+    """This machine's ksmbd by its files. Raises Win32Error 1062 where it does not run."""
+    from lanman.manage.ksmbd.kernel import Kernel
+    from lanman.manage.ksmbd.manager import KsmbdManager
+
+    manager = KsmbdManager(Kernel(KSMBD_ROOTS), timeout=how.timeout, deadline=how.deadline)
+    await manager.check_running()
+    yield manager
 
 
 @contextlib.asynccontextmanager
@@ -236,14 +264,14 @@ async def _open_own(home: str | Path | None, how: _How, *, elsewhere: bool = Tru
     from lanman.net.dial import Within
 
     link = None
-    samba = False
+    other: AbstractAsyncContextManager[Manager] | None = None
     try:
         async with Within(how.timeout, lambda: "the Server of this machine does not answer", deadline=how.deadline):
             link = await find_control(home)
             if link is not None:
                 manager = OwnManager(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
                 await manager.learn_name()
-            elif samba := elsewhere and await _means_samba(home, how):
+            elif elsewhere and (other := await _other_service(home, how)) is not None:
                 pass
             elif home is not None or not elsewhere or not await loopback.answers(how.port):
                 raise loopback.not_started(home, await loopback.how_to_ask(how.port))
@@ -255,9 +283,9 @@ async def _open_own(home: str | Path | None, how: _How, *, elsewhere: bool = Tru
                     code=codes.ERROR_NOT_AUTHENTICATED,
                     hint="say who you are to it with -U",
                 )
-        if samba:
-            async with _open_samba(how) as by_tools:
-                yield by_tools
+        if other is not None:
+            async with other as manager_of_other:
+                yield manager_of_other
         elif link is None:
             async with _open_over_smb(loopback.LOOPBACK, how) as over_smb:
                 yield over_smb

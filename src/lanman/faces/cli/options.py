@@ -256,8 +256,8 @@ COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
     click.Option(
         ["--service", "which_service"],  # `service` is an argument of some verbs
         metavar="NAME",
-        shell_complete=completers.one_of("lanman", "windows", "samba"),
-        help="which service of this machine to ask: lanman (its own Server), windows (Windows' own), samba",
+        shell_complete=completers.one_of("lanman", "windows", "samba", "ksmbd"),
+        help="which service of this machine to ask: lanman (its own Server), windows (Windows' own), samba, ksmbd",
     ),
     click.Option(
         ["--samba-config"],

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError, ProtocolError
-from lanman.manage.doctor.facts import Answer, Clock, Facts, Stage
+from lanman.manage.doctor.facts import Answer, Clock, Facts, Stage, Way
 from lanman.manage.link import is_samba
 from lanman.manage.manager import SESSION_LEVELS, Manager
 from lanman.manage.srvsvc import SERVER_LEVELS
@@ -171,13 +171,13 @@ async def examine_manager(facts: Facts, manager: Manager, deadline: float) -> No
 
 
 async def examine_tools(facts: Facts, manager: Manager, deadline: float) -> None:
-    """Ask a Manager that makes no calls, by its methods: Samba's own tools."""
-    facts.server, facts.is_samba = manager.server, True
+    """Ask a Manager that makes no calls, by its methods: Samba's own tools, ksmbd's files."""
+    facts.server, facts.is_samba = manager.server, facts.way is Way.SAMBA_TOOLS
 
     async def ask(question: Callable[[], Awaitable[Any]]) -> tuple[Answer, Any]:
         begun = asyncio.get_running_loop().time()
         try:
-            async with Within(deadline, lambda: "Samba's tools gave no answer", server=facts.server):
+            async with Within(deadline, lambda: f"no answer {facts.way.value}", server=facts.server):
                 found = await question()
         except LanmanError as error:
             return Answer(error.code, error), None
@@ -186,6 +186,8 @@ async def examine_tools(facts: Facts, manager: Manager, deadline: float) -> None
 
     answer, sessions = await ask(manager.sessions)
     facts.levels[sessions.level if sessions is not None else SESSION_LEVELS[0]] = answer
-    facts.files, _ = await ask(manager.files)
+    if facts.way is Way.SAMBA_TOOLS:
+        # Linux 7.0 as it first came may crash over ksmbd's list of open files: it is not read without need.
+        facts.files, _ = await ask(manager.files)
     facts.info_levels[SERVER_LEVELS[0]], facts.info = await ask(manager.server_info)
     facts.stage = Stage.ASKED

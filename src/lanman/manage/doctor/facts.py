@@ -39,6 +39,7 @@ class Way(enum.Enum):
     OWN = "over its control socket"
     WINDOWS = "by netapi32"
     SAMBA_TOOLS = "by Samba's own tools"
+    KSMBD = "by ksmbd's files"
 
 
 @dataclass(slots=True)

@@ -107,7 +107,7 @@ def service(facts: Facts) -> Iterator[Said]:
     elif facts.way is Way.SMB:
         yield ok(f"no Server of lanman; port {facts.port} is asked over the network", path=path)
     else:
-        name = "Windows' own Server service" if facts.way is Way.WINDOWS else "Samba"
+        name = {Way.WINDOWS: "Windows' own Server service", Way.KSMBD: "ksmbd"}.get(facts.way, "Samba")
         yield ok(f"{name} answers", way=facts.way.value)
 
 
@@ -172,7 +172,7 @@ def port(facts: Facts) -> Iterator[Said]:
     }
     if here.home.control == "answers":
         yield ok(f"port {number} is its own", **seen)
-    elif holder is not None and facts.way is Way.SAMBA_TOOLS:
+    elif holder is not None and facts.way in (Way.SAMBA_TOOLS, Way.KSMBD):
         yield ok(f"port {number} is {holder}'s", **seen)
     elif holder is not None:
         values = {"holder": holder, "held_port": str(number)}

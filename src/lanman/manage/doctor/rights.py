@@ -221,6 +221,7 @@ def answers(facts: Facts) -> Iterator[Said]:
             "see what restricts RPC there: RestrictRemoteClients, an RPC filter (netsh rpc filter), a firewall for RPC",
             needs="leave to call MS-SRVS at all",
         ),
+        Cause("ksmbd-not-root", "ksmbd's files are root's", "ask as root", needs="root"),
         Cause("not-supported", "{statuses}", "that server cannot list its sessions by MS-SRVS"),
     ),
 )
@@ -269,6 +270,7 @@ def _why_denied(facts: Facts) -> str:
     if not denied:
         return "not-supported"
     here = {Way.OWN: "not-the-servers-user", Way.WINDOWS: "not-elevated", Way.SAMBA_TOOLS: "not-root"}
+    here[Way.KSMBD] = "ksmbd-not-root"
     if facts.way in here:
         return here[facts.way]
     if facts.credentials.anonymous:

@@ -26,6 +26,7 @@ from lanman.manage.doctor.examine import examine_manager, examine_over_smb, exam
 from lanman.manage.doctor.facts import Facts, Here, Stage, Way
 from lanman.manage.doctor.here import look_here
 from lanman.manage.doctor.report import Diagnosis, Finding, Mark
+from lanman.manage.ksmbd.manager import KsmbdManager
 from lanman.manage.link import split_server
 from lanman.manage.loopback import LOOPBACK
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
@@ -145,12 +146,14 @@ async def _examine_here(
 def _way_of(manager: Manager) -> Way:
     if isinstance(manager, OwnManager):
         return Way.OWN
+    if isinstance(manager, KsmbdManager):
+        return Way.KSMBD
     return Way.SAMBA_TOOLS if isinstance(manager, SambaLocalManager) else Way.WINDOWS
 
 
 async def _ask(facts: Facts, manager: Manager, deadline: float) -> None:
     assert facts.here is not None
-    if facts.way is Way.SAMBA_TOOLS:
+    if facts.way in (Way.SAMBA_TOOLS, Way.KSMBD):
         await examine_tools(facts, manager, deadline)
         return
     await examine_manager(facts, manager, deadline)

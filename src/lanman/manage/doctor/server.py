@@ -49,7 +49,8 @@ def information(facts: Facts) -> Iterator[Said]:
         )
         yield warning("NetrServerGetInfo is refused", "denied", values={"statuses": statuses}, levels=told)
     else:
-        at = f"information at level {level}" if facts.way is not Way.SAMBA_TOOLS else "information by testparm"
+        by = {Way.SAMBA_TOOLS: "by testparm", Way.KSMBD: "by its files"}
+        at = f"information {by.get(facts.way, f'at level {level}')}"
         yield ok(at, levels=told, granted=level)
 
 
