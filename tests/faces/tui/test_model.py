@@ -123,6 +123,7 @@ def test_times_that_no_calendar_has_are_unknown() -> None:
         ("x" * 25, 10, ["x" * 10, "  " + "x" * 8, "  " + "x" * 7]),
         ("\u5c71" * 8, 10, ["\u5c71" * 5, "  " + "\u5c71" * 3]),
         ("", 20, [""]),
+        (" " * 14 + "one two", 10, ["", "     one", "     two"]),
     ],
 )
 def test_long_lines_are_folded(line: str, columns: int, parts: list[str]) -> None:

@@ -471,3 +471,22 @@ async def test_a_setting_that_has_changed_is_asked_for(fs1: ScriptedSource) -> N
         fs1.changed(events=[SettingChanged(1, NOW, "autodisconnect", "30", "15")])
         assert "setting autodisconnect: 15 -> 30" in (await terminal.settled())[-2]
         assert terminal.row("carol").endswith("autodisconnect in 29:57")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(12, 3), (5, 5), (40, 4), (1, 1)])
+async def test_a_terminal_in_which_nothing_fits(fs1: ScriptedSource, columns: int, lines: int) -> None:
+    async with Terminal(fs1).shown(columns, lines) as terminal:
+        fs1.first(BOB, CAROL)
+        await terminal.settled()
+        fs1.changed(closed(BOB), closed(CAROL))
+        for key in ("1", "2", "4", "down", "space", "s", "x", "escape", "question_mark", "escape", "slash", "escape"):
+            assert all(width(line) <= columns for line in await terminal.press(key))
+        await terminal.pilot.resize_terminal(80, 24)
+        assert (await terminal.settled())[0].startswith("fs1  0 sessions")
+
+
+async def test_the_server_that_is_shown_is_seen_among_very_many() -> None:
+    sources = [ScriptedSource(f"server{number}", FakeManager()) for number in range(30)]
+    async with Terminal(*sources).shown() as terminal:
+        assert terminal.lines[1].startswith("servers (Tab): [server0 waiting]")
+        assert (await terminal.press("shift+tab"))[1] == "servers (Tab): [server29 waiting]"

@@ -208,20 +208,22 @@ class WatchScreen(App[int]):
         parts = self.server.headline(now, self.symbols, every=self.every, paused=paused)
         self.headline.say(_weightiest(parts, columns))
         if len(self.servers) > 1:
-            self.overview.say(self._overview())
+            self.overview.say(self._overview(columns))
         self.tabs.say(self._tabs(columns))
         events = [event_line(event, now) for event in self.server.newest]
         self.newest.say(_fitting(events, columns) if events else "")
         self.status.say(self.message or self._position())
         self.titles.draw()
 
-    def _overview(self) -> str:
+    def _overview(self, columns: int) -> str:
         parts = []
         for place, server in enumerate(self.servers):
             count = "waiting" if server.picture is None else f"{len(server.sessions.rows):,}"
             state = "AWAY" if server.is_old else count
             parts.append(f"[{server.name} {state}]" if place == self.at else f" {server.name} {state} ")
-        return f"servers (Tab): {' '.join(parts)}"
+        line = f"servers (Tab): {' '.join(parts)}"
+        # Of very many, the one that is shown and those behind it are seen.
+        return line if width(line) <= columns else f"servers (Tab): {' '.join(parts[self.at :])}"
 
     def _tabs(self, columns: int) -> str:
         names = [

@@ -159,7 +159,7 @@ class LineList(Widget, Generic[K, R], can_focus=True):
         size, order, now = self.size, self.listing.order, self.clock()
         keys = order[self.top : self.top + size.height]
         self._drawn = [(fit(self._line(key, now), size.width), self._look(key)) for key in keys]
-        if not order:
+        if not order and size.height:
             self._drawn.append((fit(f"    {self.symbols.shown(self.why_empty())}", size.width), Look()))
         self._drawn += [(" " * size.width, Look())] * (size.height - len(self._drawn))
         self._drawn_for = size

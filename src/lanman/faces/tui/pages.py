@@ -120,7 +120,8 @@ def folded(line: str, columns: int) -> list[str]:
     """A line in as many as it needs; the others stand further in."""
     if columns < 10:
         return [line]
-    indent = len(line) - len(line.lstrip()) + 2
+    # Always less than the width: each part must take some of the line.
+    indent = min(len(line) - len(line.lstrip()) + 2, columns // 2)
     parts: list[str] = []
     while True:
         part = fit(line, columns).rstrip()
