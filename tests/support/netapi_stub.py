@@ -124,11 +124,11 @@ class NetapiStub:
     """The DLL. `page` bounds the entries of one answer, `fail` may fail each call by its name; `asked` are the
     requests as they arrived."""
 
-    def __init__(self, answer: Callable[[Any], Any], *, page: int | None = None) -> None:
+    def __init__(self, answer: Callable[[Any], Any], *, page: int | None = None, heap: Heap | None = None) -> None:
         self.answer = answer
         self.page = page
         self.fail: Callable[[str], Failure | None] = lambda name: None
-        self.heap = Heap()
+        self.heap = Heap() if heap is None else heap
         self.asked: list[Any] = []
         self.calls: list[str] = []
         self.servers: list[int | None] = []
