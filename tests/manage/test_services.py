@@ -8,7 +8,6 @@ sources and were never seen on one. The table of the page is read here, so neith
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,11 +27,11 @@ from lanman.net.credentials import Credentials
 from support.disk_server import DiskWorld
 from support.netapi_stub import NetapiStub
 from support.process_server import Stage
+from support.services_page import FIELDS, mark, table
 from support.smbd import Samba
 from support.system_stub import SystemStub
 
 ROOT: Final = Path(__file__).parent.parent.parent
-PAGE: Final = ROOT / "docs" / "reference" / "services.md"
 KSMBD: Final = ROOT / "tests" / "data" / "ksmbd"
 NO_LIMIT: Final = 0xFFFFFFFF
 
@@ -228,48 +227,6 @@ def situation(
     monkeypatch.delenv("LANMAN_HOME", raising=False)
     with BUILDERS[request.param](tmp_path, monkeypatch) as built:
         yield request.param, built
-
-
-def table() -> dict[str, dict[str, str]]:
-    """The page's table: what each service tells, by service and by what is told."""
-    rows = [
-        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        for line in PAGE.read_text().splitlines()
-        if line.startswith("|")
-    ]
-    head = next(index for index, row in enumerate(rows) if row[0] == "Told")
-    services = rows[head][1:]
-    return {
-        service: {row[0].strip("`"): row[1 + place] for row in rows[head + 2 :] if len(row) == len(rows[head])}
-        for place, service in enumerate(services)
-    }
-
-
-def mark(value: Any, truth: Any) -> str:
-    """The word of the page for a value."""
-    if value is None:
-        return "-"
-    if truth is None:
-        return "its own"
-    if truth == value:
-        return "yes"
-    if value == f"\\\\{truth}":
-        return "with `\\\\`"
-    if value == "C:" + str(truth).replace("/", "\\"):
-        return "`C:\\...`"
-    if value == str(truth).rpartition("/")[2]:
-        return "the last part"
-    return f"another: {value!r}"
-
-
-FIELDS: Final = {
-    "session": "client_name user_name num_opens active_time idle_time user_flags client_type transport",
-    "file": "id permissions num_locks path user_name",
-    "connection": "id type num_opens num_users active_time user_name net_name",
-    "share": "netname type remark permissions max_uses current_uses path passwd",
-    "server": "platform_id name version_major version_minor type comment users disc hidden announce anndelta licenses "
-    "userpath",
-}
 
 
 def records(manager: BlockingManager, situation: Situation) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from lanman.manage.windows.netapi import NetApi
 from lanman.manage.windows.system import this_netapi32, this_system
 from lanman.records import FileInfo, ServerInfo, SessionInfo, ShareInfo
 from lanman.rpc import srvsvc
+from support.services_page import FIELDS, mark, table
 from windows.conftest import Fake, Service
 
 win32net = importlib.import_module("win32net")
@@ -105,6 +106,31 @@ def test_the_same_as_pywin32(fake: Fake, running: Service, question: str) -> Non
     told = unsigned(QUESTIONS[question](ours))
     assert told == unsigned(QUESTIONS[question](win32net))
     assert told
+
+
+# Of whom the table of services is: bob, the file of number 8, the share `data`; and how pywin32 asks for each.
+TOLD: dict[str, tuple[Call, Call]] = {
+    "session": (lambda m: m.session(r"\\10.0.0.1", "bob"), lambda api: api.NetSessionEnum(502, None, None, "bob")[0]),
+    "file": (lambda m: m.file(8), call("NetFileGetInfo", 3, None, 8)),
+    "share": (lambda m: m.share("data"), call("NetShareGetInfo", None, "data", 2)),
+    "server": (lambda m: m.server_info(), call("NetServerGetInfo", None, 102)),
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
+async def test_it_tells_what_the_table_of_services_says(fake: Fake, running: Service, kind: str) -> None:
+    """docs/reference/services.md, with what pywin32 reads as the truth."""
+    manager = WindowsManager(NetApi(this_netapi32()), this_system(), timeout=60, deadline=None)
+    record, truth = await TOLD[kind][0](manager), unsigned(TOLD[kind][1](win32net))
+    cells = table()["windows"]
+    truth["path"] = truth.get("path_name", truth.get("path"))
+    left_out = {name for name in FIELDS[kind].split() if name not in truth}
+    assert left_out <= {"licenses"}  # pywin32 leaves it out
+    for name in sorted(set(FIELDS[kind].split()) - left_out):
+        value = getattr(record, name)
+        # What the DLL has as NULL is nothing that was told.
+        assert value is None if truth[name] is None else mark(value, truth[name]) == "yes", name
+        assert value is None or cells[f"{kind}: {name}"] != "-", name
 
 
 @pytest.mark.parametrize("pages", [1, 2, 3])
