@@ -2,10 +2,12 @@
 
     .venv/bin/python benchmarks/watch.py [--visits 150] [--rows 10000] [--changes 500]
 
-Lateness is from the time in the event, which the Server gives it, until the line of `lanman watch --json` has been read
-here; both clocks are this machine's. The Server, the clients whose visits make the events, and who reads are in this
-process, and so wait for each other; `lanman watch` is a process of its own. Comparing is
-`lanman.manage.watching.differ`, beside building the records of the same lists, which every look has to do as well.
+Lateness is from the time in the event, which the Server gives it, until the line of `lanman watch --json`, and that of
+`--plain`, has been read here (a plain line tells no fractions of seconds, so the times are taken from the Server, which
+is in this process); both clocks are this machine's. The Server, the clients whose visits make the events, and who reads
+are in this process, and so wait for each other; `lanman watch` is a process of its own. Comparing is
+`lanman.manage.watching.differ`, beside building the records of the same lists, which every look has to do as well; and
+the longest step of it, which is how long an event loop is held up.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from datetime import datetime
 from pathlib import Path
 
 import lanman
+from lanman.events import SessionClosed, SessionOpened
 from lanman.manage.manager import Sessions
 from lanman.manage.watching.changes import Picture
 from lanman.manage.watching.differ import Differ, Look
@@ -30,8 +34,8 @@ from lanman.manage.watching.matching import Begun
 from lanman.records import FileInfo, SessionInfo
 
 
-async def lateness(visits: int) -> list[float]:
-    """Seconds from each event until its line is read, in order of size."""
+async def lateness(visits: int, form: str) -> list[float]:
+    """Seconds from each event until its line is read, in order of size; of `--json` or `--plain`."""
     with tempfile.TemporaryDirectory() as folder:
         async with lanman.Server(
             accounts={"ann": "secret"}, administrators=["ann"], home=Path(folder) / "home"
@@ -42,7 +46,7 @@ async def lateness(visits: int) -> list[float]:
                 "-m",
                 "lanman",
                 "watch",
-                "--json",
+                form,
                 env=environment,
                 stdout=subprocess.PIPE,
                 limit=1 << 24,
@@ -51,10 +55,18 @@ async def lateness(visits: int) -> list[float]:
             await watching.stdout.readline()
             late: list[float] = []
 
+            happened: deque[float] = deque()
+
+            server.subscribe(lambda event: happened.append(event.time), SessionOpened, SessionClosed)
+
             async def read() -> None:
                 assert watching.stdout is not None
                 while line := await watching.stdout.readline():
                     now = time.time()
+                    if form == "--plain":
+                        if b"session opened" in line or b"session closed" in line:
+                            late.append(now - happened.popleft())
+                        continue
                     event = json.loads(line)
                     for change in [*event.get("open", []), *event.get("close", [])]:
                         late.append(now - datetime.fromisoformat(change["at"]).timestamp())
@@ -72,12 +84,12 @@ async def lateness(visits: int) -> list[float]:
     return sorted(late)
 
 
-def compare(rows: int, changes: int) -> tuple[float, float, int]:
-    """Processor seconds of one look at so many sessions and files, the best of five; those of building the records; and
-    how many changes there were."""
+def compare(rows: int, changes: int) -> tuple[float, float, float, int]:
+    """Processor seconds of one look at so many sessions and files, the best of five; those of its longest step, in the
+    look in which that was shortest; those of building the records; and how many changes there were."""
     chance = random.Random(1)
     differ = Differ(Picture("fs1"))
-    took, built, found = 9e9, 9e9, 0
+    took, longest, built, found = 9e9, 9e9, 9e9, 0
     for number in range(6):
         at = 2 * number
         begun = time.process_time()
@@ -94,11 +106,19 @@ def compare(rows: int, changes: int) -> tuple[float, float, int]:
         for i in chance.sample(range(rows), changes // 4):
             files[i].num_locks = 9 + number
         look = Look(Begun(100.0 + at, 1e9 + at), 0.01, Sessions("fs1", 502, sessions), files, [])
-        begun = time.process_time()
-        changed = differ.take(look)
+        steps, each = differ.steps(look), []
+        while True:
+            begun = time.process_time()
+            try:
+                next(steps)
+            except StopIteration as end:
+                changed = end.value
+                break
+            finally:
+                each.append(time.process_time() - begun)
         if changed is not None:
-            took, found = min(took, time.process_time() - begun), len(changed)
-    return took, built, found
+            took, longest, found = min(took, sum(each)), min(longest, max(each)), len(changed)
+    return took, longest, built, found
 
 
 def main() -> None:
@@ -107,13 +127,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--changes", type=int, default=500)
     arguments = parser.parse_args()
-    late = asyncio.run(lateness(arguments.visits))
-    print(f"{len(late)} events: late by {late[len(late) // 2] * 1e3:.1f} ms in the median, ", end="")
-    print(f"{late[len(late) * 99 // 100] * 1e3:.1f} ms at the 99th percentile, {late[-1] * 1e3:.1f} ms at most")
+    for form in ("--json", "--plain"):
+        late = asyncio.run(lateness(arguments.visits, form))
+        print(f"{form}: {len(late)} events: late by {late[len(late) // 2] * 1e3:.1f} ms in the median, ", end="")
+        print(f"{late[len(late) * 99 // 100] * 1e3:.1f} ms at the 99th percentile, {late[-1] * 1e3:.1f} ms at most")
     for rows in (arguments.rows // 4, arguments.rows):
-        took, built, found = compare(rows, arguments.changes)
+        took, longest, built, found = compare(rows, arguments.changes)
         print(f"{rows:,} sessions and {rows:,} files, {found} changes: {took * 1e3:.1f} ms", end="")
-        print(f"; building their records {built * 1e3:.1f} ms")
+        print(f", {longest * 1e3:.1f} ms of them at once; building their records {built * 1e3:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from lanman.manage.manager import Sessions
 from lanman.manage.samba_local.records import SambaFile
 from lanman.manage.watching.changes import Change, Picture, What
-from lanman.manage.watching.differ import Differ, Look
+from lanman.manage.watching.differ import STEP, Differ, Look
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.matching import Begun
 from lanman.manage.watching.rows import FileRow, Kind, SessionRow, ShareRow
@@ -532,3 +532,33 @@ def test_what_this_machines_samba_tells_is_told(watched: Watched) -> None:
     watched.look([session(client=r"\\pc7")], [told])
     assert from_where(watched.file) == (How.TOLD, "10.0.0.7", ())
     assert (watched.file.opened_at, watched.file.opened_how, watched.file.oplock) == (1.6e9, How.TOLD, "LEASE(RWH)")
+
+
+def test_a_long_look_is_taken_in_steps_and_the_picture_waits_for_the_last() -> None:
+    """So that comparing holds up an event loop for a few milliseconds at a time."""
+    number = 4 * STEP
+    picture = Picture("fs1")
+    differ = Differ(picture)
+
+    def look(at: float) -> Look:
+        sessions = [SessionInfo(rf"\\pc{i}", "ann", int(at), 100, 1) for i in range(number)]
+        files = [FileInfo(i, 1, int(at), rf"C:\{i}", "ann") for i in range(number)]
+        return Look(Begun(at, 1e9 + at), 0.0, Sessions("fs1", 502, sessions), files, [])
+
+    differ.take(look(0))
+    before = dict(picture.sessions), dict(picture.files)
+    assert [len(rows) for rows in before] == [number, number]
+    steps = differ.steps(look(1))
+    taken = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            changes = end.value
+            break
+        taken += 1
+        assert (picture.sessions, picture.files) == before
+    # The rows of before, what is listed, and comparing, each for sessions; what is listed and what has gone for files.
+    assert taken >= 5 * number / STEP
+    assert len(changes) == 2 * number
+    assert {row.num_opens for row in picture.sessions.values()} == {1}

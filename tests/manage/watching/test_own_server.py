@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from lanman import codes
 from lanman.domain import Reason, Share
 from lanman.events import LogonRefused
+from lanman.manage.manager import Manager
 from lanman.manage.open import open_manager
 from lanman.manage.watching.changes import Change, Update, What
 from lanman.manage.watching.keys import How
@@ -241,3 +243,27 @@ async def test_over_the_network_it_is_asked(server: SmbServer) -> None:
         assert (change.what, change.row.key.user_name) == (What.CLOSED, "bob")  # type: ignore[union-attr]
         assert len(poller.picture.sessions) == 1
         assert all(update.picture.error is None for update in updates)
+
+
+async def test_what_can_no_longer_be_followed_begins_anew(server: SmbServer) -> None:
+    """Rows of the stream and rows of lists do not compare: their keys are made otherwise."""
+    log_on(server, 1)
+    refuses = False
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Manager]:
+        async with open_manager(home=server.home.path) as manager:
+            if refuses:
+                manager.follow = Manager.follow.__get__(manager)  # type: ignore[method-assign]
+            yield manager
+
+    async with Poller(opening, every=0.001) as poller:
+        assert (await anext(poller)).picture.streamed
+        for refuses in (True, False):
+            log_on(server, 2 + refuses)
+            await poller._leave(None)  # as where the connection was lost
+            update = await anext(poller)
+            assert (update.first, list(update.changes)) == (True, [])
+            assert update.picture.streamed is not refuses
+            wanted = {rf"\\PC{number}" for number in ((1, 3) if refuses else (1, 2, 3))}
+            assert {row.client_name for row in update.picture.sessions.values()} == wanted

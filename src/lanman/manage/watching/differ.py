@@ -9,25 +9,31 @@ Pure: the looks are arguments, with the times at which they were. The rules:
   - What closed comes first, then what changed, then what opened. Files close before sessions, and open after them.
   - A kind that was not told this time has no rows. Where users or a kind of rows are told that were not told before, or
     no longer, nothing can be compared: the picture is a first one again.
-  - The time of a look is linear in what is listed, but for sorting sessions that are equal.
+  - The time of a look is linear in what is listed, but for sorting sessions that are equal. It may be taken in `steps`,
+    so that an event loop does other work in between. The picture is what it was until the last one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from lanman.manage.manager import Sessions
 from lanman.manage.watching.changes import VANISHED, Change, Picture, What
 from lanman.manage.watching.clients import ClientsOfUsers
 from lanman.manage.watching.keys import SLACK, FileKey, How, SessionKey, ShareKey, told_id
-from lanman.manage.watching.matching import Begun, Looks, pairs
+from lanman.manage.watching.matching import Begun, Looks, may_be_same, pairs
 from lanman.manage.watching.rows import FileRow, Row, SessionRow, ShareRow
 from lanman.names import fold
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 
 R = TypeVar("R", SessionRow, FileRow, ShareRow)
+T = TypeVar("T")
+
+STEP: Final = 500
+"""How many rows are compared in one step."""
 
 # What a server of this machine tells of a session beyond MS-SRVS, by the same name in its record and in the row.
 _DETAILS: Final = ("domain", "address", "dialect", "signing", "encryption", "anonymous", "guest")
@@ -70,70 +76,114 @@ class Differ:
 
     def take(self, look: Look) -> list[Change] | None:
         """The changes since the look before; None where the picture compares with none before."""
+        steps = self.steps(look)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: list[Change] | None = end.value
+                return found
+
+    def steps(self, look: Look) -> Generator[None, None, list[Change] | None]:
+        """What `take` does, in steps of about `STEP` rows. Between two of them the picture stays as it was; whoever
+        does not go on to the end has no use for the Differ any more."""
         made = _Changes(look, self._last)
-        self._sessions(made)
+        sessions, self._begun = yield from self._sessions(made)
         # Who has sessions says who may have which file.
-        self._clients.look(self._picture.sessions.values())
-        self._files(made)
-        self._shares(made)
+        self._clients.look(sessions.values())
+        yield
+        files = yield from self._files(made)
+        shares = yield from self._shares(made)
+        changes = made.in_order() if made.compares else None
+        self._picture.sessions, self._picture.files, self._picture.shares = sessions, files, shares
         self._picture.level = None if look.sessions is None else look.sessions.level
         self._last = look
-        return made.in_order() if made.compares else None
+        return changes
 
     # --- sessions
 
-    def _sessions(self, made: _Changes) -> None:
-        look = made.look
-        groups: dict[tuple[object, ...], tuple[list[SessionRow], list[SessionInfo]]] = {}
-        for row in self._picture.sessions.values():
-            name = row.client_name, row.user_name, row.key.id
-            if (group := groups.get(name)) is None:
-                groups[name] = [row], []
-            else:
-                group[0].append(row)
-        for entry in look.sessions.entries if look.sessions is not None else ():
-            name = entry.client_name, entry.user_name, told_id(entry)
-            if (group := groups.get(name)) is None:
-                groups[name] = [], [entry]
-            else:
-                group[1].append(entry)
+    def _sessions(
+        self, made: _Changes
+    ) -> Generator[None, None, tuple[dict[SessionKey, SessionRow], dict[SessionKey, Begun | None]]]:
+        """The sessions of a look, and when they began."""
+        groups = yield from self._groups(made.look)
         rows: dict[SessionKey, SessionRow] = {}
         begun: dict[SessionKey, Begun | None] = {}
         new: list[tuple[SessionInfo, Begun | None]] = []
-        for olds, entries in groups.values():
-            known = [((entry, at := made.begun(entry)), at) for entry in entries]
-            found, gone, opened = pairs([(row, self._begun[row.key]) for row in olds], known, made.looks)
-            for row, (entry, at) in found:
-                begun[row.key] = at or self._begun[row.key]
-                rows[row.key] = made.kept(row, _renewed(row, entry, at, made))
-            for row in gone:
-                made.closed(row)
-            new += opened
+        for step in _steps(groups.values()):
+            for olds, entries in step:
+                if len(olds) == len(entries) == 1:
+                    # Nearly all: of one client and user there is one session, and it is the same as before.
+                    row, entry = olds[0], entries[0]
+                    at, before = made.begun(entry), self._begun[row.key]
+                    if may_be_same(before, at, made.looks):
+                        begun[row.key] = at or before
+                        rows[row.key] = made.kept(row, _renewed(row, entry, at, made))
+                    else:
+                        made.closed(row)
+                        new.append((entry, at))
+                    continue
+                known = [((entry, at := made.begun(entry)), at) for entry in entries]
+                found, gone, opened = pairs([(row, self._begun[row.key]) for row in olds], known, made.looks)
+                for row, (entry, at) in found:
+                    begun[row.key] = at or self._begun[row.key]
+                    rows[row.key] = made.kept(row, _renewed(row, entry, at, made))
+                for row in gone:
+                    made.closed(row)
+                new += opened
+            yield
         free = _FreeKeys(self._picture.sessions, rows)
-        for entry, at in new:
-            row = _opened(free.key(entry, at), entry, at, made)
-            rows[row.key], begun[row.key] = row, at
-            made.opened(row, row.begun_at)
-        self._picture.sessions, self._begun = rows, begun
+        for opening in _steps(new):
+            for entry, at in opening:
+                row = _opened(free.key(entry, at), entry, at, made)
+                rows[row.key], begun[row.key] = row, at
+                made.opened(row, row.begun_at)
+            yield
+        return rows, begun
+
+    def _groups(self, look: Look) -> Generator[None, None, dict[tuple[object, ...], _Group]]:
+        """The rows of before and what is listed now, by what they are known by apart from when they began."""
+        groups: dict[tuple[object, ...], _Group] = {}
+        for step in _steps(self._picture.sessions.values()):
+            for row in step:
+                name = row.client_name, row.user_name, row.key.id
+                if (group := groups.get(name)) is None:
+                    groups[name] = [row], []
+                else:
+                    group[0].append(row)
+            yield
+        for listed in _steps(look.sessions.entries if look.sessions is not None else ()):
+            for entry in listed:
+                name = entry.client_name, entry.user_name, told_id(entry)
+                if (group := groups.get(name)) is None:
+                    groups[name] = [], [entry]
+                else:
+                    group[1].append(entry)
+            yield
+        return groups
 
     # --- files
 
-    def _files(self, made: _Changes) -> None:
+    def _files(self, made: _Changes) -> Generator[None, None, dict[FileKey, FileRow]]:
         before, rows = self._picture.files, dict[FileKey, FileRow]()
         counts: defaultdict[tuple[int | None, str | None, str | None], int] = defaultdict(int)
-        for entry in made.look.files or ():
-            base = entry.id, entry.path, entry.user_name
-            key = FileKey(*base, counts[base])
-            counts[base] += 1
-            if (row := before.get(key)) is None:
-                rows[key] = row = self._new_file(key, entry, made)
-                made.opened(row, row.opened_at)
-            else:
-                rows[key] = made.kept(row, self._renewed_file(row, entry))
-        for key, row in before.items():
-            if key not in rows:
-                made.closed(row)
-        self._picture.files = rows
+        for step in _steps(made.look.files or ()):
+            for entry in step:
+                base = entry.id, entry.path, entry.user_name
+                key = FileKey(*base, counts[base])
+                counts[base] += 1
+                if (row := before.get(key)) is None:
+                    rows[key] = row = self._new_file(key, entry, made)
+                    made.opened(row, row.opened_at)
+                else:
+                    rows[row.key] = made.kept(row, self._renewed_file(row, entry))
+            yield
+        for listed in _steps(before.items()):
+            for key, row in listed:
+                if key not in rows:
+                    made.closed(row)
+            yield
+        return rows
 
     def _new_file(self, key: FileKey, entry: FileInfo, made: _Changes) -> FileRow:
         row = FileRow(key, entry.id, entry.path, entry.user_name, entry.permissions, entry.num_locks)
@@ -163,20 +213,33 @@ class Differ:
 
     # --- shares
 
-    def _shares(self, made: _Changes) -> None:
+    def _shares(self, made: _Changes) -> Generator[None, None, dict[ShareKey, ShareRow]]:
         before, rows = self._picture.shares, dict[ShareKey, ShareRow]()
-        for entry in made.look.shares or ():
-            key = ShareKey(entry.netname or "")
-            now = ShareRow(key, key.name, entry.type, entry.path, entry.remark, entry.max_uses, entry.current_uses)
-            if (row := before.get(key)) is None:
-                rows[key] = now
-                made.opened(now, None)
-            else:
-                rows[key] = made.kept(row, now)
+        for step in _steps(made.look.shares or ()):
+            for entry in step:
+                key = ShareKey(entry.netname or "")
+                now = ShareRow(key, key.name, entry.type, entry.path, entry.remark, entry.max_uses, entry.current_uses)
+                if (row := before.get(key)) is None:
+                    rows[key] = now
+                    made.opened(now, None)
+                else:
+                    rows[key] = made.kept(row, now)
+            yield
         for key, row in before.items():
             if key not in rows:
                 made.closed(row)
-        self._picture.shares = rows
+        return rows
+
+
+# Rows of before, and what is listed now, of one client, user and id.
+_Group = tuple[list[SessionRow], list[SessionInfo]]
+
+
+def _steps(values: Iterable[T]) -> Iterator[list[T]]:
+    """The values, so many at a time as one step takes."""
+    left = iter(values)
+    while step := list(islice(left, STEP)):
+        yield step
 
 
 class _Changes:

@@ -68,7 +68,7 @@ def pairs(
         return [], [each for each, _ in before], [each for each, _ in now]
     if len(before) == len(now) == 1:
         (old, old_begun), (new, new_begun) = before[0], now[0]
-        if _may_be_same(old_begun, new_begun, looks):
+        if may_be_same(old_begun, new_begun, looks):
             return [(old, new)], [], []
         return [], [old], [new]
     matching = _Matching(before, now, looks)
@@ -76,7 +76,7 @@ def pairs(
     return matching.found, [each for each, _ in matching.before], [each for each, _ in matching.now]
 
 
-def _may_be_same(before: Begun | None, now: Begun | None, looks: Looks) -> bool:
+def may_be_same(before: Begun | None, now: Begun | None, looks: Looks) -> bool:
     """Whether one session may be another; the rules of the file, for one alone."""
     if now is None:
         return True

@@ -15,6 +15,8 @@ The rules:
   - A server that does not answer is an update with an `error` in the picture, which stays as it was. It is tried again
     with a new connection after `every` seconds, then after pauses that double up to `MAX_PAUSE`, each a little at
     random, so that many who watch do not come back at once.
+  - Where it answers in another way than before (another service of this machine, one that can no longer be followed),
+    the picture is a first one again.
   - A log-on that was refused is not tried again: wrong passwords lock accounts. AuthenticationError is raised.
   - Refused are kinds of rows (`Picture.refused`); where all that is asked for is refused, the server does not answer.
   - Giving up waiting for an update loses nothing: the work goes on, and the next wait gives its result.
@@ -97,6 +99,7 @@ class Poller:
         self._differ = Differ(self.picture)
         self._stream: Streamed | None = None
         self._open: _Open | None = None
+        self._way: tuple[type[Manager], bool] | None = None
         self._failures = 0
         self._due = 0.0
         self._gap: Gap | None = None
@@ -149,6 +152,7 @@ class Poller:
                 self._open = await _Open.enter(self._opening)
                 self.picture.server = self._open.manager.server or self.picture.server
                 if self._open.follower is not None:
+                    self._answers_as(self._open.manager)
                     return self._begin(self._open.follower)
             if self._open.follower is not None:
                 return await self._follow(self._open, self._open.follower)
@@ -175,11 +179,32 @@ class Poller:
         shares = await self._ask(Kind.SHARE, manager.shares, refused)
         if len(refused) == len(self.picture.kinds):
             raise refused.get(Kind.SESSION) or next(iter(refused.values()))
-        changes = self._differ.take(Look(asked, took, sessions, files, shares, manager.is_samba))
+        self._answers_as(manager)
+        changes = await self._compared(Look(asked, took, sessions, files, shares, manager.is_samba))
         self.picture.refused, self.picture.streamed = refused, False
         self.picture.asked_at, self.picture.duration = at, self._loop_time() - began
         self._due = began + max(self.every, LOAD * self.picture.duration)
         return self._answered(changes)
+
+    async def _compared(self, look: Look) -> list[Change] | None:
+        """What has changed, with other work done in between: comparing takes long where much is listed."""
+        steps = self._differ.steps(look)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                changes: list[Change] | None = end.value
+                return changes
+            await asyncio.sleep(0)
+
+    def _answers_as(self, manager: Manager) -> None:
+        """The server answers by this Manager, and is followed or not. Where that is another way than before, it may be
+        another service of this machine, and tells other things: nothing can be compared."""
+        way = type(manager), self._open is not None and self._open.follower is not None
+        if self._way is not None and way != self._way:
+            self.picture.sessions, self.picture.files, self.picture.shares = {}, {}, {}
+            self._differ, self._stream = Differ(self.picture), None
+        self._way = way
 
     async def _ask(
         self, kind: Kind, question: Callable[[], Awaitable[T]], refused: dict[Kind, LanmanError]
