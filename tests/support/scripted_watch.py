@@ -124,6 +124,13 @@ def became(before: Row, after: Row, at: float = NOW) -> Change:
     return Change(What.CHANGED, after, at, How.SEEN, at - 2, before=before, fields=fields)
 
 
+async def _nothing_ready() -> None:
+    """Wait until the loop has nothing to do but to wait."""
+    loop = asyncio.get_running_loop()
+    while loop._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 class Terminal:
     """A screen under test, and the keys that are pressed. Without `real_time`, `time` is what a test says."""
 
@@ -143,16 +150,27 @@ class Terminal:
     @asynccontextmanager
     async def shown(self, columns: int = 80, lines: int = 24) -> AsyncIterator[Terminal]:
         async with self.screen.run_test(size=(columns, lines)) as self.pilot:
-            await self.pilot.pause()
+            await self.settled()
             yield self
 
     async def press(self, *keys: str) -> list[str]:
-        await self.pilot.press(*keys)
-        return await self.settled()
+        """Press them one after the other, each when everything that the one before has led to is done."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settled()
+        return self.lines
 
     async def settled(self) -> list[str]:
-        await self.pilot.pause()
-        return self.lines
+        """The screen when nothing is left to do. Textual's own `pause` guesses that from how busy the process has been,
+        which goes wrong where the machine is slow: here the loop itself tells that nothing is ready to run."""
+        before: list[str] | None = None
+        while (lines := self.lines) != before:
+            before = lines
+            await _nothing_ready()
+            # Draws what is due, for which a timer would have to come first.
+            await self.pilot.pause(0)
+            await _nothing_ready()
+        return lines
 
     @property
     def lines(self) -> list[str]:

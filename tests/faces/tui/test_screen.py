@@ -203,7 +203,7 @@ async def test_the_only_server_that_refuses_the_log_on_ends_the_screen(fs1: Scri
     async with terminal.shown():
         fs1.away(refused)
         fs1.fail(refused)
-        await terminal.pilot.pause()
+        await terminal.settled()
     assert terminal.screen.failure is refused
 
 

@@ -381,6 +381,11 @@ def test_a_clock_that_is_set_ends_nothing(watched: Watched) -> None:
     assert watched.session.key == key
 
 
+def test_our_clock_set_back_by_as_much_as_has_passed_hides_nobody(watched: Watched) -> None:
+    watched.look([session(age=0)])
+    assert watched.look([session(age=0)], later=3600.0, set_wall=-3600.0) == ["-bob", "+bob"]
+
+
 def test_a_session_that_came_back_between_two_looks_is_another_one(watched: Watched) -> None:
     watched.look([session(num_opens=3)])
     assert watched.look([session(age=1, num_opens=0)]) == ["-bob", "+bob"]

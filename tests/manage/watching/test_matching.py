@@ -35,8 +35,8 @@ def reference(before: Known, now: Known, looks: Looks) -> tuple[set[tuple[str, s
 
     for apart in (1.0, 2.0, looks.slack):
         near(lambda begun: begun.steady, apart)
-    set_between = (looks.now.steady - looks.before.steady) - (looks.now.wall - looks.before.wall)
-    if abs(set_between) > 1:
+    slept_between = (looks.now.wall - looks.before.wall) - (looks.now.steady - looks.before.steady)
+    if slept_between > 1:
         for apart in (1.0, 2.0, looks.slack):
             near(lambda begun: begun.wall, apart)
 
@@ -144,6 +144,18 @@ def test_a_clock_that_was_set_ends_no_session() -> None:
     # The machine has slept, and its steady clock with it: a session that began meanwhile is another one.
     assert pairs(before, [("bob", Begun(50.0 - 3600, 1e9 + 50))], later)[0]
     assert not pairs(before, [("bob", Begun(50.0 - 600, 1e9 + 50 + 3000))], later)[0]
+
+
+def test_a_wall_clock_that_was_set_back_makes_no_session_of_now_one_of_before() -> None:
+    """It was set back by as much as has passed: the new session began when the old one did, by that clock alone."""
+    looks = Looks(at(100.0), Begun(3800.0, 1e9 + 200))
+    before = [("bob", at(50.0)), ("bob, later", at(90.0))]
+    assert not pairs(before[:1], [("bob", Begun(3650.0, 1e9 + 50))], looks)[0]
+    assert not pairs(before, [("bob", Begun(3650.0, 1e9 + 50)), ("bob, later", Begun(3690.0, 1e9 + 90))], looks)[0]
+    # Who has been there all the time still is the same.
+    assert (
+        len(pairs(before, [("bob", Begun(50.0, 1e9 - 3550)), ("bob, later", Begun(90.0, 1e9 - 3510))], looks)[0]) == 2
+    )
 
 
 def test_the_time_is_that_of_sorting() -> None:

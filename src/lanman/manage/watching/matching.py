@@ -6,8 +6,8 @@ and clocks are set. A session is therefore taken for the same as one before, in 
 once:
 
   1. where both began within one second of each other by the steady clock, within two, within `slack`;
-  2. the same by the wall clock, where the two clocks went differently between the looks (it was set, or this machine
-     has slept and the steady clock with it);
+  2. the same by the wall clock, where that went further than the steady clock between the looks: this machine may have
+     slept, and the steady clock with it. Where the wall clock was set back, only the steady one is right;
   3. where it began before the look before by both clocks, though that look has not seen it begin then: the server's
      clock was set;
   4. where its age is not told, or was not told the last time, unless it began after the last look.
@@ -28,7 +28,7 @@ N = TypeVar("N")
 # How far two beginnings may be apart, from the likeliest on. Beyond the last is `slack`.
 _STEPS: Final = (1.0, 2.0)
 
-# By how much the clocks may go differently between two looks, in seconds, before one of them counts as set.
+# By how many seconds the wall clock may go further than the steady one between two looks before that means anything.
 _CLOCKS_DIFFER: Final = 1.0
 
 
@@ -51,10 +51,10 @@ class Looks(NamedTuple):
     slack: float = SLACK
 
     @property
-    def clocks_differ(self) -> bool:
-        """Whether a clock was set between the two, or this machine has slept."""
+    def may_have_slept(self) -> bool:
+        """Whether this machine may have slept between the two, and its steady clock with it."""
         steady, wall = self.now.steady - self.before.steady, self.now.wall - self.before.wall
-        return abs(steady - wall) > _CLOCKS_DIFFER
+        return wall - steady > _CLOCKS_DIFFER
 
 
 def pairs(
@@ -84,7 +84,7 @@ def may_be_same(before: Begun | None, now: Begun | None, looks: Looks) -> bool:
         return not _is_new(now, looks)
     if abs(before.steady - now.steady) <= looks.slack:
         return True
-    if looks.clocks_differ and abs(before.wall - now.wall) <= looks.slack:
+    if looks.may_have_slept and abs(before.wall - now.wall) <= looks.slack:
         return True
     return _is_old(now, looks)
 
@@ -115,7 +115,7 @@ class _Matching(Generic[B, N]):
         slack = self._looks.slack
         for apart in (*_STEPS, slack):
             self._pair_near(apart, lambda begun: begun.steady)
-        if self._looks.clocks_differ:
+        if self._looks.may_have_slept:
             for apart in (*_STEPS, slack):
                 self._pair_near(apart, lambda begun: begun.wall)
         self._pair_in_order(
