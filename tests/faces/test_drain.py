@@ -231,13 +231,24 @@ def test_a_share_is_drained_of_its_files(drained: Command) -> None:
 
 
 def test_the_default_is_no(drained: Command) -> None:
-    result = drained("drain --end all", answers="\n")
-    assert result.status == 2
-    assert "UNSAVED WORK LIKELY" in result.out + result.err
-    assert "(Y/N) [N]: " in result.out + result.err
+    for words, answer in (("drain --end all", "\n"), ("drain --end all", "y\n"), ("drain", "\n")):
+        result = drained(words, answers=answer)
+        assert result.status == 2
+        assert "UNSAVED WORK LIKELY" in result.out + result.err
+        assert ("type the server's name (FILER01)" in result.out) == ("all" in words)
+        assert ("(Y/N) [N]: " in result.out) == ("all" not in words)
     assert manager(drained).orders == []
     assert len(drained.manager.entries) == 3
-    assert drained("drain --end all --quiet-for 0", answers="y\n").status == 0
+    assert drained("drain --end all --quiet-for 0", answers="filer01\n").status == 0
+
+
+def test_many_are_drained_by_the_name_of_the_server(drained: Command) -> None:
+    drained.manager.opened = []
+    drained.manager.entries = [SessionInfo(rf"\\pc{number}", "bob", 0, 100, 10) for number in range(20)]
+    assert "(Y/N) [N]: " in drained("drain", answers="\n").out
+    drained.manager.entries.append(SessionInfo(r"\\pc20", "bob", 0, 100, 10))
+    assert "type the server's name" in drained("drain", answers="y\n").out
+    assert len(drained.manager.entries) == 21
 
 
 def test_nobody_is_asked_about_nobody(drained: Command) -> None:

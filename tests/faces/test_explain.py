@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,7 @@ def test_for_programs(command: Command) -> None:
         ([PATH, "-q", "--client", "pc1"], 0),
         ([r"\\FILER01\nothing\x", "-q"], 2),
         ([PATH, "--wait", "0.001"], 3),
+        ([r"\\FILER01\projects\nothing", "--wait", "1h30m"], 0),
     ],
 )
 def test_the_exit_status_answers(command: Command, words: list[str], status: int) -> None:
@@ -175,3 +177,54 @@ def test_what_peers_say_is_escaped(command: Command) -> None:
     result = command(["explain", "*"])
     assert "\x1b" not in result.out
     assert "b\\nob" in result.out or "b\\x0aob" in result.out
+
+
+def test_a_path_that_is_found_by_its_end_closes_nothing(command: Command) -> None:
+    """D:\\other\\budget.xlsx is another file."""
+    command.manager.shared = [ShareInfo("projects", 0)]
+    command.manager.opened = [FileInfo(1, 3, 0, r"D:\other\budget.xlsx", "bob")]
+    assert "found by the end of their paths" in command(["explain", PATH]).out
+    for words in (["--close"], ["--end-session"], ["--close", "--dry-run"]):
+        result = command(["explain", PATH, "/y", *words])
+        assert result.status == 2
+        assert "give the path as `lanman file` lists it" in result.err
+    assert (len(command.manager.opened), len(command.manager.entries)) == (1, 3)
+
+
+def test_who_is_left_alone_is_said(command: Command) -> None:
+    """A session costs what all of its files do, and whose session it is may not be known."""
+    command.manager.opened = [
+        FileInfo(1, 1, 0, r"D:\projects\budget.xlsx", "bob"),
+        FileInfo(2, 1, 0, r"D:\projects\budget.xlsx", "eve"),
+        FileInfo(3, 3, 0, r"D:\projects\other.xlsx", "eve"),
+    ]
+    command.manager.entries = [SessionInfo(r"\\pc7", "bob", 1, None, 5), SessionInfo(r"\\pc8", "eve", 2, None, 5)]
+    result = command(["explain", PATH, "--end-session", "--if-cost", "reopen", "/y"])
+    assert (result.status, [entry.user_name for entry in command.manager.entries]) == (3, ["eve"])
+    assert "1 left alone: it costs more than --if-cost allows" in result.err
+    command.manager.opened[0] = replace(command.manager.opened[0], id=4, user_name="nobody-listed")
+    result = command(["explain", PATH, "--end-session", "/y"])
+    assert (result.status, command.manager.entries) == (3, [])
+    assert "1 left alone: which session has it open is not known" in result.err
+
+
+def test_a_client_that_cannot_be_told_is_not_nobody(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command.manager.opened = [FileInfo(1, 1, 0, r"D:\projects\budget.xlsx", "somebody")]
+    assert command(["explain", PATH, "-q", "--client", "pc7"]).status == 4
+    command.manager.opened = [FileInfo(1, 1, 0, r"D:\projects\budget.xlsx", None)]
+    assert command(["explain", PATH, "-q", "--user", "bob"]).status == 4
+    # What a Samba never tells makes no answer doubtful that does not hang on it.
+    monkeypatch.setattr(type(command.manager), "is_samba", True)
+    command.manager.opened = [FileInfo(1, 1, 0, r"D:\projects\budget.xlsx", "bob")]
+    assert command(["explain", PATH, "-q", "--client", "pc9"]).status == 0
+    assert json.loads(command(["explain", PATH, "--client", "pc9", "--json"]).out)["num_unsure"] == 0
+
+
+def test_others_who_go_along_are_agreed_to_by_the_servers_name(command: Command) -> None:
+    """They may have unsaved work, whatever the one who is meant has."""
+    command.manager.whole_connections = True
+    command.manager.opened = [FileInfo(1, 1, 0, r"D:\projects\budget.xlsx", "bob")]
+    command.manager.entries = [SessionInfo(r"\\pc7", "bob", 1, None, 5), SessionInfo(r"\\pc7", "eve", 2, None, 5)]
+    result = command(["explain", PATH, "--end-session", "--with-others"], "y\n")
+    assert (result.status, len(command.manager.entries)) == (2, 2)
+    assert "type the server's name" in result.out

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lanman.errors import AccessDenied, LanmanError
 from lanman.manage.manager import CloseResult
+from lanman.manage.orders import Reason, What, plan_sessions, run
 from lanman.manage.samba_local import orders
 from lanman.manage.samba_local.manager import SambaLocalManager
 from lanman.manage.samba_local.records import SambaSession
@@ -162,6 +163,33 @@ async def test_a_number_that_is_anothers_by_now(world: World) -> None:
     world.before = [lambda: None, lambda: None, lambda: world.add(101, "ann")]
     assert errors(await manager.close_sessions(entries)) == [None, 2312]
     assert list(world.processes) == [101]
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2])
+async def test_a_session_that_is_somebody_elses_by_now(world: World, looks: int) -> None:
+    """A client may log on anew as somebody else on its session, which keeps its id."""
+    for pid in (100, 101):
+        world.add(pid, "ann")
+    manager = manager_of(world)
+    made = await plan_sessions(manager, list((await listed(manager)).values()))
+    process = world.processes[101]
+    id = process.sessions[0][0]
+    world.before = [*[lambda: None] * looks, lambda: process.sessions.__setitem__(0, (id, "bob"))]
+    first, second = await run(manager, made)
+    assert (first.what, second.what, second.reason) == (What.DONE, What.SPARED, Reason.CHANGED)
+    assert world.processes[101].sessions == [(id, "bob")]
+
+
+@pytest.mark.parametrize(("user", "reason"), [("ann", Reason.CHANGED), ("bob", Reason.GONE)])
+async def test_a_session_that_began_anew_has_changed_and_one_that_left_is_gone(
+    world: World, user: str, reason: Reason
+) -> None:
+    world.add(100, "ann")
+    manager = manager_of(world)
+    made = await plan_sessions(manager, list((await listed(manager)).values()))
+    world.add(100, user)
+    (outcome,) = await run(manager, made)
+    assert (outcome.what, outcome.reason, world.ended) == (What.SPARED, reason, [])
 
 
 async def test_a_number_that_is_anothers_between_the_look_and_the_order(world: World) -> None:

@@ -46,13 +46,15 @@ class CloseResult:
 
     `note` is a sentence about something the caller would not expect, such as other sessions that ended with it.
     `others` are the sessions that went along without being among those to end; where `error` is Win32Error 170 (50
-    for a null session), the session was left alone because they would have.
+    for a null session), the session was left alone because they would have. `is_changed`: it has gone, and another
+    session of its client and user, or of its id, is listed.
     """
 
     session: SessionInfo
     error: LanmanError | None = None
     note: str | None = None
     others: list[SessionInfo] = field(default_factory=list)
+    is_changed: bool = False
 
 
 @dataclass(slots=True)

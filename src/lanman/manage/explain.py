@@ -31,7 +31,6 @@ from lanman.manage.orders.costs import WRITES, cost_of_file
 from lanman.manage.orders.plan import Cost, rfc3339
 from lanman.manage.selection import (
     UncPath,
-    canonical_client,
     check_filters,
     chosen_paths,
     chosen_users,
@@ -142,6 +141,7 @@ class Explanation:
 
     `share_how` is TOLD where the server said where the share is, INFERRED where files were looked for by the end of
     their paths, UNKNOWN for a path without a share. `missing` are sentences about what the server did not tell.
+    `num_unsure` counts the opens that filters left out and may be meant all the same.
     """
 
     server: str
@@ -151,6 +151,7 @@ class Explanation:
     level: int | None = None
     holders: list[Holder] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    num_unsure: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The explanation for programs."""
@@ -161,15 +162,16 @@ class Explanation:
             "level": self.level,
             "holders": [holder.as_json() for holder in self.holders],
             "missing": self.missing,
+            "num_unsure": self.num_unsure,
         }
 
 
 async def explain(manager: Manager, path: str, *, user: str | None = None, client: str | None = None) -> Explanation:
     r"""Who has a file open: `\\server\share\path`, or a path as it is listed, or a pattern over one.
 
-    `user` and `client` leave out others; a client that only may be the one does not count. Raises Win32Error 53 for a
-    path of another server, 2310 for a share that does not exist, 50 where the server does not tell its open files, 87
-    and 2351 for an empty filter, and AccessDenied.
+    `user` and `client` leave out others; one that only may be meant does not count (`num_unsure`). Raises Win32Error 53
+    for a path of another server, 2310 for a share that does not exist, 50 where the server does not tell its open
+    files, 87 and 2351 for an empty filter, and AccessDenied.
     """
     check_filters(client=client, user=user, path=path)
     found = Explanation(manager.server, path)
@@ -190,7 +192,7 @@ async def explain(manager: Manager, path: str, *, user: str | None = None, clien
     begun = {id(session): session_key(session, at).begun_at for session in sessions}
     for file in _chosen(files, unc, found):
         found.holders.append(_holder(file, openers.of(file), begun, each_has, unc))
-    _leave_out(found, user, client)
+    await _leave_out(manager, found, user, client)
     return found
 
 
@@ -269,23 +271,30 @@ def _holder(
     )
 
 
-def _leave_out(found: Explanation, user: str | None, client: str | None) -> None:
-    """Leave out the holders that filters do not mean."""
+async def _leave_out(manager: Manager, found: Explanation, user: str | None, client: str | None) -> None:
+    """Leave out the holders that filters do not mean; those who may be meant all the same are counted and named."""
     if user is not None:
         users = chosen_users((holder.user_name for holder in found.holders), user)
+        nameless = [holder for holder in found.holders if holder.user_name is None]
         found.holders = [holder for holder in found.holders if holder.user_name in users]
+        _note_unsure(found, len(nameless), f"are open by somebody whom the server does not name, who may be {user}")
     if client is not None:
-        wanted = canonical_client(client)
-        unsure = [holder for holder in found.holders if wanted in map(canonical_client, holder.candidates)]
-        if unsure:
-            found.missing.append(
-                f"{len(unsure)} more may be open from {client}, or from another client of the same user"
-            )
-        found.holders = [
+        names = {name for holder in found.holders for name in (holder.client_name, *holder.candidates) if name}
+        meant = await manager.clients_called(client, sorted(names))
+        # Who has no session that is listed may be anywhere.
+        unsure = [
             holder
             for holder in found.holders
-            if holder.client_name is not None and canonical_client(holder.client_name) == wanted
+            if holder.client_name is None and (not holder.candidates or not meant.isdisjoint(holder.candidates))
         ]
+        found.holders = [holder for holder in found.holders if holder.client_name in meant]
+        _note_unsure(found, len(unsure), f"may be open from {client}, or from another client")
+
+
+def _note_unsure(found: Explanation, number: int, what: str) -> None:
+    if number:
+        found.num_unsure += number
+        found.missing.append(f"{number} more {what}")
 
 
 async def wait_until_free(

@@ -236,6 +236,13 @@ class Manager(ABC):
         """Whether a name or address is that of this server."""
         return canonical_client(name) == canonical_client(self.server)
 
+    async def clients_called(self, client: str, names: Sequence[str]) -> frozenset[str]:
+        """Which of some clients' names, as this server lists them, a client as it is typed means: itself, another
+        spelling, a name of its address, or a pattern over it."""
+        from lanman.manage.clients import Clients
+
+        return await Clients().meant(client, [SessionInfo(name) for name in names])
+
     @abstractmethod
     async def file(self, id: int) -> FileInfo:
         """One open file (NetrFileGetInfo, MS-SRVS 3.1.4.3). Raises Win32Error 2314 for an id that is not open."""

@@ -300,6 +300,11 @@ class SrvsvcManager(Manager):
             )
         return found.below(folder)
 
+    async def clients_called(self, client: str, names: Sequence[str]) -> frozenset[str]:
+        """See `Manager.clients_called`."""
+        async with self._within():
+            return await self._clients.meant(client, [SessionInfo(name) for name in names])
+
     async def is_called(self, name: str) -> bool:
         """See `Manager.is_called`."""
         return await self._is_called(name)

@@ -7,7 +7,19 @@ from dataclasses import replace
 import pytest
 
 from lanman.errors import LocalProtocolError, Win32Error
-from lanman.manage.orders import Cost, Outcome, Plan, Reason, What, plan_files, plan_sessions, plan_share, run
+from lanman.manage.orders import (
+    Cost,
+    Outcome,
+    Plan,
+    Reason,
+    Target,
+    Verb,
+    What,
+    plan_files,
+    plan_sessions,
+    plan_share,
+    run,
+)
 from lanman.manage.watching.keys import SessionKey
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 from lanman.rpc.srvsvc.files import NetrFileClose, NetrFileEnum, NetrFileGetInfo
@@ -330,3 +342,45 @@ async def test_for_programs() -> None:
         "bystanders",
         170,
     )
+
+
+@BOTH
+async def test_what_costs_more_by_now_than_it_may_is_spared(samba: bool) -> None:
+    """Somebody begins to write while a person thinks about the question."""
+    files = [FileInfo(1, 1, 0, r"D:\a", "bob"), FileInfo(2, 1, 0, r"D:\b", "eve")]
+    server = ScriptedServer(samba=samba, sessions=[session("pc7", "bob", 1), session("pc8", "eve", 1)], files=files)
+    manager = server.manager()
+    closing, ending = await plan_files(manager, files), await plan_sessions(manager, server.sessions)
+    server.files[0] = replace(files[0], num_locks=1)
+    told: list[Outcome] = []
+    outcomes = await run(manager, closing, limit=Cost.REOPEN, done=told.append)
+    assert became(outcomes) == [("spared", "changed"), ("done", None)]
+    assert [one.target for one in told] == [one.target for one in outcomes]
+    assert [one.id for one in server.closed] == [2]
+    server.files.append(files[1])
+    assert became(await run(manager, ending, limit=Cost.REOPEN)) == [("spared", "changed"), ("done", None)]
+    assert [one.user_name for one in server.ended] == ["eve"]
+
+
+async def test_a_share_is_gone_even_where_nothing_more_is_answered() -> None:
+    server = ScriptedServer(
+        shares=[ShareInfo("data", 0, path=r"D:\data")], files=[FileInfo(1, 1, 0, r"D:\data\a", "bob")]
+    )
+    manager = server.manager()
+    plan = await plan_share(manager, "data")
+    server.after(NetrShareDel, lambda: setattr(server, "knows_files", False))
+    outcomes = await run(manager, plan)
+    assert [(one.what, one.error and one.error.code) for one in outcomes] == [(What.DONE, None), (What.FAILED, 50)]
+
+
+def test_what_is_grave() -> None:
+    def plan(*costs: Cost, is_own: bool = False) -> Plan:
+        made = [Target(session("pc7", "bob"), SessionKey("pc7", "bob"), cost=cost, is_own=is_own) for cost in costs]
+        return Plan(Verb.END, "fs1", made)
+
+    assert [plan(cost).is_grave() for cost in Cost] == [False, False, True, True]
+    assert not plan(Cost.UNSAVED, is_own=True).is_grave()
+    assert [plan(*[Cost.NONE] * number).is_grave() for number in (0, 20, 21)] == [False, False, True]
+    one = plan(Cost.NONE)
+    one.targets[0].bystanders = [session("pc7", "eve", opens=1)]
+    assert (one.is_grave(), one.is_grave(with_others=True)) == (False, True)

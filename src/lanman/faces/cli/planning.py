@@ -1,7 +1,7 @@
 """What all verbs that give orders share: their switches, a plan as it is shown, and the question before much is lost.
 
 `--dry-run` (`/WHATIF`) shows the plan and stops. NET's own verbs keep NET's questions. The others have the server's
-name typed where more than MANY would be ended, or where somebody else has a file open for writing.
+name typed where an order is grave (`lanman.manage.orders.plan`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 HEADER: Final = "Target                                   Cost     Why"
 COLUMNS: Final = (Column(0, 40, fitted=shorten_path), Column(41, 8), Column(50, None))
 CSV: Final = "kind key client_name user_name id path cost cost_why is_own num_bystanders"
-
-MANY: Final = 20
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -105,23 +103,25 @@ def bystander_lines(bystanders: Sequence[SessionInfo]) -> Iterator[str]:
 # --- questions
 
 
-def confirm_plan(invocation: Invocation, plan: Plan, question: str) -> bool:
-    """Ask before a plan is run, by verbs that NET does not have. Raises LanmanError 3757 where no answer comes.
+def confirm_plan(invocation: Invocation, plan: Plan, question: str, *, with_others: bool = False) -> bool:
+    """Ask before a plan is run, by verbs that NET does not have. `with_others`: its bystanders end too."""
+    return confirm_orders(invocation, plan.server, question, is_grave=plan.is_grave(with_others=with_others))
 
-    Much, or what may be lost, is confirmed by the server's name; anything else is answered by yes or no, and Enter is
-    no. /Y and /N answer both.
+
+def confirm_orders(invocation: Invocation, server: str, question: str, *, is_grave: bool) -> bool:
+    """Ask before orders are given to a server, by verbs that NET does not have. Raises LanmanError 3757 where no answer
+    comes.
+
+    What is grave is confirmed by the server's name; anything else by yes or no. Enter is no; /Y and /N answer both.
     """
-    from lanman.manage.orders.plan import Cost
-
-    risky = [target for target in plan.targets if target.cost in (Cost.UNSAVED, Cost.UNKNOWN) and not target.is_own]
-    if invocation.answer is not None or (len(plan.targets) <= MANY and not risky):
+    if invocation.answer is not None or not is_grave:
         return invocation.confirm(question, default=False)
-    what = f"{len(plan.targets)} would be ended" if len(plan.targets) > MANY else "unsaved work may be lost"
-    invocation.say(f"{question} {what[:1].upper()}{what[1:]}: type the server's name ({plan.server}) to go on: ")
+    why = "Many would be ended, or unsaved work may be lost"
+    invocation.say(f"{question} {why}: type the server's name ({escape(server)}) to go on: ")
     line = sys.stdin.readline(1000) if sys.stdin is not None else ""
     if not line:
         invocation.say("\n")
         raise LanmanError(
             "No valid response was provided.", code=3757, hint="Give /Y to go on, or /N not to, without being asked."
         )
-    return line.strip().lstrip("\\/").casefold() == plan.server.lstrip("\\/").casefold()
+    return line.strip().lstrip("\\/").casefold() == server.lstrip("\\/").casefold()

@@ -3,7 +3,7 @@
 Rules of the question:
 
   - Nothing is done by one key: the plan is shown first, and its default is No.
-  - More than `MANY` targets, or somebody's unsaved work among them, want the server's name to be typed.
+  - A grave plan wants the server's name to be typed (`Plan.is_grave`): many targets, or what may be unsaved.
   - Who would end without being meant is left alone, unless `o` says otherwise, which the page shows.
 """
 
@@ -26,10 +26,8 @@ from lanman.faces.tui.details import COSTS
 from lanman.faces.tui.lines import WHEEL
 from lanman.faces.tui.symbols import Symbols
 from lanman.faces.tui.views import access, client, user
-from lanman.manage.orders.plan import Cost, Outcome, Plan, Target, Verb, What
+from lanman.manage.orders.plan import Outcome, Plan, Target, Verb, What
 from lanman.records import FileInfo, SessionInfo, ShareInfo
-
-MANY: Final = 20
 
 
 class TextLine(Widget):
@@ -192,7 +190,7 @@ class PlanPage(ModalScreen[Answer]):
         self.plan = plan
         self.left_out = left_out
         self.with_others = False
-        self.typed = wants_name(plan)
+        self.typed = plan.is_grave(with_others=True)
         self.text = TextLines(symbols, plan_lines(plan, left_out))
         self.prompt = TextLine(symbols, "", id="prompt")
 
@@ -290,11 +288,6 @@ class OutcomePage(Page):
 
 
 # --- what the pages say
-
-
-def wants_name(plan: Plan) -> bool:
-    """Whether the server's name is to be typed: many targets, or somebody's unsaved work."""
-    return len(plan.targets) > MANY or any(target.cost is Cost.UNSAVED and not target.is_own for target in plan.targets)
 
 
 def named(record: SessionInfo | FileInfo | ShareInfo) -> str:

@@ -16,10 +16,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lanman import codes
-from lanman.errors import LocalProtocolError, Win32Error
-from lanman.manage.orders.plan import Consent, Cost, Done, Outcome, Plan, Reason, Target, Verb, What, worst
+from lanman.errors import LanmanError, LocalProtocolError, Win32Error
+from lanman.manage.orders.plan import (
+    Consent,
+    Cost,
+    Done,
+    Outcome,
+    Plan,
+    Reason,
+    Target,
+    Verb,
+    What,
+    allows,
+    worst,
+)
 from lanman.manage.selection import is_below
-from lanman.manage.watching.keys import ShareKey, file_key
+from lanman.manage.watching.keys import SessionKey, ShareKey, file_key, same_session
 from lanman.names import fold
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 
@@ -116,16 +128,27 @@ async def run(
     with_others: Consent = False,
     include_mine: bool = False,
     at_once: bool = False,
+    limit: Cost | None = None,
     done: Done | None = None,
 ) -> list[Outcome]:
     """Do what a plan says; an outcome for each target, in their order. `done` is called with each as it comes.
 
     `with_others` agrees to bystanders: to all of them, or to the sessions of the clients and users that it holds. The
     session of this program is spared without `include_mine`. `at_once`: the plan has just been made, by this Manager.
+    With a `limit` the costs are worked out anew, and what costs more by now is spared (`Reason.CHANGED`).
     Raises LocalProtocolError for the plan of another server.
     """
     if fold(plan.server) != fold(manager.server):
         raise LocalProtocolError(f"a plan for {plan.server} is not one for {manager.server}")
+    if limit is not None and plan.verb is not Verb.UNSHARE:
+        dearer = await _dearer(manager, plan, limit)
+        for outcome in dearer.values():
+            if done is not None:
+                done(outcome)
+        left = plan.only(lambda target: target not in dearer)
+        given = await run(manager, left, with_others=with_others, include_mine=include_mine, done=done)
+        settled = dearer | {outcome.target: outcome for outcome in given}
+        return [settled[target] for target in plan.targets]
     if plan.verb is Verb.END:
         return await manager.end_sessions(
             plan, with_others=with_others, include_mine=include_mine, at_once=at_once, done=done
@@ -137,6 +160,40 @@ async def run(
         if done is not None:
             done(outcome)
     return outcomes
+
+
+async def _dearer(manager: Manager, plan: Plan, limit: Cost) -> dict[Target, Outcome]:
+    """The targets that cost more by now than they may, with those of the same orders; each is to be spared."""
+    if plan.verb is Verb.END:
+        now = await plan_sessions(manager, [one.record for one in plan.targets if isinstance(one.record, SessionInfo)])
+    else:
+        now = await plan_files(manager, [one.record for one in plan.targets if isinstance(one.record, FileInfo)])
+    dearer: dict[Target, Outcome] = {}
+    orders = set()
+    for target, places in zip(plan.targets, now.asked, strict=True):
+        found = [now.targets[place] for place in places if _is_same(target, now.targets[place])]
+        if all(allows(limit, one.cost) for one in found):
+            continue
+        subject = target.record.client_name if isinstance(target.record, SessionInfo) else f"open file {target.key[0]}"
+        changed = Win32Error(
+            codes.ERROR_BUSY,
+            f"{subject}: left alone: it costs more than when it was looked at",
+            hint="look again",
+            subject=subject,
+        )
+        dearer[target] = Outcome(target, What.SPARED, Reason.CHANGED, changed)
+        orders.add(target.order)
+    for target in plan.targets:
+        if target.order is not None and target.order in orders and target not in dearer:
+            together = Win32Error(codes.ERROR_BUSY, "left alone: it ends together with one that costs too much by now")
+            dearer[target] = Outcome(target, What.SPARED, Reason.CHANGED, together)
+    return dearer
+
+
+def _is_same(before: Target, now: Target) -> bool:
+    if isinstance(before.key, SessionKey) and isinstance(now.key, SessionKey):
+        return same_session(before.key, now.key)
+    return isinstance(before.record, FileInfo) and isinstance(now.record, FileInfo)
 
 
 async def _unshare(manager: Manager, plan: Plan) -> list[Outcome]:
@@ -162,7 +219,12 @@ async def _unshare(manager: Manager, plan: Plan) -> list[Outcome]:
     await manager.delete_share(name)
     if not opened:
         return [Outcome(target, What.DONE)]
-    still = {file_key(file) for file in await manager.files()}
+    try:
+        still = {file_key(file) for file in await manager.files()}
+    except LanmanError as error:
+        # The share has gone, whatever comes of asking what is open.
+        unknown = [Outcome(one, What.FAILED, None, error, "whether it is still open was not told") for one in opened]
+        return [Outcome(target, What.DONE), *unknown]
     kept = Win32Error(codes.NERR_FileIdNotFound, "it is still open, though its share is gone")
     return [
         Outcome(target, What.DONE),

@@ -143,6 +143,13 @@ class Plan:
         """The worst that it would cost anybody."""
         return worst(target.cost for target in self.targets)
 
+    def is_grave(self, *, with_others: bool = False) -> bool:
+        """Whether a person is to type the server's name before this is run; `with_others`: bystanders end too."""
+        costs = [target.cost for target in self.targets if not target.is_own]
+        others = self.bystanders if with_others else []
+        costs += [Cost.NONE if other.num_opens == 0 else Cost.UNKNOWN for other in others]
+        return is_grave(len(self.targets) + len(others), costs)
+
     def only(self, keep: Callable[[Target], bool]) -> Plan:
         """The plan for the targets to keep, without those whose order ends one that is not to be kept."""
         left = {target.order for target in self.targets if not keep(target)} - {None}
@@ -205,6 +212,16 @@ def worst(costs: Iterable[Cost]) -> Cost:
 def allows(limit: Cost, cost: Cost) -> bool:
     """Whether a cost is known, and no worse than a limit."""
     return cost is not Cost.UNKNOWN and cost.rank <= limit.rank
+
+
+MANY: Final = 20
+"""More than so many are not ended by one key."""
+
+
+def is_grave(number: int, costs: Iterable[Cost]) -> bool:
+    """Whether a person is to type the server's name before so many end, at these costs to others: where they are many,
+    or somebody may lose work."""
+    return number > MANY or any(cost in (Cost.UNSAVED, Cost.UNKNOWN) for cost in costs)
 
 
 # --- for programs

@@ -205,6 +205,11 @@ class SambaLocalManager(Manager):
             raise Win32Error(codes.NERR_NetNameNotFound, server=self.server, subject="share")
         return await self._orders(ShareUse(self._tools, name)).end(sessions, with_others, done)
 
+    async def clients_called(self, client: str, names: Sequence[str]) -> frozenset[str]:
+        """See `Manager.clients_called`."""
+        async with self._within():
+            return await self._clients.meant(client, [SessionInfo(name) for name in names])
+
     async def is_called(self, name: str) -> bool:
         """See `Manager.is_called`."""
         return is_this_machine(name, self.server)
@@ -379,6 +384,7 @@ def _outcome(target: Target, result: CloseResult) -> Outcome:
     if error is None:
         return Outcome(target, What.DONE, None, None, result.note, result.others)
     reason = {codes.ERROR_BUSY: Reason.BYSTANDERS, codes.NERR_ClientNameNotFound: Reason.GONE}.get(error.code)
+    reason = Reason.CHANGED if result.is_changed else reason
     what = What.FAILED if reason is None else What.SPARED
     return Outcome(target, what, reason, error, result.note, result.others)
 

@@ -21,7 +21,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lanman import codes
@@ -237,7 +237,7 @@ class Orders:
             seen = await self._aim.whole()
         if sessions is None:
             sessions = [entry for there in seen.sessions.values() for entry in there]
-        outcomes = _Outcomes(sessions, plan(sessions, seen), done)
+        outcomes = _Outcomes(sessions, plan(sessions, seen), seen, done)
         may_go = agreed(consent)
         told: list[Order] = []
         for group in self._groups(outcomes.orders):
@@ -309,7 +309,8 @@ class Orders:
         meant = set(map(_who, order.meant))
         if not any(_who(entry) in meant for entry in there):
             session = order.meant[0]
-            outcomes.settle(order, CloseResult(session, no_such_session(session.client_name, session.user_name)))
+            listed = [entry for entries in now.sessions.values() for entry in entries]
+            outcomes.settle(order, _not_there(session, listed))
             return False
         planned = meant | set(map(_who, order.others))
         order.others = [*order.others, *(entry for entry in there if _who(entry) not in planned)]
@@ -344,16 +345,48 @@ class Orders:
             outcomes.settle(order, CloseResult(order.meant[0], error))
 
 
-def _who(entry: SessionInfo) -> str:
-    """What tells the sessions of one connection apart: their ids, or their users in a status without."""
-    return getattr(entry, "session_id", None) or f"user {entry.user_name}"
+def _who(entry: SessionInfo) -> tuple[str | None, str]:
+    """What tells the sessions of one connection apart: their ids, where they have any, and their users. A session keeps
+    its id where its client logs on anew as somebody else (MS-SMB2 3.3.5.5.2), who is not who was meant."""
+    return getattr(entry, "session_id", None), fold(entry.user_name or "")
+
+
+def _changed(session: SessionInfo) -> Win32Error:
+    client = unc_client(session.client_name or "")
+    return Win32Error(
+        codes.NERR_ClientNameNotFound,
+        f"{client}, {escape(session.user_name or 'nobody')}: left alone: it has ended, and another session is listed",
+        hint="list the sessions again",
+        subject=client,
+    )
+
+
+def _not_there(session: SessionInfo, listed: Iterable[SessionInfo]) -> CloseResult:
+    """What is said of a session that is not listed as it was planned."""
+    if _is_changed(session, listed):
+        return CloseResult(session, _changed(session), is_changed=True)
+    return CloseResult(session, no_such_session(session.client_name, session.user_name))
+
+
+def _is_changed(session: SessionInfo, there: Iterable[SessionInfo]) -> bool:
+    """Whether a session that has gone has left its place to another: one of its id, or of its client and user."""
+    id, user = _who(session)
+    return any(
+        (id is not None and _who(entry)[0] == id)
+        or (entry.client_name == session.client_name and _who(entry)[1] == user)
+        for entry in there
+    )
 
 
 class _Outcomes:
     """What became of each session that was asked for: it is done when all orders that concern it are settled."""
 
     def __init__(
-        self, sessions: Sequence[SessionInfo], orders: Sequence[Order], done: Callable[[CloseResult], None] | None
+        self,
+        sessions: Sequence[SessionInfo],
+        orders: Sequence[Order],
+        seen: Seen,
+        done: Callable[[CloseResult], None] | None,
     ) -> None:
         self.orders = orders
         self._sessions = sessions
@@ -365,7 +398,9 @@ class _Outcomes:
         self._results: dict[int, CloseResult] = {}
         for place, session in enumerate(sessions):
             if place not in self._of_place:
-                self._report(place, CloseResult(session, no_such_session(session.client_name, session.user_name)))
+                listed = (entry for there in seen.sessions.values() for entry in there)
+                is_exact = isinstance(session, SambaSession) and session.pid is not None
+                self._report(place, _not_there(session, listed if is_exact else ()))
 
     def settle(self, order: Order, result: CloseResult) -> None:
         """Note what became of an order, and report the sessions that are done with it."""
@@ -374,7 +409,7 @@ class _Outcomes:
             known = [one.result for one in self._of_place[place] if one.result is not None]
             if len(known) == len(self._of_place[place]):
                 first = next((one for one in known if one.error is not None), known[0])
-                self._report(place, CloseResult(self._sessions[place], first.error, first.note, first.others))
+                self._report(place, replace(first, session=self._sessions[place]))
 
     def _report(self, place: int, result: CloseResult) -> None:
         self._results[place] = result

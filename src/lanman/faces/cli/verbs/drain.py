@@ -24,6 +24,7 @@ from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, duration, net_option, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.planning import confirm_orders
 from lanman.faces.cli.selecting import path_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, escape, row, shorten, shorten_client
@@ -224,7 +225,7 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> i
     plan, holders = await look(opening, order.scope, include_mine=rules.include_mine)
     if holders and invocation.answer is not True:
         invocation.say("".join(f"{line}\n" for line in [*_listed(plan, holders, order), ""]))
-        if not invocation.confirm(QUESTION, default=False):
+        if not confirm_orders(invocation, plan.server, QUESTION, is_grave=_is_grave(rules, holders)):
             return output.EXIT_ERROR
     clock = SystemClock()
     report = _Report(invocation, plan.server, clock.now())
@@ -241,6 +242,15 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> i
             raise
     report.result(result)
     return None if result.drained else NOT_SO
+
+
+def _is_grave(rules: Rules, holders: tuple[Holder, ...]) -> bool:
+    """Whether the server's name is to be typed. Only `--end all` takes what may be unsaved away from anybody."""
+    from lanman.manage.drain.machine import End
+    from lanman.manage.orders.plan import is_grave
+
+    costs = [holder.cost for holder in holders if not holder.is_own] if rules.end is End.ALL else []
+    return is_grave(len(holders), costs)
 
 
 def _is_cancelled() -> bool:

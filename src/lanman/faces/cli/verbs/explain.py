@@ -7,7 +7,8 @@ Rules:
   - Nobody is closed whose client is only a guess: a holder that may be from several clients is left out by `--client`,
     and `--end-session` ends only the one session that has a file open.
   - Exit status: 0; with -q and --wait 3 where somebody has it open and 4 where that cannot be known; after orders 3
-    where `--if-cost` left somebody alone.
+    where somebody was left alone, by `--if-cost` or since it is not known whose session it is.
+  - A path that was found by its end alone may be another file: it is shown, and nothing is closed by it.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lanman import codes
-from lanman.errors import LanmanError
+from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import completers, output
-from lanman.faces.cli.options import net_option, seconds, verb
+from lanman.faces.cli.options import duration, net_option, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.planning import confirm_plan, dry_run_option, include_mine_option, plan_lines
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import duration, escape
+from lanman.faces.text import duration as shown_duration
+from lanman.faces.text import escape
 from lanman.manage.selection import canonical_client, split_unc
 from lanman.names import unc_client
 
@@ -111,9 +113,9 @@ class Wish:
     takes_paths=True,
     names_server=_named_server,
     syntax=r"""
-lanman explain {\\SERVER\SHARE\PATH | PATH | GLOB} [--user NAME] [--client NAME] [--wait S] [-q]
+lanman explain {\\SERVER\SHARE\PATH | PATH | GLOB} [--user NAME] [--client NAME] [--wait TIME] [-q]
 lanman explain ... {--close | --end-session} [--if-cost none|reopen|unsaved] [--dry-run] [/Y] [--with-others]
-               [--include-mine] [--wait S]
+               [--include-mine] [--wait TIME]
 """,
     about=r"""
 Says who has a file open: how, with how many locks, from where and since when as far as the server tells it or it
@@ -121,7 +123,7 @@ follows from what it tells, and what it costs to close it: nothing, an error or 
 a share names its server; any other is one as `lanman file` lists it, * and ? are patterns, and / means \ too.
 --close closes what is shown, --end-session ends the sessions that have it open, after a question; --if-cost leaves
 alone what costs more. -q only answers: status 0 where nobody has it open, 3 where somebody has, 4 where that cannot be
-known. --wait waits for up to so many seconds until nobody has it open, and answers so too.
+known. --wait waits for up to that long until nobody has it open, and answers so too.
 """,
     examples=r"""
 lanman explain '\\fs1\projects\budget.xlsx'    who has it
@@ -151,7 +153,7 @@ lanman explain '\\fs1\data\a.mdb' --user bob --end-session --dry-run
     shell_complete=completers.one_of(*COSTS),
     help="leave alone what costs more: none, reopen or unsaved",
 )
-@click.option("--wait", metavar="S", callback=seconds, help="wait so many seconds for it to be free")
+@click.option("--wait", metavar="TIME", callback=duration, help="wait so long for it to be free: 30s, 10m, 2h")
 @click.option("-q", "--quiet", is_flag=True, help="only the exit status: 0 nobody, 3 in use, 4 cannot be known")
 @click.option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
 @include_mine_option()
@@ -188,10 +190,10 @@ def explain(invocation: Invocation, path: str, **options: Any) -> int | None:
 
 
 def _explain(invocation: Invocation, wish: Wish) -> int | None:
-    found, plan = asyncio.run(_ask(invocation, wish))
+    found, planned = asyncio.run(_ask(invocation, wish))
+    plan = None if planned is None else planned.plan
     outcomes: list[Outcome] | None = None
-    chosen = [holder for holder in found.holders if _is_allowed(holder, wish)]
-    if plan is None or wish.dry_run:
+    if planned is None or plan is None or wish.dry_run:
         _show(invocation, wish, found, plan, None)
         return _status(found, wish)
     if invocation.format is Format.TABLE and not wish.quiet:
@@ -200,15 +202,23 @@ def _explain(invocation: Invocation, wish: Wish) -> int | None:
         if invocation.answer is None and plan.bystanders:
             invocation.say("".join(f"{line}\n" for line in [*plan_lines(plan), ""]))
         what = "Do you want to end these sessions?" if wish.end else "Do you want to close it for them?"
-        if not confirm_plan(invocation, plan, what):
+        if not confirm_plan(invocation, plan, what, with_others=wish.with_others):
             return output.EXIT_ERROR
         outcomes = asyncio.run(_run(invocation, wish, plan))
     if invocation.format is not Format.TABLE:
         _show(invocation, wish, found, plan, outcomes or [])
-    return _after(invocation, wish, found, chosen, outcomes or [])
+    return _after(invocation, wish, planned, outcomes or [])
 
 
-async def _ask(invocation: Invocation, wish: Wish) -> tuple[Explanation, Plan | None]:
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and how many of those who have it open no order is for: what it costs, or whose it is, forbids it."""
+
+    plan: Plan
+    left_alone: int
+
+
+async def _ask(invocation: Invocation, wish: Wish) -> tuple[Explanation, Planned | None]:
     from lanman.manage import explain as explaining
 
     async with invocation.manager(long_work=wish.wait is not None) as manager:
@@ -225,39 +235,57 @@ def _is_allowed(holder: Holder, wish: Wish) -> bool:
     return wish.if_cost is None or allows(Cost(wish.if_cost), holder.cost)
 
 
-async def _planned(manager: Manager, wish: Wish, found: Explanation) -> Plan:
+async def _planned(manager: Manager, wish: Wish, found: Explanation) -> Planned:
     """How to close what is open, or to end the sessions that have it open."""
     from lanman.manage import orders
     from lanman.manage.orders.plan import Cost, allows
+    from lanman.manage.watching.keys import How
 
+    if found.share_how is How.INFERRED and found.holders:
+        raise Win32Error(
+            codes.ERROR_NOT_SUPPORTED,
+            f"{wish.path}: where that share is, is not told: files with the same end of their paths may be others",
+            hint="give the path as `lanman file` lists it",
+            subject=wish.path,
+        )
     holders = [holder for holder in found.holders if _is_allowed(holder, wish)]
     if wish.close:
-        return await orders.plan_files(manager, [holder.file for holder in holders])
+        plan = await orders.plan_files(manager, [holder.file for holder in holders])
+        return Planned(plan, len(found.holders) - len(holders))
     sessions = list({id(one): one for one in (holder.session for holder in holders) if one is not None}.values())
     unsure = [holder for holder in holders if holder.session is None]
     if unsure:
         found.missing.append(
             f"which session has it open is not known of {len(unsure)} of them, which are left alone: --close closes it"
         )
-    plan = await orders.plan_sessions(manager, sessions)
+    whole = await orders.plan_sessions(manager, sessions)
+    plan = whole
     if wish.if_cost is not None:
         # A session costs what all of its files do.
         limit = Cost(wish.if_cost)
-        plan = plan.only(lambda target: allows(limit, target.cost))
-    return plan
+        plan = whole.only(lambda target: allows(limit, target.cost))
+    kept = set(map(id, plan.targets))
+    meant = {
+        id(session)
+        for place, session in enumerate(sessions)
+        if place in whole.missing or any(id(whole.targets[target]) in kept for target in whole.asked[place])
+    }
+    return Planned(plan, sum(1 for holder in found.holders if id(holder.session) not in meant or holder not in holders))
 
 
 async def _run(invocation: Invocation, wish: Wish, plan: Plan) -> list[Outcome]:
     from lanman.manage import orders
+    from lanman.manage.orders.plan import Cost
 
+    limit = None if wish.if_cost is None else Cost(wish.if_cost)
     # A person has been thinking: a new connection, with all of its time.
     async with invocation.manager(long_work=True) as manager:
-        return await orders.run(manager, plan, with_others=wish.with_others, include_mine=wish.include_mine)
+        return await orders.run(
+            manager, plan, with_others=wish.with_others, include_mine=wish.include_mine, limit=limit
+        )
 
 
-def _after(
-    invocation: Invocation, wish: Wish, found: Explanation, chosen: Sequence[Holder], outcomes: Sequence[Outcome]
-) -> int | None:
+def _after(invocation: Invocation, wish: Wish, planned: Planned, outcomes: Sequence[Outcome]) -> int | None:
     """Say what became of each, wait if that was asked for, and give the exit status."""
     from lanman.manage.orders.plan import Reason
 
@@ -271,12 +299,15 @@ def _after(
         return EXIT_NOT_SO if later.holders else statuses[0] if statuses else None
     if statuses:
         return statuses[0]
+    if planned.left_alone:
+        why = "which session has it open is not known" if wish.end else ""
+        if wish.if_cost is not None:
+            limit = "it costs more than --if-cost allows, or that cannot be told"
+            why = f"{limit}, or {why}" if why else limit
+        output.note(f"{planned.left_alone} left alone: {why}")
+        return EXIT_NOT_SO
     if invocation.format is Format.TABLE and not wish.quiet and outcomes:
         output.success()
-    left = len(found.holders) - len(chosen)
-    if left or len(outcomes) == 0 < len(found.holders):
-        output.note(f"{max(left, 1)} left alone: closing costs more than --if-cost allows, or cannot be told")
-        return EXIT_NOT_SO
     return None
 
 
@@ -288,7 +319,7 @@ def _status(found: Explanation, wish: Wish) -> int | None:
     if found.holders:
         return EXIT_NOT_SO
     # By the end of a path nothing is certain, and a client may be one of several.
-    unsure = found.share_how is How.INFERRED or (wish.client is not None and bool(found.missing))
+    unsure = found.share_how is How.INFERRED or found.num_unsure
     return EXIT_UNKNOWN if unsure else None
 
 
@@ -361,7 +392,7 @@ def _one(holder: Holder) -> Iterator[str]:
     name = "user unknown" if holder.user_name is None else escape(holder.user_name or "nobody")
     yield f"  {name}  {access}  {locks}  id {holder.file.id}"
     yield f"    from {_from(holder)}"
-    yield f"    idle {'unknown' if holder.idle_time is None else duration(holder.idle_time)}"
+    yield f"    idle {'unknown' if holder.idle_time is None else shown_duration(holder.idle_time)}"
     yield f"    open since: {_since(holder)}"
     yield f"    closing costs: {COST_WORDS[holder.cost.value]} ({escape(holder.why)})"
     if holder.others:
