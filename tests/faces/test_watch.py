@@ -309,6 +309,7 @@ def watching(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.mark.posix
 def test_an_interrupt_ends_it(watching: Callable[..., subprocess.Popen[str]]) -> None:
     process = watching("--files")
     assert process.stdout is not None
@@ -318,6 +319,7 @@ def test_an_interrupt_ends_it(watching: Callable[..., subprocess.Popen[str]]) ->
     assert (process.returncode, out, err.strip()) == (130, "", "")
 
 
+@pytest.mark.posix
 def test_it_ends_when_its_reader_has_gone(watching: Callable[..., subprocess.Popen[str]]) -> None:
     """Though nothing happens that it could write."""
     process = watching("--plain")

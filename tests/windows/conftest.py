@@ -104,12 +104,13 @@ class Service:
         self._wait(state)
 
     def stop(self) -> None:
-        """Stop it, unless it is."""
+        """Stop it, unless it is. What was begun ends first."""
+        wait_until(lambda: self.state in (1, 4, 7), limit=300)
         if self.state != 1:
             self.order(1, 1)
 
     def _wait(self, state: int) -> None:
-        wait_until(lambda: self.state == state)
+        wait_until(lambda: self.state == state, limit=300)
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def lanman(tmp_path: Path) -> Callable[..., Ran]:
             env={**given, **settings, "FAKE_NETAPI_REPORT": str(report), **environment},
             input=entered.encode(),
             capture_output=True,
-            timeout=100,
+            timeout=600,
             check=False,
         )
         ran = Ran(done.returncode, done.stdout, done.stderr)

@@ -1,10 +1,13 @@
 """`make test-windows`: the tests that Windows can run, under Wine, with each CPython of `prepare.VERSIONS` at once.
 
-    python tests/windows/run.py [--only 3.13] [words for pytest ...]
+    python tests/windows/run.py [--only 3.13] [--part] [words for pytest ...]
 
 They are the whole suite less what tests/conftest.py leaves out on Windows, and with what only runs there, in
 tests/windows/. With each later Python than the first a DeprecationWarning is an error. Without Wine nothing is run,
 and the reason is said; where LANMAN_REQUIRE_PEERS is set that is a failure.
+
+`--part` is what CI runs: `PART`, which takes minutes instead of a quarter of an hour. No more than one process of each
+Python runs the tests (no `-n`), for its services are those of its Windows.
 
 The servers that lanman is to reach from there run here, on this side: a Server of ours and, as root, an smbd. What the
 tests need to know of them is in the environment: LANMAN_TEST_SERVERS, as JSON.
@@ -31,6 +34,15 @@ from support.loopback_server import PASSWORDS, running_server  # noqa: E402
 from support.smbd import Samba, missing_tools  # noqa: E402
 from windows.prepare import ROOT, VERSIONS, Windows, missing_programs, prepare, stop  # noqa: E402
 
+PART = (
+    "tests/windows",
+    *(f"tests/{room}" for room in ("compat", "manage/windows", "rpc")),
+    *(f"tests/manage/test_{name}.py" for name in ("selection", "service", "srvsvc", "windows")),
+    *(f"tests/faces/test_{name}.py" for name in ("file", "options", "pause", "session", "share_verb")),
+    *(f"tests/test_{name}.py" for name in ("codes", "errors", "names", "public_names", "settings")),
+)
+"""What Windows' own answers, and a later Python, can change: the DLL, the service, the command, records and wires."""
+
 REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
 
 
@@ -38,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run them; the highest exit status of all."""
     parser = argparse.ArgumentParser(prog="run.py")
     parser.add_argument("--only", choices=VERSIONS, action="append")
+    parser.add_argument("--part", action="store_true")
     known, words = parser.parse_known_args(arguments)
+    if known.part:
+        words += PART
     if missing := missing_programs():
         print(f"no tests under Wine: not installed: {', '.join(missing)} (see system-packages.txt)")
         return int(REQUIRE_PEERS)
@@ -67,7 +82,7 @@ def _started(
     """pytest in that Python. Its output goes by way of a pipe: under Wine it would not be written to a file."""
     strict = [] if windows.version == VERSIONS[0] else ["-W", "error::DeprecationWarning"]
     # Windows has no SIGALRM: a test that takes too long ends all of them there. So each is given longer.
-    options = ["-p", "no:cacheprovider", "--color=no", "--timeout=600", *strict]
+    options = ["-p", "no:cacheprovider", "--color=no", "--timeout=1200", *strict]
     pytest = [*windows.command, "-m", "pytest", *options, *words]
     environment = {**windows.environment, "LANMAN_TEST_SERVERS": servers}
     process = subprocess.Popen(

@@ -120,7 +120,7 @@ TOLD: dict[str, tuple[Call, Call]] = {
 @pytest.mark.parametrize("kind", TOLD)
 async def test_it_tells_what_the_table_of_services_says(fake: Fake, running: Service, kind: str) -> None:
     """docs/reference/services.md, with what pywin32 reads as the truth."""
-    manager = WindowsManager(NetApi(this_netapi32()), this_system(), timeout=60, deadline=None)
+    manager = WindowsManager(NetApi(this_netapi32()), this_system(), timeout=300, deadline=None)
     record, truth = await TOLD[kind][0](manager), unsigned(TOLD[kind][1](win32net))
     cells = table()["windows"]
     truth["path"] = truth.get("path_name", truth.get("path"))
@@ -191,7 +191,7 @@ def test_what_the_stranger_cannot_ask(fake: Fake) -> None:
 
 
 def manager() -> WindowsManager:
-    return WindowsManager(NetApi(this_netapi32()), this_system(), timeout=20, deadline=None)
+    return WindowsManager(NetApi(this_netapi32()), this_system(), timeout=300, deadline=None)
 
 
 @pytest.mark.parametrize("status", [124, 5])

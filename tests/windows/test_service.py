@@ -56,7 +56,7 @@ async def test_pause_and_continue(service: Service) -> None:
 
 
 async def test_start_and_stop(service: Service) -> None:
-    manager = opened_windows(timeout=20, deadline=None)
+    manager = opened_windows(timeout=300, deadline=None)
     await manager.start_service()
     assert service.state == 4
     with pytest.raises(Win32Error) as refused:
@@ -83,7 +83,7 @@ def test_a_command_while_it_runs_and_while_it_is_stopped(lanman: Callable[..., R
 
 def test_the_verbs_of_a_service(lanman: Callable[..., Ran], service: Service) -> None:
     def state_after(verb: str, *words: str) -> int:
-        ran = lanman(verb, "server", "--service", "windows", "--timeout", "60", *words)
+        ran = lanman(verb, "server", "--service", "windows", "--timeout", "300", *words)
         assert ran.status == 0, ran.err
         return service.state
 

@@ -18,6 +18,7 @@ from support.loopback_server import running_server
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "watch-a-server.md"
 
 
+@pytest.mark.posix
 def test_the_page_prints_what_stands_below_its_code() -> None:
     text = PAGE.read_text()
     program = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
