@@ -162,6 +162,21 @@ def test_no_computer(word: str) -> None:
 SWITCHES = st.sampled_from(["/DELETE", "/Y", "/list", "--delete", "--json", "-k", "/user:ann", "--client=pc7"])
 
 
+def test_what_came_later_takes_no_shortened_form() -> None:
+    late = Switch(("dry-run", "whatif"), gives_way=True)
+    grammar = Grammar((*SESSION.switches, late, Switch(("with-others",))))
+    for words, option in (
+        (["--d"], "--delete"),
+        (["/d"], "--delete"),
+        (["--w"], "--with-others"),
+        (["/w"], "--with-others"),
+        (["--dr"], "--dry-run"),
+        (["/wh"], "--dry-run"),
+        (["--whatif"], "--dry-run"),
+    ):
+        assert normalise(words, grammar).options == [option], words
+
+
 @given(st.lists(SWITCHES, max_size=6), st.integers(0, 6))
 def test_a_switch_may_stand_anywhere(switches: list[str], position: int) -> None:
     words = [*switches[:position], r"\\pc7", *switches[position:]]

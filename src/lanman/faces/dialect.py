@@ -5,7 +5,8 @@
 Rules:
 
   - A switch is `/NAME` or `/NAME:value`, in any case, or `--name`, `--name=value`, `--name value`, `-n`; either form
-    may be shortened while that is unambiguous, and may stand anywhere. A name in full is never ambiguous.
+    may be shortened while that is unambiguous, and may stand anywhere. A name in full is never ambiguous. A switch that
+    `gives_way` takes no shortened form from another: what was short for one before it came still is.
   - NET's own switches of a verb come before the options that NET does not have: `file 7 /c` closes, although
     `--client` and `--csv` begin with the same letter.
   - What has a second slash is a path, and `//name` a computer: `/srv/data` and `//pc7` are no switches. A verb that
@@ -66,12 +67,14 @@ class UnknownVerb(DialectError):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One option: its long names, the one that results first; its letters; whether NET has it too (`net`)."""
+    """One option: its long names, the one that results first; its letters; whether NET has it too (`net`), and whether
+    its shortened forms are only those that no other switch has (`gives_way`)."""
 
     names: tuple[str, ...]
     short: tuple[str, ...] = ()
     takes_value: bool = False
     net: bool = False
+    gives_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +220,10 @@ def _net(word: str, match: re.Match[str], grammar: Grammar) -> Switch | None:
 
 def _matching(name: str, switches: Sequence[Switch]) -> list[Switch]:
     """The switches that `name` may mean: the one that has it as a full name, or all that begin with it."""
-    exact = [switch for switch in switches if name in switch.names]
-    return exact or [switch for switch in switches if any(full.startswith(name) for full in switch.names) and name]
+    if exact := [switch for switch in switches if name in switch.names]:
+        return exact
+    begun = [switch for switch in switches if any(full.startswith(name) for full in switch.names) and name]
+    return [switch for switch in begun if not switch.gives_way] or begun
 
 
 def _only(typed: str, found: list[Switch], prefix: str) -> Switch:

@@ -14,12 +14,15 @@ from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.dial import dial
 from lanman.net.resolve import resolve
+from lanman.net.server_facts import is_lanman
 
 LOOPBACK = "127.0.0.1"
 
 # How long a server that holds the port is given to say what it is, in seconds.
 PATIENCE = 1.0
 SAMBA = "Samba"
+LANMAN = "a lanman Server"
+OTHER_SMB = "another SMB server"
 # smbd's pid files: as distributions build it, and with its own default paths.
 SAMBA_PIDS = (Path("/run/samba/smbd.pid"), Path("/var/run/smbd.pid"), Path("/usr/local/samba/var/run/smbd.pid"))
 
@@ -40,7 +43,8 @@ async def kind_of(port: int) -> str:
     try:
         async with asyncio.timeout(PATIENCE):
             await client.connect()
-        return SAMBA if is_samba(client.negotiated.server_guid) else "another SMB server"
+        guid = client.negotiated.server_guid
+        return SAMBA if is_samba(guid) else LANMAN if is_lanman(guid) else OTHER_SMB
     except (LanmanError, TimeoutError):
         # Whatever it is, it holds the port.
         return "another program"

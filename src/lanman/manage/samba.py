@@ -34,7 +34,8 @@ MAP_ADMINISTRATORS: Final = (
 LIST_HINT: Final = f"Samba lets only its BUILTIN\\Administrators ask this. O{MAP_ADMINISTRATORS[1:]}"
 END_HINT: Final = (
     "Samba lets BUILTIN\\Administrators list, but only root and Domain Admins end or close: "
-    "name the user in `admin users` of the server's smb.conf"
+    "name the user in `admin users` of the section [IPC$] of its smb.conf. In [global] that would make the user root "
+    "for every file as well"
 )
 SHARE_HINT: Final = (
     "Samba shares at run time where its smb.conf has `add share command`, `change share command` and "

@@ -141,6 +141,17 @@ def test_a_text_is_never_taken_for_a_pattern() -> None:
     assert r"{0}\{server} is neither" in (denied.needs or "")
 
 
+# What lets more people in, or protects less, than the user's own right needs: no remedy.
+HOLES = ("legacy", "NullSessionPipes", "null_sessions", "no encryption", "EncryptData $false", "Enable-NetFirewallRule")
+
+
+def test_no_remedy_opens_a_hole() -> None:
+    fixes = [(each.id, cause.word, cause.fix) for each in checks() for cause in each.causes]
+    assert not [found for found in fixes if any(hole in found[2] for hole in HOLES)]
+    # What filters local administrators is named with what turning it off costs.
+    assert all("stolen" in fix for *_, fix in fixes if "LocalAccountTokenFilterPolicy" in fix)
+
+
 def test_what_is_pasted_is_quoted() -> None:
     facts = Facts("fs1", credentials=Credentials("o'neil; rm x", domain="EX"), stage=Stage.ASKED, is_lanman=True)
     facts.levels = dict.fromkeys((502, 2, 1, 10, 0), Answer(5))

@@ -101,7 +101,7 @@ async def test_the_server_of_this_machine(tmp_path: Path) -> None:
     assert "share gone" in found["LD085"].says
     assert found["LD081"].mark is found["LD082"].mark is found["LD080"].mark is Mark.OK
     assert found["LD034"].evidence["granted"] == 502
-    assert "1 log-ons refused" in found["LD086"].says
+    assert found["LD086"].says == "1 log-on refused for what no setting changes"
     assert not {"reach", "protocol", "log-on"} & {finding.category for finding in diagnosis.findings}
 
 
@@ -138,7 +138,7 @@ async def test_another_program_has_the_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     found = by_id(await doctor(home=tmp_path, port=port, checks=["LD083"]))
-    assert found["LD083"].says == f"port {port} is free"
+    assert found["LD083"].says == f"nothing listens at 127.0.0.1:{port}"
 
 
 async def test_a_control_socket_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +154,32 @@ async def test_a_control_socket_that_may_not_be_opened(tmp_path: Path, monkeypat
 
 
 # --- what cannot be had here, by its facts
+
+
+async def test_the_port_of_the_configuration_while_the_server_has_another(tmp_path: Path) -> None:
+    """`serve --port`: whether the port that server.toml names is its own is looked at, and not supposed."""
+    async with running_server(tmp_path) as server:
+        found = by_id(await doctor(home=tmp_path, port=server.port))["LD083"]
+        assert (found.mark, found.says) == (Mark.OK, f"a lanman Server has port {server.port}")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            found = by_id(await doctor(home=tmp_path, port=port))["LD083"]
+            assert (found.mark, found.cause) == (Mark.WARNING, "configured-elsewhere")
+        found = by_id(await doctor(home=tmp_path, port=port))["LD083"]
+        assert (found.mark, found.evidence["holder"]) == (Mark.UNKNOWN, None)
+
+
+async def test_a_path_to_paste_and_accounts_behind_a_link(tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    home.mkdir(mode=0o755)
+    (home / "accounts").symlink_to(tmp_path / "kept")
+    (tmp_path / "kept").touch(0o600)
+    found = by_id(await doctor(home=home, checks=["this-machine"]))
+    assert found["LD082"].mark is Mark.OK
+    os.chmod(tmp_path / "kept", 0o644)
+    found = by_id(await doctor(home=home, checks=["this-machine"]))
+    assert found["LD080"].fix == f"chmod 700 '{home}'"
+    assert (found["LD082"].fix or "").startswith(f"chmod 600 '{home}/accounts'")
 
 
 def judged(facts: Facts) -> dict[str, Finding]:

@@ -9,6 +9,7 @@ import pytest
 
 from lanman.manage.doctor.report import Diagnosis, Mark, Verdict
 from lanman.manage.doctor.run import doctor
+from lanman.manage.open import open_manager
 from lanman.net.credentials import Credentials
 from support.smbd import Account, Samba
 
@@ -34,9 +35,28 @@ async def test_who_may_list_is_well_and_ending_stays_open(samba: Samba) -> None:
         assert levels.evidence["granted"] == 1
         (ending,) = (finding for finding in diagnosis.findings if finding.id == "LD060")
         assert (ending.mark, ending.cause) == (Mark.UNKNOWN, "samba")
-        assert "admin users" in (ending.fix or "")
+        assert "`admin users` of the section [IPC$]" in (ending.fix or "")
         assert not [finding for finding in diagnosis.findings if finding.id == "LD072"]  # smbd's limit is a constant
     assert samba.user_names() == []
+
+
+async def test_the_remedy_for_ending_helps_and_gives_no_more(start_samba: Start) -> None:
+    """`admin users` in [IPC$] ends sessions, and makes nobody root for files."""
+    options = {"deadtime": "0\n[IPC$]\nadmin users = bin\n[global]"}
+    samba = await asyncio.to_thread(start_samba, options)
+    secret = samba.share / "secret"
+    secret.write_text("")
+    secret.chmod(0o600)
+    who = Credentials(samba.operator.user_name, samba.operator.password)
+    held = await asyncio.to_thread(samba.hold, samba.user)
+    try:
+        async with open_manager("127.0.0.1", who, port=samba.port) as manager:
+            results = await manager.close_sessions((await manager.sessions(user=samba.user.user_name)).entries)
+    finally:
+        held.close()
+    assert [result.error for result in results] == [None]
+    said = await asyncio.to_thread(samba.smbclient, samba.operator, "get secret /dev/null")
+    assert "NT_STATUS_ACCESS_DENIED" in said
 
 
 async def test_who_is_no_member(samba: Samba) -> None:
@@ -89,6 +109,7 @@ async def test_too_many_wrong_passwords(start_samba: Start) -> None:
         ({"server max protocol": "NT1", "server min protocol": "NT1"}, "root", ("LD020", "hung-up")),
         ({"server max protocol": "NT1", "server min protocol": "SMB2_02"}, "root", ("LD020", "smb1-only")),
         ({"hosts deny": "127.0.0.1"}, "root", ("LD020", "address-refused")),
+        ({"invalid users": "root"}, "root", ("LD030", "samba-users")),
     ],
 )
 async def test_how_it_is_configured(

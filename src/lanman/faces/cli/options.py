@@ -33,6 +33,10 @@ class NetOption(click.Option):
         return f"{', '.join(names)}{value}", self.help or ""
 
 
+class LateOption(click.Option):
+    """An option that came to a verb later, and takes no shortened form from those that it had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explained:
     """Words of a verb that have a help page of their own. `page` gives its lines, None for a word that has none;
@@ -148,6 +152,7 @@ def switches(parameters: Iterable[click.Parameter]) -> list[Switch]:
             tuple(name[1:] for name in option.opts if not name.startswith("--")),
             takes_value=not option.is_flag,
             net=isinstance(option, NetOption),
+            gives_way=isinstance(option, LateOption),
         )
         for option in parameters
         if isinstance(option, click.Option)

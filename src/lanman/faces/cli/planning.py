@@ -14,6 +14,7 @@ import click
 
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
+from lanman.faces.cli.options import LateOption
 from lanman.faces.cli.output import Format
 from lanman.faces.text import Column, escape, shorten_path, table
 from lanman.names import unc_client
@@ -31,16 +32,27 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def dry_run_option() -> Decorator:
-    """`--dry-run`: show what would be done, and do nothing. `/D` stays short for NET's own /DELETE."""
+    """`--dry-run`: show what would be done, and do nothing. `/D` and `--d` stay short for --delete, `--w` for
+    --with-others."""
     return click.option(
-        "--dry-run", "--whatif", "dry_run", is_flag=True, help="show what would be done, and do nothing"
+        "--dry-run",
+        "--whatif",
+        "dry_run",
+        cls=LateOption,
+        is_flag=True,
+        help="show what would be done, and do nothing",
     )
 
 
 def include_mine_option() -> Decorator:
     """`--include-mine`: the session of this command itself too."""
     return click.option(
-        "--include-mine", "--includemine", "include_mine", is_flag=True, help="end this command's own session too"
+        "--include-mine",
+        "--includemine",
+        "include_mine",
+        cls=LateOption,
+        is_flag=True,
+        help="end this command's own session too",
     )
 
 

@@ -89,8 +89,8 @@ class HomeFacts:
 class Here:
     """What this machine has. `home` is the one that counts: whose socket answers, else denies, else the first.
 
-    `holder` is who answers on its port where its Server does not run; None: nobody. `samba` are the smbd that run here;
-    `missing_tool` is a tool of Samba's that is not to be found.
+    `holder` is who answers at 127.0.0.1 on the port of its configuration; None: nobody. `samba` are the smbd that run
+    here; `missing_tool` is a tool of Samba's that is not to be found.
     """
 
     home: HomeFacts

@@ -36,7 +36,7 @@ async def look_here(home: str | Path | None, port: int | None, deadline: float) 
     if hasattr(os, "geteuid"):
         here.user_id = os.geteuid()
         here.user_name = user_name_of(here.user_id)
-    if chosen.control != "answers" and await loopback.answers(chosen.port):
+    if await loopback.answers(chosen.port):
         here.holder = await loopback.kind_of(chosen.port)
     here.samba = await running(loopback.SAMBA_PIDS)
     here.ksmbd = KSMBD.exists()
@@ -49,7 +49,7 @@ async def _look_at(home: Home, deadline: float) -> HomeFacts:
     try:
         found = os.stat(home.path)
         place.mode, place.owner, place.owner_name = found.st_mode & 0o777, found.st_uid, user_name_of(found.st_uid)
-        place.accounts_mode = os.lstat(home.accounts).st_mode & 0o777
+        place.accounts_mode = os.stat(home.accounts).st_mode & 0o777
     except OSError:
         pass  # what is not there, or may not be looked at, stays None
     try:

@@ -9,11 +9,14 @@ Rules:
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from lanman import codes
-from lanman.manage.doctor.check import Cause, Said, check, ok, problem, warning
+from lanman.manage import loopback
+from lanman.manage.doctor.check import Cause, Said, check, ok, problem, unknown, warning
 from lanman.manage.doctor.facts import Facts, Stage, Way
 from lanman.manage.doctor.report import Mark
 
@@ -30,7 +33,7 @@ _FOR_OTHERS: Final = 0o077
     severity=Mark.WARNING,
     looks_at="Where this user's Server has its home, whose it is, and who may enter it.",
     means="Who may enter the home may end sessions and read password hashes.",
-    causes=(Cause("open-to-others", "the mode of {path} is {mode}", "chmod 700 {path}"),),
+    causes=(Cause("open-to-others", "the mode of {path} is {mode}", "chmod 700 {pasted}"),),
 )
 def home(facts: Facts) -> Iterator[Said]:
     """Whether the home is there, and closed to others."""
@@ -42,10 +45,14 @@ def home(facts: Facts) -> Iterator[Said]:
         if place.control == "absent" and facts.way in (Way.OWN, Way.SMB):
             yield ok(f"no home at {place.path}", **seen)
     elif place.mode & _FOR_OTHERS:
-        values = {"path": str(place.path), "mode": _octal(place.mode) or ""}
+        values = _mode_values(place.path, place.mode)
         yield warning(f"{place.path} is open to others", "open-to-others", values=values, **seen)
     else:
         yield ok(f"home {place.path}, of {place.owner_name}", **seen)
+
+
+def _mode_values(path: Path, mode: int) -> dict[str, str]:
+    return {"path": str(path), "pasted": shlex.quote(str(path)), "mode": f"{mode:04o}"}
 
 
 def _octal(mode: int | None) -> str | None:
@@ -123,7 +130,7 @@ def service(facts: Facts) -> Iterator[Said]:
         Cause(
             "open-to-others",
             "the mode of {path} is {mode}",
-            "chmod 600 {path}, and have those who are in it change their passwords",
+            "chmod 600 {pasted}, and have those who are in it change their passwords",
         ),
     ),
 )
@@ -131,9 +138,8 @@ def accounts(facts: Facts) -> Iterator[Said]:
     """Whether others may read the account file."""
     if facts.here is None or (mode := facts.here.home.accounts_mode) is None:
         return
-    path = str(facts.here.home.path / "accounts")
     if mode & _FOR_OTHERS:
-        values = {"path": path, "mode": f"{mode:04o}"}
+        values = _mode_values(facts.here.home.path / "accounts", mode)
         yield problem("the account file can be read by others", "open-to-others", values=values, mode=_octal(mode))
     else:
         yield ok("accounts closed to others", mode=_octal(mode))
@@ -150,6 +156,12 @@ def accounts(facts: Facts) -> Iterator[Said]:
     means="Two servers cannot have one port: the second does not start.",
     causes=(
         Cause(
+            "configured-elsewhere",
+            "{holder} has port {held_port}, which server.toml names; the Server that runs was given another port or "
+            "address, and could not start without that",
+            "write the port that it is to have into server.toml, or stop the other one",
+        ),
+        Cause(
             "held",
             "{holder} has port {held_port}, so a Server of lanman could not start there",
             "stop that one, or give this one another port: `port` in server.toml, `lanman serve --port N`",
@@ -162,7 +174,7 @@ def port(facts: Facts) -> Iterator[Said]:
         return
     number = here.home.port
     holder = here.holder
-    if here.ksmbd and holder is not None and holder != "Samba":
+    if here.ksmbd and holder == loopback.OTHER_SMB:
         holder = "ksmbd, the kernel's SMB server,"
     seen: dict[str, Any] = {
         "port": number,
@@ -170,15 +182,22 @@ def port(facts: Facts) -> Iterator[Said]:
         "samba": [smbd.pid for smbd in here.samba],
         "ksmbd": here.ksmbd,
     }
-    if here.home.control == "answers":
-        yield ok(f"port {number} is its own", **seen)
+    if here.home.control == "answers" and holder == loopback.LANMAN:
+        yield ok(f"{holder} has port {number}", **seen)
+    elif here.home.control == "answers" and holder is None:
+        # Its own port and addresses the Server does not tell.
+        yield unknown(f"nothing answers at 127.0.0.1:{number}: it was given another port or address", **seen)
+    elif here.home.control == "answers":
+        values = {"holder": holder or "", "held_port": str(number)}
+        says = f"port {number} is taken by {(holder or '').removesuffix(',')}"
+        yield warning(says, "configured-elsewhere", values=values, **seen)
     elif holder is not None and facts.way in (Way.SAMBA_TOOLS, Way.KSMBD):
         yield ok(f"port {number} is {holder}'s", **seen)
     elif holder is not None:
         values = {"holder": holder, "held_port": str(number)}
         yield warning(f"port {number} is taken by {holder.removesuffix(',')}", "held", values=values, **seen)
     else:
-        yield ok(f"port {number} is free", **seen)
+        yield ok(f"nothing listens at 127.0.0.1:{number}", **seen)
 
 
 @check(
@@ -265,8 +284,9 @@ def refused(facts: Facts) -> Iterator[Said]:
     rest = sum(each.count for each in by_remedy[_MAX_REFUSALS:])
     others = sum(each.count for each in facts.here.refusals if not each.remedy)
     if rest + others:
-        what = f"{rest + others} other log-ons refused" if by_remedy else f"{others} log-ons refused, mostly passwords"
-        yield ok(what, count=rest + others)
+        many = rest + others
+        other = "other " if by_remedy else ""
+        yield ok(f"{many} {other}log-on{'s' if many != 1 else ''} refused for what no setting changes", count=many)
 
 
 @check(

@@ -35,8 +35,9 @@ def speaks_smb1(error: LanmanError) -> bool:
         Cause(
             "hung-up",
             "it closed the connection on the first message: Windows XP and servers that are set to SMB 1 alone do "
-            "so, and those that admit certain addresses only",
-            "see which SMB is turned on there, and whether it admits this machine's address (`hosts allow` of a Samba)",
+            "so, those that admit certain addresses only, and some that are no SMB servers",
+            "see what listens there, which SMB is turned on, and whether it admits this machine's address (`hosts "
+            "allow` of a Samba)",
         ),
         Cause(
             "address-refused",
@@ -87,7 +88,7 @@ def dialect(facts: Facts) -> Iterator[Said]:
         Cause(
             "required-and-impossible",
             "the log-on was refused with ACCESS_DENIED on a connection that cannot be encrypted",
-            "let the server speak SMB 3 (`server max protocol = SMB3` of a Samba), or require no encryption there",
+            "let the server speak SMB 3 (`server max protocol = SMB3` of a Samba)",
         ),
     ),
 )

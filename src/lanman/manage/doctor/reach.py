@@ -62,8 +62,8 @@ def name(facts: Facts) -> Iterator[Said]:
         Cause(
             "silent",
             "no answer at all, not even a refusal: it is switched off, or a firewall drops what is sent",
-            "on a Windows, allow it there: Enable-NetFirewallRule -Name FILE-SERVER-SMB-IN-TCP; many providers block "
-            "port 445 between networks",
+            "on a Windows of the same network see there: Get-NetFirewallRule -Name FILE-SERVER-SMB-IN-TCP; between "
+            "networks many providers block port 445, and it is to be reached through a VPN",
         ),
         Cause(
             "unreachable",

@@ -25,7 +25,8 @@ from lanman.names import fold
 
 _WINDOWS_MEMBERS: Final = "a member of Administrators or Server Operators there"
 _ADD_MEMBER: Final = (
-    "log on as one with -U, or there in PowerShell: Add-LocalGroupMember -Group Administrators -Member '{member}'"
+    "log on as one with -U; or, where {who} is to be an administrator, there in PowerShell: Add-LocalGroupMember "
+    "-Group Administrators -Member '{member}'"
 )
 # Beyond so many seconds an answer of Samba's to NetrFileEnum is called slow.
 SLOW: Final = 2.0
@@ -43,8 +44,15 @@ SLOW: Final = 2.0
         Cause(
             "denied",
             "the server lets {who} log on and not connect to IPC$",
-            "on a Samba see `hosts allow`, `valid users` and `restrict anonymous`; on a Windows the right to access "
-            "this computer from the network, and RestrictNullSessAccess for null sessions",
+            "see there who has the right to access that computer from the network",
+        ),
+        Cause("null-session", "the server lets nobody connect to IPC$ by a null session", "log on with -U"),
+        Cause(
+            "samba-users",
+            "the Samba lets {who} log on and not connect to IPC$: its smb.conf leaves {who}, or this machine's "
+            "address, out",
+            "see `invalid users`, `valid users`, `hosts allow` and `hosts deny` there, in [global] and in [IPC$] "
+            "(testparm shows them)",
         ),
         Cause("missing", "the server has no IPC$", "it serves files alone, or its Server service is stopped"),
         Cause("refused", "{reason}", "look at the log of the server; try again"),
@@ -56,6 +64,8 @@ def ipc(facts: Facts) -> Iterator[Said]:
     if error is None or isinstance(error, Unprotected):
         return
     cause = {codes.ERROR_ACCESS_DENIED: "denied", codes.ERROR_BAD_NET_NAME: "missing"}.get(error.code, "refused")
+    if cause == "denied" and (facts.credentials.anonymous or facts.is_samba):
+        cause = "null-session" if facts.credentials.anonymous else "samba-users"
     yield problem(error.text, cause, values={"reason": error.text}, code=error.code)
 
 
@@ -77,8 +87,7 @@ def ipc(facts: Facts) -> Iterator[Said]:
         Cause(
             "denied",
             "the server lets {who} log on and not open \\PIPE\\srvsvc",
-            "a null session needs the pipe in NullSessionPipes (`[null_sessions] pipes` of a lanman Server); else log "
-            "on as an administrator with -U",
+            "log on as an administrator with -U",
         ),
         Cause(
             "interface",
@@ -147,10 +156,10 @@ def answers(facts: Facts) -> Iterator[Said]:
             "{build}; since Windows 10 1607 the descriptor SrvsvcSessionInfo admits nobody else; {who} is an account "
             "of that machine: either no member, or one from which remote UAC takes the right away over the network, as "
             "from every local account but the built-in Administrator; `net localgroup Administrators` tells which",
-            "log on as an account of the domain or as the built-in Administrator; where {who} is a member, there: reg "
-            "add HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System /v "
-            "LocalAccountTokenFilterPolicy /t REG_DWORD /d 1; where it is none: Add-LocalGroupMember -Group "
-            "Administrators -Member '{member}', and the same",
+            "log on as an administrator's account of the domain, or as the built-in Administrator; "
+            "LocalAccountTokenFilterPolicy = 1 there turns the filter off for every local administrator, whose stolen "
+            "hash then rules that machine over the network: only where there is no domain, and each machine has "
+            "passwords of its own",
             needs=f"{_WINDOWS_MEMBERS}, with a token that is not filtered",
         ),
         Cause(
@@ -186,8 +195,8 @@ def answers(facts: Facts) -> Iterator[Said]:
             "lanman-rights",
             'a lanman Server with session_rights = "hardened", its default, lets administrators and operators alone '
             "list sessions, as Windows does since 10 1607",
-            'there: lanman localgroup Administrators {user} /add; session_rights = "legacy" in its server.toml '
-            "lets every user list levels 0 and 10",
+            "log on as one with -U; or, where {who} is to be one, there: lanman localgroup 'Server Operators' {user} "
+            "/add",
             needs="a member of Administrators or Server Operators of that Server",
         ),
         Cause(

@@ -22,7 +22,7 @@ EXPLANATIONS: Final = {
         "Listing and ending sessions and files takes a member of Administrators or Server Operators there. On Windows,"
         " a local account other than Administrator loses its rights over the network (LocalAccountTokenFilterPolicy)."
         " On Samba, map the group: net groupmap add sid=S-1-5-32-544 unixgroup=GROUP type=builtin. To end sessions,"
-        " Samba wants `admin users =` as well.",
+        " Samba wants `admin users =` in [IPC$] as well.",
     ),
     53: (
         "No server answered at that name and port.",
