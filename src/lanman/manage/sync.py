@@ -18,7 +18,7 @@ from lanman.manage.background import Background
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
-from lanman.manage.orders.plan import Consent, Done, Outcome, Plan
+from lanman.manage.orders.plan import Consent, Cost, Done, Outcome, Plan
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
@@ -255,12 +255,18 @@ class BlockingManager:
         return self._background.run(plan_share(self._manager, name, costs=costs))
 
     def run(
-        self, plan: Plan, *, with_others: Consent = False, include_mine: bool = False, done: Done | None = None
+        self,
+        plan: Plan,
+        *,
+        with_others: Consent = False,
+        include_mine: bool = False,
+        limit: Cost | None = None,
+        done: Done | None = None,
     ) -> list[Outcome]:
         """Do what a plan says; see `lanman.manage.orders.run`. `done` is called in the thread of the connection."""
         from lanman.manage.orders import run
 
-        work = run(self._manager, plan, with_others=with_others, include_mine=include_mine, done=done)
+        work = run(self._manager, plan, with_others=with_others, include_mine=include_mine, limit=limit, done=done)
         return self._background.run(work)
 
     def close_sessions(
@@ -298,6 +304,10 @@ class BlockingManager:
     def opened_files(self) -> list[FileInfo]:
         """All open files with what is told beyond MS-SRVS; see `Manager.opened_files`."""
         return self._background.run(self._manager.opened_files())
+
+    def clients_called(self, client: str, names: Sequence[str]) -> frozenset[str]:
+        """Which of some listed clients' names a typed client means; see `Manager.clients_called`."""
+        return self._background.run(self._manager.clients_called(client, names))
 
     def is_called(self, name: str) -> bool:
         """Whether a name or address is that of this server; see `Manager.is_called`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+import lanman
 from lanman.errors import LocalProtocolError, Win32Error
 from lanman.manage.orders import (
     Cost,
@@ -360,6 +362,24 @@ async def test_what_costs_more_by_now_than_it_may_is_spared(samba: bool) -> None
     server.files.append(files[1])
     assert became(await run(manager, ending, limit=Cost.REOPEN)) == [("spared", "changed"), ("done", None)]
     assert [one.user_name for one in server.ended] == ["eve"]
+
+
+async def test_a_limit_is_one_of_the_blocking_call_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs without asyncio leave alone what costs more by then as well."""
+    files = [FileInfo(1, 1, 0, r"D:\a", "bob")]
+    server = ScriptedServer(files=files)
+    plan = await plan_files(server.manager(), files)
+    server.files[0] = replace(files[0], permissions=3)
+
+    monkeypatch.setattr("lanman.manage.sync.open_manager", lambda *_, **__: server.manager())
+
+    def blocking() -> list[Outcome]:
+        with lanman.connect("fs1") as manager:
+            assert manager.clients_called("PC7", [r"\\pc7", r"\\pc8"]) == {r"\\pc7"}
+            return manager.run(plan, limit=Cost.REOPEN)
+
+    assert became(await asyncio.to_thread(blocking)) == [("spared", "changed")]
+    assert server.closed == []
 
 
 async def test_a_share_is_gone_even_where_nothing_more_is_answered() -> None:
