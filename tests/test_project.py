@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 import lanman
 from lanman.faces.cli.loader import VERBS
 from windows.prepare import VERSIONS
+from windows.run import outcome
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -161,6 +162,23 @@ def test_dependencies_are_those_that_the_tests_run_with() -> None:
         assert any(each.operator == "<" for each in requirement.specifier), requirement
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # of this system, or not installed again yet
             assert importlib.metadata.version(requirement.name) in requirement.specifier, requirement
+
+
+@pytest.mark.parametrize(
+    ("status", "printed", "expected"),
+    [
+        (0, "....  [100%]\n4 passed, 1 skipped in 3.25s\n", 0),
+        (1, "..F.  [100%]\n1 failed, 3 passed in 63.25s (0:01:03)\n", 1),
+        # Ended by wineserver -k, which is a success for the shell; and by a signal.
+        (0, "..", 1),
+        (-9, "", 1),
+        (-11, "4 passed in 3.25s", 1),
+    ],
+)
+def test_under_wine_nothing_passes_that_has_not_come_to_its_end(status: int, printed: str, expected: int) -> None:
+    passed = 0, "5 passed in 1.00s"
+    assert outcome({"3.11": (status, printed), "3.13": passed}) == expected
+    assert outcome({"3.11": passed, "3.13": (status, printed)}) == expected
 
 
 def test_the_archives_of_windows_are_pinned_within_the_bounds() -> None:
