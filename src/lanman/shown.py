@@ -1,5 +1,7 @@
 """How text from a peer is shown to people: what could drive or deceive a terminal is written as what it is.
 
+And how a time is written for programs.
+
 Control characters could drive a terminal, bidirectional ones could make `gpj.exe` read as `exe.jpg`. A value that was
 shown this way can be typed back as it was shown: filters know this form too.
 """
@@ -27,3 +29,18 @@ def escape(text: str) -> str:
 def _as_escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def rfc3339(at: float | None, *, timespec: str = "seconds") -> str | None:
+    """A time in seconds since 1970 as RFC 3339 has it, in UTC; None for none, or for one that no calendar has.
+
+    `timespec` is how fine: "seconds" or "milliseconds".
+    """
+    from datetime import UTC, datetime
+
+    if at is None:
+        return None
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from lanman.faces.cli.invocation import split_host
-from lanman.faces.cli.options import duration
+from lanman.faces.cli.options import duration, seconds
 from lanman.faces.dialect import DialectError
 from lanman.net.credentials import Credentials
 from support.fake_manager import Command
@@ -70,6 +70,17 @@ def test_a_host_and_its_port(text: str, host: str, port: int | None) -> None:
 )
 def test_a_duration(text: str, value: float) -> None:
     assert duration(click.Context(click.Command("x")), click.Option(["--warn"]), text) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("10", 10), ("0.5", 0.5), ("5s", 5), ("2m", 120), ("1h30m", 5400)])
+def test_a_deadline_is_seconds_or_a_duration(text: str, value: float) -> None:
+    assert seconds(click.Context(click.Command("x")), click.Option(["--deadline"]), text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "-1", "5 s", "s", "inf", "nan", "400d"])
+def test_what_is_no_deadline(text: str) -> None:
+    with pytest.raises(DialectError):
+        seconds(click.Context(click.Command("x")), click.Option(["--deadline"]), text)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from lanman.errors import Win32Error
 from lanman.manage.manager import Manager
 from lanman.manage.openers import Opener, Openers
 from lanman.manage.orders.costs import WRITES, cost_of_file
-from lanman.manage.orders.plan import Cost, rfc3339
+from lanman.manage.orders.plan import Cost
 from lanman.manage.selection import (
     UncPath,
     check_filters,
@@ -40,6 +40,7 @@ from lanman.manage.selection import (
 from lanman.manage.watching.keys import How, session_key
 from lanman.names import fold
 from lanman.records import FileInfo, SessionInfo
+from lanman.shown import rfc3339
 
 # Of a share whose folder may not be asked for: what NetrShareGetInfo answers, or what a Manager without it does.
 _UNTOLD: Final = frozenset({codes.ERROR_ACCESS_DENIED, codes.ERROR_NOT_SUPPORTED, codes.ERROR_INVALID_LEVEL})

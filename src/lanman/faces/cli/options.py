@@ -179,15 +179,15 @@ def number(low: int, high: int, hint: str) -> Check:
 
 
 def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """A time in seconds, more than none."""
+    """A time in seconds, more than none; a duration as people write it too."""
     if text is None:
         return None
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
+        value = _duration(text) or 0.0
     if not 0 < value <= 86400 * 365:
-        raise bad_value(parameter, "It is a time in seconds, such as 10 or 0.5.")
+        raise bad_value(parameter, "It is a time in seconds, such as 10 or 0.5, or a duration: 5s, 2m.")
     return value
 
 
@@ -195,15 +195,22 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     """A duration in seconds, as people write it: `90`, `5s`, `10m`, `2h`, `1d`, `1h30m`; none at all is 0."""
     if text is None:
         return None
+    value = _duration(text)
+    if value is None:
+        raise bad_value(parameter, "It is a duration, such as 30s, 10m, 2h or 1h30m.")
+    if value > 86400 * 365:
+        raise bad_value(parameter, "It is a duration of at most a year.")
+    return value
+
+
+def _duration(text: str) -> float | None:
+    """The seconds of `1d2h30m5.5s`, of any part of it, and of a number alone; None for what is no duration."""
     parts = re.fullmatch(
         r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?", text
     )
     if parts is None or not any(parts.groups()):
-        raise bad_value(parameter, "It is a duration, such as 30s, 10m, 2h or 1h30m.")
-    value = sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (86400, 3600, 60, 1), strict=True))
-    if value > 86400 * 365:
-        raise bad_value(parameter, "It is a duration of at most a year.")
-    return value
+        return None
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (86400, 3600, 60, 1), strict=True))
 
 
 def yes_or_no(context: click.Context, parameter: click.Parameter, text: str | None) -> bool | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman.manage.watching.keys import FileKey, Key, SessionKey, ShareKey
 from lanman.records import FileInfo, SessionInfo, ShareInfo
+from lanman.shown import rfc3339
 
 if TYPE_CHECKING:
     from lanman.errors import LanmanError
@@ -225,18 +226,6 @@ def is_grave(number: int, costs: Iterable[Cost]) -> bool:
 
 
 # --- for programs
-
-
-def rfc3339(at: float | None) -> str | None:
-    """A time in seconds since 1970 as RFC 3339 has it, in UTC; None for none, or for one that no calendar has."""
-    from datetime import UTC, datetime
-
-    if at is None:
-        return None
-    try:
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def target_json(target: Target) -> dict[str, Any]:

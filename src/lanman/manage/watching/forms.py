@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lanman.manage.watching.changes import Change, Gap, Picture, What
 from lanman.manage.watching.rows import Row
+from lanman.shown import rfc3339
 
 # What names a row that has gone, beside its key.
 _NAMES: Final = ("client_name", "user_name", "id", "path", "name")
@@ -58,15 +59,8 @@ def gap_form(gap: Gap | None) -> dict[str, Any] | None:
 
 
 def instant(at: float | None) -> str | None:
-    """A time in seconds since 1970 as RFC 3339 has it, in UTC; None for none, or for one that no calendar has."""
-    from datetime import UTC, datetime
-
-    if at is None:
-        return None
-    try:
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return None
+    """A time in seconds since 1970 in RFC 3339 to the millisecond; see `rfc3339`."""
+    return rfc3339(at, timespec="milliseconds")
 
 
 def _error(error: Any) -> dict[str, Any]:

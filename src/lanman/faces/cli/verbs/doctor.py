@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +22,7 @@ from lanman.faces.cli.invocation import PORT_HINT, Invocation
 from lanman.faces.cli.options import Explained, seconds, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
+from lanman.shown import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -160,7 +160,7 @@ def _show(format: Format, found: Diagnosis, *, strict: bool, short: bool, plain:
             verdict=found.verdict(strict=strict).value,
             problems=len(found.problems),
             warnings=len(found.warnings),
-            asked_at=datetime.fromtimestamp(found.asked_at, UTC).isoformat(timespec="milliseconds"),
+            asked_at=rfc3339(found.asked_at, timespec="milliseconds"),
             duration=round(found.duration, 3),
             findings=[doctor_lines.record(finding) for finding in found.findings],
         )

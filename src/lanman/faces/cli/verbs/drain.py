@@ -28,6 +28,7 @@ from lanman.faces.cli.planning import confirm_orders
 from lanman.faces.cli.selecting import path_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, escape, row, shorten, shorten_client
+from lanman.shown import rfc3339
 
 if TYPE_CHECKING:
     from lanman.manage.drain.machine import Event, Holder, Rules
@@ -315,7 +316,7 @@ class _Report:
             "schema": output.SCHEMA,
             "phase": event.phase.value,
             "t": round(event.at - self._started, 3),
-            "happened_at": _rfc3339(event.at),
+            "happened_at": rfc3339(event.at),
             "server": self._server,
             "key": None if holder is None else _key(holder),
             "outcome": event.what.value,
@@ -423,13 +424,7 @@ def _fields(holder: Holder) -> dict[str, Any]:
         "key": _key(holder),
         "client_name": holder.client_name,
         "num_opens": holder.num_opens,
-        "begun_at": _rfc3339(holder.begun),
+        "begun_at": rfc3339(holder.begun),
         **common,
         "is_own": holder.is_own,
     }
-
-
-def _rfc3339(at: float | None) -> str | None:
-    from lanman.manage.orders.plan import rfc3339
-
-    return rfc3339(at)
