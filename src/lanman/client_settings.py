@@ -44,6 +44,13 @@ def is_address(text: str) -> bool:
     return len(text) <= MAX_ADDRESS and re.fullmatch(f"{_LOCAL}@{_DOMAIN}", text) is not None
 
 
+def makes_address(user: str) -> bool:
+    """Whether a user's name, which comes from a peer, may be put into an address. Narrower than what addresses may
+    have: mail servers read `%` and `!` as the way to another host, `+` as the end of the mailbox's name, `|` and `/`
+    as programs and files, and a dash at the beginning as an option; `$` is at the end of machines' names."""
+    return re.fullmatch(r"[A-Za-z0-9_](?:[A-Za-z0-9_.'-]*[A-Za-z0-9_'-])?", user) is not None
+
+
 def _address(value: Any) -> str:
     if not is_address(text := TEXT.check(value)):
         raise ValueError('must be the address of a mailbox, such as "lanman@example.com"')

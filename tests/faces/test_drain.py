@@ -10,6 +10,7 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,18 @@ READ, WRITE = 1, 3
 
 
 @dataclass
-class Pausable(FakeManager):
+class Closing(FakeManager):
+    """A FakeManager whose sessions take what is open along, unless their handles are durable."""
+
+    durable: bool = False
+
+    async def files(self, **filters: Any) -> list[FileInfo]:
+        there = {entry.user_name for entry in self.entries}
+        return [file for file in await super().files(**filters) if self.durable or file.user_name in there]
+
+
+@dataclass
+class Pausable(Closing):
     """A FakeManager that can be paused."""
 
     state: ServiceState = ServiceState.RUNNING
@@ -198,7 +210,7 @@ def test_lines_of_json_for_programs(drained: Command) -> None:
 
 
 def test_without_a_pause_it_says_so(drained: Command) -> None:
-    class NoPause(FakeManager):
+    class NoPause(Closing):
         async def service_state(self) -> ServiceState:
             raise self._not_a_service("be paused")
 
@@ -224,7 +236,27 @@ def test_a_share_is_drained_of_its_files(drained: Command) -> None:
     assert result.status == 0
     assert drained.manager.opened == []
     assert len(drained.manager.entries) == 3
-    assert r"ended bob D:\projects\budget.xlsx: UNSAVED WORK LIKELY (write access, 2 locks)" in result.out
+    assert r"closed bob D:\projects\budget.xlsx (write access, 2 locks) UNSAVED WORK LIKELY" in lines(result.out)
+
+
+def test_files_whose_users_have_gone_are_shown_with_their_paths(drained: Command) -> None:
+    drained.manager.entries = []
+    manager(drained).durable = True
+    assert drained("drain --check").out == (
+        r"2 left: bob D:\projects\budget.xlsx (UNSAVED WORK LIKELY), carol D:\projects\plan.txt (reopening)" "\n\n"
+    )
+    assert drained("drain --dry-run").out.splitlines()[2:4] == [
+        r"-                      bob                      1 UNSAVED WORK LIKELY (write access, 2 locks: "
+        r"D:\projects\budget.xlsx)",
+        r"-                      carol                    1 reopening (read access, idle time unknown: "
+        r"D:\projects\plan.txt)",
+    ]
+    result = drained("drain --end all --quiet-for 0 /y")
+    assert result.status == 0
+    assert lines(result.out)[2:4] == [
+        r"closed bob D:\projects\budget.xlsx (write access, 2 locks) UNSAVED WORK LIKELY",
+        r"closed carol D:\projects\plan.txt (read access, idle time unknown)",
+    ]
 
 
 # --- the question
@@ -329,6 +361,7 @@ def test_nobody_can_be_told_so_nothing_is_done(drained: Command, tmp_path: Path)
         ("drain --message x", "give --warn too"),
         ("drain --check --dry-run", "Give one of --check and --dry-run."),
         ("drain --path=", "path"),
+        (r"drain --path \\fs1\projects\*", r"No server lists open files as \\fs1\projects\*"),
         ("drain --share=", "An empty name is no share and no path."),
         ("drain --csv", "drain has no --csv"),
         ("drain --deadline 0", "It is a time in seconds"),

@@ -102,7 +102,9 @@ def blocking_drain(
     try:
         return background.run(work())
     except BaseException:
-        ended.wait()
+        while not ended.is_set():
+            with contextlib.suppress(KeyboardInterrupt):  # a second one does not hurry it
+                ended.wait()
         raise
     finally:
         background.stop()

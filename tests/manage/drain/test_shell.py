@@ -15,7 +15,7 @@ import lanman
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
 from lanman.manage.drain.looks import Looker, Scope, is_pipe
 from lanman.manage.drain.machine import Happening, Rules, Verdict
-from lanman.manage.drain.shell import Drain, DrainOrder, DrainResult, rules_of, scope_of
+from lanman.manage.drain.shell import Drain, DrainOrder, DrainResult, SystemClock, rules_of, scope_of
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import Manager
 from lanman.manage.srvsvc import SrvsvcManager
@@ -23,7 +23,7 @@ from lanman.net.client import SmbClient
 from lanman.net.drains import KeptDrain
 from lanman.net.tell.people import Message, NotTold, Person
 from lanman.net.tell.teller import Teller
-from lanman.records import FileInfo
+from lanman.records import FileInfo, Statistics, TimeOfDay
 from support.disk_server import READ, DiskWorld, FileClient
 from support.drain_world import WorldLink
 from support.passwords import PASSWORD
@@ -231,6 +231,101 @@ async def test_an_interruption_opens_the_server_again(scene: Scene) -> None:
     assert scene.kept.read() is None
 
 
+async def test_who_interrupts_again_and_again_does_not_keep_it_from_opening_the_server(scene: Scene) -> None:
+    class Slow(SrvsvcManager):
+        async def continue_(self) -> bool:
+            for _ in range(3):
+                task.cancel()  # Ctrl-C twice; SIGTERM, and SIGHUP after it
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            return await super().continue_()
+
+    scene.kind = Slow
+    scene.user("bob", "plan.txt")
+    task = asyncio.ensure_future(scene.drain(timeout=600))
+    scene.at(30, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not scene.world.service.paused
+    assert scene.said()[-2:] == ["finished", "continued"]
+    assert scene.kept.read() is None
+
+
+@pytest.mark.parametrize("paused_before", [False, True])
+async def test_a_pause_that_somebody_has_ended_is_noticed_and_said(scene: Scene, paused_before: bool) -> None:
+    """By `continue server`, or since the server was started again: newcomers come in, and nothing says otherwise."""
+    if paused_before:
+        scene.world.service.pause("10.20.0.9", "root")
+    scene.at(3, lambda: scene.world.service.continue_("10.20.0.9", "root"))
+    result = await scene.drain(quiet_for=30)
+    assert (result.drained, result.cordoned, result.paused) == (True, False, False)
+    assert scene.said() == ["paused", "empty", "not_paused", "finished"]
+    assert scene.kept.read() is None
+
+
+async def test_a_pause_of_somebody_else_who_came_after_it_was_ended_is_not_undone(scene: Scene) -> None:
+    scene.user("root", "plan.txt")
+    scene.at(3, lambda: scene.world.service.continue_("10.20.0.9", "root"))
+    scene.at(20, lambda: scene.world.service.pause("10.20.0.9", "root"))
+    result = await scene.drain(timeout=60, quiet_for=5)
+    assert result.verdict is Verdict.TIMED_OUT
+    assert scene.world.service.paused
+    assert "continued" not in scene.said()
+
+
+async def test_a_service_that_says_an_error_and_pauses_all_the_same_is_opened_again(scene: Scene) -> None:
+    class Late(SrvsvcManager):
+        async def pause(self) -> bool:
+            await super().pause()
+            raise Win32Error(1053, "the service did not answer in time")
+
+    scene.kind = Late
+    scene.user("ann")
+    with pytest.raises(Win32Error, match="did not answer in time"):
+        await scene.drain()
+    assert not scene.world.service.paused
+    assert scene.kept.read() is None
+
+
+@pytest.mark.parametrize("end", ["idle", "readers"])
+async def test_who_opens_a_file_between_look_and_order_is_not_ended(scene: Scene, end: str) -> None:
+    class Quick(SrvsvcManager):
+        async def end_sessions(self, plan: Any, **how: Any) -> Any:
+            if not opened:
+                opened.append(bob.open("budget.xlsx", access=0x001F01FF))
+            return await super().end_sessions(plan, **how)
+
+    opened: list[bytes] = []
+    scene.kind = Quick
+    bob = scene.user("bob", *(("plan.txt",) if end == "readers" else ()))
+    result = await scene.drain(timeout=60, quiet_for=5, end=end)
+    assert opened
+    assert scene.users() == ["bob"]
+    assert (result.verdict, [holder.user_name for holder in result.left]) == (Verdict.TIMED_OUT, ["bob"])
+
+
+async def test_who_opens_a_file_between_look_and_order_is_ended_where_all_are(scene: Scene) -> None:
+    class Quick(SrvsvcManager):
+        async def end_sessions(self, plan: Any, **how: Any) -> Any:
+            bob.open("budget.xlsx", access=0x001F01FF)
+            return await super().end_sessions(plan, **how)
+
+    scene.kind = Quick
+    bob = scene.user("bob", "plan.txt")
+    assert (await scene.drain(timeout=60, quiet_for=5, end="all")).drained
+
+
+def test_the_clock_of_a_drain_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, steady = [1_700_000_000.0], [50.0]
+    monkeypatch.setattr("time.time", lambda: wall[0])
+    monkeypatch.setattr("time.monotonic", lambda: steady[0])
+    clock = SystemClock()
+    assert clock.now() == 1_700_000_000.0
+    wall[0] += 3600  # somebody sets the clock
+    steady[0] += 2
+    assert clock.now() == 1_700_000_002.0
+
+
 async def test_whoever_listens_and_fails_leaves_nothing_closed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     class ReaderHasGone(Exception):
         pass
@@ -256,13 +351,24 @@ async def test_a_pause_that_was_there_before_stays(scene: Scene) -> None:
     assert scene.kept.read() is None
 
 
-async def test_a_pause_of_a_drain_that_was_killed_is_this_ones(scene: Scene) -> None:
+@pytest.mark.parametrize(("noted_ago", "ours"), [(150, True), (300, False)])
+async def test_a_pause_of_a_drain_that_was_killed_is_this_ones(scene: Scene, noted_ago: float, ours: bool) -> None:
+    """But for a server that was started since: it runs then, so that pause is somebody else's."""
+
+    class Told(SrvsvcManager):
+        async def statistics(self) -> Statistics:
+            return Statistics(start=1_000)
+
+        async def time_of_day(self) -> TimeOfDay:
+            return TimeOfDay(elapsedt=1_200)  # by the server's clock, whatever that is
+
+    scene.kind = Told
     scene.world.service.pause("10.20.0.9", "root")
-    scene.kept.note(5)
+    scene.kept.note(scene.now() - noted_ago)
     scene.user("root", "plan.txt")
     result = await scene.drain(timeout=60, quiet_for=5)
     assert result.verdict is Verdict.TIMED_OUT
-    assert not scene.world.service.paused
+    assert scene.world.service.paused is not ours
     assert scene.kept.read() is None
 
 
@@ -447,7 +553,9 @@ def test_the_usual_time_out_is_finite_and_leaves_time_for_the_others() -> None:
     assert replace(rules_of(quiet_for=3600)).timeout == 7200
 
 
-@pytest.mark.parametrize(("share", "path"), [("a", "b"), ("", None), (None, "")])
+@pytest.mark.parametrize(
+    ("share", "path"), [("a", "b"), ("", None), (None, ""), (None, r"\\fs1\projects\*"), (None, "//fs1/projects/*")]
+)
 def test_scopes_that_cannot_be(share: str | None, path: str | None) -> None:
     with pytest.raises(LanmanError):
         scope_of(share, path)
@@ -505,6 +613,23 @@ async def test_a_windows_is_paused_drained_and_opened_again(made: Callable[[], W
         assert (result.drained, result.paused) == (True, True)
         assert windows.sessions == []
         assert server.complaints == []
+
+
+async def test_files_that_outlive_their_sessions_keep_a_windows_from_being_drained(tmp_path: Path) -> None:
+    """Durable and persistent handles: nobody is listed, and somebody's file is open all the same."""
+    windows = windows_2019()
+    windows.sessions.clear()
+    left = [file for file in windows.files if not is_pipe(FileInfo(1, path=file.path))]
+    assert left
+    async with ScriptedWindows(windows) as server:
+        who = lanman.Credentials("admin", server.password)
+        how: dict[str, Any] = {"port": server.port, "home": tmp_path, "quiet_for": 0}
+        result = await lanman.drain(server.host, who, timeout=0, **how)
+        assert (result.verdict, len(result.left)) == (Verdict.TIMED_OUT, len(left))
+        assert {holder.path for holder in result.left} == {file.path for file in left}
+        result = await lanman.drain(server.host, who, end="all", **how)
+        assert result.drained
+        assert [file for file in windows.files if not is_pipe(FileInfo(1, path=file.path))] == []
 
 
 @pytest.mark.parametrize(

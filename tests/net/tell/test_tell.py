@@ -128,6 +128,13 @@ async def test_an_answer_that_is_missing_after_the_letter_leaves_it_unknown() ->
     assert found.told is Told.UNKNOWN
 
 
+@pytest.mark.parametrize("answer", [None, "", "421 busy"])
+async def test_a_letter_that_was_taken_is_taken_however_the_server_takes_leave(answer: str | None) -> None:
+    async with MailServer(answers={"QUIT": answer}).running() as server:
+        found = await outcome(ClientConfiguration(mail(server.port, tls="none", deadline=SHORT)))
+    assert (found.told, found.reason) == (Told.YES, "")
+
+
 async def test_a_mail_server_that_is_not_there() -> None:
     async with MailServer().running() as server:
         pass
@@ -157,7 +164,15 @@ def test_certificates_that_cannot_be_read() -> None:
         ("bob\u202e", ""),
         ("", ""),
         ("x" * 300, ""),
-        ("{user}", "{user}@b.org"),
+        ("{user}", ""),
+        ("bob%evil.org", ""),
+        ("evil.org!bob", ""),
+        ("EXAMPLE+bob", ""),
+        ("|id", ""),
+        ("../../bob", ""),
+        ("-oQ.", ""),
+        ("PC7$", ""),
+        ("b.o'neill-x_1", "b.o'neill-x_1@b.org"),
     ],
 )
 def test_addresses(user: str, address: str) -> None:
@@ -204,6 +219,15 @@ async def test_what_a_web_service_gets() -> None:
         "user_name": "b\x1bob",
         "clients": [r"\\pc7"],
     }
+
+
+async def test_what_is_meant_for_this_machine_goes_to_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with WebService().running() as proxy, WebService().running() as service:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        found = await outcome(webhook(service.port))
+    assert found.told is Told.YES
+    assert (len(proxy.requests), len(service.requests)) == (0, 1)
 
 
 async def test_a_redirection_is_not_followed() -> None:

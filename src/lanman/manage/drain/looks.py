@@ -1,6 +1,7 @@
 """Looking at a server for a drain, and ending whom it says: plan and run of `lanman.manage.orders`, at one Manager.
 
-The Manager is opened when it is needed, and opened again after its server could not be reached.
+The Manager is opened when it is needed, and opened again after its server could not be reached. Of a whole server the
+sessions count; where there is none, the open files do.
 """
 
 from __future__ import annotations
@@ -96,9 +97,19 @@ class Looker:
         try:
             manager = await self.manager()
             listed, plan = await self._planned(manager)
+            holders, chosen, in_plan = self._counted(listed, plan)
+            if not chosen and self._scope.whole and (files := await self._without_session(manager)):
+                holders, chosen, in_plan = self._counted(files, plan := await plan_files(manager, files))
         except (ConnectionLost, ProtocolError):
             await self.close()
             raise
+        look = Look(tuple(holders[number] for number in chosen), asked_at, self._clock.now())
+        return Sight(look, plan, tuple(in_plan[number] for number in chosen), manager.server)
+
+    def _counted(
+        self, listed: Sequence[SessionInfo | FileInfo], plan: Plan
+    ) -> tuple[list[Holder], tuple[int, ...], list[int | None]]:
+        """All who are listed, the places of those who count, and the places of all in the plan."""
         # Planning lists again. Who has come and gone between the two lists is nobody's: the first one alone counts, or
         # one who left and another who came would make a look that saw nobody of a server that was never empty.
         in_plan = _places(plan, len(listed))
@@ -106,9 +117,15 @@ class Looker:
             _unplanned(record) if place is None else _holder(plan.targets[place])
             for record, place in zip(listed, in_plan, strict=True)
         ]
-        chosen = counted(holders) if self._scope.whole else tuple(range(len(holders)))
-        look = Look(tuple(holders[number] for number in chosen), asked_at, self._clock.now())
-        return Sight(look, plan, tuple(in_plan[number] for number in chosen), manager.server)
+        return holders, counted(holders) if self._scope.whole else tuple(range(len(holders))), in_plan
+
+    async def _without_session(self, manager: Manager) -> list[FileInfo]:
+        """What is open though nobody is there who has it open: durable and persistent handles outlive their sessions
+        (MS-SMB2 3.3.7.1), and the client comes back to them. Nothing where the files may not be asked for."""
+        try:
+            return [file for file in await manager.files() if not is_pipe(file)]
+        except Win32Error:
+            return []
 
     async def _planned(self, manager: Manager) -> tuple[Sequence[SessionInfo | FileInfo], Plan]:
         if self._scope.whole:
@@ -135,10 +152,20 @@ class Looker:
             )
         return folder
 
-    async def end(self, sight: Sight, wanted: Sequence[int], done: Callable[[Holder, Outcome], None]) -> None:
-        """End those holders of a look; `done` is called with what became of each. Raises LanmanError for what concerns
-        all of them."""
+    async def end(
+        self,
+        sight: Sight,
+        wanted: Sequence[int],
+        done: Callable[[Holder, Outcome], None],
+        *,
+        whatever_is_open: bool = False,
+    ) -> None:
+        """End those holders of a look; `done` is called with what became of each. Who has opened more since the look
+        is spared, unless they are to be ended with whatever is open. Raises LanmanError for what concerns all."""
         targets = sight.plan.targets
+        if not whatever_is_open:
+            for target in targets:
+                target.most_opens = target.record.num_opens if isinstance(target.record, SessionInfo) else None
         holders = {
             place: sight.look.holders[number] for number in wanted if (place := sight.places[number]) is not None
         }

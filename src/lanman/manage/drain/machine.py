@@ -11,9 +11,9 @@ Looks at a server go in with their times, and out come whom to end and when to l
 
 The rules:
 
-  - A holder is one that the drain counts: a session or, where a share or a path is drained, an open file. The session
-    of the program that looks is none of them; others that may be its user's own are, and are ended only where that was
-    asked for.
+  - A holder is one that the drain counts: a session or, where a share or a path is drained, or no session is left, an
+    open file. The session of the program that looks is none of them; others that may be its user's own are, and are
+    ended only where that was asked for.
   - Phases follow each other by the clock: WARN (nobody is ended), WAIT (who has nothing open is ended at once), END
     (who may be ended by `Rules.end` is). Whoever comes meanwhile is treated like all others.
   - DRAINED is said only after looks that saw nobody, the first and the last of them at least `quiet_for` apart, and no
@@ -284,15 +284,19 @@ class Machine:
 
     # --- what is decided
 
+    def ends_everybody(self, now: float) -> bool:
+        """Whether people are ended by now whatever they have open."""
+        return self.rules.end is End.ALL and now >= self.until_grace
+
     def _may_end(self, holder: Holder, now: float) -> bool:
         if now < self.until_warned or (holder.is_own and not self.rules.include_mine):
             return False
         if holder.nothing_open:
             return True
+        if self.ends_everybody(now):
+            return True
         if now < self.until_grace:
             return False
-        if self.rules.end is End.ALL:
-            return True
         harmless = (Cost.NONE,) if self.rules.end is End.IDLE else (Cost.NONE, Cost.REOPEN)
         return holder.cost in harmless
 

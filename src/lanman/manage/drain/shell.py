@@ -7,8 +7,12 @@ Rules:
 
   - First comes a look, whose errors are the caller's. Then a pause is noted (`lanman.net.drains`), and only then made.
   - A drain that does not end with DRAINED opens the server again, if it was the drain that closed it, unless it is to
-    stay closed. So it is for errors, for a time-out and where the task is cancelled.
-  - A pause that was there before is somebody else's, and stays; one that a drain before has noted is this one's.
+    stay closed. So it is for errors, for a time-out and where the task is cancelled; who cancels it twice does not
+    keep it from that.
+  - Before each look the server is asked whether it is paused still. Where somebody has continued it, or it was started
+    again, that is somebody's decision: it is said, and newcomers are treated like the others from then on.
+  - A pause that was there before is somebody else's, and stays; one that a drain before has noted is this one's, unless
+    the server was started after that.
   - Who is to be told is told while time passes: nothing waits for a mail server.
   - An order that is denied ends the drain: this user can end nobody. A server that does not answer ends it with its
     time only.
@@ -20,11 +24,11 @@ import asyncio
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
@@ -43,6 +47,7 @@ from lanman.manage.drain.machine import (
     people,
 )
 from lanman.manage.manager import DEFAULT_TIMEOUT as DEFAULT_DEADLINE
+from lanman.manage.manager import Manager
 from lanman.manage.orders import Outcome, Plan, What
 from lanman.names import fold
 from lanman.net.drains import KeptDrain, drain_name
@@ -60,6 +65,10 @@ TELLING: Final = "lanman-tell"
 
 MAX_NAMED: Final = 5
 """How many are named in one sentence of those who were not told."""
+
+
+_CLOCKS_DRIFT: Final = 2
+"""Seconds by which the ages of a server and of a note may be wrong: both are in whole seconds."""
 
 
 @dataclass(slots=True)
@@ -93,11 +102,15 @@ class DrainOrder:
 
 
 class SystemClock:
-    """The clock of this machine and of the event loop."""
+    """The time at which it was made, and what has passed since: nobody is ended earlier, and no server called empty,
+    because the clock of this machine was set."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
 
     def now(self) -> float:
         """Seconds since 1970."""
-        return time.time()
+        return self._offset + time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait so long."""
@@ -158,7 +171,7 @@ class Drain:
                     try:
                         await self._end_telling()
                     finally:
-                        await self._reopen()
+                        await _uninterrupted(self._reopen())
         reasons = tuple(machine.reasons.get(holder.who, "") for holder in machine.left)
         assert machine.verdict is not None
         return DrainResult(
@@ -192,6 +205,8 @@ class Drain:
         manager = await self._looker.manager()
         was_paused = await manager.service_state() is ServiceState.PAUSED
         earlier = None if self._kept is None else self._kept.read()
+        if earlier is not None and was_paused and await self._started_since(manager, earlier.paused_at):
+            earlier = None  # a server that is started again runs: this pause is another one
         ours = not was_paused or earlier is not None
         if ours and self._kept is not None:
             self._kept.note(self._clock.now())
@@ -199,10 +214,12 @@ class Drain:
         self._closed_by_us = ours
         try:
             paused_now = await manager.pause()
-        except Win32Error:
-            self._closed_by_us = False
-            if earlier is None:
-                self._forget()
+        except Win32Error as error:
+            # A service that took the order and did not do it in time may do it yet.
+            if isinstance(error, AccessDenied) or error.code == codes.ERROR_NOT_SUPPORTED:
+                self._closed_by_us = False
+                if earlier is None:
+                    self._forget()
             raise
         message = ""
         if earlier is not None and not paused_now:
@@ -212,6 +229,27 @@ class Drain:
             self._closed_by_us = False
             self._forget()
         self._machine.cordoned(True, self._clock.now(), message)
+
+    async def _started_since(self, manager: Manager, paused_at: float) -> bool:
+        """Whether the server was started later than a time by this machine's clock; False where it does not say.
+        Ages are compared: two machines' clocks need not agree."""
+        try:
+            start = (await manager.statistics()).start
+            now = (await manager.time_of_day()).elapsedt
+        except Win32Error:
+            return False
+        return 0 < start <= now and now - start + _CLOCKS_DRIFT < self._clock.now() - paused_at
+
+    async def _check_cordon(self) -> None:
+        """Notice that the server is paused no longer."""
+        manager = await self._looker.manager()
+        if (state := await manager.service_state()) is ServiceState.PAUSED:
+            return
+        self._closed_by_us = False
+        self._forget()
+        message = f"it is {state.value} by now: somebody has continued it, or it was started again"
+        self._machine.cordoned(False, self._clock.now(), message)
+        self._publish()
 
     def _forget(self) -> None:
         if self._kept is not None:
@@ -274,8 +312,11 @@ class Drain:
             if (wait := machine.next_look - self._clock.now()) > 0:
                 await self._clock.sleep(wait)
             try:
+                if machine.is_cordoned:
+                    await self._check_cordon()
                 sight = await self._looker.look()
             except ConnectionLost as error:
+                await self._looker.close()
                 machine.not_looked(self._clock.now(), error.message)
                 self._publish()
                 if machine.verdict is not None:
@@ -302,7 +343,8 @@ class Drain:
             self._publish()
 
         try:
-            await self._looker.end(sight, wanted, done)
+            everybody = self._machine.ends_everybody(self._clock.now())
+            await self._looker.end(sight, wanted, done, whatever_is_open=everybody)
         except ConnectionLost as error:
             self._machine.not_looked(self._clock.now(), error.message)
         if denied:
@@ -317,6 +359,20 @@ class Drain:
     def _emit(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Await work to its end, whoever cancels the task meanwhile; that one's CancelledError comes after it."""
+    task = asyncio.ensure_future(work)
+    interrupted: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            interrupted = error
+    task.result()
+    if interrupted is not None:
+        raise interrupted
 
 
 def summary(told: Sequence[Telling]) -> str:
@@ -386,11 +442,18 @@ def rules_of(
 
 
 def scope_of(share: str | None, path: str | None) -> Scope:
-    """Raises Win32Error 87 for a share and a path together, and for empty ones."""
+    r"""Raises Win32Error 87 for a share and a path together, for empty ones, and for `\\server\share\path`: no server
+    lists open files so, and nobody at all would be found there."""
     if share is not None and path is not None:
         raise Win32Error(codes.ERROR_INVALID_PARAMETER, "a share or a path is drained, not both")
     if "" in (share, path):
         raise Win32Error(codes.ERROR_INVALID_PARAMETER, "an empty name is no share and no path")
+    if path is not None and path.replace("/", "\\").startswith("\\\\"):
+        raise Win32Error(
+            codes.ERROR_INVALID_PARAMETER,
+            f"no server lists open files as {path}",
+            hint="Name the path as `lanman file` lists it, or the share.",
+        )
     return Scope(share, path)
 
 

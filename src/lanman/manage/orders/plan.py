@@ -87,7 +87,8 @@ class Target:
     """One thing that an order is for. `key` is what it is known by, and what is read again right before its order.
 
     `order` is the same for targets that one order ends; `bystanders` are the sessions that this order would end
-    besides. `is_own`: it may be the session of this program. `why` says what makes the cost.
+    besides. `is_own`: it may be the session of this program. `why` says what makes the cost. A session that has more
+    than `most_opens` open when it is read again is spared; None is no such bound.
     """
 
     record: Record
@@ -97,6 +98,7 @@ class Target:
     is_own: bool = False
     cost: Cost = Cost.UNKNOWN
     why: str = ""
+    most_opens: int | None = None
 
     @property
     def kind(self) -> str:

@@ -194,6 +194,9 @@ class _Run:
             self._settle_absent(order, [target for target in self._meant[key] if target not in known], look)
             if not present:
                 continue
+            if any(_opened_more(target, entry) for target, entry in zip(present, order.meant, strict=True)):
+                self._settle(present, What.SPARED, _opened_more_error(_session(present[0])), reason=Reason.CHANGED)
+                continue
             # Orders for one client of a Samba share one list of others: reading it for each would take quadratic time.
             if id(order.others) not in consented:
                 consented[id(order.others)] = all(map(self._may_go, order.others))
@@ -363,6 +366,19 @@ def _changed(session: SessionInfo) -> Win32Error:
         codes.NERR_ClientNameNotFound,
         f"{_named(session)}: left alone: that session has ended, and another one has begun since it was listed",
         hint="list the sessions again",
+        subject=unc_client(session.client_name or ""),
+    )
+
+
+def _opened_more(target: Target, now: SessionInfo) -> bool:
+    return target.most_opens is not None and now.num_opens is not None and now.num_opens > target.most_opens
+
+
+def _opened_more_error(session: SessionInfo) -> Win32Error:
+    return Win32Error(
+        codes.ERROR_BUSY,
+        f"{_named(session)}: left alone: more is open there than when it was looked at",
+        hint="look at what is open again",
         subject=unc_client(session.client_name or ""),
     )
 

@@ -6,11 +6,13 @@ Rules:
     `tls = "none"`; a password never does, but to this machine itself.
   - What comes from a peer (a user's name, a path) gets into a header only as a whole address that `is_address` knows,
     and into the text escaped. The library refuses line ends in headers besides.
-  - A message is handed over when the server has said yes to all of it. Where that answer is missing, nobody knows.
+  - A message is handed over when the server has said yes to all of it, whatever comes after that. Where that answer is
+    missing, nobody knows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -49,6 +51,8 @@ class MailWay:
                 delivery.abort,
             )
         except TimeoutError:
+            if delivery.accepted:
+                return
             told = Told.UNKNOWN if delivery.handed_over else Told.NO
             raise no_answer(self._settings.deadline, told) from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -76,6 +80,7 @@ class _Delivery:
         self._smtp: smtplib.SMTP | None = None
         self.known_good = False  # the server was reached and took the log-on
         self.handed_over = False
+        self.accepted = False  # the server has said yes to all of the letter
 
     def send(self, letter: EmailMessage) -> None:
         """Connect, log on if need be, and hand it over. Raises SMTPException, OSError, ValueError."""
@@ -98,7 +103,9 @@ class _Delivery:
                 smtp.login(self._credential.user, self._credential.password)
             self.known_good = True
             self._hand_over(smtp, letter)
-            smtp.quit()
+            # It has the letter: what becomes of the farewell changes nothing of that.
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                smtp.quit()
         finally:
             smtp.close()
 
@@ -111,7 +118,8 @@ class _Delivery:
         self.handed_over = True
         answer = smtp.data(letter.as_bytes(policy=SMTP))
         self.handed_over = False
-        if answer[0] != 250:
+        self.accepted = answer[0] == 250
+        if not self.accepted:
             raise smtplib.SMTPResponseException(*answer)
 
     def abort(self) -> None:

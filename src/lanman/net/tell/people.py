@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from lanman.client_settings import Mail, is_address
+from lanman.client_settings import Mail, is_address, makes_address
 from lanman.names import fold
 from lanman.shown import escape
 
@@ -112,7 +112,8 @@ def address_of(mail: Mail, user: str) -> str:
     for name in (user, without_domain(user)):
         if (found := known.get(fold(name))) is not None:
             return found
-    made = mail.address.replace("{user}", without_domain(user)) if mail.address else ""
+    bare = without_domain(user)
+    made = mail.address.replace("{user}", bare) if mail.address and makes_address(bare) else ""
     return made if is_address(made) else ""
 
 

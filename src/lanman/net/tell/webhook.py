@@ -1,7 +1,8 @@
 """Telling a web service that somebody should know: one POST of one JSON object for each person, by urllib.
 
 Redirections are not followed: where they lead was configured by nobody, and the Authorization would go there. The
-proxies of the environment are used, as for other programs.
+proxies of the environment are used, as for other programs, but not for this machine itself: what is sent unencrypted
+to it must not go out on the network.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import json
 import urllib.error
 import urllib.request
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
-from lanman.client_settings import Credential, Webhook
+from lanman.client_settings import Credential, Webhook, is_this_machine
 from lanman.net.tell.blocking import in_thread, shut_down
 from lanman.net.tell.mail import trusted
 from lanman.net.tell.people import Message, NotTold, Person, Told, no_answer, one_line
@@ -40,7 +42,8 @@ class WebhookWay:
         )
         for name, text in {**self._headers, "Content-Type": "application/json", **self._secret}.items():
             request.add_unredirected_header(name, text)
-        post = _Post(self._context, self._settings.deadline)
+        proxies: dict[str, str] | None = {} if is_this_machine(urlsplit(self._settings.url).hostname or "") else None
+        post = _Post(self._context, self._settings.deadline, proxies)
         try:
             await in_thread(lambda: post.send(request), self._settings.deadline, post.abort)
         except TimeoutError:
@@ -92,7 +95,7 @@ class _NoRedirections(urllib.request.HTTPRedirectHandler):
 class _Post:
     """One request on its way, in a thread."""
 
-    def __init__(self, context: Any, seconds: float) -> None:
+    def __init__(self, context: Any, seconds: float, proxies: dict[str, str] | None) -> None:
         self._connection: http.client.HTTPConnection | None = None
         self._seconds = seconds
         self.connected = False  # whether the service was reached, so that it may have got something
@@ -108,7 +111,7 @@ class _Post:
 
         self._opener = urllib.request.OpenerDirector()
         for handler in (
-            urllib.request.ProxyHandler(),
+            urllib.request.ProxyHandler(proxies),
             _NoRedirections(),
             Http(),
             Https(),

@@ -5,7 +5,8 @@ Rules:
   - First comes a look: who is there, and what their end would cost. `--dry-run` stops behind it, `--check` makes it the
     answer; otherwise a question follows where somebody is there, whose default is No.
   - What happens is told as it happens: a line with its time for people, a JSON object a line for programs.
-  - Ctrl-C, SIGTERM and SIGHUP end it as a time-out does: the server is opened again first, unless it is to stay paused.
+  - Ctrl-C, SIGTERM and SIGHUP end it as a time-out does: the server is opened again first, unless it is to stay paused,
+    however often they come.
   - Status 0 is drained and nothing else; 3 that somebody was left when time ran out.
 """
 
@@ -201,7 +202,10 @@ def _listed(plan: Plan, holders: tuple[Holder, ...], order: DrainOrder) -> list[
         user = escape(holder.user_name or "")
         if order.scope.whole:
             opens = "-" if holder.num_opens is None else str(holder.num_opens)
-            cost = f"{COSTS[holder.cost.value]} ({holder.why})" if holder.why else COSTS[holder.cost.value]
+            why = holder.why
+            if holder.path is not None:  # its user has gone, and has it open all the same
+                opens, why = "1", ": ".join(part for part in (why, holder.path) if part)
+            cost = f"{COSTS[holder.cost.value]} ({why})" if why else COSTS[holder.cost.value]
             lines.append(row(COLUMNS, [escape(holder.client_name or "-"), user, opens, escape(cost)]))
         else:
             cells = [str(holder.id or "-"), user, holder.cost.value, escape(holder.path or "-")]
@@ -239,7 +243,7 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> i
             result: DrainResult = await task
         except asyncio.CancelledError:
             if task.cancelled() and not _is_cancelled():
-                return output.EXIT_INTERRUPTED  # by SIGTERM or SIGHUP; an interrupt from the keyboard cancels this task
+                return output.EXIT_INTERRUPTED
             raise
     report.result(result)
     return None if result.drained else NOT_SO
@@ -260,8 +264,9 @@ def _is_cancelled() -> bool:
 
 
 def _cancel_on_signals(task: asyncio.Future[Any]) -> None:
-    """What ends a process ends the drain first: it is told to go, or its terminal has gone, unless nohup is there."""
-    for name in ("SIGTERM", "SIGHUP"):
+    """What ends a process ends the drain first: Ctrl-C, it is told to go, or its terminal has gone, unless nohup is
+    there. Once is as good as twice: a second Ctrl-C does not keep it from opening the server again."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is None or signal.getsignal(number) is signal.SIG_IGN:
             continue
@@ -335,6 +340,7 @@ class _Report:
             self._cordoned = True
             return f"paused: no new sessions (administrators excepted){f'; {message}' if message else ''}"
         if what == "not_paused":
+            self._cordoned = False
             return f"not paused{behind}: newcomers are treated like the others"
         if what == "finished":
             return self._end(event, message)
@@ -351,6 +357,12 @@ class _Report:
         if holder is None or what == "told":
             return message if what == "warned" else ""
         lost = " UNSAVED WORK LIKELY" if holder.cost.value == "unsaved" else ""
+        if holder.path is not None and what in ("gone", "came", "ended"):
+            return {
+                "gone": f"{_who(holder)} is closed",
+                "came": f"{_who(holder)} is open, too: closing it costs: {_opens(holder)}",
+                "ended": f"closed {_who(holder)} ({escape(holder.why)}){lost}",
+            }[what]
         return {
             "gone": f"{_who(holder)} has left",
             "came": f"{_who(holder)} has come: {_opens(holder)}",
