@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,11 @@ from lanman.manage.manager import Sessions
 from lanman.manage.watching.changes import Change, What
 from lanman.manage.watching.keys import FileKey, How, SessionKey
 from lanman.manage.watching.rows import FileRow, SessionRow
-from lanman.records import FileInfo, SessionInfo
+from lanman.net.client import SmbClient
+from lanman.net.credentials import Credentials
+from lanman.records import FileInfo, SessionInfo, ShareInfo
 from support.fake_manager import Command, FakeManager
+from support.passwords import PASSWORD
 
 ANN = SessionInfo(r"\\pc7", "ann", 1, 100, 10)
 BOB = SessionInfo(r"\\pc8", "bob", 1, 50, 5)
@@ -115,6 +121,107 @@ def test_filters(command: Command, history: Callable[..., None], words: str, see
     assert [re.sub(r"^\S+ ", "", line) for line in result.out.splitlines()[1:]] == seen
 
 
+PROJECTS = ShareInfo("projects", 0, "", max_uses=0xFFFFFFFF, current_uses=1, path=r"D:\projects")
+
+
+def shares(*entries: ShareInfo) -> Callable[[FakeManager], None]:
+    def step(manager: FakeManager) -> None:
+        manager.shared = list(entries)
+
+    return step
+
+
+def test_shares(command: Command, history: Callable[..., None]) -> None:
+    history(
+        lists(ANN),
+        shares(PROJECTS),
+        shares(replace(PROJECTS, current_uses=2)),  # who uses it is no event of the share
+        shares(replace(PROJECTS, remark="new\x1b[2J", max_uses=5)),
+        shares(),
+    )
+    result = command("watch -S fs1 -N --every 0.001 --count 3 --shares --plain")
+    assert without_times(result.out)[0].startswith("TIME fs1: 1 session, 0 shares; level 502;")
+    assert without_times(result.out)[1:] == [
+        r"TIME share added: projects, D:\projects",
+        r"TIME share changed: projects: its remark is 'new\x1b[2J'; at most 5 users",
+        r"TIME share removed: projects, D:\projects: vanished",
+    ]
+    history(lists(ANN), shares(PROJECTS))
+    hello, delta = map(json.loads, command("watch -S fs1 -N --every 0.001 --count 1 --shares --json").out.splitlines())
+    assert hello["kinds"] == ["session", "share"]
+    assert [(each["kind"], each["name"], each["path"]) for each in delta["open"]] == [
+        ("share", "projects", r"D:\projects")
+    ]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_path_of_a_share(command: Command, history: Callable[..., None], told: bool) -> None:
+    command.manager.server = "fs1"
+    command.manager.shared = [PROJECTS if told else replace(PROJECTS, path=None)]
+
+    def open_files(manager: FakeManager) -> None:
+        manager.opened = [
+            FileInfo(1, 1, 0, r"D:\other\a.xlsx", "ann"),
+            FileInfo(2, 1, 0, r"D:\projects\a.xlsx", "ann"),
+            FileInfo(3, 1, 0, r"D:\projects\a.txt", "ann"),
+        ]
+
+    history(lists(ANN), open_files)
+    # The path names the server: no -S is needed.
+    words = ["--path", r"\\fs1\projects\*.xlsx", "--count", "1" if told else "2"]
+    result = command(["watch", "-N", "--plain", "--every", "0.001", *words])
+    assert result.err == ""
+    lines = [re.sub(r"^\S+ ", "", line) for line in result.out.splitlines()]
+    opened = [r"file opened: D:\projects\a.xlsx, ann from \\pc7"]
+    if told:
+        assert lines[1:] == opened
+    else:
+        assert lines[1:] == [
+            "fs1 does not tell where that share is: files are meant by the end of their paths",
+            r"file opened: D:\other\a.xlsx, ann from \\pc7",
+            *opened,
+        ]
+    assert [arguments[0] for *arguments, _ in command.manager.opened_with] == ["fs1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        (r"\\fs1\none\a", 2, "share"),
+        (r"\\fs2\projects\a", 2, r"is a path of \\fs2"),
+        (r"\\fs1", 2, "names a server and a share"),
+    ],
+)
+def test_a_path_of_no_share(command: Command, path: str, status: int, words: str) -> None:
+    command.manager.server = "fs1"
+    result = command(["watch", "-S", "fs1", "-N", "--plain", "--path", path])
+    assert (result.status, result.out) == (status, "")
+    assert words in result.err
+
+
+def test_filters_are_passed_to_the_screen(
+    command: Command, history: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+
+    async def run_screen(sources: Any, *, every: float, readonly: bool) -> int:
+        shown.append((every, readonly))
+        for source in sources:
+            async with source.watch() as poller:
+                update = await anext(poller)
+                rows = [*update.picture.sessions.values(), *update.picture.files.values()]
+                await source.meant.learn(rows)
+                shown.append((str(source.meant), [row.user_name for row in rows if source.meant.means(row)]))
+        return 0
+
+    monkeypatch.setattr("lanman.faces.tui.start.is_possible", lambda: True)
+    monkeypatch.setattr("lanman.faces.tui.start.run_screen", run_screen)
+    command.manager.entries = [ANN, BOB]
+    result = command("watch -S fs1,fs2 -N --user bob --client pc8 --readonly --every 1s")
+    assert (result.status, result.out) == (0, "")
+    assert shown == [(1.0, True), *[("--client pc8 --user bob", ["bob"])] * 2]
+
+
 def test_programs_get_objects(command: Command, history: Callable[..., None]) -> None:
     history(lists(ANN), lists(ANN, BOB), lists(BOB))
     result = command("watch -S fs1 -N --every 0.001 --count 2 --json")
@@ -196,6 +303,7 @@ def test_one_of_several_that_refuses_the_log_on_is_left_alone(command: Command) 
         "--path=",
         "--csv",
         "--plain --json",
+        r"-S fs1,fs2 --path \\fs1\projects\a",
         "-S fs1:99999",
         "-S fs1,",
         "-S fs1 -S fs2:1 -p 2",
@@ -274,43 +382,68 @@ async def test_a_client_by_name_means_its_addresses(monkeypatch: pytest.MonkeyPa
 # --- as a process
 
 
-@pytest.fixture
-def watching(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts `lanman watch` for a Server that is started too, on any port."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
-    environment |= {"LANMAN_HOME": str(tmp_path / "home"), "LC_ALL": "C"}
-    command = [sys.executable, "-m", "lanman"]
-    serving = subprocess.Popen(
-        [*command, "serve", "--listen", "127.0.0.1", "--port", "0"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert serving.stdout is not None
-    serving.stdout.readline()
-    started: list[subprocess.Popen[str]] = []
+LANMAN = [sys.executable, "-m", "lanman"]
 
-    def start(*words: str) -> subprocess.Popen[str]:
+
+class Watching:
+    """A Server that runs as a process of its own, on any port, and `lanman watch` beside it."""
+
+    def __init__(self, home: Path) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
+        self.environment = environment | {"LANMAN_HOME": str(home), "LC_ALL": "C"}
+        self._started: list[subprocess.Popen[str]] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.serving = self.serve()
+
+    def serve(self) -> subprocess.Popen[str]:
+        """Start the Server, and wait until it serves."""
+        self.serving = subprocess.Popen(
+            [*LANMAN, "serve", "--listen", "127.0.0.1", "--port", str(self.port)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._started.append(self.serving)
+        assert self.serving.stdout is not None
+        assert "started successfully" in self.serving.stdout.readline()
+        return self.serving
+
+    def add_user(self, name: str) -> None:
+        """Make an account of the Server's, with the tests' password."""
+        words = [*LANMAN, "user", name, PASSWORD, "/add"]
+        subprocess.run(words, env=self.environment, check=True, capture_output=True)
+
+    def __call__(self, *words: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*command, "watch", *words],
-            env=environment,
+            [*LANMAN, "watch", *words],
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        started.append(process)
+        self._started.append(process)
         return process
 
-    yield start
-    for process in [*started, serving]:
-        process.kill()
-        process.communicate()
+    def close(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[Watching]:
+    """Starts `lanman watch` for a Server that is started too."""
+    watching = Watching(tmp_path / "home")
+    yield watching
+    watching.close()
 
 
 @pytest.mark.posix
-def test_an_interrupt_ends_it(watching: Callable[..., subprocess.Popen[str]]) -> None:
+def test_an_interrupt_ends_it(watching: Watching) -> None:
     process = watching("--files")
     assert process.stdout is not None
     assert "it tells each event itself" in process.stdout.readline()
@@ -320,7 +453,7 @@ def test_an_interrupt_ends_it(watching: Callable[..., subprocess.Popen[str]]) ->
 
 
 @pytest.mark.posix
-def test_it_ends_when_its_reader_has_gone(watching: Callable[..., subprocess.Popen[str]]) -> None:
+def test_it_ends_when_its_reader_has_gone(watching: Watching) -> None:
     """Though nothing happens that it could write."""
     process = watching("--plain")
     assert process.stdout is not None
@@ -331,7 +464,88 @@ def test_it_ends_when_its_reader_has_gone(watching: Callable[..., subprocess.Pop
     assert process.stderr.read() == ""
 
 
-def test_it_ends_by_itself(watching: Callable[..., subprocess.Popen[str]]) -> None:
+def test_it_ends_by_itself(watching: Watching) -> None:
     process = watching("--for", "0.001s", "--json")
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode in (0, 4)
+
+
+@pytest.mark.posix
+async def test_a_server_that_is_killed_and_starts_anew(watching: Watching) -> None:
+    """Who was there has gone with it, and nobody knows when; who comes later is told; nothing else is."""
+    watching.add_user("bob")
+    process = watching("--json", "--every", "1h")
+    assert process.stdout is not None
+
+    def event() -> dict[str, Any]:
+        assert process.stdout is not None
+        while True:
+            found: dict[str, Any] = json.loads(process.stdout.readline())
+            if found["event"] != "delta" or found["open"] or found["close"]:  # else: a session was used
+                return found
+
+    assert event()["open"] == []
+    bob = Credentials("bob", PASSWORD)
+    async with SmbClient("127.0.0.1", watching.port, bob):
+        (opened,) = event()["open"]
+        assert (opened["user_name"], opened["how"]) == ("bob", "told")
+        watching.serving.kill()
+        watching.serving.wait()
+        down = event()
+    assert (down["event"], down.get("up")) == ("server", False), down
+    assert down["error"]["message"]
+    watching.serve()
+    up = event()
+    assert (up["event"], up["up"], up["error"]) == ("server", True, None)
+    assert up["gap"]["since_at"] <= up["gap"]["until_at"]
+    gone = event()
+    assert (gone["event"], gone["open"], gone["change"]) == ("delta", [], [])
+    (closed,) = gone["close"]
+    assert (closed["key"], closed["why"], closed["how"]) == (opened["key"], "server restarted", "seen")
+    assert closed["after_at"] <= closed["at"]
+    async with SmbClient("127.0.0.1", watching.port, bob):
+        (again,) = event()["open"]
+        assert (again["user_name"], again["how"]) == ("bob", "told")
+        assert again["key"] != opened["key"]
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=60)
+    assert (process.returncode, rest, err.strip()) == (130, "", "")
+
+
+@pytest.mark.posix
+def test_the_screen_on_a_terminal(watching: Watching) -> None:
+    """It starts, shows its Server, and `q` leaves with 0 and the terminal as it was."""
+    pytest.importorskip("textual")
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    before = termios.tcgetattr(slave)
+    process = subprocess.Popen(
+        [*LANMAN, "watch", "--user", "bob"],
+        env=watching.environment | {"TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    said = b""
+    try:
+        while b"told as it happens" not in said or b"only --user bob" not in said:
+            assert select.select([master], [], [], 60)[0], said
+            said += os.read(master, 65536)
+        os.write(master, b"q")
+        while process.poll() is None or select.select([master], [], [], 0)[0]:
+            if select.select([master], [], [], 1)[0]:
+                said += os.read(master, 65536)
+        assert process.returncode == 0
+        assert b"\x1b[?1049l" in said  # back from the alternate screen
+        assert termios.tcgetattr(slave) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)

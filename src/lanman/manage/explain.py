@@ -176,13 +176,7 @@ async def explain(manager: Manager, path: str, *, user: str | None = None, clien
     """
     check_filters(client=client, user=user, path=path)
     found = Explanation(manager.server, path)
-    unc = split_unc(path)
-    if unc is None and path[:2] in ("\\\\", "//"):
-        raise Win32Error(
-            codes.ERROR_BAD_NETPATH,
-            f"{path}: a path that begins with two slashes names a server and a share, without * and ?",
-            hint=r"write it as \\SERVER\SHARE\PATH, or leave out the server: -S SERVER PATH",
-        )
+    unc = _unc(path)
     if unc is not None:
         await _find_share(manager, unc, found)
     files = await manager.opened_files()
@@ -227,6 +221,37 @@ async def _find_share(manager: Manager, unc: UncPath, found: Explanation) -> Non
     found.missing.append(f"where the share {unc.share} is, is not told: files were found by the end of their paths")
 
 
+async def listed_path(manager: Manager, path: str) -> tuple[str, How | None]:
+    """What a path means on a server, as `lanman.manage.selection.chosen_paths` takes it, and how the folder of its
+    share is known: TOLD, INFERRED (files are found by the end of their paths), None where the path names no share.
+
+    Raises what `explain` does.
+    """
+    found = Explanation(manager.server, path)
+    unc = _unc(path)
+    if unc is not None:
+        await _find_share(manager, unc, found)
+    return _wanted(unc, found), found.share_how if unc is not None else None
+
+
+def _unc(path: str) -> UncPath | None:
+    """What a path of a share names. Raises Win32Error 53 for one that begins so, and is none."""
+    unc = split_unc(path)
+    if unc is None and path[:2] in ("\\\\", "//"):
+        raise Win32Error(
+            codes.ERROR_BAD_NETPATH,
+            f"{path}: a path that begins with two slashes names a server and a share, without * and ?",
+            hint=r"write it as \\SERVER\SHARE\PATH, or leave out the server: -S SERVER PATH",
+        )
+    return unc
+
+
+def _wanted(unc: UncPath | None, found: Explanation) -> str:
+    if found.share_how is How.INFERRED and unc is not None:
+        return "*\\" + unc.rest.replace("/", "\\")
+    return found.local_path or found.path
+
+
 async def _sessions(manager: Manager, found: Explanation) -> Sequence[SessionInfo]:
     try:
         sessions = await manager.sessions()
@@ -243,11 +268,7 @@ async def _sessions(manager: Manager, found: Explanation) -> Sequence[SessionInf
 
 def _chosen(files: Sequence[FileInfo], unc: UncPath | None, found: Explanation) -> list[FileInfo]:
     """The open files that are meant."""
-    if found.share_how is How.INFERRED and unc is not None:
-        wanted = "*\\" + unc.rest.replace("/", "\\")
-    else:
-        wanted = found.local_path or found.path
-    paths = chosen_paths((file.path for file in files), wanted)
+    paths = chosen_paths((file.path for file in files), _wanted(unc, found))
     return [file for file in files if file.path in paths]
 
 

@@ -15,9 +15,11 @@ from lanman.manage.manager import Manager, Sessions
 from lanman.manage.watching.changes import Update
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.poller import Poller, watch
-from lanman.manage.watching.rows import Kind
+from lanman.manage.watching.rows import Kind, SessionRow
+from lanman.net.credentials import Credentials
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 from support.fake_manager import FakeManager
+from support.scripted_windows import ScriptedWindows, windows_2019
 from support.virtual_time import VirtualClock, run
 
 
@@ -368,3 +370,32 @@ def test_nonsense_is_refused(options: dict[str, float]) -> None:
         watch("fs1", **options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pipes"):
         watch("fs1", kinds=["pipes"])
+
+
+async def test_a_scripted_windows() -> None:
+    """What Windows lists, by an administrator and by somebody who is told level 10 and shares without folders."""
+    for user, level, refused in (("admin", 502, set()), ("ann", 10, {Kind.FILE})):
+        async with ScriptedWindows(windows_2019()) as server:
+            credentials = Credentials(user, server.password)
+            windows = server.script.windows
+            async with watch("127.0.0.1", credentials, port=server.port, every=0.001) as poller:
+                update = await anext(poller)
+                picture = update.picture
+                assert (update.first, picture.streamed, picture.level) == (True, False, level)
+                assert set(picture.refused) == refused
+                assert len(picture.sessions) == len(windows.sessions)
+                assert len(picture.files) == (0 if refused else len(windows.files))
+                assert {row.name for row in picture.shares.values()} == {share.netname for share in windows.shares}
+                assert {row.client_how for row in picture.files.values()} <= {
+                    How.INFERRED,
+                    How.CANDIDATES,
+                    How.UNKNOWN,
+                }
+                assert {(row.dialect, row.shares) for row in picture.sessions.values()} == {(None, None)}
+                gone = windows.sessions.pop()
+                while not (update := await anext(poller)).changes:
+                    pass
+                (change,) = update.changes
+                assert (change.what.value, change.why, change.how) == ("closed", "vanished", How.SEEN)
+                assert isinstance(change.row, SessionRow)
+                assert (change.row.client_name, change.row.user_name) == (gone.client_name, gone.user_name)

@@ -98,7 +98,7 @@ class Verb(click.Command):
         assert self.callback is not None
         given = {option.name: ctx.params.pop(option.name) for option in self._common}
         options: dict[str, Any] = {option.name or "": given.get(option.name) for option in COMMON_OPTIONS}
-        if options["server"] is None and self.names_server is not None:
+        if options["server"] in (None, ()) and self.names_server is not None:
             options["server"] = self.names_server(ctx.params, options)
         invocation = Invocation.from_options(options)
         try:

@@ -6,12 +6,15 @@ value: a variable that is not set must never mean everything.
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import click
 
 from lanman.errors import Win32Error
 from lanman.faces.cli.options import bad_value
 from lanman.faces.dialect import DialectError
-from lanman.manage.selection import bare_client, check_filters, is_pattern
+from lanman.manage.selection import bare_client, canonical_client, check_filters, is_pattern, split_unc
 
 MAX_CLIENT_NAME = 255
 
@@ -37,6 +40,20 @@ def _checked(parameter: click.Parameter, kind: str, typed: str | None) -> str | 
     except Win32Error as error:
         raise bad_value(parameter, f"{error.message[0].upper()}{error.message[1:]}.") from None
     return typed
+
+
+def server_of_path(own: dict[str, Any], options: dict[str, Any]) -> str | None:
+    """The server that a verb's path names; None where it is this machine, or where one of its services is named."""
+    import socket
+
+    unc = None if own["path"] is None else split_unc(own["path"])
+    if unc is None or options["home"] or options["which_service"] or options["samba_config"]:
+        return None
+    here = {"localhost", "127.0.0.1", "::1", socket.gethostname(), os.environ.get("COMPUTERNAME", "")}
+    elsewhere = options["port"] is not None or options["login"] is not None
+    if not elsewhere and canonical_client(unc.server) in {canonical_client(name) for name in here if name}:
+        return None
+    return unc.server
 
 
 def client_name(word: str) -> str:

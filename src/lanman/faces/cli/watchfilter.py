@@ -3,6 +3,9 @@
 What a filter selects is said in `lanman.manage.selection`, with one difference: a row is judged as it comes, and not
 beside all others. So a name that is typed also means those that differ from it in letter case alone, even while one is
 there that equals it.
+
+A path may be one of a share, `\\\\server\\share\\path`: where the share's folder is, the server is asked whenever it is
+connected to (`find`).
 """
 
 from __future__ import annotations
@@ -11,8 +14,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from lanman.manage.clients import Clients
+from lanman.manage.explain import listed_path
+from lanman.manage.manager import Manager
 from lanman.manage.selection import chosen_paths, chosen_users
-from lanman.manage.watching.rows import FileRow, Row, SessionRow
+from lanman.manage.watching.keys import How
+from lanman.manage.watching.rows import FileRow, Row, SessionRow, ShareRow
 from lanman.records import SessionInfo
 
 # How many names are remembered with what was found; a peer chooses its own.
@@ -24,8 +30,21 @@ class RowFilter:
 
     def __init__(self, *, client: str | None = None, user: str | None = None, path: str | None = None) -> None:
         self._client, self._user, self._path = client, user, path
+        self._typed = path
+        self.path_how: How | None = None
+        """How the folder of a path's share is known; None where the path names none."""
         self._clients = Clients()
         self._known: dict[tuple[str, str], bool] = {}
+
+    def __str__(self) -> str:
+        """What it selects, as it is typed: `--user bob`; "" where that is all."""
+        given = ("client", self._client), ("user", self._user), ("path", self._typed)
+        return " ".join(f"--{name} {value}" for name, value in given if value is not None)
+
+    async def find(self, manager: Manager) -> None:
+        """Find what a path of a share is on a server. Raises what `lanman.manage.explain.explain` does."""
+        if self._typed is not None:
+            self._path, self.path_how = await listed_path(manager, self._typed)
 
     async def learn(self, rows: Iterable[Row]) -> None:
         """Look up the clients of some rows, where they are asked for by name and listed by address, or the other way
@@ -41,7 +60,9 @@ class RowFilter:
                     self._known["client", name] = bool(meant)
 
     def means(self, row: Row) -> bool:
-        """Whether this row is meant. Shares have neither a client nor a user."""
+        """Whether this row is meant. Shares have neither a client nor a user: those filters leave them out."""
+        if isinstance(row, ShareRow):
+            return self._client is self._user is self._path is None
         if self._client is not None and not any(self._known.get(("client", name), False) for name in _clients(row)):
             return False
         if self._user is not None and not self._is_user(getattr(row, "user_name", None)):

@@ -15,7 +15,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,8 @@ from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.watchfilter import RowFilter
 from lanman.faces.cli.watchlines import Lines, Records, Writer
-from lanman.manage.watching.poller import ALL_KINDS, EVERY, Poller
+from lanman.manage.manager import Manager
+from lanman.manage.watching.poller import ALL_KINDS, EVERY, Opening, Poller
 from lanman.manage.watching.rows import Kind
 
 EXIT_INCOMPLETE: Final = 4
@@ -39,12 +40,17 @@ class Wanted:
     client: str | None = None
     user: str | None = None
     path: str | None = None
+    shares: bool = False
     every: float | None = None
     how_long: float | None = None
     count: int | None = None
 
+    def filter(self) -> RowFilter:
+        """Which rows are meant: for one server, since a path of a share is another one on each."""
+        return RowFilter(client=self.client, user=self.user, path=self.path)
 
-def watch_screen(servers: Sequence[Invocation], every: float | None, *, readonly: bool) -> int | None:
+
+def watch_screen(servers: Sequence[Invocation], wanted: Wanted, *, readonly: bool) -> int | None:
     """Show some servers on the screen until it is left. Gives the exit status; None where there is no screen, which is
     said where textual is all that it lacks."""
     from lanman.faces.tui import start
@@ -55,27 +61,38 @@ def watch_screen(servers: Sequence[Invocation], every: float | None, *, readonly
     if not start.is_installed():
         output.note(f"there is a screen for this, which needs textual: {start.INSTALL}")
         return None
-    every = EVERY if every is None else every
-    sources = [
-        PolledServer(_name(each), each.opening, every=every, deadline=each.timeout, kinds=ALL_KINDS) for each in servers
-    ]
+    every = EVERY if wanted.every is None else wanted.every
+    sources = []
+    for each in servers:
+        meant = wanted.filter()
+        source = PolledServer(
+            _name(each),
+            _finding(each, meant),
+            every=every,
+            deadline=each.timeout,
+            kinds=ALL_KINDS,
+            meant=meant if str(meant) else None,
+        )
+        sources.append(source)
     return asyncio.run(start.run_screen(sources, every=every, readonly=readonly))
 
 
 def watch_lines(servers: Sequence[Invocation], wanted: Wanted) -> int:
     """Write what happens on some servers, in the format that they are asked for. Gives the exit status."""
-    meant = RowFilter(client=wanted.client, user=wanted.user, path=wanted.path)
     files = wanted.files or wanted.path is not None
-    shown = frozenset({Kind.SESSION, Kind.FILE} if files else {Kind.SESSION})
+    asked = {Kind.SESSION: True, Kind.FILE: files, Kind.SHARE: wanted.shares}
+    shown = frozenset(kind for kind, is_asked in asked.items() if is_asked)
     every = EVERY if wanted.every is None else wanted.every
     writers: list[Writer] = []
+    pollers: list[Poller] = []
     for each in servers:
+        meant = wanted.filter()
+        pollers.append(_poller(each, meant, every, shown))
         name, several = _name(each), len(servers) > 1
         if each.format is Format.JSON:
             writers.append(Records(name, meant, shown, several=several))
         else:
             writers.append(Lines(name, meant, shown, every=every, several=several))
-    pollers = [_poller(each, every, shown) for each in servers]
     return asyncio.run(_write(pollers, writers, wanted))
 
 
@@ -86,9 +103,21 @@ def _name(invocation: Invocation) -> str:
     return invocation.server if invocation.port is None else f"{invocation.server}:{invocation.port}"
 
 
-def _poller(invocation: Invocation, every: float, shown: frozenset[Kind]) -> Poller:
+def _finding(invocation: Invocation, meant: RowFilter) -> Opening:
+    """Opens the Manager of a server, and finds there what a path of a share means."""
+
+    @contextlib.asynccontextmanager
+    async def opening() -> AsyncIterator[Manager]:
+        async with invocation.opening() as manager:
+            await meant.find(manager)
+            yield manager
+
+    return opening
+
+
+def _poller(invocation: Invocation, meant: RowFilter, every: float, shown: frozenset[Kind]) -> Poller:
     return Poller(
-        invocation.opening,
+        _finding(invocation, meant),
         server=invocation.server or "",
         every=every,
         deadline=invocation.timeout,

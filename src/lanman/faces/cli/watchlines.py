@@ -19,8 +19,8 @@ from lanman.faces.cli.watchfilter import RowFilter
 from lanman.faces.text import escape
 from lanman.manage.watching.changes import Change, Picture, Update, What
 from lanman.manage.watching.forms import change_form, gap_form, instant, picture_form, row_form
-from lanman.manage.watching.keys import SessionKey
-from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow
+from lanman.manage.watching.keys import How
+from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow, refused_row
 
 if TYPE_CHECKING:
     from lanman.events import Event
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Bits of an open file that let its opener change it: PERM_FILE_WRITE and PERM_FILE_CREATE of MS-SRVS 2.2.4.7, which as
 # an access mask are FILE_WRITE_DATA and FILE_APPEND_DATA.
 _WRITING: Final = 0x6
+
+NO_LIMIT: Final = 0xFFFFFFFF  # shi2_max_uses
 
 
 class Writer(ABC):
@@ -46,7 +48,7 @@ class Writer(ABC):
     async def write(self, update: Update) -> None:
         """Write an update. Raises StandardOutputError."""
         await self._meant.learn(change.row for change in update.changes)
-        refusals = [row for row in map(_refused_row, update.events) if row is not None]
+        refusals = [row for row in map(refused_row, update.events) if row is not None]
         await self._meant.learn(refusals)
         if update.first:
             await self._meant.learn([*update.picture.sessions.values(), *update.picture.files.values()])
@@ -70,21 +72,12 @@ class Writer(ABC):
     def _events(self, update: Update) -> Iterator[Event]:
         """What happened without changing a row, and is meant."""
         for event in update.events:
-            row = _refused_row(event)
+            row = refused_row(event)
             if row is not None and self._meant.means(row):
                 yield event
 
     @abstractmethod
     def _write(self, update: Update) -> None: ...
-
-
-def _refused_row(event: Event) -> Row | None:
-    """Somebody who was refused, as a row for the filters; None where the event is about something else."""
-    if type(event).__name__ not in ("LogonRefused", "PermissionDenied"):
-        return None
-    client: str = getattr(event, "client_name", "")
-    user: str = getattr(event, "user_name", "")
-    return SessionRow(SessionKey(client, user), client, user)
 
 
 # --- for programs
@@ -181,13 +174,17 @@ class Lines(Writer):
             self._line(now, f"{self.name}{' answers again' if again else ''}: {missing} ({update.gap.why})")
         if update.first:
             self._line(now, f"{self.name}: {self._summary(picture)}")
+            if self._meant.path_how is How.INFERRED:
+                self._line(
+                    now, f"{self.name} does not tell where that share is: files are meant by the end of their paths"
+                )
             for kind, error in picture.refused.items():
                 self._line(now, f"{self.name} does not tell its {kind.value}s: {error.message}")
 
     def _summary(self, picture: Picture) -> str:
         rows = list(self._rows(picture))
         counts = []
-        for kind in (Kind.SESSION, Kind.FILE):
+        for kind in (Kind.SESSION, Kind.FILE, Kind.SHARE):
             if kind in self._shown:
                 number = sum(row.kind is kind for row in rows)
                 counts.append(f"{number:,} {'open ' * (kind is Kind.FILE)}{kind.value}{'s' * (number != 1)}")
@@ -220,7 +217,10 @@ def change_words(change: Change) -> str | None:
     row = change.row
     if change.what is What.CHANGED:
         return _changed_words(change)
-    words = f"{row.kind.value} {change.what.value}: {_named(row)}"
+    what = change.what.value
+    if isinstance(row, ShareRow):
+        what = "added" if change.what is What.OPENED else "removed"
+    words = f"{row.kind.value} {what}: {_named(row)}"
     return words if change.why is None else f"{words}: {change.why}"
 
 
@@ -233,9 +233,22 @@ def _changed_words(change: Change) -> str | None:
             return f"file locks: {_named(row)}: {row.num_locks}"
     if isinstance(row, SessionRow) and isinstance(before, SessionRow) and fields & {"user_name", "client_name"}:
         return f"session changed: {_named(row)}: it was {_who(before.user_name, [before.client_name])}"
-    if not isinstance(row, SessionRow | FileRow) and fields - {"current_uses"}:
-        return f"share changed: {row.name}"
+    if isinstance(row, ShareRow) and (words := _share_words(row, fields)):
+        return f"share changed: {row.name}: {words}"
     return None
+
+
+def _share_words(row: ShareRow, fields: set[str]) -> str:
+    """What is otherwise of a share; "" where it is only used by more or by fewer."""
+    limit = "no limit" if row.max_uses in (None, NO_LIMIT) else f"at most {row.max_uses:,} users"
+    parts = {
+        "path": f"its folder is {row.path}",
+        "remark": f"its remark is {row.remark!r}",
+        "max_uses": limit,
+        "problem": f"it cannot be used: {row.problem}" if row.problem else "it can be used",
+        "type": "its type is another",
+    }
+    return "; ".join(words for name, words in parts.items() if name in fields)
 
 
 def _named(row: Row) -> str:
@@ -245,7 +258,7 @@ def _named(row: Row) -> str:
         clients: Sequence[str | None] = row.candidates or [row.client_name]
         writing = ", for writing" if (row.permissions or 0) & _WRITING else ""
         return f"{row.path or f'number {row.id}'}, {_who(row.user_name, clients)}{writing}"
-    return row.name
+    return row.name if row.path is None else f"{row.name}, {row.path}"
 
 
 def _who(user: str | None, clients: Sequence[str | None]) -> str:

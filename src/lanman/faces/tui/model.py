@@ -42,7 +42,7 @@ from lanman.faces.tui.views import (
 )
 from lanman.manage.watching.changes import Change, Picture, Update, What
 from lanman.manage.watching.keys import FileKey, Key, SessionKey, ShareKey
-from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow
+from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow, refused_row
 from lanman.records import ServerInfo
 
 MAX_EVENTS: Final = 10_000
@@ -64,7 +64,7 @@ KINDS: Final = (Kind.SESSION, Kind.FILE, Kind.SHARE, None)
 
 
 class Meant(Protocol):
-    """Says which rows are shown. `learn` has to see a row first."""
+    """Says which rows are shown, and in words (`str`) which those are. `learn` has to see a row first."""
 
     async def learn(self, rows: Iterable[Row]) -> None:
         """Look up what has to be known to judge some rows."""
@@ -120,7 +120,12 @@ class WatchedServer:
         else:
             self._take_changes(update.changes, now)
         self._add(
-            [self._numbered(event.time or now, said) for event in update.events if (said := in_words(event))], now
+            [
+                self._numbered(event.time or now, said)
+                for event in update.events
+                if (said := in_words(event)) and ((row := refused_row(event)) is None or self._is_shown(row))
+            ],
+            now,
         )
         self.locks = sum(row.num_locks or 0 for row in self.files.rows.values())
         if did_answer is not False and picture.error is not None:
@@ -133,6 +138,7 @@ class WatchedServer:
         """Look up what has to be known to choose rows, before `take`."""
         if self.meant is not None:
             rows: list[Row] = [change.row for change in update.changes]
+            rows += [row for row in map(refused_row, update.events) if row is not None]
             if update.first:
                 rows = [*update.picture.sessions.values(), *update.picture.files.values()]
             await self.meant.learn(rows)
@@ -232,6 +238,8 @@ class WatchedServer:
         if picture is None:
             return [(0, self.name), (0, self.ended or "waiting for its answer")]
         parts = [(0, picture.server or self.name)]
+        if self.meant is not None:
+            parts.append((0, f"only {self.meant}"))
         if self.ended:
             parts.append((0, f"NO LONGER WATCHED: {self.ended}; rows of {_time(picture.asked_at)}"))
         elif picture.error is not None:
@@ -273,6 +281,8 @@ class WatchedServer:
             return _sentence(picture.error)
         if kind not in picture.kinds:
             return f"{TABS[tab]} are not asked for."
+        if self.meant is not None and kind not in picture.refused and kind is not Kind.SHARE:
+            return f"There are none that {self.meant} selects."
         if kind in picture.refused:
             return _sentence(picture.refused[kind])
         return "There are none."

@@ -13,8 +13,8 @@ The rules:
   - Each look gives an update, also one in which nothing has changed. Who takes updates slowly is asked for slowly.
   - Every question ends within `deadline` seconds; the Manager sees to that, and is not trusted with it.
   - A server that does not answer is an update with an `error` in the picture, which stays as it was. It is tried again
-    with a new connection after `every` seconds, then after pauses that double up to `MAX_PAUSE`, each a little at
-    random, so that many who watch do not come back at once.
+    with a new connection after `every` seconds (one that was followed, after one), then after pauses that double up to
+    `MAX_PAUSE`, each a little at random, so that many who watch do not come back at once.
   - Where it answers in another way than before (another service of this machine, one that can no longer be followed),
     the picture is a first one again.
   - A log-on that was refused is not tried again: wrong passwords lock accounts. AuthenticationError is raised.
@@ -315,7 +315,9 @@ class Poller:
         self._failures += 1
         # One that is stuck is not to be stuck again by being asked.
         slow = LOAD * (self._loop_time() - began) if isinstance(error, TimedOut) else 0.0
-        pause = max(self.every, min(MAX_PAUSE, max(slow, 2.0 ** min(self._failures - 1, 10))))
+        # How often one that tells by itself is asked when sessions were used does not count.
+        least = 0.0 if self._way is not None and self._way[1] else self.every
+        pause = max(least, min(MAX_PAUSE, max(slow, 2.0 ** min(self._failures - 1, 10))))
         self._due = self._loop_time() + pause * (1 + self._chance() / 4)
         await self._leave(error)
 

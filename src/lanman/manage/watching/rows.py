@@ -8,10 +8,13 @@ at every look.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lanman.manage.watching.keys import FileKey, How, SessionKey, ShareKey
 from lanman.records import FileInfo, SessionInfo
+
+if TYPE_CHECKING:
+    from lanman.events import Event
 
 
 class Kind(Enum):
@@ -123,3 +126,14 @@ class ShareRow(NamedTuple):
 
 
 Row = SessionRow | FileRow | ShareRow
+
+
+def refused_row(event: Event) -> SessionRow | None:
+    """Somebody who was refused (LogonRefused, PermissionDenied), as a row for filters; None where the event is about
+    something else."""
+    # `lanman.events` takes time to load, and is not needed where servers are asked.
+    if type(event).__name__ not in ("LogonRefused", "PermissionDenied"):
+        return None
+    client: str = getattr(event, "client_name", "")
+    user: str = getattr(event, "user_name", "")
+    return SessionRow(SessionKey(client, user), client, user)

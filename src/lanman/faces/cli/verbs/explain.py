@@ -14,7 +14,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,11 +27,10 @@ from lanman.faces.cli import completers, output
 from lanman.faces.cli.options import duration, net_option, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.planning import confirm_plan, dry_run_option, include_mine_option, plan_lines
-from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
+from lanman.faces.cli.selecting import client_filter, path_filter, server_of_path, user_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import duration as shown_duration
 from lanman.faces.text import escape
-from lanman.manage.selection import canonical_client, split_unc
 from lanman.names import unc_client
 
 if TYPE_CHECKING:
@@ -70,20 +68,6 @@ def cost_limit(context: click.Context, parameter: click.Parameter, text: str | N
     return text.casefold()
 
 
-def _named_server(own: dict[str, Any], options: dict[str, Any]) -> str | None:
-    """The server that a path names; None where it is this machine, or where one of its services is named."""
-    import socket
-
-    unc = split_unc(own["path"])
-    if unc is None or options["home"] or options["which_service"] or options["samba_config"]:
-        return None
-    here = {"localhost", "127.0.0.1", "::1", socket.gethostname(), os.environ.get("COMPUTERNAME", "")}
-    elsewhere = options["port"] is not None or options["login"] is not None
-    if not elsewhere and canonical_client(unc.server) in {canonical_client(name) for name in here if name}:
-        return None
-    return unc.server
-
-
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is asked for, and what is to be done."""
@@ -111,7 +95,7 @@ class Wish:
     summary="say who has a file open, and what closing it costs",
     aliases=("expl",),
     takes_paths=True,
-    names_server=_named_server,
+    names_server=server_of_path,
     syntax=r"""
 lanman explain {\\SERVER\SHARE\PATH | PATH | GLOB} [--user NAME] [--client NAME] [--wait TIME] [-q]
 lanman explain ... {--close | --end-session} [--if-cost none|reopen|unsaved] [--dry-run] [/Y] [--with-others]

@@ -11,8 +11,9 @@ from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, duration, number, seconds, verb
 from lanman.faces.cli.output import Format
-from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
+from lanman.faces.cli.selecting import client_filter, path_filter, server_of_path, user_filter
 from lanman.faces.dialect import DialectError
+from lanman.manage.selection import split_unc
 
 MAX_COUNT: Final = 10**9
 HOW_MANY: Final = "It is a number of events, from 1 on."
@@ -30,15 +31,20 @@ def some_time(context: click.Context, parameter: click.Parameter, text: str | No
     "watch",
     summary="show who comes and goes, while it happens",
     many_servers=True,
+    names_server=server_of_path,
     syntax=r"""
-lanman watch [-S HOST]... [--files] [--client NAME] [--user NAME] [--path PATH]
-             [--every T] [--deadline S] [--for T] [--count N] [--plain | --json]
-lanman watch [-S HOST]... [--every T] [--deadline S] [--readonly]
+lanman watch [-S HOST]... [--files] [--shares] [--client NAME] [--user NAME]
+             [--path PATH] [--every T] [--deadline S] [--for T] [--count N]
+             [--plain | --json]
+lanman watch [-S HOST]... [--client NAME] [--user NAME] [--path PATH]
+             [--every T] [--deadline S] [--readonly]
 """,
     about=r"""
-Writes a line for each session that comes or goes and, with --files, for each file that is opened or closed.
-On a terminal, and without --plain, --json, a filter or an end, it is a screen of sessions, files and shares, where
+Writes a line for each session that comes or goes; with --files for each file that is opened or closed, and with
+--shares for each share that is added, changed or removed.
+On a terminal, and without --plain, --json or an end, it is a screen of sessions, files and shares, where
 lanman was installed with its extra tui.
+--path is a path as it is listed, a pattern over such paths, or a path of a share: \\fs1\projects\*.xlsx.
 lanman's own Server on this machine tells each event itself, to root and to the user that it runs as. Every other
 server is asked again and again: what comes and goes between two answers is not seen. It is asked less often than
 --every says where its answers take long. A server that does not answer is tried again until it does, but not one
@@ -53,6 +59,7 @@ lanman watch -S fs1,fs2 --json --for 1h    an hour of two servers, for programs
 )
 @click.option("--every", metavar="T", callback=some_time, help="how often to ask a server (2s)")
 @click.option("--files", is_flag=True, help="open files too")
+@click.option("--shares", is_flag=True, help="shares too")
 @click.option(
     "--client", metavar="NAME", callback=client_filter, shell_complete=completers.clients, help="only this client"
 )
@@ -69,6 +76,7 @@ def watch(
     invocation: Invocation,
     every: float | None,
     files: bool,
+    shares: bool,
     client: str | None,
     user: str | None,
     path: str | None,
@@ -90,9 +98,11 @@ def watch(
     from lanman.faces.cli.watching import Wanted, watch_lines, watch_screen
 
     servers = [replace(each, timeout=deadline or each.timeout) for each in invocation.each()]
-    wanted = Wanted(files, client, user, path, every, how_long, count)
-    if invocation.format is Format.TABLE and not plain and wanted == Wanted(files, every=every):
-        status = watch_screen(servers, every, readonly=readonly)
+    if path is not None and len(servers) > 1 and split_unc(path) is not None:
+        raise DialectError(3510, hint=f"{path} is on one server: watch that one, or give a path without its server.")
+    wanted = Wanted(files, client, user, path, shares, every, how_long, count)
+    if invocation.format is Format.TABLE and not plain and how_long is None and count is None:
+        status = watch_screen(servers, wanted, readonly=readonly)
         if status is not None:
             return status
     return watch_lines(servers, wanted)
