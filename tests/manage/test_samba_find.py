@@ -18,6 +18,7 @@ from lanman.errors import AuthenticationError, Win32Error
 from lanman.manage import loopback, own
 from lanman.manage.manager import Manager
 from lanman.manage.samba_local import find
+from lanman.manage.samba_local import processes as samba_processes
 from lanman.manage.samba_local.find import configuration_of, find_smbd, first_processes, locked_by, running
 from lanman.manage.samba_local.manager import SambaLocalManager
 from lanman.manage.samba_local.testparm import Configured
@@ -30,7 +31,7 @@ def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in place of /proc; other tests' smbds run on this machine as well."""
     folder = tmp_path / "proc"
     folder.mkdir()
-    monkeypatch.setattr(find, "PROCESSES", folder)
+    monkeypatch.setattr(samba_processes, "PROCESSES", folder)
     return folder
 
 
@@ -66,6 +67,13 @@ def conf(server: Samba) -> str:
         (["smbd", "-s/srv/smb.conf"], "/srv/smb.conf"),
         (["smbd", "--configfile=/srv/a b.conf", "-F"], "/srv/a b.conf"),
         (["smbd", "--configfile", "/srv/smb.conf"], "/srv/smb.conf"),
+        (["smbd", "-Fs", "/srv/smb.conf"], "/srv/smb.conf"),
+        (["smbd", "-DFs/srv/smb.conf"], "/srv/smb.conf"),
+        (["smbd", "-s=/srv/smb.conf"], "/srv/smb.conf"),
+        (["smbd", "-s", "/srv/old.conf", "--configfile=/srv/smb.conf", "-d", "3"], "/srv/smb.conf"),
+        (["smbd", "-l", "-s", "/srv/smb.conf"], None),
+        (["smbd", "-l-s/srv/log", "-p", "-sx"], None),
+        (["smbd", "--option", "--configfile=/srv/smb.conf"], None),
         (["smbd", "-s"], None),
         (["-s"], None),
     ],
@@ -146,7 +154,11 @@ async def test_several_are_named_with_what_to_give(
 
 async def test_the_default_configuration_is_named_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     async def two(pid_files: object) -> list[find.Smbd]:
-        return [find.Smbd(7), find.Smbd(8, "/srv/smb.conf"), find.Smbd(9, None, "it runs in a container")]
+        return [
+            find.Smbd(7),
+            find.Smbd(8, "/srv/smb.conf"),
+            find.Smbd(9, None, "it runs in a container", is_elsewhere=True),
+        ]
 
     async def default(tools: SambaTools) -> str:
         return "/etc/samba/smb.conf"
@@ -157,6 +169,17 @@ async def test_the_default_configuration_is_named_by_its_path(monkeypatch: pytes
         await find_smbd(None, ())
     assert "process 7 (--samba-config /etc/samba/smb.conf), process 8 (--samba-config /srv/smb" in caught.value.message
     assert "process 9" not in caught.value.message
+
+
+async def test_one_that_cannot_be_asked_may_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def two(pid_files: object) -> list[find.Smbd]:
+        return [find.Smbd(7, "/srv/a.conf"), find.Smbd(8, None, "it was started with b.conf")]
+
+    monkeypatch.setattr(find, "running", two)
+    with pytest.raises(Win32Error, match="several smbd") as caught:
+        await find_smbd(None, ())
+    assert caught.value.code == 52
+    assert "process 7 (--samba-config /srv/a.conf), process 8: it was started with b.conf" in caught.value.message
 
 
 @pytest.mark.samba
@@ -205,20 +228,35 @@ def test_whose_process_is_an_smbd(processes: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("container", "it runs in a container"),
-        ("root", "it runs in a container"),
+        ("container", "as in a container"),
+        ("root", "as in a container"),
         ("relative", "which does not say where that is"),
         ("user's", "not only root may write"),
         ("writable", "not only root may write"),
         ("gone", "not only root may write"),
+        ("user's folder", "not only root may write or replace"),
+        ("writable folder", "not only root may write or replace"),
+        ("link in a user's folder", "not only root may write or replace"),
     ],
 )
 async def test_what_is_not_asked(processes: Path, tmp_path: Path, change: str, said: str) -> None:
     """A configuration decides what the tools do as root, so not everybody may name one."""
     entry = process(processes, 10)
-    path = tmp_path / "smb.conf"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "smb.conf"
     path.write_text("[global]\n")
+    if change == "user's folder":
+        os.chown(folder, 65534, 65534)
+    if change == "writable folder":
+        folder.chmod(0o777)
+    if change == "link in a user's folder":
+        (tmp_path / "users").mkdir()
+        os.chown(tmp_path / "users", 65534, 65534)
+        path = tmp_path / "users" / "smb.conf"
+        path.symlink_to(folder / "smb.conf")
     if change == "container":
+        path.unlink()  # what has that path in there is not here
         (entry / "ns" / "mnt").unlink()
         (entry / "ns" / "mnt").symlink_to("mnt:[1]")
     if change == "root":
@@ -238,6 +276,23 @@ async def test_what_is_not_asked(processes: Path, tmp_path: Path, change: str, s
         await find_smbd(None, ())
     assert caught.value.code == 1062
     assert "process 10: " in caught.value.message
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+@pytest.mark.parametrize("same", [True, False])
+def test_a_mount_namespace_with_the_same_configuration(processes: Path, tmp_path: Path, same: bool) -> None:
+    """A service manager makes one for PrivateTmp and the like, and its smbd is this machine's all the same."""
+    entry = process(processes, 10)
+    (entry / "ns" / "mnt").unlink()
+    (entry / "ns" / "mnt").symlink_to("mnt:[1]")
+    (tmp_path / "smb.conf").write_text("[global]\n")
+    named = str(tmp_path / "smb.conf")
+    (entry / "cmdline").write_bytes(b"smbd\0-s\0" + named.encode() + b"\0")
+    if not same:
+        (tmp_path / "smb.conf").unlink()
+    seen_now = find._seen(10)
+    assert (seen_now.configuration, seen_now.is_elsewhere) == ((named, False) if same else (None, True))
 
 
 @pytest.mark.root

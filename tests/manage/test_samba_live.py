@@ -305,7 +305,42 @@ async def test_all_shares_are_no_share(samba: Samba, held: ExitStack) -> None:
     assert shared.may_use(tree)
 
 
+async def test_a_share_that_is_called_like_an_option(start_samba: Callable[..., Samba], held: ExitStack) -> None:
+    """smbcontrol takes `-x` for its own option, does nothing, and says that it succeeded."""
+    samba = start_samba()
+    with (samba.directory / "smb.conf").open("a") as file:
+        file.write(f"\n[-x]\npath = {samba.share}\n")
+    shared = shared_connection(samba, held)
+    odd = shared.log_on(samba.user, "-x")
+    usual = shared.log_on(samba.other_user)
+    manager = local(samba)
+    (ended,) = await manager.disconnect_share("-x")
+    assert (ended.error, ended.session.user_name) == (None, "daemon")
+    assert (shared.may_use(odd), shared.may_use(usual)) == (False, True)
+
+
 # --- smbd goes away meanwhile
+
+
+async def test_the_number_of_smbd_went_to_another_process(
+    start_samba: Callable[..., Samba], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An smbd that has ended is not one with nobody on it, whoever has its number by now."""
+    samba = start_samba()
+    main = int((samba.directory / "pid" / "smbd.pid").read_text())
+    manager = local(samba)
+    assert await sessions_of(manager) == []
+    samba.kill()
+    kill = os.kill
+
+    def is_there_again(pid: int, number: int) -> None:
+        if pid != main:
+            kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", is_there_again)
+    with pytest.raises(Win32Error, match="has ended") as gone:
+        await manager.sessions()
+    assert gone.value.code == 1062
 
 
 async def test_smbd_is_killed_between_the_plan_and_the_order(

@@ -87,7 +87,7 @@ class World(SambaTools):
         if not self.root:
             raise denied("an end")
         self.log.append(" ".join(arguments))
-        destination, what, *words = arguments
+        destination, what, *words = (word for word in arguments if word != "--")
         if what == "kill-client-ip" and not self.knows_client:
             return Finished(1, b"", "smbcontrol: unknown command 'kill-client-ip'\n")
         number = destination.rpartition(":")[2]
@@ -120,6 +120,22 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders, "_PAUSES", (0.0, 0.0))
 
 
+class Kernel:
+    """Time, which stands still unless a test moves it, and when the processes of the world began."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.begun: dict[int, int] = {}
+
+
+@pytest.fixture(autouse=True)
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    told = Kernel()
+    monkeypatch.setattr(orders, "beginning", lambda pid: told.begun.get(pid))
+    monkeypatch.setattr(orders, "monotonic", lambda: told.now)
+    return told
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -139,6 +155,74 @@ async def test_a_look_stands_right_before_each_order(world: World) -> None:
     # One for the plan, one before each order and one behind all of them.
     assert at == list(range(2, 62, 2))
     assert len(world.log) == 62
+
+
+async def test_a_look_serves_as_long_as_it_took(world: World, kernel: Kernel) -> None:
+    """Else ending thousands would take quadratic time: each look tells of all of them."""
+
+    def pass_time(seconds: float) -> None:
+        kernel.now += seconds
+
+    for pid in range(100, 300):
+        world.add(pid, f"u{pid}")
+    manager = manager_of(world)
+    entries = list((await listed(manager)).values())
+    world.log.clear()
+    # A look takes 500 ms, an order 62.5 ms.
+    world.before = [lambda: pass_time(0.5)] * 100
+    control = world._control
+
+    async def slow(*arguments: str) -> Finished:
+        pass_time(0.0625)
+        return await control(*arguments)
+
+    world._control = slow  # type: ignore[method-assign]
+    assert errors(await manager.close_sessions(entries)) == [None] * 200
+    # One for the plan, one before each eight orders and one behind all of them.
+    assert world.log.count("look") == 27
+    assert [line for line in world.log if line != "look"] == [
+        f"{pid} kill-client-ip 10.0.0.7" for pid in range(100, 300)
+    ]
+
+
+async def test_a_look_serves_a_second_at_most(world: World, kernel: Kernel) -> None:
+    for pid in (100, 101, 102):
+        world.add(pid, "ann")
+    manager = manager_of(world)
+    entries = list((await listed(manager)).values())
+
+    def minute() -> None:
+        kernel.now += 60
+
+    async def slow(*arguments: str) -> Finished:
+        kernel.now += 0.6
+        return await control(*arguments)
+
+    control = world._control
+    world._control = slow  # type: ignore[method-assign]
+    world.before = [minute] * 20
+    world.log.clear()
+    assert errors(await manager.close_sessions(entries)) == [None] * 3
+    assert [line == "look" for line in world.log] == [True, True, False, False, True, False, True]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_number_that_is_the_same_clients_again(world: World, kernel: Kernel, ended: bool) -> None:
+    """smbd cannot tell: the client is the same. When the process began can."""
+    world.add(100, "ann")
+    kernel.begun[100] = 7
+    manager = manager_of(world)
+    entries = list((await listed(manager)).values())
+
+    def again() -> None:
+        if ended:
+            world.add(100, "bob")
+            kernel.begun[100] = 9
+
+    world.behind = [lambda: None, again]
+    assert errors(await manager.close_sessions(entries)) == [None]
+    assert [user for _, user in world.ended] == ([] if ended else ["ann"])
+    assert list(world.processes) == ([100] if ended else [])
 
 
 async def test_somebody_comes_before_a_later_order(world: World) -> None:

@@ -25,7 +25,7 @@ from lanman.manage.ksmbd import kernel as reading
 from lanman.manage.ksmbd.kernel import Kernel, Roots
 from lanman.manage.ksmbd.manager import KsmbdFile, KsmbdManager, KsmbdSession
 from lanman.manage.orders.plan import Plan, Verb
-from lanman.manage.samba_local import find
+from lanman.manage.samba_local import find, processes
 from lanman.records import ConnectionInfo, ServerInfo, SessionInfo, ShareInfo
 
 DATA = Path(__file__).parent.parent.parent / "data" / "ksmbd"
@@ -317,7 +317,7 @@ def only_ksmbd(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.delenv("LANMAN_HOME", raising=False)
     monkeypatch.setattr(own, "find_control", no_control)
     monkeypatch.setattr(loopback, "SAMBA_PIDS", ())
-    monkeypatch.setattr(find, "PROCESSES", tmp_path / "none")
+    monkeypatch.setattr(processes, "PROCESSES", tmp_path / "none")
     monkeypatch.setattr(opening, "KSMBD_ROOTS", machine.roots)
     return machine.of("linux-7.0")
 

@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from lanman.manage.manager import (
 from lanman.manage.orders.files import FileOrders
 from lanman.manage.orders.plan import Consent, Done, Missing, Outcome, Plan, Reason, Target, Verb, What
 from lanman.manage.samba_local.orders import Aim, Connections, Orders, ShareUse, plan
+from lanman.manage.samba_local.processes import beginning, still_runs
 from lanman.manage.samba_local.records import SambaSession, age, entries_of, files_of
 from lanman.manage.samba_local.status import IPC_SHARE, Status
 from lanman.manage.samba_local.tools import SambaTools
@@ -83,6 +83,7 @@ class SambaLocalManager(Manager):
         self._timeout = timeout
         self._deadline = deadline
         self._main_pid = main_pid
+        self._main_begun = None if main_pid is None else beginning(main_pid)
         self._closer = closer
         self._clients = Clients()
 
@@ -107,7 +108,7 @@ class SambaLocalManager(Manager):
 
         smbstatus tells of no server as of one with nobody on it.
         """
-        if not status.sessions and self._main_pid is not None and not _runs(self._main_pid):
+        if not status.sessions and self._main_pid is not None and not still_runs(self._main_pid, self._main_begun):
             raise Win32Error(
                 codes.ERROR_SERVICE_NOT_ACTIVE, f"smbd, process {self._main_pid}, has ended", subject="Samba"
             )
@@ -397,14 +398,3 @@ def _no_number(file: FileInfo) -> Win32Error:
         hint="close it over the network: -S localhost -U USER",
         subject=path,
     )
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        # It is another user's.
-        return True
-    except OSError:
-        return False
-    return True

@@ -4,8 +4,12 @@ Rules:
 
   - What ends is a connection with all its sessions, or the use of a share by all sessions of a connection. So each
     order is planned by (pid, unique id, client's port), with everybody who goes along.
-  - smbd is read again right before each order. Where it is another process or another client by then, nothing is told;
-    whoever has come to that connection and was not consented to keeps it alive.
+  - smbd is read again before each order. Where it is another process or another client by then, nothing is told;
+    whoever has come to that connection and was not consented to keeps it alive. One look serves all orders that follow
+    within the time that it took itself, one second at most: looks take longer the more sessions there are, and so no
+    more than half of the time goes into them.
+  - The kernel is asked right before each order whether the process is still the one of that look, by when it began. One
+    that has ended since is told nothing.
   - smbcontrol does not check whom a process serves. So a connection is ended by `kill-client-ip`, which smbd itself
     compares with its client: a process that took over the number in that moment stays, unless it serves the same
     client. `shutdown` is for a Samba without it, and for addresses that it does not take.
@@ -22,6 +26,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Final
 
 from lanman import codes
@@ -30,8 +35,9 @@ from lanman.manage.answers import CloseResult, no_such_session
 from lanman.manage.orders.listed import Listed, agreed, described
 from lanman.manage.orders.pauses import PAUSES
 from lanman.manage.orders.plan import Consent
+from lanman.manage.samba_local.processes import beginning
 from lanman.manage.samba_local.records import SambaSession, entries_of
-from lanman.manage.samba_local.status import NO_NODE, ServerId, Status, host_of
+from lanman.manage.samba_local.status import DISCONNECTED, NO_NODE, ServerId, Status, host_of
 from lanman.manage.samba_local.tools import SambaTools, Table
 from lanman.names import fold, unc_client
 from lanman.net.dial import Within
@@ -42,6 +48,9 @@ Connection = tuple[ServerId, str]
 """A process of smbd, and its client's address with the port."""
 
 _PAUSES: Final = (*PAUSES, 0.8, 1.6)
+
+# How long a look may serve, in seconds.
+_MAX_AGE: Final = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -228,6 +237,9 @@ class Orders:
         self._aim = aim
         self._within = within
         self._spared = frozenset({0, 1, os.getpid()} | ({main_pid} if main_pid is not None else set()))
+        self._now: Seen | None = None
+        self._serves_until = 0.0
+        self._begun: dict[int, int | None] = {}
 
     async def end(
         self, sessions: Sequence[SessionInfo] | None, consent: Consent, done: Callable[[CloseResult], None] | None
@@ -238,6 +250,8 @@ class Orders:
         if sessions is None:
             sessions = [entry for there in seen.sessions.values() for entry in there]
         outcomes = _Outcomes(sessions, plan(sessions, seen), seen, done)
+        self._now = None
+        self._begun = {order.connection[0].pid: None for order in outcomes.orders if _is_here(order.connection[0])}
         may_go = agreed(consent)
         told: list[Order] = []
         for group in self._groups(outcomes.orders):
@@ -270,8 +284,7 @@ class Orders:
         agreed_to = [order for order in group if self._agreed(order, may_go, outcomes)]
         if not agreed_to:
             return []
-        async with self._within():
-            now = await self._aim.look()
+        now = await self._looked()
         self._settle_gone(told, now, outcomes)
         ready = [order for order in agreed_to if self._as_planned(order, now, may_go, outcomes)]
         if not ready:
@@ -279,13 +292,30 @@ class Orders:
         try:
             for order in ready:
                 self._check_process(order.connection[0])
-            async with self._within():
-                await self._aim.give(ready)
+            if running := [order for order in ready if self._is_same(order.connection[0])]:
+                async with self._within():
+                    await self._aim.give(running)
         except LanmanError as error:
             for order in ready:
                 outcomes.settle(order, CloseResult(order.meant[0], error, None, order.others))
             return []
         return ready
+
+    async def _looked(self) -> Seen:
+        """What there is now, or was a moment ago: see the rules."""
+        begin = monotonic()
+        if self._now is None or begin >= self._serves_until:
+            # Before the look: a process that takes over a number behind it has another beginning.
+            self._begun = {pid: beginning(pid) for pid in self._begun}
+            async with self._within():
+                self._now = await self._aim.look()
+            end = monotonic()
+            self._serves_until = end + min(end - begin, _MAX_AGE)
+        return self._now
+
+    def _is_same(self, process: ServerId) -> bool:
+        """Whether a process is still the one that was there at the last look."""
+        return not _is_here(process) or beginning(process.pid) == self._begun[process.pid]
 
     def _agreed(self, order: Order, may_go: Callable[[SessionInfo], bool], outcomes: _Outcomes) -> bool:
         """Whether all who go along were consented to; else the order is settled, and nobody is told."""
@@ -319,7 +349,7 @@ class Orders:
 
     def _check_process(self, process: ServerId) -> None:
         """Refuse to tell anything but a client's process."""
-        if process.pid in self._spared:
+        if process.pid in self._spared or process.pid >= DISCONNECTED:
             raise Win32Error(codes.NERR_InternalError, f"process {process.pid} serves no client")
 
     def _settle_gone(self, told: Iterable[Order], now: Seen, outcomes: _Outcomes) -> None:
@@ -343,6 +373,11 @@ class Orders:
             client = unc_client(order.meant[0].client_name or "")
             error = Win32Error(codes.NERR_InternalError, f"{client}: {self._aim.listed_still}", subject=client)
             outcomes.settle(order, CloseResult(order.meant[0], error))
+
+
+def _is_here(process: ServerId) -> bool:
+    """Whether a process is this machine's, and not one of another node of a cluster."""
+    return process.node == NO_NODE
 
 
 def _who(entry: SessionInfo) -> tuple[str | None, str]:

@@ -183,7 +183,8 @@ class SambaTools:
         """
         if share in ("", "*"):
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{share!r} names no share", subject="Samba")
-        await self._control(process.destination, "close-share", share)
+        # A share may be called `-x`, which smbcontrol would take for an option.
+        await self._control(process.destination, "close-share", "--", share)
 
     async def _control(self, *arguments: str) -> Finished:
         done = await self._run("smbcontrol", *arguments, max_output=_MAX_ANSWER)
