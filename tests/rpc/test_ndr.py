@@ -194,7 +194,8 @@ def test_an_answer_is_read_in_pieces_none_of_which_is_long(name: str | None, ndr
     entries = [SessionInfo(rf"\\10.0.0.{number}", name, 1, 2, 3, 4, "", "t") for number in range(5 * PIECE // 2)]
     answer = NetrSessionEnumResponse(502, entries, len(entries), 7, 0)
     stub = answer.pack(ndr64)
-    whole = steps(lambda: NetrSessionEnumResponse.unpack(stub, ndr64))
+    # From CPython 3.12 on the first run under a tracer is not counted whole.
+    _, whole = (steps(lambda: NetrSessionEnumResponse.unpack(stub, ndr64)) for _ in range(2))
     work = NetrSessionEnumResponse.unpack_in_pieces(stub, ndr64)
     pieces = []
 

@@ -28,8 +28,12 @@ def _running() -> Iterator[Service]:
 
 @pytest.fixture
 def here(lanman: Lanman, _running: Service) -> Lanman:
-    """The command, while Windows' Server service runs."""
-    return lanman
+    """The command, while Windows' Server service runs; it may take its time, as a slow machine does."""
+
+    def run(*words: str, **environment: str) -> Ran:
+        return lanman(*words, "--timeout", "300", **environment)
+
+    return run
 
 
 def listed(ran: Ran, key: str) -> list[dict[str, object]]:

@@ -67,10 +67,10 @@ class Situation:
         self.bob = self.world.connect().log_on("bob")
         self.world.advance(5)
         link = WorldLink(self.world)
-        self.remote = SrvsvcManager(link, timeout=5, deadline=None)
+        self.remote = SrvsvcManager(link, timeout=120, deadline=None)
         self.stub = NetapiStub(link._client.call, page=stub_page)
         self.system = SystemStub()
-        self.local = WindowsManager(NetApi(self.stub), self.system.system, timeout=5, deadline=None)
+        self.local = WindowsManager(NetApi(self.stub), self.system.system, timeout=120, deadline=None)
 
     def check(self) -> None:
         """Nothing was left behind."""
