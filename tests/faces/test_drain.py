@@ -443,7 +443,9 @@ def test_killed_or_told_to_end(tmp_path: Path) -> None:
             assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["finished", "continued"]
             assert KeptDrain("this machine", stage.home).read() is None
         # A reader that has gone leaves nothing closed either.
-        assert stage.run("lanman drain --timeout 5s --json /y | head -1; echo ${PIPESTATUS[0]}").out.endswith("141\n")
+        assert stage.run(
+            "lanman drain --timeout 5s --quiet-for 0 --json /y | head -1; echo ${PIPESTATUS[0]}"
+        ).out.endswith("141\n")
         assert stage.run("lanman pause server").status == 0
         assert stage.run("lanman continue server").status == 0
         for _ in range(2):

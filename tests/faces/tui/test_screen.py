@@ -409,6 +409,9 @@ async def test_ctrl_c_leaves_at_once_also_from_a_page(fs1: ScriptedSource) -> No
 
 async def test_rows_that_are_not_meant_are_not_listed_but_count_where_costs_are_told(fs1: ScriptedSource) -> None:
     class Opens:
+        def __str__(self) -> str:
+            return "what is open"
+
         async def learn(self, rows: Iterable[Row]) -> None:
             self.learnt = [row.key for row in rows]
 
@@ -418,7 +421,7 @@ async def test_rows_that_are_not_meant_are_not_listed_but_count_where_costs_are_
     opens = fs1.meant = Opens()
     fs1.first(BOB, CAROL, BUDGET)
     async with Terminal(fs1).shown() as terminal:
-        assert terminal.lines[0].startswith("fs1  1 session  0 files")
+        assert terminal.lines[0].startswith("fs1  only what is open  1 session  0 files")
         assert opens.learnt == [BOB.key, CAROL.key, BUDGET.key]
         assert "UNSAVED WORK LIKELY" in "".join(await terminal.press("x"))
         await terminal.press("escape")
