@@ -372,6 +372,21 @@ def test_nonsense_is_refused(options: dict[str, float]) -> None:
         watch("fs1", kinds=["pipes"])
 
 
+async def test_no_port_is_named_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that is named means a server that is reached by it, and not this machine's Samba or Windows' own."""
+    given: list[int | None] = []
+
+    def opened(server: str | None, credentials: object, *, port: int | None, **options: object) -> object:
+        given.append(port)
+        raise ConnectionLost("nothing listens")
+
+    monkeypatch.setattr("lanman.manage.watching.poller.open_manager", opened)
+    for watching in (watch(), watch(port=445)):
+        async with watching as poller:
+            assert not (await anext(poller)).picture.sessions
+    assert given == [None, 445]
+
+
 async def test_a_scripted_windows() -> None:
     """What Windows lists, by an administrator and by somebody who is told level 10 and shares without folders."""
     for user, level, refused in (("admin", 502, set()), ("ann", 10, {Kind.FILE})):

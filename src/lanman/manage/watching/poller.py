@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AuthenticationError, EventsLost, LanmanError, TimedOut, Win32Error
-from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
+from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.open import open_manager
 from lanman.manage.watching.changes import Change, Gap, Picture, Update
 from lanman.manage.watching.differ import Differ, Look
@@ -389,7 +389,7 @@ def watch(
     *,
     every: float = EVERY,
     kinds: Collection[Kind | str] = ALL_KINDS,
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     home: str | Path | None = None,
     encrypt: bool = False,
