@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from lanman.errors import ConnectionLost
@@ -32,6 +32,14 @@ class Background:
         except BaseException:
             future.cancel()
             raise
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run what `last` gives, and stop, whatever becomes of it. May be called twice: then nothing is done."""
+        if self.running:
+            try:
+                self.run(last())
+            finally:
+                self.stop()
 
     def stop(self) -> None:
         """End the loop and its thread. Whatever still runs there is dropped."""

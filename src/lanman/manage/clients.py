@@ -9,7 +9,7 @@ if it resolves back to the address.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 from lanman.manage.selection import (
@@ -20,6 +20,7 @@ from lanman.manage.selection import (
     is_address,
     is_pattern,
 )
+from lanman.net.dial import Within
 from lanman.net.resolve import addresses_of, names_of
 from lanman.records import SessionInfo
 
@@ -38,6 +39,14 @@ class Clients:
 
     def __init__(self) -> None:
         self.waiting_for: str | None = None
+
+    def within(self, timeout: float | None, doing: Callable[[], str], *, deadline: float | None, server: str) -> Within:
+        """The bound on one method of a Manager: what is awaited in it ends in time, or raises TimedOut.
+
+        `doing` says what is waited for where it is no look-up; the times are as `Within` has them.
+        """
+        self.waiting_for = None
+        return Within(timeout, lambda: self.waiting_for or doing(), deadline=deadline, server=server)
 
     async def selected(self, entries: Iterable[S], client: str | None, user: str | None) -> list[S]:
         """The listed sessions that a client and a user select, both of them where both are given; None selects all.

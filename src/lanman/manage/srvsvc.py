@@ -129,12 +129,8 @@ class SrvsvcManager(Manager):
 
     def _within(self) -> Within:
         """The bound on one method: what is awaited in it ends in time, or raises TimedOut."""
-        self._clients.waiting_for = None
-        return Within(
-            self._timeout,
-            lambda: self._clients.waiting_for or self._link.doing,
-            deadline=self._deadline,
-            server=self.server,
+        return self._clients.within(
+            self._timeout, lambda: self._link.doing, deadline=self._deadline, server=self.server
         )
 
     # --- sessions

@@ -214,11 +214,7 @@ class BlockingManager:
 
     def close(self) -> None:
         """Log off, disconnect and end the thread. May be called twice."""
-        if self._background.running:
-            try:
-                self._background.run(self._stack.aclose())
-            finally:
-                self._background.stop()
+        self._background.close(self._stack.aclose)
 
     def sessions(self, *, client: str | None = None, user: str | None = None, level: int | None = None) -> Sessions:
         """The sessions of a client and of a user, where given; see `Manager.sessions`."""

@@ -106,12 +106,8 @@ class KsmbdManager(Manager):
         await self._asked(self._kernel.check_running)
 
     def _within(self) -> Within:
-        self._clients.waiting_for = None
-        return Within(
-            self._timeout,
-            lambda: self._clients.waiting_for or "the kernel gave no answer",
-            deadline=self._deadline,
-            server=self.server,
+        return self._clients.within(
+            self._timeout, lambda: "the kernel gave no answer", deadline=self._deadline, server=self.server
         )
 
     async def _asked(self, read: Callable[[], T]) -> T:

@@ -95,12 +95,8 @@ class SambaLocalManager(Manager):
         """See `Manager.close`. There is nothing to close: each tool has ended."""
 
     def _within(self) -> Within:
-        self._clients.waiting_for = None
-        return Within(
-            self._timeout,
-            lambda: self._clients.waiting_for or "Samba's tools gave no answer",
-            deadline=self._deadline,
-            server=self.server,
+        return self._clients.within(
+            self._timeout, lambda: "Samba's tools gave no answer", deadline=self._deadline, server=self.server
         )
 
     def _noted(self, status: Status) -> Status:

@@ -51,11 +51,7 @@ class BlockingPoller:
 
     def close(self) -> None:
         """Disconnect and end the thread. May be called twice."""
-        if self._background.running:
-            try:
-                self._background.run(self._poller.close())
-            finally:
-                self._background.stop()
+        self._background.close(self._poller.close)
 
     def look_now(self) -> None:
         """Ask as soon as may be, and not when it is due."""
