@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 from lanman import codes
 from lanman.errors import ConnectionLost, ProtocolError, Win32Error
+from lanman.net.approach import PLAIN, Approach
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.server_facts import ServerFacts
@@ -80,6 +81,9 @@ class SmbLink:
     encrypt: bool = False
     local_address: str = ""
     is_samba: bool = False
+    approach: Approach = PLAIN
+    address: str = ""
+    """The server's address, once connected to."""
     _client: SmbClient | None = None
     _since: float = 0.0
     _doing: str = ""
@@ -114,9 +118,14 @@ class SmbLink:
                 return self._client
             await self._drop(self._client)
             self._since = asyncio.get_running_loop().time()
-            self._client = client = SmbClient(self.server, self.port, self.credentials, encrypt=self.encrypt)
+            self._client = client = SmbClient(
+                self.server, self.port, self.credentials, encrypt=self.encrypt, approach=self.approach
+            )
             try:
                 await client.connect()
+                self.address = client.address
+                if self.approach.before_logon is not None:
+                    await self.approach.before_logon(client.facts)
                 await client.log_on()
                 self._idle.append(await client.open_pipe("srvsvc"))
             except BaseException as error:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from lanman.manage.orders.files import FileOrders
     from lanman.net.control.follow import EventFollower
+    from lanman.net.server_facts import ServerFacts
     from lanman.records import (
         ConnectionInfo,
         RefusalDetails,
@@ -83,6 +84,16 @@ class Manager(ABC):
     def who_answers(self) -> str:
         """Who answers, in words, whoever it is."""
         return self.answered_by or f"\\\\{self.server}"
+
+    @property
+    def server_facts(self) -> ServerFacts | None:
+        """What the server told of itself at NEGOTIATE and log-on; None where no SMB connection stands."""
+        return None
+
+    @property
+    def server_address(self) -> str | None:
+        """The address at which the server answers; None where it is not asked over the network."""
+        return None
 
     async def __aenter__(self) -> Self:
         return self

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from lanman.manage.link import SmbLink
     from lanman.manage.samba_local.tools import SambaTools
     from lanman.manage.srvsvc import SrvsvcManager
+    from lanman.net.approach import Approach
     from lanman.net.credentials import Credentials
+    from lanman.net.dial import Within
+    from lanman.net.server_facts import ServerFacts
 
 
 LANMAN: Final = "lanman"
@@ -56,6 +59,7 @@ class _How:
     deadline: float | None
     granted: GrantedLevels
     samba_config: str | None = None
+    approach: Approach | None = None
 
     @property
     def port(self) -> int:
@@ -78,6 +82,7 @@ def open_manager(
     granted: GrantedLevels | None = None,
     service: str | None = None,
     samba_config: str | None = None,
+    approach: Approach | None = None,
 ) -> AbstractAsyncContextManager[Manager]:
     """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
 
@@ -91,13 +96,15 @@ def open_manager(
     tools, as root, or "ksmbd" for the kernel's server, which is asked by its files, as root. `server`, `port` and
     `credentials` then serve to close files alone, and the server must be this machine by name or address.
     `samba_config` is the smb.conf of the smbd that is meant, where it is not the default, and means "samba".
+    `approach` is for who asks very many servers over the network (`lanman.net.approach`); the time that its
+    `before_logon` takes is not counted.
 
     Raises LanmanError: ConnectionLost (53, 1225), TimedOut (121), AuthenticationError (1326, 1330, ...), AccessDenied,
     Win32Error 2114 when this machine has no Server, 1062 when the Samba or ksmbd that is named does not run, 50 for a
     service that it cannot have, 87 for one that there is not and for one that is asked of another machine.
     """
     remembered = _granted_to_this_process if granted is None else granted
-    how = _How(credentials, port, timeout, encrypt, deadline, remembered, samba_config)
+    how = _How(credentials, port, timeout, encrypt, deadline, remembered, samba_config, approach)
     service = SAMBA if service is None and samba_config is not None else service
     if service is not None:
         if service not in SERVICES:
@@ -230,16 +237,36 @@ async def _open_over_smb(server: str, how: _How) -> AsyncIterator[Manager]:
     name, port = split_server(server, how.port)
     credentials = how.credentials if how.credentials is not None else Credentials(anonymous=True)
     link = SmbLink(name, port, credentials, how.encrypt)
+    within = Within(how.timeout, lambda: link.doing, deadline=how.deadline, server=name)
+    if how.approach is not None:
+        link.approach = _not_counted(how.approach, within)
     try:
-        async with Within(how.timeout, lambda: link.doing, deadline=how.deadline, server=name):
+        async with within:
             await link.connect()
-        manager = _kind(link)(link, timeout=how.timeout, deadline=how.deadline, granted=how.granted)
+        deadline = None if how.deadline is None else how.deadline + within.suspended_for
+        manager = _kind(link)(link, timeout=how.timeout, deadline=deadline, granted=how.granted)
         yield manager
     except BaseException:
         # Logging off could take as long again: disconnect.
         await link.abort()
         raise
     await manager.close()
+
+
+def _not_counted(approach: Approach, within: Within) -> Approach:
+    """The same, whose `before_logon` takes none of the time of opening."""
+    before = approach.before_logon
+    if before is None:
+        return approach
+
+    async def before_logon(facts: ServerFacts) -> None:
+        if within.ended:  # a connection that was lost is made again in the time of a question
+            await before(facts)
+            return
+        with within.suspended():
+            await before(facts)
+
+    return replace(approach, before_logon=before_logon)
 
 
 def _kind(link: SmbLink) -> type[SrvsvcManager]:

@@ -26,7 +26,7 @@ from lanman.manage.answers import only_file
 from lanman.manage.calls import LEVEL_REFUSED, Calls, Purpose
 from lanman.manage.clients import Clients
 from lanman.manage.granted import GrantedLevels
-from lanman.manage.link import Link
+from lanman.manage.link import Link, SmbLink
 from lanman.manage.manager import SESSION_LEVELS, Manager, Sessions, no_such_file
 from lanman.manage.orders.files import FileOrders
 from lanman.manage.orders.listed import Order, Pairs
@@ -65,6 +65,7 @@ from lanman.rpc.srvsvc.transports import NetrServerTransportEnum
 
 if TYPE_CHECKING:
     from lanman.manage.service import ServiceControl
+    from lanman.net.server_facts import ServerFacts
 
 R = TypeVar("R", bound=Response)
 T = TypeVar("T")
@@ -120,6 +121,16 @@ class SrvsvcManager(Manager):
             return self.answered_by
         kind = ", a Samba," if self.is_samba else ""
         return f"\\\\{self.server}{kind} over SMB, port {self._link.port}"
+
+    @property
+    def server_facts(self) -> ServerFacts | None:
+        """See `Manager.server_facts`."""
+        return self._link.facts if isinstance(self._link, SmbLink) else None
+
+    @property
+    def server_address(self) -> str | None:
+        """See `Manager.server_address`."""
+        return self._link.address or None if isinstance(self._link, SmbLink) else None
 
     async def close(self) -> None:
         """Log off and disconnect; never fails and never waits beyond the deadline."""

@@ -38,11 +38,12 @@ from lanman.errors import (
     Unprotected,
     Win32Error,
 )
+from lanman.net.approach import PLAIN, Approach
 from lanman.net.credentials import Credentials
 from lanman.net.dial import dial
 from lanman.net.exchange import next_event, response_of
 from lanman.net.initiators import initiator_for
-from lanman.net.resolve import in_daemon_thread, resolve
+from lanman.net.resolve import in_daemon_thread, known_addresses, resolve
 from lanman.net.server_facts import server_facts
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
@@ -287,7 +288,8 @@ class SmbClient:
 
     `server` is the name as the user typed it, without backslashes: Kerberos asks for a ticket for it. Credentials of
     None are the null session. `encrypt` refuses a server that cannot encrypt. `local_address` is the address of this
-    machine to come from, on one with several. Raises LanmanErrors that name the server.
+    machine to come from, on one with several. `approach.before_logon` is the business of whoever calls `connect` and
+    `log_on`. Raises LanmanErrors that name the server.
     """
 
     def __init__(
@@ -299,9 +301,11 @@ class SmbClient:
         encrypt: bool = False,
         dialects: Sequence[int] = ALL_DIALECTS,
         local_address: str = "",
+        approach: Approach = PLAIN,
     ) -> None:
         self.server = server
         self.port = port
+        self.approach = approach
         self.credentials = credentials if credentials is not None else Credentials(anonymous=True)
         self.doing = "no answer"
         self.session_id = 0
@@ -371,12 +375,15 @@ class SmbClient:
     async def resolve(self) -> None:
         """Find the server's addresses: the first step of `connect`."""
         self.doing = "its name was not resolved"
-        self.addresses = await resolve(self.server, self.port)
+        known = self.approach.addresses
+        self.addresses = known_addresses(known, self.port) if known else await resolve(self.server, self.port)
 
     async def dial(self) -> None:
         """Connect to one of the addresses: the second step of `connect`."""
         self.doing = f"port {self.port} did not answer"
-        connection = await dial(self.server, self.port, self.addresses, self.local_address)
+        connection = await dial(
+            self.server, self.port, self.addresses, self.local_address, self.approach.connect_timeout
+        )
         self.local_address = connection.getsockname()[0]
         self.address = connection.getpeername()[0]
         self._protocol = protocol = _ClientProtocol(self.server, self._core)
@@ -438,6 +445,8 @@ class SmbClient:
             request = SessionSetupRequest(
                 flags=0, security_mode=2, capabilities=0, channel=0, security_buffer=token or b"", previous_session_id=0
             )
+            if self.approach.on_proof is not None and (initiator.may_block or initiator.challenge is not None):
+                self.approach.on_proof()
             response = await self._ask(request, session_id=session_id)
             if response.status not in (codes.STATUS_SUCCESS, codes.STATUS_MORE_PROCESSING_REQUIRED):
                 raise self._logon_refused(response.status)

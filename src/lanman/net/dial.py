@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from lanman import codes
@@ -43,10 +44,10 @@ class Within:
 
     `seconds` count from entering; `deadline`, on the loop's clock, may end it sooner; None of both waits for ever.
     `describe()` is asked, when it is too late, what was being waited for: `no answer to the log-on`. `server` is whose
-    answer it was, where it is somebody's.
+    answer it was, where it is somebody's. Time that is spent under `suspended` is not counted.
     """
 
-    __slots__ = ("_deadline", "_describe", "_seconds", "_server", "_timeout")
+    __slots__ = ("_deadline", "_describe", "_seconds", "_server", "_timeout", "ended", "suspended_for")
 
     def __init__(
         self,
@@ -60,6 +61,23 @@ class Within:
         self._deadline = deadline
         self._describe = describe
         self._server = server
+        self.suspended_for = 0.0
+        """Seconds that were not counted."""
+        self.ended = False
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """What is awaited in here takes none of the time: it is another's turn, and nobody's fault."""
+        at = self._timeout.when()
+        begun = asyncio.get_running_loop().time()
+        self._timeout.reschedule(None)
+        try:
+            yield
+        finally:
+            taken = asyncio.get_running_loop().time() - begun
+            self.suspended_for += taken
+            if not self._timeout.expired():
+                self._timeout.reschedule(None if at is None else at + taken)
 
     async def __aenter__(self) -> None:
         at = self._deadline
@@ -72,6 +90,7 @@ class Within:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.ended = True
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError:
@@ -83,18 +102,30 @@ class Within:
             ) from None
 
 
-async def dial(host: str, port: int, addresses: Sequence[Address], local_address: str = "") -> socket.socket:
+async def dial(
+    host: str, port: int, addresses: Sequence[Address], local_address: str = "", seconds: float | None = None
+) -> socket.socket:
     """A connected, non-blocking TCP socket to one of `addresses`; the others are let go.
 
     It comes from `local_address` where one is given. Raises ConnectionLost: 1225 when every address refuses, 53 when
-    none can be reached.
+    none can be reached, or none in so many `seconds`, where these are given.
     """
     failures: list[OSError] = []
     try:
-        if len(addresses) == 1:
-            connection = await _connect(addresses[0], local_address)
-        else:
-            connection = await _race(addresses, local_address, failures)
+        async with asyncio.timeout(seconds):
+            if len(addresses) == 1:
+                connection = await _connect(addresses[0], local_address)
+            else:
+                connection = await _race(addresses, local_address, failures)
+    except TimeoutError as error:
+        if seconds is None or error.errno is not None:  # ETIMEDOUT is what the system calls so
+            raise _unreachable(host, port, failures or [error]) from error
+        raise ConnectionLost(
+            f"port {port} did not answer within {seconds:g} seconds",
+            code=codes.ERROR_BAD_NETPATH,
+            hint="see whether it is switched on, and whether a firewall stands between",
+            server=host,
+        ) from None
     except OSError as error:
         raise _unreachable(host, port, failures or [error]) from error
     return connection

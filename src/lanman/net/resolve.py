@@ -12,7 +12,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from lanman import codes
@@ -68,6 +68,14 @@ def numeric_address(host: str, port: int) -> Address | None:
     except OSError as error:
         message = f"there is no network interface {scope!r}"
         raise ConnectionLost(message, code=codes.ERROR_BAD_NETPATH, server=host) from error
+
+
+def known_addresses(texts: Sequence[str], port: int) -> list[Address]:
+    """Numeric addresses, as text, as what to connect to. Raises ConnectionLost (53) where none of them is one."""
+    found = [known for text in texts if (known := numeric_address(text, port)) is not None]
+    if not found:
+        raise unknown_host(texts[0] if texts else "", None)
+    return found
 
 
 async def resolve(host: str, port: int) -> list[Address]:

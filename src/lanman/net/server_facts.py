@@ -15,6 +15,7 @@ from lanman.smb2.constants import (
     AES_CMAC,
     AES_GMAC,
     HMAC_SHA256,
+    SMB2_NEGOTIATE_SIGNING_ENABLED,
     SMB2_NEGOTIATE_SIGNING_REQUIRED,
     Dialect,
 )
@@ -59,6 +60,7 @@ class ServerFacts:
     """What a server told of itself. What it did not tell is "" or None; nothing of it is proven before the log-on.
 
     `dialect` is as "3.1.1", `signing` and `encryption` are the algorithms that were settled ("" for no encryption).
+    `signs`: it says that it can sign, as every server has to (MS-SMB2 2.2.4, SecurityMode).
     Times are in seconds since 1970: `negotiate_time` by SMB2 NEGOTIATE, `challenge_time` by NTLM. Names and `version`
     (major, minor, build) are NTLM's (MS-NLMP 2.2.2.1, 2.2.2.10): a log-on by Kerberos hears none of them.
     """
@@ -76,6 +78,7 @@ class ServerFacts:
     dns_computer_name: str = ""
     dns_domain_name: str = ""
     version: tuple[int, int, int] | None = None
+    signs: bool = True
 
 
 def server_facts(negotiated: Negotiated, challenge: ChallengeMessage | None) -> ServerFacts:
@@ -99,5 +102,6 @@ def server_facts(negotiated: Negotiated, challenge: ChallengeMessage | None) -> 
         negotiated.capabilities,
         negotiated.server_guid,
         dtyp.nanoseconds(time) / 1e9 if time else None,
+        signs=bool(negotiated.security_mode & (SMB2_NEGOTIATE_SIGNING_ENABLED | SMB2_NEGOTIATE_SIGNING_REQUIRED)),
         **facts,  # type: ignore[arg-type]
     )

@@ -25,6 +25,7 @@ from lanman.manage.doctor.facts import Answer, Clock, Facts, Stage, Way
 from lanman.manage.link import is_samba
 from lanman.manage.manager import SESSION_LEVELS, Manager
 from lanman.manage.srvsvc import SERVER_LEVELS
+from lanman.net.approach import PLAIN, Approach
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.dial import Within
 from lanman.net.server_facts import is_lanman
@@ -43,9 +44,9 @@ FILE_LEVEL: Final = 3
 _GRANTED: Final = frozenset({codes.ERROR_SUCCESS, codes.ERROR_MORE_DATA, codes.NERR_BufTooSmall})
 
 
-async def examine_over_smb(facts: Facts, deadline: float, *, encrypt: bool = False) -> None:
+async def examine_over_smb(facts: Facts, deadline: float, *, encrypt: bool = False, approach: Approach = PLAIN) -> None:
     """Go as far as `facts.wanted` says, and write down what was found. Raises nothing that a server can cause."""
-    client = SmbClient(facts.server, facts.port, facts.credentials, encrypt=encrypt)
+    client = SmbClient(facts.server, facts.port, facts.credentials, encrypt=encrypt, approach=approach)
     pipe: Pipe | None = None
 
     async def dial() -> None:
@@ -80,6 +81,8 @@ async def examine_over_smb(facts: Facts, deadline: float, *, encrypt: bool = Fal
         for stage, step in steps:
             if stage > facts.wanted:
                 break
+            if stage is Stage.LOGGED_ON and approach.before_logon is not None:
+                await approach.before_logon(client.facts)
             async with Within(deadline, lambda: client.doing, server=facts.server):
                 await step()
             facts.stage = stage

@@ -33,6 +33,7 @@ from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
 from lanman.manage.open import open_manager
 from lanman.manage.own import OwnManager
 from lanman.manage.samba_local.manager import SambaLocalManager
+from lanman.net.approach import PLAIN, Approach
 from lanman.net.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -118,13 +119,38 @@ async def doctor(
     return Diagnosis(facts.server, findings, asked_at, time.monotonic() - begun)
 
 
+async def examined(
+    server: str,
+    credentials: Credentials | None = None,
+    *,
+    port: int | None = None,
+    deadline: float = DEFAULT_TIMEOUT,
+    approach: Approach = PLAIN,
+) -> tuple[Facts, Diagnosis]:
+    """What `doctor` makes of a server that is named, by all checks, and the facts that they judged by.
+
+    Raises Win32Error 87 and 2351 for arguments that cannot be right, and what `approach.before_logon` raises is the
+    failure of the examination.
+    """
+    begun, asked_at = time.monotonic(), time.time()
+    facts = await _examine_named(server, credentials, port, Stage.ASKED, deadline, False, approach)
+    findings = tuple(_findings(facts, checks()))
+    return facts, Diagnosis(facts.server, findings, asked_at, time.monotonic() - begun)
+
+
 async def _examine_named(
-    name: str, credentials: Credentials | None, port: int | None, wanted: Stage, deadline: float, encrypt: bool
+    name: str,
+    credentials: Credentials | None,
+    port: int | None,
+    wanted: Stage,
+    deadline: float,
+    encrypt: bool,
+    approach: Approach = PLAIN,
 ) -> Facts:
     bare, number = split_server(name, DEFAULT_PORT if port is None else port)
     who = Credentials(anonymous=True) if credentials is None else credentials
     facts = Facts(bare, number, who, wanted=wanted)
-    await examine_over_smb(facts, deadline, encrypt=encrypt)
+    await examine_over_smb(facts, deadline, encrypt=encrypt, approach=approach)
     return facts
 
 
