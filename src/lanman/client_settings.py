@@ -271,7 +271,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """[clusters.NAME]: servers that are one to people."""
+    """[clusters.NAME]: servers that are one to people. `port` 0 and `credentials` "" say nothing."""
 
     nodes: tuple[str, ...] = field(
         metadata=declared(
@@ -281,6 +281,16 @@ class Cluster:
             default_text="none",
             example=("fs1", "fs2"),
         )
+    )
+    port: int = setting(
+        0, number(0, 65535), "the port of the nodes that name none", default_text="that of -p, or 445", example=445
+    )
+    credentials: str = setting(
+        "",
+        _CREDENTIAL,
+        "whose `user` and `password` to log on with, where the command line says nothing else",
+        default_text="as for any server",
+        example="files",
     )
 
 

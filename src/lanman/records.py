@@ -5,6 +5,8 @@
   - One record serves all levels of its kind; which fields a level has is declared in `lanman.rpc.srvsvc`. The order of
     the fields is no order of the wire.
   - Durations are whole seconds, and points in time seconds since 1970, unless a record says otherwise.
+  - `node` is the server of a cluster that a record is of, as rows and orders call it; None where a single server
+    answered. It is not on the wire, and is shown where it is set.
   - Records are plain values: two are equal if their fields are, and changing one changes nothing on a server.
 
 The sections are those of MS-SRVS.
@@ -12,6 +14,7 @@ The sections are those of MS-SRVS.
 
 from __future__ import annotations
 
+from dataclasses import field
 from enum import StrEnum
 
 from lanman.plain import plain
@@ -48,6 +51,7 @@ class SessionInfo:
     user_flags: int | None = None
     client_type: str | None = None
     transport: str | None = None
+    node: str | None = field(default=None, kw_only=True, repr=False)
 
 
 @plain
@@ -59,6 +63,7 @@ class FileInfo:
     num_locks: int | None = None
     path: str | None = None
     user_name: str | None = None
+    node: str | None = field(default=None, kw_only=True, repr=False)
 
 
 @plain
@@ -75,6 +80,7 @@ class ConnectionInfo:
     active_time: int | None = None
     user_name: str | None = None
     net_name: str | None = None
+    node: str | None = field(default=None, kw_only=True, repr=False)
 
 
 @plain
@@ -97,6 +103,7 @@ class ShareInfo:
     flags: int | None = None
     server_name: str | None = None
     security_descriptor: bytes | None = None
+    node: str | None = field(default=None, kw_only=True, repr=False)
 
 
 @plain

@@ -197,7 +197,7 @@ async def test_a_newcomer_who_was_not_agreed_to_keeps_the_connection_alive(tmp_p
     fake(tmp_path, "smbcontrol", f'echo "$@" >> "{tmp_path}/told"')
     manager = SambaLocalManager(tools, timeout=60)
     alice = SambaSession("127.0.0.1", "alice", session_id="3197728547", address="127.0.0.1:35342")
-    alice.pid, alice.unique_id, alice.node = 9427, 3617724252628841461, 0xFFFFFFFF
+    alice.pid, alice.unique_id, alice.ctdb_node = 9427, 3617724252628841461, 0xFFFFFFFF
     (result,) = await manager.close_sessions([alice])
     assert result.error is not None
     assert (result.error.code, [one.user_name for one in result.others]) == (170, ["bob"])

@@ -31,6 +31,7 @@ _NAMED: Final = {"shares.NAME": "shares.projects", "clusters.NAME": "clusters.fi
 _CREDENTIALS: Final = {
     "mail": {name: client_settings.CREDENTIAL[name] for name in ("user", "password")},
     "webhook": {name: client_settings.CREDENTIAL[name] for name in ("authorization",)},
+    "files": {name: client_settings.CREDENTIAL[name] for name in ("user", "password")},
 }
 
 _EXAMPLES: Final[Mapping[str, Mapping[str, Mapping[str, Setting]]]] = {

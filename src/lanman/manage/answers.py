@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import NamedTuple, TypeVar, overload
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.names import unc_client
 from lanman.records import FileInfo, SessionInfo
 from lanman.shown import escape
+
+T = TypeVar("T")
+
+
+class Absent(NamedTuple):
+    """A node of a cluster whose part an answer lacks, and why."""
+
+    node: str
+    error: LanmanError
+
+
+class Listed(list[T]):
+    """A list as several nodes gave it. `missing` are the nodes whose part it lacks; with any, it is not the whole."""
+
+    def __init__(self, entries: Iterable[T] = (), missing: Sequence[Absent] = ()) -> None:
+        super().__init__(entries)
+        self.missing = list(missing)
+
+
+def missing_of(answer: object) -> Sequence[Absent]:
+    """The nodes whose part an answer of a Manager lacks; none where a single server gave it."""
+    found: Sequence[Absent] = getattr(answer, "missing", ())
+    return found
 
 
 @dataclass(slots=True)
@@ -19,12 +42,14 @@ class Sessions(Sequence[SessionInfo]):
 
     `server` is who was asked, `level` the information level that it granted (502, 2, 1, 10 or 0). Fields that the
     level lacks are `None` in every entry. Those of this machine's Server are `lanman.manage.own.DetailedSession`, with
-    what MS-SRVS has no field for. `entries` is the list itself.
+    what MS-SRVS has no field for. `entries` is the list itself. Of a cluster, each entry has its `node`, `level` is the
+    poorest that a node granted, and `missing` are the nodes that are not in it.
     """
 
     server: str
     level: int
     entries: list[SessionInfo] = field(default_factory=list)
+    missing: list[Absent] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.entries)

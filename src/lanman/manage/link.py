@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -126,7 +126,8 @@ class SmbLink:
                 self.address = client.address
                 if self.approach.before_logon is not None:
                     await self.approach.before_logon(client.facts)
-                await client.log_on()
+                async with (self.approach.around_logon or nullcontext)():
+                    await client.log_on()
                 self._idle.append(await client.open_pipe("srvsvc"))
             except BaseException as error:
                 await self._drop(client)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
 from lanman.errors import Win32Error
+from lanman.manage.answers import Absent
 from lanman.manage.answers import CloseResult as CloseResult
 from lanman.manage.answers import FileCloseResult as FileCloseResult
 from lanman.manage.answers import Sessions as Sessions
@@ -79,6 +80,23 @@ class Manager(ABC):
 
     incomplete: str | None = None
     """What is known to be missing in the last answer, in words; None where nothing is."""
+
+    @property
+    def missing(self) -> Sequence[Absent]:
+        """The nodes of a cluster whose part some answer so far lacks; none for a single server. Each answer has its own
+        (`answers.missing_of`)."""
+        return ()
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        """What the nodes of a cluster are called, as in the records' `node`; none for a single server."""
+        return ()
+
+    @property
+    def server_guid(self) -> bytes | None:
+        """What the server calls itself in NEGOTIATE (MS-SMB2 2.2.4); None where it was not reached over SMB. All
+        addresses of a server have one, and smbd's is its NetBIOS name."""
+        return None
 
     @property
     def who_answers(self) -> str:

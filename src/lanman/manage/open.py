@@ -5,6 +5,9 @@ socket answers, else Windows' own Server service, Samba or ksmbd where it runs, 
 has the port of the loopback interface. Whoever names a server, a port, a home or a user does not mean Windows' own,
 Samba or ksmbd.
 
+Several servers (`fs1,fs2`, `cluster:NAME`, `name*`: `lanman.manage.cluster`) are one ClusterManager, which reaches each
+over SMB.
+
 A `service` that is named wins over all of that: it is the one, and no other is looked for. It is one of this machine's,
 so a server beside it must be this machine too; else an order could reach another machine than the one that was named.
 """
@@ -20,13 +23,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
-from lanman.errors import AuthenticationError, Win32Error
+from lanman.errors import AuthenticationError, LanmanError, Win32Error
+from lanman.manage.cluster import is_cluster
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lanman.client_settings import ClientConfiguration
     from lanman.manage.ksmbd.kernel import Roots
     from lanman.manage.link import SmbLink
     from lanman.manage.samba_local.tools import SambaTools
@@ -83,8 +88,12 @@ def open_manager(
     service: str | None = None,
     samba_config: str | None = None,
     approach: Approach | None = None,
+    configuration: ClientConfiguration | None = None,
 ) -> AbstractAsyncContextManager[Manager]:
     """A Manager of `server` (`fs1`, `\\\\fs1`, `//fs1`, an address, `[::1]`), or of this machine's Server for None.
+
+    Several servers are one `lanman.manage.cluster.manager.ClusterManager`: `fs1,fs2`, `cluster:NAME` of `configuration`
+    (lanman.toml without one), `name*` for every address of a name. Its nodes are connected to when it is first asked.
 
     Entering connects and logs on. `port` is 445 where none is given; one that is given says, even as 445, that this
     machine's Samba is not asked by its own tools unless `service` names it. `timeout` is in seconds: one for all of
@@ -109,7 +118,11 @@ def open_manager(
     if service is not None:
         if service not in SERVICES:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{service!r} is no service: {' or '.join(SERVICES)}")
+        if server is not None and is_cluster(server):
+            raise _not_here(service, server)
         return _open_service(service, server, home, how)
+    if server is not None and is_cluster(server):
+        return _open_cluster(server, how, configuration)
     if server is None and _means_windows(home, how):
         return _open_windows(how)
     return _open_own(home, how) if server is None else _open_over_smb(server, how)
@@ -141,12 +154,16 @@ async def _check_is_here(service: str, server: str, how: _How) -> None:
     async with Within(how.timeout, lambda: f"looking up {name}", deadline=how.deadline, server=name):
         is_here = await is_this_machine(name)
     if not is_here:
-        raise Win32Error(
-            codes.ERROR_INVALID_PARAMETER,
-            f"the service {service} is asked of this machine alone, and that is another",
-            hint="leave out the service to ask that server over the network, or the server to ask this machine's",
-            server=name,
-        )
+        raise _not_here(service, name)
+
+
+def _not_here(service: str, server: str) -> Win32Error:
+    return Win32Error(
+        codes.ERROR_INVALID_PARAMETER,
+        f"the service {service} is asked of this machine alone, and that is another",
+        hint="leave out the service to ask that server over the network, or the server to ask this machine's",
+        server=server,
+    )
 
 
 def _says_otherwise(home: str | Path | None, how: _How) -> bool:
@@ -267,6 +284,35 @@ def _not_counted(approach: Approach, within: Within) -> Approach:
             await before(facts)
 
     return replace(approach, before_logon=before_logon)
+
+
+@contextlib.asynccontextmanager
+async def _open_cluster(server: str, how: _How, configuration: ClientConfiguration | None) -> AsyncIterator[Manager]:
+    """Several servers as one. Raises what `single_servers` does."""
+    from lanman.manage.cluster import Place, configured_credentials, single_servers
+    from lanman.manage.cluster.gate import LogonGate
+    from lanman.manage.cluster.manager import ClusterManager
+    from lanman.manage.cluster.members import Members
+    from lanman.net.approach import PLAIN
+    from lanman.net.dial import Within
+
+    if how.credentials is None:
+        how = replace(how, credentials=configured_credentials(server, configuration))
+    async with Within(how.timeout, lambda: f"looking up {server}", deadline=how.deadline):
+        places = await single_servers(server, configuration, port=how.named_port)
+    approach = replace(how.approach or PLAIN, addresses=(), around_logon=LogonGate().log_on)
+
+    def opening(place: Place) -> AbstractAsyncContextManager[Manager]:
+        return _open_over_smb(place.server or "", replace(how, named_port=place.port, approach=approach))
+
+    members = Members(server, places, opening)
+    try:
+        yield ClusterManager(members, timeout=how.timeout, deadline=how.deadline)
+    except BaseException:
+        # Logging off could take as long again: disconnect.
+        await members.close(LanmanError("the work was broken off"))
+        raise
+    await members.close()
 
 
 def _kind(link: SmbLink) -> type[SrvsvcManager]:

@@ -5,7 +5,7 @@ MS-SRVS does not say it: a file has a user, and no client. Rules:
   - What a server of this machine tells counts: a session's number (lanman's Server), a client (Samba's tools).
   - Otherwise it is a session of the file's user. With one alone, or several from one client, the client is inferred;
     with several clients each is a candidate; where none is listed, nothing is known.
-  - Nobody has opened a file before their session began.
+  - Nobody has opened a file before their session began, nor at another node of a cluster.
 
 Sessions are found by key, so many files take time linear in their number.
 """
@@ -46,20 +46,20 @@ class Openers:
     """The sessions of a server, found by what is told of open files."""
 
     def __init__(self, sessions: Iterable[SessionInfo]) -> None:
-        self._by_id: dict[int | str, SessionInfo] = {}
-        self._by_user: defaultdict[str, list[SessionInfo]] = defaultdict(list)
+        self._by_id: dict[tuple[str | None, int | str], SessionInfo] = {}
+        self._by_user: defaultdict[tuple[str | None, str], list[SessionInfo]] = defaultdict(list)
         for session in sessions:
             if (id := told_id(session)) is not None:
-                self._by_id[id] = session
+                self._by_id[session.node, id] = session
             if session.user_name is not None:
-                self._by_user[fold(session.user_name)].append(session)
+                self._by_user[session.node, fold(session.user_name)].append(session)
 
     def of(self, file: FileInfo) -> Opener:
         """Who has a file open."""
         id = getattr(file, "session_id", None)
-        if id is not None and (session := self._by_id.get(id)) is not None:
+        if id is not None and (session := self._by_id.get((file.node, id))) is not None:
             return Opener((session,), session.client_name, How.TOLD)
-        theirs = [] if file.user_name is None else self._by_user.get(fold(file.user_name), [])
+        theirs = [] if file.user_name is None else self._by_user.get((file.node, fold(file.user_name)), [])
         told: str | None = getattr(file, "client_name", None)
         if told is not None:
             return Opener(tuple(_from(theirs, file, told)), told, How.TOLD)

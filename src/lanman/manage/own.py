@@ -236,7 +236,7 @@ class OwnManager(SrvsvcManager):
             known = {detail.id: detail for detail in await self._control.file_details()}
         files: list[FileInfo] = []
         for entry in entries:
-            file = DetailedFile(*(getattr(entry, field.name) for field in fields(FileInfo)))
+            file = DetailedFile(*(getattr(entry, name) for name in FileInfo.__match_args__))
             if (detail := known.get(entry.id or 0)) is not None:
                 file.session_id, file.opened_at, file.share = detail.session_id or None, detail.opened_at, detail.share
             files.append(file)
@@ -278,7 +278,7 @@ class OwnManager(SrvsvcManager):
             guests = {detail.name: detail.guest for detail in await self._control.share_details()}
         shares: list[ShareInfo] = []
         for entry in entries:
-            share = DetailedShare(*(getattr(entry, field.name) for field in fields(ShareInfo)))
+            share = DetailedShare(*(getattr(entry, name) for name in ShareInfo.__match_args__))
             share.path = None if entry.path is None else local_path(entry.path)
             share.guest = guests.get(entry.netname)
             shares.append(share)
@@ -299,7 +299,7 @@ def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetai
     extra = {field.name for field in fields(DetailedSession)} - {field.name for field in fields(SessionInfo)}
     whole: list[SessionInfo] = []
     for entry in entries:
-        session = DetailedSession(*(getattr(entry, field.name) for field in fields(SessionInfo)))
+        session = DetailedSession(*(getattr(entry, name) for name in SessionInfo.__match_args__))
         if of_entry := known.get((entry.client_name, entry.user_name)):
             detail = of_entry.pop()
             for name in extra:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,13 +18,15 @@ class Approach:
     `addresses` are the numeric addresses of the server's name, which then is not looked up. `connect_timeout` is in
     seconds, for the TCP connection alone: ConnectionLost 53 when it is over, where a server that took the connection
     and says nothing is TimedOut. `before_logon` is awaited between NEGOTIATE and each log-on, with what the server has
-    told of itself; an error that it raises ends the connection, and the password is not used. `on_proof` is called
-    right before something leaves that the server can judge the password by; with Kerberos, the first message.
+    told of itself; an error that it raises ends the connection, and the password is not used. `around_logon` is entered
+    for each log-on alone, and left with what came of it. `on_proof` is called right before something leaves that the
+    server can judge the password by; with Kerberos, the first message.
     """
 
     addresses: tuple[str, ...] = ()
     connect_timeout: float | None = None
     before_logon: Callable[[ServerFacts], Awaitable[None]] | None = None
+    around_logon: Callable[[], AbstractAsyncContextManager[None]] | None = None
     on_proof: Callable[[], None] | None = None
 
 

@@ -64,7 +64,9 @@ def read_client_configuration(folder: Path | None = None) -> ClientConfiguration
     if text is None:
         return ClientConfiguration()
     document, reader = parsed_toml(text, str(place / FILE))
-    if not any(_names_credentials(section) for section in document.values()):
+    clusters = document.get(_CLUSTERS)
+    sections = [*document.values(), *(clusters.values() if isinstance(clusters, dict) else ())]
+    if not any(map(_names_credentials, sections)):
         return _understood(document, reader, {})
     secrets, mode = _text_of(place / CREDENTIALS)
     if secrets is None:
@@ -122,23 +124,29 @@ def _names_credentials(section: Any) -> bool:
 def _check_credentials(configuration: ClientConfiguration, reader: Reader) -> None:
     """Raises ConfigurationError for a name that is none of `credentials`, lacks what is needed, or would be sent in the
     clear."""
-    wanted = {"mail": ("user", "password"), "webhook": ("authorization",)}
-    for section, keys in wanted.items():
-        part = getattr(configuration, section)
+    log_on = ("user", "password")
+    wanted: list[tuple[tuple[str, ...], Any, tuple[str, ...]]] = [
+        (("mail",), configuration.mail, log_on),
+        (("webhook",), configuration.webhook, ("authorization",)),
+        *(((_CLUSTERS, name), cluster, log_on) for name, cluster in configuration.clusters.items()),
+    ]
+    for section, part, keys in wanted:
         if part is None or not part.credentials:
             continue
         found = configuration.credentials.get(part.credentials)
         if found is None:
-            raise reader.error((section,), "credentials", f"is no section of the file `{CREDENTIALS}`")
+            raise reader.error(section, "credentials", f"is no section of the file `{CREDENTIALS}`")
         for key in keys:
             if not getattr(found, key):
-                raise reader.error((section,), "credentials", f"has no `{key}` in the file `{CREDENTIALS}`")
+                raise reader.error(section, "credentials", f"has no `{key}` in the file `{CREDENTIALS}`")
         if _in_the_clear(part):
-            remedy = '`tls = "starttls"`' if section == "mail" else "an address that begins with https"
-            raise reader.error((section,), "credentials", f"would be sent unencrypted: it needs {remedy}")
+            remedy = '`tls = "starttls"`' if isinstance(part, Mail) else "an address that begins with https"
+            raise reader.error(section, "credentials", f"would be sent unencrypted: it needs {remedy}")
 
 
 def _in_the_clear(part: Any) -> bool:
+    if isinstance(part, Cluster):
+        return False  # NTLM and Kerberos send no password
     if isinstance(part, Mail):
         return part.tls == "none" and not is_this_machine(part.server)
     from urllib.parse import urlsplit

@@ -184,7 +184,8 @@ class Levels(Generic[Record]):
         self.table = table
         self.kinds = kinds
         self.alike = frozenset(alike)
-        self.fields = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
+        # What is given by its name alone is not on the wire.
+        self.fields = [field.name for field in dataclasses.fields(record) if not field.kw_only]  # type: ignore[arg-type]
         self._codecs: dict[tuple[int, int], Codec[Record]] = {}
         unknown = {name for names in table.values() for name in names.split()} - set(self.fields)
         if unknown or set(kinds) - set(self.fields):

@@ -155,9 +155,12 @@ def no_entries() -> None:
 
 
 def fields(record: Any, first: str = "") -> dict[str, Any]:
-    """A record as a mapping for JSON: the names in `first` first, then all others in the record's own order."""
+    """A record as a mapping for JSON: the names in `first` first, then all others in the record's own order. The node
+    that it is of stands before them, and is left out where it is of none."""
     names = [*first.split(), *(field.name for field in dataclasses.fields(record))]
-    return {name: _plain(getattr(record, name)) for name in dict.fromkeys(names)}
+    node = getattr(record, "node", None)
+    of_node = {} if node is None else {"node": node}
+    return of_node | {name: _plain(getattr(record, name)) for name in dict.fromkeys(names) if name != "node"}
 
 
 def _plain(value: Any) -> Any:

@@ -178,7 +178,7 @@ def _connections(status: Status) -> Seen:
 
 
 def _connection(entry: SambaSession) -> Connection:
-    node = NO_NODE if entry.node is None else entry.node
+    node = NO_NODE if entry.ctdb_node is None else entry.ctdb_node
     return ServerId(entry.pid or 0, 0, node, entry.unique_id), entry.address or ""
 
 

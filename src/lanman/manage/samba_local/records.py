@@ -15,7 +15,7 @@ class SambaSession(SessionInfo):
 
     `begun` is told since 4.20; `seen_since` is that, or the time of the oldest tree connect: since then at least. Both
     are in seconds since 1970. `channels` are the client's addresses where there are several. `pid`, `unique_id`
-    and `node` are the process that serves the connection.
+    and `ctdb_node` are the process that serves the connection.
     """
 
     address: str | None = None
@@ -28,7 +28,7 @@ class SambaSession(SessionInfo):
     channels: list[str] = field(default_factory=list)
     pid: int | None = None
     unique_id: int | None = None
-    node: int | None = None
+    ctdb_node: int | None = None
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ def entries_of(status: Status) -> list[SambaSession]:
             channels=[channel.remote_address for channel in session.channels],
             pid=session.server_id.pid,
             unique_id=session.server_id.unique_id,
-            node=session.server_id.node,
+            ctdb_node=session.server_id.node,
         )
         for session in status.sessions
     ]

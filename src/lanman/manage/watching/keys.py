@@ -8,6 +8,7 @@ MS-SRVS gives a session no id, and the id of a file may be given again after it 
   - A file is its id, its path and its user.
   - What was not told is None and differs from nothing: with no ages, a session is its client and its user; at level 0
     it is its client.
+  - In a cluster it is of a `node`, and nothing of one node is the same as something of another.
   - Several may be equal: keys have a `number`, 0 for the first, and equal ones are counted. Which of them has gone
     cannot be told, and does not matter: they differ in nothing.
 
@@ -51,10 +52,11 @@ class SessionKey(NamedTuple):
     begun_at: int | None = None
     id: int | str | None = None
     number: int = 0
+    node: str | None = None
 
     def __str__(self) -> str:
         """The key as one word for JSON and web addresses; two keys of one server have two words."""
-        return _word("session", self.client_name, self.user_name, self.begun_at, self.id, self.number)
+        return _word("session", self.client_name, self.user_name, self.begun_at, self.id, self.number, node=self.node)
 
 
 class FileKey(NamedTuple):
@@ -64,36 +66,40 @@ class FileKey(NamedTuple):
     path: str | None
     user_name: str | None
     number: int = 0
+    node: str | None = None
 
     def __str__(self) -> str:
         """The key as one word for JSON and web addresses; two keys of one server have two words."""
-        return _word("file", self.id, self.path, self.user_name, self.number)
+        return _word("file", self.id, self.path, self.user_name, self.number, node=self.node)
 
 
 class ShareKey(NamedTuple):
     """What a share is known by: its name."""
 
     name: str
+    node: str | None = None
 
     def __str__(self) -> str:
         """The key as one word for JSON and web addresses."""
-        return _word("share", self.name)
+        return _word("share", self.name, node=self.node)
 
 
 Key = SessionKey | FileKey | ShareKey
 
 
-def _word(kind: str, *parts: object) -> str:
-    """The parts behind each other, None as `*`; both that and what stands between them are escaped in them."""
+def _word(kind: str, *parts: object, node: str | None = None) -> str:
+    """The parts behind each other, None as `*`, and the node, where there is one, behind an `@`; all that stands
+    between them is escaped in them."""
     from urllib.parse import quote
 
-    return ":".join([kind, *("*" if part is None else quote(str(part), safe="") for part in parts)])
+    word = ":".join([kind, *("*" if part is None else quote(str(part), safe="") for part in parts)])
+    return word if node is None else f"{word}@{quote(node, safe='')}"
 
 
 def session_key(entry: SessionInfo, looked_at: float) -> SessionKey:
     """What a listed session is known by, where the list was asked for at `looked_at` (seconds since 1970)."""
     begun_at = None if entry.active_time is None else int(looked_at - entry.active_time)
-    return SessionKey(entry.client_name, entry.user_name, begun_at, told_id(entry))
+    return SessionKey(entry.client_name, entry.user_name, begun_at, told_id(entry), node=entry.node)
 
 
 def told_id(entry: SessionInfo) -> int | str | None:
@@ -107,7 +113,7 @@ def told_id(entry: SessionInfo) -> int | str | None:
 
 def file_key(entry: FileInfo) -> FileKey:
     """What a listed file is known by."""
-    return FileKey(entry.id, entry.path, entry.user_name)
+    return FileKey(entry.id, entry.path, entry.user_name, node=entry.node)
 
 
 def same_session(before: SessionKey, now: SessionKey) -> bool:
@@ -116,7 +122,7 @@ def same_session(before: SessionKey, now: SessionKey) -> bool:
     Clients are the same however slashes and brackets are written, users where they are spelt alike or differ in letter
     case. The numbers do not count.
     """
-    if before.id is not None and now.id is not None and before.id != now.id:
+    if _differ(before.node, now.node) or _differ(before.id, now.id):
         return False
     if None not in (before.begun_at, now.begun_at) and not within_slack(before.begun_at or 0, now.begun_at or 0):
         return False
@@ -126,7 +132,7 @@ def same_session(before: SessionKey, now: SessionKey) -> bool:
 def same_file(before: FileInfo | FileKey, now: FileInfo | FileKey) -> bool:
     """Whether two looks have seen the same open file: the same id, path and user. An id that was given again, another
     path and another user are another file; what one of the two was not told does not count."""
-    if before.id != now.id or before.id is None:
+    if before.id != now.id or before.id is None or _differ(before.node, now.node):
         return False
     if None not in (before.path, now.path) and before.path != now.path:
         return False
@@ -136,6 +142,11 @@ def same_file(before: FileInfo | FileKey, now: FileInfo | FileKey) -> bool:
 def within_slack(one: float, other: float) -> bool:
     """Whether two times of beginning may be that of the same session."""
     return abs(one - other) <= SLACK
+
+
+def _differ(before: object, now: object) -> bool:
+    """Whether two things that were told differ."""
+    return before is not None and now is not None and before != now
 
 
 def _same_client(before: str | None, now: str | None) -> bool:
