@@ -244,6 +244,12 @@ def _filesystem_name(value: Any) -> str:
     return text
 
 
+def _multichannel(value: Any) -> Literal["auto"] | bool:
+    if not isinstance(value, bool) and value != "auto":
+        raise ValueError('must be "auto", true or false')
+    return cast(Literal["auto"] | bool, value)
+
+
 def _sessions(value: Any) -> int:
     if isinstance(value, str) and value in SESSION_LIMITS:
         return SESSION_LIMITS[value]
@@ -301,6 +307,7 @@ FLAG: Final = Kind(_flag, "`true`, `false`")
 FOLDER: Final = Kind(_folder, "absolute path")
 FOLDERS: Final = Kind(_folders, "absolute paths")
 GUEST: Final = Kind(_guest, '`false`, `"read"`, `"write"`')
+MULTICHANNEL: Final = Kind(_multichannel, '`"auto"`, `true`, `false`')
 NAMES: Final = Kind(_list, "names")
 PRINCIPALS: Final[Kind[tuple[str, ...] | None]] = Kind(_list, "users and groups")
 REALM: Final = Kind(_realm, "a Kerberos realm; upper and lower case count")
@@ -514,6 +521,13 @@ class Configuration:
         "offered",
         one_of("offered", "required", "off"),
         'whether connections are encrypted; `"required"` refuses clients that cannot, null sessions and guests',
+        applies="connection",
+    )
+    multichannel: Literal["auto"] | bool = setting(
+        "auto",
+        MULTICHANNEL,
+        'whether one session may have several connections; `"auto"` is yes where the port is 445. Clients are told of '
+        "addresses and not of the port, and take 445 for it ([several connections](sessions.md#several-connections))",
         applies="connection",
     )
     session_rights: Literal["hardened", "legacy"] = setting(

@@ -129,7 +129,7 @@ def test_a_day_of_a_file(world: DiskWorld) -> None:
     session = off.session
     assert (session.bytes_read, session.bytes_written, session.active_time) == (3, 5, 60)
     assert (session.begun_at, session.used_at, session.connection_ids) == (TIME, TIME + 60, (come.connection.id,))
-    assert (session.dialect, session.signing, session.groups) == ("3.1.1", "AES-128-GMAC", ("Users",))
+    assert (session.dialect, session.signing, session.groups) == ("3.1.1", "AES-128-CMAC", ("Users",))
     assert come.connection[:3] == gone.connection[:3] == (come.connection.id, "192.0.2.1", TIME)
     assert come.connection.bytes_received == come.connection.bytes_sent == 0
     assert gone.connection.bytes_received > 500

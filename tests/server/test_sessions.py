@@ -1,4 +1,4 @@
-"""Sessions that have several connections. No client can ask for that yet: see `Client.bind_to`."""
+"""Sessions that have several connections, and what becomes of them."""
 
 from __future__ import annotations
 

@@ -12,6 +12,9 @@ from lanman.codes import (
     STATUS_INVALID_PARAMETER,
     STATUS_LOGON_FAILURE,
     STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_NOT_SUPPORTED,
+    STATUS_REQUEST_NOT_ACCEPTED,
+    STATUS_REQUEST_OUT_OF_SEQUENCE,
     STATUS_SUCCESS,
 )
 from lanman.errors import LocalProtocolError, RemoteProtocolError
@@ -24,6 +27,7 @@ from lanman.smb2.constants import (
     AES_256_GCM,
     AES_CMAC,
     AES_GMAC,
+    HMAC_SHA256,
     SMB2_FLAGS_SIGNED,
     SMB2_SESSION_FLAG_BINDING,
     Dialect,
@@ -70,6 +74,9 @@ class Binding(Answering):
         message = request.message
         if not isinstance(message, SessionSetupRequest):
             return super().one(server, request)
+        if not request.signed:
+            self.refused.append(STATUS_ACCESS_DENIED)
+            return Response(request, STATUS_ACCESS_DENIED)
         if message.security_buffer == b"first":
             challenge = SessionSetupResponse(0, b"challenge")
             return Response(request, STATUS_MORE_PROCESSING_REQUIRED, challenge, session_id=request.session_id)
@@ -83,6 +90,8 @@ class Channels:
     """A session with two channels, `first` and `second`, each a client and a server core."""
 
     def __init__(self, *, encrypt: bool = False, status: int = STATUS_SUCCESS, **options: Any) -> None:
+        for side in ("client", "server"):
+            options[side] = {"multichannel": True} | options.get(side, {})
         self.answer = Answering(echo, encrypt=encrypt)
         client, server, self.session_id = connected(self.answer, encrypt=encrypt, **options)
         self.first = client, server
@@ -219,17 +228,125 @@ def test_forgetting_one_channel_leaves_the_other() -> None:
 
 
 def test_a_binding_that_is_not_signed_or_signed_with_another_key() -> None:
-    for key, status in ((None, STATUS_INVALID_PARAMETER), (b"another key 1234", STATUS_ACCESS_DENIED)):
+    """It is no binding for the core, nor is its answer signed. It repeats the flag, with a signature of no key."""
+    for key, flag in ((None, 0), (b"another key 1234", SMB2_FLAGS_SIGNED)):
         both = Channels()
         client, server = both.second
         if key is not None:
-            wrong = SessionKeys(both.session_id, Dialect.SMB_3_1_1)
+            wrong = SessionKeys(both.session_id, Dialect.SMB_3_1_1, AES_CMAC, multichannel=True)
             wrong.derive(key, bytes(64), both.client_keys.cipher, counted_random(), server=False)
             client.start_binding(wrong)
-        response = both.ask(FIRST)
-        assert (response.status, both.binding.refused) == (status, [status])
+        client.send(FIRST, session_id=both.session_id)
+        for event in server.receive_data(b"".join(bytes(each) for each in client.data_to_send())):
+            assert isinstance(event, RequestsReceived)
+            assert server.begin(event.requests[0], binding=both.server_keys) == 0
+            assert event.requests[0].binding is None
+            both.binding(server, event)
+        seen = [bytes(each) for each in server.data_to_send()]
+        header = Header.unpack(memoryview(b"".join(seen))[4:])
+        assert (header.status, header.flags & SMB2_FLAGS_SIGNED) == (STATUS_ACCESS_DENIED, flag)
+        assert b"".join(seen)[52:68] == bytes(16)
         assert not server._channels
         assert both.echo(both.first).status == STATUS_SUCCESS
+
+
+# The signing algorithms, ciphers and dialects of smbtorture's session.bind_negative_*, and what it wants; a session of
+# (algorithms, dialect) and a connection that would be its channel.
+GMAC, CMAC, HMAC = [AES_GMAC], [AES_CMAC], [HMAC_SHA256]
+V2, V30, V302, V311 = Dialect.SMB_2_1, Dialect.SMB_3_0, Dialect.SMB_3_0_2, Dialect.SMB_3_1_1
+
+
+@pytest.mark.parametrize(
+    ("session", "channel", "status"),
+    [
+        ((GMAC, V311), (CMAC, V311), STATUS_REQUEST_OUT_OF_SEQUENCE),
+        ((GMAC, V311), (HMAC, V311), STATUS_REQUEST_OUT_OF_SEQUENCE),
+        ((GMAC, V311), (CMAC, V302), STATUS_REQUEST_OUT_OF_SEQUENCE),
+        ((GMAC, V311), (HMAC, V2), STATUS_REQUEST_OUT_OF_SEQUENCE),
+        ((CMAC, V311), (GMAC, V311), STATUS_NOT_SUPPORTED),
+        ((HMAC, V311), (GMAC, V311), STATUS_NOT_SUPPORTED),
+        ((CMAC, V30), (GMAC, V311), STATUS_NOT_SUPPORTED),
+        ((HMAC, V2), (GMAC, V311), STATUS_NOT_SUPPORTED),
+        ((HMAC, V2), (HMAC, V2), STATUS_REQUEST_NOT_ACCEPTED),
+        ((CMAC, V311), (HMAC, V2), STATUS_REQUEST_NOT_ACCEPTED),
+        ((HMAC, V2), (CMAC, V311), STATUS_INVALID_PARAMETER),
+        ((CMAC, V302), (CMAC, V311), STATUS_INVALID_PARAMETER),
+        ((CMAC, V311), (HMAC, V311), 0),
+        ((HMAC, V311), (CMAC, V311), 0),
+        ((GMAC, V311), (GMAC, V311), 0),
+    ],
+)
+def test_which_connection_may_be_bound(
+    session: tuple[list[int], int], channel: tuple[list[int], int], status: int
+) -> None:
+    def negotiated(algorithms: list[int], dialect: int) -> ServerConnection:
+        options = {"dialects": [dialect], "signing_algorithms": algorithms, "multichannel": True}
+        client, server = make_pair(client=options, server={"multichannel": True})
+        client.negotiate()
+        feed(client, server)
+        return server
+
+    agreed = negotiated(*session).negotiated
+    assert agreed is not None
+    keys = SessionKeys(1, agreed.dialect, agreed.signing_algorithm, multichannel=agreed.multichannel)
+    keys.cipher = agreed.cipher
+    other = negotiated(*channel).negotiated
+    assert other is not None
+    assert keys.refusal_of_binding(other) == status
+
+
+def test_a_server_with_multichannel_prefers_what_needs_no_nonce() -> None:
+    """AES-GMAC is chosen where it is all that is offered, by a client that speaks of multichannel."""
+    for offered, says_so, server_has_it, chosen in (
+        ([AES_GMAC, AES_CMAC, HMAC_SHA256], True, True, AES_CMAC),
+        ([AES_GMAC, HMAC_SHA256], True, True, HMAC_SHA256),
+        ([AES_GMAC], True, True, AES_GMAC),
+        ([AES_GMAC, AES_CMAC], False, True, AES_GMAC),
+        ([AES_GMAC, AES_CMAC], True, False, AES_GMAC),
+    ):
+        client, server = make_pair(
+            client={"signing_algorithms": offered, "multichannel": says_so}, server={"multichannel": server_has_it}
+        )
+        client.negotiate()
+        feed(client, server)
+        assert server.negotiated is not None
+        assert client.negotiated is not None
+        assert server.negotiated.signing_algorithm == client.negotiated.signing_algorithm == chosen
+        assert client.negotiated.multichannel is server.negotiated.multichannel is (says_so and server_has_it)
+
+
+@pytest.mark.parametrize("dialect", [Dialect.SMB_2_0_2, Dialect.SMB_2_1])
+def test_no_dialect_below_3_has_multichannel(dialect: int) -> None:
+    client, server = make_pair(client={"multichannel": True, "dialects": [dialect]}, server={"multichannel": True})
+    client.negotiate()
+    feed(client, server)
+    assert client.negotiated is not None
+    assert not client.negotiated.multichannel
+
+
+def test_a_session_without_multichannel_is_bound_to_nothing() -> None:
+    both = Channels(client={"multichannel": False, "signing_algorithms": [AES_CMAC]})
+    with pytest.raises(LocalProtocolError, match="without multichannel"):
+        both.second[0].start_binding(both.client_keys)
+    agreed = both.second[1].negotiated
+    assert agreed is not None
+    assert both.server_keys.refusal_of_binding(agreed) == STATUS_REQUEST_NOT_ACCEPTED
+
+
+def test_a_refusal_before_the_log_on_takes_no_nonce() -> None:
+    """With AES-GMAC the session's own connection may have used it; other algorithms have none."""
+    for algorithm, signed in (AES_GMAC, False), (AES_CMAC, True):
+        both = Channels(client={"signing_algorithms": [algorithm]})
+        client, server = both.second
+        client.start_binding(both.client_keys)
+        client.send(FIRST, session_id=both.session_id)
+        (event,) = server.receive_data(b"".join(bytes(each) for each in client.data_to_send()))
+        assert isinstance(event, RequestsReceived)
+        (request,) = event.requests
+        server.begin(request, binding=both.server_keys)
+        server.refuse_binding(request)
+        server.respond([Response(request, STATUS_REQUEST_NOT_ACCEPTED)])
+        assert (b"".join(bytes(each) for each in server.data_to_send())[52:68] != bytes(16)) is signed
 
 
 def test_a_session_setup_that_asks_for_no_binding_is_none() -> None:
@@ -285,7 +402,7 @@ def test_the_last_answer_proves_that_the_server_has_the_new_log_ons_key() -> Non
 
 
 def test_which_connections_can_be_channels() -> None:
-    both = Channels(client={"signing_algorithms": [AES_GMAC]})
+    both = Channels(client={"signing_algorithms": [HMAC_SHA256]})
     with pytest.raises(LocalProtocolError, match="bound once"):
         both.first[0].start_binding(both.client_keys)
     with pytest.raises(LocalProtocolError, match="bound once, after NEGOTIATE"):
@@ -294,14 +411,15 @@ def test_which_connections_can_be_channels() -> None:
         ({"dialects": [Dialect.SMB_3_0]}, "cannot be bound in 0x0300"),
         ({"dialects": [Dialect.SMB_2_1]}, "cannot be bound in 0x0210"),
         ({"ciphers": [AES_128_CCM]}, "another cipher"),
+        ({"signing_algorithms": [AES_GMAC]}, "from or to AES-GMAC"),
     ):
         other, theirs = make_pair(client=options)
         other.negotiate()
         feed(other, theirs)
         with pytest.raises(LocalProtocolError, match=why):
             other.start_binding(both.client_keys)
-    # The signing algorithm is the connection's own matter.
-    other, theirs = make_pair(client={"signing_algorithms": [AES_CMAC]})
+    # Otherwise the signing algorithm is the connection's own matter.
+    other, theirs = make_pair(client={"signing_algorithms": [AES_CMAC], "multichannel": True})
     other.negotiate()
     feed(other, theirs)
     both.second = other, theirs

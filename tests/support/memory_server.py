@@ -28,7 +28,7 @@ from lanman.rpc.ndr import Interface
 from lanman.rpc.srvsvc import SRVSVC
 from lanman.server.changes import FindFolder, KeepSettings, KeepShare
 from lanman.server.core import Server
-from lanman.server.effects import Effect, ReadAccounts
+from lanman.server.effects import Effect, ListInterfaces, ReadAccounts
 from lanman.server.resources import ResourceLimits
 from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.client import ClientConnection, ResponseReceived
@@ -38,13 +38,13 @@ from lanman.smb2.messages import (
     IoctlRequest,
     LogoffRequest,
     Message,
+    NetworkInterfaceInfo,
     ReadRequest,
     SessionSetupRequest,
-    SessionSetupResponse,
     TreeConnectRequest,
     WriteRequest,
 )
-from lanman.smb2.server import RequestsReceived, Response
+from lanman.smb2.session import SessionKeys
 from support.passwords import PASSWORD
 
 START = 1000.0
@@ -77,8 +77,10 @@ class World:
         )
         self.service, self.endpoint, self.dispatch = self.server.service, self.server.endpoint, self.server.dispatch
         self.dispatch.scheduler.now = self.now
+        self.dispatch.port = self.settings.current.port
         self.service.subscribe(self.events.append)
         self.clients: dict[int, Client] = {}
+        self.interfaces: list[NetworkInterfaceInfo] = []  # what the Server tells of its addresses
         self.hold_effects = False
         self.fail_effects = 0
         self.writes = itertools.count(1)
@@ -142,7 +144,9 @@ class World:
     def perform(self, ticket: int, effect: Effect[Any]) -> None:
         """Perform what a handler or a call wants done: here there are the accounts, and no folders. Nothing is kept."""
         scheduler = self.dispatch.scheduler
-        if isinstance(effect, FindFolder):
+        if isinstance(effect, ListInterfaces):
+            scheduler.completed(ticket, self.interfaces, self.now)
+        elif isinstance(effect, FindFolder):
             scheduler.failed(ticket, codes.STATUS_NOT_SUPPORTED, self.now)
         elif isinstance(effect, KeepSettings | KeepShare):
             scheduler.completed(ticket, None, self.now)
@@ -193,7 +197,9 @@ class Client:
         if connection is None:
             raise ConnectionRefusedError(address)
         self.connection = connection
-        self.core = ClientConnection(client_guid=b"\x22" * 16, random=world.random, dialects=dialects)
+        self.core = ClientConnection(
+            client_guid=b"\x22" * 16, random=world.random, dialects=dialects, multichannel=True
+        )
         self.answers: dict[int, ResponseReceived] = {}
         self.pendings: list[int] = []
         self.order: list[int] = []
@@ -293,31 +299,33 @@ class Client:
 
     def bind_to(self, first: Client) -> Client:
         """Make this connection one more channel of the session of another client, which may use its ids here too.
-
-        No client can ask the Server for that yet. So the log-on that binds it happens between the two cores alone, and
-        dispatch is told by its own interface.
-        """
-        session = first.connection.channels[first.session_id]
-        theirs = first.core._channels[first.session_id].keys
-        self.core.start_binding(theirs)
-        key = b"of the second log-on"[:16]
-        for token, status in (b"first", codes.STATUS_MORE_PROCESSING_REQUIRED), (b"last", codes.STATUS_SUCCESS):
-            message = SessionSetupRequest(SMB2_SESSION_FLAG_BINDING, 1, 0, 0, token)
-            number = self.core.send(message, session_id=first.session_id)
-            (event,) = self.connection.core.receive_data(b"".join(bytes(each) for each in self.core.data_to_send()))
-            assert isinstance(event, RequestsReceived)
-            (request,) = event.requests
-            assert self.connection.core.begin(request, binding=session.keys) == 0
-            if status == codes.STATUS_SUCCESS:
-                self.connection.core.bind_channel(session.keys, key, request=request)
-                self.world.dispatch.sessions.bind(session, self.connection)
-            answer = Response(request, status, SessionSetupResponse(0, b""), session_id=first.session_id)
-            self.connection.core.respond([answer])
-            self.core.receive_data(b"".join(bytes(each) for each in self.connection.core.data_to_send()))
-        self.core.bind_channel(theirs, key, final=number)
-        self.session_id, self.tree_id, self.file_id = first.session_id, first.tree_id, first.file_id
-        self.rpc = first.rpc
+        Raises StatusError."""
+        session = first.connection.channels[first.session_id].session
+        keys = first.core._channels[first.session_id].keys
+        answer = self.ask_to_bind(keys, session.user_name)
+        if answer.status != codes.STATUS_SUCCESS:
+            raise StatusError(answer.status)
+        self.tree_id, self.file_id, self.rpc = first.tree_id, first.file_id, first.rpc
         return self
+
+    def ask_to_bind(self, keys: SessionKeys, user_name: str, password: str = PASSWORD) -> ResponseReceived:
+        """Log on once more, so that this connection is bound to the session that has these keys; the last answer."""
+        self.core.start_binding(keys)
+        initiator = initiator_for(Credentials(user_name, password), "server")
+        answer = self.ask(_setup(initiator.step(None), 0, binding=True), session_id=keys.session_id, tree_id=0)
+        if answer.status != codes.STATUS_MORE_PROCESSING_REQUIRED:
+            return answer
+        token: Any = initiator.step(bytes(answer.message.security_buffer))  # type: ignore[attr-defined]
+        number = self.send(_setup(token, 0, binding=True), session_id=keys.session_id, tree_id=0)
+        while number not in self.answers:
+            deadline = self.world.dispatch.next_deadline()
+            assert deadline is not None
+            self.world.advance(deadline - self.world.now)
+        answer = self.answers.pop(number)
+        if answer.status == codes.STATUS_SUCCESS:
+            self.core.bind_channel(keys, initiator.session_key, final=number)
+            self.session_id = keys.session_id
+        return answer
 
     def tree_connect(self, path: str = r"\\server\IPC$") -> int:
         answer = self.ask(TreeConnectRequest(0, path), tree_id=0)
@@ -382,5 +390,5 @@ class Client:
         self.core.forget_session(self.session_id)
 
 
-def _setup(token: bytes | None, previous: int) -> SessionSetupRequest:
-    return SessionSetupRequest(0, 1, 0, 0, token or b"", previous)
+def _setup(token: bytes | None, previous: int, *, binding: bool = False) -> SessionSetupRequest:
+    return SessionSetupRequest(SMB2_SESSION_FLAG_BINDING if binding else 0, 1, 0, 0, token or b"", previous)

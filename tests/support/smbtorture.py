@@ -46,12 +46,16 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def run_suite(suite: str, host: str, port: int, login: str, share: str, *, timeout: float, directory: Path) -> Outcome:
-    """Run `smb2.SUITE`, for so many seconds at most: what has not ended by then has failed."""
+def run_suite(
+    suite: str, host: str, port: int, login: str, share: str, *, timeout: float, directory: Path, offer: str = ""
+) -> Outcome:
+    """Run `smb2.SUITE`, for so many seconds at most: what has not ended by then has failed. `offer` are the signing
+    algorithms to offer; "" is smbtorture's own choice."""
     configuration = directory / "smbtorture.conf"
     configuration.write_text(
         f"[global]\nlock directory = {directory}\ncache directory = {directory}\nstate directory = {directory}\n"
         f"private dir = {directory}\nclient min protocol = SMB2_02\n"
+        + (f"client smb3 signing algorithms = {offer}\n" if offer else "")
     )
     command = [tool("smbtorture"), "-s", str(configuration), "-p", str(port), f"//{host}/{share}", "-U", login]
     with tempfile.TemporaryFile("w+", dir=directory, errors="replace") as output:

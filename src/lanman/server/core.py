@@ -100,5 +100,6 @@ class Server:
             now_filetime=self._now_filetime,
             signing_required=settings.signing == "required",
             encryption=settings.encryption,
+            multichannel=self.dispatch.multichannel,
             security_blob=security_blob,
         )

@@ -45,10 +45,14 @@ from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import SMB2_CREATE, SMB2_FLAGS_SIGNED, SMB2_READ, SMB2_TREE_CONNECT
 from lanman.smb2.messages import CreateRequest, TreeConnectRequest
 from lanman.smb2.server import Request, ServerConnection, Smb1Only, UnprotectedTreeConnect
+from lanman.smb2.session import SessionKeys
 from lanman.wire import Data
 
 # 3.3.6.3 with note 442: a connection without a session is ended when it is older than this many seconds.
 UNAUTHENTICATED_FOR: Final = 45.0
+
+# 2.1: SMB over TCP.
+SMB_PORT: Final = 445
 
 # MS-SMB2 2.2.3.1, 2.2.3.1.2 and 2.2.3.1.7, as people name them.
 _DIALECTS: Final = {0x0202: "2.0.2", 0x0210: "2.1", 0x0300: "3.0", 0x0302: "3.0.2", 0x0311: "3.1.1"}
@@ -210,6 +214,11 @@ class ConnectionDispatch(Requests):
         if self.unread <= limits.output_always:
             return True  # whatever others keep
         return self.unread <= limits.unread_per_connection and self.server.room.unread <= limits.unread
+
+    def session_keys(self, request: Request) -> SessionKeys | None:
+        """The keys of the session that a request names, if this connection is no channel of it: it may ask to be."""
+        found = None if request.session_id in self.channels else self.server.sessions.by_id(request.session_id)
+        return found.keys if found is not None else None
 
     def begin(self, chain: Chain, context: Context) -> Outcome:
         """The checks of 3.3.5.2.9 to 3.3.5.2.11 in their order, then the handler."""
@@ -415,6 +424,7 @@ class ServerDispatch:
         self.settings = settings
         self.resources = resources or ResourceLimits()
         self.dns_name = dns_name
+        self.port = 0  # the Server's; the shell knows it when it listens
         self.random = random
         self.wall_clock = wall_clock
         self.scheduler = Scheduler(None if failed is None else lambda error: failed(None, error))
@@ -522,6 +532,13 @@ class ServerDispatch:
     def configuration(self) -> Configuration:
         """The settings in force."""
         return self.settings.current
+
+    @property
+    def multichannel(self) -> bool:
+        """IsMultiChannelCapable (MS-SMB2 3.3.1.5): whether a session may be bound to further connections. Clients learn
+        of addresses and not of ports, and take the one that is SMB's."""
+        wanted = self.configuration.multichannel
+        return self.port == SMB_PORT if wanted == "auto" else wanted
 
     def new_acceptor(self) -> Acceptor:
         """The server's half of a log-on. Until its accounts have been read there are none."""

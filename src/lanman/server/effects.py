@@ -20,14 +20,14 @@ pool. When a generator goes on, when it is closed and what it may do then is tol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Step
 from lanman.auth.accounts import Accounts
-from lanman.smb2.messages import Message
+from lanman.smb2.messages import Message, NetworkInterfaceInfo
 
 T = TypeVar("T")
 
@@ -50,6 +50,11 @@ class StepLogon(Effect[Step]):
     acceptor: Acceptor
     token: bytes
     wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListInterfaces(Effect[Sequence[NetworkInterfaceInfo]]):
+    """The addresses by which clients reach the Server, those of the fastest interfaces first."""
 
 
 class Waiter(Generic[T]):

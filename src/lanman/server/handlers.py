@@ -22,11 +22,12 @@ from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import MalformedMessage
 from lanman.fscc.controls import PipeWait
-from lanman.server.effects import Outcome, Reply, Work
+from lanman.server.effects import ListInterfaces, Outcome, Reply, Work
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
 from lanman.server.state import Context, ServerOpen, ServerTree, ShareBackend
 from lanman.smb2.constants import (
+    ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
     FSCTL_PIPE_WAIT,
@@ -74,6 +75,10 @@ from lanman.smb2.messages import (
     TreeDisconnectResponse,
     WriteRequest,
 )
+from lanman.wire import pack_chain
+
+# How many addresses of its own the Server tells a client; nobody has use for more (a session has 32 connections).
+MAX_INTERFACES: Final = 64
 
 
 class Needs(IntEnum):
@@ -302,9 +307,24 @@ def _no_dfs(context: Context, message: IoctlRequest) -> Outcome:
     return Reply(codes.STATUS_FS_DRIVER_REQUIRED)
 
 
-def _not_supported(context: Context, message: IoctlRequest) -> Outcome:
-    # 3.3.5.15.11: a server without multichannel has no interfaces to tell of.
-    return Reply(codes.STATUS_NOT_SUPPORTED)
+def _network_interfaces(context: Context, message: IoctlRequest) -> Outcome:
+    """FSCTL_QUERY_NETWORK_INTERFACE_INFO (MS-SMB2 3.3.5.15.11): by which addresses the Server may be reached too."""
+    agreed = context.connection.core.negotiated
+    if agreed is None or not (agreed.multichannel and context.server.multichannel):
+        return Reply(codes.STATUS_NOT_SUPPORTED)
+    if message.file_id != ANY_FILE_ID:
+        return Reply(codes.STATUS_INVALID_PARAMETER)  # 3.3.5.15
+    if not context.checked_session.keys.protected:
+        return Reply(codes.STATUS_ACCESS_DENIED)  # nobody could bind it
+    return _listed_interfaces(message)
+
+
+def _listed_interfaces(message: IoctlRequest) -> Work[Reply]:
+    interfaces = yield ListInterfaces()
+    answer = pack_chain(interfaces[:MAX_INTERFACES], 8)
+    if len(answer) > message.max_output_response:
+        return Reply(codes.STATUS_BUFFER_TOO_SMALL)
+    return Reply(message=ioctl_response(message, answer))
 
 
 # The control codes that are for the server and not for an open; their FileId is all ones.
@@ -313,7 +333,7 @@ _CONTROLS: Final[Mapping[int, Callable[[Context, IoctlRequest], Outcome]]] = {
     FSCTL_VALIDATE_NEGOTIATE_INFO: _validate_negotiate,
     FSCTL_DFS_GET_REFERRALS: _no_dfs,
     FSCTL_DFS_GET_REFERRALS_EX: _no_dfs,
-    FSCTL_QUERY_NETWORK_INTERFACE_INFO: _not_supported,
+    FSCTL_QUERY_NETWORK_INTERFACE_INFO: _network_interfaces,
 }
 
 # What is not here is answered with STATUS_NOT_SUPPORTED, once its session and tree connect have been checked.

@@ -9,6 +9,8 @@ The rules:
 * When a password is judged, and when its refusal is told, is decided in `throttle`. A log-on that had to wait for that
   is judged by the accounts as they are then.
 * A session that is renewed keeps its keys, and so its first user: see `_may_renew`. A renewal that is refused ends it.
+* A log-on may bind its connection to a session that another one has set up (3.3.5.5.3): `binding` says which. It is a
+  log-on like others until it has succeeded, and leaves the session as it is in any case; only its user's own succeeds.
 * A user's session without keys (a guest's) and a null session are not protected; where encryption is required they are
   refused.
 """
@@ -20,6 +22,7 @@ from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
 from lanman.names import fold
+from lanman.server.binding import session_to_bind
 from lanman.server.effects import Outcome, ReadAccounts, Reply, StepLogon, Until, Work
 from lanman.server.refusals import CHOICES
 from lanman.server.state import Context, Logon, ServerSession
@@ -35,16 +38,16 @@ from lanman.smb2.messages import LogoffRequest, LogoffResponse, SessionSetupRequ
 
 def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outcome:
     """SMB2 SESSION_SETUP (MS-SMB2 3.3.5.5)."""
-    connection, request = context.connection, context.request
+    connection = context.connection
     if connection.server.configuration.encryption == "required" and not connection.can_encrypt:
         connection.server.service.refuse_logon(
             connection.client_name, "", Reason.UNENCRYPTED, CHOICES[Reason.UNENCRYPTED]
         )
         return Reply(codes.STATUS_ACCESS_DENIED)
-    if message.flags & SMB2_SESSION_FLAG_BINDING:
-        # 3.3.5.5: this Server has no multichannel (IsMultiChannelCapable is FALSE), so there is nothing to bind.
-        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED if request.session_id else codes.STATUS_INVALID_PARAMETER)
-    logon = _find_logon(context)
+    binding = session_to_bind(context) if message.flags & SMB2_SESSION_FLAG_BINDING else None
+    if isinstance(binding, int):
+        return Reply(binding)
+    logon = _find_logon(context, binding)
     if isinstance(logon, Reply):
         return logon
     if logon.busy:
@@ -99,14 +102,14 @@ def _wait_for_turn(context: Context, attempt: Attempt) -> Work[bool]:
         waited = True
 
 
-def _find_logon(context: Context) -> Logon | Reply:
-    """The log-on that a request begins or goes on with."""
+def _find_logon(context: Context, binding: ServerSession | None) -> Logon | Reply:
+    """The log-on that a request begins or goes on with; one that binds its connection goes on as such."""
     connection = context.connection
     session_id = context.request.session_id
     if logon := connection.logons.get(session_id):
-        return logon
+        return logon if logon.binding is binding else Reply(codes.STATUS_USER_SESSION_DELETED)
     existing = connection.channels.get(session_id)
-    if session_id and (existing is None or existing.closing):
+    if session_id and binding is None and (existing is None or existing.closing):
         return Reply(codes.STATUS_USER_SESSION_DELETED)
     if len(connection.logons) >= connection.server.resources.logons_per_connection:
         return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
@@ -115,6 +118,7 @@ def _find_logon(context: Context) -> Logon | Reply:
         connection.server.new_acceptor(),
         context.now,
         existing,
+        binding,
     )
     connection.logons[logon.session_id] = logon
     return logon
@@ -129,9 +133,8 @@ def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: 
     """What a token has come to."""
     connection = context.connection
     outcome = step.outcome
-    existing = logon.existing
-    if existing is not None and (existing.closing or connection.channels.get(logon.session_id) is not existing):
-        return _abandon(context, logon, codes.STATUS_USER_SESSION_DELETED)  # it has ended meanwhile
+    if _has_ended(context, logon):
+        return _abandon(context, logon, codes.STATUS_USER_SESSION_DELETED)
     if isinstance(outcome, Accepted):
         connection.logons.pop(logon.session_id, None)
         return _accepted(context, message, logon, outcome, step.token, context.now)
@@ -144,6 +147,15 @@ def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: 
         SessionSetupResponse(0, step.token),
         session_id=logon.session_id,
     )
+
+
+def _has_ended(context: Context, logon: Logon) -> bool:
+    """Whether the session that is to be renewed or bound has ended meanwhile."""
+    if (existing := logon.existing) is not None:
+        return existing.closing or context.connection.channels.get(logon.session_id) is not existing
+    if (binding := logon.binding) is not None:
+        return binding.closing or context.server.sessions.find(binding.session) is not binding
+    return False
 
 
 def _abandon(context: Context, logon: Logon, status: int) -> Reply:
@@ -159,8 +171,8 @@ def _displaced(context: Context, logon: Logon, attempt: Attempt) -> Reply:
 
 
 def _refused(context: Context, logon: Logon, refusal: Refused) -> Work[Reply]:
-    """3.3.5.5.3: the session goes, with all it has open if it was one already. The answer is held back for as long as
-    `throttle` says."""
+    """3.3.5.5.3: the session goes, with all it has open if it was one already; one that was to be bound stays. The
+    answer is held back for as long as `throttle` says."""
     connection, now = context.connection, context.now
     service = context.server.service
     malformed = refusal.status in (codes.STATUS_INVALID_PARAMETER, codes.STATUS_NOT_SUPPORTED)
@@ -186,6 +198,8 @@ def _accepted(
 ) -> Reply:
     """The log-on has succeeded: a new session, or one that is renewed."""
     connection = context.connection
+    if logon.binding is not None:
+        return _bind(context, logon.binding, who, token)
     # The domain has the loop's clock.
     expires_at = None if who.expires_at is None else now + who.expires_at - connection.server.wall_clock(now)
     if logon.existing is not None:
@@ -206,6 +220,27 @@ def _accepted(
         | (SMB2_SESSION_FLAG_ENCRYPT_DATA if encrypt else 0)
     )
     return Reply(message=SessionSetupResponse(flags, token), session_id=logon.session_id)
+
+
+def _bind(context: Context, session: ServerSession, who: Accepted, token: bytes) -> Reply:
+    """3.3.5.5.3 for a connection that is to be a channel of a session: its user has logged on here too. The session
+    stays as it is, whatever comes of it: its keys, its rights, and when its credentials run out."""
+    connection, server, request = context.connection, context.server, context.request
+    if who.anonymous or who.guest or session.first_user != (who.user_name, who.domain):
+        server.service.refuse_logon(
+            connection.client_name, who.user_name, Reason.OTHER_USER, "binds a connection to another user's session"
+        )
+        return Reply(codes.STATUS_NOT_SUPPORTED)
+    if isinstance(found := session_to_bind(context), int):
+        return Reply(found)  # as things are now: it may have expired, or have all the channels that it may have
+    try:
+        server.sessions.bind(session, connection)
+    except LimitReached:
+        return Reply(codes.STATUS_REQUEST_NOT_ACCEPTED)
+    except ValueError:
+        return Reply(codes.STATUS_USER_SESSION_DELETED)
+    connection.core.bind_channel(session.keys, who.session_key, request=request)
+    return Reply(message=SessionSetupResponse(0, token), session_id=session.session.session_id)
 
 
 def _may_renew(existing: ServerSession, who: Accepted) -> bool:

@@ -39,6 +39,7 @@ from lanman.smb2.connection import Event as WireEvent
 from lanman.smb2.constants import SMB2_CHANGE_NOTIFY, SMB2_LOCK, SMB2_NEGOTIATE, SMB2_SESSION_SETUP
 from lanman.smb2.messages import IoctlRequest, Message, QueryDirectoryRequest, QueryInfoRequest, ReadRequest
 from lanman.smb2.server import CancelReceived, Request, RequestsReceived, Response, ServerConnection
+from lanman.smb2.session import SessionKeys
 
 # A request that waits is told so after this many seconds; at once if it is not known how long it will be.
 PENDING_AFTER: Final = 0.5
@@ -184,6 +185,10 @@ class Requests(ABC):
     @abstractmethod
     def new_context(self, request: Request, now: float, file_id: int) -> Context:
         """What the handler of a request is to know."""
+
+    @abstractmethod
+    def session_keys(self, request: Request) -> SessionKeys | None:
+        """The keys of the session that a request names, if this connection is no channel of it: it may ask to be."""
 
     @abstractmethod
     def begin(self, chain: Chain, context: Context) -> Outcome:
@@ -400,7 +405,8 @@ class Requests(ABC):
         while chain.index < len(chain.requests):
             request = chain.requests[chain.index]
             pdu = request.pdu
-            status = self.core.begin(request)
+            binding = self.session_keys(request) if request.command == SMB2_SESSION_SETUP else None
+            status = self.core.begin(request, binding=binding)
             size = 0 if status else _answer_size(request.message, self.core)
             granted, chain.granted = chain.granted, 0
             self._reserved -= granted  # it is the chain's from now on

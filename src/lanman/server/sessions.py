@@ -16,8 +16,8 @@ Rules:
   `open_preserved` here. Only what has no domain object any more is ended here: a session that waits for its last answer
   to be read (`ServerSession.closing`).
 
-No client can ask for a second channel or a durable open yet. `bind` and `reclaim` are what SESSION_SETUP with
-SMB2_SESSION_FLAG_BINDING and CREATE with a reconnect context will call, when they have checked that they may.
+No client can ask for a durable open yet. `reclaim` is what CREATE with a reconnect context will call, when it has
+checked that it may.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class SessionTable:
         found = self._sessions.get(session.session_id)
         return found if found is not None and found.session is session else None
 
+    def by_id(self, session_id: int) -> ServerSession | None:
+        """The session of that id, whichever connections it is on."""
+        return self._sessions.get(session_id)
+
     def find_open(self, persistent_id: int) -> ServerOpen | None:
         """The open of that persistent id, preserved ones included."""
         return self._opens.get(persistent_id)
@@ -69,8 +73,8 @@ class SessionTable:
         session.connection.channel_begun(session)
 
     def bind(self, session: ServerSession, connection: HandlerConnection) -> None:
-        """Make a connection one more channel of a session (3.3.5.5.3), whose user has logged on there again. The
-        connection's core has bound it (`ServerConnection.bind_channel`) or is about to.
+        """Make a connection one more channel of a session (3.3.5.5.3), whose user has logged on there again. Its core
+        binds it next (`ServerConnection.bind_channel`).
 
         Raises LimitReached where the connection has as many sessions as it may, and ValueError where the session has
         ended.

@@ -108,7 +108,8 @@ class ServerSession:
 
 @dataclass(slots=True, eq=False)
 class Logon:
-    """A log-on under way. `existing` is the session that is to be renewed; `busy` while a token is being looked at.
+    """A log-on under way. `existing` is the session that is to be renewed, `binding` the one that its connection is to
+    be bound to; `busy` while a token is being looked at.
 
     `fresh` says that no token has come yet: NTLM decides nothing by its first message, so that is answered without a
     look at the accounts.
@@ -118,6 +119,7 @@ class Logon:
     acceptor: Acceptor
     started: float
     existing: ServerSession | None = None
+    binding: ServerSession | None = None
     busy: bool = False
     fresh: bool = True
     attempt: Attempt | None = None
@@ -260,8 +262,17 @@ class AccountsAndRights(Protocol):
 class Sessions(Protocol):
     """What handlers ask of `sessions`."""
 
+    def by_id(self, session_id: int) -> ServerSession | None:
+        """The session of that id, whichever connections it is on."""
+
+    def find(self, session: Session) -> ServerSession | None:
+        """The session of a domain's session; None if it has ended."""
+
     def establish(self, session: ServerSession) -> None:
         """A log-on has succeeded: the session begins."""
+
+    def bind(self, session: ServerSession, connection: HandlerConnection) -> None:
+        """Make a connection one more channel of a session. Raises LimitReached and ValueError."""
 
     def register_open(
         self, session: ServerSession, tree: ServerTree, path: str, granted_access: int, now: float
@@ -291,6 +302,10 @@ class HandlerServer(Protocol):
     @property
     def sessions(self) -> Sessions:
         """All sessions and opens."""
+
+    @property
+    def multichannel(self) -> bool:
+        """Whether a session may be bound to further connections."""
 
     @property
     def watch(self) -> AccountsAndRights:

@@ -57,6 +57,7 @@ from lanman.smb2.constants import (
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_ENCRYPTION,
     SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_GLOBAL_CAP_MULTI_CHANNEL,
     SMB2_LOGOFF,
     SMB2_NEGOTIATE,
     SMB2_NEGOTIATE_SIGNING_REQUIRED,
@@ -150,6 +151,7 @@ class ClientConnection(Connection):
 
     `dialects`, `signing_algorithms` and `ciphers` are what is offered, algorithms best first; `encrypt` encrypts every
     session, and refuses one that cannot be. A `server_name` that is not empty is sent in NEGOTIATE on 3.1.1.
+    `multichannel` says there that sessions may be bound to further connections.
     """
 
     _is_server = False
@@ -164,6 +166,7 @@ class ClientConnection(Connection):
         ciphers: Sequence[int] = ALL_CIPHERS,
         encrypt: bool = False,
         server_name: str = "",
+        multichannel: bool = False,
     ) -> None:
         super().__init__(random)
         if not dialects:
@@ -174,6 +177,7 @@ class ClientConnection(Connection):
         self._ciphers = list(ciphers)
         self._encrypt = encrypt
         self._server_name = server_name
+        self._multichannel = multichannel
         self._offer: NegotiateRequest | None = None
         self._offer_pdu = b""
         self._next_id = 0
@@ -197,6 +201,7 @@ class ClientConnection(Connection):
         capabilities = 0
         if self._dialects[-1] >= Dialect.SMB_3_0:
             capabilities = SMB2_GLOBAL_CAP_LARGE_MTU | (SMB2_GLOBAL_CAP_ENCRYPTION if self._ciphers else 0)
+            capabilities |= SMB2_GLOBAL_CAP_MULTI_CHANNEL if self._multichannel else 0
         contexts: list[NegotiateContext] = []
         if Dialect.SMB_3_1_1 in self._dialects:
             contexts = self._contexts()
@@ -299,7 +304,11 @@ class ClientConnection(Connection):
         """A round trip of a new session's log-on, or of one that binds this connection to a session, which is signed
         with the session's key. All of them are part of the hash that the keys come from (3.2.5.3)."""
         binding = self._bindings.get(header.session_id)
-        head = header.pack() if binding is None else self._sign(binding.signing_key, header, body)
+        head = (
+            header.pack()
+            if binding is None
+            else self._sign(binding.signing_key, header, body, algorithm=binding.signing_algorithm)
+        )
         pdu = head + b"".join(body)
         if self.negotiated is not None and self.negotiated.dialect == Dialect.SMB_3_1_1:
             pending.preauth = crypto.preauth_hash(self._logons.get(header.session_id, self._preauth), pdu)
@@ -351,7 +360,7 @@ class ClientConnection(Connection):
         """
         if self.negotiated is None or keys.session_id in self._channels:
             raise LocalProtocolError("a channel is bound once, after NEGOTIATE")
-        keys.check_binding(self.negotiated.dialect, self.negotiated.cipher)
+        keys.check_binding(self.negotiated)
         self._bindings[keys.session_id] = keys
 
     def bind_channel(self, keys: SessionKeys, session_key: bytes, *, final: int) -> None:
@@ -487,12 +496,13 @@ class ClientConnection(Connection):
 
     def _check_signature(self, channel: Channel, header: Header, pdu: memoryview, pending: _Pending) -> None:
         """3.2.5.1.3, for an answer that was not encrypted."""
-        if header.flags & SMB2_FLAGS_SIGNED:
-            if not self._verify(channel.signing_key, header.message_id, pdu):
-                raise Unprotected(f"the answer to {command_name(header.command)} is signed wrongly")
-        elif header.status not in _KEYLESS:
+        if header.status in _KEYLESS:
+            return  # unsigned, or it repeats the flag of its request, with a signature of no key
+        if not header.flags & SMB2_FLAGS_SIGNED:
             raise Unprotected(f"the answer to {command_name(header.command)} is not signed")
-        if pending.encrypted and header.status not in _KEYLESS:
+        if not self._verify(channel.signing_key, header.message_id, pdu):
+            raise Unprotected(f"the answer to {command_name(header.command)} is signed wrongly")
+        if pending.encrypted:
             raise Unprotected(f"the answer to {command_name(header.command)} is not encrypted")
 
     def _receive_session_setup(self, header: Header, pdu: memoryview, pending: _Pending) -> None:
@@ -516,7 +526,9 @@ class ClientConnection(Connection):
         if binding is None or header.status == STATUS_SUCCESS:
             return  # the last answer is verified when there is the key for it
         # 3.3.4.1.1: until then the server signs with the session's key.
-        signed = header.flags & SMB2_FLAGS_SIGNED and self._verify(binding.signing_key, header.message_id, pdu)
+        signed = header.flags & SMB2_FLAGS_SIGNED and self._verify(
+            binding.signing_key, header.message_id, pdu, algorithm=binding.signing_algorithm
+        )
         if pending.session_id != header.session_id or not signed:
             raise Unprotected("the answer to a SESSION_SETUP that binds a session is not signed with its key")
 

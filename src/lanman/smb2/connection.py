@@ -31,6 +31,7 @@ from lanman.smb2.constants import (
     SMB2_COMPRESSION_PROTOCOL_ID,
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_GLOBAL_CAP_MULTI_CHANNEL,
     SMB2_TRANSFORM_PROTOCOL_ID,
     Dialect,
 )
@@ -75,6 +76,11 @@ class Negotiated:
     def multi_credit(self) -> bool:
         """Whether a request may cost more than one credit (Connection.SupportsMultiCredit)."""
         return self.dialect > Dialect.SMB_2_0_2 and bool(self.capabilities & SMB2_GLOBAL_CAP_LARGE_MTU)
+
+    @property
+    def multichannel(self) -> bool:
+        """Whether sessions that are set up here may have further channels (Connection.SupportsMultiChannel)."""
+        return bool(self.capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL)
 
 
 class Event:
@@ -289,19 +295,23 @@ class Connection:
 
     # --- signatures ---
 
-    def _verify(self, key: bytes, message_id: int, pdu: memoryview, *, cancel: bool = False) -> bool:
-        """Whether the peer signed this message with that key (3.1.5.1)."""
+    def _verify(
+        self, key: bytes, message_id: int, pdu: memoryview, *, algorithm: int | None = None, cancel: bool = False
+    ) -> bool:
+        """Whether the peer signed this message with that key (3.1.5.1), and the connection's algorithm or another."""
         assert self.negotiated is not None
         nonce = crypto.signing_nonce(message_id, response=not self._is_server, cancel=cancel)
-        return crypto.verify(self.negotiated.signing_algorithm, key, pdu, nonce)
+        used = self.negotiated.signing_algorithm if algorithm is None else algorithm
+        return crypto.verify(used, key, pdu, nonce)
 
-    def _sign(self, key: bytes, header: Header, body: list[Data]) -> bytes:
-        """The header of a message to send, signed with that key (3.1.4.1)."""
+    def _sign(self, key: bytes, header: Header, body: list[Data], *, algorithm: int | None = None) -> bytes:
+        """The header of a message to send, signed with that key (3.1.4.1), by the connection's algorithm or another."""
         assert self.negotiated is not None
         header.flags |= SMB2_FLAGS_SIGNED
         bare = header.pack()
         nonce = crypto.signing_nonce(header.message_id, response=self._is_server, cancel=header.command == SMB2_CANCEL)
-        signature = crypto.sign(self.negotiated.signing_algorithm, key, [bare, *body], nonce)
+        used = self.negotiated.signing_algorithm if algorithm is None else algorithm
+        signature = crypto.sign(used, key, [bare, *body], nonce)
         return bare[:48] + signature
 
     # --- sessions ---
@@ -311,7 +321,12 @@ class Connection:
     ) -> Channel:
         """The channel of a new session, whose keys are derived now."""
         assert self.negotiated is not None
-        keys = SessionKeys(session_id, self.negotiated.dialect)
+        keys = SessionKeys(
+            session_id,
+            self.negotiated.dialect,
+            self.negotiated.signing_algorithm,
+            multichannel=self.negotiated.multichannel,
+        )
         if protected:
             keys.derive(session_key, preauth, self.negotiated.cipher, self._random, server=self._is_server)
             keys.encrypt = encrypt
@@ -322,7 +337,7 @@ class Connection:
         signs with a key of its own. Raises LocalProtocolError where this connection cannot be one."""
         if self.negotiated is None or keys.session_id in self._channels:
             raise LocalProtocolError("a channel is bound once, after NEGOTIATE")
-        keys.check_binding(self.negotiated.dialect, self.negotiated.cipher)
+        keys.check_binding(self.negotiated)
         return Channel(keys, crypto.signing_key(self.negotiated.dialect, session_key, preauth))
 
 

@@ -864,6 +864,29 @@ class ValidateNegotiateInfoResponse(Structure):
     dialect: u16
 
 
+@wire()
+class NetworkInterfaceInfo(Structure):
+    """NETWORK_INTERFACE_INFO (2.2.32.5): one address of an interface. They are chained at multiples of 8.
+
+    `if_index` is not 0, and the same for all addresses of one interface. `link_speed` is in bits per second.
+    `sockaddr` is SOCKADDR_STORAGE (2.2.32.5.1): see `socket_address`.
+    """
+
+    next_entry_offset: ClassVar[pad4]
+    if_index: u32
+    capability: u32
+    reserved: ClassVar[pad4]
+    link_speed: u64
+    sockaddr: Annotated[bytes, Fixed("128s")]
+
+
+def socket_address(packed: bytes) -> bytes:
+    """SOCKADDR_STORAGE of an IPv4 address (4 bytes) or an IPv6 one (16 bytes), without a port (2.2.32.5.1)."""
+    if len(packed) == 4:
+        return struct.pack("<HH4s", 2, 0, packed).ljust(128, b"\0")
+    return struct.pack("<HHI16s", 0x17, 0, 0, packed).ljust(128, b"\0")
+
+
 @wire(minimum=32)
 class RequestResumeKeyResponse(Structure):
     """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): names an open to its own session. Windows writes no context."""

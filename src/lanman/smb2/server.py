@@ -20,7 +20,8 @@ Rules:
   the sessions, answers. Answers to requests that came before `forget_session` are still signed as they would have been.
 * A session has one or more channels. `establish_session` makes its first one and returns its `SessionKeys`, which
   `bind_channel` on another connection takes. To have a SESSION_SETUP verified that asks for a binding, `begin` is given
-  those keys. A session that ends is forgotten on every connection by the caller (`forget_session`).
+  those keys; whether it may be bound is for the caller to say. A session that ends is forgotten on every connection by
+  the caller (`forget_session`).
 * Credits: few before the log-on, then as many as the client asks for, up to MAX_CREDITS. Requests that wait bring
   theirs only while there are no more than MAX_WAITING of them.
 """
@@ -53,6 +54,7 @@ from lanman.smb2.connection import (
 )
 from lanman.smb2.constants import (
     AES_128_CCM,
+    AES_GMAC,
     ALL_CIPHERS,
     ALL_DIALECTS,
     ALL_SIGNING_ALGORITHMS,
@@ -67,6 +69,7 @@ from lanman.smb2.constants import (
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_ENCRYPTION,
     SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_GLOBAL_CAP_MULTI_CHANNEL,
     SMB2_NEGOTIATE,
     SMB2_NEGOTIATE_SIGNING_ENABLED,
     SMB2_NEGOTIATE_SIGNING_REQUIRED,
@@ -138,7 +141,7 @@ class Request:
     credits_requested: int = 0
     credited: bool = field(default=False, repr=False)
     channel: Channel | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
-    binding: SessionKeys | None = field(default=None, repr=False)  # the session that it asks to be bound to
+    binding: SessionKeys | None = field(default=None, repr=False)  # what signs the answer: see `begin`
     preauth: bytes = field(default=b"", repr=False)
     establishes: bool = field(default=False, repr=False)
     pdu: memoryview | None = field(default=None, repr=False)  # until `begin`
@@ -215,7 +218,8 @@ class CommandWindow:
 class ServerConnection(Connection):
     """A server's end. `random(n)` gives n unpredictable bytes, `now_filetime()` the time for NEGOTIATE as a FILETIME.
 
-    `signing_algorithms` and `ciphers` are best first. `encryption` "off" negotiates none; "offered" and "required" are
+    `signing_algorithms` and `ciphers` are best first. `multichannel` offers to bind sessions to further connections,
+    and then prefers AES-GMAC to no other algorithm. `encryption` "off" negotiates none; "offered" and "required" are
     the same here: `establish_session` says which session is encrypted. `security_blob` is the GSS token of
     the NEGOTIATE response.
     """
@@ -236,6 +240,7 @@ class ServerConnection(Connection):
         max_write_size: int = 8 * 1024 * 1024,
         signing_required: bool = True,
         encryption: Literal["offered", "required", "off"] = "offered",
+        multichannel: bool = False,
         security_blob: bytes = b"",
     ) -> None:
         super().__init__(random)
@@ -246,6 +251,7 @@ class ServerConnection(Connection):
         self._ciphers = ciphers if encryption != "off" else ()
         self._sizes = max_transact_size, max_read_size, max_write_size
         self._signing_required = signing_required
+        self._multichannel = multichannel
         self._security_blob = security_blob
         self._offer: NegotiateRequest | None = None
         self._window = CommandWindow()
@@ -328,7 +334,8 @@ class ServerConnection(Connection):
 
         It is judged by what holds now, not when it arrived: if its session has keys by now, it must be signed.
         `binding` are the keys of the session that it names, where another connection established it: a SESSION_SETUP
-        with SMB2_SESSION_FLAG_BINDING is verified with them, and has its `binding` set.
+        with SMB2_SESSION_FLAG_BINDING is verified with them. Where that holds it is `signed` and has its `binding` set,
+        and until this connection is bound those keys sign what answers it.
         """
         pdu, request.pdu = request.pdu, None
         if pdu is None:
@@ -360,18 +367,13 @@ class ServerConnection(Connection):
         return STATUS_ACCESS_DENIED if channel.keys.encrypt else 0
 
     def _check_binding(self, request: Request, pdu: memoryview, keys: SessionKeys) -> None:
-        """3.3.5.5 for a SESSION_SETUP that asks for a binding: it is signed with the session's key."""
+        """Whether a SESSION_SETUP that asks for a binding is signed with the session's key (3.3.5.2.4)."""
         message = request.message
         if not isinstance(message, SessionSetupRequest) or not message.flags & SMB2_SESSION_FLAG_BINDING:
             return
-        request.signed = bool(request.flags & SMB2_FLAGS_SIGNED) and self._verify(
-            keys.signing_key, request.message_id, pdu
-        )
-        if request.signed:
-            request.binding = keys
-            return
-        request.status = STATUS_ACCESS_DENIED if request.flags & SMB2_FLAGS_SIGNED else STATUS_INVALID_PARAMETER
-        request.message = None
+        if keys.signing_key and request.flags & SMB2_FLAGS_SIGNED:
+            request.signed = self._verify(keys.signing_key, request.message_id, pdu, algorithm=keys.signing_algorithm)
+        request.binding = keys if request.signed else None
 
     def _read_body(self, request: Request, pdu: memoryview) -> None:
         try:
@@ -463,7 +465,11 @@ class ServerConnection(Connection):
         channel = request.channel
         if channel is None and request.binding is not None:
             # The log-on that binds this connection has not succeeded: the session's own key signs.
-            return self._sign(request.binding.signing_key, header, body)
+            keys = request.binding
+            return self._sign(keys.signing_key, header, body, algorithm=keys.signing_algorithm)
+        if channel is None and header.status >> 30 == 3:
+            # There is no key for it. Windows and Samba repeat the flag, and Samba's clients insist on it.
+            header.flags |= request.flags & SMB2_FLAGS_SIGNED
         if channel is None or not channel.keys.protected or request.encrypted:
             return header.pack()
         # 3.3.5.5.3: the answer that ends a log-on is signed, one that renews a session too; Samba's client insists.
@@ -554,7 +560,8 @@ class ServerConnection(Connection):
         """The log-on that ends with `request` binds this connection to a session that another one has established
         (3.3.5.5.3); called before `respond` with the answer to it.
 
-        `session_key` is that of this log-on. The channel's signing key comes from it; the session's keys do not change.
+        `session_key` is that of this log-on. The channel's signing key comes from it; the session's keys do not change,
+        nor does whether it must be signed: as at Samba, what its other channels may send stays what it was.
         Whether the session may be bound is the caller's decision. Raises LocalProtocolError where it cannot: it is
         unprotected, is bound already, or differs in its dialect or cipher; or `request` does not ask for it.
         """
@@ -562,8 +569,13 @@ class ServerConnection(Connection):
         if request.binding is not keys:
             raise LocalProtocolError("a channel is bound by a SESSION_SETUP that was verified with the session's key")
         channel = self._further_channel(keys, session_key, request.preauth)
-        keys.signing_required = keys.signing_required or self._requires_signing(request)
         self._add_channel(channel, request, large_frames=True)
+
+    def refuse_binding(self, request: Request) -> None:
+        """A request to be bound is refused before its log-on is looked at. Its answer is signed with the session's key
+        as others are, but not where that would take a nonce: the session's own connection may have used it."""
+        if request.binding is not None and request.binding.signing_algorithm == AES_GMAC:
+            request.binding = None
 
     def _requires_signing(self, request: Request) -> bool:
         """Session.SigningRequired (3.3.5.5.3), as this server, the NEGOTIATE or the SESSION_SETUP has it."""
@@ -639,6 +651,8 @@ class ServerConnection(Connection):
         capabilities = SMB2_GLOBAL_CAP_LARGE_MTU if dialect > Dialect.SMB_2_0_2 else 0
         cipher, signing = 0, default_signing_algorithm(dialect)
         contexts: list[NegotiateContext] = []
+        if dialect >= Dialect.SMB_3_0 and self._multichannel:
+            capabilities |= offer.capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL
         if dialect in (Dialect.SMB_3_0, Dialect.SMB_3_0_2):
             if offer.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
                 cipher = AES_128_CCM
@@ -650,12 +664,14 @@ class ServerConnection(Connection):
                 not in PreauthIntegrityCapabilities.unpack(offered[SMB2_PREAUTH_INTEGRITY_CAPABILITIES]).hash_algorithms
             ):
                 return STATUS_SMB_NO_PREAUTH_INTEGRITY_HASH_OVERLAP, None
-            cipher, signing, contexts = self._choose(offered)
+            nonces_repeat = bool(capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL)
+            cipher, signing, contexts = self._choose(offered, avoid=AES_GMAC if nonces_repeat else None)
         self._settle(offer, dialect, capabilities, cipher, signing)
         return STATUS_SUCCESS, self._negotiate_response(dialect, capabilities, contexts)
 
-    def _choose(self, offered: dict[int, bytes]) -> tuple[int, int, list[NegotiateContext]]:
-        """Cipher, signing algorithm, and the contexts of the response."""
+    def _choose(self, offered: dict[int, bytes], *, avoid: int | None) -> tuple[int, int, list[NegotiateContext]]:
+        """Cipher, signing algorithm, and the contexts of the response. The signing algorithm to `avoid` is chosen only
+        if there is no other (see `session`)."""
         preauth = PreauthIntegrityCapabilities([SHA_512], self._random(32))
         contexts = [NegotiateContext(preauth.type, preauth.pack())]
         cipher, signing = 0, default_signing_algorithm(Dialect.SMB_3_1_1)
@@ -665,7 +681,8 @@ class ServerConnection(Connection):
             contexts.append(NegotiateContext(SMB2_ENCRYPTION_CAPABILITIES, EncryptionCapabilities([cipher]).pack()))
         if (data := offered.get(SMB2_SIGNING_CAPABILITIES)) is not None:
             theirs = SigningCapabilities.unpack(data).algorithms
-            chosen = next((each for each in self._signing_algorithms if each in theirs), None)
+            common = sorted((each for each in self._signing_algorithms if each in theirs), key=lambda it: it == avoid)
+            chosen = next(iter(common), None)
             if chosen is not None:
                 signing = chosen
                 contexts.append(NegotiateContext(SMB2_SIGNING_CAPABILITIES, SigningCapabilities([signing]).pack()))

@@ -8,21 +8,37 @@ Rules:
   AES-GCM and AES-CCM.
 * A channel signs with its own key. That of the first channel is the session's (`SessionKeys.signing_key`). A further
   channel derives one from the log-on that binds it (3.2.5.3.3, 3.3.5.5.3); until then its messages are signed with
-  `SessionKeys.signing_key`.
+  `SessionKeys.signing_key`, by the algorithm of the session's first connection. The channel's is its own.
 * A renewed log-on (3.3.5.5.2) changes no key.
 * AES-GMAC takes its nonce from the MessageId (3.1.4.1). The messages that bind a channel have low MessageIds on their
   own connection and are signed with the session's key, which has signed those MessageIds on the first one. So a server
-  that offers multichannel must negotiate AES-CMAC.
+  that offers multichannel negotiates another algorithm wherever the client has one; no session is bound that was set up
+  without multichannel, or from AES-GMAC to another algorithm or back.
 * An anonymous or guest session has no keys. It is unprotected and has one channel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
+from lanman.codes import (
+    STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED,
+    STATUS_REQUEST_NOT_ACCEPTED,
+    STATUS_REQUEST_OUT_OF_SEQUENCE,
+)
 from lanman.errors import LocalProtocolError
 from lanman.smb2 import crypto
-from lanman.smb2.constants import Dialect
+from lanman.smb2.constants import AES_GMAC, Dialect
+
+
+class Agreed(Protocol):
+    """What a connection has negotiated, as far as a binding depends on it."""
+
+    dialect: int
+    cipher: int
+    signing_algorithm: int
 
 
 class SessionKeys:
@@ -31,7 +47,7 @@ class SessionKeys:
     `protected` is false for an anonymous or guest session, and then there are no keys. `encrypt` (Session.EncryptData)
     demands that every message is encrypted. `encryptor` is None and `decryption_key` empty where no cipher was
     negotiated. `signing_required` (Session.SigningRequired) is what a server demands of its client; a client always
-    demands it.
+    demands it. `signing_algorithm` is that of its first connection; `multichannel`: that has negotiated multichannel.
     """
 
     __slots__ = (
@@ -40,15 +56,19 @@ class SessionKeys:
         "dialect",
         "encrypt",
         "encryptor",
+        "multichannel",
         "protected",
         "session_id",
+        "signing_algorithm",
         "signing_key",
         "signing_required",
     )
 
-    def __init__(self, session_id: int, dialect: int) -> None:
+    def __init__(self, session_id: int, dialect: int, signing_algorithm: int, *, multichannel: bool = False) -> None:
         self.session_id = session_id
         self.dialect = dialect
+        self.signing_algorithm = signing_algorithm
+        self.multichannel = multichannel
         self.cipher = 0
         self.protected = False
         self.encrypt = False
@@ -76,17 +96,34 @@ class SessionKeys:
             self.decryption_key = peer
             self.encryptor = crypto.Encryptor(cipher, own, self.session_id, random)
 
-    def check_binding(self, dialect: int, cipher: int) -> None:
-        """Raise LocalProtocolError unless a connection that negotiated this may be a channel (3.2.4.2.3, 3.3.5.5).
+    def refusal_of_binding(self, agreed: Agreed, *, multichannel: bool = True) -> int:
+        """Why a connection that has agreed on this may not be a channel of the session; 0 if it may (3.3.5.5).
+        `multichannel`: whether this side has it at all (IsMultiChannelCapable).
 
-        The dialects must be the same, and 3.x. The cipher must be the same because the encryption keys are.
+        What is specified as one check after the other (dialect 2.x, another dialect) comes behind what Windows checks
+        before (smbtorture's session.bind_negative_*): AES-GMAC goes with AES-GMAC alone. The cipher must be the same
+        because the encryption keys are.
         """
+        if (self.signing_algorithm == AES_GMAC) != (agreed.signing_algorithm == AES_GMAC):
+            return STATUS_NOT_SUPPORTED if agreed.signing_algorithm == AES_GMAC else STATUS_REQUEST_OUT_OF_SEQUENCE
+        if agreed.dialect < Dialect.SMB_3_0 or not multichannel:
+            return STATUS_REQUEST_NOT_ACCEPTED
+        if agreed.dialect != self.dialect or (self.protected and agreed.cipher != self.cipher):
+            return STATUS_INVALID_PARAMETER
+        return 0 if self.multichannel else STATUS_REQUEST_NOT_ACCEPTED
+
+    def check_binding(self, agreed: Agreed) -> None:
+        """Raise LocalProtocolError unless a connection that has agreed on this may be a channel (3.2.4.2.3)."""
         if not self.protected:
             raise LocalProtocolError("an anonymous or guest session cannot be bound to another connection")
-        if self.dialect < Dialect.SMB_3_0 or dialect != self.dialect:
-            raise LocalProtocolError(f"a session of dialect {self.dialect:#06x} cannot be bound in {dialect:#06x}")
-        if cipher != self.cipher:
+        if self.dialect < Dialect.SMB_3_0 or agreed.dialect != self.dialect:
+            raise LocalProtocolError(
+                f"a session of dialect {self.dialect:#06x} cannot be bound in {agreed.dialect:#06x}"
+            )
+        if agreed.cipher != self.cipher:
             raise LocalProtocolError("a session cannot be bound to a connection with another cipher")
+        if self.refusal_of_binding(agreed):
+            raise LocalProtocolError("a session cannot be bound without multichannel, or from or to AES-GMAC")
 
 
 class Channel:

@@ -49,6 +49,7 @@ from lanman.net.disk.find import find_folder
 from lanman.net.disk.guard import Guard
 from lanman.net.disk.system import check_platform
 from lanman.net.home import Home
+from lanman.net.interfaces import local_addresses, reachable
 from lanman.net.logs import Journal
 from lanman.net.overlay import SettingsFile
 from lanman.net.privileges import become, user_to_become
@@ -59,7 +60,7 @@ from lanman.net.server_facts import new_server_guid
 from lanman.records import RefusalDetails
 from lanman.server.changes import FindFolder
 from lanman.server.core import Server
-from lanman.server.effects import Effect
+from lanman.server.effects import Effect, ListInterfaces
 from lanman.server.feed import Feed
 from lanman.server.refusals import CHOICES
 from lanman.settings import Configuration, RunningSettings
@@ -175,7 +176,7 @@ class SmbServer:
         self._exit.enter_context(self.home.locked())
         try:
             listeners, self.addresses = bind_all(self.configuration)
-            self.port = self.addresses[0][1]
+            self.port = self.core.dispatch.port = self.addresses[0][1]
             for listener in listeners:
                 self._exit.callback(listener.close)
             become(user, self.home, kerberos=bool(self.configuration.keytab))
@@ -281,8 +282,12 @@ class SmbServer:
         return accepting(self.configuration.keytab, self.configuration.domain.realm)
 
     def _performers(self) -> dict[type[Effect[Any]], Callable[[Any], Any]]:
-        """What management calls want done on the disk."""
-        return {FindFolder: partial(find_folder, guard=Guard((self.home.path,))), **self._applied.performers()}
+        """What management calls and clients want to have done, or to know."""
+        return {
+            FindFolder: partial(find_folder, guard=Guard((self.home.path,))),
+            ListInterfaces: lambda effect: reachable(self.addresses, self.port, local_addresses()),
+            **self._applied.performers(),
+        }
 
     def _fit(self, configuration: Configuration) -> Configuration:
         """Raise the limit of descriptors as far as it may be, say what fits, and return the configuration with that."""
