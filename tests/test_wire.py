@@ -366,3 +366,15 @@ def test_any_bytes_give_a_value_or_malformed_too(data: bytes) -> None:
     with suppress(MalformedMessage):
         entries = unpack_chain(Link, data)
         assert unpack_chain(Link, pack_chain(entries, 4)) == entries
+
+
+def test_structures_with_class_variables_compare_and_are_shown() -> None:
+    """Padding is declared as a class variable, which no value has."""
+
+    @wire()
+    class Padded(Structure):
+        reserved: ClassVar[pad4]
+        number: u16
+
+    assert Padded(1) == Padded(1) != Padded(2)
+    assert repr(Padded(1)).endswith("Padded(number=1)")

@@ -6,7 +6,7 @@ package would take a command longer than all else that it imports.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, cast, dataclass_transform
 
 T = TypeVar("T")
@@ -26,11 +26,14 @@ def plain(cls: type[T]) -> type[T]:
 def _equal(self: Any, other: Any) -> Any:
     if type(other) is not type(self):
         return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in self.__dataclass_fields__)
+    own = self.__match_args__
+    if len(own) != len(self.__dataclass_fields__):
+        own = [each.name for each in fields(self)]  # those that are given by name alone, too; class variables are none
+    return all(getattr(self, name) == getattr(other, name) for name in own)
 
 
 def _representation(self: Any) -> str:
     own = self.__match_args__
-    names = [name for name in self.__dataclass_fields__ if name in own or getattr(self, name) is not None]
-    fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-    return f"{type(self).__qualname__}({fields})"
+    names = [each.name for each in fields(self) if each.name in own or getattr(self, each.name) is not None]
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+    return f"{type(self).__qualname__}({shown})"
