@@ -80,8 +80,12 @@ ROOMS = {
     "lanman": Room(7, WORDS | {"net", "manage", "fleet", "compat", "faces"}),
 }
 
-# What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it.
-INNER = {"lanman.faces.tui": frozenset({"textual"})}
+# What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
+# asyncpg is an extra, and only history in PostgreSQL needs it.
+INNER = {
+    "lanman.faces.tui": frozenset({"textual"}),
+    "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
+}
 
 # Floors 0 to 2 do no I/O, read no clock and draw no random numbers: `now` and `random` are arguments.
 # So of the standard library they may use what computes, and nothing else.

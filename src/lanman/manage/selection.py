@@ -141,7 +141,7 @@ def check_filters(*, client: str | None = None, user: str | None = None, path: s
     """Refuse a filter that is empty, or is nothing but a domain. Raises Win32Error 2351 (client) or 87."""
     if client is not None and not bare_client(client):
         raise _empty(codes.NERR_InvalidComputer, "client", client)
-    if user is not None and not _user_names(user)[-1]:
+    if user is not None and not user_forms(user)[-1]:
         raise _empty(codes.ERROR_INVALID_PARAMETER, "user", user)
     if path == "":
         raise _empty(codes.ERROR_INVALID_PARAMETER, "path", path)
@@ -161,14 +161,14 @@ def _empty(code: int, kind: str, typed: str) -> Win32Error:
 # --- users
 
 
-def _user_names(typed: str) -> list[str]:
+def user_forms(typed: str) -> list[str]:
     r"""What a typed user may be listed as, likeliest first: as it stands, without `DOMAIN\`, without `@domain`."""
     behind = typed.rpartition("\\")[2]
     return list(dict.fromkeys([typed, behind, behind.partition("@")[0]]))
 
 
 def _user_tests(typed: str, patterns: bool) -> Iterator[Test]:
-    for name in _user_names(typed):
+    for name in user_forms(typed):
         yield from _equal_or_shown(name)
         if not is_pattern(name):
             yield _alike(name)

@@ -67,6 +67,9 @@ ALL_KINDS: Final = frozenset(Kind)
 # A Manager keeps its own deadline, with words about what it waited for; this much later it is broken off.
 _GRACE: Final = 1.0
 
+# What may have to be waited for until an update is there: opening, following, and the three lists.
+_QUESTIONS: Final = 5
+
 # How long one call waits for events, in seconds.
 _WAIT: Final = 20.0
 
@@ -94,7 +97,7 @@ class Poller:
         self._opening = opening
         self._deadline = deadline
         self._wall_clock = wall_clock
-        self._steady_clock = steady_clock or _steady_clock
+        self._steady_clock = steady_clock or steady_seconds
         self._chance = chance
         self._differ = Differ(self.picture)
         self._stream: Streamed | None = None
@@ -125,6 +128,12 @@ class Poller:
     def look_now(self) -> None:
         """Ask as soon as may be, and not when it is due."""
         self._now.set()
+
+    @property
+    def patience(self) -> float:
+        """Within how many seconds from now the next update comes at the latest, if it is waited for: when the server is
+        asked again, and what opening and all questions together may take."""
+        return max(0.0, self._due - self._loop_time()) + _QUESTIONS * (self._deadline + _GRACE)
 
     def __aiter__(self) -> Self:
         return self
@@ -338,7 +347,7 @@ class Poller:
         return asyncio.get_running_loop().time()
 
 
-def _steady_clock() -> float:
+def steady_seconds() -> float:
     """Seconds that nobody sets, and that go on while the machine sleeps where the system has such a clock."""
     # time.monotonic stands still meanwhile on Linux.
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
