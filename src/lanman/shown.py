@@ -1,6 +1,6 @@
 """How text from a peer is shown to people: what could drive or deceive a terminal is written as what it is.
 
-And how a time is written for programs.
+And how a time is written for programs, and a duration by people.
 
 Control characters could drive a terminal, bidirectional ones could make `gpj.exe` read as `exe.jpg`. A value that was
 shown this way can be typed back as it was shown: filters know this form too.
@@ -44,3 +44,24 @@ def rfc3339(at: float | None, *, timespec: str = "seconds") -> str | None:
         return datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def seconds_of(text: str) -> float | None:
+    """The seconds of a duration as people write it: `1d2h30m5.5s`, any part of that, a number alone; None for what is
+    none."""
+    parts = re.fullmatch(
+        r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?", text
+    )
+    if parts is None or not any(parts.groups()):
+        return None
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (86400, 3600, 60, 1), strict=True))
+
+
+def as_duration(seconds: float) -> str:
+    """Whole seconds as `seconds_of` understands them, without parts that are none: `1d2h`, `15m`, `0s`."""
+    left, parts = int(seconds), []
+    for unit, letter in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        number, left = divmod(left, unit)
+        if number:
+            parts.append(f"{number}{letter}")
+    return "".join(parts) or "0s"

@@ -60,7 +60,7 @@ def read_client_configuration(folder: Path | None = None) -> ClientConfiguration
     Raises ConfigurationError for a mistake, AccessDenied for files that others could have changed.
     """
     place = configuration_folder() if folder is None else folder
-    text, _ = _text_of(place / FILE)
+    text, _ = guarded_text(place / FILE)
     if text is None:
         return ClientConfiguration()
     document, reader = parsed_toml(text, str(place / FILE))
@@ -68,7 +68,7 @@ def read_client_configuration(folder: Path | None = None) -> ClientConfiguration
     sections = [*document.values(), *(clusters.values() if isinstance(clusters, dict) else ())]
     if not any(map(_names_credentials, sections)):
         return _understood(document, reader, {})
-    secrets, mode = _text_of(place / CREDENTIALS)
+    secrets, mode = guarded_text(place / CREDENTIALS)
     if secrets is None:
         raise ConfigurationError(
             f"{place / CREDENTIALS}: is not there, and {FILE} names credentials",
@@ -155,8 +155,9 @@ def _in_the_clear(part: Any) -> bool:
     return address.scheme != "https" and not is_this_machine(address.hostname or "")
 
 
-def _text_of(path: Path) -> tuple[str | None, int]:
-    """The text of a file and its permission bits; None where there is none. Raises as `read_client_configuration`."""
+def guarded_text(path: Path) -> tuple[str | None, int]:
+    """The text of a file that no other user could have changed, and its permission bits; None where there is none.
+    Raises as `read_client_configuration`."""
     try:
         found = read_file(path, MAX_SIZE + 1)
     except AccessDenied as error:  # a folder or a link of somebody else's

@@ -146,7 +146,8 @@ class Reader:
         )
 
     def _line(self, section: tuple[str, ...], key: str | None) -> int | None:
-        """The first line that sets `key` in `section`; the section's heading if there is none; None if inline."""
+        """The first line that sets `key` in `section`; the section's heading if there is none; for a section that is
+        written within another one (`name = { key = ... }`) the line of its name there; else None."""
         current: tuple[str, ...] = ()
         heading_line = None
         for number, line in enumerate(self._lines, 1):
@@ -154,9 +155,20 @@ class Reader:
                 current = tuple(part.strip(" \"'") for part in heading[1].split("."))
                 if current == section or (not section and current == (key,)):
                     heading_line = number
-            elif key and current == section and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+            elif key and (
+                (current == section and re.match(_dotted(key), line))
+                or (section and current == section[:-1] and re.match(_dotted(section[-1], key), line))
+            ):
                 return number
+        if heading_line is None and len(section) > 1:
+            return self._line(section[:-1], section[-1])
         return heading_line
+
+
+def _dotted(*names: str) -> str:
+    """A pattern for the beginning of `key = ...`, or of `table.key = ...`."""
+    quoted = (rf"[\"']?{re.escape(name)}[\"']?" for name in names)
+    return r"\s*" + r"\s*\.\s*".join(quoted) + r"\s*[=.]"
 
 
 def with_options(configuration: Configuration, **options: Any) -> Configuration:

@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +20,7 @@ from lanman.errors import LanmanError
 from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import PORT_HINT, Invocation
 from lanman.faces.dialect import DialectError, Grammar, Switch
+from lanman.shown import seconds_of
 
 
 class NetOption(click.Option):
@@ -185,7 +185,7 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
     try:
         value = float(text)
     except ValueError:
-        value = _duration(text) or 0.0
+        value = seconds_of(text) or 0.0
     if not 0 < value <= 86400 * 365:
         raise bad_value(parameter, "It is a time in seconds, such as 10 or 0.5, or a duration: 5s, 2m.")
     return value
@@ -195,22 +195,12 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     """A duration in seconds, as people write it: `90`, `5s`, `10m`, `2h`, `1d`, `1h30m`; none at all is 0."""
     if text is None:
         return None
-    value = _duration(text)
+    value = seconds_of(text)
     if value is None:
         raise bad_value(parameter, "It is a duration, such as 30s, 10m, 2h or 1h30m.")
     if value > 86400 * 365:
         raise bad_value(parameter, "It is a duration of at most a year.")
     return value
-
-
-def _duration(text: str) -> float | None:
-    """The seconds of `1d2h30m5.5s`, of any part of it, and of a number alone; None for what is no duration."""
-    parts = re.fullmatch(
-        r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s?)?", text
-    )
-    if parts is None or not any(parts.groups()):
-        return None
-    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (86400, 3600, 60, 1), strict=True))
 
 
 def yes_or_no(context: click.Context, parameter: click.Parameter, text: str | None) -> bool | None:
