@@ -70,7 +70,7 @@ ROOMS = {
     ),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | CLIENTS_WORDS | {"rpc", "net"}),
-    "fleet": Room(5, WORDS | {"manage"}),
+    "fleet": Room(5, WORDS | {"manage", "net"}),
     "faces": Room(6, WORDS | CLIENTS_WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
     # stand-ins for other people's APIs: they give answers as they came, so they speak the calls of srvsvc themselves
     "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
@@ -80,10 +80,18 @@ ROOMS = {
     "lanman": Room(7, WORDS | {"net", "manage", "fleet", "compat", "faces"}),
 }
 
+# What a room may use of another, where that is not all of it: the fleet asks by Managers, and knows no SMB.
+NARROW = {
+    ("fleet", "net"): frozenset(
+        {"approach", "child", "client_configuration", "credentials", "dial", "resolve", "server_facts"}
+    )
+}
+
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
-# asyncpg is an extra, and only history in PostgreSQL needs it.
+# asyncpg and pyarrow are extras, and only history in PostgreSQL and columns as files need them.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
+    "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
 }
 
@@ -206,6 +214,9 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
             target = second if second in ROOMS else "lanman"
             if target != home and target not in room.rooms:
                 found.append(f"{module}:{line}: {home} may not import {target} ({name})")
+            elif target in room.rooms and (narrow := NARROW.get((home, target))) is not None:
+                if name.split(".")[2:3] == [] or name.split(".")[2] not in narrow:
+                    found.append(f"{module}:{line}: {home} may not import {target} but for a few of it ({name})")
         elif top in sys.stdlib_module_names:
             if room.floor <= 2 and top not in PURE:
                 found.append(f"{module}:{line}: floor {room.floor} does no I/O and may not import {top}")
@@ -416,6 +427,7 @@ def test_there_is_something_to_test() -> None:
         ("lanman.manage.srvsvc", "from smbprotocol.connection import Connection", "manage may not use smbprotocol"),
         ("lanman.manage.srvsvc", "from lanman.faces import text", "manage may not import faces"),
         ("lanman.fleet", "from lanman.net import client", "fleet may not import net"),
+        ("lanman.fleet.sweep", "import lanman.net", "fleet may not import net"),
         ("lanman.faces.cli.verbs.watch", "import textual.app", "faces may not use textual"),
         ("lanman.faces.tuition", "from textual import events", "faces may not use textual"),
         ("lanman.faces.cli", "from lanman.smb2 import messages", "faces may not import smb2"),

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from lanman.settings import TEXT, Kind, Setting, declared, number, one_of, setting, settings_of
+from lanman.settings import FLAG, NAMES, TEXT, Kind, Setting, declared, number, one_of, setting, settings_of
 
 MAX_ADDRESS: Final = 254
 """RFC 5321 4.5.3.1.3, less the angle brackets."""
@@ -124,6 +124,20 @@ def _authorization(value: Any) -> str:
     return text
 
 
+def _place_of_keys(value: Any) -> str:
+    text = TEXT.check(value)
+    # "FILE:/run/x", "KEYRING:persistent:0": what has a type is the Kerberos library's business.
+    if text and ":" not in text and not text.startswith("/"):
+        raise ValueError("must be an absolute path, or a type with a path behind it, such as FILE:/run/lanman.ccache")
+    return text
+
+
+def _nt_hash(value: Any) -> str:
+    if not re.fullmatch(r"(?:[0-9A-Fa-f]{32})?", text := TEXT.check(value)):
+        raise ValueError("must be an NT hash, 32 hexadecimal digits")
+    return text
+
+
 def _argv(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
         raise ValueError('must be a list of words, such as ["/usr/local/bin/tell", "{user}", "{message}"]')
@@ -149,6 +163,7 @@ def _absolute(value: Any) -> str:
 
 _HOST_KIND: Final = Kind(_host, "name or address")
 _FILE: Final = Kind(_absolute, "absolute path")
+_KEYS: Final = Kind(_place_of_keys, "absolute path, or TYPE:PATH")
 _CREDENTIAL: Final = Kind(TEXT.check, "a section of `credentials`")
 _DEADLINE: Final = number(1, 600)
 
@@ -316,6 +331,29 @@ class Credential:
             example="Bearer 0123456789abcdef",
         ),
     )
+    nt_hash: str = field(
+        default="",
+        repr=False,
+        metadata=declared(
+            Kind(_nt_hash, "32 hexadecimal digits"),
+            "the NT hash of the password, in its place",
+            example="0123456789abcdef0123456789abcdef",
+        ),
+    )
+    kerberos: bool = setting(False, FLAG, "whether to log on by Kerberos", example=True)
+    keytab: str = setting("", _KEYS, "where Kerberos finds keys", default_text="the system's", example="/etc/lm.keytab")
+    ccache: str = setting("", _KEYS, "where Kerberos finds tickets", default_text="the system's", example="/run/lm.cc")
+    hosts: tuple[str, ...] = setting(
+        (),
+        NAMES,
+        "for `lanman fleet`: the servers that it is for, by name (`*`, `?`), address or network",
+        example=("*.example.com", "10.9.0.0/16"),
+    )
+
+    @property
+    def can_log_on(self) -> bool:
+        """Whether there is enough of it to log on at a server."""
+        return self.kerberos or bool(self.user and (self.password or self.nt_hash))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ class Approach:
     and says nothing is TimedOut. `before_logon` is awaited between NEGOTIATE and each log-on, with what the server has
     told of itself; an error that it raises ends the connection, and the password is not used. `around_logon` is entered
     for each log-on alone, and left with what came of it. `on_proof` is called right before something leaves that the
-    server can judge the password by; with Kerberos, the first message.
+    server can judge the password by (with Kerberos, the first message), and `on_logon` when the server has taken it and
+    has proven that it knows it too.
     """
 
     addresses: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class Approach:
     before_logon: Callable[[ServerFacts], Awaitable[None]] | None = None
     around_logon: Callable[[], AbstractAsyncContextManager[None]] | None = None
     on_proof: Callable[[], None] | None = None
+    on_logon: Callable[[], None] | None = None
 
 
 PLAIN: Final = Approach()

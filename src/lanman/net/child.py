@@ -26,6 +26,11 @@ def command(*words: str) -> list[str]:
     return [os.path.abspath(sys.executable), "-P", "-m", "lanman", *words]
 
 
+def module_command(module: str) -> list[str]:
+    """The command line of a module of ours that is a program of its own, with this interpreter."""
+    return [os.path.abspath(sys.executable), "-P", "-m", module]
+
+
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What of the environment a child gets: no secrets, and no path that depends on the current folder."""
     given = {name: value for name, value in environ.items() if name not in SECRETS}

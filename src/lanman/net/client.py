@@ -460,6 +460,8 @@ class SmbClient:
         if not initiator.complete:
             raise AuthenticationError("the server did not prove that it knows the password", server=self.server)
         self._establish(response, message.session_flags, initiator.session_key)
+        if self.approach.on_logon is not None:
+            self.approach.on_logon()
 
     def _establish(self, response: ResponseReceived, flags: int, session_key: bytes) -> None:
         unknown = flags & (SMB2_SESSION_FLAG_IS_GUEST | SMB2_SESSION_FLAG_IS_NULL)

@@ -6,7 +6,8 @@ They are read when something of them is needed, and not before. Rules:
     variable says otherwise; on Windows `%APPDATA%\\lanman`.
   - A file that others may change is refused, since [command] would have them run what they like as this user: it, and
     all folders above it, belong to this user or root, and nobody else may write there (`net.place`).
-  - `credentials` that others may read are used, with a warning, as for `-A`.
+  - `credentials` that others may read are used, with a warning, as for `-A`; whoever logs on with them at many servers
+    refuses them (`read_logons`).
   - Every error names the file, the line and the key. What is secret is in no error and no warning.
 """
 
@@ -30,6 +31,7 @@ from lanman.client_settings import (
 )
 from lanman.errors import AccessDenied
 from lanman.net.configuration import ConfigurationError, Reader, parsed_toml
+from lanman.net.credentials import Credentials
 from lanman.net.place import read_file
 
 FILE: Final = "lanman.toml"
@@ -79,6 +81,38 @@ def read_client_configuration(folder: Path | None = None) -> ClientConfiguration
     if os.name == "posix" and mode & 0o044:
         warnings = (f"{place / CREDENTIALS} can be read by others; `chmod 600 {place / CREDENTIALS}` keeps it to you.",)
     return _understood(document, reader, parse_credentials(secrets, str(place / CREDENTIALS)), warnings)
+
+
+def read_logons(path: Path | None = None) -> Mapping[str, Credential]:
+    """All sections of the file `credentials` at `path`, or of this user's; none where this user has no such file.
+
+    For who logs on with them at many servers: others may not even read the file. Raises ConfigurationError for a
+    mistake, and for a file that is named and not there; AccessDenied for one that others may read or change.
+    """
+    place = configuration_folder() / CREDENTIALS if path is None else path
+    secrets, mode = _text_of(place)
+    if secrets is None:
+        if path is None:
+            return {}
+        raise ConfigurationError(f"{place}: is not there", code=2, hint="Name a file with a section for each user.")
+    if os.name == "posix" and mode & 0o077:
+        raise AccessDenied(f"{place}: others can read it, so it is not used", hint=f"chmod 600 {place}")
+    return parse_credentials(secrets, str(place))
+
+
+def logon_credentials(name: str, section: Credential) -> Credentials:
+    """Who a section of the file `credentials` says to be. Raises ConfigurationError where it does not say enough."""
+    if not section.can_log_on:
+        raise ConfigurationError(
+            f"credentials: [{name}] cannot log on", hint="It needs `user` and `password` or `nt_hash`, or `kerberos`."
+        )
+    credentials = Credentials.parse(section.user)
+    credentials.password = section.password or None
+    credentials.nt_hash = bytes.fromhex(section.nt_hash) if section.nt_hash else None
+    credentials.anonymous = False
+    credentials.kerberos = section.kerberos
+    credentials.keytab, credentials.ccache = section.keytab or None, section.ccache or None
+    return credentials
 
 
 def parse_client_configuration(

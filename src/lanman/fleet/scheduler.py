@@ -1,0 +1,107 @@
+"""Where visits are made: the joint between a sweep and whoever asks its servers.
+
+A Scheduler gets jobs and gives back outcomes, all of them plain values. What was asked, what it may cost an account
+and what is kept of it is not its business: the sweep has the targets, the Guard and the store. `InProcess` asks in the
+event loop of the sweep; `lanman.fleet.processes` asks in processes of this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from lanman import codes
+from lanman.fleet.guard import GuardGate
+from lanman.fleet.values import FleetOutcome, Job, Question, Result
+from lanman.fleet.visit import Opener, Visitor
+from lanman.manage.open import open_manager
+from lanman.net.credentials import Credentials
+
+
+class Scheduler(Protocol):
+    """What asks the targets of a sweep. Its rules:
+
+    - Every job that is given comes back as exactly one outcome, whatever dies meanwhile.
+    - `give` returns at once. The sweep gives no more than it was told may be in flight.
+    - Log-ons go through the gate that `start` is given (`lanman.fleet.guard`), or through allowances of its Guard.
+    """
+
+    async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
+        """Get ready. Raises LanmanError where that is not possible."""
+
+    def give(self, jobs: Sequence[Job]) -> None:
+        """Ask these."""
+
+    async def take(self) -> list[FleetOutcome]:
+        """What has come since the last time; waits until something has. Raises LanmanError where nobody asks any
+        more."""
+
+    def cancel(self) -> None:
+        """Have what is in flight end at once, as `cancelled`; its outcomes still come, and soon."""
+
+    async def close(self) -> None:
+        """Let go of everything; nothing comes any more."""
+
+
+class InProcess:
+    """Asks in the event loop of the sweep: for few targets, and for tests."""
+
+    def __init__(self, *, opener: Opener = open_manager) -> None:
+        self._opener = opener
+        self._visitor: Visitor | None = None
+        self._tasks: dict[asyncio.Task[None], Job] = {}
+        self._done: list[FleetOutcome] = []
+        self._something = asyncio.Event()
+
+    async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
+        """See `Scheduler.start`."""
+        self._visitor = Visitor(question, credentials, gate, worker="0", opener=self._opener)
+
+    def give(self, jobs: Sequence[Job]) -> None:
+        """See `Scheduler.give`."""
+        for job in jobs:
+            task = asyncio.create_task(self._visit(job))
+            self._tasks[task] = job
+            task.add_done_callback(self._tasks.pop)
+
+    async def take(self) -> list[FleetOutcome]:
+        """See `Scheduler.take`."""
+        await self._something.wait()
+        self._something.clear()
+        done, self._done = self._done, []
+        return done
+
+    def cancel(self) -> None:
+        """See `Scheduler.cancel`."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """See `Scheduler.close`."""
+        tasks = list(self._tasks)
+        self.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _visit(self, job: Job) -> None:
+        assert self._visitor is not None
+        outcome = cancelled(job, "0")
+        with contextlib.suppress(asyncio.CancelledError):
+            outcome = await self._visitor.visit(job)
+        self._done.append(outcome)
+        self._something.set()
+
+
+def cancelled(job: Job, worker: str | None = None) -> FleetOutcome:
+    """The outcome of a job that was stopped."""
+    return FleetOutcome(
+        job.target,
+        Result.CANCELLED,
+        code=codes.ERROR_OPERATION_ABORTED,
+        error="the sweep was stopped",
+        hint="--resume asks it",
+        attempt=job.attempt,
+        credential=job.credential,
+        worker=worker,
+    )

@@ -1,0 +1,211 @@
+"""Targets, questions, jobs and outcomes: plain values, which travel between processes and machines.
+
+Rules:
+
+  - Everything here can be pickled, and holds nothing that is secret: a job has the name of a credential.
+  - Each target has exactly one outcome. Only a target whose outcome is `ok` has rows, and then it has all of them.
+  - A row is a line of JSON, written where the server was asked: what the server said, then where that comes from
+    (PROVENANCE). What is not known is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from lanman.names import fold
+from lanman.records import FileInfo, SessionInfo
+from lanman.shown import rfc3339
+
+DEFAULT_PORT: Final = 445
+THIS_MACHINE: Final = "."
+"""As a target: the Server service of this machine, by whatever way the Manager finds."""
+
+
+class Kind(StrEnum):
+    """What the servers are asked."""
+
+    SESSIONS = "sessions"
+    FILES = "files"
+    DOCTOR = "doctor"
+
+
+class Result(StrEnum):
+    """What became of a target."""
+
+    OK = "ok"
+    DENIED = "denied"
+    """It answered, and may not be asked this by us."""
+    DEAD = "dead"
+    """No such name, no way there, or no connection in the time that one has."""
+    REFUSED = "refused"
+    """The machine is there, and nothing listens at the port."""
+    TIMEOUT = "timeout"
+    """It took the connection, and was not through when its time was over."""
+    LOGON = "logon"
+    """The log-on was refused, or was not tried: no credential, or no signing."""
+    PROTOCOL = "protocol"
+    """It answered something else than it should, hung up, or has nothing that can be managed."""
+    CANCELLED = "cancelled"
+    """It was not asked to the end: the sweep, or the use of its credential, was stopped. A resumed sweep asks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that is to be asked. `server` is what `open_manager` takes, or "." for this machine; `credential` names
+    the one to use, where it is not found by a pattern. `tags` is whatever JSON came with it, as text; it comes back in
+    rows and outcomes. `node` is the name of a cluster that the server is one of, as it was typed."""
+
+    server: str
+    port: int = DEFAULT_PORT
+    credential: str | None = None
+    tags: str | None = None
+    node: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What makes it one target: its server, in any letter case, and port."""
+        return f"{fold(self.server)}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What all targets are asked. Times are in seconds: `deadline` for a target in all, `connect` for its connection.
+
+    `sweep` is the name of the sweep. `require_signing`: a password goes only to servers that insist on signing; else
+    to all that can sign.
+    """
+
+    kind: Kind
+    sweep: str
+    deadline: float = 10.0
+    connect: float = 1.0
+    require_signing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A target that is to be asked now: as whom, where its addresses are known, how often it was begun, and how much of
+    its time is left, in seconds. `credential` None is the null session."""
+
+    target: Target
+    credential: str | None
+    seconds: float
+    addresses: tuple[str, ...] = ()
+    attempt: int = 1
+
+
+@dataclass(slots=True)
+class FleetOutcome:
+    """What became of one target. `code` is the Win32 or NERR number, 0 for `ok`; `error` and `hint` are sentences.
+
+    `asked_at` is in seconds since 1970, `took_ms` in milliseconds, without what was waited for others. `count` is the
+    number of rows, `lines` are the rows as JSON lines.
+    """
+
+    target: Target
+    result: Result
+    code: int = 0
+    error: str | None = None
+    hint: str | None = None
+    asked_at: float | None = None
+    took_ms: int = 0
+    address: str | None = None
+    attempt: int = 1
+    credential: str | None = None
+    worker: str | None = None
+    count: int = 0
+    lines: bytes = field(default=b"", repr=False)
+
+    @property
+    def server(self) -> str:
+        """The server's name, as the target has it."""
+        return self.target.server
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.target.port
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows, as JSON has them. They are decoded at each call."""
+        return [json.loads(line) for line in self.lines.splitlines()]
+
+    def record(self) -> dict[str, Any]:
+        """The outcome as a line of outcomes.jsonl has it; `rows` is their number."""
+        return {
+            "server": self.target.server,
+            "port": self.target.port,
+            "outcome": self.result.value,
+            "code": self.code,
+            "hint": self.hint,
+            "took_ms": self.took_ms,
+            "error": self.error,
+            "address": self.address,
+            "asked_at": rfc3339(self.asked_at, timespec="milliseconds"),
+            "attempt": self.attempt,
+            "credential": self.credential,
+            "node": self.target.node,
+            "rows": self.count,
+            "worker": self.worker,
+            "tags": None if self.target.tags is None else json.loads(self.target.tags),
+        }
+
+
+# --- columns
+
+TEXT: Final = "text"
+INTEGER: Final = "integer"
+REAL: Final = "real"
+FLAG: Final = "flag"
+TIME: Final = "time"
+"""RFC 3339 in UTC, to the millisecond."""
+JSON: Final = "json"
+
+_TEXTS: Final = frozenset({"client_name", "user_name", "client_type", "transport", "path"})
+
+
+def _of(record: type) -> dict[str, str]:
+    return {each.name: TEXT if each.name in _TEXTS else INTEGER for each in fields(record)}
+
+
+_FINDING: Final = dict.fromkeys(["id", "category", "check", "mark", "says", "cause", "needs", "why", "fix"], TEXT)
+
+PROVENANCE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "server": TEXT,
+        "address": TEXT,
+        "port": INTEGER,
+        "node": TEXT,
+        "asked_at": TIME,
+        "took_ms": INTEGER,
+        "attempt": INTEGER,
+        "dialect": TEXT,
+        "mechanism": TEXT,
+        "as": TEXT,
+        "level": INTEGER,
+        "call": TEXT,
+        "samba": FLAG,
+        "skew": REAL,
+        "worker": TEXT,
+        "lanman": TEXT,
+        "sweep": TEXT,
+        "tags": JSON,
+    }
+)
+"""What every row says of where it comes from: columns and their kinds. `skew` is how many seconds the server's clock
+is ahead of that of the machine that asked."""
+
+COLUMNS: Final[Mapping[Kind, Mapping[str, str]]] = MappingProxyType(
+    {
+        Kind.SESSIONS: MappingProxyType({**_of(SessionInfo), **PROVENANCE}),
+        Kind.FILES: MappingProxyType({**_of(FileInfo), **PROVENANCE}),
+        Kind.DOCTOR: MappingProxyType({**_FINDING, "evidence": JSON, **PROVENANCE}),
+    }
+)
+"""The columns of the rows of each kind of question, in order, with what is in them."""

@@ -1,0 +1,68 @@
+"""What asks the targets: in this process, in processes of this machine, in a chunk. Each job has one outcome."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lanman.fleet.guard import Guard, GuardGate
+from lanman.fleet.processes import Processes
+from lanman.fleet.scheduler import InProcess, Scheduler
+from lanman.fleet.values import FleetOutcome, Job, Kind, Question, Result, Target
+from lanman.net.credentials import Credentials
+from support.loopback_server import PASSWORDS, running_server
+
+pytestmark = pytest.mark.posix
+
+QUESTION = Question(Kind.SESSIONS, "test", deadline=20, connect=5)
+WHO = {"admin": Credentials("admin", PASSWORDS["admin"]), "wrong": Credentials("admin", "nonsense")}
+SCHEDULERS: list[Callable[[], Scheduler]] = [InProcess, lambda: Processes(2)]
+
+
+def job(port: int, credential: str = "admin", server: str = "127.0.0.1") -> Job:
+    return Job(Target(server, port), credential, 20.0)
+
+
+@asynccontextmanager
+async def started(scheduler: Scheduler, guard: Guard | None = None) -> AsyncIterator[Scheduler]:
+    await scheduler.start(QUESTION, WHO, GuardGate(guard or Guard()))
+    try:
+        yield scheduler
+    finally:
+        await scheduler.close()
+
+
+async def all_of(scheduler: Scheduler, count: int) -> list[FleetOutcome]:
+    found: list[FleetOutcome] = []
+    while len(found) < count:
+        found += await scheduler.take()
+    return found
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("make", SCHEDULERS, ids=["in this process", "in processes"])
+async def test_every_job_comes_back_once(make: Callable[[], Scheduler], tmp_path: Path, closed_port: int) -> None:
+    async with running_server(tmp_path) as server, started(make()) as scheduler:
+        port = server.port
+        scheduler.give([job(port), job(closed_port), job(port, "wrong", "127.0.0.2"), job(port, server="localhost")])
+        found = {(each.server, each.port): each for each in await all_of(scheduler, 4)}
+    assert {where: each.result for where, each in found.items()} == {
+        ("127.0.0.1", port): Result.OK,
+        ("127.0.0.1", closed_port): Result.REFUSED,
+        ("127.0.0.2", port): Result.REFUSED,
+        ("localhost", port): Result.OK,
+    }
+    rows = found["127.0.0.1", port].rows
+    assert rows[0]["user_name"] == "admin"
+    assert rows[0]["as"] == "admin"
+    assert rows[0]["dialect"] == "3.1.1"
+    assert rows[0]["level"] == 502
