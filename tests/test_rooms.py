@@ -214,9 +214,8 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
             target = second if second in ROOMS else "lanman"
             if target != home and target not in room.rooms:
                 found.append(f"{module}:{line}: {home} may not import {target} ({name})")
-            elif target in room.rooms and (narrow := NARROW.get((home, target))) is not None:
-                if name.split(".")[2:3] == [] or name.split(".")[2] not in narrow:
-                    found.append(f"{module}:{line}: {home} may not import {target} but for a few of it ({name})")
+            elif (home, target) in NARROW and NARROW[home, target].isdisjoint(name.split(".")[2:3]):
+                found.append(f"{module}:{line}: {home} may not import {target} but for a few of it ({name})")
         elif top in sys.stdlib_module_names:
             if room.floor <= 2 and top not in PURE:
                 found.append(f"{module}:{line}: floor {room.floor} does no I/O and may not import {top}")

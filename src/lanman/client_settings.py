@@ -346,7 +346,7 @@ class Credential:
     hosts: tuple[str, ...] = setting(
         (),
         NAMES,
-        "for `lanman fleet`: the servers that it is for, by name (`*`, `?`), address or network",
+        "where very many are asked, the servers that it is for: names (`*`, `?`), addresses, networks",
         example=("*.example.com", "10.9.0.0/16"),
     )
 

@@ -60,6 +60,7 @@ class _Known:
 
     @property
     def state(self) -> State:
+        """How the credential may be used."""
         if self.stopped is not None:
             return State.STOPPED
         return State.FREE if self.is_right else State.BOUND

@@ -48,6 +48,7 @@ class _Rule:
     networks: tuple[Network, ...]
 
     def means(self, folded: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+        """Whether the section is for a host of this name, folded, or this address."""
         if folded in self.names or any(pattern.matches(folded) for pattern in self.patterns):
             return True
         return address is not None and any(address in network for network in self.networks)

@@ -96,7 +96,7 @@ class Lookups:
                 found = self._resolve(name)
             except (OSError, UnicodeError):
                 found = ()
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed by now
                 loop.call_soon_threadsafe(_deliver, future, found)
 
 

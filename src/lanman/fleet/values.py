@@ -171,7 +171,7 @@ _TEXTS: Final = frozenset({"client_name", "user_name", "client_type", "transport
 
 
 def _of(record: type) -> dict[str, str]:
-    return {each.name: TEXT if each.name in _TEXTS else INTEGER for each in fields(record)}
+    return {each.name: TEXT if each.name in _TEXTS else INTEGER for each in fields(record) if each.name != "node"}
 
 
 _FINDING: Final = dict.fromkeys(["id", "category", "check", "mark", "says", "cause", "needs", "why", "fix"], TEXT)

@@ -155,7 +155,11 @@ class _Visit:
         self.within: Within | None = None
         """What bounds the visit from outside, where the Manager does not."""
         self.approach = Approach(
-            job.addresses, min(question.connect, job.seconds), self._before_logon, self._sent, self._succeeded
+            job.addresses,
+            min(question.connect, job.seconds),
+            self._before_logon,
+            on_proof=self._sent,
+            on_logon=self._succeeded,
         )
 
     @property
