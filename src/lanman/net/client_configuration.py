@@ -90,7 +90,7 @@ def read_logons(path: Path | None = None) -> Mapping[str, Credential]:
     mistake, and for a file that is named and not there; AccessDenied for one that others may read or change.
     """
     place = configuration_folder() / CREDENTIALS if path is None else path
-    secrets, mode = _text_of(place)
+    secrets, mode = guarded_text(place)
     if secrets is None:
         if path is None:
             return {}
