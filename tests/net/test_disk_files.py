@@ -713,6 +713,17 @@ def test_a_system_without_directory_handles_says_so(monkeypatch: pytest.MonkeyPa
         check_platform()
 
 
+def test_an_empty_file_takes_no_room_whatever_is_kept_beside_it(world: World) -> None:
+    """ext4 counts the block of its extended attributes; clients of smbtorture take it for contents."""
+    opened = world.create("empty")
+    path = world.root / "empty"
+    try:
+        os.setxattr(path, "user.big", bytes(3000))
+    except OSError:
+        pytest.skip("only on file systems with extended attributes")
+    assert world.files.query(do.QueryFile(opened.handle)).allocation == 0
+
+
 def test_an_allocation_that_no_disk_has(world: World) -> None:
     opened = world.create("file")
     for size in ((1 << 63) - 1, 1 << 63, (1 << 64) - 1):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lanman.net.server import SmbServer
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS
-from support.smbtorture import SUITES, expected_passes, run_suite
+from support.smbtorture import SUITES, TIMEOUT, expected_passes, run_beside, run_suite
 from support.waiting import until
+
+# Several, for what is run side by side.
+SHARES = ["share", *(f"share{number}" for number in range(2, 9))]
 
 pytestmark = [pytest.mark.samba("smbtorture"), pytest.mark.timeout(240)]
 
@@ -20,16 +24,41 @@ pytestmark = [pytest.mark.samba("smbtorture"), pytest.mark.timeout(240)]
 def configuration(tmp_path: Path) -> Configuration:
     """As smbd is by default: smbtorture takes an unsigned STATUS_USER_SESSION_DELETED only where nothing must be
     signed."""
-    folder = tmp_path / "share"
-    folder.mkdir()
-    return Configuration(name="LANTEST", signing="offered", shares={"share": ShareConfiguration(str(folder))})
+    shares = {}
+    for name in SHARES:
+        folder = tmp_path / f"folder of {name}"
+        folder.mkdir()
+        shares[name] = ShareConfiguration(str(folder))
+    return Configuration(name="LANTEST", signing="offered", shares=shares)
 
 
-@pytest.mark.parametrize("suite", SUITES)
+def _suites() -> list[Any]:
+    long = {"hold-oplock": [pytest.mark.long, pytest.mark.timeout(TIMEOUT + 60)]}
+    return [pytest.param(suite, marks=long.get(suite, [])) for suite in SUITES if suite != "lease"]
+
+
+async def test_what_passed_of_leases_goes_on_passing(server: SmbServer, tmp_path: Path) -> None:
+    login = f"ann%{PASSWORDS['ann']}"
+    outcome = await asyncio.to_thread(
+        run_beside, "lease", "127.0.0.1", server.port, login, SHARES, timeout=180, directory=tmp_path
+    )
+    missing = expected_passes()["lease"] - outcome.passed
+    assert not missing, {case: outcome.failed.get(case, "skipped or not run") for case in missing}
+    await until(lambda: not server.service.opens())
+
+
+@pytest.mark.parametrize("suite", _suites())
 async def test_what_passed_goes_on_passing(server: SmbServer, tmp_path: Path, suite: str) -> None:
     login = f"ann%{PASSWORDS['ann']}"
     outcome = await asyncio.to_thread(
-        run_suite, suite, "127.0.0.1", server.port, login, "share", timeout=180, directory=tmp_path
+        run_suite,
+        suite,
+        "127.0.0.1",
+        server.port,
+        login,
+        "share",
+        timeout=TIMEOUT if suite == "hold-oplock" else 180,
+        directory=tmp_path,
     )
     missing = expected_passes()[suite] - outcome.passed
     assert not missing, {case: outcome.failed.get(case, "skipped or not run") for case in missing}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lanman import codes
 from lanman.domain import Reason
 from lanman.errors import StatusError
+from lanman.server.files.caching import W
 from lanman.server.files.directory import matches
 from lanman.server.files.locks import Locks
 from lanman.server.files.open import DiskOpen
@@ -138,7 +139,7 @@ class History:
             for other in each.state.opens:
                 if other is not each:
                     assert not shares_conflict(each.access, each.share_access, other.access, other.share_access)
-                    assert not (each.oplock.excludes and each.oplock.breaking_to is None)
+                    assert not (each.oplock.caching.rights & W and not each.oplock.caching.breaking)
         waiting = sum(len(state._waiting) for state in self.world.dispatch.files._states.values())
         assert len(self.world.files) == len(wire) + waiting
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lanman.smb2.client import OplockBreakReceived, ResponseReceived
 from lanman.smb2.constants import FILE_CREATE, FILE_DIRECTORY_FILE, FILE_OPEN
 from lanman.smb2.messages import (
     CloseRequest,
+    CreateContext,
     CreateRequest,
     CreateResponse,
     OplockBreak,
@@ -69,9 +70,9 @@ class DiskWorld(World):
         self.service.add_share(share)
         return share
 
-    def user(self, name: str = "ann", share: str = "share") -> FileClient:
+    def user(self, name: str = "ann", share: str = "share", **options: Any) -> FileClient:
         """A client that has logged on and connected to the share."""
-        client = FileClient(self)
+        client = FileClient(self, **options)
         client.negotiate()
         client.log_on(name)
         client.tree_connect(rf"\\server\{share}")
@@ -108,9 +109,11 @@ class DiskWorld(World):
 class FileClient(Client):
     """A client of files, in few words."""
 
-    def __init__(self, world: World, address: str = "") -> None:
+    def __init__(
+        self, world: World, address: str = "", *, guid: bytes = b"\x22" * 16, dialects: tuple[int, ...] = (0x0311,)
+    ) -> None:
         self.told: list[OplockBreakReceived] = []
-        super().__init__(world, address or f"192.0.2.{len(world.dispatch.connections) + 1}", (0x0311,))
+        super().__init__(world, address or f"192.0.2.{len(world.dispatch.connections) + 1}", dialects, guid)
 
     @property
     def breaks(self) -> list[int]:
@@ -127,8 +130,10 @@ class FileClient(Client):
         options: int = 0,
         oplock: int = 0,
         attributes: int = 0,
+        contexts: Sequence[CreateContext] = (),
     ) -> CreateRequest:
         return CreateRequest(
+            contexts=list(contexts),
             requested_oplock_level=oplock,
             desired_access=access,
             file_attributes=attributes,

@@ -191,15 +191,13 @@ class World:
 class Client:
     """One connection, with one current session on it (`session_id`), tree connect and pipe."""
 
-    def __init__(self, world: World, address: str, dialects: Any) -> None:
+    def __init__(self, world: World, address: str, dialects: Any, guid: bytes = b"\x22" * 16) -> None:
         self.world = world
         connection = world.dispatch.connect(address, world.now)
         if connection is None:
             raise ConnectionRefusedError(address)
         self.connection = connection
-        self.core = ClientConnection(
-            client_guid=b"\x22" * 16, random=world.random, dialects=dialects, multichannel=True
-        )
+        self.core = ClientConnection(client_guid=guid, random=world.random, dialects=dialects, multichannel=True)
         self.answers: dict[int, ResponseReceived] = {}
         self.pendings: list[int] = []
         self.order: list[int] = []

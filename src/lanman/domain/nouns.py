@@ -202,6 +202,8 @@ class Open:
     opened_at: float = 0.0
     num_locks: int = 0
     oplock: str = ""
+    lease: str = ""
+    lease_key: str = ""
     bytes_read: int = 0
     bytes_written: int = 0
     durable: bool = False

@@ -470,6 +470,11 @@ class ServerService:
                 self._news.file(events.OplockGranted, opened)
             self._news.deliver()
 
+    def set_lease(self, opened: Open, lease: str, key: str) -> None:
+        """What the lease that its client has for it allows now: "RWH", "RW", "RH", "R" or ""; `key` is the lease's, in
+        hexadecimal digits."""
+        opened.lease, opened.lease_key = lease, key
+
     def rename_open(self, opened: Open, path: str, by: Open) -> None:
         """What it has open is called otherwise now, renamed through the open `by`."""
         before, opened.path = opened.path, path

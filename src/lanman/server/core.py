@@ -102,4 +102,5 @@ class Server:
             encryption=settings.encryption,
             multichannel=self.dispatch.multichannel,
             security_blob=security_blob,
+            leasing=True,
         )

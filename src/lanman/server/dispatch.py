@@ -27,6 +27,7 @@ from lanman.names import unc_client
 from lanman.server.admission import POLL, Admission, Place, Standing
 from lanman.server.effects import Outcome, Reply
 from lanman.server.files.backend import DiskShare
+from lanman.server.files.leases import Leases
 from lanman.server.files.table import Files
 from lanman.server.handlers import COMMANDS, Command, Needs
 from lanman.server.pipes import Pipes
@@ -439,7 +440,7 @@ class ServerDispatch:
         self._watching = False
         self._ipc = PipeShare(pipes)
         self.sessions = SessionTable(service, self.scheduler, self._share_removed)
-        self.files = Files(self.scheduler, service)
+        self.files = Files(self.scheduler, service, self.resources)
         self.watch = Watch(self)
         self._folders: dict[Share, DiskShare] = {}
         self._hint: bytes | None = None  # what NEGOTIATE says of the mechanisms there are
@@ -514,6 +515,7 @@ class ServerDispatch:
         """It is lost: its sessions end, and so does its place among those that have none."""
         self.scheduler.now = now
         self.sessions.connection_lost(connection)
+        self.files.leases.connection_lost(connection, now)
         self.connections.pop(connection.connection_id, None)
         self.to_look_at.pop(connection, None)
         self.scheduler.forget(connection)
@@ -568,6 +570,11 @@ class ServerDispatch:
         if (backend := self._folders.get(share)) is None:
             backend = self._folders[share] = DiskShare(share, self.files)
         return backend
+
+    @property
+    def leases(self) -> Leases:
+        """All leases."""
+        return self.files.leases
 
     def first_user_of(self, session: Session) -> tuple[str, str] | None:
         """The name and domain of the user whose log-on a session's keys come from; None: it has none."""

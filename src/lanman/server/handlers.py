@@ -62,6 +62,7 @@ from lanman.smb2.messages import (
     EchoResponse,
     FlushRequest,
     IoctlRequest,
+    LeaseBreak,
     LockRequest,
     Message,
     OplockBreak,
@@ -249,11 +250,23 @@ def handle_change_notify(context: Context, message: ChangeNotifyRequest) -> Outc
 
 
 def handle_oplock_break(context: Context, message: Message) -> Outcome:
-    """SMB2 OPLOCK_BREAK Acknowledgment (MS-SMB2 3.3.5.22). There are no leases here to be acknowledged."""
+    """SMB2 OPLOCK_BREAK Acknowledgment (MS-SMB2 3.3.5.22). Never does it wait for what it releases."""
+    if isinstance(message, LeaseBreak):
+        return _lease_break(context, message)
     if not isinstance(message, OplockBreak):
-        return Reply(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+        return Reply(codes.STATUS_INVALID_PARAMETER)
     opened = context.find_open(message.file_id)
     return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.oplock_break(context, message)
+
+
+def _lease_break(context: Context, message: LeaseBreak) -> Reply:
+    """3.3.5.22.2. Any session of the client may answer, whichever has the file open."""
+    negotiated = context.connection.core.negotiated
+    assert negotiated is not None, "a session has begun"
+    status = context.server.leases.acknowledge(
+        negotiated.client_guid, message.lease_key, message.lease_state, context.now
+    )
+    return Reply(status, None if status else LeaseBreak(0, message.lease_key, message.lease_state))
 
 
 def handle_echo(context: Context, message: EchoRequest) -> Outcome:

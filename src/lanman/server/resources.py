@@ -21,3 +21,6 @@ class ResourceLimits:
     # may always have `output_always`.
     unread_per_connection: int = 8 * 1024 * 1024
     unread: int = 32 * 1024 * 1024
+    # Leases of one client, by its GUID, and of all. Who has no room for one opens the file without.
+    leases_per_client: int = 16384
+    leases: int = 65536

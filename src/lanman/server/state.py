@@ -286,6 +286,13 @@ class Sessions(Protocol):
         """Release an open whose last answer has been read."""
 
 
+class LeaseTable(Protocol):
+    """What handlers ask of the leases."""
+
+    def acknowledge(self, client: bytes, key: bytes, rights: int, now: float) -> int:
+        """A client has come down to these rights of a lease (3.3.5.22.2); the status."""
+
+
 class HandlerServer(Protocol):
     """What handlers ask of the Server."""
 
@@ -306,6 +313,10 @@ class HandlerServer(Protocol):
     @property
     def multichannel(self) -> bool:
         """Whether a session may be bound to further connections."""
+
+    @property
+    def leases(self) -> LeaseTable:
+        """All leases."""
 
     @property
     def watch(self) -> AccountsAndRights:

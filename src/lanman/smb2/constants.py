@@ -182,6 +182,14 @@ SMB2_CREATE_REQUEST_LEASE: Final = b"RqLs"
 SMB2_CREATE_DURABLE_HANDLE_REQUEST_V2: Final = b"DH2Q"
 SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2: Final = b"DH2C"
 
+# Leases (2.2.13.2.8, 2.2.14.2.10).
+SMB2_LEASE_NONE: Final = 0x00
+SMB2_LEASE_READ_CACHING: Final = 0x01
+SMB2_LEASE_HANDLE_CACHING: Final = 0x02
+SMB2_LEASE_WRITE_CACHING: Final = 0x04
+SMB2_LEASE_FLAG_BREAK_IN_PROGRESS: Final = 0x02
+SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET: Final = 0x04
+
 # Access masks (2.2.13.1): what they mean of a file or directory. The rest is MS-DTYP's (`lanman.dtyp`).
 FILE_READ_DATA: Final = 0x00000001
 FILE_LIST_DIRECTORY: Final = 0x00000001
@@ -254,10 +262,6 @@ SMB2_0_INFO_SECURITY: Final = 0x03
 SMB2_0_INFO_QUOTA: Final = 0x04
 
 # OPLOCK_BREAK (2.2.23, 2.2.24).
-SMB2_LEASE_NONE: Final = 0x00
-SMB2_LEASE_READ_CACHING: Final = 0x01
-SMB2_LEASE_HANDLE_CACHING: Final = 0x02
-SMB2_LEASE_WRITE_CACHING: Final = 0x04
 SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED: Final = 0x01
 
 # MessageId of what the server sends unsolicited (3.2.5.1.4), and the ids of a related request: those of the one before.

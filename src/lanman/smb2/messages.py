@@ -576,6 +576,34 @@ class CreateAllocationSize(Structure):
 
 
 @wire()
+class CreateLease(Structure):
+    """SMB2_CREATE_REQUEST_LEASE and SMB2_CREATE_RESPONSE_LEASE (2.2.13.2.8, 2.2.14.2.10), which look alike."""
+
+    lease_key: bytes16
+    lease_state: u32 = 0
+    flags: u32 = 0
+    lease_duration: u64 = 0
+
+
+@wire()
+class CreateLeaseV2(Structure):
+    """SMB2_CREATE_REQUEST_LEASE_V2 and SMB2_CREATE_RESPONSE_LEASE_V2 (2.2.13.2.10, 2.2.14.2.11), which look alike."""
+
+    lease_key: bytes16
+    lease_state: u32 = 0
+    flags: u32 = 0
+    lease_duration: u64 = 0
+    parent_lease_key: bytes16 = bytes(16)
+    epoch: u16 = 0
+    reserved: ClassVar[pad2]
+
+
+# Which of the two a context of that name is, is told by its size.
+LEASE_SIZE: Final = 32
+LEASE_V2_SIZE: Final = 52
+
+
+@wire()
 class QueryMaximalAccessResponse(Structure):
     """SMB2_CREATE_QUERY_MAXIMAL_ACCESS_RESPONSE (2.2.14.2.5)."""
 

@@ -69,6 +69,7 @@ from lanman.smb2.constants import (
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_ENCRYPTION,
     SMB2_GLOBAL_CAP_LARGE_MTU,
+    SMB2_GLOBAL_CAP_LEASING,
     SMB2_GLOBAL_CAP_MULTI_CHANNEL,
     SMB2_NEGOTIATE,
     SMB2_NEGOTIATE_SIGNING_ENABLED,
@@ -221,7 +222,7 @@ class ServerConnection(Connection):
     `signing_algorithms` and `ciphers` are best first. `multichannel` offers to bind sessions to further connections,
     and then prefers AES-GMAC to no other algorithm. `encryption` "off" negotiates none; "offered" and "required" are
     the same here: `establish_session` says which session is encrypted. `security_blob` is the GSS token of
-    the NEGOTIATE response.
+    the NEGOTIATE response. `leasing`: there are leases for files, which 2.1 and later know.
     """
 
     _is_server = True
@@ -242,6 +243,7 @@ class ServerConnection(Connection):
         encryption: Literal["offered", "required", "off"] = "offered",
         multichannel: bool = False,
         security_blob: bytes = b"",
+        leasing: bool = False,
     ) -> None:
         super().__init__(random)
         self._server_guid = server_guid
@@ -253,6 +255,7 @@ class ServerConnection(Connection):
         self._signing_required = signing_required
         self._multichannel = multichannel
         self._security_blob = security_blob
+        self._leasing = leasing
         self._offer: NegotiateRequest | None = None
         self._window = CommandWindow()
         self._most_credits = INITIAL_CREDITS
@@ -648,7 +651,9 @@ class ServerConnection(Connection):
         if not common:
             return STATUS_NOT_SUPPORTED, None
         dialect = max(common)
-        capabilities = SMB2_GLOBAL_CAP_LARGE_MTU if dialect > Dialect.SMB_2_0_2 else 0
+        capabilities = 0
+        if dialect > Dialect.SMB_2_0_2:
+            capabilities = SMB2_GLOBAL_CAP_LARGE_MTU | (SMB2_GLOBAL_CAP_LEASING if self._leasing else 0)
         cipher, signing = 0, default_signing_algorithm(dialect)
         contexts: list[NegotiateContext] = []
         if dialect >= Dialect.SMB_3_0 and self._multichannel:

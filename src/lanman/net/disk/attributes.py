@@ -233,7 +233,8 @@ def file_stat(statx: Statx, kept: Kept | None, name: bytes) -> FileStat:
         file_id=statx.inode,
         directory=directory,
         size=statx.size if sized else 0,
-        allocation=statx.blocks * 512 if sized else 0,
+        # Some file systems (ext4) count the block that extended attributes lie in, which holds nothing of the file.
+        allocation=statx.blocks * 512 if sized and statx.size else 0,
         creation_time=kept.creation_time or filetime(born),
         last_access_time=filetime(statx.accessed),
         last_write_time=filetime(statx.written),

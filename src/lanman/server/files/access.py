@@ -102,6 +102,12 @@ def is_stat_only(access: int) -> bool:
     return not access & ~_STAT
 
 
+def is_stat_for_leases(access: int) -> bool:
+    """Whether an open with these rights breaks no lease: it may ask for the security descriptor too (MS-FSA
+    2.1.4.12)."""
+    return not access & ~_STAT_READ_CONTROL
+
+
 def changes(access: int) -> bool:
     """Whether these rights allow any change."""
     return bool(access & _CHANGING)

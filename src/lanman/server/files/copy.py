@@ -11,6 +11,7 @@ from lanman.errors import MalformedMessage, StatusError
 from lanman.server.disk_effects import CopyFileRange
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import READING
+from lanman.server.files.caching import Holder
 from lanman.server.files.table import FileState
 from lanman.server.pipes import ioctl_response
 from lanman.server.state import Context
@@ -33,6 +34,10 @@ class CopiedFile(Protocol):
     directory: bool
     access: int
     state: FileState
+
+    @property
+    def holder(self) -> Holder:
+        """By what it may cache."""
 
     @property
     def file_id(self) -> bytes:
@@ -75,7 +80,7 @@ def copy_request(
         or (needs_reading and not target.access & FILE_READ_DATA)
     ):
         return Reply(codes.STATUS_ACCESS_DENIED)
-    target.state.changed(context.now)
+    target.state.changed(target.holder, context.now)
     return (yield from _copy(source, target, message, chunks))
 
 

@@ -40,10 +40,11 @@ from lanman.server.disk_effects import (
 )
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
+from lanman.server.files.leases import Lease, LeaseRequest, read_request
 from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
 from lanman.server.files.paths import Spelling, split_path
-from lanman.server.files.table import Files, FileState
+from lanman.server.files.table import Files, FileState, lease_name
 from lanman.server.state import Context
 from lanman.smb2.constants import (
     FILE_CREATED,
@@ -63,7 +64,10 @@ from lanman.smb2.constants import (
     SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
     SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST,
     SMB2_CREATE_QUERY_ON_DISK_ID,
+    SMB2_CREATE_REQUEST_LEASE,
     SMB2_CREATE_TIMEWARP_TOKEN,
+    SMB2_OPLOCK_LEVEL_LEASE,
+    SMB2_OPLOCK_LEVEL_NONE,
 )
 from lanman.smb2.messages import (
     CreateAllocationSize,
@@ -100,6 +104,7 @@ class Creating:
         self.wanted = 0
         self.granted = 0
         self.allocation = 0
+        self.lease: LeaseRequest | None = None
 
     @property
     def tree_access(self) -> int:
@@ -112,6 +117,7 @@ class Creating:
         self._check_access()
         self._check()
         self._read_contexts()
+        self._check_lease(path)
         opened = yield from self._open(path)
         state: FileState | None = None
         try:
@@ -164,12 +170,33 @@ class Creating:
                 if len(data) != 8:
                     raise StatusError(codes.STATUS_INVALID_PARAMETER)
                 self.allocation = min(CreateAllocationSize.unpack(data).allocation_size, (1 << 63) - 1)
+            elif name == SMB2_CREATE_REQUEST_LEASE and self.message.requested_oplock_level == SMB2_OPLOCK_LEVEL_LEASE:
+                self._read_lease(data)
             elif name == SMB2_CREATE_TIMEWARP_TOKEN or name in (
                 SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
                 SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
             ):
                 # There are no snapshots, and nothing that outlived its connection.
                 raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+
+    def _read_lease(self, data: bytes) -> None:
+        """3.3.5.9. Without it, or with another level, there is no lease."""
+        negotiated = self.context.connection.core.negotiated
+        assert negotiated is not None, "a session has begun"
+        try:
+            self.lease = read_request(data, negotiated.client_guid, negotiated.dialect)
+        except ValueError:
+            raise StatusError(codes.STATUS_INVALID_PARAMETER) from None
+
+    def _check_lease(self, path: Path) -> None:
+        """3.3.5.9.8: a key is of one file, unless that is about to go."""
+        lease = self._known_lease()
+        if lease is not None and lease.name != lease_name(self.share.path, path) and not lease.goes:
+            raise StatusError(codes.STATUS_INVALID_PARAMETER)
+
+    def _known_lease(self) -> Lease | None:
+        """The lease of its client that has the key it asks for, if there is one by now."""
+        return self.files.leases.find(self.lease.client, self.lease.key) if self.lease is not None else None
 
     def _check_access(self) -> None:
         wanted = specific(self.message.desired_access)
@@ -249,10 +276,15 @@ class Creating:
     # --- those who have it open too
 
     def _contend(self, state: FileState) -> Work[None]:
-        """Wait until those who have it open agree: at once, or after an oplock break. Raises StatusError."""
+        """Wait until those who have it open agree: at once, or after oplock and lease breaks. Raises StatusError."""
+
+        def mine() -> Lease | None:
+            lease = self._known_lease()
+            return lease if lease is not None and lease.state is state else None
+
         share_access = self.message.share_access
-        while (status := state.admit(self.granted, share_access, self.overwrites, self.context.now)) is None:
-            yield from state.changes()
+        while (status := state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)) is None:
+            yield from state.changes(mine)
         if status:
             raise StatusError(status)
 
@@ -276,6 +308,8 @@ class Creating:
         session, tree = context.checked_session, context.checked_tree
         file_open = DiskOpen(registered, session, tree, self.files, state, opened, self.message)
         state.enter(file_open)
+        if self.lease is not None and not opened.stat.directory:
+            state.join_lease(file_open, self.lease, context.connection)
         context.server.sessions.add_open(file_open)
         context.file_id, context.opened = file_open.volatile_id, file_open
         if opened.created:
@@ -303,14 +337,20 @@ class Creating:
         return opened.stat
 
     def _answer(self, opened: Opened, file_open: DiskOpen, stat: FileStat) -> Reply:
-        """Its oplock, its contexts, the answer."""
+        """Its oplock or its lease, its contexts, the answer."""
         message, state = self.message, file_open.state
         if opened.created or self.overwrites:
             state.allocation = self.allocation
         stat = state.with_allocation(stat)
         if self.delete_on_close:
             file_open.delete_on_close = True
-        oplock = 0 if stat.directory else state.grant(file_open, message.requested_oplock_level)
+        contexts = self._answers(opened, stat)
+        oplock = SMB2_OPLOCK_LEVEL_NONE
+        if self.lease is not None and not stat.directory:
+            oplock = SMB2_OPLOCK_LEVEL_LEASE
+            contexts.append(state.grant_lease(file_open, self.lease))
+        elif not stat.directory:
+            oplock = state.grant(file_open, message.requested_oplock_level)
         if opened.created:
             action = FILE_CREATED
         elif message.create_disposition == FILE_SUPERSEDE:
@@ -329,7 +369,7 @@ class Creating:
                 end_of_file=0 if stat.directory else stat.size,
                 file_attributes=stat.attributes,
                 file_id=file_open.file_id,
-                contexts=self._answers(opened, stat),
+                contexts=contexts,
             )
         )
 

@@ -66,15 +66,17 @@ from lanman.server.disk_effects import (
 )
 from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.files import info, notify
-from lanman.server.files.access import READING, WRITING
+from lanman.server.files.access import READING, WRITING, is_stat_for_leases
+from lanman.server.files.caching import Holder
 from lanman.server.files.copy import copy_request, resume_key
 from lanman.server.files.directory import Scan
+from lanman.server.files.leases import Lease
 from lanman.server.files.locks import END, MAX_WAITING, Lock
 from lanman.server.files.oplocks import Oplock
 from lanman.server.files.paths import LIBERAL, STRICT, absolute_name, split_path
 from lanman.server.files.rename import rename
 from lanman.server.files.security import security_descriptor
-from lanman.server.files.table import Files, FileState, WaitingLock
+from lanman.server.files.table import Files, FileState, WaitingLock, lease_name
 from lanman.server.pipes import ioctl_response
 from lanman.server.state import Context, ServerOpen, ServerSession, ServerTree, unpack_file_id
 from lanman.smb2.constants import (
@@ -177,6 +179,8 @@ class DiskOpen(ServerOpen):
         self.hard_linked = disk.stat.links > 1 and not disk.stat.directory
         self.link_going = False
         self.oplock = Oplock(self)
+        self.lease: Lease | None = None
+        self.more_than_stat = not is_stat_for_leases(self.access)
         self.position = 0
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)
         self._scan: Scan | None = None
@@ -184,6 +188,11 @@ class DiskOpen(ServerOpen):
         self._waiting_locks: dict[WaitingLock, None] = {}
         self._closed: Waiter[FileStat | None] = Waiter()  # what the disk says of it when it has closed it
         self._released = False
+
+    @property
+    def holder(self) -> Holder:
+        """By what its client may cache the file."""
+        return self.oplock if self.lease is None else self.lease
 
     # --- reading and writing
 
@@ -218,7 +227,7 @@ class DiskOpen(ServerOpen):
             return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
         if not size:
             return Reply(message=WriteResponse(count=0))
-        self.state.changed(context.now)
+        self.state.changed(self.holder, context.now)
         through = self._through or bool(message.flags & SMB2_WRITEFLAG_WRITE_THROUGH)
         # Who may append and not write does so wherever the end is (MS-FSA 2.1.5.3).
         offset = message.offset if self.access & FILE_WRITE_DATA else None
@@ -252,7 +261,7 @@ class DiskOpen(ServerOpen):
         for each in message.locks:
             if each.offset + each.length > END:
                 return Reply(codes.STATUS_INVALID_LOCK_RANGE)
-        self.state.changed(context.now)
+        self.state.changed(self.holder, context.now)
         return self._lock(message.locks)
 
     def _lock(self, elements: list[LockElement]) -> Work[Reply]:
@@ -479,7 +488,7 @@ class DiskOpen(ServerOpen):
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if not self.access & FILE_WRITE_DATA:
             return Reply(codes.STATUS_ACCESS_DENIED)
-        self.state.changed(context.now)
+        self.state.changed(self.holder, context.now)
         effect = SetFile(self.handle, end_of_file=end_of_file, allocation=allocation)
         return self._set(effect, FILE_NOTIFY_CHANGE_SIZE)
 
@@ -518,7 +527,9 @@ class DiskOpen(ServerOpen):
         return self._set_delete_pending()
 
     def _set_delete_pending(self) -> Work[Reply]:
-        """Have it go with its last open, if it can be deleted."""
+        """Have it go with its last open, if it can be deleted, once no other client keeps it open for no program."""
+        while not self.by_link and not self.state.take_handles_back(self.holder, self.files.scheduler.now):
+            yield from self.state.changes(lambda: self.holder)
         stat = yield QueryFile(self.handle)
         if stat.is_protected and not self.by_link:
             return Reply(codes.STATUS_CANNOT_DELETE)
@@ -553,6 +564,8 @@ class DiskOpen(ServerOpen):
     def moved(self, path: tuple[str, ...], by: Open) -> None:
         """What is open has another path now: it was renamed through the open `by`."""
         self.files.moved(self, path)
+        if self.lease is not None:
+            self.lease.name = lease_name(self.root, path)
         self.files.service.rename_open(self.open, "/".join([self.root.rstrip("/"), *path]), by)
         if self._watch is not None:
             self.files.watches.moved(self._watch, path)

@@ -1,12 +1,12 @@
-"""Oplocks (MS-SMB2 3.3.4.6, 3.3.5.22.1, 3.3.6.1): who may cache a file, and how that is taken back.
+"""Oplocks (MS-SMB2 3.3.4.6, 3.3.5.22.1, 3.3.6.1): what one open may cache, and how its client is told that it may not.
 
     exclusive   no other open: cache reads and writes
     batch       the same, and keep it open when the program has closed it
     level II    others have it open too: cache reads
 
-An open that comes in between breaks an exclusive or batch oplock and waits until its holder has acknowledged that,
-closed the file, or said nothing for `BREAK_TIMEOUT`. A level II oplock is broken by whoever changes the contents, and
-no open waits for it.
+What each of them stands for, and who takes it back, is told in `caching`. An open that comes in between breaks an
+exclusive or batch oplock and waits until its holder has acknowledged that, closed the file, or said nothing for
+`BREAK_TIMEOUT`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from lanman import codes
 from lanman.domain import Open
+from lanman.server.files.caching import NONE, RW, RWH, Caching, FileCaching, Holder, R
 from lanman.server.state import ServerSession
 from lanman.server.timers import Timer, Timers
 from lanman.smb2.constants import (
@@ -29,24 +30,27 @@ from lanman.smb2.messages import OplockBreak
 # 3.3.6.1 with note 217: how many seconds a client has to acknowledge.
 BREAK_TIMEOUT: Final = 35.0
 
-# Those that keep others out until they are broken.
-ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
-
-
-# What the domain calls the levels.
-_NAMES: Final = {
-    SMB2_OPLOCK_LEVEL_NONE: "",
-    SMB2_OPLOCK_LEVEL_II: "level II",
-    SMB2_OPLOCK_LEVEL_EXCLUSIVE: "exclusive",
-    SMB2_OPLOCK_LEVEL_BATCH: "batch",
+_RIGHTS: Final = {
+    SMB2_OPLOCK_LEVEL_NONE: NONE,
+    SMB2_OPLOCK_LEVEL_II: R,
+    SMB2_OPLOCK_LEVEL_EXCLUSIVE: RW,
+    SMB2_OPLOCK_LEVEL_BATCH: RWH,
 }
+_LEVELS: Final = {rights: level for level, rights in _RIGHTS.items()}
+
+# What the domain calls them.
+_NAMES: Final = {NONE: "", R: "level II", RW: "exclusive", RWH: "batch"}
+
+
+def rights_of(level: int) -> int:
+    """What an oplock of that level lets its client do; nothing if there is no such level."""
+    return _RIGHTS.get(level, NONE)
 
 
 class CachedFile(Protocol):
-    """The file that an oplock is on: it counts who may cache it."""
+    """The file that an oplock is on."""
 
-    def oplock_changed(self, oplock: Oplock, before: tuple[int, bool], after: tuple[int, bool]) -> None:
-        """An oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
+    caching: FileCaching
 
     def report_oplock(self, open_: Open, oplock: str) -> None:
         """Tell the domain by its name of the oplock that an open has now."""
@@ -62,8 +66,8 @@ class CachedFile(Protocol):
         """Close an open of it."""
 
 
-class Holder(Protocol):
-    """The open that holds an oplock."""
+class OplockOpen(Protocol):
+    """The open that has an oplock."""
 
     open: Open
     session: ServerSession | None
@@ -77,79 +81,77 @@ class Holder(Protocol):
         """Its file."""
 
 
-class Oplock:
-    """One open's oplock. `breaking_to` is the level that its client was told, until it has acknowledged."""
+class Oplock(Holder):
+    """One open's oplock. While it is broken, `caching.offered` is what its client was told."""
 
-    __slots__ = ("_held_by", "_timer", "breaking_to", "level")
+    __slots__ = ("_held_by", "_timer")
 
-    def __init__(self, holder: Holder) -> None:
-        self.level = SMB2_OPLOCK_LEVEL_NONE
-        self.breaking_to: int | None = None
+    is_lease = False
+
+    def __init__(self, holder: OplockOpen) -> None:
+        super().__init__()
         self._held_by = weakref.ref(holder)  # which holds this: a cycle would keep both
         self._timer: Timer | None = None
 
     @property
-    def _holder(self) -> Holder:
+    def _holder(self) -> OplockOpen:
         holder = self._held_by()
         assert holder is not None, "its timer and its file's state let go of it when its open is released"
         return holder
 
     @property
-    def excludes(self) -> bool:
-        """Whether it has to be broken before another open is made."""
-        return self.level in ALONE
+    def level(self) -> int:
+        """Its level, as requests and answers have it."""
+        return _LEVELS[self.caching.rights]
 
-    def grant(self, level: int) -> None:
+    def grant(self, rights: int) -> None:
         """Its open has this oplock from now on."""
-        self._become(level, None)
+        self._become(Caching(rights))
 
-    def _become(self, level: int, breaking_to: int | None) -> None:
-        before = self.level, self.breaking_to is not None
-        self.level, self.breaking_to = level, breaking_to
+    def _become(self, caching: Caching) -> None:
+        before, holder = self.caching, self._holder
+        holder.state.caching.put(self, caching)
+        if before.rights != caching.rights:
+            holder.state.report_oplock(holder.open, _NAMES[caching.rights])
+
+    def take(self, left: int, now: float) -> None:
+        """3.3.4.6."""
+        caching, notice = self.caching.take(left)
         holder = self._holder
-        holder.state.oplock_changed(self, before, (level, breaking_to is not None))
-        holder.state.report_oplock(holder.open, _NAMES[level])
-
-    def break_to(self, level: int, now: float) -> None:
-        """Take it back, down to that level; nothing if that is under way. 3.3.4.6."""
-        if self.breaking_to is not None or self.level <= level:
-            return
-        holder = self._holder
-        if holder.session is None:
-            self._break_preserved(holder, level)
-            return
-        if self.excludes:
-            self._become(self.level, level)
-            self._timer = holder.state.timers.at(now + BREAK_TIMEOUT, self._timed_out)
+        if notice is None:
+            self._become(caching)
+        elif holder.session is None:
+            # No connection is left to notify. The open ends for which others would have to wait.
+            if notice.acknowledged:
+                holder.state.close(holder.open)
+            else:
+                self._become(caching)
         else:
-            self._become(level, None)  # note 218: level II is gone when the client is told
-        holder.session.send_oplock_break(OplockBreak(level, holder.file_id))
-
-    def _break_preserved(self, holder: Holder, level: int) -> None:
-        """3.3.4.6: no connection is left to notify. The open ends for which others would have to wait."""
-        if self.excludes:
-            holder.state.close(holder.open)
-        else:
-            self._become(level, None)
+            self._become(caching)
+            if notice.acknowledged:
+                self._timer = holder.state.timers.at(now + BREAK_TIMEOUT, self._timed_out)
+            holder.session.send_oplock_break(OplockBreak(_LEVELS[notice.after], holder.file_id))
 
     def acknowledge(self, level: int) -> int:
         """3.3.5.22.1; the status. The level then is what the client has chosen, or none."""
-        if self.breaking_to is None:
+        offered = self.caching.offered
+        if offered is None:
             return codes.STATUS_INVALID_OPLOCK_PROTOCOL
-        allowed = level in (SMB2_OPLOCK_LEVEL_NONE, SMB2_OPLOCK_LEVEL_II) and level <= self.breaking_to
-        self._settle(level if allowed else SMB2_OPLOCK_LEVEL_NONE)
+        rights = _RIGHTS.get(level, RWH)
+        allowed = not rights & ~offered
+        self._settle(rights if allowed else NONE)
         return codes.STATUS_SUCCESS if allowed else codes.STATUS_INVALID_OPLOCK_PROTOCOL
 
     def release(self) -> None:
         """Its open is gone."""
-        self._settle(SMB2_OPLOCK_LEVEL_NONE)
+        self._settle(NONE)
 
-    def _settle(self, level: int) -> None:
-        self._become(level, None)
+    def _settle(self, rights: int) -> None:
+        self._become(Caching(rights))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _timed_out(self, now: float) -> None:
-        self._settle(SMB2_OPLOCK_LEVEL_NONE)
+        self._settle(NONE)
         self._holder.state.wake(now)

@@ -47,6 +47,7 @@ def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
     """Rename what is open to the path `target` of its share, over what has that name if `replace` says so. Raises
     StatusError."""
     files = named.files
+    yield from _clear_handles(named)
     yield from _clear_below(named)
     for each in files.at(named.root, target[:-1]):
         if shares_conflict(FILE_ADD_FILE, FILE_SHARE_READ | FILE_SHARE_WRITE, each.access, each.share_access):
@@ -58,12 +59,18 @@ def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
         raise StatusError(status)
 
 
+def _clear_handles(named: NamedOpen) -> Work[None]:
+    """Wait until no other client keeps the file itself open for no program: it would go on under the old name."""
+    while not named.by_link and not named.state.take_handles_back(named.holder, named.files.scheduler.now):
+        yield from named.state.changes(lambda: named.holder)
+
+
 def _clear_below(named: NamedOpen) -> Work[None]:
     """Wait until nothing is open below a directory. Raises StatusError if something is that no oplock break closes."""
     files = named.files
     while named.directory and files.has_open_below(named.root, named.path):
         cached = files.cached_below(named.root, named.path)
-        unanswered = [each.state for each in cached if not each.state.take_handles_back(files.scheduler.now)]
+        unanswered = [each.state for each in cached if not each.state.take_handles_back(None, files.scheduler.now)]
         if not unanswered:
             raise StatusError(codes.STATUS_ACCESS_DENIED)
         yield from _changes(unanswered[0])
@@ -81,7 +88,7 @@ def _clear_target(named: NamedOpen, target: Path) -> Work[None]:
         other = named.files.find(stat.identity)
         if other is None or other is named.state or not other.is_open:
             break
-        if other.take_handles_back(named.files.scheduler.now):
+        if other.take_handles_back(None, named.files.scheduler.now):
             raise StatusError(codes.STATUS_ACCESS_DENIED)
         yield from _changes(other)
     if stat.is_protected and stat.identity != named.state.identity:
@@ -89,8 +96,8 @@ def _clear_target(named: NamedOpen, target: Path) -> Work[None]:
 
 
 def _changes(state: FileState) -> Work[None]:
-    """Wait until an oplock of another file has been given back, or one of its opens is gone."""
-    yield from state.changes()
+    """Wait until an oplock or a lease of another file has been given back, or one of its opens is gone."""
+    yield from state.changes(lambda: None)
     state.tidy()
 
 

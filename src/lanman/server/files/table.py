@@ -8,8 +8,9 @@ The rules:
   are known here by a small protocol, FileOpen, and not by their class.
 * An open that `admit` holds back waits in `changes`, and asks again whenever an oplock has been given back or an open
   has gone (`wake`). Until it has asked, its state stays in the table.
-* Share modes and oplocks are kept as counts, so that one more open costs the same however many there are. Byte ranges
-  are in `locks`; a range that becomes free is granted in the next turn of the event loop, in the order of requests.
+* Share modes are kept as counts, and what clients cache by what they may (`caching`), so that one more open costs the
+  same however many there are. Byte ranges are in `locks`; a range that becomes free is granted in the next turn of the
+  event loop, in the order of requests.
 * A name that is to be deleted goes with the last open of that name. Every way into delete-pending leads through
   `set_delete_pending`, which ends the watches on it.
 """
@@ -17,6 +18,7 @@ The rules:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -26,29 +28,27 @@ from lanman.dtyp import DELETE
 from lanman.names import fold
 from lanman.server.disk_effects import FileStat, Path
 from lanman.server.effects import Wait, Waiter, Work
-from lanman.server.files.access import READING, WRITING, is_stat_only
+from lanman.server.files.access import READING, WRITING, is_stat_for_leases, is_stat_only
+from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder
+from lanman.server.files.leases import Lease, LeaseRequest, Leases
 from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
-from lanman.server.files.oplocks import Oplock
+from lanman.server.files.oplocks import Oplock, rights_of
+from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
+from lanman.server.state import HandlerConnection, ServerSession
 from lanman.server.timers import Timers
 from lanman.smb2.constants import (
     FILE_SHARE_DELETE,
     FILE_SHARE_READ,
     FILE_SHARE_WRITE,
-    SMB2_OPLOCK_LEVEL_BATCH,
-    SMB2_OPLOCK_LEVEL_EXCLUSIVE,
-    SMB2_OPLOCK_LEVEL_II,
-    SMB2_OPLOCK_LEVEL_NONE,
 )
+from lanman.smb2.messages import CreateContext
 
 _SHARED: Final = ((READING, FILE_SHARE_READ), (WRITING, FILE_SHARE_WRITE), (DELETE, FILE_SHARE_DELETE))
 _COUNTS: Final = READING | WRITING | DELETE
 # In one turn of the event loop.
 _NAMES_LOOKED_AT: Final = 2048
-
-_CACHING: Final = (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
-_ALONE: Final = (SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH)
 
 
 def shares_conflict(access: int, share: int, other_access: int, other_share: int) -> bool:
@@ -68,6 +68,7 @@ class FileOpen(Protocol):
     delete means, and `link_going` says that it is to go. `hard_linked`: the file has more than one name.
     """
 
+    open: Open
     root: str
     path: Path
     access: int
@@ -77,6 +78,16 @@ class FileOpen(Protocol):
     link_going: bool
     hard_linked: bool
     oplock: Oplock
+    lease: Lease | None
+    session: ServerSession | None
+
+    @property
+    def more_than_stat(self) -> bool:
+        """Whether it does more than ask for attributes and for the security descriptor."""
+
+    @property
+    def holder(self) -> Holder:
+        """By what it may cache: its lease or its oplock."""
 
     @property
     def state(self) -> FileState:
@@ -146,39 +157,39 @@ class FileState:
         self.waiting_locks: dict[WaitingLock, None] = {}
         self._modes = _Modes()
         self._with_contents = 0  # opens that are not for attributes alone
-        self._caching: dict[int, dict[Oplock, None]] = {level: {} for level in _CACHING}
-        self._breaking = dict.fromkeys(_CACHING, 0)
-        self._waiting: dict[Waiter[None], None] = {}
+        self._more_than_stat = 0  # opens that are not for attributes and the security descriptor alone
+        self.caching = FileCaching()
+        self._waiting: dict[Waiter[None], Callable[[], Holder | None]] = {}
 
     # --- opening and closing ---
 
-    def admit(self, access: int, share: int, overwrites: bool, now: float) -> int | None:
-        """Whether one more open fits: a status, or None if it is to ask again when something `changes`."""
+    def admit(self, access: int, share: int, overwrites: bool, by: Holder | None, now: float) -> int | None:
+        """Whether one more open fits: a status, or None if it is to ask again when something `changes`. `by` is the
+        lease that it will have, if its client has that by now."""
         if self.delete_pending or self.removing:
             return codes.STATUS_DELETE_PENDING
         violation = self._modes.conflict(access, share)
         if is_stat_only(access) and not overwrites:
             return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
-        level = SMB2_OPLOCK_LEVEL_NONE if overwrites else SMB2_OPLOCK_LEVEL_II
-        self._break(SMB2_OPLOCK_LEVEL_BATCH, level, now)
-        if not violation:
-            self._break(SMB2_OPLOCK_LEVEL_EXCLUSIVE, level, now)
-            if overwrites:
-                self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now)
-        if self._breaking[SMB2_OPLOCK_LEVEL_BATCH] or (self._breaking[SMB2_OPLOCK_LEVEL_EXCLUSIVE] and not violation):
+        if violation:
+            event = Event.HANDLE_OVERWRITE if overwrites else Event.HANDLE
+        elif overwrites:
+            event = Event.OVERWRITE
+        else:
+            event = Event.READ_SECURITY if is_stat_for_leases(access) else Event.OPEN
+        self.caching.take(event, by, now)
+        if self.caching.keeps_waiting(event, by):
             return None
+        if self.delete_pending or self.removing:
+            return codes.STATUS_DELETE_PENDING  # what was in the way has been closed, and was to go
+        violation = self._modes.conflict(access, share)
         return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
 
-    def _break(self, held: int, level: int, now: float) -> None:
-        """Take back all oplocks of a level, down to another."""
-        for each in list(self._caching[held]):
-            each.break_to(level, now)
-
-    def take_handles_back(self, now: float) -> bool:
-        """Break the batch oplocks, whose clients may keep the file open for no program. Whether none is left; if not,
-        something `changes` when they are given back."""
-        self._break(SMB2_OPLOCK_LEVEL_BATCH, SMB2_OPLOCK_LEVEL_II, now)
-        return not self._breaking[SMB2_OPLOCK_LEVEL_BATCH]
+    def take_handles_back(self, by: Holder | None, now: float) -> bool:
+        """Have the clients, but for that of `by`, give handles back that they may keep open for no program. Whether
+        none is left; if not, something `changes` when they are given back."""
+        self.caching.take(Event.HANDLE, by, now)
+        return not self.caching.keeps_waiting(Event.HANDLE, by)
 
     @property
     def timers(self) -> Timers:
@@ -189,26 +200,19 @@ class FileState:
         """Close an open of it that was preserved, and is in the way."""
         self.files.service.close_open(open_, Reason.DISCONNECTED)
 
-    def oplock_changed(self, oplock: Oplock, before: tuple[int, bool], after: tuple[int, bool]) -> None:
-        """An oplock is of another level, or is being broken, or no longer; each as (level, is being broken)."""
-        for (level, breaking), difference in ((before, -1), (after, 1)):
-            if level == SMB2_OPLOCK_LEVEL_NONE:
-                continue
-            if breaking:
-                self._breaking[level] += difference
-            elif difference > 0:
-                self._caching[level][oplock] = None
-            else:
-                del self._caching[level][oplock]
-
     def report_oplock(self, open_: Open, oplock: str) -> None:
         """Tell the domain by its name of the oplock that an open has now."""
         self.files.service.set_oplock(open_, oplock)
 
-    def changes(self) -> Work[None]:
-        """Wait until an oplock has been given back or an open is gone. Then the state is the caller's to `tidy`."""
+    def report_lease(self, open_: Open, lease: str, key: bytes) -> None:
+        """Tell the domain what an open's lease lets its client do now."""
+        self.files.service.set_lease(open_, lease, key.hex())
+
+    def changes(self, mine: Callable[[], Holder | None]) -> Work[None]:
+        """Wait until an oplock or a lease has been given back or an open is gone. `mine` is what the caller itself
+        holds, which is not in its way. Then the state is the caller's to `tidy`."""
         waiter: Waiter[None] = Waiter()
-        self._waiting[waiter] = None
+        self._waiting[waiter] = mine
         try:
             yield Wait(waiter)
         except BaseException:
@@ -219,11 +223,15 @@ class FileState:
 
     def wake(self, now: float) -> None:
         """Something has changed that those may wait for who were not admitted. They stay in `_waiting`, and the state
-        in the table, until each has looked again."""
-        if self._breaking[SMB2_OPLOCK_LEVEL_BATCH] and not (self.delete_pending or self.removing):
-            return  # all of them would go on waiting
-        for waiter in list(self._waiting):
-            waiter.wake(None)
+        in the table, until each has looked again. Whoever would certainly go on waiting is left alone."""
+        awaited = [] if self.delete_pending or self.removing else self.caching.awaited()
+        if len(awaited) == 1 and awaited[0].is_lease:
+            for waiter, mine in list(self._waiting.items()):
+                if mine() is awaited[0]:
+                    waiter.wake(None)
+        elif not awaited:
+            for waiter in list(self._waiting):
+                waiter.wake(None)
         self.tidy()
 
     def enter(self, file_open: FileOpen) -> None:
@@ -231,31 +239,58 @@ class FileState:
         self.opens[file_open] = None
         self._modes.count(file_open.access, file_open.share_access, 1)
         self._with_contents += not is_stat_only(file_open.access)
+        self._more_than_stat += file_open.more_than_stat
         self.files.entered(file_open)
 
-    def grant(self, file_open: FileOpen, wanted: int) -> int:
-        """The oplock that an open gets of the one it wants (MS-FSA 2.1.5.18.1)."""
-        if wanted not in (SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_EXCLUSIVE, SMB2_OPLOCK_LEVEL_BATCH):
-            return SMB2_OPLOCK_LEVEL_NONE
-        others = self._with_contents > (not is_stat_only(file_open.access))
-        if any(each is not file_open.oplock for level in _ALONE for each in self._caching[level]):
-            return SMB2_OPLOCK_LEVEL_NONE  # an open for attributes alone, which has broken nothing
-        others = others or any(each is not file_open.oplock for each in self._caching[SMB2_OPLOCK_LEVEL_II])
-        level = SMB2_OPLOCK_LEVEL_II if others else wanted
-        if level == SMB2_OPLOCK_LEVEL_II and self.locks:
-            level = SMB2_OPLOCK_LEVEL_NONE
-        file_open.oplock.grant(level)
-        return level
+    def grant(self, file_open: FileOpen, level: int) -> int:
+        """The level of the oplock that an open gets of the one it wants (MS-FSA 2.1.5.18.1)."""
+        oplock = file_open.oplock
+        others_open = self._with_contents > (not is_stat_only(file_open.access))
+        rights = self.caching.grantable(
+            rights_of(level), oplock, others_open=others_open, ranges_locked=bool(self.locks)
+        )
+        if rights:
+            oplock.grant(rights)
+        return oplock.level
+
+    def join_lease(self, file_open: FileOpen, request: LeaseRequest, connection: HandlerConnection) -> None:
+        """The lease that an open asks for is that of the client's opens of this file by this key, if there is one; or
+        it is a new one. It has none where the key is in use for another file, or there is no room for one more."""
+        leases = self.files.leases
+        lease = leases.find(request.client, request.key)
+        if lease is None:
+            lease = leases.begin(request, self, lease_name(file_open.root, file_open.path), connection)
+        if lease is not None and lease.state is self:
+            lease.join(file_open)
+
+    def grant_lease(self, file_open: FileOpen, request: LeaseRequest) -> CreateContext:
+        """Have its lease promoted to what it asks for, as far as that can be; the context that says so."""
+        lease = file_open.lease
+        if lease is None:
+            return request.answer(NONE)
+        wanted = request.wanted & ~H if self.delete_pending else request.wanted
+        lease.ask(
+            wanted,
+            others_open=self._more_than_stat > lease.with_contents,
+            ranges_locked=bool(self.locks),
+        )
+        return lease.answer()
 
     def leave(self, file_open: FileOpen, now: float) -> bool:
         """It is closed. Whether the file is to go now: it was the last one, and the file is to be deleted."""
         del self.opens[file_open]
         self._modes.count(file_open.access, file_open.share_access, -1)
         self._with_contents -= not is_stat_only(file_open.access)
+        self._more_than_stat -= file_open.more_than_stat
         self.files.left(file_open)
         file_open.oplock.release()
+        lease = file_open.lease
+        if lease is not None:
+            lease.part(file_open)
         if file_open.delete_on_close and not file_open.by_link:
             self.set_delete_pending(file_open, now)
+            # Nobody waits here: who keeps the file open for no program would have it stay.
+            self.caching.take(Event.HANDLE, lease, now)
         for each in [each for each in self.waiting_locks if each.owner is file_open]:
             del self.waiting_locks[each]
         if self.locks.release(file_open):
@@ -318,10 +353,11 @@ class FileState:
             return stat
         return replace(stat, allocation=self.allocation)
 
-    def changed(self, now: float) -> None:
-        """Its contents change, or are locked: what anybody has cached of it under level II is no longer right. That
-        holds for the open that changes them too (MS-FSA 2.1.4.12): an oplock has no key by which it would be spared."""
-        self._break(SMB2_OPLOCK_LEVEL_II, SMB2_OPLOCK_LEVEL_NONE, now)
+    def changed(self, by: Holder, now: float) -> None:
+        """Its contents change, or are locked, through an open that `by` belongs to: what others have cached is no
+        longer right. A level II oplock is broken of that open too (MS-FSA 2.1.4.12), as it has no key by which it would
+        be spared."""
+        self.caching.take(Event.CHANGE, by if by.is_lease else None, now)
 
     def retry_locks(self, now: float) -> None:
         """A range is free again: whoever waits for it has it in the next turn of the event loop, first come first
@@ -347,10 +383,11 @@ class FileState:
 class Files:
     """All of it, of all shares."""
 
-    def __init__(self, scheduler: Scheduler, service: ServerService) -> None:
+    def __init__(self, scheduler: Scheduler, service: ServerService, limits: ResourceLimits) -> None:
         self.scheduler = scheduler
         self.service = service
         self.watches = Watches()
+        self.leases = Leases(scheduler, limits)
         self.locks = Tally()
         self._states: dict[tuple[int, int], FileState] = {}
         self._names: dict[str, _Name] = {}
@@ -394,8 +431,8 @@ class Files:
         return found is not None and found.count > len(found.opens)
 
     def cached_below(self, root: str, path: Path) -> list[FileOpen]:
-        """Opens in the directory `path`, at any depth, that their clients may keep for no program (batch oplocks). Of
-        very many names the first are looked at."""
+        """Opens in the directory `path`, at any depth, that their clients may keep for no program (batch oplocks and
+        leases with H). Of very many names the first are looked at."""
         found = self._find_name(root, path)
         names = deque(found.below.values() if found is not None else ())
         cached: list[FileOpen] = []
@@ -404,7 +441,7 @@ class Files:
                 break
             name = names.popleft()
             names.extend(name.below.values())
-            cached += [each for each in name.opens if each.oplock.level == SMB2_OPLOCK_LEVEL_BATCH]
+            cached += [each for each in name.opens if each.holder.caching.rights & H]
         return cached
 
     def at(self, root: str, path: Path) -> list[FileOpen]:
@@ -457,6 +494,11 @@ class _Name:
                 return
             name = following
         del name.opens[file_open]
+
+
+def lease_name(root: str, path: Path) -> tuple[str, Path]:
+    """By what the file of a lease is known (Lease.Filename)."""
+    return root, _folded(path)
 
 
 def _folded(path: Path) -> Path:

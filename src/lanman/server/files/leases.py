@@ -1,0 +1,398 @@
+"""Leases (MS-SMB2 3.3.1.11, 3.3.1.12, 3.3.4.7, 3.3.5.9.8, 3.3.5.9.11, 3.3.5.22.2): what a client may cache of a file,
+by all of its opens together.
+
+The rules:
+
+* A client is a ClientGuid, whoever logs on and on however many connections. Its lease is known by its key, and is of
+  one file. It begins with the first open that asks for it and ends with its last open, orphaned ones included: an open
+  that outlives its session keeps its lease in force.
+* What may be held at once, and what takes it back, is told in `caching`. Here a client is told, and is given
+  `BREAK_TIMEOUT` to answer for each step.
+* A notice leaves by the first connection of the client that has asked for a lease and is still there. If that is lost
+  before the client has answered, it leaves once more by another one. Where no session is left that has the file open,
+  nobody can be told: opens go that keep others out by their handles, and otherwise the lease holds nothing any more.
+* An acknowledgement is taken in when it comes. What it releases, and what is to be told next, has its turn after that.
+* The version of its first request is that of the lease, and of all answers about it.
+* There are only so many leases. Who has no room for one opens the file without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from lanman import codes
+from lanman.domain import Open
+from lanman.server.disk_effects import Path
+from lanman.server.files.caching import HOLDABLE, NONE, Caching, FileCaching, H, Holder, Notice, rights_name
+from lanman.server.files.oplocks import BREAK_TIMEOUT
+from lanman.server.resources import ResourceLimits
+from lanman.server.scheduler import Scheduler
+from lanman.server.state import HandlerConnection, ServerSession
+from lanman.server.timers import Timer
+from lanman.smb2.constants import (
+    SMB2_CREATE_REQUEST_LEASE,
+    SMB2_LEASE_FLAG_BREAK_IN_PROGRESS,
+    SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET,
+    SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED,
+    Dialect,
+)
+from lanman.smb2.messages import (
+    LEASE_SIZE,
+    LEASE_V2_SIZE,
+    CreateContext,
+    CreateLease,
+    CreateLeaseV2,
+    LeaseBreakNotification,
+)
+
+_NO_KEY: Final = bytes(16)
+
+
+class LeaseRequest(NamedTuple):
+    """What a CREATE asks for. `parent_key` is None where none was given; `version` is 1 or 2."""
+
+    client: bytes
+    key: bytes
+    wanted: int
+    version: int
+    parent_key: bytes | None
+    epoch: int
+
+    def answer(self, rights: int, flags: int = 0) -> CreateContext:
+        """The context of the response."""
+        if self.version == 1:
+            return CreateContext(SMB2_CREATE_REQUEST_LEASE, CreateLease(self.key, rights, flags).pack())
+        if self.parent_key is not None:
+            flags |= SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET
+        lease = CreateLeaseV2(self.key, rights, flags, parent_lease_key=self.parent_key or _NO_KEY, epoch=self.epoch)
+        return CreateContext(SMB2_CREATE_REQUEST_LEASE, lease.pack())
+
+
+def read_request(data: bytes, client: bytes, dialect: int) -> LeaseRequest | None:
+    """The lease that a CREATE asks for whose RequestedOplockLevel is SMB2_OPLOCK_LEVEL_LEASE, by its context (3.3.5.9).
+
+    None: in this dialect there is none. Raises ValueError where it has a size that the dialect does not know.
+    """
+    if dialect < Dialect.SMB_2_1:
+        return None
+    if len(data) == LEASE_SIZE:
+        first = CreateLease.unpack(data)
+        return LeaseRequest(client, first.lease_key, first.lease_state, 1, None, 0)
+    if len(data) != LEASE_V2_SIZE or dialect < Dialect.SMB_3_0:
+        raise ValueError("an SMB2_CREATE_REQUEST_LEASE context of a wrong size")
+    lease = CreateLeaseV2.unpack(data)
+    has_parent = lease.flags & SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET
+    parent_key = lease.parent_lease_key if has_parent else None
+    return LeaseRequest(client, lease.lease_key, lease.lease_state, 2, parent_key, lease.epoch)
+
+
+class LeasedFile(Protocol):
+    """The file that a lease is of."""
+
+    caching: FileCaching
+
+    @property
+    def delete_pending(self) -> bool:
+        """Whether it is to go."""
+
+    def report_lease(self, open_: Open, lease: str, key: bytes) -> None:
+        """Tell the domain what an open's lease lets its client do now."""
+
+    def wake(self, now: float) -> None:
+        """Something has changed that those may wait for who were not admitted."""
+
+    def close(self, open_: Open) -> None:
+        """Close an open of it."""
+
+
+class LeasedOpen(Protocol):
+    """An open that has a lease. `root` is the folder of its share and `path` its path below that."""
+
+    open: Open
+    session: ServerSession | None
+    root: str
+    path: Path
+    delete_on_close: bool
+    lease: Lease | None
+
+    @property
+    def more_than_stat(self) -> bool:
+        """Whether it does more than ask for attributes and for the security descriptor."""
+
+
+class Lease(Holder):
+    """One lease. `opens` are those that have it, in the order in which they were made."""
+
+    __slots__ = (
+        "_answered",
+        "_leases",
+        "_owed",
+        "_timer",
+        "_told",
+        "_told_by",
+        "client",
+        "epoch",
+        "key",
+        "name",
+        "opens",
+        "parent_key",
+        "state",
+        "version",
+        "with_contents",
+    )
+
+    is_lease = True
+
+    def __init__(self, leases: Leases, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path]) -> None:
+        super().__init__()
+        self._leases = leases
+        self.client = request.client
+        self.key = request.key
+        self.version = request.version
+        self.parent_key = request.parent_key
+        self.epoch = request.epoch
+        self.state = state
+        self.name = name
+        self.opens: dict[LeasedOpen, None] = {}
+        self.with_contents = 0  # opens that do more than ask for attributes
+        self._answered = False  # whether any CREATE has been told of it
+        self._owed: Notice | None = None  # what its client is still to be told
+        self._told: Notice | None = None  # what it has been told, and is to answer
+        self._told_by: HandlerConnection | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def goes(self) -> bool:
+        """Whether its file is to be deleted (Lease.FileDeleteOnClose)."""
+        return self.state.delete_pending or any(each.delete_on_close for each in self.opens)
+
+    # --- its opens ---
+
+    def join(self, opened: LeasedOpen) -> None:
+        """One more open has it."""
+        self.opens[opened] = None
+        self.with_contents += opened.more_than_stat
+        opened.lease = self
+        self._report(opened)
+
+    def part(self, opened: LeasedOpen) -> None:
+        """An open is gone. With the last one it ends; that acknowledges whatever was asked of it."""
+        del self.opens[opened]
+        self.with_contents -= opened.more_than_stat
+        opened.lease = None
+        if not self.opens:
+            self._settle(Caching())
+            self._leases.forget(self)
+
+    def ask(self, wanted: int, *, others_open: bool, ranges_locked: bool) -> None:
+        """Promote it to what a CREATE wants, if that is more than it holds, and all of it can be had; what holds
+        nothing gets what can be had of it."""
+        first, self._answered = not self._answered, True
+        held = self.caching.rights
+        gets = held
+        if not self.caching.breaking and wanted in HOLDABLE and wanted & held == held:
+            granted = self.state.caching.grantable(wanted, self, others_open=others_open, ranges_locked=ranges_locked)
+            if not held or granted == wanted:
+                gets = granted
+        if gets != held:
+            self._become(Caching(gets))
+        if first or gets != held:
+            self._count_epoch()
+
+    def answer(self) -> CreateContext:
+        """The context of a CREATE's response, as it stands."""
+        flags = SMB2_LEASE_FLAG_BREAK_IN_PROGRESS if self.caching.breaking else 0
+        told = LeaseRequest(self.client, self.key, NONE, self.version, self.parent_key, self.epoch)
+        return told.answer(self.caching.rights, flags)
+
+    # --- taking it back ---
+
+    def take(self, left: int, now: float) -> None:
+        """3.3.4.7."""
+        caching, notice = self.caching.take(left)
+        self._become(caching)
+        if notice is not None:
+            self._count_epoch()  # and not for further steps of the same break, as Windows (3.3.4.7, note 248)
+            self._notify(notice, now)
+
+    def acknowledge(self, rights: int, now: float) -> int:
+        """3.3.5.22.2; the status."""
+        offered = self.caching.offered
+        if offered is None or self._owed is not None:
+            return codes.STATUS_UNSUCCESSFUL
+        if rights & ~offered:
+            return codes.STATUS_REQUEST_NOT_ACCEPTED
+        caching, self._owed = self.caching.acknowledge(rights)
+        owed = self._owed
+        self._settle(caching)
+        self._owed = owed
+        self._leases.scheduler.timers.at(now, self._go_on)
+        return codes.STATUS_SUCCESS
+
+    def _go_on(self, now: float) -> None:
+        """Its acknowledgement is answered: what comes next."""
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            self._notify(owed, now)
+        self.state.wake(now)
+
+    def _notify(self, notice: Notice, now: float) -> None:
+        """Have its client know."""
+        if notice.acknowledged:
+            self._told = notice
+            self._timer = self._leases.scheduler.timers.at(now + BREAK_TIMEOUT, self._timed_out)
+        self._send(notice)
+
+    def tell_again(self, now: float) -> None:
+        """The connection is lost that its client was told by."""
+        self._told_by = None
+        if self._told is not None:
+            self._send(self._told)
+            if not self.caching.breaking:
+                self.state.wake(now)
+
+    def _send(self, notice: Notice) -> None:
+        connection = self._connection()
+        if connection is None:
+            self._give_up(notice)
+            return
+        flags = SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED if notice.acknowledged else 0
+        epoch = self.epoch if self.version == 2 else 0
+        # Neither signed nor encrypted, for no session (3.3.4.7).
+        connection.core.send_oplock_break(LeaseBreakNotification(epoch, flags, self.key, notice.before, notice.after))
+        connection.mark_ready()
+        if notice.acknowledged:
+            self._told_by = connection
+            self._leases.told(self, connection)
+
+    def _connection(self) -> HandlerConnection | None:
+        """By what its client is told: None if no session has its file open."""
+        session = next((each.session for each in self.opens if each.session is not None), None)
+        return None if session is None else self._leases.connection_of(self.client) or session.connection
+
+    def _give_up(self, notice: Notice) -> None:
+        """Nobody can be told: all of its opens are orphaned."""
+        if notice.before & ~notice.after & H:
+            for each in list(self.opens):
+                self.state.close(each.open)
+        self._settle(Caching())
+
+    def _settle(self, caching: Caching) -> None:
+        """What was asked of its client is over."""
+        self._owed = self._told = None
+        if self._told_by is not None:
+            self._leases.told_no_more(self, self._told_by)
+            self._told_by = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._become(caching)
+
+    def _timed_out(self, now: float) -> None:
+        self._settle(Caching())
+        self.state.wake(now)
+
+    def _become(self, caching: Caching) -> None:
+        before = self.caching.rights
+        self.state.caching.put(self, caching)
+        if before != caching.rights:
+            for each in self.opens:
+                self._report(each)
+
+    def _report(self, opened: LeasedOpen) -> None:
+        self.state.report_lease(opened.open, rights_name(self.caching.rights), self.key)
+
+    def _count_epoch(self) -> None:
+        self.epoch = (self.epoch + 1) & 0xFFFF
+
+
+@dataclass(slots=True)
+class _Client:
+    """What one ClientGuid has: its leases by their keys, and the connections by which it has asked for any."""
+
+    leases: dict[bytes, Lease] = field(default_factory=dict)
+    connections: dict[HandlerConnection, None] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to know of it."""
+        return not self.leases and not self.connections
+
+
+class Leases:
+    """All leases (GlobalLeaseTableList), by client and key."""
+
+    def __init__(self, scheduler: Scheduler, limits: ResourceLimits) -> None:
+        self.scheduler = scheduler
+        self._limits = limits
+        self._clients: dict[bytes, _Client] = {}
+        self._told: dict[HandlerConnection, dict[Lease, None]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Lease]:
+        for client in self._clients.values():
+            yield from client.leases.values()
+
+    def find(self, client: bytes, key: bytes) -> Lease | None:
+        """A client's lease."""
+        found = self._clients.get(client)
+        return found.leases.get(key) if found is not None else None
+
+    def begin(
+        self, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path], connection: HandlerConnection
+    ) -> Lease | None:
+        """A lease of a client that has none of that key, with no right yet; it has asked by that connection. None:
+        there is no room for it."""
+        client = self._clients.setdefault(request.client, _Client())
+        client.connections[connection] = None
+        if self._count >= self._limits.leases or len(client.leases) >= self._limits.leases_per_client:
+            return None
+        lease = client.leases[request.key] = Lease(self, request, state, name)
+        self._count += 1
+        return lease
+
+    def forget(self, lease: Lease) -> None:
+        """Its last open is gone."""
+        client = self._clients[lease.client]
+        del client.leases[lease.key]
+        self._count -= 1
+        if client.is_empty:
+            del self._clients[lease.client]
+
+    def connection_of(self, client: bytes) -> HandlerConnection | None:
+        """The first of its connections by which it has asked for a lease."""
+        return next(iter(self._clients[client].connections), None)
+
+    def acknowledge(self, client: bytes, key: bytes, rights: int, now: float) -> int:
+        """3.3.5.22.2; the status."""
+        lease = self.find(client, key)
+        return codes.STATUS_OBJECT_NAME_NOT_FOUND if lease is None else lease.acknowledge(rights, now)
+
+    def told(self, lease: Lease, connection: HandlerConnection) -> None:
+        """A client was told by that connection, and has yet to answer."""
+        self._told.setdefault(connection, {})[lease] = None
+
+    def told_no_more(self, lease: Lease, connection: HandlerConnection) -> None:
+        """It has answered, or need not any more."""
+        others = self._told.get(connection)
+        if others is not None:
+            others.pop(lease, None)
+            if not others:
+                del self._told[connection]
+
+    def connection_lost(self, connection: HandlerConnection, now: float) -> None:
+        """What was told by it and not answered is told once more, by another one."""
+        guid = connection.core.negotiated.client_guid if connection.core.negotiated is not None else b""
+        client = self._clients.get(guid)
+        if client is not None:
+            client.connections.pop(connection, None)
+            if client.is_empty:
+                del self._clients[guid]
+        for lease in self._told.pop(connection, {}):
+            lease.tell_again(now)
