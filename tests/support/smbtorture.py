@@ -33,8 +33,6 @@ SUITES = (
     "notify",
     "timestamps",
     "oplock",
-    "hold-oplock",
-    "kernel-oplocks",
     "lease",
     "setinfo",
     "ioctl",
