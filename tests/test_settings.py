@@ -26,7 +26,7 @@ from lanman.settings import (
 
 
 def test_every_field_of_a_section_is_declared() -> None:
-    sections = {"limits", "null_sessions", "domain", "log", "shares"}
+    sections = {"limits", "null_sessions", "domain", "log", "metrics", "shares"}
     assert {each.name for each in dataclasses.fields(Configuration)} == SECTIONS["server"].keys() | sections
     assert {each.name for each in dataclasses.fields(Limits)} == SECTIONS["limits"].keys()
     assert {each.name for each in dataclasses.fields(ShareConfiguration)} == SECTIONS["shares.NAME"].keys()

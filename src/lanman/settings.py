@@ -3,8 +3,9 @@
 A setting is one field of one of the classes below, which are the sections of server.toml:
 
     [server]         Configuration        [log]            Log
-    [limits]         Limits               [domain]         Domain
-    [null_sessions]  NullSessions         [shares.NAME]    ShareConfiguration
+    [limits]         Limits               [metrics]        Metrics
+    [null_sessions]  NullSessions         [domain]         Domain
+    [shares.NAME]    ShareConfiguration
 
     autodisconnect: int = setting(15, number(-1, 65535), "after how long an idle session is ended", unit="minutes",
                                   member=Member("disc", SV_DISC_PARMNUM, none=-1))
@@ -225,6 +226,16 @@ def _list(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _metrics_address(value: Any) -> str:
+    text = _text(value)
+    if text:
+        try:
+            metrics_address(text)
+        except ValueError as error:
+            raise ValueError(f"must be ADDRESS:PORT or unix:/PATH; {error}") from None
+    return text
+
+
 def _folders(value: Any) -> tuple[str, ...]:
     if not all(map(_is_absolute, _list(value))):
         raise ValueError("must be a list of the absolute paths of folders")
@@ -307,6 +318,7 @@ FLAG: Final = Kind(_flag, "`true`, `false`")
 FOLDER: Final = Kind(_folder, "absolute path")
 FOLDERS: Final = Kind(_folders, "absolute paths")
 GUEST: Final = Kind(_guest, '`false`, `"read"`, `"write"`')
+METRICS_ADDRESS: Final = Kind(_metrics_address, "`ADDRESS:PORT`, `unix:/PATH`")
 MULTICHANNEL: Final = Kind(_multichannel, '`"auto"`, `true`, `false`')
 NAMES: Final = Kind(_list, "names")
 PRINCIPALS: Final[Kind[tuple[str, ...] | None]] = Kind(_list, "users and groups")
@@ -383,6 +395,24 @@ class Log:
         "how large it may get; then the file is renamed to FILE.1, FILE.1 to FILE.2 and so on",
     )
     keep: int = setting(4, number(0, 1000), "how many older files stay; 0: the file begins anew")
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """[metrics]: figures for Prometheus, without another process. `listen` "" is none."""
+
+    listen: str = setting(
+        "",
+        METRICS_ADDRESS,
+        "where `lanman serve` gives its figures to Prometheus; needs the extra metrics. Whoever reaches the address "
+        "may read them",
+        applies="start",
+        default_text="none",
+        example="127.0.0.1:9745",
+    )
+    names: bool = setting(
+        False, FLAG, "figures of the users and clients that have the most, with their names", applies="start"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -568,6 +598,7 @@ class Configuration:
     null_sessions: NullSessions = field(default_factory=NullSessions)
     domain: Domain = field(default_factory=Domain)
     log: Log = field(default_factory=Log)
+    metrics: Metrics = field(default_factory=Metrics)
     shares: Mapping[str, ShareConfiguration] = field(default_factory=dict)
 
 
@@ -590,6 +621,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Setting]]] = {
     "server": settings_of("server", Configuration),
     "limits": settings_of("limits", Limits),
     "log": settings_of("log", Log),
+    "metrics": settings_of("metrics", Metrics),
     "null_sessions": settings_of("null_sessions", NullSessions),
     "domain": settings_of("domain", Domain),
     "shares.NAME": settings_of("shares.NAME", ShareConfiguration),
@@ -597,7 +629,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Setting]]] = {
 """Every setting, by the heading of its section and its name, in the order of the reference."""
 
 _SHARE: Final = SECTIONS["shares.NAME"]
-_CLASSES: Final = {"limits": Limits, "log": Log, "null_sessions": NullSessions, "domain": Domain}
+_CLASSES: Final = {"limits": Limits, "log": Log, "metrics": Metrics, "null_sessions": NullSessions, "domain": Domain}
 
 CHANGEABLE: Final[Mapping[str, Setting]] = {
     name: each for settings in SECTIONS.values() for name, each in settings.items() if each.member is not None
@@ -730,6 +762,22 @@ def listen_address(text: str) -> tuple[str, int | None]:
     if port is not None and int(port) > 65535:
         raise ValueError(f"{text}: a port is a number from 0 to 65535")
     return address, None if port is None else int(port)
+
+
+METRICS_PORT: Final = 9745
+
+
+def metrics_address(text: str) -> tuple[str, int] | str:
+    """Where figures are given to Prometheus: an address and a port (`127.0.0.1:9745`, `[::1]:9745`, `localhost`; 9745
+    where none is named, 0 is any that is free), or the absolute path of a Unix socket (`unix:/run/lanman/metrics`).
+    Raises ValueError."""
+    if text[:5].lower() == "unix:":
+        if not _is_absolute(path := text[5:]) or path.endswith("/"):
+            raise ValueError(f"{text}: is not the absolute path of a socket")
+        return path
+    named = "127.0.0.1" + text[9:] if text[:9].lower() == "localhost" else text
+    address, port = listen_address(named)
+    return address, METRICS_PORT if port is None else port
 
 
 def number_of_sessions(text: str) -> int | None:

@@ -1,0 +1,339 @@
+"""The exporter: polls servers, and answers scrapers from what was seen last.
+
+    async with exporter(["fs1", "fs2"], credentials, listen="127.0.0.1:9745") as running:
+        print(running.where)                      # 127.0.0.1:9745
+        await running.wait()                      # until the task is cancelled
+
+The rules:
+
+  - A scrape asks no server. So one that does not answer delays no scrape, and none is asked more often than `every`
+    says however many scrape.
+  - Each server has one connection. What the poller does not ask for (how many sessions it admits, its counters) is
+    asked over the same one, in a task of its own, about every `every` seconds.
+  - A log-on that was refused is not tried again: wrong passwords lock accounts. The server is down from then on, and
+    the exporter goes on, since one that is started again would try again.
+  - Figures are worked out when they have changed and are asked for, or after a look. Scrapes that come within `FRESH`
+    seconds are given the same text, whoever asks.
+  - It ends within `LEAVE` seconds, whatever servers and scrapers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lanman import codes
+from lanman.errors import AuthenticationError, LanmanError, Win32Error
+from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
+from lanman.manage.metrics.exposition import Exposition, build
+from lanman.manage.metrics.http import HttpServer
+from lanman.manage.metrics.listening import Place
+from lanman.manage.metrics.table import DEFAULT_TOP, MAX_TOP
+from lanman.manage.metrics.watched import Answers, Watched
+from lanman.manage.open import open_manager
+from lanman.manage.watching.poller import Opening, Poller
+from lanman.manage.watching.several import Several
+from lanman.settings import UNLIMITED
+from lanman.shown import escape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from lanman.manage.granted import GrantedLevels
+    from lanman.manage.watching.changes import Update
+    from lanman.net.credentials import Credentials
+    from lanman.records import Statistics
+
+log: Final = logging.getLogger("lanman.metrics")
+
+LISTEN: Final = "127.0.0.1:9745"
+EVERY: Final = 15.0
+LEAVE: Final = 1.0
+"""How long taking leave of servers may take at the end, in seconds."""
+FRESH: Final = 0.5
+"""For so many seconds the same text is given to all who ask."""
+
+
+class Served(NamedTuple):
+    """A server whose figures are given away: the name that its series have, and how a Manager of it is opened."""
+
+    name: str
+    opening: Opening
+
+
+class Exporter:
+    """Polls servers and answers scrapers, while it is entered. An async context manager.
+
+    `names` says whether users and clients are named, the `top` of each. Raises ValueError for servers of one name, and
+    for a `top` that is out of range; entering raises LanmanError where it cannot listen.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[Served],
+        *,
+        listen: str = LISTEN,
+        every: float = EVERY,
+        timeout: float = DEFAULT_TIMEOUT,
+        names: bool = False,
+        top: int = DEFAULT_TOP,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not every > 0 or not timeout > 0:
+            raise ValueError("times are in seconds, and positive")
+        if not 1 <= top <= MAX_TOP:
+            raise ValueError(f"names of 1 to {MAX_TOP} users and clients, not {top}")
+        labels = [escape(each.name) for each in servers]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"two servers have one name: {', '.join(twice)}")
+        self.where = ""
+        """Where scrapers come to, as `listen` was written, with the port that it has."""
+        self._listen = listen
+        self._wall_clock = wall_clock
+        self._http = HttpServer(self.scrape)
+        self._asked = [
+            _Asked(label, each.opening, every, timeout, top if names else 0)
+            for label, each in zip(labels, servers, strict=True)
+        ]
+        self._by_picture = {id(each.poller.picture): each for each in self._asked}
+        self._place: Place | None = None
+        self._polling: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._working_out = asyncio.Lock()
+        self._given: dict[str, tuple[float, bytes]] = {}
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        self._place = place = Place(self._listen)
+        self.where = place.where
+        if place.warning is not None:
+            log.warning("%s", place.warning)
+        if place.path is None and place.is_loopback:
+            self._http.host_names = _names_of_this_machine()
+        try:
+            await self._http.start(place.socket)
+        except BaseException:
+            place.close()
+            raise
+        self._polling = asyncio.create_task(self._poll())
+        self._polling.add_done_callback(self._polled)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Answer nobody any more, and disconnect. May be called twice."""
+        await self._http.close()
+        if self._place is not None:
+            self._place.close()
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait({self._polling})
+        self._over.set()
+
+    async def wait(self) -> None:
+        """Wait until it is closed. Raises what has ended the polling, which is an error of lanman's own."""
+        await self._over.wait()
+        if self._polling is not None and self._polling.done() and not self._polling.cancelled():
+            self._polling.result()
+
+    def _polled(self, polling: asyncio.Task[None]) -> None:
+        # That no server is asked any more is no end: what is known of them is still told.
+        if not polling.cancelled() and (error := polling.exception()) is not None:
+            log.critical("the servers are not asked any more, by an error of lanman's", exc_info=error)
+            self._over.set()
+
+    # --- scrapes
+
+    async def scrape(self, accept: str = "") -> tuple[str, bytes]:
+        """The figures as a scraper gets them that sends the header Accept: the content type, and the text."""
+        exposition = Exposition(accept)
+        # One at a time works them out, and all who came meanwhile get the same.
+        async with self._working_out:
+            now = asyncio.get_running_loop().time()
+            given_at, text = self._given.get(exposition.content_type, (-FRESH, b""))
+            if now - given_at >= FRESH:
+                text = await self._written(exposition)
+                self._given = {exposition.content_type: (now, text), **self._fresh(now)}
+        return exposition.content_type, text
+
+    def _fresh(self, now: float) -> dict[str, tuple[float, bytes]]:
+        return {kind: given for kind, given in self._given.items() if now - given[0] < FRESH}
+
+    async def _written(self, exposition: Exposition) -> bytes:
+        at = self._wall_clock()
+        samples = [build()]
+        for each in self._asked:
+            await each.bring_up_to_date()
+            samples += each.watched.samples(at)
+        pieces = []
+        for piece in exposition.pieces(samples):
+            pieces.append(piece)
+            await asyncio.sleep(0)
+        return b"".join(pieces)
+
+    # --- polling
+
+    async def _poll(self) -> None:
+        several = Several([each.poller for each in self._asked])
+        try:
+            async for update in several:
+                asked = self._by_picture[id(update.picture)]
+                asked.take(update)
+                if not update.picture.streamed:
+                    async with self._working_out:
+                        await asked.bring_up_to_date()
+        finally:
+            for each in self._asked:
+                await each.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE):
+                    await several.close()
+
+
+class _Asked:
+    """A server that is asked: its poller, and what is asked beside."""
+
+    def __init__(self, name: str, opening: Opening, every: float, timeout: float, top: int) -> None:
+        self._opening = opening
+        self._timeout = timeout
+        self._every = every
+        self.poller = Poller(self._open, server=name, every=every, deadline=timeout)
+        self.watched = Watched(name, self.poller.picture, top)
+        self._manager: Manager | None = None
+        self._refused: set[str] = set()
+        self._asking: asyncio.Task[None] | None = None
+        self._due = 0.0
+        self._trouble = ""
+
+    @contextlib.asynccontextmanager
+    async def _open(self) -> AsyncIterator[Manager]:
+        """Opens the server, and keeps the Manager for what is asked beside."""
+        async with self._opening() as manager:
+            self._manager, self._refused = manager, set()
+            try:
+                yield manager
+            finally:
+                self._manager = None
+
+    def take(self, update: Update) -> None:
+        """Take in what was seen, and ask for the rest where that is due."""
+        self._say(update.picture.error)
+        self.watched.take(update)
+        now = asyncio.get_running_loop().time()
+        idle = self._asking is None or self._asking.done()
+        if update.picture.error is None and self._manager is not None and idle and now >= self._due:
+            # Not quite, or a look that comes a little early would be left out.
+            self._due = now + self._every * 0.9
+            self._asking = asyncio.create_task(self._ask(self._manager))
+
+    def _say(self, error: LanmanError | None) -> None:
+        """Say once in the log that a server cannot be asked, and once that it can again."""
+        trouble = "" if error is None else error.with_hint
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if error is None:
+            log.warning("%s answers again", self.watched.name)
+        elif isinstance(error, AuthenticationError):
+            log.error("%s is not asked any more: %s", self.watched.name, escape(trouble))
+        else:
+            log.warning("%s: %s", self.watched.name, escape(trouble))
+
+    async def _ask(self, manager: Manager) -> None:
+        """Ask for the limit and the counters. What fails is not told; that the server is away, the poller finds."""
+        info = await self._answer("limit", manager.server_info)
+        statistics: Statistics | None = await self._answer("statistics", manager.statistics)
+        limit = None if info is None else info.users
+        self.watched.answers = Answers(None if limit in (0, UNLIMITED) else limit, statistics)
+
+    async def _answer(self, name: str, question: Callable[[], Any]) -> Any:
+        if name in self._refused:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout + LEAVE):
+                return await question()
+        except Win32Error as error:
+            if error.code == codes.ERROR_NOT_SUPPORTED:
+                self._refused.add(name)
+        except (LanmanError, TimeoutError):
+            pass  # the next look will tell
+        return None
+
+    async def bring_up_to_date(self) -> None:
+        """Work out the figures, with other work done in between."""
+        for _ in self.watched.brought_up_to_date():
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+
+
+def _names_of_this_machine() -> frozenset[str]:
+    name = socket.gethostname().lower()
+    return frozenset({"localhost", name, name.partition(".")[0]} - {""})
+
+
+def exporter(
+    servers: str | Sequence[str] | None = None,
+    credentials: Credentials | None = None,
+    *,
+    listen: str = LISTEN,
+    every: float = EVERY,
+    names: bool = False,
+    top: int = DEFAULT_TOP,
+    port: int | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    home: str | Path | None = None,
+    encrypt: bool = False,
+    granted: GrantedLevels | None = None,
+    service: str | None = None,
+    samba_config: str | None = None,
+) -> Exporter:
+    """Figures of servers for Prometheus, to be used in `async with`; see `Exporter`.
+
+    `servers` are one or several; None is this machine's. They are asked `every` so many seconds, and one that does not
+    answer within `timeout` seconds is down. `listen` is `ADDRESS:PORT` or `unix:/PATH`. With `names`, the `top` users
+    and clients have series of their own. The other arguments are those of `lanman.open_manager`. Needs the extra
+    metrics: LanmanError 50 without it. Raises ValueError for servers of one name, and for values out of range.
+    """
+
+    def opening(server: str | None) -> Opening:
+        def opened() -> AbstractAsyncContextManager[Manager]:
+            return open_manager(
+                server,
+                credentials,
+                port=port,
+                timeout=timeout,
+                home=home,
+                encrypt=encrypt,
+                granted=granted,
+                service=service,
+                samba_config=samba_config,
+            )
+
+        return opened
+
+    several: Sequence[str | None] = [servers] if servers is None or isinstance(servers, str) else servers
+    served = [Served(each or this_machine(), opening(each)) for each in several]
+    return Exporter(served, listen=listen, every=every, timeout=timeout, names=names, top=top)
+
+
+def this_machine() -> str:
+    """What the series of this machine's service are called."""
+    return socket.gethostname().partition(".")[0].lower()
