@@ -36,7 +36,19 @@ if sys.platform == "win32":
         *(f"net/test_{name}.py" for name in ("kerberos", "listener", "listeners", "logs", "overlay", "place")),
         *(f"net/test_{name}.py" for name in ("privileges", "server", "versions")),
         *(f"server/test_{name}.py" for name in ("events", "freed", "scheduler", "turns", "watch", "work")),
-        *(f"test_{name}.py" for name in ("citations", "contrib", "contributing", "docs", "project", "rooms", "style")),
+        *(
+            f"test_{name}.py"
+            for name in (
+                "citations",
+                "contrib",
+                "contrib_prometheus",
+                "contributing",
+                "docs",
+                "project",
+                "rooms",
+                "style",
+            )
+        ),
         "test_samba_fixture.py",
         "test_screenshots.py",
         "peers",

@@ -88,11 +88,13 @@ NARROW = {
 }
 
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
-# asyncpg and pyarrow are extras, and only history in PostgreSQL and columns as files need them.
+# asyncpg, pyarrow and prometheus_client are extras, and only history in PostgreSQL, columns as files and figures for
+# Prometheus need them.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
     "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
+    "lanman.manage.metrics": frozenset({"prometheus_client"}),
 }
 
 # Floors 0 to 2 do no I/O, read no clock and draw no random numbers: `now` and `random` are arguments.
@@ -271,6 +273,8 @@ def circles(
         for _, name in imports(ast.parse(source), module, module in packages):
             if name == "?":
                 edges[module] |= {each for each in sources if fnmatchcase(each, computed.get(module, ""))}
+            if name == "lanman.__version__":
+                continue  # the package is there before any of its modules
             while name and name not in sources:
                 name = name.rpartition(".")[0]
             edges[module] |= {name} - {"", module}

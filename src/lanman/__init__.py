@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from lanman.manage.explain import Explanation, Holder, explain
     from lanman.manage.granted import GrantedLevels
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
+    from lanman.manage.metrics.blocking import BlockingExporter, blocking_exporter
+    from lanman.manage.metrics.exporter import Exporter, exporter
     from lanman.manage.open import open_manager
     from lanman.manage.sync import BlockingManager, blocking_doctor, blocking_drain, connect
     from lanman.manage.watching.blocking import BlockingPoller, blocking_watch
@@ -67,6 +69,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessDenied",
     "AuthenticationError",
+    "BlockingExporter",
     "BlockingManager",
     "BlockingPoller",
     "Change",
@@ -78,6 +81,7 @@ __all__ = [
     "DrainResult",
     "EventsLost",
     "Explanation",
+    "Exporter",
     "FileCloseResult",
     "FileInfo",
     "Finding",
@@ -108,16 +112,22 @@ __all__ = [
     "Win32Error",
     "blocking_doctor",
     "blocking_drain",
+    "blocking_exporter",
     "blocking_watch",
     "connect",
     "doctor",
     "drain",
     "explain",
+    "exporter",
     "open_manager",
     "watch",
 ]
 
 _HOMES = {
+    "BlockingExporter": "lanman.manage.metrics.blocking",
+    "blocking_exporter": "lanman.manage.metrics.blocking",
+    "Exporter": "lanman.manage.metrics.exporter",
+    "exporter": "lanman.manage.metrics.exporter",
     "BlockingManager": "lanman.manage.sync",
     "BlockingPoller": "lanman.manage.watching.blocking",
     "Change": "lanman.manage.watching.changes",

@@ -31,11 +31,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError, Win32Error
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
-from lanman.manage.metrics.exposition import Exposition, build
 from lanman.manage.metrics.http import HttpServer
 from lanman.manage.metrics.listening import Place
 from lanman.manage.metrics.table import DEFAULT_TOP, MAX_TOP
-from lanman.manage.metrics.watched import Answers, Watched
+from lanman.manage.metrics.watched import Answers, Watched, build
 from lanman.manage.open import open_manager
 from lanman.manage.watching.poller import Opening, Poller
 from lanman.manage.watching.several import Several
@@ -48,6 +47,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.manage.granted import GrantedLevels
+    from lanman.manage.metrics.exposition import Exposition
+    from lanman.manage.metrics.watched import Sample
     from lanman.manage.watching.changes import Update
     from lanman.net.credentials import Credentials
     from lanman.records import Statistics
@@ -72,15 +73,16 @@ class Served(NamedTuple):
 class Exporter:
     """Polls servers and answers scrapers, while it is entered. An async context manager.
 
-    `names` says whether users and clients are named, the `top` of each. Raises ValueError for servers of one name, and
-    for a `top` that is out of range; entering raises LanmanError where it cannot listen.
+    `names` says whether users and clients are named, the `top` of each. With `listen` None nobody can come, and
+    `scrape` gives the figures. Raises LanmanError 50 without prometheus_client, ValueError for servers of one name and
+    for values out of range; entering raises LanmanError where it cannot listen.
     """
 
     def __init__(
         self,
         servers: Sequence[Served],
         *,
-        listen: str = LISTEN,
+        listen: str | None = LISTEN,
         every: float = EVERY,
         timeout: float = DEFAULT_TIMEOUT,
         names: bool = False,
@@ -94,13 +96,17 @@ class Exporter:
         labels = [escape(each.name) for each in servers]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise ValueError(f"two servers have one name: {', '.join(twice)}")
+        # Only who makes one needs prometheus_client.
+        from lanman.manage.metrics.exposition import Exposition
+
+        self._exposition = Exposition
         self.where = ""
         """Where scrapers come to, as `listen` was written, with the port that it has."""
         self._listen = listen
         self._wall_clock = wall_clock
         self._http = HttpServer(self.scrape)
         self._asked = [
-            _Asked(label, each.opening, every, timeout, top if names else 0)
+            _Asked(label, each.opening, every, timeout, top if names else 0, wall_clock)
             for label, each in zip(labels, servers, strict=True)
         ]
         self._by_picture = {id(each.poller.picture): each for each in self._asked}
@@ -113,8 +119,14 @@ class Exporter:
     # --- life
 
     async def __aenter__(self) -> Self:
-        self._place = place = Place(self._listen)
-        self.where = place.where
+        if self._listen is not None:
+            await self._start_listening(Place(self._listen))
+        self._polling = asyncio.create_task(self._poll())
+        self._polling.add_done_callback(self._polled)
+        return self
+
+    async def _start_listening(self, place: Place) -> None:
+        self._place, self.where = place, place.where
         if place.warning is not None:
             log.warning("%s", place.warning)
         if place.path is None and place.is_loopback:
@@ -124,9 +136,6 @@ class Exporter:
         except BaseException:
             place.close()
             raise
-        self._polling = asyncio.create_task(self._poll())
-        self._polling.add_done_callback(self._polled)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -157,9 +166,22 @@ class Exporter:
 
     # --- scrapes
 
+    async def first_look(self) -> list[tuple[str, LanmanError]]:
+        """Wait until every server was seen, or could not be; those that could not, by name, and why."""
+        for each in self._asked:
+            await each.seen.wait()
+            await each.answered()
+        pictures = ((each.watched.name, each.poller.picture.error) for each in self._asked)
+        return [(name, error) for name, error in pictures if error is not None]
+
+    async def samples(self) -> list[Sample]:
+        """The figures as they are now: of each series its metric, the values of its labels, and its value."""
+        async with self._working_out:
+            return await self._samples()
+
     async def scrape(self, accept: str = "") -> tuple[str, bytes]:
         """The figures as a scraper gets them that sends the header Accept: the content type, and the text."""
-        exposition = Exposition(accept)
+        exposition = self._exposition(accept)
         # One at a time works them out, and all who came meanwhile get the same.
         async with self._working_out:
             now = asyncio.get_running_loop().time()
@@ -173,16 +195,18 @@ class Exporter:
         return {kind: given for kind, given in self._given.items() if now - given[0] < FRESH}
 
     async def _written(self, exposition: Exposition) -> bytes:
-        at = self._wall_clock()
-        samples = [build()]
-        for each in self._asked:
-            await each.bring_up_to_date()
-            samples += each.watched.samples(at)
         pieces = []
-        for piece in exposition.pieces(samples):
+        for piece in exposition.pieces(await self._samples()):
             pieces.append(piece)
             await asyncio.sleep(0)
         return b"".join(pieces)
+
+    async def _samples(self) -> list[Sample]:
+        samples = [build()]
+        for each in self._asked:
+            await each.bring_up_to_date()
+            samples += each.watched.samples(self._wall_clock())
+        return samples
 
     # --- polling
 
@@ -206,13 +230,22 @@ class Exporter:
 class _Asked:
     """A server that is asked: its poller, and what is asked beside."""
 
-    def __init__(self, name: str, opening: Opening, every: float, timeout: float, top: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        opening: Opening,
+        every: float,
+        timeout: float,
+        top: int,
+        wall_clock: Callable[[], float],
+    ) -> None:
         self._opening = opening
         self._timeout = timeout
         self._every = every
-        self.poller = Poller(self._open, server=name, every=every, deadline=timeout)
+        self.poller = Poller(self._open, server=name, every=every, deadline=timeout, wall_clock=wall_clock)
         self.watched = Watched(name, self.poller.picture, top)
         self._manager: Manager | None = None
+        self.seen = asyncio.Event()
         self._refused: set[str] = set()
         self._asking: asyncio.Task[None] | None = None
         self._due = 0.0
@@ -238,6 +271,12 @@ class _Asked:
             # Not quite, or a look that comes a little early would be left out.
             self._due = now + self._every * 0.9
             self._asking = asyncio.create_task(self._ask(self._manager))
+        self.seen.set()
+
+    async def answered(self) -> None:
+        """Wait until what was asked beside is answered."""
+        if self._asking is not None:
+            await asyncio.wait({self._asking})
 
     def _say(self, error: LanmanError | None) -> None:
         """Say once in the log that a server cannot be asked, and once that it can again."""
@@ -293,7 +332,7 @@ def exporter(
     servers: str | Sequence[str] | None = None,
     credentials: Credentials | None = None,
     *,
-    listen: str = LISTEN,
+    listen: str | None = LISTEN,
     every: float = EVERY,
     names: bool = False,
     top: int = DEFAULT_TOP,
@@ -308,9 +347,10 @@ def exporter(
     """Figures of servers for Prometheus, to be used in `async with`; see `Exporter`.
 
     `servers` are one or several; None is this machine's. They are asked `every` so many seconds, and one that does not
-    answer within `timeout` seconds is down. `listen` is `ADDRESS:PORT` or `unix:/PATH`. With `names`, the `top` users
-    and clients have series of their own. The other arguments are those of `lanman.open_manager`. Needs the extra
-    metrics: LanmanError 50 without it. Raises ValueError for servers of one name, and for values out of range.
+    answer within `timeout` seconds is down. `listen` is `ADDRESS:PORT`, `unix:/PATH`, or None for nowhere. With
+    `names`, the `top` users and clients have series of their own. The other arguments are those of
+    `lanman.open_manager`. Raises LanmanError 50 without prometheus_client (the extra metrics), ValueError for servers
+    of one name, and for values out of range.
     """
 
     def opening(server: str | None) -> Opening:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.manage.metrics import table
 from lanman.manage.metrics.table import TABLE, Kind
 
 try:
@@ -73,10 +72,3 @@ class Exposition:
             yield piece.removesuffix(_EOF)
         if marked:
             yield _EOF
-
-
-def build() -> Sample:
-    """The series that tells the version."""
-    from lanman import __version__
-
-    return table.BUILD, (__version__,), 1.0

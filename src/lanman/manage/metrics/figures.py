@@ -73,7 +73,7 @@ def counted(picture: Picture, top: int = 0) -> Generator[None, None, Figures]:
         figures = figures._replace(shares=_shares(shares))
     yield
     if _is_told(picture, Kind.SESSION):
-        figures = yield from _sessions(figures, sessions, at, top)
+        figures = yield from _sessions(figures, sessions, at, top, empty_is_told=picture.level != 0)
     if _is_told(picture, Kind.FILE):
         figures = yield from _files(figures, files, top)
     return figures
@@ -95,7 +95,9 @@ _USER: Final = attrgetter("user_name")
 _CLIENT: Final = attrgetter("client_name")
 
 
-def _sessions(figures: Figures, rows: Sequence[SessionRow], at: float, top: int) -> Generator[None, None, Figures]:
+def _sessions(
+    figures: Figures, rows: Sequence[SessionRow], at: float, top: int, *, empty_is_told: bool
+) -> Generator[None, None, Figures]:
     users: Counter[str | None] = Counter()
     clients: Counter[str | None] = Counter()
     idle, age = _Buckets(), _Buckets()
@@ -106,7 +108,8 @@ def _sessions(figures: Figures, rows: Sequence[SessionRow], at: float, top: int)
         idle.add([at - row.used_at for row in step if row.used_at is not None])
         age.add([at - row.begun_at for row in step if row.begun_at is not None and row.begun_how is How.TOLD])
         yield
-    nobody = not rows
+    # Of nobody level 0 tells as little as of somebody.
+    nobody = not rows and empty_is_told
     tells_users = nobody or any(name is not None for name in users)
     by_user = yield from _merged(users, fold, NULL_SESSION)
     by_client = yield from _merged(clients, _client)

@@ -156,6 +156,13 @@ class Watched:
         yield self._one(table.TIMEOUTS, statistics.stimedout)
 
 
+def build() -> Sample:
+    """The series that tells the version."""
+    from lanman import __version__
+
+    return table.BUILD, (__version__,), 1.0
+
+
 def why_of(text: str | None) -> Why:
     """The label's value for why a session has closed (`Change.why`)."""
     if text is None or text == VANISHED:

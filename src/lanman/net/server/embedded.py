@@ -18,12 +18,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from lanman.auth.accounts import Accounts
 from lanman.domain import Reason
@@ -39,6 +40,8 @@ from lanman.server.srvsvc.files import file_info
 from lanman.server.srvsvc.sessions import session_info
 from lanman.server.srvsvc.shares import share_info
 from lanman.settings import Configuration, ShareConfiguration, parse_share
+
+log: Final = logging.getLogger("lanman.server")
 
 ShareArgument = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -105,6 +108,8 @@ class Server:
         check_platform()
         if self._home is None:
             self._home = Home(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="lanman-")))
+        if self._configuration.metrics.listen:
+            log.warning("[metrics] listen: a Server in a program does not; lanman.exporter(home=server.home) does")
         private = () if self._file is None else (self._file,)
         self._server = SmbServer(self._configuration, self._home, read=self._read, private=private)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
@@ -141,8 +142,9 @@ async def _serve(
         server.request_stop()
 
     server = SmbServer(configuration, home, read=read, said_now=said_now, private=private, idle=heap.give_back)
+    figures = _figures(server)
     loop = asyncio.get_running_loop()
-    async with server:
+    async with server, figures:
         _limit(server, log)
         loop.add_signal_handler(signal.SIGINT, interrupt)
         loop.add_signal_handler(signal.SIGTERM, server.request_stop)
@@ -153,6 +155,19 @@ async def _serve(
         heap.keep_freed()
         await server.wait_stopped()
     return output.EXIT_INTERRUPTED if interrupted else None
+
+
+def _figures(server: SmbServer) -> contextlib.AbstractAsyncContextManager[object]:
+    """What gives the Server's figures to Prometheus beside it, where that is configured: it asks over the control
+    socket, as any other program would. Raises LanmanError where the extra metrics is missing."""
+    settings, home, name = server.configuration.metrics, str(server.home.path), server.settings.current.name
+    if not settings.listen:
+        return contextlib.nullcontext()
+    from lanman.manage.metrics.exporter import Exporter, Served
+    from lanman.manage.open import LANMAN, open_manager
+
+    own = Served(name, lambda: open_manager(home=home, service=LANMAN))
+    return Exporter([own], listen=settings.listen, names=settings.names)
 
 
 def _reload(server: SmbServer, log: LogFile | None) -> None:
