@@ -32,7 +32,7 @@ def expressions() -> Iterator[tuple[str, str]]:
         yield f"alert {number}", expression
 
 
-@pytest.mark.parametrize(("where", "expression"), expressions())
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
 def test_every_metric_and_label_that_is_named_exists(where: str, expression: str) -> None:
     named = re.findall(r"\b(lanman_\w+)(?:\{([^}]*)\})?", expression)
     assert named

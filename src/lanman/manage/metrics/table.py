@@ -303,7 +303,7 @@ POLICY_ENDED: Final = Metric(
     "lanman_policy_ended_total",
     Kind.COUNTER,
     "What became of the sessions and files that policies would end, by policy and outcome.",
-    "the deeds that `lanman policy run` keeps in the history's database",
+    "the deeds of policies in the history's database",
     "without --db",
     ("policy", "outcome"),
     most=0,
