@@ -309,6 +309,8 @@ class SessionDetails:
 
     `global_id` names the session among all of the Server's. `address` is the peer's, with its port. `dialect` is as
     "3.1.1"; `signing` and `encryption` name the algorithms in use, empty for none. `groups` are parted by commas.
+    `channels` are the addresses of its connections, the oldest first, and `channel_signing` what signs on each, parted
+    by line feeds; an older Server does not tell them. All have one dialect.
     """
 
     global_id: int = 0
@@ -322,6 +324,8 @@ class SessionDetails:
     groups: str | None = None
     anonymous: bool = False
     guest: bool = False
+    channels: str | None = None
+    channel_signing: str | None = None
 
 
 @plain

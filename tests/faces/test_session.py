@@ -12,6 +12,8 @@ import pytest
 
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.faces.cli import output
+from lanman.faces.cli.verbs.session import blocks
+from lanman.manage.own import DetailedSession
 from lanman.records import ConnectionInfo, SessionInfo
 from support.fake_manager import Command
 
@@ -648,3 +650,12 @@ def test_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         os.close(master)
         os.close(slave)
+
+
+def test_the_connections_of_a_session_are_shown_where_there_are_several() -> None:
+    entry = DetailedSession(r"\\192.0.2.7", "ann", channels=["192.0.2.7"], channel_signing=["AES-128-CMAC"])
+    assert not any("Connections" in line for line in blocks([entry]))
+    entry.channels, entry.channel_signing = ["192.0.2.7", "192.0.2.8"], ["AES-128-CMAC", "HMAC-SHA256"]
+    assert "Connections     2: 192.0.2.7 (AES-128-CMAC), 192.0.2.8 (HMAC-SHA256)" in list(blocks([entry]))
+    entry.channel_signing = None
+    assert "Connections     2: 192.0.2.7, 192.0.2.8" in list(blocks([entry]))

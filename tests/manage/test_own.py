@@ -9,18 +9,22 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lanman
-from lanman.domain import Share
+from lanman import codes
+from lanman.domain import Connection, Share
 from lanman.errors import AccessDenied, AuthenticationError, Win32Error
 from lanman.manage import loopback, own
 from lanman.manage.own import DetailedSession
 from lanman.net.client import SmbClient
+from lanman.net.control.calls import ControlEndpoint
 from lanman.net.credentials import Credentials
 from lanman.net.home import Home
 from lanman.net.server import SmbServer
+from lanman.rpc.control import GetSessionDetails
 from lanman.settings import Configuration
 from support.loopback_server import PASSWORDS, running_server
 
@@ -49,6 +53,40 @@ async def test_no_password_and_more_details(server: SmbServer) -> None:
         assert len({entry.global_id for entry in found.entries if isinstance(entry, DetailedSession)}) == 2
         (only,) = (await manager.sessions(user="bob", client="127.0.0.1")).entries
         assert only.user_name == "bob"
+
+
+async def test_the_connections_of_a_session_are_told(server: SmbServer) -> None:
+    async with client(server, "ann"), lanman.open_manager(home=server.home.path) as manager:
+        (one,) = (await manager.sessions()).entries
+        assert isinstance(one, DetailedSession)
+        assert (one.channels, one.channel_signing) == (["127.0.0.1"], [one.signing])
+        (session,) = server.service.sessions()
+        server.service.open_connection(Connection(999, "192.0.2.8", signing="HMAC-SHA256"))
+        server.service.add_channel(session, 999)
+        (two,) = (await manager.sessions()).entries
+        assert isinstance(two, DetailedSession)
+        assert (two.channels, two.channel_signing) == (["127.0.0.1", "192.0.2.8"], [one.signing, "HMAC-SHA256"])
+        # MS-SMB2 3.3.4.18: the session is listed as its first connection, whichever that is.
+        server.service.close_connection(session.connection_id)
+        (left,) = (await manager.sessions()).entries
+        assert isinstance(left, DetailedSession)
+        assert (left.client_name, left.address, left.signing) == (r"\\192.0.2.8", "192.0.2.8", "HMAC-SHA256")
+        assert (left.channels, left.channel_signing) == (["192.0.2.8"], ["HMAC-SHA256"])
+
+
+async def test_an_older_server_tells_no_connections(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = ControlEndpoint.call
+
+    def older(self: ControlEndpoint, caller: Any, request: Any, now: float) -> Any:
+        if isinstance(request, GetSessionDetails) and request.level:
+            return request.failed(codes.ERROR_INVALID_LEVEL)
+        return really(self, caller, request, now)
+
+    monkeypatch.setattr(ControlEndpoint, "call", older)
+    async with client(server, "ann"), lanman.open_manager(home=server.home.path) as manager:
+        (entry,) = (await manager.sessions()).entries
+        assert isinstance(entry, DetailedSession)
+        assert (entry.dialect, entry.channels, entry.channel_signing) == ("3.1.1", None, None)
 
 
 async def test_one_is_ended_and_the_other_lives_on(server: SmbServer) -> None:

@@ -45,10 +45,11 @@ class State(Enum):
 @dataclass(slots=True, eq=False)
 class Connection:
     """A transport connection of a client (MS-SMB2 3.3.1.7), by its address. The byte counts are of all that has gone
-    over it."""
+    over it. `signing` is the algorithm that signs on it; "" before that is known."""
 
     connection_id: int
     address: str
+    signing: str = ""
     opened_at: float = 0.0
     bytes_received: int = 0
     bytes_sent: int = 0
@@ -104,7 +105,7 @@ class Share:
 class Session:
     """One security context of one client (MS-SMB2 3.3.1.8).
 
-    `connection_ids` are its channels, the oldest first; `client_name` and `address` are those of the first.
+    `connection_ids` are its channels, the oldest first; `client_name`, `address` and `signing` are those of the first.
     `creation_time` is when its first log-on message came, `idle_time` (the specification's name) when its last request
     did; `begun_at` is the former as events show it. `bytes_read` and `bytes_written` are those of its opens that are
     closed.

@@ -145,6 +145,8 @@ class ServerService:
     def _show_first_channel(self, session: Session) -> None:
         """A session is listed with the client name of Session.Connection, its oldest channel (MS-SMB2 3.3.4.18)."""
         connection = self._connections.get(session.connection_id)
+        if connection is not None and session.signing:
+            session.signing = connection.signing
         if connection is not None and connection.address != session.address:
             self._forget_names(session)
             session.address, session.client_name = connection.address, unc_client(connection.address)
@@ -672,6 +674,10 @@ class ServerService:
     def connection_sessions(self, connection_id: int) -> list[Session]:
         """The sessions of one connection. Once autodisconnect has taken its last session, it is to end too."""
         return list(self._by_connection.get(connection_id, ()))
+
+    def channels_of(self, session: Session) -> list[Connection]:
+        """The connections of a session, the oldest first."""
+        return [self._connections[each] for each in session.connection_ids if each in self._connections]
 
     @property
     def connection_count(self) -> int:

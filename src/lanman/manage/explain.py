@@ -130,6 +130,7 @@ class Holder:
                 "begun_at": rfc3339(self.not_before),
                 "idle_time": session.idle_time,
                 "num_opens": session.num_opens,
+                "channels": getattr(session, "channels", None),
             },
             "cost": self.cost.value,
             "cost_why": self.why,

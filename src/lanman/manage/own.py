@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
@@ -48,7 +48,10 @@ R = TypeVar("R", bound=Response)
 
 @dataclass(slots=True)
 class DetailedSession(SessionInfo):
-    """A session of this machine's Server, with what no level of MS-SRVS has a field for (see SessionDetails)."""
+    """A session of this machine's Server, with what no level of MS-SRVS has a field for (see SessionDetails).
+
+    `channels` are the addresses of its connections, the oldest first, and `channel_signing` what signs on each; None
+    where an older Server does not tell them."""
 
     global_id: int | None = None
     domain: str | None = None
@@ -59,6 +62,8 @@ class DetailedSession(SessionInfo):
     groups: str | None = None
     anonymous: bool | None = None
     guest: bool | None = None
+    channels: list[str] | None = None
+    channel_signing: list[str] | None = None
 
 
 @dataclass(slots=True)
@@ -291,6 +296,10 @@ class OwnManager(SrvsvcManager):
         await super().add_share(name, path, remark=remark, max_users=max_users)
 
 
+# Fields of DetailedSession that SessionDetails has as one text.
+_LISTS: Final = frozenset({"channels", "channel_signing"})
+
+
 def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetails]) -> list[SessionInfo]:
     """The sessions with their details, which the Server tells in the same order but a moment later."""
     known: defaultdict[tuple[str | None, str | None], list[SessionDetails]] = defaultdict(list)
@@ -303,7 +312,8 @@ def _with_details(entries: Sequence[SessionInfo], details: Sequence[SessionDetai
         if of_entry := known.get((entry.client_name, entry.user_name)):
             detail = of_entry.pop()
             for name in extra:
-                setattr(session, name, getattr(detail, name))
+                value = getattr(detail, name)
+                setattr(session, name, value.split("\n") if name in _LISTS and value is not None else value)
         whole.append(session)
     return whole
 

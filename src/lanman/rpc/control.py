@@ -19,10 +19,12 @@ from lanman.rpc.srvsvc.interface import StatusResponse
 
 LANMAN: Final = Interface("lanman", "6b1d0f52-3c1e-4d0a-9a51-7e2f4c8d9b63", 1)
 
+_SESSION: Final = "global_id client_name user_name domain address dialect signing encryption groups anonymous guest"
+
 SESSION_DETAILS: Final = levels(
     SessionDetails,
-    {0: "global_id client_name user_name domain address dialect signing encryption groups anonymous guest"},
-    strings="client_name user_name domain address dialect signing encryption groups",
+    {0: _SESSION, 1: f"{_SESSION} channels channel_signing"},
+    strings="client_name user_name domain address dialect signing encryption groups channels channel_signing",
     kinds={"anonymous": BOOL, "guest": BOOL},
 )
 
@@ -61,7 +63,7 @@ class SessionDetailsResponse(Response):
 
 @LANMAN.call(2)
 class GetSessionDetails(Call[SessionDetailsResponse]):
-    """All sessions, with what MS-SRVS cannot say of them. The only level is 0."""
+    """All sessions, with what MS-SRVS cannot say of them. Level 1 tells their channels too."""
 
     level: struct_level = 0
     entries: DetailEntries = None

@@ -292,6 +292,7 @@ class ConnectionDispatch(Requests):
     def channel_begun(self, session: ServerSession) -> None:
         """A log-on has succeeded, or has bound it to a session."""
         self._reaper.cancel()
+        self.traffic.signing = self.signing_name
         self.channels[session.session.session_id] = session
         self.identified(session.session)
 

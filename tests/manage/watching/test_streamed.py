@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lanman.domain import LimitReached, Reason, ServerService, Share
+from lanman.domain import Connection, LimitReached, Reason, ServerService, Share
 from lanman.events import Event, ServerState
 from lanman.manage.own import DetailedSession, path_at_home
 from lanman.manage.watching.changes import Change, Picture, What
@@ -301,6 +301,25 @@ def test_a_file_tells_who_and_since_when() -> None:
     assert [change.why for change in watched.changes if change.what is What.CLOSED] == [Reason.IDLE.value] * 2
     assert not watched.picture.sessions
     assert not watched.picture.files
+
+
+def test_the_connections_of_a_session_come_and_go() -> None:
+    watched = Watched()
+    service = watched.service
+    for id in 1, 2:
+        service.open_connection(Connection(id, f"192.0.2.{id}"))
+    session = watched.log_on()
+    assert watched.words() == ["opened session"]
+    service.add_channel(session, 2)
+    assert watched.words() == ["changed session channels"]
+    (row,) = watched.picture.sessions.values()
+    assert row.channels == ("192.0.2.1", "192.0.2.2")
+    service.close_connection(2)  # what is listed is its first connection from now on, by its address
+    assert watched.words() == ["changed session client_name,address,channels"]
+    again = Streamed(Picture("LANTEST"))
+    again.begin(state_of(service), "one", BEGUN)
+    assert [row.channels for row in again._sessions.values()] == [("192.0.2.1",)]
+    assert again._addresses == {1: "192.0.2.1"}
 
 
 def test_only_what_is_watched_is_told() -> None:

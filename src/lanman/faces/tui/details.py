@@ -88,6 +88,7 @@ def _session(server: WatchedServer, row: SessionRow, now: float) -> list[str]:
         ("Dialect", row.dialect),
         ("Signing", row.signing),
         ("Encryption", row.encryption),
+        ("Connections", None if row.channels is None else f"{len(row.channels)}: {', '.join(row.channels)}"),
         ("Shares", None if row.shares is None else " ".join(row.shares) or "none"),
         ("Client type", row.client_type),
         ("Transport", row.transport),

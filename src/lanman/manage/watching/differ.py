@@ -341,7 +341,10 @@ def _opened(key: SessionKey, entry: SessionInfo, begun: Begun | None, made: _Cha
 
 
 def _details(entry: SessionInfo) -> dict[str, Any]:
-    return {name: getattr(entry, name, None) for name in _DETAILS}
+    details: dict[str, Any] = {name: getattr(entry, name, None) for name in _DETAILS}
+    # Samba's tools and ksmbd name no channels where there is one.
+    channels = getattr(entry, "channels", None)
+    return details | {"channels": tuple(channels) if channels else None}
 
 
 def _renewed(row: SessionRow, entry: SessionInfo, begun: Begun | None, made: _Changes) -> SessionRow:

@@ -29,7 +29,8 @@ class SessionRow(NamedTuple):
     """A session. `begun_at` and `used_at` may be `SLACK` seconds off where the server tells whole seconds of age.
 
     `begun_how` is TOLD, SEEN (between two looks, of which `begun_at` is the second) or UNKNOWN. `shares` are the names
-    of those in use. They and all that follows are told by this machine's servers alone.
+    of those in use, `channels` the addresses of its connections, the oldest first. They and all that is after `shares`
+    are told by this machine's servers alone.
     """
 
     key: SessionKey
@@ -50,6 +51,7 @@ class SessionRow(NamedTuple):
     encryption: str | None = None
     anonymous: bool | None = None
     guest: bool | None = None
+    channels: tuple[str, ...] | None = None
 
     @property
     def kind(self) -> Kind:

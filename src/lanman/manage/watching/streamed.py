@@ -49,6 +49,7 @@ class Streamed:
         self._clear()
 
     def _clear(self) -> None:
+        self._addresses: dict[int, str] = {}  # of connections
         self._sessions: dict[int, SessionRow] = {}
         self._files: dict[int, FileRow] = {}
         self._trees: dict[int, TreeRecord] = {}
@@ -65,6 +66,7 @@ class Streamed:
         before, old, after = self._instance, _Rows(self), self.seen_at
         self._clear()
         again = before == instance
+        self._addresses = {connection.id: connection.address for connection in state.connections.values()}
         for share in state.shares.values():
             self._shares[share.name] = _share_row(share, 0)
         for tree in state.tree_connects.values():
@@ -139,10 +141,14 @@ class Streamed:
                 | events.OplockBroken()
             ):
                 yield from self._put_file(event.file, event.time, opened=False)
+            case events.ConnectionOpened():
+                self._addresses[event.connection.id] = event.connection.address
+            case events.ConnectionClosed():
+                self._addresses.pop(event.connection.id, None)
             case events.ServerStopped():
                 self.stopped = True
             case _:
-                return  # connections, settings, refusals and the start are no rows
+                return  # settings, refusals and the start are no rows
 
     def _renew(self, record: SessionRecord, at: float) -> Iterator[Change]:
         """A session is there, or is somebody else's; and so are its files."""
@@ -258,6 +264,7 @@ class Streamed:
             record.encryption,
             record.anonymous,
             record.guest,
+            tuple(self._addresses.get(each, "") for each in record.connection_ids),
         )
 
     def _file_row(self, record: FileRecord, known: FileRow | None) -> FileRow:

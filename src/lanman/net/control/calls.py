@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from lanman import codes
-from lanman.domain import Open, ServerService, Session
+from lanman.domain import Connection, Open, ServerService, Session
 from lanman.errors import LanmanError
 from lanman.net.audit import quoted
 from lanman.net.logs import Journal
@@ -97,6 +98,10 @@ class ControlEndpoint:
             return request.failed(self._reload())
         if isinstance(request, TakeSnapshot | WaitForEvents):
             return self._following.call(request)
+        if isinstance(request, GetSessionDetails) and request.level in (0, 1):
+            service = self._server.service
+            details = [_details(session, service.channels_of(session)) for session in service.sessions()]
+            return request.response(request.level, details, 0)
         if request.level != 0:
             return request.failed(codes.ERROR_INVALID_LEVEL)
         if isinstance(request, GetShareProblems):
@@ -106,11 +111,9 @@ class ControlEndpoint:
             return request.response(0, self._server.refusals, 0)
         if isinstance(request, GetFileDetails):
             return request.response(0, [_file_details(opened) for opened in self._server.service.opens()], 0)
-        if isinstance(request, GetShareDetails):
-            shares = self._server.service.shares()
-            return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
-        assert isinstance(request, GetSessionDetails)
-        return request.response(0, [_details(session) for session in self._server.service.sessions()], 0)
+        assert isinstance(request, GetShareDetails)
+        shares = self._server.service.shares()
+        return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
 
     def _reload(self) -> int:
         try:
@@ -126,7 +129,8 @@ def _file_details(opened: Open) -> FileDetails:
     return FileDetails(opened.global_id, session_id, int(opened.opened_at), opened.tree_connect.share.name)
 
 
-def _details(session: Session) -> SessionDetails:
+def _details(session: Session, channels: Sequence[Connection]) -> SessionDetails:
+    signs = bool(session.signing)
     return SessionDetails(
         global_id=session.global_id,
         client_name=session.client_name,
@@ -139,4 +143,6 @@ def _details(session: Session) -> SessionDetails:
         groups=", ".join(sorted(session.groups)),
         anonymous=session.anonymous,
         guest=session.guest,
+        channels="\n".join(channel.address for channel in channels),
+        channel_signing="\n".join(channel.signing if signs else "" for channel in channels),
     )

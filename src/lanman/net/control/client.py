@@ -183,7 +183,9 @@ class ControlClient:
 
     async def session_details(self) -> list[SessionDetails]:
         """What the Server knows of its sessions beyond MS-SRVS, in NetrSessionEnum's order. Raises AccessDenied."""
-        answer = await self.call(GetSessionDetails())
+        answer = await self.call(GetSessionDetails(1))
+        if answer.status == codes.ERROR_INVALID_LEVEL:  # a Server of an older version
+            answer = await self.call(GetSessionDetails(0))
         _check(answer.status)
         return answer.entries or []
 

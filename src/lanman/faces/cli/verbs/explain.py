@@ -393,6 +393,8 @@ def _from(holder: Holder) -> str:
     if holder.client_name is None:
         return "a client that is not known"
     client = escape(unc_client(holder.client_name))
+    if len(channels := getattr(holder.session, "channels", None) or ()) > 1:
+        client += f", over {len(channels)} connections"
     if holder.client_how is How.TOLD:
         return f"{client} (as the server says)"
     number = len(holder.opener.sessions)

@@ -356,6 +356,11 @@ def _details(entry: SessionInfo) -> Iterator[tuple[str, str]]:
         if value is not None:
             # Neither signing nor encryption is something to say in a word, not with an empty place.
             yield label, str(value) or "none"
+    channels: list[str] = getattr(entry, "channels", None) or []
+    if len(channels) > 1:
+        signing: list[str] = getattr(entry, "channel_signing", None) or [""] * len(channels)
+        parts = [f"{address} ({by})" if by else address for address, by in zip(channels, signing, strict=False)]
+        yield "Connections", f"{len(channels)}: {', '.join(parts)}"
 
 
 def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
