@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lanman.events import Reason
-from lanman.manage.history.database import Database
+from lanman.manage.history.database import Database, Writing
 from lanman.manage.history.records import ENDING, UNKNOWN_END, Deed, Stay
 from lanman.manage.history.schema import storable
 from lanman.manage.selection import bare_client, canonical_client
@@ -37,10 +37,14 @@ class Deeds:
         if not deeds:
             return
         async with self._database.transaction() as writing:
-            found = await writing.fetch("SELECT value FROM setting WHERE name = 'paths'")
-            if found and found[0][0] == "no":
-                deeds = [_without_path(deed) for deed in deeds]
-            await writing.insert("deed", _COLUMNS, [_row(deed) for deed in deeds])
+            await self.note_in(writing, deeds)
+
+    async def note_in(self, writing: Writing, deeds: Sequence[Deed]) -> None:
+        """The same within a transaction."""
+        found = await writing.fetch("SELECT value FROM setting WHERE name = 'paths'")
+        if found and found[0][0] == "no":
+            deeds = [_without_path(deed) for deed in deeds]
+        await writing.insert("deed", _COLUMNS, [_row(deed) for deed in deeds])
 
     async def between(self, since: int, until: int, server: str | None, plan: str | None) -> list[Deed]:
         """The deeds of a time, the oldest first."""

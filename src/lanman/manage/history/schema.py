@@ -89,6 +89,10 @@ STEPS: Final = (
     CREATE INDEX deed_at ON deed (at);
     CREATE INDEX deed_plan ON deed (plan, at);
     """,
+    # 2: what policies have promised
+    """
+    CREATE TABLE note (role {text} NOT NULL, name {text} NOT NULL, value {text} NOT NULL, PRIMARY KEY (role, name));
+    """,
 )
 
 SQLITE: Final = {"id": "INTEGER PRIMARY KEY", "serial": "INTEGER PRIMARY KEY", "int": "INTEGER", "text": "TEXT"}

@@ -22,7 +22,7 @@ All times are whole seconds since 1970. The rules:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -121,6 +121,28 @@ class Store:
     async def deeds(self, since: int, until: int, *, server: str | None = None, plan: str | None = None) -> list[Deed]:
         """What was done in that time, both seconds included, the oldest first."""
         return await self._deeds.between(since, until, server, plan)
+
+    # --- notes
+
+    async def notes(self, role: str) -> dict[str, str]:
+        """What whoever holds a role has noted, by name."""
+        rows = await self.database.fetch("SELECT name, value FROM note WHERE role = ?", (storable(role),))
+        return {row[0]: row[1] for row in rows}
+
+    async def put_notes(self, role: str, notes: Mapping[str, str | None], *deeds: Deed) -> None:
+        """Write some notes of a role, None to remove one, and deeds with them: all of it or nothing. It is on the disk
+        when this returns."""
+        if not notes and not deeds:
+            return
+        role = storable(role)
+        values = {storable(name): value if value is None else storable(value) for name, value in notes.items()}
+        async with self.database.transaction() as writing:
+            await writing.many("DELETE FROM note WHERE role = ? AND name = ?", [(role, name) for name in values])
+            rows = [(role, name, value) for name, value in values.items() if value is not None]
+            if rows:
+                await writing.insert("note", "role, name, value", rows)
+            if deeds:
+                await self._deeds.note_in(writing, deeds)
 
     # --- questions
 
