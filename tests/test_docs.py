@@ -16,6 +16,7 @@ import pytest
 
 from lanman.client_settings import Credential
 from lanman.faces.cli.loader import load
+from lanman.manage.policies.reading import parse_policies
 from lanman.net.client_configuration import parse_client_configuration, parse_credentials
 from lanman.net.configuration import parse_configuration
 from support.passwords import PASSWORD
@@ -81,6 +82,8 @@ def test_configurations_are_understood(page: Path) -> None:
             credentials = parse_credentials(text, page.name)
         elif re.match(r"\[(mail|webhook|command|clusters)\b", text.lstrip()):
             parse_client_configuration(text, page.name, credentials)
+        elif "[policies." in text:
+            parse_policies(text, page.name)
         else:
             parse_configuration(text, page.name)
 

@@ -46,6 +46,21 @@ if TYPE_CHECKING:
     from lanman.manage.metrics.blocking import BlockingExporter, blocking_exporter
     from lanman.manage.metrics.exporter import Exporter, exporter
     from lanman.manage.open import open_manager
+    from lanman.manage.policies.api import (
+        PolicyStatus,
+        check_policies,
+        plan_policies,
+        policy_status,
+        run_policies,
+        spare_from_policies,
+    )
+    from lanman.manage.policies.blocking import (
+        blocking_plan_policies,
+        blocking_policy_status,
+        blocking_run_policies,
+        blocking_spare_from_policies,
+    )
+    from lanman.manage.policies.plan import PolicyPlan
     from lanman.manage.sync import BlockingManager, blocking_doctor, blocking_drain, connect
     from lanman.manage.watching.blocking import BlockingPoller, blocking_watch
     from lanman.manage.watching.changes import Change, Picture, Update
@@ -93,6 +108,8 @@ __all__ = [
     "Manager",
     "Mark",
     "Picture",
+    "PolicyPlan",
+    "PolicyStatus",
     "Poller",
     "ProtocolError",
     "RemoteProtocolError",
@@ -113,13 +130,22 @@ __all__ = [
     "blocking_doctor",
     "blocking_drain",
     "blocking_exporter",
+    "blocking_plan_policies",
+    "blocking_policy_status",
+    "blocking_run_policies",
+    "blocking_spare_from_policies",
     "blocking_watch",
+    "check_policies",
     "connect",
     "doctor",
     "drain",
     "explain",
     "exporter",
     "open_manager",
+    "plan_policies",
+    "policy_status",
+    "run_policies",
+    "spare_from_policies",
     "watch",
 ]
 
@@ -166,6 +192,17 @@ _HOMES = {
     "doctor": "lanman.manage.doctor.run",
     "drain": "lanman.manage.drain.shell",
     "open_manager": "lanman.manage.open",
+    "PolicyStatus": "lanman.manage.policies.api",
+    "check_policies": "lanman.manage.policies.api",
+    "plan_policies": "lanman.manage.policies.api",
+    "policy_status": "lanman.manage.policies.api",
+    "run_policies": "lanman.manage.policies.api",
+    "spare_from_policies": "lanman.manage.policies.api",
+    "blocking_plan_policies": "lanman.manage.policies.blocking",
+    "blocking_policy_status": "lanman.manage.policies.blocking",
+    "blocking_run_policies": "lanman.manage.policies.blocking",
+    "blocking_spare_from_policies": "lanman.manage.policies.blocking",
+    "PolicyPlan": "lanman.manage.policies.plan",
 }
 
 

@@ -8,12 +8,14 @@ import pytest
 
 from lanman import client_settings
 from lanman.faces.reference import filled
+from lanman.manage.policies import declared
 from lanman.settings import SECTIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 SERVER = (DOCS / "reference-server-toml.md", DOCS / "reference" / "configuration.md")
 CLIENT = DOCS / "reference" / "client-configuration.md"
-PAGES = (*SERVER, CLIENT)
+POLICIES = DOCS / "reference" / "policies.md"
+PAGES = (*SERVER, CLIENT, POLICIES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -42,6 +44,13 @@ def test_every_setting_of_a_client_is_on_its_page_in_a_table_and_in_the_example(
     for name in client_settings.CREDENTIAL:
         assert f"\n| `{name}` |" in text
         assert f"\n{name} = " in text
+
+
+def test_every_key_of_policies_is_on_its_page() -> None:
+    text = POLICIES.read_text()
+    for keys in declared.SECTIONS.values():
+        for name in keys:
+            assert f"\n| `{name}` |" in text
 
 
 def test_what_stands_outside_the_marks_is_left_alone() -> None:

@@ -1,9 +1,9 @@
 """The parts of the documents that say which settings there are, made from their declarations.
 
-`lanman.settings` and `lanman.client_settings` declare them.
+`lanman.settings`, `lanman.client_settings` and `lanman.manage.policies.declared` declare them.
 
     python -m lanman.faces.reference docs/reference-server-toml.md docs/reference/configuration.md \\
-        docs/reference/client-configuration.md
+        docs/reference/client-configuration.md docs/reference/policies.md
 
 writes those pages anew: what stands between `<!-- settings: limits -->` and `<!-- end of settings -->` becomes the
 table of that section, and between `<!-- settings: example -->` and the end a whole server.toml; `client_example` is a
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lanman import client_settings
+from lanman.manage.policies import declared
 from lanman.settings import SECTIONS, Setting
 
 _PART: Final = re.compile(r"<!-- settings: ([\w.]+) -->\n.*?<!-- end of settings -->", re.DOTALL)
@@ -40,7 +41,12 @@ _EXAMPLES: Final[Mapping[str, Mapping[str, Mapping[str, Setting]]]] = {
     "credentials_example": _CREDENTIALS,
 }
 
-_TABLES: Final = {**SECTIONS, **client_settings.SECTIONS, "credentials": client_settings.CREDENTIAL}
+_TABLES: Final = {
+    **SECTIONS,
+    **client_settings.SECTIONS,
+    **declared.SECTIONS,
+    "credentials": client_settings.CREDENTIAL,
+}
 
 
 def filled(page: str) -> str:

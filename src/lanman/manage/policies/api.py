@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lanman.manage.history.records import Holder
     from lanman.manage.history.store import Store
     from lanman.manage.policies.declared import Policies
-    from lanman.manage.policies.plan import Planned
+    from lanman.manage.policies.plan import PolicyPlan
     from lanman.manage.policies.words import Event
 
 
@@ -51,7 +51,7 @@ async def plan_policies(
     access: Access | None = None,
     database: str | Path | None = None,
     **how: Any,
-) -> list[Planned]:
+) -> list[PolicyPlan]:
     """What policies would do now; nothing is done. `names` are those that are meant, all for none.
 
     `access`, or `server`, `credentials`, `port`, `timeout`, `home` and the rest of `lanman.open_manager` by name, say

@@ -51,7 +51,7 @@ class Meant:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PolicyPlan:
     """What a policy would do on a server now. `error` is why that server could not be looked at; nothing else is known
     then. `decision` says why nothing is done where that is so: `asleep`, `skipped` or `stopped`."""
 
@@ -98,31 +98,31 @@ async def planned(
     *,
     promises: Sequence[Promise] = (),
     spares: Sequence[Spare] = (),
-) -> list[Planned]:
+) -> list[PolicyPlan]:
     """What each policy would do on each of its servers. `promises` and `spares` are those that a runner has."""
     looked = await asyncio.gather(*(_look(each, now, promises, spares) for each in servers.served.values()))
     found = [each for some in looked for each in some]
     for name, error in servers.unknown.items():
         policy = policies.policies[name]
-        found.append(Planned(policy, ", ".join(policy.servers), now(), error=error))
+        found.append(PolicyPlan(policy, ", ".join(policy.servers), now(), error=error))
     order = {name: place for place, name in enumerate(policies.policies)}
     return sorted(found, key=lambda each: order[each.policy.name])
 
 
 async def _look(
     served: Served, now: Callable[[], float], promises: Sequence[Promise], spares: Sequence[Spare]
-) -> list[Planned]:
+) -> list[PolicyPlan]:
     try:
         async with Looker(served.name, served.opening, now) as looker:
             view = await looker.look(served.policies)
             return [await _one(policy, looker, view, now(), promises, spares) for policy in served.policies]
     except LanmanError as error:
-        return [Planned(policy, served.name, now(), error=error) for policy in served.policies]
+        return [PolicyPlan(policy, served.name, now(), error=error) for policy in served.policies]
 
 
 async def _one(
     policy: Policy, looker: Looker, view: View, now: float, promises: Sequence[Promise], spares: Sequence[Spare]
-) -> Planned:
+) -> PolicyPlan:
     choice = choose(policy, view)
     theirs = [one for one in promises if (one.policy, one.server) == (policy.name, looker.name)]
     decision = consider(policy, view, choice, theirs, spares, now)
@@ -136,7 +136,7 @@ async def _one(
             _meant(policy, match, target, promised.get(id(match.seen)), left.get(id(match.seen)), now)
             for match, target in zip(choice.matches, targets, strict=True)
         )
-    return Planned(policy, looker.name, now, decision, choice, meant)
+    return PolicyPlan(policy, looker.name, now, decision, choice, meant)
 
 
 def _promised(promises: Sequence[Promise], matches: Sequence[Match], policy: Policy) -> Mapping[int, Promise]:

@@ -1,0 +1,73 @@
+"""Which database of history is meant: `--db`, else LANMAN_DB, else the file in the home.
+
+A password in a URL is erased from the command line (`lanman.faces.cli.secrets`); it is better in LANMAN_DB, or where
+PostgreSQL itself looks for it (PGPASSFILE).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lanman.faces.cli import completers
+from lanman.faces.cli.options import LateOption, bad_value
+
+if TYPE_CHECKING:
+    from lanman.faces.cli.invocation import Invocation
+
+VARIABLE: Final = "LANMAN_DB"
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def database_url(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """What --db names. Raises DialectError 3952 for an empty one: a variable that is not set is no database."""
+    if text is not None and not text.strip():
+        raise bad_value(
+            parameter, "It is sqlite:///FILE or postgresql://USER@HOST/NAME; without it, a file of the home."
+        )
+    return text
+
+
+def database_option() -> Decorator:
+    """`--db URL`."""
+    return click.option(
+        "--db",
+        "database",
+        cls=LateOption,
+        metavar="DATABASE",
+        shell_complete=completers.files,
+        callback=database_url,
+        help="where it is kept: sqlite:///FILE, or postgresql://USER@HOST/NAME (LANMAN_DB; a file of the home)",
+    )
+
+
+def named_database(typed: str | None) -> str | None:
+    """The URL that is named, on the command line or in the environment; None for the file in the home."""
+    return typed or os.environ.get(VARIABLE) or None
+
+
+def recorded_name(invocation: Invocation) -> str:
+    """What a server is called in history: as it was named, with its port where that is not the default; this machine
+    by its own name."""
+    if invocation.server is None:
+        import socket
+
+        return socket.gethostname()
+    return invocation.server if invocation.port in (None, 445) else f"{invocation.server}:{invocation.port}"
+
+
+def has_database(typed: str | None, home: str | None) -> bool:
+    """Whether there is a database to be written to: one that is named, or the file in the home."""
+    if named_database(typed) is not None:
+        return True
+    from lanman.manage.history.opening import FILE
+    from lanman.net.home import default_home
+
+    try:
+        return (default_home(home).path / FILE).is_file()
+    except OSError:  # a folder that one may not enter
+        return False
