@@ -95,6 +95,7 @@ INNER = {
     "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
     "lanman.manage.metrics": frozenset({"prometheus_client"}),
+    "lanman.manage.parquet": frozenset({"pyarrow"}),
 }
 
 # Floors 0 to 2 do no I/O, read no clock and draw no random numbers: `now` and `random` are arguments.

@@ -11,6 +11,9 @@
         async for update in poller:
             print(update.changes)
 
+    async with lanman.open_history() as history:                                            # who was there, and when
+        print((await history.by_user("bob")).stays)
+
     async with lanman.Server({"data": "/srv/data"}, {"ann": "secret"}) as server:      # a Server of one's own
         print(server.port, server.sessions())
 
@@ -42,6 +45,14 @@ if TYPE_CHECKING:
     from lanman.manage.drain.shell import DrainResult, drain
     from lanman.manage.explain import Explanation, Holder, explain
     from lanman.manage.granted import GrantedLevels
+    from lanman.manage.history.programs import (
+        BlockingHistory,
+        blocking_history,
+        blocking_record_history,
+        open_history,
+        record_history,
+    )
+    from lanman.manage.history.records import Answer, Deed, GapRecord, Stay
     from lanman.manage.manager import CloseResult, FileCloseResult, Manager, Sessions
     from lanman.manage.metrics.blocking import BlockingExporter, blocking_exporter
     from lanman.manage.metrics.exporter import Exporter, exporter
@@ -83,8 +94,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessDenied",
+    "Answer",
     "AuthenticationError",
     "BlockingExporter",
+    "BlockingHistory",
     "BlockingManager",
     "BlockingPoller",
     "Change",
@@ -92,6 +105,7 @@ __all__ = [
     "ConnectionInfo",
     "ConnectionLost",
     "Credentials",
+    "Deed",
     "Diagnosis",
     "DrainResult",
     "EventsLost",
@@ -100,6 +114,7 @@ __all__ = [
     "FileCloseResult",
     "FileInfo",
     "Finding",
+    "GapRecord",
     "GrantedLevels",
     "Holder",
     "LanmanError",
@@ -121,6 +136,7 @@ __all__ = [
     "ShareInfo",
     "Statistics",
     "StatusError",
+    "Stay",
     "TimeOfDay",
     "TimedOut",
     "TransportInfo",
@@ -130,8 +146,10 @@ __all__ = [
     "blocking_doctor",
     "blocking_drain",
     "blocking_exporter",
+    "blocking_history",
     "blocking_plan_policies",
     "blocking_policy_status",
+    "blocking_record_history",
     "blocking_run_policies",
     "blocking_spare_from_policies",
     "blocking_watch",
@@ -141,9 +159,11 @@ __all__ = [
     "drain",
     "explain",
     "exporter",
+    "open_history",
     "open_manager",
     "plan_policies",
     "policy_status",
+    "record_history",
     "run_policies",
     "spare_from_policies",
     "watch",
@@ -171,6 +191,15 @@ _HOMES = {
     "Holder": "lanman.manage.explain",
     "explain": "lanman.manage.explain",
     "GrantedLevels": "lanman.manage.granted",
+    "Answer": "lanman.manage.history.records",
+    "Deed": "lanman.manage.history.records",
+    "GapRecord": "lanman.manage.history.records",
+    "Stay": "lanman.manage.history.records",
+    "BlockingHistory": "lanman.manage.history.programs",
+    "blocking_history": "lanman.manage.history.programs",
+    "blocking_record_history": "lanman.manage.history.programs",
+    "open_history": "lanman.manage.history.programs",
+    "record_history": "lanman.manage.history.programs",
     "Manager": "lanman.manage.manager",
     "Server": "lanman.net.server.embedded",
     "ServerInfo": "lanman.records",

@@ -124,6 +124,11 @@ def test_a_password_is_gone_from_the_arguments() -> None:
         (["user", "ann", "/secret", "--fulln=A B"], ["user", "ann", "*******", "--fulln=A B"]),
         (["user", "/ACTIVE:NO", "ann", "-", "/y"], ["user", "/ACTIVE:NO", "ann", "*", "/y"]),
         (["session", r"\\pc7", "--user", "ann"], ["session", r"\\pc7", "--user", "ann"]),
+        (["--db", "postgresql://ann:secret@h/db"], ["--db", "postgresql://ann:***********"]),
+        (["/DB:postgresql://ann:s:e@h"], ["/DB:postgresql://ann:*****"]),
+        (["--db=postgresql://h:5432/db?Password=secret"], ["--db=postgresql://h:5432/db?Password=******"]),
+        (["--db=postgresql://ann@h:5432/db", "sqlite:///a"], ["--db=postgresql://ann@h:5432/db", "sqlite:///a"]),
+        (["-S", "smb://fs1:445/x"], ["-S", "smb://fs1:445/x"]),
     ],
 )
 def test_what_is_covered(arguments: list[str], covered: list[str]) -> None:

@@ -187,16 +187,20 @@ def emit_json(server: str | None, **parts: Any) -> None:
 
 def emit_csv(records: Sequence[Mapping[str, Any]], header: Sequence[str]) -> None:
     """A header line, which stands even where nothing follows, and one line for each record (RFC 4180)."""
+    columns = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
+    write(csv_text([dict(zip(columns, columns, strict=True)), *records], columns))
+
+
+def csv_text(records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """A line for each record, made safe as the top of this module says."""
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    columns = list(dict.fromkeys([*header, *(name for record in records for name in record)]))
-    writer.writerow(columns)
     for record in records:
         writer.writerow([_cell(record.get(name)) for name in columns])
-    emit(text.getvalue().splitlines())
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:

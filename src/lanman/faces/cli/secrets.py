@@ -6,8 +6,8 @@ Linux it is found in /proc/self/stat (`arg_start`, `arg_end`: proc(5)) and writt
 `_NSGetArgv` gives its pointers. Elsewhere, and where the kernel refuses, the arguments stay as they are.
 
 This runs before the line is understood, so it decides by looks, and rather hides too much: from the first `%` of every
-argument on, the value of whatever begins with `--nt`, and what follows the user's name in `user NAME PASSWORD`, unless
-it looks like an option of that verb.
+argument on, the value of whatever begins with `--nt`, what follows the user's name in `user NAME PASSWORD`, unless it
+looks like an option of that verb, and what follows the user's name, or `password=`, in the URL of a database.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def _secret_from(arguments: Sequence[str]) -> list[int]:
         lowered = argument.casefold()
         if "%" in argument:
             start = argument.index("%") + 1
+        if "://" in argument:
+            start = min(start, _in_url(argument, lowered))
         if previous.startswith(("--nt", "/nt")) and not any(mark in previous for mark in "=:"):
             start = 0
         elif lowered.startswith(("--nt", "/nt")):
@@ -75,6 +77,17 @@ def _secret_from(arguments: Sequence[str]) -> list[int]:
         starts.append(start)
         previous = lowered
     return starts
+
+
+def _in_url(argument: str, lowered: str) -> int:
+    """From which character on a URL may hold a password: `postgresql://ann:secret@host/name`, `...?password=secret`."""
+    start = len(argument)
+    place = argument.index("://") + len("://")
+    if "@" in argument[place:] and ":" in (user := argument[place:].partition("@")[0]):
+        start = place + user.index(":") + 1
+    if (named := lowered.find("password=")) >= 0:
+        start = min(start, named + len("password="))
+    return start
 
 
 def _is_option(argument: str, *, strict: bool) -> bool:

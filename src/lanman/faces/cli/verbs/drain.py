@@ -22,6 +22,7 @@ import click
 
 from lanman.errors import Win32Error
 from lanman.faces.cli import completers, output
+from lanman.faces.cli.databases import database_option
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, duration, net_option, seconds, verb
 from lanman.faces.cli.output import Format
@@ -70,7 +71,7 @@ def _message(context: click.Context, parameter: click.Parameter, text: str | Non
 lanman drain [--share SHARE | --path GLOB] [--warn TIME [--message TEXT]]
              [--grace TIME] [--end {idle | readers | all}] [--timeout TIME]
              [--quiet-for TIME] [--no-cordon] [--keep-paused] [--include-mine]
-             [/DRY-RUN] [/Y]
+             [--db DATABASE] [/DRY-RUN] [/Y]
 lanman drain --check [--share SHARE | --path GLOB]
 """,
     about=r"""
@@ -82,6 +83,7 @@ server is drained: the exit status is 0, and the server stays paused until `lanm
 (--timeout, 30m beyond the other times) the status is 3. Then, after an error and after Ctrl-C, it is opened again.
 A server without a pause (Samba), a share and a path cannot be closed to newcomers: these are treated like the others
 while it watches. Times are written 30s, 10m, 2h, 1h30m.
+Whom it has ended is noted in the history that is kept (`lanman history`), in the home, or where --db says.
 """,
     examples=r"""
 lanman drain --check -S fs1                                  is anybody there? status 0: nobody, 3: somebody
@@ -127,6 +129,7 @@ lanman drain --share projects --end readers --timeout 1h     for a backup of one
     "--dry-run", "--whatif", "dry_run", is_flag=True, help="show who is there and what ending them costs, and stop"
 )
 @click.option("--deadline", metavar="S", callback=seconds, help="seconds for each question to the server (10)")
+@database_option()
 def drain(invocation: Invocation, **options: Any) -> int | None:
     """Look, ask, and drain."""
     rules, order = _understood(invocation, options)
@@ -136,7 +139,7 @@ def drain(invocation: Invocation, **options: Any) -> int | None:
         invocation.timeout = options["deadline"]
     if options["check"] or options["dry_run"]:
         return asyncio.run(_only_look(invocation, rules, order, check=options["check"]))
-    return asyncio.run(_drained(invocation, rules, order))
+    return asyncio.run(_drained(invocation, rules, order, options["database"]))
 
 
 def _understood(invocation: Invocation, options: dict[str, Any]) -> tuple[Rules, DrainOrder]:
@@ -218,7 +221,8 @@ def _listed(plan: Plan, holders: tuple[Holder, ...], order: DrainOrder) -> list[
 # --- draining
 
 
-async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> int | None:
+async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder, database: str | None) -> int | None:
+    from lanman.faces.cli.deeds import Deeds
     from lanman.manage.drain.looks import Looker
     from lanman.manage.drain.shell import Drain, SystemClock, configured_teller, look
     from lanman.net.drains import KeptDrain, drain_name
@@ -234,9 +238,15 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder) -> i
             return output.EXIT_ERROR
     clock = SystemClock()
     report = _Report(invocation, plan.server, clock.now())
+    deeds = Deeds(invocation, "drain", database)
+
+    def happened(event: Event) -> None:
+        deeds.event(event)
+        report.event(event)
+
     kept = KeptDrain(drain_name(invocation.server, invocation.port, invocation.service), invocation.home)
-    async with Looker(opening, order.scope, clock, include_mine=rules.include_mine) as looker:
-        one = Drain(looker, rules, order, kept, teller=teller, on_event=report.event, clock=clock)
+    async with Looker(opening, order.scope, clock, include_mine=rules.include_mine) as looker, deeds.written():
+        one = Drain(looker, rules, order, kept, teller=teller, on_event=happened, clock=clock)
         task = asyncio.ensure_future(one.run())
         _cancel_on_signals(task)
         try:

@@ -258,15 +258,25 @@ async def _planned(manager: Manager, wish: Wish, found: Explanation) -> Planned:
 
 
 async def _run(invocation: Invocation, wish: Wish, plan: Plan) -> list[Outcome]:
+    from lanman.faces.cli.deeds import Deeds
     from lanman.manage import orders
     from lanman.manage.orders.plan import Cost
 
     limit = None if wish.if_cost is None else Cost(wish.if_cost)
-    # A person has been thinking: a new connection, with all of its time.
-    async with invocation.manager(long_work=True) as manager:
-        return await orders.run(
-            manager, plan, with_others=wish.with_others, include_mine=wish.include_mine, limit=limit
-        )
+    deeds = Deeds(invocation, "end" if wish.end else "close")
+    try:
+        # A person has been thinking: a new connection, with all of its time.
+        async with invocation.manager(long_work=True) as manager:
+            return await orders.run(
+                manager,
+                plan,
+                with_others=wish.with_others,
+                include_mine=wish.include_mine,
+                limit=limit,
+                done=deeds.outcome,
+            )
+    finally:
+        await deeds.write()
 
 
 def _after(invocation: Invocation, wish: Wish, planned: Planned, outcomes: Sequence[Outcome]) -> int | None:

@@ -236,8 +236,14 @@ def close_one(invocation: Invocation, id: int) -> None:
     """Close the file of this number without asking, as NET does. Raises Win32Error 2314 (NERR_FileIdNotFound)."""
 
     async def close() -> tuple[str, FileInfo]:
+        from lanman.faces.cli.deeds import Deeds
+
         async with invocation.manager() as manager:
-            return manager.server, await manager.close_file(id)
+            server, entry = manager.server, await manager.close_file(id)
+        deeds = Deeds(invocation, "close")
+        deeds.file(entry, None)
+        await deeds.write()
+        return server, entry
 
     server, entry = asyncio.run(close())
     if invocation.format is Format.TABLE:
@@ -301,16 +307,23 @@ async def _close(invocation: Invocation, entries: list[FileInfo], results: list[
     A number that has come to mean another file since the list was made is left alone. Of an entry with no more than its
     number, the rest is filled in. Gives the server's name.
     """
-    async with invocation.manager(long_work=True) as manager:
-        with Progress("Closing files", len(entries)) as progress:
+    from lanman.faces.cli.deeds import Deeds
 
-            def done(one: FileCloseResult) -> None:
-                entries[len(results)] = one.file
-                results.append(one.error)
-                progress.advance()
+    deeds = Deeds(invocation, "close")
+    try:
+        async with invocation.manager(long_work=True) as manager:
+            with Progress("Closing files", len(entries)) as progress:
 
-            await manager.close_files(list(entries), done=done)
-        return manager.server
+                def done(one: FileCloseResult) -> None:
+                    entries[len(results)] = one.file
+                    results.append(one.error)
+                    deeds.file(one.file, one.error)
+                    progress.advance()
+
+                await manager.close_files(list(entries), done=done)
+            return manager.server
+    finally:
+        await deeds.write()
 
 
 def _report_broken_off(

@@ -417,11 +417,15 @@ async def _run(
     manager: Manager, invocation: Invocation, plan: Plan, with_others: Consent, include_mine: bool, *, at_once: bool
 ) -> list[Outcome]:
     """End sessions; where something breaks off the work, say which were ended before."""
+    from lanman.faces.cli.deeds import Deeds
+
     ended: list[Outcome] = []
+    deeds = Deeds(invocation, "end")
     with Progress("Ending sessions", len(plan.targets)) as progress:
 
         def done(one: Outcome) -> None:
             ended.append(one)
+            deeds.outcome(one)
             progress.advance()
 
         try:
@@ -430,6 +434,8 @@ async def _run(
             )
         except (LanmanError, asyncio.CancelledError) as error:
             broken_off = error
+        finally:
+            await deeds.write()
     if ended:
         _report_broken_off(invocation, plan, ended, broken_off)
     raise broken_off
