@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -20,6 +21,8 @@ from lanman.errors import ConnectionLost
 from lanman.faces.cli.completion import candidates
 from lanman.faces.cli.main import PROGRAM
 from lanman.faces.cli.manual import manual
+from lanman.manage.history.opening import open_store
+from lanman.manage.history.records import Deed
 from lanman.records import FileInfo, SessionInfo
 from support.fake_manager import Command
 from support.promtool import check_metrics, need, promtool
@@ -70,6 +73,19 @@ def test_a_server_that_does_not_answer_is_down_and_the_answer_incomplete(command
     assert result.err.startswith("Warning: fs1: it has gone")
     answer = json.loads(command("metrics -S fs1 --once --json").out)
     assert answer["missing"] == [{"server": "fs1", "error": "it has gone", "code": 53}]
+
+
+def test_what_policies_have_ended(command: Command, tmp_path: Path) -> None:
+    async def note() -> None:
+        async with open_store(tmp_path / "history.sqlite") as store:
+            await store.note_deed(Deed(100, "fs1", "root", "end", "done", plan="night"))
+
+    result = command(f"metrics -S fs1 --once --db {tmp_path}/history.sqlite")
+    assert (result.status, "Warning: history: " in result.err, "policy" in result.out) == (4, True, False)
+    asyncio.run(note())
+    result = command(f"metrics -S fs1 --once --db {tmp_path}/history.sqlite")
+    assert (result.status, result.err) == (0, "")
+    assert 'lanman_policy_ended_total{outcome="done",policy="night"} 1.0\n' in result.out
 
 
 def test_help_and_completion(command: Command) -> None:

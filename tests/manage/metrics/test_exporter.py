@@ -12,9 +12,16 @@ from pathlib import Path
 import pytest
 
 import lanman
+from lanman.client_settings import ClientConfiguration, Cluster
 from lanman.errors import AuthenticationError, ConnectionLost, LanmanError, Win32Error
+from lanman.events import Event, LogonRefused
+from lanman.manage.cluster.gate import MAX_REFUSALS
+from lanman.manage.history.opening import open_store
+from lanman.manage.history.records import Deed
 from lanman.manage.manager import Manager
+from lanman.manage.metrics.ended import Ended
 from lanman.manage.metrics.exporter import Exporter, Served
+from lanman.manage.metrics.table import MAX_POLICIES
 from lanman.records import FileInfo, ServerInfo, SessionInfo, ShareInfo, Statistics
 from support.fake_manager import FakeManager
 from support.loopback_server import PASSWORDS, running_server
@@ -212,19 +219,92 @@ async def test_an_error_of_ours_is_told_and_ends_the_waiting(caplog: pytest.LogC
     assert caplog.record_tuples[0][1] == logging.CRITICAL
 
 
-@pytest.mark.parametrize(
-    ("servers", "options"),
-    [
-        (["fs1", "fs1"], {}),
-        (["fs1"], {"every": 0.0}),
-        (["fs1"], {"timeout": -1.0}),
-        (["fs1"], {"top": 0}),
-        (["fs1"], {"top": 31}),
-    ],
-)
-async def test_values_that_cannot_be(servers: list[str], options: dict[str, float]) -> None:
+@pytest.mark.parametrize("options", [{"every": 0.0}, {"timeout": -1.0}, {"top": 0}, {"top": 31}])
+async def test_values_that_cannot_be(options: dict[str, float]) -> None:
     with pytest.raises(ValueError):
-        lanman.exporter(servers, **options)  # type: ignore[arg-type]
+        lanman.exporter("fs1", **options)  # type: ignore[arg-type]
+
+
+async def test_two_servers_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="fs1"):
+        Exporter([served("fs1", filer()), served("fs1", filer())], listen=None)
+
+
+async def test_what_is_typed_for_a_server_may_mean_several() -> None:
+    files = ClientConfiguration(clusters={"files": Cluster(("fs1", "fs2:4450"))})
+    exporter = lanman.exporter(["cluster:files", "fs1,fs3"], port=1, listen=None, configuration=files)
+    async with exporter:
+        assert [each.watched.name for each in exporter._asked] == ["fs1", "fs2:4450", "fs3"]
+    with pytest.raises(Win32Error, match="no cluster of that name"):
+        await lanman.exporter("cluster:other", listen=None, configuration=files).__aenter__()
+
+
+@pytest.mark.posix
+async def test_a_wrong_password_is_not_tried_at_all_servers() -> None:
+    """Each wrong password counts, and in a domain all count at one account."""
+    addresses = [f"127.0.0.{number}" for number in range(1, 7)]
+    refused: list[Event] = []
+    async with lanman.Server(accounts={"ann": "right"}, listen=addresses, port=0) as server:
+        server.subscribe(refused.append, LogonRefused)
+        servers = [f"{address}:{server.port}" for address in addresses]
+        async with lanman.exporter(servers, lanman.Credentials("ann", "wrong"), listen=None) as exporter:
+            missing = await exporter.first_look()
+            assert [name for name, error in missing if isinstance(error, AuthenticationError)] == servers
+    assert len(refused) == MAX_REFUSALS
+
+
+# --- what policies have ended
+
+
+async def noted(path: Path, *deeds: Deed) -> None:
+    async with open_store(path) as store:
+        await store.note_deed(*deeds)
+
+
+def deed(at: int, policy: str | None, outcome: str = "done", verb: str = "end") -> Deed:
+    return Deed(at, "fs1", "root", verb, outcome, plan=policy)
+
+
+async def test_what_policies_have_ended(tmp_path: Path) -> None:
+    path, now = tmp_path / "history.sqlite", 1_700_000_000.0
+    await noted(path, deed(100, "night"), deed(200, "night"), deed(200, "night", "spared"), deed(200, None))
+    await noted(path, deed(200, "night", verb="tell"), deed(int(now), "three"))
+    ended = Ended(str(path), 10, lambda: now)
+    await ended.look()
+    counted = {labels: value for _, labels, value in ended.samples()}
+    assert counted == {("night", "done"): 2, ("night", "spared"): 1}
+    now += 60
+    await ended.look()
+    await ended.look()
+    counted = {labels: value for _, labels, value in ended.samples()}
+    assert counted == {("night", "done"): 2, ("night", "spared"): 1, ("three", "done"): 1}
+
+
+async def test_policies_are_bounded_and_named_so_that_labels_bear_it(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    many = [deed(1, f"p{number:03}", "done") for number in range(60) for _ in range(60 - number)]
+    await noted(path, *many, deed(1, "a\nb", "done"))
+    ended = Ended(str(path), 10, lambda: 1e9)
+    await ended.look()
+    counted = {labels: value for _, labels, value in ended.samples()}
+    assert len(counted) == MAX_POLICIES + 1
+    assert counted["(others)", "done"] == sum(range(1, 11)) + 1
+    assert counted["p000", "done"] == 60
+
+
+async def test_a_database_that_is_not_there_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "history.sqlite"
+    async with Exporter([served("fs1", filer())], listen=None, database=str(path)) as exporter:
+        await exporter.first_look()
+        assert await scraped(exporter, "lanman_policy") == []
+        assert "nothing was recorded there" in caplog.text
+        assert not path.exists()
+        await noted(path, deed(100, "night"))
+        assert exporter._ended is not None
+        await exporter._ended.look()
+        assert await scraped(exporter, "lanman_policy") == [
+            'lanman_policy_ended_total{outcome="done",policy="night"} 1.0'
+        ]
 
 
 # --- servers that are real

@@ -24,13 +24,16 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError, Win32Error
+from lanman.manage.cluster import configured_credentials, single_servers
+from lanman.manage.cluster.gate import LogonGate
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
+from lanman.manage.metrics.ended import Ended
 from lanman.manage.metrics.http import HttpServer
 from lanman.manage.metrics.listening import Place
 from lanman.manage.metrics.table import DEFAULT_TOP, MAX_TOP
@@ -38,6 +41,7 @@ from lanman.manage.metrics.watched import Answers, Watched, build
 from lanman.manage.open import open_manager
 from lanman.manage.watching.poller import Opening, Poller
 from lanman.manage.watching.several import Several
+from lanman.net.approach import Approach
 from lanman.settings import UNLIMITED
 from lanman.shown import escape
 
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from lanman.client_settings import ClientConfiguration
+    from lanman.manage.cluster import Place as Named
     from lanman.manage.granted import GrantedLevels
     from lanman.manage.metrics.exposition import Exposition
     from lanman.manage.metrics.watched import Sample
@@ -70,32 +76,35 @@ class Served(NamedTuple):
     opening: Opening
 
 
+Finding = Callable[[], Awaitable[Sequence[Served]]]
+"""Finds the servers, where they have to be looked up first."""
+
+
 class Exporter:
     """Polls servers and answers scrapers, while it is entered. An async context manager.
 
     `names` says whether users and clients are named, the `top` of each. With `listen` None nobody can come, and
-    `scrape` gives the figures. Raises LanmanError 50 without prometheus_client, ValueError for servers of one name and
-    for values out of range; entering raises LanmanError where it cannot listen.
+    `scrape` gives the figures. `database` is that of the history, for what policies have ended. Raises LanmanError 50
+    without prometheus_client, ValueError for servers of one name and for values out of range; entering raises
+    LanmanError where it cannot listen, and what finding servers raises.
     """
 
     def __init__(
         self,
-        servers: Sequence[Served],
+        servers: Sequence[Served] | Finding,
         *,
         listen: str | None = LISTEN,
         every: float = EVERY,
         timeout: float = DEFAULT_TIMEOUT,
         names: bool = False,
         top: int = DEFAULT_TOP,
+        database: str | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         if not every > 0 or not timeout > 0:
             raise ValueError("times are in seconds, and positive")
         if not 1 <= top <= MAX_TOP:
             raise ValueError(f"names of 1 to {MAX_TOP} users and clients, not {top}")
-        labels = [escape(each.name) for each in servers]
-        if twice := sorted({label for label in labels if labels.count(label) > 1}):
-            raise ValueError(f"two servers have one name: {', '.join(twice)}")
         # Only who makes one needs prometheus_client.
         from lanman.manage.metrics.exposition import Exposition
 
@@ -103,26 +112,41 @@ class Exporter:
         self.where = ""
         """Where scrapers come to, as `listen` was written, with the port that it has."""
         self._listen = listen
+        self._every = every
+        self._timeout = timeout
+        self._top = top if names else 0
         self._wall_clock = wall_clock
         self._http = HttpServer(self.scrape)
-        self._asked = [
-            _Asked(label, each.opening, every, timeout, top if names else 0, wall_clock)
-            for label, each in zip(labels, servers, strict=True)
-        ]
-        self._by_picture = {id(each.poller.picture): each for each in self._asked}
+        self._find = servers if callable(servers) else None
+        self._asked: list[_Asked] = [] if callable(servers) else self._each(servers)
+        self._ended = None if database is None else Ended(database, timeout, wall_clock)
         self._place: Place | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
         self._working_out = asyncio.Lock()
         self._given: dict[str, tuple[float, bytes]] = {}
 
+    def _each(self, servers: Sequence[Served]) -> list[_Asked]:
+        """What asks each. Raises ValueError for two of one name: their series could not be told apart."""
+        labels = [escape(each.name) for each in servers]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"two servers have one name: {', '.join(twice)}")
+        return [
+            _Asked(label, each.opening, self._every, self._timeout, self._top, self._wall_clock)
+            for label, each in zip(labels, servers, strict=True)
+        ]
+
     # --- life
 
     async def __aenter__(self) -> Self:
+        if self._find is not None:
+            self._asked = self._each(await self._find())
         if self._listen is not None:
             await self._start_listening(Place(self._listen))
-        self._polling = asyncio.create_task(self._poll())
-        self._polling.add_done_callback(self._polled)
+        self._polling = self._started(self._poll())
+        if self._ended is not None:
+            self._counting = self._started(self._ended.run(self._every))
         return self
 
     async def _start_listening(self, place: Place) -> None:
@@ -147,32 +171,44 @@ class Exporter:
         await self._http.close()
         if self._place is not None:
             self._place.close()
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.wait({self._polling})
+        running = {task for task in (self._polling, self._counting) if task is not None}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
         self._over.set()
 
     async def wait(self) -> None:
-        """Wait until it is closed. Raises what has ended the polling, which is an error of lanman's own."""
+        """Wait until it is closed. Raises what it cannot go on after, which is an error of lanman's own."""
         await self._over.wait()
-        if self._polling is not None and self._polling.done() and not self._polling.cancelled():
-            self._polling.result()
+        for task in (self._polling, self._counting):
+            if task is not None and task.done() and not task.cancelled():
+                task.result()
 
-    def _polled(self, polling: asyncio.Task[None]) -> None:
+    def _started(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._has_ended)
+        return task
+
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
         # That no server is asked any more is no end: what is known of them is still told.
-        if not polling.cancelled() and (error := polling.exception()) is not None:
-            log.critical("the servers are not asked any more, by an error of lanman's", exc_info=error)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("nothing new is learnt any more, by an error of lanman's", exc_info=error)
             self._over.set()
 
     # --- scrapes
 
     async def first_look(self) -> list[tuple[str, LanmanError]]:
-        """Wait until every server was seen, or could not be; those that could not, by name, and why."""
+        """Wait until every server was seen, or could not be; those that could not, by name, and why. So it is with the
+        database, whose name here is `history`."""
         for each in self._asked:
             await each.seen.wait()
             await each.answered()
-        pictures = ((each.watched.name, each.poller.picture.error) for each in self._asked)
-        return [(name, error) for name, error in pictures if error is not None]
+        found = [(each.watched.name, each.poller.picture.error) for each in self._asked]
+        if self._ended is not None:
+            await self._ended.looked.wait()
+            found.append(("history", self._ended.error))
+        return [(name, error) for name, error in found if error is not None]
 
     async def samples(self) -> list[Sample]:
         """The figures as they are now: of each series its metric, the values of its labels, and its value."""
@@ -202,7 +238,7 @@ class Exporter:
         return b"".join(pieces)
 
     async def _samples(self) -> list[Sample]:
-        samples = [build()]
+        samples = [build(), *(self._ended.samples() if self._ended is not None else ())]
         for each in self._asked:
             await each.bring_up_to_date()
             samples += each.watched.samples(self._wall_clock())
@@ -211,10 +247,11 @@ class Exporter:
     # --- polling
 
     async def _poll(self) -> None:
+        by_picture = {id(each.poller.picture): each for each in self._asked}
         several = Several([each.poller for each in self._asked])
         try:
             async for update in several:
-                asked = self._by_picture[id(update.picture)]
+                asked = by_picture[id(update.picture)]
                 asked.take(update)
                 if not update.picture.streamed:
                     async with self._working_out:
@@ -343,35 +380,50 @@ def exporter(
     granted: GrantedLevels | None = None,
     service: str | None = None,
     samba_config: str | None = None,
+    database: str | None = None,
+    configuration: ClientConfiguration | None = None,
 ) -> Exporter:
     """Figures of servers for Prometheus, to be used in `async with`; see `Exporter`.
 
-    `servers` are one or several; None is this machine's. They are asked `every` so many seconds, and one that does not
-    answer within `timeout` seconds is down. `listen` is `ADDRESS:PORT`, `unix:/PATH`, or None for nowhere. With
-    `names`, the `top` users and clients have series of their own. The other arguments are those of
-    `lanman.open_manager`. Raises LanmanError 50 without prometheus_client (the extra metrics), ValueError for servers
-    of one name, and for values out of range.
+    `servers` are one or several, of which each may mean several (`lanman.open_manager`): all are asked one by one.
+    None is this machine's. They are asked `every` so many seconds, and one that does not answer within `timeout`
+    seconds is down. `listen` is `ADDRESS:PORT`, `unix:/PATH`, or None for nowhere. With `names`, the `top` users and
+    clients have series of their own. `database` is the history's, for what policies have ended. The other arguments are
+    those of `lanman.open_manager`. Raises LanmanError 50 without prometheus_client (the extra metrics), and ValueError
+    for values out of range; entering raises what `lanman.manage.cluster.single_servers` raises.
     """
+    # One wrong password is not tried at all of them at once.
+    approach = Approach(around_logon=LogonGate().log_on)
 
-    def opening(server: str | None) -> Opening:
+    def opening(place: Named, who: Credentials | None) -> Opening:
         def opened() -> AbstractAsyncContextManager[Manager]:
             return open_manager(
-                server,
-                credentials,
-                port=port,
+                place.server,
+                who,
+                port=place.port,
                 timeout=timeout,
                 home=home,
                 encrypt=encrypt,
                 granted=granted,
                 service=service,
                 samba_config=samba_config,
+                approach=approach,
             )
 
         return opened
 
-    several: Sequence[str | None] = [servers] if servers is None or isinstance(servers, str) else servers
-    served = [Served(each or this_machine(), opening(each)) for each in several]
-    return Exporter(served, listen=listen, every=every, timeout=timeout, names=names, top=top)
+    async def find() -> Sequence[Served]:
+        found: dict[str, Served] = {}
+        for each in [servers] if servers is None or isinstance(servers, str) else servers:
+            who = credentials
+            if who is None and each is not None:
+                who = configured_credentials(each, configuration)
+            for place in await single_servers(each, configuration, port=port):
+                name = place.node or this_machine()
+                found.setdefault(name, Served(name, opening(place, who)))
+        return list(found.values())
+
+    return Exporter(find, listen=listen, every=every, timeout=timeout, names=names, top=top, database=database)
 
 
 def this_machine() -> str:

@@ -302,8 +302,8 @@ TIMEOUTS: Final = Metric(
 POLICY_ENDED: Final = Metric(
     "lanman_policy_ended_total",
     Kind.COUNTER,
-    "What became of the sessions and files that policies would end, by policy and outcome.",
-    "the deeds of policies in the history's database",
+    "What became of the sessions that policies would end, by policy and outcome.",
+    "the deeds of policies in the history's database, from its beginning",
     "without --db",
     ("policy", "outcome"),
     most=0,

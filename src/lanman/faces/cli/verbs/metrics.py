@@ -51,8 +51,8 @@ def place(context: click.Context, parameter: click.Parameter, text: str | None) 
     many_servers=True,
     syntax="""
 lanman metrics [-S HOST]... [--listen {ADDRESS:PORT | unix:PATH}] [--every T]
-               [--names] [--top N]
-lanman metrics [-S HOST]... --once [--names] [--top N] [--json]
+               [--names] [--top N] [--db DATABASE]
+lanman metrics [-S HOST]... --once [--names] [--top N] [--db DATABASE] [--json]
 """,
     about="""
 Asks servers again and again, and gives Prometheus figures of what it last saw: sessions, users, clients, open files,
@@ -60,7 +60,8 @@ locks, shares, how long sessions have been idle, who comes and goes, and what th
 server does not tell is left out; it is never 0 in its place. A server has at most 350 series.
 It listens on 127.0.0.1:9745, and whoever uses this machine may ask. An address that others reach has to be named here:
 there is no password and no encryption, so put a proxy in front of it. A Unix socket is made for this user alone.
-Users and clients are in the figures only with --names.
+Users and clients are in the figures only with --names. --db names the database of `lanman history`, in which policies
+note what they have ended.
 It goes on until Ctrl-C or a SIGTERM. A server that refuses the log-on is not asked again, and is down. --once asks
 once, writes the figures and ends; the exit status is 4 where a server did not answer.
 Needs the extra metrics: pip install 'lanman[metrics]'. lanman's own Server gives its figures without this command
@@ -82,6 +83,7 @@ lanman metrics --once                         see them
     callback=number(1, MAX_TOP, f"It is a number from 1 to {MAX_TOP}."),
     help="how many of each are named (20)",
 )
+@click.option("--db", "database", metavar="DATABASE", help="the history's, for what policies have ended")
 @click.option("--once", is_flag=True, help="write the figures and end")
 @click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
 def metrics(
@@ -90,6 +92,7 @@ def metrics(
     every: float | None,
     names: bool,
     top: int | None,
+    database: str | None,
     once: bool,
     deadline: float | None,
 ) -> int | None:
@@ -112,6 +115,7 @@ def metrics(
         timeout=deadline or invocation.timeout,
         names=names,
         top=DEFAULT_TOP if top is None else top,
+        database=database,
     )
     # What happens while it runs; of one look the answer tells.
     handler = logging.NullHandler() if once else logging.StreamHandler(sys.stderr)
