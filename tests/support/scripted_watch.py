@@ -52,6 +52,7 @@ class ScriptedSource:
     name: str = "fs1"
     told: Manager = field(default_factory=lambda: FakeManager("fs1"))
     meant: Meant | None = None
+    nodes: bool = False
     left: bool = False
     looks: int = 0
 

@@ -172,6 +172,34 @@ def table(
     yield from table_lines(header, columns, rows, available, between=[""])
 
 
+NODE_WIDTH: Final = 16
+
+
+def with_nodes(
+    header: str, columns: Sequence[Column], nodes: Iterable[str | None], narrower: int
+) -> tuple[str, tuple[Column, ...]]:
+    """The header and the columns with one before them for the nodes of a cluster, as wide as these need; `narrower` is
+    the place of the column that makes room for it where it can."""
+    widest = max([4, *(width(escape(node or "")) for node in nodes)])
+    room = min(widest, NODE_WIDTH) + 1
+    given = columns[narrower]
+    less = max(0, min(room, (given.width or 0) - NODE_WIDTH))
+    cut_at = given.start + max((given.width or 0) - less, len(header[given.start :].split("  ", maxsplit=1)[0]))
+    less = given.start + (given.width or 0) - cut_at
+    moved = tuple(
+        replace(
+            column,
+            start=column.start + room - (less if place > narrower else 0),
+            width=None if column.width is None else column.width - (less if place == narrower else 0),
+            own_line=False,
+            fitted=shorten if column.own_line else column.fitted,
+        )
+        for place, column in enumerate(columns)
+    )
+    shown = header[:cut_at] + header[cut_at + less :]
+    return f"{'Node':<{room}}{shown}", (Column(0, room - 1, fitted=shorten), *moved)
+
+
 def block(pairs: Iterable[tuple[str, str]], label_width: int) -> Iterator[str]:
     """Lines of a label and a value, the labels padded to one width; values are escaped."""
     for label, value in pairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar, overload
+from typing import Generic, NamedTuple, TypeVar, overload
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
@@ -28,6 +28,20 @@ class Listed(list[T]):
     def __init__(self, entries: Iterable[T] = (), missing: Sequence[Absent] = ()) -> None:
         super().__init__(entries)
         self.missing = list(missing)
+
+
+class Part(NamedTuple, Generic[T]):
+    """What one node answered; `node` is "" where a single server did."""
+
+    node: str
+    answer: T
+
+
+class Answers(NamedTuple, Generic[T]):
+    """What the nodes answered, in their order, and those of which there is no answer."""
+
+    parts: list[Part[T]]
+    missing: list[Absent]
 
 
 def missing_of(answer: object) -> Sequence[Absent]:

@@ -19,13 +19,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lanman import codes
 from lanman.errors import Win32Error
-from lanman.manage.manager import Manager
+from lanman.manage.answers import Absent
+from lanman.manage.manager import Manager, poverty
 from lanman.manage.openers import Opener, Openers
 from lanman.manage.orders.costs import WRITES, cost_of_file
 from lanman.manage.orders.plan import Cost
@@ -109,7 +110,7 @@ class Holder:
     def as_json(self) -> dict[str, Any]:
         """The holder for programs; unknown is None, times are RFC 3339."""
         session = self.session
-        return {
+        return ({} if self.file.node is None else {"node": self.file.node}) | {
             "id": self.file.id,
             "path": self.file.path,
             "share": self.share,
@@ -143,7 +144,8 @@ class Explanation:
 
     `share_how` is TOLD where the server said where the share is, INFERRED where files were looked for by the end of
     their paths, UNKNOWN for a path without a share. `missing` are sentences about what the server did not tell.
-    `num_unsure` counts the opens that filters left out and may be meant all the same.
+    `num_unsure` counts the opens that filters left out and may be meant all the same. `absent` are the nodes of a
+    cluster that did not answer. Where the nodes have the share in different places, `local_path` is None.
     """
 
     server: str
@@ -154,6 +156,7 @@ class Explanation:
     holders: list[Holder] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     num_unsure: int = 0
+    absent: list[Absent] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The explanation for programs."""
@@ -176,19 +179,73 @@ async def explain(manager: Manager, path: str, *, user: str | None = None, clien
     files, 87 and 2351 for an empty filter, and AccessDenied.
     """
     check_filters(client=client, user=user, path=path)
-    found = Explanation(manager.server, path)
     unc = _unc(path)
+    answers = await manager.each(lambda each: _ask(each, path, unc, of_cluster=manager))
+    parts = [part for part in answers.parts if not isinstance(part.answer, Win32Error)]
+    if not parts:
+        raise next(part.answer for part in answers.parts if isinstance(part.answer, Win32Error))
+    told = {part.node: part.answer for part in parts if not isinstance(part.answer, Win32Error)}
+    found = _together(manager.server, path, told)
+    found.absent = list(answers.missing)
+    # What is meant is decided by all that is listed; where a share is, each node has it elsewhere.
+    listed = [file.path for each in told.values() for file in each.files]
+    everywhere = chosen_paths(listed, path) if unc is None else frozenset()
+    for each in told.values():
+        paths = (
+            everywhere if unc is None else chosen_paths((file.path for file in each.files), _wanted(unc, each.found))
+        )
+        openers = Openers(each.sessions)
+        each_has = Counter(fold(file.user_name) for file in each.files if file.user_name is not None)
+        begun = {id(session): session_key(session, each.at).begun_at for session in each.sessions}
+        for file in each.files:
+            if file.path in paths:
+                found.holders.append(_holder(file, openers.of(file), begun, each_has, unc))
+    await _leave_out(manager, found, user, client)
+    return found
+
+
+@dataclass(slots=True, eq=False)
+class _Told:
+    """What one server, or one node of a cluster, has told; `at` is when it was asked for its sessions."""
+
+    found: Explanation
+    files: Sequence[FileInfo]
+    sessions: Sequence[SessionInfo]
+    at: float
+
+
+async def _ask(manager: Manager, path: str, unc: UncPath | None, of_cluster: Manager) -> _Told | Win32Error:
+    """Ask one server. Of a cluster, a node that is not meant, or has no such share, gives that as its answer."""
+    found = Explanation(manager.server, path)
     if unc is not None:
-        await _find_share(manager, unc, found)
+        if of_cluster.nodes and of_cluster.is_own_name(unc.server):
+            unc = replace(unc, server=manager.server)
+        try:
+            await _find_share(manager, unc, found)
+        except Win32Error as error:
+            if of_cluster.nodes and error.code in (codes.ERROR_BAD_NETPATH, codes.NERR_NetNameNotFound):
+                return error
+            raise
     files = await manager.opened_files()
     at = time.time()
-    sessions = await _sessions(manager, found)
-    openers = Openers(sessions)
-    each_has = Counter(fold(file.user_name) for file in files if file.user_name is not None)
-    begun = {id(session): session_key(session, at).begun_at for session in sessions}
-    for file in _chosen(files, unc, found):
-        found.holders.append(_holder(file, openers.of(file), begun, each_has, unc))
-    await _leave_out(manager, found, user, client)
+    return _Told(found, files, await _sessions(manager, found), at)
+
+
+def _together(server: str, path: str, told: Mapping[str, _Told]) -> Explanation:
+    """What is known of where the files are, of all nodes together; each file and session gets its node."""
+    parts = {node: each.found for node, each in told.items()}
+    found = Explanation(server, path)
+    places = {each.local_path for each in parts.values()}
+    found.local_path = places.pop() if len(places) == 1 else None
+    hows = {each.share_how for each in parts.values()}
+    found.share_how = How.INFERRED if How.INFERRED in hows else hows.pop()
+    levels = [each.level for each in parts.values() if each.level is not None]
+    found.level = max(levels, key=poverty, default=None)
+    for node, each in told.items():
+        found.missing += [f"{node}: {sentence}" if node else sentence for sentence in each.found.missing]
+        records: list[FileInfo | SessionInfo] = [*each.files, *each.sessions]
+        for record in records if node else ():
+            record.node = node
     return found
 
 
@@ -265,12 +322,6 @@ async def _sessions(manager: Manager, found: Explanation) -> Sequence[SessionInf
     elif manager.is_samba:
         found.missing.append("Samba does not tell idle times")
     return sessions
-
-
-def _chosen(files: Sequence[FileInfo], unc: UncPath | None, found: Explanation) -> list[FileInfo]:
-    """The open files that are meant."""
-    paths = chosen_paths((file.path for file in files), _wanted(unc, found))
-    return [file for file in files if file.path in paths]
 
 
 def _holder(

@@ -14,12 +14,12 @@ Rules that hold for every Manager:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from lanman import codes
 from lanman.errors import Win32Error
-from lanman.manage.answers import Absent
+from lanman.manage.answers import Absent, Answers, Part
 from lanman.manage.answers import CloseResult as CloseResult
 from lanman.manage.answers import FileCloseResult as FileCloseResult
 from lanman.manage.answers import Sessions as Sessions
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound="Response")
+T = TypeVar("T")
 
 DEFAULT_PORT = 445
 DEFAULT_TIMEOUT = 10.0
@@ -61,6 +62,11 @@ NO_PAUSE_HINT = (
 
 # From the richest to the poorest: the order in which a level is asked for.
 SESSION_LEVELS = (502, 2, 1, 10, 0)
+
+
+def poverty(level: int) -> int:
+    """How little a level of sessions tells: the larger, the less."""
+    return SESSION_LEVELS.index(level) if level in SESSION_LEVELS else len(SESSION_LEVELS)
 
 
 class Manager(ABC):
@@ -91,6 +97,11 @@ class Manager(ABC):
     def nodes(self) -> Sequence[str]:
         """What the nodes of a cluster are called, as in the records' `node`; none for a single server."""
         return ()
+
+    async def each(self, question: Callable[[Manager], Awaitable[T]]) -> Answers[T]:
+        """What each node of a cluster answers to a question, and a single server to its own. Raises what the question
+        does, where no node answers it."""
+        return Answers([Part("", await question(self))], [])
 
     @property
     def server_guid(self) -> bytes | None:
@@ -261,9 +272,13 @@ class Manager(ABC):
         """All open files, with what a server of this machine tells of each beyond MS-SRVS: from where, since when."""
         return await self.files()
 
+    def is_own_name(self, name: str) -> bool:
+        """Whether a name is the one that this Manager was opened by, and means all of it."""
+        return canonical_client(name) == canonical_client(self.server)
+
     async def is_called(self, name: str) -> bool:
         """Whether a name or address is that of this server."""
-        return canonical_client(name) == canonical_client(self.server)
+        return self.is_own_name(name)
 
     async def clients_called(self, client: str, names: Sequence[str]) -> frozenset[str]:
         """Which of some clients' names, as this server lists them, a client as it is typed means: itself, another

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lanman.manage.answers import Absent, Answers
 from lanman.manage.background import Background
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
@@ -203,6 +204,30 @@ class BlockingManager:
     def incomplete(self) -> str | None:
         """What is known to be missing in the last answer; see `Manager.incomplete`."""
         return self._manager.incomplete
+
+    @property
+    def missing(self) -> Sequence[Absent]:
+        """The nodes of a cluster whose part some answer so far lacks; see `Manager.missing`."""
+        return self._manager.missing
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        """What the nodes of a cluster are called; see `Manager.nodes`."""
+        return self._manager.nodes
+
+    @property
+    def server_guid(self) -> bytes | None:
+        """What the server calls itself in NEGOTIATE; see `Manager.server_guid`."""
+        return self._manager.server_guid
+
+    def each(self, question: Callable[[Manager], Awaitable[T]]) -> Answers[T]:
+        """What each node of a cluster answers to a question, which is asked of its asynchronous Manager; see
+        `Manager.each`."""
+        return self._background.run(self._manager.each(question))
+
+    def is_own_name(self, name: str) -> bool:
+        """Whether a name is the one that this Manager was opened by; see `Manager.is_own_name`."""
+        return self._manager.is_own_name(name)
 
     def __enter__(self) -> Self:
         return self

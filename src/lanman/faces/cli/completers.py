@@ -117,6 +117,22 @@ def _asked(listed: Callable[[Manager], Awaitable[Meanings]], begun: str) -> list
     ]
 
 
+# --- what this user's lanman.toml lists
+
+
+def clusters(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The clusters of lanman.toml, each with its nodes, as -S takes them: `cluster:files`."""
+    from lanman.manage.cluster import PREFIX
+    from lanman.net.client_configuration import read_client_configuration
+
+    try:
+        configured = read_client_configuration().clusters
+    except LanmanError:
+        return []
+    words = [(f"{PREFIX}{name}", ", ".join(cluster.nodes)) for name, cluster in configured.items()]
+    return beginning([(word, about) for word, about in words if _is_harmless(word)], begun)
+
+
 # --- what this user's account file lists
 
 

@@ -5,6 +5,9 @@ Rules:
   - What the options say is checked before any server is asked; an empty value is refused and never taken for none.
   - A verb asks `manager()`, which says what a person should know of who answers, or `opening()`, which says nothing.
   - One that asks many servers has an Invocation for each (`each`), all as the same user.
+  - Of a cluster, a verb says what it knows of each node. What nodes did not tell (`missing`) is said in the end, and
+    makes status 4 of what would have been 0. Each wait for a node takes `timeout` seconds at most, and one that is away
+    is waited for once.
 """
 
 from __future__ import annotations
@@ -19,14 +22,27 @@ from typing import TYPE_CHECKING, Any, Final
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError
 from lanman.faces.cli.credentials import credentials_from
-from lanman.faces.cli.output import Format, is_terminal, note, tell, warn, write
+from lanman.faces.cli.output import (
+    EXIT_INCOMPLETE,
+    Format,
+    complain,
+    emit_json,
+    is_terminal,
+    note,
+    success,
+    tell,
+    warn,
+    write,
+)
 from lanman.faces.dialect import DialectError, computer_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
 
+    from lanman.manage.answers import Absent
     from lanman.manage.manager import Manager
+    from lanman.net.approach import Approach
     from lanman.net.credentials import Credentials
     from lanman.records import ServiceState
 
@@ -62,6 +78,12 @@ class Invocation:
     """The servers that were named besides, by a verb that may ask many."""
     noted: bool = False
     """Whether it was said who answers."""
+    node: str | None = None
+    """What this one is called as a node of a cluster."""
+    approach: Approach | None = field(default=None, repr=False)
+    """How one of several servers is approached: they do not all try a password at once."""
+    missing: dict[str, LanmanError] = field(default_factory=dict)
+    """The nodes of a cluster whose part of the answer is missing, and why."""
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Invocation:
@@ -70,14 +92,15 @@ class Invocation:
             pair = "--json and --csv" if options["json"] and options["csv"] else "/YES and /NO"
             raise DialectError(3510, hint=f"Give one of {pair}.")
         named = options["server"]
-        several = _each_once(named) if isinstance(named, tuple) else [] if named is None else [named]
+        _check_clusters(named)
+        several = list(dict.fromkeys(named)) if isinstance(named, tuple) else [] if named is None else [named]
         server, port = _where(several[0] if several else None, options["port"])
         service = _service(options["which_service"], options["samba_config"])
         return cls(
             server,
             port,
             # A service of this machine asks for no user; one that is named closes files.
-            credentials_from(options, server if service is None else None),
+            _configured(options, server) or credentials_from(options, server if service is None else None),
             DEFAULT_TIMEOUT if options["timeout"] is None else options["timeout"],
             _home(options["home"]),
             Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
@@ -89,11 +112,86 @@ class Invocation:
             tuple(several[1:]),
         )
 
-    def each(self) -> list[Invocation]:
-        """One for each server that is named, as the same user. Raises DialectError for what is no server."""
+    def groups(self) -> list[tuple[str | None, list[Invocation]]]:
+        """What was typed behind each -S, and the single servers that it means, as the same user: one alone for None, or
+        the nodes of the cluster of that name. Raises DialectError for what is no server, and what `single_servers`
+        does."""
         alone = replace(self, others=())
         places = [_where(named, self.given_port) for named in self.others]
-        return [alone, *(replace(alone, server=server, port=port) for server, port in places)]
+        named = [alone, *(replace(alone, server=server, port=port) for server, port in places)]
+        if len(named) == 1 and not alone.is_cluster:
+            return [(None, named)]
+        import asyncio
+
+        from lanman.manage.cluster import single_servers
+        from lanman.manage.cluster.gate import LogonGate
+        from lanman.net.approach import Approach
+
+        alone.approach = Approach(around_logon=LogonGate().log_on)
+        groups: list[tuple[str | None, list[Invocation]]] = []
+        for one in named:
+            if not one.is_cluster:
+                groups.append((None, [replace(one, approach=alone.approach)]))
+                continue
+            nodes = asyncio.run(single_servers(one.server, port=one.port))
+            parts = [replace(alone, server=each.server, port=each.port, node=each.node) for each in nodes]
+            groups.append((one.server, parts))
+        return groups
+
+    def each(self) -> list[Invocation]:
+        """One for each server that is named, and for each node of a cluster; see `groups`. Each is there once."""
+        found = [one for _, group in self.groups() for one in group]
+        return list({(one.server, one.port): one for one in reversed(found)}.values())[::-1]
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether several servers are meant as one, or one that has to be looked up first."""
+        if self.server is None:
+            return False
+        from lanman.manage.cluster import is_cluster
+
+        return is_cluster(self.server)
+
+    def require_single(self, verb: str) -> None:
+        """Raise LanmanError 50 where several servers are meant as one: `verb` is for one server."""
+        if self.is_cluster:
+            raise LanmanError(
+                f"{self.server}: a cluster is not one server: `{verb}` is for one",
+                code=codes.ERROR_NOT_SUPPORTED,
+                hint="Name a node: -S HOST.",
+            )
+
+    def note_missing(self, missing: Iterable[Absent]) -> None:
+        """Some part of the answer is missing; it is said in the end (`report_missing`)."""
+        for node, error in missing:
+            self.missing.setdefault(node, error)
+
+    def report_missing(self, status: int | None) -> int | None:
+        """Say which nodes did not answer; the exit status, 4 where it would be 0."""
+        from lanman.faces.cli.several import missing_lines
+
+        if not self.missing:
+            return status
+        complain(missing_lines(self.missing))
+        return status or EXIT_INCOMPLETE
+
+    def success(self) -> None:
+        """Say that the command has succeeded, where nothing is missing."""
+        if not self.missing:
+            success()
+
+    def emit_json(self, server: str | None, **parts: Any) -> None:
+        """Write one JSON object; for a cluster with what is missing."""
+        if self.is_cluster:
+            from lanman.faces.cli.several import missing_json
+
+            # What an explanation calls missing are sentences.
+            parts["missing_nodes" if "missing" in parts else "missing"] = missing_json(self.missing)
+        emit_json(server, **parts)
+
+    def columns(self, names: str) -> list[str]:
+        """The columns of CSV: for a cluster, the node before these."""
+        return [*(["node"] if self.is_cluster else []), *names.split()]
 
     @property
     def is_own(self) -> bool:
@@ -119,7 +217,9 @@ class Invocation:
 
         from lanman.faces.cli.progress import shown_waiting
 
-        deadline = None if long_work else asyncio.get_running_loop().time() + self.timeout
+        # What is asked behind a node that is away needs time of its own: see the rules above.
+        bounded = not long_work and not self.is_cluster
+        deadline = asyncio.get_running_loop().time() + self.timeout if bounded else None
         what = f"Waiting for {self.server or 'the Server service'}"
         return shown_waiting(what, self._noting(self.opening(deadline)))
 
@@ -140,6 +240,7 @@ class Invocation:
             deadline=deadline,
             service=self.service,
             samba_config=self.samba_config,
+            approach=self.approach,
         )
 
     @asynccontextmanager
@@ -150,9 +251,17 @@ class Invocation:
             if (beside_table or self.verbose) and not self.noted:
                 self.noted = True
                 note(f"answered by {manager.who_answers}")
-            yield manager
+            try:
+                yield manager
+            finally:
+                self.note_missing(manager.missing)
             if manager.incomplete is not None:
                 warn(manager.incomplete)
+            doubles: dict[str, str] = getattr(manager, "doubles", {})
+            if doubles and not self.noted:
+                self.noted = True
+                for name, node in doubles.items():
+                    note(f"{name} is {node} by another address, and counts once")
 
     def confirm(self, question: str, *, default: bool) -> bool:
         """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes, or none that is one."""
@@ -184,19 +293,43 @@ class Invocation:
             tell(text)
 
 
-def _each_once(named: tuple[str, ...]) -> list[str]:
-    """The servers in what was typed behind each -S: one, or several with commas between them."""
-    return list(dict.fromkeys(part for each in named for part in each.split(",")))
-
-
 def _where(named: str | None, port: int | None) -> tuple[str | None, int | None]:
     """The name and the port of a server; `port` is that of -p. Raises DialectError."""
-    if named is None:
-        return None, port
+    if named is None or _is_cluster(named):
+        return named, port
     server, attached = split_host(named)
     if attached is not None and port is not None and attached != port:
         raise DialectError(3510, hint=f"-S says port {attached} and -p says {port}: give the port once.")
     return server, attached if attached is not None else port
+
+
+def _is_cluster(named: str) -> bool:
+    from lanman.manage.cluster import is_cluster
+
+    return is_cluster(named)
+
+
+def _check_clusters(named: str | tuple[str, ...] | None) -> None:
+    """Raise DialectError 3952 for what is written like several servers and cannot be any, before anything is asked."""
+    for each in named if isinstance(named, tuple) else () if named is None else (named,):
+        if not _is_cluster(each):
+            continue
+        from lanman.manage.cluster import HOW, check
+
+        try:
+            check(each)
+        except LanmanError as error:
+            raise DialectError(3952, "--server", f"{error.message}; {error.hint or HOW}.") from None
+
+
+def _configured(options: dict[str, Any], server: str | None) -> Credentials | None:
+    """Whom lanman.toml says to be at a cluster, where the command line says nothing of it."""
+    words = ("login", "authentication_file", "nt_hash", "kerberos", "no_pass")
+    if server is None or not _is_cluster(server) or any(options[word] not in (None, False) for word in words):
+        return None
+    from lanman.manage.cluster import configured_credentials
+
+    return configured_credentials(server)
 
 
 def _home(typed: str | None) -> str | None:

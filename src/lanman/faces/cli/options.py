@@ -54,7 +54,8 @@ class Verb(click.Command):
     options and those of every verb. What may stand behind an option or as an argument is told by click's
     `shell_complete` (`completers`).
     An option of its own takes the place of one of every verb that is written alike. `many_servers`: -S may be repeated
-    (`Invocation.each`). `explained` are words of the verb that `lanman help VERB WORD` explains.
+    (`Invocation.each`); `one_server`: a cluster is refused. `explained` are words of the verb that `lanman help VERB
+    WORD` explains.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Verb(click.Command):
         explained: Explained | None = None,
         names_server: Callable[[dict[str, Any], dict[str, Any]], str | None] | None = None,
         many_servers: bool = False,
+        one_server: bool = False,
         **attributes: Any,
     ) -> None:
         # --help is the dialect's, which knows /? too.
@@ -80,6 +82,7 @@ class Verb(click.Command):
         self.about = about
         self.examples = examples
         self.takes_paths = takes_paths
+        self.one_server = one_server
         self.names_server = names_server
         own = {name for option in self.params for name in option.opts}
         common = (MANY_SERVERS if many_servers and option.name == "server" else option for option in COMMON_OPTIONS)
@@ -101,8 +104,10 @@ class Verb(click.Command):
         if options["server"] in (None, ()) and self.names_server is not None:
             options["server"] = self.names_server(ctx.params, options)
         invocation = Invocation.from_options(options)
+        if self.one_server:
+            invocation.require_single(self.name or "")
         try:
-            return self.callback(invocation, **ctx.params)
+            return invocation.report_missing(self.callback(invocation, **ctx.params))
         except LanmanError as error:
             program: Program = ctx.obj
             may = error.code == codes.NERR_ServerNotStarted and invocation.is_own
@@ -225,12 +230,18 @@ MANY_SERVERS: Final = click.Option(
     ["-S", "--server"],
     multiple=True,
     metavar="HOST[:PORT]",
-    help="the server to ask, several times for several; without it, this machine's own",
+    shell_complete=completers.clusters,
+    help="the server to ask, several times for several, or fs1,fs2, cluster:NAME, NAME*; without it, this machine's own",
 )
 """In place of -S, for a verb that asks many servers."""
 
 COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
-    click.Option(["-S", "--server"], metavar="HOST[:PORT]", help="the server to ask; without it, this machine's own"),
+    click.Option(
+        ["-S", "--server"],
+        metavar="HOST[:PORT]",
+        shell_complete=completers.clusters,
+        help="the server to ask, or several: fs1,fs2, cluster:NAME, NAME*; without it, this machine's own",
+    ),
     click.Option(["-p", "--port"], metavar="N", callback=number(0, 65535, PORT_HINT), help="its port (445)"),
     click.Option(
         ["-U", "--login"],

@@ -27,6 +27,8 @@ EXIT_SYNTAX: Final = 1
 EXIT_ERROR: Final = 2
 EXIT_NOT_SO: Final = 3
 """The answer to the question is no: in use, not drained, problems found."""
+EXIT_INCOMPLETE: Final = 4
+"""Some servers did not answer, or a time was asked about of which not everything is known."""
 EXIT_ACCESS_DENIED: Final = 5
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
@@ -154,10 +156,10 @@ def no_entries() -> None:
 # --- data
 
 
-def fields(record: Any, first: str = "") -> dict[str, Any]:
+def fields(record: Any, first: str = "", *, only: bool = False) -> dict[str, Any]:
     """A record as a mapping for JSON: the names in `first` first, then all others in the record's own order. The node
-    that it is of stands before them, and is left out where it is of none."""
-    names = [*first.split(), *(field.name for field in dataclasses.fields(record))]
+    that it is of stands before them, and is left out where it is of none. `only` those in `first`, where so wanted."""
+    names = [*first.split(), *(() if only else (field.name for field in dataclasses.fields(record)))]
     node = getattr(record, "node", None)
     of_node = {} if node is None else {"node": node}
     return of_node | {name: _plain(getattr(record, name)) for name in dict.fromkeys(names) if name != "node"}

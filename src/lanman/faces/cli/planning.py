@@ -59,9 +59,9 @@ def include_mine_option() -> Decorator:
 def show_plan(invocation: Invocation, plan: Plan) -> None:
     """Show a plan: as a table, as JSON or as CSV."""
     if invocation.format is Format.JSON:
-        output.emit_json(plan.server, plan=plan.as_json())
+        invocation.emit_json(plan.server, plan=plan.as_json())
     elif invocation.format is Format.CSV:
-        output.emit_csv(plan.as_json()["targets"], CSV.split())
+        output.emit_csv(plan.as_json()["targets"], invocation.columns(CSV))
     elif not plan.targets:
         output.no_entries()
     else:
@@ -88,15 +88,17 @@ def described(target: Target) -> str:
     record = target.record
     if isinstance(record, SessionInfo):
         return whose(record)
+    at = f"{record.node}: " if record.node else ""
     if isinstance(record, FileInfo):
-        return f"{record.id} {record.path or ''}, {record.user_name or 'nobody'}"
+        return f"{at}{record.id} {record.path or ''}, {record.user_name or 'nobody'}"
     assert isinstance(record, ShareInfo)
-    return f"{record.netname or ''} ({record.path or ''})"
+    return f"{at}{record.netname or ''} ({record.path or ''})"
 
 
 def whose(session: SessionInfo) -> str:
-    r"""Whose session it is: `\\pc7, bob`. It is not escaped yet."""
-    return f"{unc_client(session.client_name or '')}, {session.user_name or 'nobody'}"
+    r"""Whose session it is: `\\pc7, bob`, behind its node where it has one. It is not escaped yet."""
+    at = f"{session.node}: " if session.node else ""
+    return f"{at}{unc_client(session.client_name or '')}, {session.user_name or 'nobody'}"
 
 
 def bystander_lines(bystanders: Sequence[SessionInfo]) -> Iterator[str]:

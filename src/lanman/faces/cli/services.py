@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import LanmanError
@@ -12,8 +12,10 @@ from lanman.faces.cli import output
 from lanman.faces.cli.invocation import Invocation, service_state
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
+from lanman.faces.text import escape
 
 if TYPE_CHECKING:
+    from lanman.manage.answers import Answers, Part
     from lanman.manage.manager import Manager
     from lanman.records import ServiceState
 
@@ -60,6 +62,17 @@ def show_services(invocation: Invocation, title: str) -> None:
         output.success()
 
 
+def emit_parts(invocation: Invocation, server: str, name: str, parts: Sequence[Part[dict[str, Any]]]) -> None:
+    """What each server has, for programs: JSON under a name, or under `nodes` for a cluster; a row for each in CSV."""
+    if invocation.format is Format.CSV:
+        rows = [({"node": node} if node else {}) | record for node, record in parts]
+        output.emit_csv(rows, list(rows[0]))
+    elif invocation.is_cluster:
+        invocation.emit_json(server, nodes=[{"node": node, name: record} for node, record in parts])
+    else:
+        invocation.emit_json(server, **{name: parts[0].answer})
+
+
 def change_service(
     invocation: Invocation,
     service: str | None,
@@ -67,22 +80,50 @@ def change_service(
     change: Callable[[Manager], Awaitable[bool]],
     done: int,
     unchanged: str,
-) -> None:
+) -> int | None:
     """Pause or continue the Server service. `done` is NET's message that it was; `unchanged` is said where nothing was
-    changed."""
+    changed. Gives the exit status: of a cluster, each node has its own outcome, and the first that refuses counts."""
     if service is None:
         raise DialectError(3503, hint=f"Name the service: lanman {verb} server.")
     must_be_server(service)
 
-    async def order() -> tuple[str, bool, ServiceState]:
-        async with invocation.manager() as manager:
-            changed = await change(manager)
-            return manager.server, changed, await manager.service_state()
+    async def order(manager: Manager) -> tuple[bool, ServiceState]:
+        return await change(manager), await manager.service_state()
 
-    server, changed, state = asyncio.run(order())
+    async def give() -> tuple[str, Answers[tuple[bool, ServiceState]]]:
+        async with invocation.manager() as manager:
+            return manager.server, await manager.each(order)
+
+    server, answers = asyncio.run(give())
+    if invocation.is_cluster:
+        return _changed_nodes(invocation, server, answers, codes.message_text(done, SERVICE), unchanged)
+    changed, state = answers.parts[0].answer
     if invocation.format is Format.JSON:
         output.emit_json(server, service=SERVICE, state=state, changed=changed)
     elif invocation.format is Format.CSV:
         output.emit_csv([{"service": SERVICE, "state": state, "changed": changed}], ["service", "state", "changed"])
     else:
         output.emit([codes.message_text(done, SERVICE) if changed else unchanged, ""])
+    return None
+
+
+def _changed_nodes(
+    invocation: Invocation, server: str, answers: Answers[tuple[bool, ServiceState]], done: str, unchanged: str
+) -> int | None:
+    """Say what became of the order at each node."""
+    from lanman.errors import Win32Error
+    from lanman.faces.cli.several import status_of
+
+    records = [
+        {"node": node, "service": SERVICE, "state": state, "changed": changed}
+        for node, (changed, state) in answers.parts
+    ]
+    if invocation.format is Format.JSON:
+        invocation.emit_json(server, nodes=records)
+    elif invocation.format is Format.CSV:
+        output.emit_csv(records, ["node", "service", "state", "changed"])
+    else:
+        output.emit([f"{escape(node)}: {done if changed else unchanged}" for node, (changed, _) in answers.parts])
+        output.emit([""])
+    # A node that refused is no node that is away.
+    return next((status_of(error) for _, error in answers.missing if isinstance(error, Win32Error)), None)

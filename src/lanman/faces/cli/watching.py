@@ -50,11 +50,15 @@ class Wanted:
         return RowFilter(client=self.client, user=self.user, path=self.path)
 
 
-def watch_screen(servers: Sequence[Invocation], wanted: Wanted, *, readonly: bool) -> int | None:
-    """Show some servers on the screen until it is left. Gives the exit status; None where there is no screen, which is
-    said where textual is all that it lacks."""
+Group = tuple[str | None, Sequence[Invocation]]
+"""A server alone, for None, or the nodes of the cluster of a name."""
+
+
+def watch_screen(groups: Sequence[Group], wanted: Wanted, *, readonly: bool) -> int | None:
+    """Show some servers, and clusters as one each, on the screen until it is left. Gives the exit status; None where
+    there is no screen, which is said where textual is all that it lacks."""
     from lanman.faces.tui import start
-    from lanman.faces.tui.sources import PolledServer
+    from lanman.faces.tui.sources import PolledCluster, PolledServer
 
     if not start.is_possible():
         return None
@@ -62,9 +66,20 @@ def watch_screen(servers: Sequence[Invocation], wanted: Wanted, *, readonly: boo
         output.note(f"there is a screen for this, which needs textual: {start.INSTALL}")
         return None
     every = EVERY if wanted.every is None else wanted.every
-    sources = []
-    for each in servers:
+    sources: list[PolledServer | PolledCluster] = []
+    for name, nodes in groups:
         meant = wanted.filter()
+        if name is not None:
+            cluster = PolledCluster(
+                name,
+                {_name(each): _finding(each, meant) for each in nodes},
+                every=every,
+                deadline=nodes[0].timeout,
+                meant=meant if str(meant) else None,
+            )
+            sources.append(cluster)
+            continue
+        (each,) = nodes
         source = PolledServer(
             _name(each),
             _finding(each, meant),
@@ -98,6 +113,8 @@ def watch_lines(servers: Sequence[Invocation], wanted: Wanted) -> int:
 
 def _name(invocation: Invocation) -> str:
     """What a server is called in what is written."""
+    if invocation.node is not None:
+        return invocation.node
     if invocation.server is None:
         return invocation.service or "This machine"
     return invocation.server if invocation.port is None else f"{invocation.server}:{invocation.port}"

@@ -54,6 +54,8 @@ class Source(Protocol):
 
     name: str
     meant: Meant | None
+    nodes: bool
+    """Whether it is several nodes as one, which rows are shown with."""
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Update]]:
         """What there is on it and what happens, until it is left; see `lanman.manage.watching`."""
@@ -127,7 +129,7 @@ class WatchScreen(App[int]):
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.sources = list(sources)
-        self.servers = [WatchedServer(source.name, source.meant) for source in sources]
+        self.servers = [WatchedServer(source.name, source.meant, nodes=source.nodes) for source in sources]
         self.every = every
         self.readonly = readonly
         self.symbols = symbols or Symbols()
@@ -282,8 +284,11 @@ class WatchScreen(App[int]):
         self._updated()
 
     async def _ask_for_limits(self, place: int) -> None:
-        """Ask for the server's limit of sessions and its idle time, which few servers refuse to tell."""
+        """Ask for the limit of sessions and the idle time, which few servers refuse to tell. Of a cluster, each
+        node has its own."""
         server, source = self.servers[place], self.sources[place]
+        if source.nodes:
+            return
         try:
             async with source.manager() as manager:
                 server.take_info(await manager.server_info())

@@ -49,13 +49,17 @@ def details(server: WatchedServer, row: Any, now: float) -> list[str]:
     return _event(server, row, now)
 
 
-def _sessions(server: WatchedServer) -> list[SessionRow]:
-    """All of them, also those that are not shown."""
-    return [] if server.picture is None else list(server.picture.sessions.values())
+def _sessions(server: WatchedServer, node: str | None) -> list[SessionRow]:
+    """All of them, also those that are not shown; of a cluster those of a node."""
+    return [] if server.picture is None else [one for one in server.picture.sessions.values() if one.key.node == node]
 
 
-def _files(server: WatchedServer) -> list[FileRow]:
-    return [] if server.picture is None else list(server.picture.files.values())
+def _files(server: WatchedServer, node: str | None) -> list[FileRow]:
+    return [] if server.picture is None else [one for one in server.picture.files.values() if one.key.node == node]
+
+
+def _node(row: SessionRow | FileRow | ShareRow) -> list[str]:
+    return [] if row.key.node is None else _lines(("Node", row.key.node))
 
 
 def _lines(*pairs: tuple[str, str | None]) -> list[str]:
@@ -79,6 +83,7 @@ def _session(server: WatchedServer, row: SessionRow, now: float) -> list[str]:
     files = files_of(server, row)
     cost, why = cost_of_session(row.as_listed(now), None if files is None else [file.as_listed() for file in files])
     lines = [f"A session of {user(row.user_name)} from {client(row.client_name)}", ""]
+    lines += _node(row)
     lines += _lines(
         ("Address", row.address),
         ("Domain", row.domain),
@@ -111,11 +116,12 @@ def files_of(server: WatchedServer, row: SessionRow) -> list[FileRow] | None:
     picture = server.picture
     if picture is None or row.user_name is None:
         return None
-    of_user = [file for file in picture.files.values() if fold(file.user_name or "") == fold(row.user_name)]
+    of_node = _files(server, row.key.node)
+    of_user = [file for file in of_node if fold(file.user_name or "") == fold(row.user_name)]
     if any(file.session is not None for file in of_user):
         return [file for file in of_user if file.session == row.key]
-    sessions = [one for one in picture.sessions.values() if fold(one.user_name or "") == fold(row.user_name)]
-    if not of_user and (row.num_opens or not picture.files):
+    sessions = [one for one in _sessions(server, row.key.node) if fold(one.user_name or "") == fold(row.user_name)]
+    if not of_user and (row.num_opens or not of_node):
         return None if row.num_opens != 0 else []
     return of_user if len(sessions) == 1 else None
 
@@ -125,6 +131,7 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
     cost, why = cost_of_file(row.as_listed(), [seconds_since(one.used_at, now) for one in sessions])
     whose = ", ".join(client(name) for name in row.candidates) if row.candidates else client(row.client_name)
     lines = [row.path or UNKNOWN, ""]
+    lines += _node(row)
     lines += _lines(
         ("User", user(row.user_name)),
         ("Access", access(row.permissions)),
@@ -140,11 +147,11 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
     else:
         lines += _lines(("Open since", f"not before {_moment(row.not_before, now)}" if row.not_before else None))
     lines += ["", _cost(cost, why, "Closing it")]
-    also = [file for file in _files(server) if file.path == row.path and file.key != row.key]
+    also = [file for file in _files(server, row.key.node) if file.path == row.path and file.key != row.key]
     if also:
         lines += ["", "Others have it open too:"]
         lines += [f"  {user(file.user_name)}  {access(file.permissions)}  {client(file.client_name)}" for file in also]
-    of_user = sum(file.user_name == row.user_name for file in _files(server)) - 1
+    of_user = sum(file.user_name == row.user_name for file in _files(server, row.key.node)) - 1
     if of_user and row.user_name is not None:
         lines += ["", f"{user(row.user_name)} has {of_user:,} more open."]
     return lines
@@ -153,14 +160,15 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
 def _sessions_with(server: WatchedServer, row: FileRow) -> list[SessionRow]:
     """The sessions that may have a file open."""
     if row.session is not None:
-        return [one for one in _sessions(server) if one.key == row.session]
+        return [one for one in _sessions(server, row.key.node) if one.key == row.session]
     if row.user_name is None:
         return []
-    return [one for one in _sessions(server) if fold(one.user_name or "") == fold(row.user_name)]
+    return [one for one in _sessions(server, row.key.node) if fold(one.user_name or "") == fold(row.user_name)]
 
 
 def _share(server: WatchedServer, row: ShareRow) -> list[str]:
     lines = [f"The share {row.name}", ""]
+    lines += _node(row)
     lines += _lines(
         ("Kind", share_kind(row.type)),
         ("Folder", row.path),
@@ -169,7 +177,7 @@ def _share(server: WatchedServer, row: ShareRow) -> list[str]:
         ("Limit", share_limit(row)),
         ("Problem", row.problem or ("none" if row.problem == "" else None)),
     )
-    using = [one for one in _sessions(server) if one.shares and row.name in one.shares]
+    using = [one for one in _sessions(server, row.key.node) if one.shares and row.name in one.shares]
     if using:
         lines += ["", "Sessions that use it:"]
         lines += [f"  {user(one.user_name)}  {client(one.client_name)}" for one in using[:MAX_LISTED]]

@@ -33,6 +33,7 @@ Ending and closing
 The signs before a row
 
   >  the cursor     *  marked     +  new in the last ten seconds     ~  changed     x  no longer there
+  ?  of a node that does not answer: the row is as it was last seen
   Of events: + came, - went, ~ changed, o opened a file, ! the server itself
 
 What the columns say

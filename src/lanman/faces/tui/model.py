@@ -3,14 +3,15 @@
 Updates (`lanman.manage.watching.changes`) go in, rows and sentences come out; nothing here knows of a terminal.
 
   - The lists hold values of their own, by key: the watcher's picture is brought up to date behind our back.
-  - A server that is away keeps its rows; what is said of it has their age, in words.
+  - A server that is away keeps its rows; what is said of it has their age, in words. So does a node of a cluster: its
+    rows have a sign of their own.
   - What happened while nobody could see is an event too: a gap is a line of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from lanman.errors import LanmanError
@@ -39,9 +40,11 @@ from lanman.faces.tui.views import (
     event_sign,
     session_columns,
     user,
+    with_node,
 )
 from lanman.manage.watching.changes import Change, Picture, Update, What
 from lanman.manage.watching.keys import FileKey, Key, SessionKey, ShareKey
+from lanman.manage.watching.nodes import Away, NodesPicture
 from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow, refused_row
 from lanman.records import ServerInfo
 
@@ -79,7 +82,7 @@ class WatchedServer:
     `meant` chooses the rows that are listed. What is worked out from all of them uses the picture.
     """
 
-    def __init__(self, name: str, meant: Meant | None = None) -> None:
+    def __init__(self, name: str, meant: Meant | None = None, *, nodes: bool = False) -> None:
         self.name = name
         self.meant = meant
         self.picture: Picture | None = None
@@ -88,14 +91,15 @@ class WatchedServer:
         self.limit: int | None = None
         self.locks = 0
         self.autodisconnect = Autodisconnect()
-        self.sessions: Listing[SessionKey, SessionRow] = Listing(session_columns(self.autodisconnect))
-        self.files: Listing[FileKey, FileRow] = Listing(FILE_COLUMNS)
-        self.shares: Listing[ShareKey, ShareRow] = Listing(SHARE_COLUMNS)
+        self.sessions: Listing[SessionKey, SessionRow] = Listing(with_node(session_columns(self.autodisconnect), nodes))
+        self.files: Listing[FileKey, FileRow] = Listing(with_node(FILE_COLUMNS, nodes))
+        self.shares: Listing[ShareKey, ShareRow] = Listing(with_node(SHARE_COLUMNS, nodes))
         self.events: Listing[int, EventRow] = Listing(EVENT_COLUMNS, follow=True, newest_first=True)
         self.newest: deque[EventRow] = deque(maxlen=20)
         # The picture is brought up to date behind our back, so what it was is kept here.
         self._answers: bool | None = None
         self._number = 0
+        self._away: set[str] = set()
         self._moves: deque[tuple[float, What]] = deque()
         self._fresh: dict[Key, tuple[float, str]] = {}
 
@@ -107,6 +111,7 @@ class WatchedServer:
 
     def take(self, update: Update, now: float) -> bool:
         """Take in what a watcher gives. True if the server answers and did not before."""
+        self._take_away(update, now)
         did_answer, self._answers = self._answers, update.picture.error is None
         picture = self.picture = update.picture
         if update.gap is not None:
@@ -133,6 +138,18 @@ class WatchedServer:
         elif did_answer is False and picture.error is None:
             self._say(now, "answers again", now)
         return self._answers and not did_answer
+
+    def _take_away(self, update: Update, now: float) -> None:
+        """Say which nodes of a cluster went away, and which are there again."""
+        if not isinstance(update.picture, NodesPicture):
+            return
+        away = update.picture.away
+        for node, each in away.items():
+            if node not in self._away:
+                self._say(now, f"{node} does not answer: {each.error}", now)
+        for node in self._away - away.keys():
+            self._say(now, f"{node} answers again", now)
+        self._away = set(away)
 
     async def learn(self, update: Update) -> None:
         """Look up what has to be known to choose rows, before `take`."""
@@ -214,6 +231,11 @@ class WatchedServer:
         return self.picture is not None and self.picture.error is not None
 
     @property
+    def away(self) -> Mapping[str, Away]:
+        """The nodes of a cluster that do not answer."""
+        return self.picture.away if isinstance(self.picture, NodesPicture) else {}
+
+    @property
     def is_old(self) -> bool:
         """Whether the rows are what they were, and not what is."""
         return self.is_away or bool(self.ended)
@@ -222,6 +244,8 @@ class WatchedServer:
         """One character for a row: `+` is new, `~` has changed; an event's own."""
         if isinstance(row, EventRow):
             return event_sign(row)
+        if getattr(key, "node", None) in self.away:
+            return "?"
         at, sign = self._fresh.get(key, (0.0, " "))
         return sign if now - at < FRESH else " "
 
@@ -242,6 +266,11 @@ class WatchedServer:
             parts.append((0, f"only {self.meant}"))
         if self.ended:
             parts.append((0, f"NO LONGER WATCHED: {self.ended}; rows of {_time(picture.asked_at)}"))
+        elif self.away and picture.error is None:
+            lost = (
+                f"{node} (rows of {_time(each.since)})" if each.since else f"{node}" for node, each in self.away.items()
+            )
+            parts.append((0, f"AWAY: {', '.join(lost)}"))
         elif picture.error is not None:
             age = picture.age(now)
             since = "" if age is None else f" for {duration(int(age))}, rows of {_time(picture.asked_at)}"

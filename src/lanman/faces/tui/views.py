@@ -223,6 +223,14 @@ SHARE_COLUMNS: Final[tuple[Column[ShareRow], ...]] = (
 )
 
 
+def with_node(columns: tuple[Column[Any], ...], nodes: bool) -> tuple[Column[Any], ...]:
+    """The columns, with one before them for the nodes where rows have some."""
+    if not nodes:
+        return columns
+    node: Column[Any] = _names("NODE", lambda row: row.key.node or "", 9, 1, 24)
+    return (node, *columns)
+
+
 def event_who(row: EventRow) -> SessionRow | FileRow | None:
     """Whose event it is, where it is anybody's."""
     told = None if row.change is None else row.change.row
@@ -257,6 +265,8 @@ def event_thing(row: EventRow) -> str:
         parts += [_difference(name, change.before, told) for name in change.fields if name != "used_at"]
     if change.why:
         parts.append(change.why)
+    if told.key.node is not None:
+        parts.append(f"at {told.key.node}")
     return ", ".join(parts)
 
 

@@ -31,7 +31,7 @@ PREFIX: Final = "cluster:"
 MAX_NODES: Final = 1024
 """So many servers are one, at most; what is more is a fleet."""
 
-_EXAMPLE: Final = "several servers are written fs1,fs2 or cluster:NAME, and all addresses of a name NAME*"
+HOW: Final = "several servers are written fs1,fs2 or cluster:NAME, and all addresses of a name NAME*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,18 @@ async def single_servers(
     return list(places.values())
 
 
+def check(server: str) -> None:
+    """Raise Win32Error 87 or 2351 for a text that cannot mean servers, whatever is configured; nothing is looked up."""
+    for part in _parts(server):
+        if _cluster_name(part) is not None:
+            if not _cluster_name(part):
+                raise _bad(server, "the name of the cluster is missing")
+        elif "*" in part:
+            _starred(part, 445, server)
+        else:
+            _place(part, 445)
+
+
 def _parts(server: str) -> Iterable[str]:
     parts = server.split(",")
     if len(parts) > 1 and not all(part.strip("\\/ ") for part in parts):
@@ -114,13 +126,9 @@ def _place(text: str, port: int | None) -> Place:
 
 
 async def _of_every_address(part: str, port: int | None, whole: str) -> list[Place]:
-    from lanman.manage.link import split_server
     from lanman.net.resolve import resolve
 
-    name, _, behind = part.strip().strip("\\/").partition("*")
-    if not name or "*" in behind or (behind and not behind.startswith(":")):
-        raise _bad(whole, "a * stands behind a whole name, and means every address of it")
-    host, attached = split_server(f"{name}{behind}", port or 445)
+    host, attached, behind = _starred(part, port, whole)
     addresses = []
     for _, where in await resolve(host, attached):
         # The scope of a link-local address is part of it.
@@ -130,6 +138,16 @@ async def _of_every_address(part: str, port: int | None, whole: str) -> list[Pla
         return [Place(address, address, port) for address in dict.fromkeys(addresses)]
     bracketed = [(each, f"[{each}]" if ":" in each else each) for each in dict.fromkeys(addresses)]
     return [Place(f"{text}{behind}", address, attached) for address, text in bracketed]
+
+
+def _starred(part: str, port: int | None, whole: str) -> tuple[str, int, str]:
+    """The name before a `*`, the port that counts, and what stands behind the `*`."""
+    from lanman.manage.link import split_server
+
+    name, _, behind = part.strip().strip("\\/").partition("*")
+    if not name or "*" in behind or (behind and not behind.startswith(":")):
+        raise _bad(whole, "a * stands behind a whole name, and means every address of it")
+    return *split_server(f"{name}{behind}", port or 445), behind
 
 
 def _configured(name: str, configuration: ClientConfiguration | None) -> Cluster:
@@ -152,7 +170,7 @@ def _configured(name: str, configuration: ClientConfiguration | None) -> Cluster
 
 
 def _bad(server: str, why: str) -> LanmanError:
-    return Win32Error(codes.ERROR_INVALID_PARAMETER, f"{escape(server)}: {why}", hint=_EXAMPLE)
+    return Win32Error(codes.ERROR_INVALID_PARAMETER, f"{escape(server)}: {why}", hint=HOW)
 
 
 def configured_credentials(server: str, configuration: ClientConfiguration | None = None) -> Credentials | None:

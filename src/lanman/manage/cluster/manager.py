@@ -23,11 +23,11 @@ from typing import Final, NoReturn, TypeVar
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.manage.answers import Absent, Listed, Sessions, no_such_file
+from lanman.manage.answers import Absent, Answers, Listed, Sessions, no_such_file
 from lanman.manage.clients import Clients
 from lanman.manage.cluster import orders
-from lanman.manage.cluster.members import Answers, Members
-from lanman.manage.manager import SESSION_LEVELS, Manager
+from lanman.manage.cluster.members import Members
+from lanman.manage.manager import Manager, poverty
 from lanman.manage.orders.plan import Consent, Done, Missing, Outcome, Plan, Verb
 from lanman.manage.selection import canonical_client, check_filters, select_files, split_unc
 from lanman.net.dial import Within
@@ -86,7 +86,7 @@ class ClusterManager(Manager):
     # --- asking
 
     async def each(self, question: Callable[[Manager], Awaitable[T]]) -> Answers[T]:
-        """What each node answers to one question. Raises where none does."""
+        """See `Manager.each`."""
         answers = await self._members.ask(question)
         self._note(answers.missing)
         return answers
@@ -119,7 +119,7 @@ class ClusterManager(Manager):
         answers = await self.each(lambda manager: manager.sessions(level=level))
         for node, found in answers.parts:
             orders.stamp(found.entries, node)
-        granted = max((found.level for _, found in answers.parts), key=_poverty)
+        granted = max((found.level for _, found in answers.parts), key=poverty)
         entries = [entry for _, found in answers.parts for entry in found.entries]
         async with self._within():
             selected = await self._clients.selected(entries, client, user)
@@ -193,15 +193,16 @@ class ClusterManager(Manager):
 
     async def _means(self, manager: Manager, name: str) -> bool:
         """Whether a name means a node, by itself or as one of all that the cluster's name means."""
-        return self._is_own_name(name) or await manager.is_called(name)
+        return self.is_own_name(name) or await manager.is_called(name)
 
-    def _is_own_name(self, name: str) -> bool:
+    def is_own_name(self, name: str) -> bool:
+        """See `Manager.is_own_name`: `files` for cluster:files, the name before the `*`."""
         own = self.server.rstrip("*").removeprefix("cluster:")
         return canonical_client(name) in (canonical_client(own), canonical_client(own.partition(".")[0]))
 
     async def is_called(self, name: str) -> bool:
         """See `Manager.is_called`: by the cluster's own name, or one of its nodes'."""
-        if self._is_own_name(name):
+        if self.is_own_name(name):
             return True
         return any(called for _, called in (await self.each(lambda manager: manager.is_called(name))).parts)
 
@@ -362,8 +363,3 @@ class ClusterManager(Manager):
             hint=f"ask a node by itself: -S {self.nodes[0]}",
             server=self.server,
         )
-
-
-def _poverty(level: int) -> int:
-    """The larger, the less a level of sessions tells."""
-    return SESSION_LEVELS.index(level) if level in SESSION_LEVELS else len(SESSION_LEVELS)

@@ -16,11 +16,11 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, ProtocolError, Win32Error
-from lanman.manage.answers import Absent
+from lanman.manage.answers import Absent, Answers, Part
 from lanman.manage.cluster import Place
 from lanman.manage.manager import Manager
 from lanman.names import fold
@@ -34,20 +34,6 @@ Opening = Callable[[Place], AbstractAsyncContextManager[Manager]]
 
 # What says that a node is away, rather than that it refuses a question.
 _AWAY: Final = (ConnectionLost, AuthenticationError, ProtocolError)
-
-
-class Part(NamedTuple, Generic[T]):
-    """What one node answered."""
-
-    node: str
-    answer: T
-
-
-class Answers(NamedTuple, Generic[T]):
-    """What the nodes answered, in their order, and those of which there is no answer."""
-
-    parts: list[Part[T]]
-    missing: list[Absent]
 
 
 class Member:

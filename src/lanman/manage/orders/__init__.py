@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from lanman import codes
 from lanman.errors import LanmanError, LocalProtocolError, Win32Error
+from lanman.manage.answers import missing_of
 from lanman.manage.orders.plan import (
     Consent,
     Cost,
@@ -251,6 +252,7 @@ def set_session_costs(plan: Plan, files: Sequence[FileInfo] | None) -> None:
     from lanman.manage.orders.costs import cost_of_session
 
     openers = Openers(plan.listed)
+    untold = {node for node, _ in missing_of(files)}
     files_of: defaultdict[int, list[FileInfo]] = defaultdict(list)
     uncertain: set[int] = set()
     for file in files or ():
@@ -262,5 +264,6 @@ def set_session_costs(plan: Plan, files: Sequence[FileInfo] | None) -> None:
     for target in plan.targets:
         if isinstance(target.record, SessionInfo):
             known = files is not None and target.record.user_name is not None and id(target.record) not in uncertain
+            known = known and target.record.node not in untold
             theirs = files_of[id(target.record)] if known else None
             target.cost, target.why = cost_of_session(target.record, theirs)

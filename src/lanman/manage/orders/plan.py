@@ -256,4 +256,5 @@ def record_json(record: Record, names: str | None = None) -> dict[str, Any]:
     """The fields of a record that a plan is about."""
     if names is None:
         names = next(names for kind, names in FIELDS.items() if isinstance(record, kind))
-    return {name: getattr(record, name) for name in names.split()}
+    of_node = {} if record.node is None else {"node": record.node}
+    return of_node | {name: getattr(record, name) for name in names.split()}

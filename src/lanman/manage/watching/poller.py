@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AuthenticationError, EventsLost, LanmanError, TimedOut, Win32Error
+from lanman.manage.cluster import is_cluster
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.open import open_manager
 from lanman.manage.watching.changes import Change, Gap, Picture, Update
@@ -413,6 +414,8 @@ def watch(
     first update is waited for. Raises ValueError for a kind that there is not, for none, and for a time that is not
     positive.
     """
+    if server is not None and is_cluster(server):
+        raise ValueError("several servers are watched by lanman.watch_nodes")
     if not every > 0 or not timeout > 0:
         raise ValueError("times are in seconds, and positive")
     if not kinds:

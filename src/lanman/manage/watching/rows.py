@@ -69,6 +69,7 @@ class SessionRow(NamedTuple):
             self.user_flags,
             self.client_type,
             self.transport,
+            node=self.key.node,
         )
 
 
@@ -105,7 +106,7 @@ class FileRow(NamedTuple):
 
     def as_listed(self) -> FileInfo:
         """The row as `Manager.files` lists it, for `Manager.close_files` and plans."""
-        return FileInfo(self.id, self.permissions, self.num_locks, self.path, self.user_name)
+        return FileInfo(self.id, self.permissions, self.num_locks, self.path, self.user_name, node=self.key.node)
 
 
 class ShareRow(NamedTuple):

@@ -20,10 +20,12 @@ from lanman.faces.cli.options import (
     yes_or_no,
 )
 from lanman.faces.cli.output import Format
-from lanman.faces.cli.services import is_server_service, show_services
+from lanman.faces.cli.services import emit_parts, is_server_service, show_services
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import block, escape, yes_no
 from lanman.faces.text import number as shown_number
+from lanman.manage.answers import Part
+from lanman.manage.manager import Manager
 from lanman.records import ServerInfo, TransportInfo
 
 CONFIG_WIDTH: Final = 38
@@ -82,6 +84,7 @@ def config(
         raise DialectError(3952, "/SRVCOMMENT", f"A comment is at most {MAX_COMMENT} characters on one line.")
     if (autodisconnect, srvcomment, hidden) == (None, None, None):
         return show_configuration(invocation)
+    invocation.require_single("config server /...")
     return asyncio.run(_change(invocation, autodisconnect, srvcomment, hidden))
 
 
@@ -103,23 +106,36 @@ async def _change(invocation: Invocation, autodisconnect: int | None, comment: s
 
 def show_configuration(invocation: Invocation) -> None:
     """Print the settings. JSON and CSV leave out what the server did not say, but for the six that NET shows."""
-    server, info, transports = asyncio.run(_configuration(invocation))
+    server, parts = asyncio.run(_configuration(invocation))
     if invocation.format is Format.TABLE:
-        output.emit(configuration_lines(server, info, transports))
-        return output.success()
+        for number, (node, (info, transports)) in enumerate(parts):
+            output.emit([*([""] if number else []), *configuration_lines(node or server, info, transports)])
+        return invocation.success()
+    as_json = invocation.format is Format.JSON
+    emit_parts(
+        invocation,
+        server,
+        "configuration",
+        [Part(node, _record(info, transports, with_transports=as_json)) for node, (info, transports) in parts],
+    )
+
+
+def _record(info: ServerInfo, transports: list[TransportInfo] | None, *, with_transports: bool) -> dict[str, Any]:
     record = {name: value for name, value in output.fields(info).items() if value is not None}
     # What people ask for is there even where the server did not say.
     for name in ("name", "comment", "hidden", "users", "disc", "sessopens"):
         record.setdefault(name, None)
-    if invocation.format is Format.JSON:
+    if with_transports:
         listed = [_transport(transport) for transport in transports or ()]
-        output.emit_json(server, configuration={**record, "transports": None if transports is None else listed})
-    else:
-        output.emit_csv([record], list(record))
+        record["transports"] = None if transports is None else listed
+    return record
 
 
-async def _configuration(invocation: Invocation) -> tuple[str, ServerInfo, list[TransportInfo] | None]:
-    async with invocation.manager() as manager:
+Configured = tuple[ServerInfo, list[TransportInfo] | None]
+
+
+async def _configuration(invocation: Invocation) -> tuple[str, list[Part[Configured]]]:
+    async def ask(manager: Manager) -> Configured:
         info = await manager.server_info()
         if info.sessopens is None:
             # Levels 100 to 102 lack it. 502 is for administrators alone, and Samba does not know it.
@@ -129,7 +145,10 @@ async def _configuration(invocation: Invocation) -> tuple[str, ServerInfo, list[
         except LanmanError:
             # Samba does not know the call; the rest of the answer stands.
             transports = None
-        return manager.server, info, transports
+        return info, transports
+
+    async with invocation.manager() as manager:
+        return manager.server, (await manager.each(ask)).parts
 
 
 async def _merged(manager: Any, info: ServerInfo) -> ServerInfo:

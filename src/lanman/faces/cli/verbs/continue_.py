@@ -23,11 +23,12 @@ lanman continue server -S fs1 -U ann     continue that of \\fs1, as ann
 """,
 )
 @click.argument("service", required=False, shell_complete=completers.server_service)
-def continue_(invocation: Invocation, service: str | None) -> None:
+def continue_(invocation: Invocation, service: str | None) -> int | None:
     """Continue the Server service. Win32Error 50: the server cannot be paused, and so not continued."""
     unchanged = "The Server service was not paused."
-    change_service(invocation, service, "continue", lambda manager: manager.continue_(), 3536, unchanged)
+    status = change_service(invocation, service, "continue", lambda manager: manager.continue_(), 3536, unchanged)
     _forget_drain(invocation)
+    return status
 
 
 def _forget_drain(invocation: Invocation) -> None:

@@ -56,6 +56,7 @@ def chosen_words(context: click.Context, parameter: click.Parameter, begun: str)
 
 @verb(
     "doctor",
+    one_server=True,
     summary="say why a server denies, and what helps",
     syntax=r"""
 lanman doctor [CHECK...] [--strict] [--short | --plain]

@@ -301,7 +301,7 @@ def _after(invocation: Invocation, wish: Wish, planned: Planned, outcomes: Seque
         output.note(f"{planned.left_alone} left alone: {why}")
         return EXIT_NOT_SO
     if invocation.format is Format.TABLE and not wish.quiet and outcomes:
-        output.success()
+        invocation.success()
     return None
 
 
@@ -331,9 +331,9 @@ def _show(
             parts["plan"] = plan.as_json()
         if outcomes is not None:
             parts["outcomes"] = [one.as_json() for one in outcomes]
-        output.emit_json(found.server, **parts)
+        invocation.emit_json(found.server, **parts)
     elif invocation.format is Format.CSV:
-        output.emit_csv([_flat(holder) for holder in found.holders], CSV.split())
+        output.emit_csv([_flat(holder) for holder in found.holders], invocation.columns(CSV))
     else:
         output.emit([*holder_lines(found), ""])
         if plan is not None:
@@ -384,7 +384,8 @@ def _one(holder: Holder) -> Iterator[str]:
     locks = "locks unknown" if holder.file.num_locks is None else f"{holder.file.num_locks} locks"
     locks = "1 lock" if holder.file.num_locks == 1 else locks
     name = "user unknown" if holder.user_name is None else escape(holder.user_name or "nobody")
-    yield f"  {name}  {access}  {locks}  id {holder.file.id}"
+    at = f"{escape(holder.file.node)}: " if holder.file.node else ""
+    yield f"  {at}{name}  {access}  {locks}  id {holder.file.id}"
     yield f"    from {_from(holder)}"
     yield f"    idle {'unknown' if holder.idle_time is None else shown_duration(holder.idle_time)}"
     yield f"    open since: {_since(holder)}"

@@ -26,7 +26,7 @@ from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table
+from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table, with_nodes
 from lanman.manage import orders
 from lanman.records import FileInfo
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lanman.manage.orders.plan import Plan
 
 HEADER: Final = "ID         Path                                    User name            # Locks"
-COLUMNS: Final = (
+COLUMNS: Final[tuple[Column, ...]] = (
     Column(0, 10),
     Column(11, 39, fitted=shorten_path),
     Column(51, 20, fitted=shorten),
@@ -142,14 +142,14 @@ def show_files(invocation: Invocation, filters: dict[str, Any]) -> None:
     server, entries = asyncio.run(_files(invocation, filters))
     records = [output.fields(entry, FIELDS) for entry in entries]
     if invocation.format is Format.JSON:
-        output.emit_json(server, files=records)
+        invocation.emit_json(server, files=records)
     elif invocation.format is Format.CSV:
-        output.emit_csv(records, FIELDS.split())
+        output.emit_csv(records, invocation.columns(FIELDS))
     elif not entries:
         output.no_entries()
     else:
         output.emit(file_table(entries))
-        output.success()
+        invocation.success()
 
 
 async def _files(invocation: Invocation, filters: dict[str, Any]) -> tuple[str, list[FileInfo]]:
@@ -159,7 +159,11 @@ async def _files(invocation: Invocation, filters: dict[str, Any]) -> tuple[str, 
 
 def file_table(entries: Sequence[FileInfo]) -> Iterator[str]:
     """The lines of NET FILE's table, as wide as the terminal allows."""
-    yield from table(HEADER, COLUMNS, (_cells(entry) for entry in entries), output.terminal_columns())
+    header, columns, rows = HEADER, COLUMNS, [_cells(entry) for entry in entries]
+    if any(entry.node for entry in entries):
+        header, columns = with_nodes(header, columns, [entry.node for entry in entries], narrower=1)
+        rows = [[entry.node or "", *cells] for entry, cells in zip(entries, rows, strict=True)]
+    yield from table(header, columns, rows, output.terminal_columns())
 
 
 def _cells(entry: FileInfo) -> list[str]:
@@ -181,17 +185,18 @@ def show_one(invocation: Invocation, id: int) -> None:
 def _show(invocation: Invocation, server: str, entry: FileInfo, **more: Any) -> None:
     record = {**output.fields(entry, FIELDS), **more}
     if invocation.format is Format.JSON:
-        output.emit_json(server, files=[record])
+        invocation.emit_json(server, files=[record])
     elif invocation.format is Format.CSV:
-        output.emit_csv([record], FIELDS.split())
+        output.emit_csv([record], invocation.columns(FIELDS))
     else:
         output.emit(file_block(entry))
-        output.success()
+        invocation.success()
 
 
 def file_block(entry: FileInfo) -> Iterator[str]:
     """The lines of NET FILE's view of one file: labels and values."""
     pairs = [
+        *([("Node", entry.node)] if entry.node is not None else []),
         ("File ID", number(entry.id)),
         ("User name", "-" if entry.user_name is None else entry.user_name),
         ("Locks", number(entry.num_locks)),
@@ -247,7 +252,7 @@ def close_one(invocation: Invocation, id: int) -> None:
 
     server, entry = asyncio.run(close())
     if invocation.format is Format.TABLE:
-        output.success()
+        invocation.success()
     else:
         _show(invocation, server, entry, error=None)
 
@@ -290,7 +295,7 @@ def _close_and_report(invocation: Invocation, server: str | None, entries: list[
         _emit_closed(invocation, server, entries, results)
     failed = [(entry, error) for entry, error in zip(entries, results, strict=True) if error is not None]
     if not failed and invocation.format is Format.TABLE:
-        output.success()
+        invocation.success()
     statuses = []
     for entry, error in failed:
         if len(entries) > 1:
@@ -351,10 +356,11 @@ def _emit_closed(
         for entry, error in zip(entries, results, strict=True)
     ]
     if invocation.format is Format.JSON:
-        output.emit_json(server, closed=records)
+        invocation.emit_json(server, closed=records)
     else:
-        output.emit_csv(records, [*FIELDS.split(), "error"])
+        output.emit_csv(records, [*invocation.columns(FIELDS), "error"])
 
 
 def _which(entry: FileInfo) -> str:
-    return escape(", ".join([str(entry.id), *([entry.path] if entry.path else [])]))
+    at = f"{entry.node}: " if entry.node else ""
+    return escape(at + ", ".join([str(entry.id), *([entry.path] if entry.path else [])]))

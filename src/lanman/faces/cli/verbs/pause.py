@@ -25,7 +25,7 @@ lanman pause server -S fs1 -U ann     pause that of \\fs1, as ann
 """,
 )
 @click.argument("service", required=False, shell_complete=completers.server_service)
-def pause(invocation: Invocation, service: str | None) -> None:
+def pause(invocation: Invocation, service: str | None) -> int | None:
     """Pause the Server service. Win32Error 50: the server cannot be paused."""
     unchanged = "The Server service was paused already."
-    change_service(invocation, service, "pause", lambda manager: manager.pause(), 3537, unchanged)
+    return change_service(invocation, service, "pause", lambda manager: manager.pause(), 3537, unchanged)

@@ -27,7 +27,7 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
-from lanman.faces.cli.options import net_option, verb
+from lanman.faces.cli.options import LateOption, net_option, verb
 from lanman.faces.cli.output import Format, is_terminal
 from lanman.faces.cli.planning import (
     bystander_lines,
@@ -51,6 +51,7 @@ from lanman.faces.text import (
     shorten_client,
     table,
     table_lines,
+    with_nodes,
     yes_no,
 )
 from lanman.manage import orders
@@ -61,7 +62,7 @@ from lanman.names import unc_client
 from lanman.records import ConnectionInfo, SessionInfo
 
 HEADER: Final = "Computer               User name            Client Type       Opens Idle time"
-COLUMNS: Final = (
+COLUMNS: Final[tuple[Column, ...]] = (
     Column(0, 22, fitted=shorten_client),
     Column(23, 20, fitted=shorten),
     Column(44, 17),
@@ -70,7 +71,11 @@ COLUMNS: Final = (
     Column(81, None),
 )
 CONNECTIONS_HEADER: Final = "Share name     Type     # Opens"
-CONNECTION_COLUMNS: Final = (Column(0, 14, fitted=shorten), Column(15, 8), Column(25, 5, right=True))
+CONNECTION_COLUMNS: Final[tuple[Column, ...]] = (
+    Column(0, 14, fitted=shorten),
+    Column(15, 8),
+    Column(25, 5, right=True),
+)
 LABEL_WIDTH: Final = 16
 FIELDS: Final = "client_name user_name num_opens active_time idle_time user_flags client_type transport"
 OTHER_FIELDS: Final = "client_name user_name num_opens"
@@ -92,7 +97,7 @@ RESOLVE_SECONDS: Final = 2.0
     summary="list the sessions, show a client's, end them",
     aliases=("sess", "sessions"),
     syntax=r"""
-lanman session [\\CLIENT] [/LIST] [--client NAME] [--user NAME] [--null-sessions] [--resolve]
+lanman session [\\CLIENT] [/LIST] [--client NAME] [--user NAME] [--null-sessions] [--resolve] [--merge]
 lanman session [\\CLIENT] /DELETE [/Y] [--with-others] [--include-mine] [--dry-run] [--client NAME] [--user NAME]
                [--null-sessions]
 """,
@@ -103,11 +108,13 @@ open files, and for how long idle. With \\CLIENT, shows the sessions of that cli
 What a list shows selects itself; otherwise * and ? are patterns, and letter case does not count. Where a server ends
 others along (Samba ends whole connections), they are named and asked about; /Y does not answer that question.
 The session of this command itself is left alone without --include-mine. --dry-run shows what would end, who would go
-along and what it would cost, and does nothing.
+along and what it would cost, and does nothing. Of several servers (-S fs1,fs2) each row has its node, and --merge
+shows one row for each client and user.
 """,
     examples=r"""
 lanman session                      the sessions of this machine
 lanman session -S fs1 -U ann        those of \\fs1, as ann
+lanman session -S fs1,fs2 --merge   those of two servers, a row for each client and user
 lanman session \\pc7                one client, and the shares it uses
 lanman session \\pc7 /delete        end the sessions of one client
 lanman session --user bob /delete   end those of one user
@@ -137,6 +144,7 @@ lanman session --user 'svc*'        those of users whose names begin so
 @include_mine_option()
 @dry_run_option()
 @click.option("--resolve", is_flag=True, help="look up the names of addresses, and show them beside")
+@click.option("--merge", cls=LateOption, is_flag=True, help="one row for each client and user, of all nodes")
 def session(
     invocation: Invocation,
     computer: str | None,
@@ -149,6 +157,7 @@ def session(
     include_mine: bool,
     dry_run: bool,
     resolve: bool,
+    merge: bool,
 ) -> int | None:
     """List, show or end, as the words say. DialectError 3510: words that do not go together."""
     named = None if computer is None else client_name(computer)
@@ -157,13 +166,17 @@ def session(
     selection = Selection(named, client, user, null_sessions)
     if delete and as_list:
         raise DialectError(3510, hint="/LIST shows sessions and /DELETE ends them: give one of the two.")
+    if merge and (delete or as_list or named is not None):
+        raise DialectError(
+            3510, hint="--merge goes with the table of sessions, and with none of \\\\CLIENT, /LIST, /DELETE."
+        )
     for given, switch in ((with_others, "--with-others"), (include_mine, "--include-mine"), (dry_run, "--dry-run")):
         if given and not delete:
             raise DialectError(3510, hint=f"{switch} goes with /DELETE.")
     try:
         if delete:
             return end_sessions(invocation, selection, Wish(with_others, include_mine, dry_run))
-        show_sessions(invocation, selection, as_list=as_list, resolve=resolve)
+        show_sessions(invocation, selection, as_list=as_list, resolve=resolve, merge=merge)
     except LanmanError as error:
         if error.code in _NO_SERVER_HERE:
             error.hint = "; ".join([*filter(None, [error.hint]), *selection.server_hint(invocation.server)]) or None
@@ -196,7 +209,7 @@ class Selection:
             return found
         others = await manager.sessions(client=self.client, user=self.user)
         clients = {entry.client_name for entry in others.entries}
-        return Sessions(found.server, found.level, [entry for entry in found.entries if entry.client_name in clients])
+        return replace(found, entries=[entry for entry in found.entries if entry.client_name in clients])
 
     def missing(self, server: str | None) -> LanmanError:
         """That nothing is meant, at `server`, None for this machine; with what may have been meant."""
@@ -218,16 +231,23 @@ class Selection:
 # --- showing
 
 
-def show_sessions(invocation: Invocation, selection: Selection, *, as_list: bool, resolve: bool) -> None:
+def show_sessions(
+    invocation: Invocation, selection: Selection, *, as_list: bool, resolve: bool, merge: bool = False
+) -> None:
     """Print what is selected: as a table, or as blocks for one client and with `as_list`; or as JSON or CSV."""
     found, connections, names = asyncio.run(_ask(invocation, selection, detail=not as_list, resolve=resolve))
+    if merge:
+        from lanman.manage.cluster.merge import merged
+
+        found.entries = list(merged(found.entries))
     if invocation.format is Format.JSON:
         parts: dict[str, Any] = {"level": found.level, "sessions": [_bare(one) for one in _records(found, names)]}
         if connections is not None:
             parts["connections"] = [output.fields(entry) for entry in connections]
-        output.emit_json(found.server, **parts)
+        invocation.emit_json(found.server, **parts)
     elif invocation.format is Format.CSV:
-        output.emit_csv(_records(found, names), FIELDS.split())
+        columns = FIELDS.split() if merge else invocation.columns(FIELDS)
+        output.emit_csv(_records(found, names), [*(["nodes", "count"] if merge else []), *columns])
     elif not found.entries:
         output.no_entries()
     else:
@@ -237,7 +257,7 @@ def show_sessions(invocation: Invocation, selection: Selection, *, as_list: bool
                 output.emit(connection_table(connections))
         else:
             output.emit(session_table(found.entries, names))
-        output.success()
+        invocation.success()
 
 
 async def _ask(
@@ -257,7 +277,7 @@ async def _ask(
 async def _connections(manager: Manager, entries: Sequence[SessionInfo]) -> list[ConnectionInfo]:
     """The tree connects of the clients shown, under the names by which the server lists them."""
     connections = []
-    users = {entry.user_name for entry in entries}
+    users = {(entry.node, entry.user_name) for entry in entries}
     for client in dict.fromkeys(entry.client_name for entry in entries if entry.client_name):
         try:
             listed = await manager.connections(unc_client(client))
@@ -266,7 +286,7 @@ async def _connections(manager: Manager, entries: Sequence[SessionInfo]) -> list
             output.warn(f"the shares in use cannot be listed: {error.message}")
             break
         # A client's other users are not asked for.
-        connections += [one for one in listed if one.user_name is None or one.user_name in users]
+        connections += [one for one in listed if one.user_name is None or (one.node, one.user_name) in users]
     return connections
 
 
@@ -305,13 +325,30 @@ def _bare(record: dict[str, Any]) -> dict[str, Any]:
     bare = None if listed is None else listed.lstrip("\\/")
     if bare is not None and bare.startswith("[") and bare.endswith("]"):
         bare = bare[1:-1]
-    return {"client_name": listed, "client": bare, **record}
+    of_node = {"node": record["node"]} if "node" in record else {}
+    return {**of_node, "client_name": listed, "client": bare, **record}
 
 
 def session_table(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) -> Iterator[str]:
     """The table of NET SESSION; with `names`, one more column behind it."""
+    rows = [_cells(entry, names) for entry in entries]
     header, columns = (HEADER, COLUMNS[:-1]) if names is None else (f"{HEADER:<81}Name", COLUMNS)
-    yield from table(header, columns, (_cells(entry, names) for entry in entries), output.terminal_columns())
+    nodes = [_nodes(entry) for entry in entries]
+    if any(nodes):
+        # Of the client's type, which hardly any server tells, there is no room beside the node.
+        header, columns = header[:44] + header[62:], (*columns[:2], *(_to_the_left(each, 18) for each in columns[3:]))
+        header, columns = with_nodes(header, columns, nodes, narrower=1)
+        rows = [[node, *cells[:2], *cells[3:]] for node, cells in zip(nodes, rows, strict=True)]
+    yield from table(header, columns, rows, output.terminal_columns())
+
+
+def _to_the_left(column: Column, places: int) -> Column:
+    return replace(column, start=column.start - places)
+
+
+def _nodes(entry: SessionInfo) -> str:
+    """The node of a session, or the nodes of those that are shown as one; "" without any."""
+    return entry.node or ",".join(getattr(entry, "nodes", ()))
 
 
 def _cells(entry: SessionInfo, names: dict[str, str] | None) -> list[str]:
@@ -333,6 +370,7 @@ def blocks(entries: Sequence[SessionInfo], names: dict[str, str] | None = None) 
             computer = f"{computer} ({name})"
         guest = None if entry.user_flags is None else bool(entry.user_flags & SESS_GUEST)
         pairs = [
+            *([("Node", entry.node)] if entry.node is not None else []),
             ("User name", "-" if entry.user_name is None else entry.user_name),
             ("Computer", computer),
             ("Guest logon", yes_no(guest)),
@@ -366,7 +404,11 @@ def _details(entry: SessionInfo) -> Iterator[tuple[str, str]]:
 def connection_table(connections: Sequence[ConnectionInfo]) -> Iterator[str]:
     """The lines of NET SESSION's table of the shares that a client uses."""
     rows = [[entry.net_name or "", _kind(entry.type), number(entry.num_opens)] for entry in connections]
-    yield from table_lines(CONNECTIONS_HEADER, CONNECTION_COLUMNS, rows, output.terminal_columns(), between=[])
+    header, columns = CONNECTIONS_HEADER, CONNECTION_COLUMNS
+    if any(entry.node for entry in connections):
+        header, columns = with_nodes(header, columns, [entry.node for entry in connections], narrower=0)
+        rows = [[entry.node or "", *cells] for entry, cells in zip(connections, rows, strict=True)]
+    yield from table_lines(header, columns, rows, output.terminal_columns(), between=[])
 
 
 def _kind(share_type: int | None) -> str:
@@ -488,8 +530,8 @@ async def _end(
     async with invocation.manager(long_work=True) as manager:
         if (selection.is_whole_client or not selection.filtered) and not plan.bystanders:
             # Clients were asked about: of them those are meant too who have come since.
-            clients = {entry.client_name for entry in found.entries}
-            now = [entry for entry in await selection.of(manager) if entry.client_name in clients]
+            clients = {(entry.node, entry.client_name) for entry in found.entries}
+            now = [entry for entry in await selection.of(manager) if (entry.node, entry.client_name) in clients]
             if now:
                 plan = await orders.plan_sessions(manager, now, costs=False)
         return plan, await _run(manager, invocation, plan, with_others, include_mine, at_once=False)
@@ -508,8 +550,8 @@ def ask_about(invocation: Invocation, found: Sessions, plan: Plan, *, named: str
         if any(entry.num_opens for entry in open_files):
             lines = [codes.message_text(3675, escape(named)), ""]
     else:
-        with_files = dict.fromkeys(unc_client(entry.client_name or "") for entry in open_files)
-        without = dict.fromkeys(unc_client(entry.client_name or "") for entry in entries)
+        with_files = dict.fromkeys(map(_client_at, open_files))
+        without = dict.fromkeys(map(_client_at, entries))
         for message_id, names in ((3660, [name for name in without if name not in with_files]), (3661, with_files)):
             if names:
                 indented = (row((Column(4, None),), [name]) for name in names)
@@ -517,6 +559,12 @@ def ask_about(invocation: Invocation, found: Sessions, plan: Plan, *, named: str
     if invocation.answer is None:
         invocation.say("".join(f"{line}\n" for line in [*lines, *_named_others(plan)]))
     return invocation.confirm(QUESTION, default=not open_files and not plan.bystanders)
+
+
+def _client_at(entry: SessionInfo) -> str:
+    """A client, and at which node."""
+    client = unc_client(entry.client_name or "")
+    return client if entry.node is None else f"{client} at {entry.node}"
 
 
 def ask_about_others(invocation: Invocation, plan: Plan) -> bool:
@@ -556,7 +604,7 @@ def report_ended(invocation: Invocation, plan: Plan, outcomes: Sequence[Outcome]
     if invocation.format is not Format.TABLE:
         _emit_ended(invocation, plan.server, outcomes, missing)
     elif not failed:
-        output.success()
+        invocation.success()
     status = None
     number = len(ended) + len(missing)
     for one in failed:
@@ -588,11 +636,13 @@ def _emit_ended(
         record["error"] = None if one.error is None else one.error.code
         record["message"] = None if one.error is None else one.error.message
         record["note"] = one.note
-        record["others"] = [{name: getattr(other, name) for name in OTHER_FIELDS.split()} for other in one.others]
+        record["others"] = [output.fields(other, OTHER_FIELDS, only=True) for other in one.others]
         records.append(record)
     if invocation.format is Format.JSON:
-        output.emit_json(server, ended=[_bare(record) for record in records])
+        invocation.emit_json(server, ended=[_bare(record) for record in records])
     else:
         for record, one in zip(records, all_results, strict=True):
             record["others"] = "; ".join(other.user_name or "nobody" for other in one.others)
-        output.emit_csv(records, [*FIELDS.split(), "outcome", "reason", "error", "message", "note", "others"])
+        output.emit_csv(
+            records, [*invocation.columns(FIELDS), "outcome", "reason", "error", "message", "note", "others"]
+        )

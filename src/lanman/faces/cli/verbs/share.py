@@ -26,8 +26,9 @@ from lanman.faces.cli.options import bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width
+from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width, with_nodes
 from lanman.manage import orders
+from lanman.manage.answers import Part
 from lanman.names import MAX_SHARE_NAME, NOT_IN_A_SHARE_NAME
 from lanman.records import ConnectionInfo, ShareInfo
 
@@ -38,7 +39,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HEADER: Final = "Share name   Resource                        Remark"
-COLUMNS: Final = (Column(0, 12, own_line=True), Column(13, 31, fitted=shorten_path), Column(45, None))
+COLUMNS: Final[tuple[Column, ...]] = (
+    Column(0, 12, own_line=True),
+    Column(13, 31, fitted=shorten_path),
+    Column(45, None),
+)
 LABEL_WIDTH: Final = 18
 VALUE_WIDTH: Final = 79 - LABEL_WIDTH
 FIELDS: Final = "name type path remark max_users current_users flags guest unavailable"
@@ -118,6 +123,8 @@ def share(
         raise DialectError(3953, hint="The name of the share is empty.")
     changes = (remark, users) != (None, None) or unlimited
     max_users = 0 if unlimited else users
+    if delete or changes or (name is not None and "=" in name):
+        invocation.require_single("share NAME ...")
     if name is None or (delete and ("=" in name or changes)):
         if delete or changes:
             raise DialectError(3953, hint="Name one share: lanman share NAME ...")
@@ -134,6 +141,10 @@ def share(
     else:
         show_share(invocation, name)
     return None
+
+
+def _record_of(entry: ShareInfo, problems: Mapping[str, str]) -> dict[str, object]:
+    return ({} if entry.node is None else {"node": entry.node}) | record(entry, problems)
 
 
 # --- changing
@@ -268,14 +279,14 @@ def show_shares(invocation: Invocation) -> None:
 
     server, entries, problems = asyncio.run(ask())
     if invocation.format is Format.JSON:
-        output.emit_json(server, shares=[record(entry, problems) for entry in entries])
+        invocation.emit_json(server, shares=[_record_of(entry, problems) for entry in entries])
     elif invocation.format is Format.CSV:
-        output.emit_csv([record(entry, problems) for entry in entries], FIELDS.split())
+        output.emit_csv([_record_of(entry, problems) for entry in entries], invocation.columns(FIELDS))
     elif not entries:
         output.no_entries()
     else:
         output.emit(share_table(entries, problems))
-        output.success()
+        invocation.success()
 
 
 def share_table(entries: Sequence[ShareInfo], problems: Mapping[str, str]) -> Iterator[str]:
@@ -286,32 +297,60 @@ def share_table(entries: Sequence[ShareInfo], problems: Mapping[str, str]) -> It
         name = entry.netname or ""
         remark = f"Unavailable: {problems[name]}" if name in problems else entry.remark or ""
         rows.append([name, entry.path or "", remark])
-    yield from table(HEADER, COLUMNS, rows, output.terminal_columns())
+    header, columns = HEADER, COLUMNS
+    if any(entry.node for entry in entries):
+        header, columns = with_nodes(header, columns, [entry.node for entry in entries], narrower=1)
+        rows = [[entry.node or "", *cells] for entry, cells in zip(entries, rows, strict=True)]
+    yield from table(header, columns, rows, output.terminal_columns())
 
 
 def show_share(invocation: Invocation, name: str) -> None:
     """Print one share, and who uses it where the server tells. Raises Win32Error 2310 (NERR_NetNameNotFound)."""
-
-    async def ask() -> tuple[str, ShareInfo, list[ConnectionInfo], dict[str, str]]:
-        async with invocation.manager() as manager:
-            entry = await manager.share(name)
-            try:
-                connections = await manager.connections(entry.netname or name)
-            except LanmanError:
-                # Who uses it is for administrators; the share itself is for everybody.
-                connections = []
-            return manager.server, entry, connections, await manager.share_problems()
-
-    server, entry, connections, problems = asyncio.run(ask())
+    server, parts = asyncio.run(_one_share(invocation, name))
+    for node, (entry, connections, _) in parts:
+        entry.node = node or None
+        for connection in connections:
+            connection.node = node or None
+    records = [_record_of(entry, problems) for _, (entry, _, problems) in parts]
     if invocation.format is Format.JSON:
-        listed = [output.fields(connection) for connection in connections]
-        output.emit_json(server, shares=[record(entry, problems)], connections=listed)
+        listed = [output.fields(connection) for _, (_, connections, _) in parts for connection in connections]
+        invocation.emit_json(server, shares=records, connections=listed)
     elif invocation.format is Format.CSV:
-        output.emit_csv([record(entry, problems)], FIELDS.split())
+        output.emit_csv(records, invocation.columns(FIELDS))
     else:
-        output.emit(share_block(entry, connections, problems.get(entry.netname or "")))
-        output.emit([""])
-        output.success()
+        for _, (entry, connections, problems) in parts:
+            output.emit(share_block(entry, connections, problems.get(entry.netname or "")))
+            output.emit([""])
+        invocation.success()
+
+
+OneShare = tuple[ShareInfo, list[ConnectionInfo], dict[str, str]]
+
+
+async def _one_share(invocation: Invocation, name: str) -> tuple[str, list[Part[OneShare]]]:
+    """A share and who uses it, at each node that has it."""
+
+    async def ask(manager: Manager) -> OneShare | Win32Error:
+        try:
+            entry = await manager.share(name)
+        except Win32Error as error:
+            if error.code != codes.NERR_NetNameNotFound:
+                raise
+            return error
+        try:
+            connections = await manager.connections(entry.netname or name)
+        except LanmanError:
+            # Who uses it is for administrators; the share itself is for everybody.
+            connections = []
+        return entry, connections, await manager.share_problems()
+
+    async with invocation.manager() as manager:
+        answers = (await manager.each(ask)).parts
+        found = [Part(part.node, part.answer) for part in answers if not isinstance(part.answer, Win32Error)]
+        if not found:
+            assert isinstance(answers[0].answer, Win32Error)
+            raise answers[0].answer
+        return manager.server, found
 
 
 def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo], problem: str | None = None) -> Iterator[str]:
@@ -323,6 +362,7 @@ def share_block(entry: ShareInfo, connections: Sequence[ConnectionInfo], problem
     names = [connection.user_name for connection in connections if connection.user_name]
     lines = _wrapped(names)
     pairs = [
+        *([("Node", entry.node)] if entry.node is not None else []),
         ("Share name", entry.netname or ""),
         ("Path", entry.path or ""),
         ("Remark", entry.remark or ""),

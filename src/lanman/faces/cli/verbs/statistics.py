@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -14,8 +14,9 @@ from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
-from lanman.faces.cli.services import is_server_service, show_services
+from lanman.faces.cli.services import emit_parts, is_server_service, show_services
 from lanman.faces.text import block, escape
+from lanman.manage.answers import Part
 from lanman.records import Statistics
 
 STATISTICS_WIDTH: Final = 35
@@ -40,20 +41,21 @@ def statistics(invocation: Invocation, service: str | None) -> None:
     if not is_server_service(service):
         return show_services(invocation, codes.message_text(4379))
 
-    async def ask() -> tuple[str, Statistics]:
+    async def ask() -> tuple[str, list[Part[Statistics]]]:
         async with invocation.manager() as manager:
-            return manager.server, await manager.statistics()
+            return manager.server, (await manager.each(lambda each: each.statistics())).parts
 
-    server, counted = asyncio.run(ask())
+    server, parts = asyncio.run(ask())
     if invocation.format is Format.TABLE:
-        output.emit(statistics_lines(server, counted))
-        return output.success()
-    record = output.fields(counted) | {"bytes_sent": counted.bytes_sent, "bytes_received": counted.bytes_received}
-    if invocation.format is Format.JSON:
-        output.emit_json(server, statistics=record)
-    else:
-        output.emit_csv([record], list(record))
+        for node, counted in parts:
+            output.emit(statistics_lines(node or server, counted))
+        return invocation.success()
+    emit_parts(invocation, server, "statistics", [Part(node, _record(counted)) for node, counted in parts])
     return None
+
+
+def _record(counted: Statistics) -> dict[str, Any]:
+    return output.fields(counted) | {"bytes_sent": counted.bytes_sent, "bytes_received": counted.bytes_received}
 
 
 def statistics_lines(server: str, counted: Statistics) -> Iterator[str]:

@@ -97,12 +97,16 @@ def watch(
     # What watches takes time to load.
     from lanman.faces.cli.watching import Wanted, watch_lines, watch_screen
 
-    servers = [replace(each, timeout=deadline or each.timeout) for each in invocation.each()]
+    groups = [
+        (name, [replace(each, timeout=deadline or each.timeout) for each in group])
+        for name, group in invocation.groups()
+    ]
+    servers = [each for _, group in groups for each in group]
     if path is not None and len(servers) > 1 and split_unc(path) is not None:
         raise DialectError(3510, hint=f"{path} is on one server: watch that one, or give a path without its server.")
     wanted = Wanted(files, client, user, path, shares, every, how_long, count)
     if invocation.format is Format.TABLE and not plain and how_long is None and count is None:
-        status = watch_screen(servers, wanted, readonly=readonly)
+        status = watch_screen(groups, wanted, readonly=readonly)
         if status is not None:
             return status
     return watch_lines(servers, wanted)
