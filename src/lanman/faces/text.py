@@ -176,14 +176,14 @@ NODE_WIDTH: Final = 16
 
 
 def with_nodes(
-    header: str, columns: Sequence[Column], nodes: Iterable[str | None], narrower: int
+    header: str, columns: Sequence[Column], nodes: Iterable[str | None], narrower: int, *, spare: int = 0
 ) -> tuple[str, tuple[Column, ...]]:
     """The header and the columns with one before them for the nodes of a cluster, as wide as these need; `narrower` is
-    the place of the column that makes room for it where it can."""
+    the place of the column that makes room for it where it can, beyond the `spare` columns that there are."""
     widest = max([4, *(width(escape(node or "")) for node in nodes)])
     room = min(widest, NODE_WIDTH) + 1
     given = columns[narrower]
-    less = max(0, min(room, (given.width or 0) - NODE_WIDTH))
+    less = max(0, min(room - spare, (given.width or 0) - NODE_WIDTH))
     cut_at = given.start + max((given.width or 0) - less, len(header[given.start :].split("  ", maxsplit=1)[0]))
     less = given.start + (given.width or 0) - cut_at
     moved = tuple(

@@ -51,15 +51,26 @@ class Away(NamedTuple):
     since: float | None
 
 
+class NodeState(NamedTuple):
+    """What was known of a node when its last update was given; see `Picture`."""
+
+    error: LanmanError | None
+    asked_at: float | None
+    duration: float
+    level: int | None
+    streamed: bool
+    refused: Mapping[Kind, LanmanError]
+
+
 class NodesPicture(Picture):
-    """What there is on all nodes. `away` are those that do not answer, `nodes` is each node's own picture.
+    """What there is on all nodes. `away` are those that do not answer, `nodes` is what is known of each.
 
     `asked_at` is when the node that was asked longest ago was, of those that answer; `level` is the poorest.
     """
 
     def __init__(self, server: str, kinds: frozenset[Kind] = ALL_KINDS) -> None:
         super().__init__(server, kinds)
-        self.nodes: dict[str, Picture] = {}
+        self.nodes: dict[str, NodeState] = {}
 
     @property
     def away(self) -> dict[str, Away]:
@@ -166,7 +177,11 @@ class NodesPoller:
     def _taken(self, node: str, update: Update) -> Update:
         """The update of a node as one of the whole."""
         picture = self.picture
-        picture.nodes[node] = update.picture
+        # The node's own picture goes on behind our back.
+        own = update.picture
+        picture.nodes[node] = NodeState(
+            own.error, own.asked_at, own.duration, own.level, own.streamed, dict(own.refused)
+        )
         picture.learn()
         if isinstance(update.picture.error, AuthenticationError):
             self._refused[node] = update.picture.error

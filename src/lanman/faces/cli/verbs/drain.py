@@ -66,6 +66,7 @@ def _message(context: click.Context, parameter: click.Parameter, text: str | Non
 
 @verb(
     "drain",
+    one_server=True,
     summary="let everybody leave a server, and say when they have",
     syntax=r"""
 lanman drain [--share SHARE | --path GLOB] [--warn TIME [--message TEXT]]

@@ -337,7 +337,7 @@ def session_table(entries: Sequence[SessionInfo], names: dict[str, str] | None =
     if any(nodes):
         # Of the client's type, which hardly any server tells, there is no room beside the node.
         header, columns = header[:44] + header[62:], (*columns[:2], *(_to_the_left(each, 18) for each in columns[3:]))
-        header, columns = with_nodes(header, columns, nodes, narrower=1)
+        header, columns = with_nodes(header, columns, nodes, narrower=1, spare=18)
         rows = [[node, *cells[:2], *cells[3:]] for node, cells in zip(nodes, rows, strict=True)]
     yield from table(header, columns, rows, output.terminal_columns())
 
