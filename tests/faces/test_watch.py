@@ -217,7 +217,7 @@ def test_filters_are_passed_to_the_screen(
     monkeypatch.setattr("lanman.faces.tui.start.is_possible", lambda: True)
     monkeypatch.setattr("lanman.faces.tui.start.run_screen", run_screen)
     command.manager.entries = [ANN, BOB]
-    result = command("watch -S fs1,fs2 -N --user bob --client pc8 --readonly --every 1s")
+    result = command("watch -S fs1 -S fs2 -N --user bob --client pc8 --readonly --every 1s")
     assert (result.status, result.out) == (0, "")
     assert shown == [(1.0, True), *[("--client pc8 --user bob", ["bob"])] * 2]
 

@@ -231,7 +231,7 @@ MANY_SERVERS: Final = click.Option(
     multiple=True,
     metavar="HOST[:PORT]",
     shell_complete=completers.clusters,
-    help="the servers to ask: -S again, or fs1,fs2, cluster:NAME, NAME*; without it, this machine's own",
+    help="the server to ask, or several: -S again, fs1,fs2, cluster:NAME, NAME*; without it, this machine's own",
 )
 """In place of -S, for a verb that asks many servers."""
 
