@@ -296,10 +296,10 @@ class Book:
             begun = int(at if self._seen is None else self._seen)
             detail = "" if picture.error is None else picture.error.message
             self._gaps[GapWhy.AWAY] = self._gap(GapWhy.AWAY, begun, None, detail)
-        last = self._floor if self._seen is None else int(self._seen)
-        self.pending.seen[self.server] = Seen(
-            int(at) if last is None else last, _due(times), self._asked_every(picture)
-        )
+        if self._floor is None:
+            self._floor = int(at)  # what there is when it is seen first has been there since then, if it says so
+        seen = self._floor if self._seen is None else int(self._seen)
+        self.pending.seen[self.server] = Seen(seen, _due(times), self._asked_every(picture))
 
     def _gap(self, why: GapWhy, begun: int, ended: int | None, detail: str) -> int:
         id = self._new_gap()

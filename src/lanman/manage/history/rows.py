@@ -43,6 +43,11 @@ class ServerRow:
         """From when on something is known."""
         return max(self.since, self.oldest * DAY)
 
+    def asked_for(self, time: int) -> int:
+        """When its rows are asked about for a question about a time: what lasts is of the day in which it was seen
+        last, also where the next one has begun."""
+        return min(time, (self.seen // DAY + 1) * DAY - 1) if self.lasting else time
+
     def end_of(self, begun: int, ended: int | None) -> int:
         """Until when a row counts: what lasts, until its server was seen last, or for ever."""
         if ended is not None:

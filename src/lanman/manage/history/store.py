@@ -65,7 +65,7 @@ class _Scope:
 
     def first_day(self, server: ServerRow) -> int:
         """The first day of a server that is looked at: what lasts from before is found by its row of that day."""
-        return max(server.oldest, self.since // DAY)
+        return max(server.oldest, server.asked_for(self.since) // DAY)
 
 
 class Store:
@@ -158,9 +158,7 @@ class Store:
         """Who was there in that second: sessions and files, or the files of a path. Raises Win32Error 87 for a time
         that has not come."""
         check_filters(client=client, user=user, path=path)
-        now = int(self._wall_clock())
-        if time > now:
-            raise Win32Error(codes.ERROR_INVALID_PARAMETER, "that time has not come yet")
+        now = self._now(time)
         servers = await self._servers(server, path)
         found: list[StayRecord] = []
         for asked, some in _times(servers.values(), time).items():
@@ -272,6 +270,7 @@ class Store:
     async def export(self, since: int, until: int, *, server: str | None = None) -> AsyncIterator[Stay]:
         """Every stay that `between` would give, one after the other: server by server, the newest first; for exports of
         any size."""
+        self._now(since)
         servers = await self._servers(server)
         for id, row in servers.items():
             scope = _Scope({id: row}, since, until)
@@ -284,6 +283,13 @@ class Store:
                     page = []
             for stay in await self._stays(page, servers):
                 yield stay
+
+    def _now(self, since: int | None) -> int:
+        """What time it is. Raises Win32Error 87 where that of a question has not come."""
+        now = int(self._wall_clock())
+        if since is not None and since > now:
+            raise Win32Error(codes.ERROR_INVALID_PARAMETER, "that time has not come yet")
+        return now
 
     # --- servers, and what was not seen of them
 
@@ -349,7 +355,7 @@ class Store:
     ) -> Answer:
         """The newest stays that match, the newest first."""
         check_filters(client=client, user=user, path=path)
-        now = int(self._wall_clock())
+        now = self._now(since)
         servers = await self._servers(server, path)
         from_when = min((row.kept_from for row in servers.values()), default=0) if since is None else since
         to_when = now if until is None else until
@@ -489,11 +495,10 @@ def _bare(name: str) -> str:
 
 
 def _times(servers: Iterable[ServerRow], time: int) -> dict[int, list[int]]:
-    """When servers are asked about, by that time: what lasts is of the day in which its server was seen last."""
+    """The servers by when their rows are asked about, for a question about a time."""
     times: dict[int, list[int]] = {}
     for row in servers:
-        last = (row.seen // DAY + 1) * DAY - 1
-        times.setdefault(min(time, last) if row.lasting else time, []).append(row.id)
+        times.setdefault(row.asked_for(time), []).append(row.id)
     return times
 
 
