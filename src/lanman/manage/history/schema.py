@@ -43,6 +43,10 @@ HOWS: Final = {How.TOLD: 0, How.SEEN: 1, How.UNKNOWN: 2, How.INFERRED: 3, How.CA
 KIND_OF: Final = {number: kind for kind, number in KINDS.items()}
 HOW_OF: Final = {number: how for how, number in HOWS.items()}
 
+SHORT: Final = 600
+"""A row that is no longer than so many seconds is found by its begin alone. The others, which are few, and those that
+last have an index of their own (`stay_long`): so who was there at a time is read from few rows, whatever the day had."""
+
 MAX_KEY: Final = 256
 """The longest key in characters: PostgreSQL's indexes hold 2704 bytes, and a character has up to four."""
 
@@ -73,7 +77,8 @@ STEPS: Final = (
         begun {int} NOT NULL, ended {int}, begun_how {int} NOT NULL, slack {int} NOT NULL, ended_slack {int},
         why {int}, access {int}, level {int}, first {int}, since {int}
     );
-    CREATE INDEX stay_day ON stay (server, day, begun, ended);
+    CREATE INDEX stay_day ON stay (server, day, begun);
+    CREATE INDEX stay_long ON stay (server, day, begun, ended) WHERE ended IS NULL OR ended - begun > 600;
     CREATE INDEX stay_path ON stay (path, begun);
     CREATE INDEX stay_person ON stay (person, begun);
     CREATE INDEX stay_first ON stay (first, day) WHERE first IS NOT NULL;

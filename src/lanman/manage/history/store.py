@@ -34,7 +34,7 @@ from lanman.manage.history.deeds import Deeds
 from lanman.manage.history.names import Names
 from lanman.manage.history.records import Answer, Deed, GapRecord, GapWhy, Holder, Stats, Stay, Watched
 from lanman.manage.history.rows import SELECT, ServerRow, StayRecord
-from lanman.manage.history.schema import CUT, DAY, storable
+from lanman.manage.history.schema import CUT, DAY, SHORT, storable
 from lanman.manage.selection import bare_client, check_filters, chosen_paths, chosen_users, split_unc
 from lanman.names import fold
 
@@ -49,6 +49,8 @@ MOST: Final = 10_000
 """How many stays `between` gives, where no other limit is named."""
 
 _PAGE: Final = 1_000
+_SPARE: Final = 20
+"""How many more rows are read at first than are wanted: some may be of stays that other rows have told of."""
 _SERVERS: Final = "SELECT id, name, since, seen, due, every, oldest FROM server ORDER BY name"
 _FOREVER: Final = 1 << 40
 
@@ -164,12 +166,17 @@ class Store:
         for asked, some in _times(servers.values(), time).items():
             for ids in chunks(some):
                 ids = padded(ids)
-                rows = await self.database.fetch(
-                    f"{SELECT} WHERE s.server IN ({marks(ids)}) AND s.day = ? AND s.begun <= ? "
-                    "AND (s.ended IS NULL OR s.ended >= ?) ORDER BY s.server, s.begun, s.id",
+                where = f"{SELECT} WHERE s.server IN ({marks(ids)}) AND s.day = ? AND s.begun <= ? AND"
+                short = await self.database.fetch(
+                    f"{where} s.begun >= ? AND s.ended - s.begun <= {SHORT} AND s.ended >= ?",
+                    (*ids, asked // DAY, asked, asked - SHORT, asked),
+                )
+                long = await self.database.fetch(
+                    f"{where} (s.ended IS NULL OR s.ended - s.begun > {SHORT}) AND (s.ended IS NULL OR s.ended >= ?)",
                     (*ids, asked // DAY, asked, asked),
                 )
-                found += (StayRecord(*row) for row in rows)
+                found += map(StayRecord._make, (*short, *long))
+        found.sort(key=lambda row: (servers[row.server].name, row.begun, row.id))
         found = [row for row in found if servers[row.server].end_of(row.begun, row.ended) >= time]
         stays = await self._stays(found, servers)
         stays = await self._selected(stays, servers, path, user, client)
@@ -378,9 +385,9 @@ class Store:
         """The newest rows, each of another stay, the newest first."""
         found: list[StayRecord] = []
         if scope.paths is not None:
-            sources = [self._by_column(scope, "path", id) for id in sorted(scope.paths)]
+            sources = [self._by_column(scope, "path", id, limit) for id in sorted(scope.paths)]
         elif scope.persons is not None:
-            sources = [self._by_column(scope, "person", id) for id in sorted(scope.persons)]
+            sources = [self._by_column(scope, "person", id, limit) for id in sorted(scope.persons)]
         else:
             sources = [self._by_day(scope, row) for row in scope.servers.values()]
         for source in sources:
@@ -394,9 +401,9 @@ class Store:
             found = sorted([*found, *got], key=lambda row: row.order, reverse=True)[:limit]
         return found
 
-    async def _by_column(self, scope: _Scope, column: str, value: int) -> AsyncGenerator[StayRecord, None]:
+    async def _by_column(self, scope: _Scope, column: str, value: int, wanted: int) -> AsyncGenerator[StayRecord, None]:
         """The rows of a path or a person, the newest first."""
-        begun, id, size = scope.until, _FOREVER, 200
+        begun, id, size = scope.until, _FOREVER, min(_PAGE, wanted + _SPARE)
         while True:
             rows = await self.database.fetch(
                 f"{SELECT} WHERE s.{column} = ? AND s.begun <= ? AND (s.begun < ? OR s.id < ?) "
