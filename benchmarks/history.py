@@ -39,7 +39,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from lanman.manage.history import open_store
-from lanman.manage.history.database import Database
 from lanman.manage.history.keys import client_key, path_key, user_key
 from lanman.manage.history.pending import PathName, Pending, Person, Seen, StayRow
 from lanman.manage.history.recorder import MOST_PENDING
@@ -208,14 +207,15 @@ async def fill_postgresql(url: str, rows: int, days: int) -> None:
 # --- measuring
 
 
-async def median(work: Callable[[int], Awaitable[object]]) -> float:
-    """Milliseconds."""
-    took = []
+async def median(work: Callable[[int], Awaitable[object]]) -> str:
+    """Milliseconds on the clock, and of processor time of this process."""
+    took, used = [], []
     for number in range(ROUNDS):
-        begun = time.perf_counter()
+        begun, processor = time.perf_counter(), time.process_time()
         await work(number)
         took.append(time.perf_counter() - begun)
-    return statistics.median(took) * 1000
+        used.append(time.process_time() - processor)
+    return f"{statistics.median(took) * 1000:.1f} ms ({statistics.median(used) * 1000:.1f} of processor time)"
 
 
 def some_time(number: int, days: int) -> int:
@@ -247,10 +247,10 @@ async def questions(store: Store, days: int, what: str) -> None:
         "SELECT id, person, path, begun, ended FROM stay WHERE server = 1 AND day = ? AND begun <= ? AND ended >= ?"
     )
     found: list[int] = []
-    print(f"{what}: who was there at a time: {await median(at):.1f} ms, {statistics.mean(found):.0f} stays")
-    print(f"{what}: its query alone: {await median(query):.1f} ms")
-    print(f"{what}: a path's last 200: {await median(who):.2f} ms")
-    print(f"{what}: a user's last 200: {await median(user):.2f} ms")
+    print(f"{what}: who was there at a time: {await median(at)}, {statistics.mean(found):.0f} stays")
+    print(f"{what}: its query alone: {await median(query)}")
+    print(f"{what}: a path's last 200: {await median(who)}")
+    print(f"{what}: a user's last 200: {await median(user)}")
 
 
 async def uncut(file: Path, days: int) -> None:
@@ -264,54 +264,47 @@ async def uncut(file: Path, days: int) -> None:
             (time, time),
         ).fetchall()
 
-    print(f"SQLite: the query without the cut at midnight: {await median(query):.1f} ms")
+    print(f"SQLite: the query without the cut at midnight: {await median(query)}")
     connection.close()
 
 
-async def writing(database: Database, days: int, what: str, rounds: int = 6) -> None:
-    """Stays that open in one transaction and end in the next, as in a recorder."""
+async def writing(store: Store, days: int, what: str, rounds: int = 6) -> None:
+    """Rows as a recorder writes them: stays that have begun and ended by then; and those that begin in one transaction
+    and end in the next."""
     chance = random.Random(3)
-    writer = Writer(database)
+    writer = Writer(store.database)
     await writer.begin([], paths=True)
     people = persons()
     day = FIRST_DAY + days
-    before: list[StayRow] = []
-    rows, transactions = 0, []
-    begun_at, processor = time.perf_counter(), time.process_time()
-    for number in range(rounds):
-        pending = Pending()
-        for row in before:
-            pending.end(row, row.begun + 5, 5, "vanished")
-        before = []
-        for _ in range(MOST_PENDING // 4):
-            path = path_name(1 + int(PATHS * 1.1 * chance.random() ** 3))
-            row = StayRow(
-                writer.new_id(),
-                "fs1",
-                chance.choice(people),
-                1,
-                path,
-                day,
-                day * DAY + number,
-                1,
-                5,
-                1,
-                None,
-                None,
-                None,
-            )
-            pending.stays[row.id] = row
-            before.append(row)
-        pending.seen["fs1"] = Seen(day * DAY + number, day * DAY + number, 5)
-        rows += len(pending.stays)
-        once = time.perf_counter()
-        await writer.write(pending)
-        transactions.append(time.perf_counter() - once)
-    took, processor = time.perf_counter() - begun_at, time.process_time() - processor
-    print(
-        f"{what}: {rows:,} stays opened and most of them ended: {rows / took:,.0f} rows/s, "
-        f"{rows / processor:,.0f} per second of processor time; a transaction {statistics.median(transactions):.2f} s"
-    )
+    for ended, name in ((True, "that have ended by then"), (False, "that end in the next transaction")):
+        before: list[StayRow] = []
+        rows, transactions = 0, []
+        begun_at, processor = time.perf_counter(), time.process_time()
+        for number in range(rounds):
+            pending = Pending()
+            for row in before:
+                pending.end(row, row.begun + 5, 5, "vanished")
+            before = []
+            for _ in range(MOST_PENDING // 4):
+                path = path_name(1 + int(PATHS * 1.1 * chance.random() ** 3))
+                at = day * DAY + number
+                id, person = writer.new_id(), chance.choice(people)
+                row = StayRow(id, "fs1", person, 1, path, day, at, 1, 5, 1, None, None, None)
+                pending.stays[row.id] = row
+                if ended:
+                    pending.end(row, at + 5, 5, "vanished")
+                else:
+                    before.append(row)
+            pending.seen["fs1"] = Seen(day * DAY + number, day * DAY + number, 5)
+            rows += len(pending.stays)
+            once = time.perf_counter()
+            await writer.write(pending)
+            transactions.append(time.perf_counter() - once)
+        took, processor = time.perf_counter() - begun_at, time.process_time() - processor
+        print(
+            f"{what}: {rows:,} stays {name}: {rows / took:,.0f} rows/s, {rows / processor:,.0f} per second of "
+            f"processor time; a transaction {statistics.median(transactions):.2f} s"
+        )
 
 
 def snapshots(rows: int, days: int, every: int = 5, sample: int = 120) -> float:
@@ -366,7 +359,7 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
     async with open_store(file, wall_clock=clock) as store:
         await questions(store, options.days, "SQLite")
         await uncut(other, options.days)
-        await writing(store.database, options.days, "SQLite")
+        await writing(store, options.days, "SQLite")
     if options.postgresql:
         from support.postgres import Postgres
 
@@ -378,7 +371,7 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
                 size = await store.database.size()
                 print(f"PostgreSQL: {size / 2**30:.2f} GiB, {size / options.days / 2**20:.1f} MiB a day")
                 await questions(store, options.days, "PostgreSQL")
-                await writing(store.database, options.days, "PostgreSQL")
+                await writing(store, options.days, "PostgreSQL")
         finally:
             server.close()
 

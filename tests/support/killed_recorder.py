@@ -110,7 +110,7 @@ class Tries:
         if not self.postgresql:
             return str(Path(self.place) / f"{name}.sqlite")
         asyncio.run(self._make_schema(name))
-        return f"{self.place}&search_path={name}"
+        return f"{self.place.partition('&')[0]}&search_path={name}"
 
     async def _make_schema(self, name: str) -> None:
         import asyncpg
@@ -134,11 +134,15 @@ class Tries:
         if not child:
             os.close(reader)
             self.shim.lanman_arm(steps, writer)
-            asyncio.run(record(url, len(script()), lambda number: os.write(writer, bytes([number])) and None))
+
+            def acknowledge(number: int) -> None:
+                os.write(writer, bytes([number, 0]))
+
+            asyncio.run(record(url, len(script()), acknowledge))
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
-            acknowledged = len(pipe.read())
+            acknowledged = len(pipe.read()) // 2
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         assert killed or status == 0, f"step {steps}: status {status}"

@@ -38,8 +38,8 @@ _MIGRATION: Final = 0
 
 _CONNECT: Final = 10.0  # seconds
 
-# Questions find few rows of many by indexes. What the planner expects of stays that begin before a time and end behind
-it  # is far too many, so that it would read whole tables instead, and compile what takes no time.
+# Questions find few rows of many by indexes. The planner expects far too many of stays that begin before a time and end
+# behind it: it would read whole tables instead, and compile what takes no time.
 _READING: Final = {"enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
 
 _TRIES: Final = 20

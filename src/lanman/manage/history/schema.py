@@ -45,7 +45,8 @@ HOW_OF: Final = {number: how for how, number in HOWS.items()}
 
 SHORT: Final = 600
 """A row that is no longer than so many seconds is found by its begin alone. The others, which are few, and those that
-last have an index of their own (`stay_long`): so who was there at a time is read from few rows, whatever the day had."""
+last have an index of their own (`stay_long`): who was there at a time is read from few rows, however much a day has.
+"""
 
 MAX_KEY: Final = 256
 """The longest key in characters: PostgreSQL's indexes hold 2704 bytes, and a character has up to four."""

@@ -162,8 +162,9 @@ class Store:
         check_filters(client=client, user=user, path=path)
         now = self._now(time)
         servers = await self._servers(server, path)
+        times = _times(servers.values(), time)
         found: list[StayRecord] = []
-        for asked, some in _times(servers.values(), time).items():
+        for asked, some in times.items():
             for ids in chunks(some):
                 ids = padded(ids)
                 where = f"{SELECT} WHERE s.server IN ({marks(ids)}) AND s.day = ? AND s.begun <= ? AND"
@@ -176,6 +177,11 @@ class Store:
                     (*ids, asked // DAY, asked, asked),
                 )
                 found += map(StayRecord._make, (*short, *long))
+        if any(asked < time for asked in times):
+            # It is just after midnight. What lasts may have been cut by now, and is then of the new day.
+            again = await self._servers(server, path)
+            if any(row.seen // DAY != servers[id].seen // DAY for id, row in again.items() if id in servers):
+                return await self.at(time, server=server, path=path, user=user, client=client)
         found.sort(key=lambda row: (servers[row.server].name, row.begun, row.id))
         found = [row for row in found if servers[row.server].end_of(row.begun, row.ended) >= time]
         stays = await self._stays(found, servers)
