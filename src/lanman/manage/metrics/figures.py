@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import lru_cache
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
+from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanman.manage.metrics.table import BOUNDS, MAX_LABEL, MAX_SHARES, OTHERS
 from lanman.manage.orders.costs import WRITES
@@ -111,16 +112,16 @@ def _sessions(
     # Of nobody level 0 tells as little as of somebody.
     nobody = not rows and empty_is_told
     tells_users = nobody or any(name is not None for name in users)
-    by_user = yield from _merged(users, fold, NULL_SESSION)
+    by_user = yield from _merged(users, _user)
     by_client = yield from _merged(clients, _client)
     return figures._replace(
         sessions=len(rows),
-        users=sum(1 for name in by_user if name) if tells_users else None,
-        clients=len(by_client),
+        users=len(by_user.often) - ("" in by_user.often) if tells_users else None,
+        clients=len(by_client.often),
         idle=idle.cumulative if nobody or idle.total else None,
         age=age.cumulative if nobody or age.total else None,
-        user_sessions=_top(by_user.values(), top) if top and tells_users else None,
-        client_sessions=_top(by_client.values(), top) if top else None,
+        user_sessions=_top(by_user, top, NULL_SESSION) if top and tells_users else None,
+        client_sessions=_top(by_client, top) if top else None,
     )
 
 
@@ -161,14 +162,14 @@ def _files(figures: Figures, rows: Sequence[FileRow], top: int) -> Generator[Non
         if top:
             users.update(map(_USER, step))
         yield
-    by_user = yield from _merged(users, fold, NULL_SESSION)
+    by_user = yield from _merged(users, _user)
     tells_access = None not in accesses
     write = sum(number for access, number in accesses.items() if (access or 0) & WRITES)
     return figures._replace(
         read=len(rows) - write if tells_access else None,
         write=write if tells_access else None,
         locks=None if None in locks else sum((each or 0) * number for each, number in locks.items()),
-        user_files=_top(by_user.values(), top) if top else None,
+        user_files=_top(by_user, top, NULL_SESSION) if top else None,
     )
 
 
@@ -190,7 +191,7 @@ def _shares(rows: Iterable[ShareRow]) -> Top | None:
             uses[name] += row.current_uses
     if not told:
         return None
-    first = _top(uses.items(), MAX_SHARES)
+    first = _top(Names(uses, dict(zip(uses, uses, strict=True))), MAX_SHARES)
     if first.left_out or others:
         others_uses += sum(uses.values()) - sum(number for _, number in first.entries)
         return Top((*first.entries, (OTHERS, others_uses)), first.left_out + others)
@@ -200,34 +201,56 @@ def _shares(rows: Iterable[ShareRow]) -> Top | None:
 # --- names
 
 
-def _merged(
-    names: Counter[str | None], folded: Callable[[str], str], nobody: str = ""
-) -> Generator[None, None, dict[str, tuple[str, int]]]:
-    """Names with how often, one entry for those that are the same: by the form in which they are compared, as a label
-    with the number. `nobody` is the label of the empty name."""
-    merged: dict[str, tuple[str, int]] = {}
-    for place, (name, number) in enumerate(names.items(), 1):
-        if not place % STEP:
-            yield
-        if name is None:
-            continue
-        key = folded(name)
-        known = merged.get(key)
-        merged[key] = (name or nobody, number) if known is None else (known[0], known[1] + number)
-    return merged
+class Names(NamedTuple):
+    """How often names are there, by the form in which they are compared; and how each is written."""
+
+    often: Mapping[str, int]
+    written: Mapping[str, str]
+
+
+def _merged(names: Counter[str | None], folded: Callable[[str], str]) -> Generator[None, None, Names]:
+    """Names with how often, one for those that are the same; as it was written first."""
+    del names[None]
+    known = {name: number for name, number in names.items() if name is not None}
+    keys: list[str] = []
+    left = iter(known)
+    while step := list(islice(left, STEP)):
+        keys += map(folded, step)
+        yield
+    # Of names that come first the last ones are put in first, and what is put in later stays.
+    written = dict(zip(reversed(keys), reversed(known), strict=True))
+    if len(written) == len(known):
+        return Names(dict(zip(keys, known.values(), strict=True)), written)
+    often: Counter[str] = Counter()
+    for key, number in zip(keys, known.values(), strict=True):
+        often[key] += number
+    return Names(often, written)
+
+
+@lru_cache(_REMEMBERED)
+def _user(name: str) -> str:
+    return fold(name)
 
 
 @lru_cache(_REMEMBERED)
 def _client(name: str) -> str:
-    return canonical_client(name)
+    # What an address of digits and dots is anyway, which nearly all are.
+    bare = name.lstrip("\\/")
+    return bare if bare.isascii() and bare.replace(".", "0").isdigit() and bare[-1] != "." else canonical_client(name)
 
 
-def _top(entries: Iterable[tuple[str, int]], most: int) -> Top:
-    """The most frequent, by name where they are equally frequent."""
-    every: list[Any] = [(-number, name) for name, number in entries]
-    first: dict[str, int] = {}
-    for number, name in nsmallest(most, every):
-        shown = label(name.lstrip("\\/"))
+def _top(names: Names, most: int, nobody: str = "") -> Top:
+    """The most frequent, by name where they are equally frequent. `nobody` is the label of the empty name."""
+    often, written = names
+    least = min(nlargest(most, often.values()), default=0)
+    more = sorted((key for key, number in often.items() if number > least), key=lambda key: (-often[key], written[key]))
+    equal = (written[key] for key, number in often.items() if number == least)
+    shown: dict[str, int] = {}
+    for name, number in [
+        *((written[key], often[key]) for key in more),
+        *((name, least) for name in nsmallest(most - len(more), equal)),
+    ]:
         # Names that differ behind the cut alone are one.
-        first[shown] = first.get(shown, 0) - number
-    return Top(tuple(first.items()), max(0, len(every) - most))
+        each = label(name.lstrip("\\/") or nobody)
+        shown[each] = shown.get(each, 0) + number
+    return Top(tuple(shown.items()), max(0, len(often) - most))

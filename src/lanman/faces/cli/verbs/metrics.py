@@ -159,7 +159,10 @@ async def _write(exporter: Exporter, format: Format) -> int:
 
 async def _run(exporter: Exporter) -> int | None:
     """Serve until a signal. The exit status: 130 after Ctrl-C."""
+    from lanman.net.collector import keep_pauses_short
+
     async with exporter:
+        keep_pauses_short()
         output.note(f"the figures are at {exporter.where}")
         running = asyncio.ensure_future(exporter.wait())
         told: list[int] = []
