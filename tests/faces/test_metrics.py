@@ -61,7 +61,18 @@ def test_one_look_for_programs(command: Command) -> None:
 
 def test_each_server_has_its_series_once(command: Command) -> None:
     out = command(r"metrics -S fs1,fs2 -S \\fs1 -S fs1:4450 -S [::1]:445 --once").out
-    assert re.findall(r'^lanman_up\{server="(.*)"\}', out, re.MULTILINE) == ["fs1", "fs2", "fs1:4450", "[::1]:445"]
+    found = re.findall(r'^lanman_up\{server="(.*)"\}', out, re.MULTILINE)
+    assert sorted(found) == sorted(["fs1", "fs2", "fs1:4450", "[::1]:445"])
+
+
+def test_the_nodes_of_a_cluster_have_their_series_each(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lanman").mkdir()
+    (tmp_path / "lanman" / "lanman.toml").write_text('[clusters.files]\nnodes = ["fs1", "fs2:4450"]\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    out = command("metrics -S cluster:files -S fs3 --once").out
+    assert re.findall(r'^lanman_up\{server="(.*)"\}', out, re.MULTILINE) == ["fs1", "fs2:4450", "fs3"]
 
 
 def test_a_server_that_does_not_answer_is_down_and_the_answer_incomplete(command: Command) -> None:

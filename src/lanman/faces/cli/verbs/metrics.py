@@ -132,8 +132,8 @@ def _served(invocations: Sequence[Invocation]) -> list[Served]:
 
     served: dict[str, Served] = {}
     for each in invocations:
-        name = each.server or this_machine()
-        if each.server is not None and each.port is not None:
+        name = each.node or each.server or this_machine()
+        if each.node is None and each.server is not None and each.port is not None:
             name = f"{name}:{each.port}"
         served.setdefault(name, Served(name, each.opening))
     return list(served.values())
