@@ -185,39 +185,25 @@ class Enforcer:
             async with places:
                 [telling] = await teller.tell([person], message_for(policy, looker.name, person, due_at, now))
             for one in theirs:
-                self._told(policy, one, telling)
+                _note_telling(policy, one, telling, self._clock.wall())
 
         async with asyncio.TaskGroup() as group:
             for person, theirs in people:
                 group.create_task(tell(person, theirs))
         await self._put(promises, "tell", "")
-
-    def _told(self, policy: Policy, promise: Promise, telling: Telling) -> None:
-        """Note what became of telling somebody."""
-        assert policy.tell is not None
-        now = self._clock.wall()
-        promise.told, promise.told_at = telling.told.value, now
-        promise.due_at, promise.reason, promise.again_at = now + policy.tell.before, "", 0.0
-        promise.state = State.TOLD
-        if telling.told is Told.YES or not policy.tell.required:
-            promise.reason = telling.reason
-        elif telling.told is Told.NO:
-            promise.state, promise.again_at = State.UNTOLD, now + policy.tell.before
-            promise.reason = telling.reason
-        else:
-            # Telling again might tell twice; so it is not, and without a notice that is known nobody is ended.
-            promise.again_at = float("inf")
-            promise.reason = f"whether a message came is not known: {telling.reason}"
-        done = What.NOT_TOLD if promise.state is State.UNTOLD or promise.again_at else What.TOLD
-        self._emit(done, promise.server, promise.policy, promise, promise.reason)
+        for one in promises:
+            done = What.TOLD if one.state is State.TOLD and not one.again_at else What.NOT_TOLD
+            self._emit(done, one.server, one.policy, one, one.reason)
 
     # --- ending
 
     async def _report(self, decision: Decision) -> None:
-        for promise, _ in decision.due:
-            promise.state = State.REPORTED
-            self._emit(What.REPORTED, promise.server, promise.policy, promise, promise.why)
-        await self._put([promise for promise, _ in decision.due], "end", "reported")
+        promises = [promise for promise, _ in decision.due]
+        for one in promises:
+            one.state = State.REPORTED
+        await self._put(promises, "end", "reported")
+        for one in promises:
+            self._emit(What.REPORTED, one.server, one.policy, one, one.why)
 
     async def _end_some(self, policy: Policy, looker: Looker, due: Sequence[tuple[Promise, Match]]) -> None:
         """End those of one group, and put off those that are left alone; the others are looked at again."""
@@ -275,22 +261,23 @@ class Enforcer:
             if one.reason != reason:
                 one.reason = reason
                 news.append(one)
-        for one in news:
-            self._emit(What.HELD, one.server, one.policy, one, one.reason)
         deeds = [self._deed(one, "end", "failed" if one.name in failed else "held") for one in news]
         await self._kept.put(*promises, deeds=deeds)
+        for one in news:
+            self._emit(What.HELD, one.server, one.policy, one, one.reason)
 
-    # --- keeping, and saying
+    # --- keeping, and saying: what has happened is kept before it is said
 
     async def _settle(self, settled: Sequence[Settled]) -> None:
         deeds = []
         for each in settled:
             one = each.promise
             one.state, one.reason, one.settled_at = each.state, each.reason, self._clock.wall()
-            done = each.state is State.ENDED
-            deeds.append(self._deed(one, "end", "done" if done else "spared"))
-            self._emit(What.ENDED if done else What.SPARED, one.server, one.policy, one, each.reason)
+            deeds.append(self._deed(one, "end", "done" if each.state is State.ENDED else "spared"))
         await self._kept.put(*(each.promise for each in settled), deeds=deeds)
+        for each in settled:
+            done = What.ENDED if each.state is State.ENDED else What.SPARED
+            self._emit(done, each.promise.server, each.promise.policy, each.promise, each.reason)
 
     async def _put(self, promises: Sequence[Promise], verb: str | None, outcome: str) -> None:
         """Keep promises, with a deed for each where there is a verb."""
@@ -353,6 +340,22 @@ def _made(policy: Policy, server: str, match: Match, now: float, due_at: float) 
         due_at,
         match.why,
     )
+
+
+def _note_telling(policy: Policy, promise: Promise, telling: Telling, now: float) -> None:
+    """Note what became of telling somebody."""
+    assert policy.tell is not None
+    promise.told, promise.told_at = telling.told.value, now
+    promise.due_at, promise.reason, promise.again_at = now + policy.tell.before, telling.reason, 0.0
+    promise.state = State.TOLD
+    if telling.told is Told.YES or not policy.tell.required:
+        return
+    if telling.told is Told.NO:
+        promise.state, promise.again_at = State.UNTOLD, now + policy.tell.before
+        return
+    # Telling again might tell twice; so it is not, and without a notice that is known nobody is ended.
+    promise.again_at = float("inf")
+    promise.reason = f"whether a message came is not known: {telling.reason}"
 
 
 def _may_cost(policy: Policy, target: Target) -> bool:

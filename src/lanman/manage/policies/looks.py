@@ -6,6 +6,7 @@ follow on the same connection. Of files and shares nothing is asked that no poli
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -31,10 +32,12 @@ Opening = Callable[[], AbstractAsyncContextManager["Manager"]]
 
 
 class Looker:
-    """One server, as `name` calls it. An async context manager, which closes the Manager that it has open."""
+    """One server, as `name` calls it. An async context manager, which closes the Manager that it has open. `took` is
+    how many seconds the last look took, without connecting."""
 
     def __init__(self, name: str, opening: Opening, now: Callable[[], float]) -> None:
         self.name = name
+        self.took = 0.0
         self._opening = opening
         self._now = now
         self._stack = contextlib.AsyncExitStack()
@@ -63,6 +66,7 @@ class Looker:
         needed = {key for select in wanted for key in FILES if getattr(select, key)}
         try:
             manager = await self._open()
+            began = asyncio.get_running_loop().time()
             # Files first: whoever has opened one of them is then among the sessions.
             files = await _told(manager.opened_files) if needed else None
             shares = await _told(manager.shares) if needed & set(SHARES) else None
@@ -77,6 +81,7 @@ class Looker:
         except (ConnectionLost, ProtocolError):
             await self.close()
             raise
+        self.took = asyncio.get_running_loop().time() - began
         folders = None if shares is None else {fold(one.netname or ""): one.path for one in shares if one.path}
         return View(self.name, at, [Seen(each, session_key(each, at)) for each in listed], files, folders, clients)
 

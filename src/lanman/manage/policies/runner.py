@@ -4,7 +4,7 @@ Rules:
 
   - One runner for a database: the role `policy` is held as long as it runs.
   - Each server has a task of its own: one that does not answer holds up no other. It is asked again after `every`, when
-    something is due, and no sooner than LOAD times as long as its last round took; one that is away ever more seldom.
+    something is due, and no sooner than LOAD times as long as its last look took; one that is away ever more seldom.
   - A log-on that is refused ends asking that server until the policies are read anew: trying again could lock the
     account.
   - `reload` (SIGHUP) reads policies.toml and lanman.toml anew. What cannot be read leaves what was there in force, and
@@ -257,8 +257,7 @@ class _Serving:
                     await self._failed(looker, error)
                 else:
                     self._answered()
-                took = asyncio.get_running_loop().time() - began
-                if await self._runner.wait(self._pause(took)):
+                if await self._runner.wait(self._pause(asyncio.get_running_loop().time() - began, looker.took)):
                     return
 
     async def _failed(self, looker: Looker, error: LanmanError) -> None:
@@ -273,9 +272,10 @@ class _Serving:
             self._runner.back(self._served.name)
         self._failures = 0
 
-    def _pause(self, took: float) -> float:
+    def _pause(self, whole: float, took: float) -> float:
+        """How long to wait after a round that took so long, and of it a look."""
         if self._failures:
-            return max(self._every, min(MAX_PAUSE, max(LOAD * took, 2.0 ** min(self._failures, 10))))
+            return max(self._every, min(MAX_PAUSE, max(LOAD * whole, 2.0 ** min(self._failures, 10))))
         due = self._kept.due_next(self._served.name)
         left = self._every if due is None else min(self._every, due - self._runner.now())
         return max(SOONEST, left, min(LOAD * took, MAX_PAUSE))
