@@ -352,10 +352,11 @@ def test_a_session_is_left_alone_by_its_key() -> None:
         world.come("fs1", r"\\pc2", "ann", idle=3 * 3600)
         await lab.round()
         key = next(str(one.key) for one in lab.kept.promises.values() if one.client_name == r"\\pc1")
-        await spare(lab.notes, key, world.wall() + 7200, by="root", now=world.wall())
+        await spare(lab.notes, f"{key}@fs2", world.wall() + 7200, by="root", now=world.wall())
+        await spare(lab.notes, f"{key}@fs1", world.wall() + 7200, by="root", now=world.wall())
         await lab.rounds(3600)
         assert [ending.guest.client for ending in world.endings] == [r"\\pc2"]
-        await spare(lab.notes, key, 0.0, by="root", now=world.wall())
+        await spare(lab.notes, f"{key}@fs1", 0.0, by="root", now=world.wall())
         await lab.rounds(1200)
         assert len(world.endings) == 2
 

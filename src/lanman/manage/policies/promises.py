@@ -161,12 +161,20 @@ def spare_of(text: str) -> Spare:
 
 def session_of(word: str) -> SessionKey | None:
     """The key that a word of `str(SessionKey)` is; None for any other word."""
+    word, at, node = word.partition("@")
     kind, *parts = word.split(":")
     if kind != "session" or len(parts) != 5:
         return None
     client, user, begun, id, number = (None if part == "*" else unquote(part) for part in parts)
     try:
-        return SessionKey(client, user, None if begun is None else int(begun), _id(id), int(number or 0))
+        return SessionKey(
+            client,
+            user,
+            None if begun is None else int(begun),
+            _id(id),
+            int(number or 0),
+            unquote(node) if at else None,
+        )
     except ValueError:
         return None
 
@@ -183,7 +191,8 @@ def covers(spare: Spare, key: SessionKey, server: str, now: float) -> bool:
     if (wanted := session_of(spare.word)) is not None:
         # Ids are compared as words: what was a number in a database may be one here, or not.
         ids = None in (wanted.id, key.id) or str(wanted.id) == str(key.id)
-        return ids and same_session(wanted._replace(id=None), key._replace(id=None))
+        here = wanted.node is None or fold(wanted.node) == fold(server)
+        return ids and here and same_session(wanted._replace(id=None, node=None), key._replace(id=None, node=None))
     client = canonical_client(key.client_name or "")
     names = [(client, canonical_client(spare.word))]
     if spare.word[:1] not in ("\\", "/"):
