@@ -36,6 +36,12 @@ def log_on(server: lanman.Server, user: str = "ann", password: str = "secret") -
     return SmbClient("127.0.0.1", server.port, Credentials(user, password))
 
 
+async def test_it_says_that_it_gives_no_figures_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "server.toml").write_text('[server]\nlisten = ["127.0.0.1"]\nport = 0\n[metrics]\nlisten = "::1"\n')
+    async with lanman.Server(configuration=tmp_path / "server.toml"):
+        assert "lanman.exporter(home=server.home)" in caplog.text
+
+
 async def test_it_needs_nothing_and_leaves_nothing() -> None:
     async with lanman.Server() as server:
         home = server.home

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from lanman.faces.cli import output
+from lanman.faces.cli import completers, output
+from lanman.faces.cli.databases import database_url, named_database
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, number, seconds, verb
 from lanman.faces.cli.output import Format
@@ -83,7 +84,14 @@ lanman metrics --once                         see them
     callback=number(1, MAX_TOP, f"It is a number from 1 to {MAX_TOP}."),
     help="how many of each are named (20)",
 )
-@click.option("--db", "database", metavar="DATABASE", help="the history's, for what policies have ended")
+@click.option(
+    "--db",
+    "database",
+    metavar="DATABASE",
+    shell_complete=completers.files,
+    callback=database_url,
+    help="the history's, for what policies have ended: sqlite:///FILE, or postgresql://USER@HOST/NAME (LANMAN_DB)",
+)
 @click.option("--once", is_flag=True, help="write the figures and end")
 @click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
 def metrics(
@@ -115,7 +123,7 @@ def metrics(
         timeout=deadline or invocation.timeout,
         names=names,
         top=DEFAULT_TOP if top is None else top,
-        database=database,
+        database=named_database(database),
     )
     # What happens while it runs; of one look the answer tells.
     handler = logging.NullHandler() if once else logging.StreamHandler(sys.stderr)
