@@ -52,6 +52,7 @@ from lanman.smb2.messages import (
     ReadResponse,
     SetInfoRequest,
     TreeConnectRequest,
+    WriteRequest,
 )
 from support.disk_server import READ, DiskWorld, FileClient
 from support.memory_server import World
@@ -410,6 +411,43 @@ def test_an_oplock_is_broken_over_the_first_channel_that_is_left(world: DiskWorl
         assert bob.result(waiting) == "STATUS_SUCCESS"
         if name == "a":
             world.disconnect(first)
+
+
+def test_a_break_is_told_again_when_its_channel_is_lost(world: DiskWorld) -> None:
+    """MS-SMB2 3.3.4.6. One that is acknowledged, or takes no acknowledgement, is over."""
+    first, second = two_channels(world)
+    third = FileClient(world)
+    third.negotiate()
+    third.bind_to(first)
+    file_id = first.make("a", oplock=SMB2_OPLOCK_LEVEL_BATCH)
+    bob = world.user("bob")
+    waiting = bob.send(bob.create("a"))
+    assert (first.breaks, second.breaks, third.breaks) == ([1], [], [])
+    world.disconnect(second)
+    assert (first.breaks, third.breaks) == ([1], [])
+    world.disconnect(first)
+    world.pump()
+    assert third.breaks == [SMB2_OPLOCK_LEVEL_II]
+    assert bob.result(waiting) == ""
+    assert third.ask(OplockBreak(SMB2_OPLOCK_LEVEL_II, file_id)).status == 0
+    assert bob.result(waiting) == "STATUS_SUCCESS"
+    fourth = FileClient(world)
+    fourth.negotiate()
+    fourth.bind_to(third)
+    bob.want(WriteRequest(b"x", file_id=bob.open("a")))
+    assert third.breaks == [SMB2_OPLOCK_LEVEL_II, 0]
+    world.disconnect(third)
+    world.pump()
+    assert fourth.breaks == []
+
+
+def test_a_break_avoids_a_channel_that_is_about_to_end(world: DiskWorld) -> None:
+    first, second = two_channels(world)
+    first.make("a", oplock=SMB2_OPLOCK_LEVEL_BATCH)
+    bob = world.user("bob")
+    first.connection.finished = "it is being ended"
+    bob.send(bob.create("a"))
+    assert second.breaks == [SMB2_OPLOCK_LEVEL_II]
 
 
 # --- pipes

@@ -7,7 +7,8 @@ Rules:
   it came by. A connection holds its channels by session id (`ConnectionDispatch.channels`), and finds no other session.
 * What belongs to a connection and not to the session: message ids and credits, requests that wait, the signing key. An
   answer leaves by the channel that its request came by. What the Server sends unsolicited leaves by the first channel.
-* A channel that is lost takes its own requests with it. The session ends with its last channel (3.3.7.1).
+* A channel that is lost takes its own requests with it, and what an open had sent by it and waits for is sent again by
+  another (3.3.4.6). The session ends with its last channel (3.3.7.1).
 * A session that ends, for whatever reason, ends all its channels, and nothing else of its connections (3.3.4.12).
 * An open stands above its session: it is in the table by the persistent half of its FileId until it is released. One
   that the domain preserves when its session ends (`ServerService.make_durable`) is in no session until it is reclaimed,
@@ -105,6 +106,8 @@ class SessionTable:
             first.count_unread(-session.unread)
             session.connection.count_unread(session.unread)
         connection.channel_ended(session)
+        for server_open in list(session.opens.values()):
+            server_open.channel_lost(connection)
 
     # --- opens ---
 

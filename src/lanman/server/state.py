@@ -99,11 +99,12 @@ class ServerSession:
         self.unread += difference
         self.connection.count_unread(difference)
 
-    def send_oplock_break(self, notification: OplockBreak) -> None:
-        """Break the oplock of one of its opens (3.3.4.6)."""
-        connection = self.connection
+    def send_oplock_break(self, notification: OplockBreak) -> HandlerConnection:
+        """Break the oplock of one of its opens (3.3.4.6), on the first channel that is not about to end. Gives that."""
+        connection = next((each for each in self.channels if each.finished is None), self.connection)
         connection.core.send_oplock_break(notification, session_id=self.session.session_id)
         connection.mark_ready()
+        return connection
 
 
 @dataclass(slots=True, eq=False)
@@ -223,6 +224,10 @@ class ServerOpen(ABC):
     def oplock_break(self, context: Context, message: OplockBreak) -> Outcome:
         """SMB2 OPLOCK_BREAK Acknowledgment (MS-SMB2 3.3.5.22.1)."""
         return Reply(codes.STATUS_INVALID_OPLOCK_PROTOCOL)
+
+    def channel_lost(self, connection: HandlerConnection) -> None:
+        """Its session goes on without this connection: what went unsolicited by it may not have arrived."""
+        return
 
     def ended(self, now: float) -> None:
         """It is about to be released. Requests that wait on it are cancelled then, if they are not answered now."""

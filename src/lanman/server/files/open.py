@@ -78,7 +78,7 @@ from lanman.server.files.rename import rename
 from lanman.server.files.security import security_descriptor
 from lanman.server.files.table import Files, FileState, WaitingLock, lease_name
 from lanman.server.pipes import ioctl_response
-from lanman.server.state import Context, ServerOpen, ServerSession, ServerTree, unpack_file_id
+from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerSession, ServerTree, unpack_file_id
 from lanman.smb2.constants import (
     FILE_LIST_DIRECTORY,
     FILE_NO_INTERMEDIATE_BUFFERING,
@@ -611,6 +611,10 @@ class DiskOpen(ServerOpen):
         if status:
             return Reply(status)
         return Reply(message=dataclasses.replace(message, oplock_level=self.oplock.level))
+
+    def channel_lost(self, connection: HandlerConnection) -> None:
+        """Its session goes on without this connection. A lease's client is told again by `leases`."""
+        self.oplock.tell_again(connection)
 
     # --- the end
 

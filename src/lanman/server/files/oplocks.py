@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from lanman import codes
 from lanman.domain import Open
 from lanman.server.files.caching import NONE, RW, RWH, Caching, FileCaching, Holder, R
-from lanman.server.state import ServerSession
+from lanman.server.state import HandlerConnection, ServerSession
 from lanman.server.timers import Timer, Timers
 from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_BATCH,
@@ -82,9 +82,10 @@ class OplockOpen(Protocol):
 
 
 class Oplock(Holder):
-    """One open's oplock. While it is broken, `caching.offered` is what its client was told."""
+    """One open's oplock. While it is broken, `caching.offered` is what its client was told, and `_told_by` by which
+    connection."""
 
-    __slots__ = ("_held_by", "_timer")
+    __slots__ = ("_held_by", "_timer", "_told_by")
 
     is_lease = False
 
@@ -92,6 +93,7 @@ class Oplock(Holder):
         super().__init__()
         self._held_by = weakref.ref(holder)  # which holds this: a cycle would keep both
         self._timer: Timer | None = None
+        self._told_by: HandlerConnection | None = None
 
     @property
     def _holder(self) -> OplockOpen:
@@ -130,7 +132,15 @@ class Oplock(Holder):
             self._become(caching)
             if notice.acknowledged:
                 self._timer = holder.state.timers.at(now + BREAK_TIMEOUT, self._timed_out)
-            holder.session.send_oplock_break(OplockBreak(_LEVELS[notice.after], holder.file_id))
+            told_by = holder.session.send_oplock_break(OplockBreak(_LEVELS[notice.after], holder.file_id))
+            if notice.acknowledged:
+                self._told_by = told_by
+
+    def tell_again(self, lost: HandlerConnection) -> None:
+        """3.3.4.6: that connection is lost, and may have taken a notice with it that is to be acknowledged."""
+        offered, holder = self.caching.offered, self._holder
+        if self._told_by is lost and offered is not None and holder.session is not None:
+            self._told_by = holder.session.send_oplock_break(OplockBreak(_LEVELS[offered], holder.file_id))
 
     def acknowledge(self, level: int) -> int:
         """3.3.5.22.1; the status. The level then is what the client has chosen, or none."""
@@ -148,6 +158,7 @@ class Oplock(Holder):
 
     def _settle(self, rights: int) -> None:
         self._become(Caching(rights))
+        self._told_by = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
