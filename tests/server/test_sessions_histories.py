@@ -1,23 +1,33 @@
-"""Random histories of connections that come, are bound to sessions, open files, and are lost, against a simple model.
+"""Random histories of connections that come, are bound to sessions or are not, open files, and are lost, against a
+simple model.
 
 After every step the tables of sessions, channels and opens must say what the model says, on every connection, in its
-core and in the domain; and the disk has as many files open as there are opens.
+core and in the domain; and the disk has as many files open as there are opens. In all of a history no nonce is used
+twice under one key, whichever connection it went by: they are counted where messages are encrypted, and where AES-GMAC
+signs.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lanman import codes
 from lanman.domain import Reason
 from lanman.server.state import ServerOpen, unpack_file_id
-from lanman.smb2.messages import LogoffRequest, ReadResponse
+from lanman.smb2 import crypto
+from lanman.smb2.constants import AES_GMAC, SMB2_SESSION_FLAG_BINDING
+from lanman.smb2.messages import LogoffRequest, ReadResponse, SessionSetupRequest
+from lanman.smb2.session import SessionKeys
+from lanman.wire import Data
 from support.disk_server import DiskWorld, FileClient
 
 
@@ -28,11 +38,35 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.world = DiskWorld(Path(self.folder.name))
+        self.used: set[tuple[bytes, bytes]] = set()
+        self.patched = ExitStack()
+        encrypt, sign = crypto.Encryptor.encrypt, crypto.sign
+
+        def encrypted(encryptor: crypto.Encryptor, message: Data) -> list[Data]:
+            self.use(encryptor._key, encryptor._prefix + encryptor._count.to_bytes(8, "little"))
+            return encrypt(encryptor, message)
+
+        def signed(algorithm: int, key: bytes, parts: Sequence[Data], nonce: bytes) -> bytes:
+            if algorithm == AES_GMAC and bytes(parts[0][48:64]) == bytes(16) and len(parts[0]) == 64:
+                self.use(key, nonce)
+            return sign(algorithm, key, parts, nonce)
+
+        self.patched.enter_context(patch.object(crypto.Encryptor, "encrypt", encrypted))
+        self.patched.enter_context(patch.object(crypto, "sign", signed))
         self.sessions: dict[int, list[FileClient]] = {}
         self.opens: dict[int, int] = {}
         self.durable: set[int] = set()
         self.number = 0
+
+    @initialize(encrypt=st.booleans())
+    def begin(self, encrypt: bool) -> None:
+        encryption = "required" if encrypt else "offered"
+        self.world = DiskWorld(Path(self.folder.name), encryption=encryption, autodisconnect=-1)
+
+    def use(self, key: bytes, nonce: bytes) -> None:
+        """Encrypt, or sign, with a nonce."""
+        assert (key, nonce) not in self.used, "a nonce is used twice under one key"
+        self.used.add((key, nonce))
 
     def client(self) -> FileClient:
         self.number += 1
@@ -83,6 +117,39 @@ class Histories(RuleBasedStateMachine):
         session_id, first = self.of_session(data)
         if len(self.sessions[session_id]) < 3:
             self.sessions[session_id].append(self.client().bind_to(first))  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.sessions)
+    @rule(data=st.data(), how=st.sampled_from(["password", "user", "unsigned", "key", "session", "twice"]))
+    def bind_badly(self, data: st.DataObject, how: str) -> None:
+        """The session is as it was."""
+        _, first = self.of_session(data)
+        keys = first.core._channels[first.session_id].keys
+        request = SessionSetupRequest(SMB2_SESSION_FLAG_BINDING, 1, 0, 0, b"x")
+        if how == "twice":
+            # What is encrypted is not signed, and that is looked at first.
+            again = codes.STATUS_INVALID_PARAMETER if keys.encrypt else codes.STATUS_REQUEST_NOT_ACCEPTED
+            assert first.ask(request, tree_id=0).status == again
+            return
+        client = self.client()
+        if how == "password":
+            status, wanted = client.ask_to_bind(keys, "ann", "wrong").status, codes.STATUS_LOGON_FAILURE
+        elif how == "user":
+            status, wanted = client.ask_to_bind(keys, "bob").status, codes.STATUS_NOT_SUPPORTED
+        elif how == "unsigned":
+            answer = client.ask(request, session_id=first.session_id, tree_id=0)
+            status, wanted = answer.status, codes.STATUS_INVALID_PARAMETER
+        elif how == "session":
+            answer = client.ask(request, session_id=first.session_id ^ 1, tree_id=0)
+            status, wanted = answer.status, codes.STATUS_USER_SESSION_DELETED
+        else:
+            wrong = SessionKeys(keys.session_id, keys.dialect, keys.signing_algorithm, multichannel=True)
+            wrong.signing_key, wrong.protected, wrong.cipher = b"another key 1234", True, keys.cipher
+            client.core.start_binding(wrong)
+            answer = client.ask(request, session_id=first.session_id, tree_id=0)
+            status, wanted = answer.status, codes.STATUS_ACCESS_DENIED
+        assert status == wanted, codes.ntstatus_name(status)
+        assert not client.connection.channels
+        self.world.disconnect(client)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data(), durable=st.booleans())
@@ -196,6 +263,7 @@ class Histories(RuleBasedStateMachine):
         assert len(world.files) == len(self.opens)
 
     def teardown(self) -> None:
+        self.patched.close()
         for client in list(self.world.clients.values()):
             self.world.disconnect(client)
         self.world.service.stop()
