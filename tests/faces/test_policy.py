@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import lanman.manage.open
+from lanman.errors import ConnectionLost, LanmanError
 from lanman.faces.cli.completion import candidates
 from lanman.faces.cli.main import PROGRAM
 from lanman.faces.cli.manual import manual
@@ -16,7 +23,9 @@ from lanman.faces.cli.policies import event_json
 from lanman.manage.history import open_store
 from lanman.manage.policies.kept import ROLE
 from lanman.manage.policies.promises import Promise, State
+from lanman.manage.policies.runner import Runner
 from lanman.manage.policies.words import Event, What
+from lanman.net.configuration import ConfigurationError
 from lanman.records import SessionInfo
 from support.fake_manager import Command
 
@@ -95,13 +104,51 @@ def test_plan_skips_a_server_that_does_not_say(command: Command) -> None:
     assert "skipped: it does not say idle times: `idle` cannot be decided" in result.out
 
 
-def test_plan_with_a_server_that_does_not_answer_is_incomplete(command: Command) -> None:
-    from lanman.errors import ConnectionLost
+def test_a_server_that_does_not_answer(command: Command, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """Beside one that does, the answer is incomplete; alone, there is none."""
+    (place / "policies.toml").write_text(IDLE + 'servers = ["fs1", "fs2"]\n')
+    opened = lanman.manage.open.open_manager
 
-    command.manager.fails = ConnectionLost("no answer", code=53, server="fs1")
-    result = command("policy plan -S fs1 -N")
+    def open_manager(server: str | None, *arguments: Any, **options: Any) -> Any:
+        if server == "fs2":
+            raise ConnectionLost("no answer", code=53, server=server)
+        return opened(server, *arguments, **options)
+
+    monkeypatch.setattr("lanman.manage.open.open_manager", open_manager)
+    result = command("policy plan -N")
     assert result.status == 4
-    assert result.out.startswith("night, fs1: not looked at: ")
+    assert "night, fs1: 1 of 3 match" in result.out
+    assert "night, fs2: not looked at: " in result.out
+    alone = command("policy plan -N -S fs2")
+    assert (alone.status, alone.out) == (2, "")
+    assert "System error 53 has occurred." in alone.err
+
+
+def test_programs_without_asyncio(command: Command) -> None:
+    [found] = lanman.blocking_plan_policies(names=("night",))
+    assert [one.match.seen.entry.user_name for one in found.meant] == ["ann"]
+    assert lanman.blocking_spare_from_policies("ann", 3600.0) is not None
+    with pytest.raises(LanmanError, match="an empty key is nobody"):
+        lanman.blocking_spare_from_policies(" ", 3600.0)
+    assert [one.word for one in lanman.blocking_policy_status().spares] == ["ann"]
+    assert lanman.blocking_spare_from_policies("ann", 0.0) is None
+    runners: list[Runner] = []
+    events: list[Event] = []
+
+    def on_event(event: Event) -> None:
+        events.append(event)
+        runners[0].stop()
+
+    (place_of(command) / "policies.toml").write_text(IDLE + "tell = false\n")
+    lanman.blocking_run_policies(on_event=on_event, ready=runners.append)
+    assert [event.what for event in events] == [What.REPORTED]
+    with pytest.raises(ConfigurationError, match="has no policy"):
+        lanman.blocking_run_policies(names=("none",), on_event=on_event)
+
+
+def place_of(command: Command) -> Path:
+    """Where the policies of a test lie."""
+    return Path(os.environ["XDG_CONFIG_HOME"]) / "lanman"
 
 
 def test_only_the_servers_that_are_named_are_asked(command: Command, place: Path) -> None:
@@ -210,3 +257,29 @@ def test_help_and_completion(command: Command) -> None:
     assert "lanman policy spare KEY DURATION" in command("help policies").out
     assert ".SS policy\n" in manual()
     assert ("status", "what was promised to whom, and when it is due") in candidates(["policy"], "st", PROGRAM)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_signals(place: Path, number: int, status: int) -> None:
+    """SIGHUP has the files read anew, and a mistake leaves the old ones in force; the others end it."""
+    (place / "policies.toml").write_text(IDLE + 'servers = ["127.0.0.1:1"]\n')
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lanman", "policy", "run", "-N", "--json"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        assert json.loads(process.stdout.readline())["what"] == "away"
+        (place / "policies.toml").write_text(IDLE + "servers = []\n")
+        process.send_signal(signal.SIGHUP)
+        line = json.loads(process.stdout.readline())
+        assert line["what"] == "not read"
+        assert "line 4: [policies.night] servers must not be empty" in line["text"]
+        process.send_signal(number)
+        rest = process.stdout.read()
+        assert process.wait() == status
+        assert all(json.loads(line)["what"] == "away" for line in rest.splitlines())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -17,7 +17,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,6 +149,9 @@ def plan(invocation: Invocation, names: tuple[str, ...], wish: Wish) -> int | No
     results = asyncio.run(
         plan_policies(wish.policies, names=names, access=access, database=named_database(wish.database))
     )
+    errors = [each.error for each in results if each.error is not None]
+    if errors and len(errors) == len(results):
+        raise errors[0]  # nobody has answered anything
     if invocation.format is Format.JSON:
         output.emit_json(None, policies=[each.as_json() for each in results])
     elif invocation.format is Format.CSV:
@@ -161,7 +164,7 @@ def plan(invocation: Invocation, names: tuple[str, ...], wish: Wish) -> int | No
     else:
         for each in results:
             output.emit([*_wrapped(_heading(each), "    "), *_rows(each), ""])
-    return INCOMPLETE if any(each.error is not None for each in results) else None
+    return INCOMPLETE if errors else None
 
 
 def _heading(each: PolicyPlan) -> str:
@@ -215,20 +218,25 @@ def run(invocation: Invocation, names: tuple[str, ...], wish: Wish) -> int | Non
     """Put policies to work. Gives 130 after Ctrl-C."""
     found = check_policies(wish.policies, names=names)
     access = _access(invocation, wish, found)
+    if invocation.format is Format.TABLE:
+        for each in found.policies.values():
+            output.emit(_wrapped(f"{each.name}: {_sentence(each)}", "    "))
     return asyncio.run(_run(invocation, names, wish, access))
 
 
 async def _run(invocation: Invocation, names: tuple[str, ...], wish: Wish, access: Access) -> int | None:
     interrupted = asyncio.Event()
 
+    report = _Report(invocation.format is Format.JSON)
+
     def ready(runner: Runner) -> None:
         def interrupt() -> None:
             interrupted.set()
             runner.stop()
 
+        report.stop = runner.stop
         _on_signals({"SIGINT": interrupt, "SIGTERM": runner.stop, "SIGHUP": runner.reload})
 
-    report = _Report(invocation.format is Format.JSON)
     await run_policies(
         wish.policies,
         names=names,
@@ -237,6 +245,8 @@ async def _run(invocation: Invocation, names: tuple[str, ...], wish: Wish, acces
         on_event=report.event,
         ready=ready,
     )
+    if report.failed is not None:
+        raise report.failed
     return output.EXIT_INTERRUPTED if interrupted.is_set() else None
 
 
@@ -252,13 +262,23 @@ def _on_signals(actions: dict[str, Any]) -> None:
 
 
 class _Report:
-    """Tells what happens: lines for people, or JSON objects, one a line."""
+    """Tells what happens: lines for people, or JSON objects, one a line. Where nobody reads it any more, `stop` is
+    called, once what is being done is done, and `failed` says why."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
+        self.stop: Callable[[], None] = lambda: None
+        self.failed: output.StandardOutputError | None = None
 
     def event(self, event: Event) -> None:
         """Tell one event."""
+        try:
+            self._write(event)
+        except output.StandardOutputError as error:
+            self.failed = error
+            self.stop()
+
+    def _write(self, event: Event) -> None:
         if self._as_json:
             output.emit([json.dumps(event_json(event))])
         else:

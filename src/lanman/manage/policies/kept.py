@@ -171,6 +171,6 @@ async def spare(notes: Notes, word: str, until: float, *, server: str = "", by: 
 
 async def counted(store: Store, since: int, until: int) -> Counter[tuple[str, str]]:
     """How many sessions policies have ended in a time, both seconds included: by policy and outcome (`done`, `spared`,
-    `failed`, and `reported` for what `mode = "report"` would have ended)."""
+    `held` for now, `failed`, and `reported` for what `mode = "report"` would have ended)."""
     deeds = await store.deeds(since, until)
     return Counter((deed.plan or "", deed.outcome) for deed in deeds if deed.verb == "end" and deed.plan is not None)

@@ -149,19 +149,24 @@ class Runner:
         self._opens = opens
         self._anew = asyncio.Event()
         self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def reload(self) -> None:
-        """Read the policies anew as soon as may be."""
-        self._anew.set()
+        """Read the policies anew as soon as may be. May be called from any thread."""
+        if self._loop is None:
+            self._anew.set()
+        else:
+            self._loop.call_soon_threadsafe(self._anew.set)
 
     def stop(self) -> None:
-        """End `run`, once what is being done is done."""
+        """End `run`, once what is being done is done. May be called from any thread."""
         self._stopping = True
-        self._anew.set()
+        self.reload()
 
     async def run(self) -> None:
         """Until `stop`, or until it is cancelled. Raises LanmanError where the policies cannot be read at first,
         AlreadyHeld where another runner has this database, and what the database raises."""
+        self._loop = asyncio.get_running_loop()
         policies, configuration = self._source.read()
         servers = await only_servers(policies, self._access, configuration, self._opens)
         async with self._store.hold(ROLE):
@@ -172,12 +177,13 @@ class Runner:
                 await enforcer.check_clock()
                 await enforcer.drop_all_but(servers.of_policies(policies.policies))
                 await self._serve_all(enforcer, kept, servers, policies)
+                # Before they are read: who asks for that from now on has it done once more.
+                self._anew.clear()
                 if not self._stopping:
                     policies, configuration, servers = await self._read_anew(policies, configuration, servers)
 
     async def _serve_all(self, enforcer: Enforcer, kept: Kept, servers: Servers, policies: Policies) -> None:
         """Serve all servers, until the policies are to be read anew. What is being done is done first."""
-        self._anew.clear()
         async with asyncio.TaskGroup() as group:
             for served in servers.served.values():
                 group.create_task(_Serving(self, enforcer, kept, served, policies.every).run())
