@@ -80,6 +80,41 @@ def test_openmetrics_ends_once() -> None:
     assert text.count(b"# EOF") == 1
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/plain;version=abc", "text/plain"),
+        ("text/plain;version=1.0.0;escaping=values", "text/plain"),
+        ("*/*", "text/plain"),
+        ("application/openmetrics-text;version=abc", "application/openmetrics-text"),
+        ("application/openmetrics-text; version=9.9.9; escaping=values, text/plain", "application/openmetrics-text"),
+        # As Prometheus 2.42 and 3 ask.
+        (
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+            "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text",
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;"
+            "escaping=allow-utf-8;q=0.3,*/*;q=0.2",
+            "application/openmetrics-text",
+        ),
+    ],
+)
+def test_there_are_two_forms_whatever_is_accepted(accept: str, kind: str) -> None:
+    from lanman.manage.metrics.exposition import Exposition
+
+    exposition = Exposition(accept)
+    assert exposition.content_type.partition(";")[0] == kind
+    assert exposition.content_type in {Exposition("").content_type, Exposition(OPENMETRICS).content_type}
+    assert b'lanman_build_info{version="' in b"".join(exposition.pieces([build()]))
+
+
+@given(st.text())
+def test_any_accept_gives_a_form(accept: str) -> None:
+    assert written([build()], accept)
+
+
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(), st.text(min_size=1)), max_size=8))
 def test_no_name_breaks_a_scrape(names: list[tuple[str, str, str]]) -> None:
     rows = [session(client, user, age=number) for number, (client, user, _) in enumerate(names)]

@@ -35,6 +35,7 @@ _TYPES: Final = {
     Kind.INFO: "info",
 }
 
+_OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 _EOF: Final = b"# EOF\n"
 
 
@@ -50,10 +51,13 @@ class _One:
 
 
 class Exposition:
-    """The format that a scraper accepts, by its header Accept. `content_type` names it."""
+    """The format that a scraper accepts, by its header Accept: OpenMetrics 1.0 where that names it, else the text
+    format. `content_type` says which it is."""
 
     def __init__(self, accept: str = "") -> None:
-        self._encode, self.content_type = choose_encoder(accept)
+        # What else stands there (versions, ways to escape names) has no say: the library trusts in its form.
+        wanted = _OPENMETRICS if _OPENMETRICS.partition(";")[0] in accept.lower() else ""
+        self._encode, self.content_type = choose_encoder(wanted)
 
     def pieces(self, samples: Iterable[Sample]) -> Iterator[bytes]:
         """The scrape, in pieces. What belongs to a metric need not stand together in `samples`."""
