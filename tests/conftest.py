@@ -27,7 +27,8 @@ REQUIRE_PEERS = os.environ.get("LANMAN_REQUIRE_PEERS", "") not in ("", "0")
 if sys.platform == "win32":
     collect_ignore = [
         "auth/test_peers.py",
-        *(f"faces/test_{name}.py" for name in ("completion", "end_to_end", "examples", "golden", "log", "manual")),
+        *(f"faces/test_{name}.py" for name in ("completion", "end_to_end", "examples", "golden", "history_live")),
+        *(f"faces/test_{name}.py" for name in ("log", "manual")),
         *(f"faces/test_{name}.py" for name in ("process", "samba", "survival", "terminal")),
         *(f"manage/test_{name}.py" for name in ("bystanders", "follow", "many_endings", "own", "program_page")),
         "manage/ksmbd/test_manager.py",

@@ -51,13 +51,16 @@ def named_database(typed: str | None) -> str | None:
 
 
 def recorded_name(invocation: Invocation) -> str:
-    """What a server is called in history: as it was named, with its port where that is not the default; this machine
-    by its own name."""
-    if invocation.server is None:
+    """What a server is called in history: as it was named behind -S, with its port where it was written there
+    (`lanman.manage.cluster.Place`); this machine by its own name."""
+    server = invocation.server
+    if server is None:
         import socket
 
         return socket.gethostname()
-    return invocation.server if invocation.port in (None, 445) else f"{invocation.server}:{invocation.port}"
+    if invocation.given_port is not None or invocation.port is None:
+        return server
+    return f"[{server}]:{invocation.port}" if ":" in server else f"{server}:{invocation.port}"
 
 
 def has_database(typed: str | None, home: str | None) -> bool:

@@ -125,7 +125,7 @@ class Deeds:
         self._held.append(
             Deed(
                 int(time.time() if at is None else at),
-                self._server,
+                record.node or self._server,
                 operator(self._invocation),
                 self._verb,
                 outcome,

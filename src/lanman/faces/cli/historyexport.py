@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman.faces.cli import output
-from lanman.faces.cli.historyquery import EVER, EXIT_INCOMPLETE, Question, gaps_of, opened_store, warn_of_gaps
+from lanman.faces.cli.historyquery import (
+    EVER,
+    EXIT_INCOMPLETE,
+    Question,
+    gaps_of,
+    meant_servers,
+    opened_store,
+    warn_of_gaps,
+)
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import escape
@@ -97,7 +105,7 @@ def _columns(fields: Sequence[str]) -> dict[str, Holds]:
 async def _batches(store: Store, question: Question) -> AsyncIterator[list[Stay]]:
     since, until = question.since or 0, EVER if question.until is None else question.until
     batch: list[Stay] = []
-    for server in question.servers or (None,):
+    for server in await meant_servers(question.servers):
         async for stay in store.export(since, until, server=server):
             batch.append(stay)
             if len(batch) == BATCH:

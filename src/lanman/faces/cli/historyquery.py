@@ -150,6 +150,17 @@ def _check_past(name: str, typed: str, moment: int, now: float) -> None:
 # --- asking
 
 
+async def meant_servers(named: Sequence[str]) -> Sequence[str | None]:
+    """The servers that are named, the nodes of a cluster one by one; None for all that are recorded."""
+    from lanman.manage.cluster import is_cluster, single_servers
+
+    meant: dict[str, None] = {}
+    for each in named:
+        nodes = [place.node for place in await single_servers(each)] if is_cluster(each) else [each]
+        meant |= dict.fromkeys(nodes)
+    return list(meant) or [None]
+
+
 @asynccontextmanager
 async def opened_store(invocation: Invocation, database: str | None) -> AsyncIterator[Store]:
     """The store that is meant, which is there. Raises LanmanError."""
@@ -182,7 +193,7 @@ async def _ask(invocation: Invocation, database: str | None, question: Question)
 
 async def answered(store: Store, question: Question) -> Answer:
     """The answer of the store, of all servers that are meant, with the stays of the kind that is meant."""
-    answers = [await _of_one(store, question, server) for server in question.servers or (None,)]
+    answers = [await _of_one(store, question, server) for server in await meant_servers(question.servers)]
     return forms.merged(answers, limit=question.most, newest_first=question.newest_first)
 
 
@@ -222,7 +233,7 @@ async def _asked(store: Store, question: Question, server: str | None, limit: in
 
 async def gaps_of(store: Store, since: int | None, until: int | None, servers: Sequence[str]) -> list[GapRecord]:
     """The gaps of the servers that are meant."""
-    found = [await store.gaps(since, until, server=server) for server in servers or (None,)]
+    found = [await store.gaps(since, until, server=server) for server in await meant_servers(servers)]
     return [gap for gaps in found for gap in gaps]
 
 

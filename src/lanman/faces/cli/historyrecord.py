@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,13 +25,13 @@ from lanman.faces.cli.credentials import credentials_from
 from lanman.faces.cli.databases import named_database, recorded_name
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.text import escape
+from lanman.manage.cluster import configured_credentials, single_servers
 from lanman.manage.history.database import StoreError
 from lanman.manage.history.opening import open_store
 from lanman.manage.history.recorder import KEEP, Recorder
 from lanman.manage.watching.changes import Update
 from lanman.manage.watching.poller import Poller
 from lanman.manage.watching.rows import Kind
-from lanman.names import fold
 
 EVERY: Final = 5.0
 EVER: Final = 1_000_000
@@ -63,26 +63,28 @@ def record(invocation: Invocation, database: str | None, wish: Recording) -> int
     """Record until it is stopped. Gives the exit status: 130 after Ctrl-C. Raises LanmanError."""
     from lanman.net.logs import set_up
 
-    servers = servers_of(invocation, wish.servers)
+    text = ",".join(wish.servers)
+    if text and invocation.credentials is None:
+        # -S of this verb is its own, so nobody has asked yet who to be there.
+        invocation.credentials = configured_credentials(text) or credentials_from(dict(_NOBODY), wish.servers[0])
     set_up("", background="")
-    return asyncio.run(_record(servers, database, wish))
+    return asyncio.run(_record(invocation, database, wish))
 
 
-def servers_of(invocation: Invocation, named: Sequence[str]) -> list[Invocation]:
-    """An Invocation for each server that is named; for this machine's where none is. Raises DialectError."""
+async def servers_of(invocation: Invocation, named: Sequence[str]) -> dict[str, Invocation]:
+    """An Invocation for each server that is meant, by what it is called; for this machine's where none is named.
+
+    A cluster is recorded node by node, so that a gap is one node's. Raises LanmanError for what means no server.
+    """
     if not named:
-        return [invocation]
-    each = replace(invocation, others=tuple(named)).each()[1:]
-    each = list({fold(recorded_name(one)): one for one in each}.values())
-    if invocation.credentials is not None or invocation.service is not None:
-        return each
-    # -S of this verb is its own, so nobody has asked yet who to be there.
-    credentials = credentials_from(dict(_NOBODY), named[0])
-    return [replace(one, credentials=credentials) for one in each]
+        return {recorded_name(invocation): invocation}
+    places = await single_servers(",".join(named), port=invocation.given_port)
+    return {place.node: replace(invocation, server=place.server, port=place.port) for place in places}
 
 
-async def _record(servers: Sequence[Invocation], database: str | None, wish: Recording) -> int | None:
+async def _record(invocation: Invocation, database: str | None, wish: Recording) -> int | None:
     """Record, and begin again where PostgreSQL has gone away, until a signal or the end of the time."""
+    servers = await servers_of(invocation, wish.servers)
     ended = asyncio.Event()
     interrupted = _end_on_signals(ended)
     if wish.how_long is not None:
@@ -135,15 +137,16 @@ def _end_on_signals(ended: asyncio.Event) -> asyncio.Event:
     return interrupted
 
 
-async def _record_once(servers: Sequence[Invocation], url: str | None, wish: Recording) -> None:
+async def _record_once(servers: Mapping[str, Invocation], url: str | None, wish: Recording) -> None:
     """Record until it is cancelled. Raises AuthenticationError where no server is left to be asked."""
     every = EVERY if wish.every is None else wish.every
     keep = KEEP if wish.keep is None else wish.keep or EVER
-    logged = {recorded_name(each): _Logged(recorded_name(each)) for each in servers}
-    pollers = [_poller(each, every) for each in servers]
-    by_picture = {id(poller.picture): name for poller, name in zip(pollers, logged, strict=True)}
+    logged = {name: _Logged(name) for name in servers}
+    pollers = [_poller(name, each, every) for name, each in servers.items()]
+    by_picture = {id(poller.picture): name for poller, name in zip(pollers, servers, strict=True)}
+    home = next(iter(servers.values())).home
     async with (
-        open_store(url, home=servers[0].home) as store,
+        open_store(url, home=home) as store,
         Recorder(store, pollers, keep=keep, paths=wish.paths) as recorder,
     ):
         output.emit([_beginning(store.name, list(logged), every, wish), ""])
@@ -153,10 +156,10 @@ async def _record_once(servers: Sequence[Invocation], url: str | None, wish: Rec
         raise refused[-1]
 
 
-def _poller(invocation: Invocation, every: float) -> Poller:
+def _poller(name: str, invocation: Invocation, every: float) -> Poller:
     return Poller(
         invocation.opening,
-        server=recorded_name(invocation),
+        server=name,
         every=every,
         deadline=invocation.timeout,
         # Shares say where a path of a share is.
