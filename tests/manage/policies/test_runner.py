@@ -12,6 +12,7 @@ import pytest
 from lanman.errors import AuthenticationError
 from lanman.manage.cluster import Place
 from lanman.manage.history import AlreadyHeld, open_store
+from lanman.manage.history.database import StoreError
 from lanman.manage.manager import Manager
 from lanman.manage.policies.kept import ROLE, Standing, counted
 from lanman.manage.policies.runner import Runner, Source
@@ -200,6 +201,22 @@ def test_it_goes_on_where_another_runner_has_stopped(in_lab: InLab) -> None:
         lab.runner._stopping = False
         await lab.during(lambda: asyncio.sleep(400))
         assert (len(lab.world.notices), len(lab.world.endings)) == (1, 1)
+
+    in_lab(script)
+
+
+def test_a_database_that_cannot_be_written_ends_it_before_anything_is_done(in_lab: InLab) -> None:
+    async def script(lab: Lab) -> None:
+        lab.world.come("fs1", r"\\pc1", "ann", idle=3 * 3600)
+
+        async def put_notes(*notes: object) -> None:
+            raise StoreError("the disk is full")
+
+        lab.notes.put_notes = put_notes  # type: ignore[method-assign, assignment]
+        with pytest.raises(StoreError, match="the disk is full"):
+            await lab.runner.run()
+        assert (lab.world.notices, lab.world.endings) == ([], [])
+        assert not lab.notes.held
 
     in_lab(script)
 

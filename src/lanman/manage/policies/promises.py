@@ -102,11 +102,26 @@ class Promise:
         self.settled_at = None if self.settled_at is None else self.settled_at + seconds
 
 
+_KINDS: Final = (
+    ("name policy server mode why told reason", (str,)),
+    ("client_name user_name", (str, type(None))),
+    ("matched_at due_at again_at", (int, float)),
+    ("told_at settled_at", (int, float, type(None))),
+    ("begun_at", (int, type(None))),
+    ("id", (int, str, type(None))),
+)
+"""What may stand for each field, as it is kept."""
+
+
 def promise_of(text: str) -> Promise:
     """The promise that was kept as a text. Raises NewerVersion, and MalformedMessage for what is none."""
     try:
         document: dict[str, Any] = json.loads(text)
         check_version(int(document.pop("version")), VERSION)
+        for names, kinds in _KINDS:
+            for name in names.split():
+                if not isinstance(document[name], kinds) or isinstance(document[name], bool):
+                    raise TypeError(name)
         return Promise(**{**document, "state": State(document["state"])})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MalformedMessage(f"a kept promise cannot be read: {error!r}") from None

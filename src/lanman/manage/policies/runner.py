@@ -9,7 +9,8 @@ Rules:
     account.
   - `reload` (SIGHUP) reads policies.toml and lanman.toml anew. What cannot be read leaves what was there in force, and
     is said.
-  - Whatever ends it, what was promised is kept; the next runner goes on with it.
+  - Whatever ends it, what was promised is kept; the next runner goes on with it. A database that cannot be written
+    ends it: nothing is done that could not be kept.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError
+from lanman.manage.history.database import StoreError
 from lanman.manage.policies.declared import Policies
 from lanman.manage.policies.enforce import Clock, Enforcer
 from lanman.manage.policies.kept import ROLE, Kept, Notes, Standing
@@ -150,6 +152,7 @@ class Runner:
         self._anew = asyncio.Event()
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._failed: StoreError | None = None
 
     def reload(self) -> None:
         """Read the policies anew as soon as may be. May be called from any thread."""
@@ -163,9 +166,14 @@ class Runner:
         self._stopping = True
         self.reload()
 
+    def fail(self, error: StoreError) -> None:
+        """End `run` with an error: what cannot be kept is not done."""
+        self._failed = error
+        self.stop()
+
     async def run(self) -> None:
         """Until `stop`, or until it is cancelled. Raises LanmanError where the policies cannot be read at first,
-        AlreadyHeld where another runner has this database, and what the database raises."""
+        AlreadyHeld where another runner has this database, and StoreError as soon as it cannot be read or written."""
         self._loop = asyncio.get_running_loop()
         policies, configuration = self._source.read()
         servers = await only_servers(policies, self._access, configuration, self._opens)
@@ -181,6 +189,8 @@ class Runner:
                 self._anew.clear()
                 if not self._stopping:
                     policies, configuration, servers = await self._read_anew(policies, configuration, servers)
+        if self._failed is not None:
+            raise self._failed
 
     async def _serve_all(self, enforcer: Enforcer, kept: Kept, servers: Servers, policies: Policies) -> None:
         """Serve all servers, until the policies are to be read anew. What is being done is done first."""
@@ -258,6 +268,9 @@ class _Serving:
                     await self._enforcer.round(self._served.policies, looker)
                 except AuthenticationError as error:
                     self._runner.away(self._served.name, error)
+                    return
+                except StoreError as error:
+                    self._runner.fail(error)
                     return
                 except LanmanError as error:
                     await self._failed(looker, error)
