@@ -121,7 +121,13 @@ def test_it_fits_into_the_terminal(command: Command, store: FakeStore, wide: Any
     ]
     wide(columns)
     lines = command("history at 14:05").out.splitlines()
-    table = lines[2 : lines.index("", 2)]
+    first = lines.index("") + 1
+    table = lines[first : lines.index("", first)]
+    assert (
+        " ".join(line.strip() for line in lines[: first - 1])
+        == "On 25 November at 14:05:00 (+01:00), watched every 5 s, no gap within 10 minutes:"
+    )
+    assert max(map(len, lines[: first - 1])) < max(columns, 40)
     # Whatever has to go below stands there whole.
     assert sum(BUDGET in line for line in table) == 2
     assert sum(long in line for line in table) == 1

@@ -76,8 +76,8 @@ A computer is written \\pc7, \pc7 or //pc7, and pc7 where nothing else could be
 meant. A path such as /srv/data is a path. Behind -- nothing is a switch.
 
 The exit status is 0 for success, 1 for wrong syntax, 3 where the answer is "not
-so" (problems found), 5 for access denied, 2 for any other error or an answer of
-No, and 130 after Ctrl-C.
+so" (problems found), 4 where it is incomplete (a server did not answer), 5 for
+access denied, 2 for any other error or an answer of No, and 130 after Ctrl-C.
 """,
     ),
 }

@@ -120,6 +120,17 @@ def closing(answer: Answer, *, files: bool) -> Iterator[str]:
         yield "What they did with it is not known: that is an audit log's matter."
 
 
+def wrapped(line: str) -> list[str]:
+    """A sentence as a terminal shows it without breaking words; what follows the first line is indented further."""
+    columns = output.terminal_columns()
+    if columns is None or columns < 40 or width(line) < columns:
+        return [line]
+    from textwrap import wrap
+
+    indent = line[: len(line) - len(line.lstrip())]
+    return wrap(line, columns - 1, subsequent_indent=indent + _INDENT, break_on_hyphens=False, break_long_words=False)
+
+
 # --- stays
 
 

@@ -30,6 +30,7 @@ from lanman.faces.cli.historylines import (
     heading_of_time,
     stats_lines,
     stay_lines,
+    wrapped,
 )
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
@@ -270,19 +271,17 @@ def _asked_form(question: Question) -> dict[str, Any]:
 
 def _lines(question: Question, answer: Answer, near: Sequence[GapRecord]) -> list[str]:
     asked = question.asked
-    if question.what == "at":
-        lines = list(heading_of_moment(asked, answer, near))
-    else:
-        lines = list(heading_of_time(asked, answer))
+    heading = heading_of_moment(asked, answer, near) if question.what == "at" else heading_of_time(asked, answer)
+    lines = [part for line in heading for part in wrapped(line)]
     if not answer.stays:
         seen = "" if answer.complete else ", as far as was seen"
-        return [*lines, f"  {_nobody(question)}{seen}."]
+        return [*lines, *wrapped(f"  {_nobody(question)}{seen}.")]
     path = question.filters()["path"]
     only_one = path is not None and len({stay.path for stay in answer.stays}) == 1 and not is_pattern(path)
     servers = len({stay.server for stay in answer.stays}) > 1
     lines += ["", *stay_lines(answer.stays, asked, paths=not only_one, servers=servers)]
     files = any(stay.kind is Kind.FILE for stay in answer.stays)
-    last = list(closing(answer, files=files))
+    last = [part for line in closing(answer, files=files) for part in wrapped(line)]
     return [*lines, "", *last] if last else lines
 
 
@@ -303,7 +302,7 @@ async def _gaps(invocation: Invocation, store: Store, question: Question) -> Non
     elif not gaps:
         output.emit(["There are no gaps.", ""])
     else:
-        output.emit([*gap_lines(gaps, question.asked), ""])
+        output.emit([*(part for line in gap_lines(gaps, question.asked) for part in wrapped(line)), ""])
 
 
 async def _stats(invocation: Invocation, store: Store, question: Question) -> None:

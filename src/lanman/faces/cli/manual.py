@@ -23,6 +23,7 @@ EXIT_STATUS = (
     ("1", "wrong syntax, a value of the wrong kind included"),
     ("2", "any other error, and an answer of No"),
     ("3", "the answer is not so: `doctor` has found problems"),
+    ("4", "incomplete: a server did not answer, or an answer of `history` touches a time that was not seen"),
     ("5", "access denied"),
     ("130", "interrupted"),
     ("141", "whoever read the output has stopped reading (| head); nothing is said of it"),
