@@ -32,6 +32,7 @@ if sys.platform == "win32":
         *(f"faces/test_{name}.py" for name in ("process", "samba", "survival", "terminal")),
         *(f"manage/test_{name}.py" for name in ("bystanders", "follow", "many_endings", "own", "program_page")),
         "manage/ksmbd/test_manager.py",
+        "manage/policies/test_live.py",
         "manage/test_services.py",
         *(f"net/test_{name}.py" for name in ("child", "control", "embedded", "find", "follow", "heap", "home")),
         *(f"net/test_{name}.py" for name in ("kerberos", "listener", "listeners", "logs", "overlay", "place")),

@@ -94,6 +94,22 @@ def test_plan_stops_at_too_many(command: Command) -> None:
     out = command("policy plan").out
     assert "6 of 8 match; at_most is 2: NOTHING would be done. Raise it, or narrow `select`." in out
     assert "told now" not in out
+    [found] = json.loads(command("policy plan --json").out)["policies"]
+    assert found["stopped"] == "6 of 8 match; at_most is 2"
+    assert {each["now"] for each in found["sessions"]} == {"leave"}
+
+
+def test_plan_of_a_policy_that_sleeps(command: Command, place: Path) -> None:
+    (place / "policies.toml").write_text(IDLE + 'outside = "M-Su,0:00-23:59;M-Su,23:59-24:00"\nzone = "UTC"\n')
+    assert "outside must leave some hours of the week" in command("policy check").err
+    today = ["M", "T", "W", "Th", "F", "Sa", "Su"][time.gmtime().tm_wday]
+    other = "M" if today not in ("M", "Su") else "W"
+    (place / "policies.toml").write_text(IDLE + f'during = "{other},12:00-12:01"\nzone = "UTC"\n')
+    out = command("policy plan").out
+    assert ": asleep until 20" in out
+    assert "ann" not in out
+    [found] = json.loads(command("policy plan --json").out)["policies"]
+    assert (found["asleep"], found["sessions"]) == (True, [])
 
 
 def test_plan_skips_a_server_that_does_not_say(command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -167,6 +168,8 @@ def test_the_file_is_there_and_nobody_elses(tmp_path: Path) -> None:
     file.write_text(NIGHT)
     file.chmod(0o644)
     assert read_policies(file).source == str(file)
+    if os.name != "posix":
+        return  # there the system's own rights say who may write to it
     file.chmod(0o666)
     with pytest.raises(AccessDenied, match="others may change it"):
         read_policies(file)

@@ -315,7 +315,7 @@ class Policy:
     during: Hours | None = field(
         default=None,
         metadata=declared(
-            _HOURS, "the policy sleeps but in these hours; `outside` or `during`, not both", default_text="none"
+            _HOURS, "the policy sleeps outside these hours; `outside` or `during`, not both", default_text="none"
         ),
     )
     zone: ZoneInfo | None = field(

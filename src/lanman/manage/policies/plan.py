@@ -127,13 +127,15 @@ async def _one(
     theirs = [one for one in promises if (one.policy, one.server) == (policy.name, looker.name)]
     decision = consider(policy, view, choice, theirs, spares, now)
     meant: tuple[Meant, ...] = ()
-    if choice.matches:
+    if choice.matches and not decision.asleep:
         plan = await looker.plan([match.seen.entry for match in choice.matches])
         targets = targets_of(plan, choice.matches)
         promised = _promised(theirs, choice.matches, policy)
         left = {id(match.seen): spare for match, spare in decision.left}
         meant = tuple(
-            _meant(policy, match, target, promised.get(id(match.seen)), left.get(id(match.seen)), now)
+            _stopped(match, target, decision.stopped)
+            if decision.stopped
+            else _meant(policy, match, target, promised.get(id(match.seen)), left.get(id(match.seen)), now)
             for match, target in zip(choice.matches, targets, strict=True)
         )
     return PolicyPlan(policy, looker.name, now, decision, choice, meant)
@@ -143,6 +145,11 @@ def _promised(promises: Sequence[Promise], matches: Sequence[Match], policy: Pol
     standing = [one for one in promises if one.state.is_open and one.mode == policy.mode]
     pairs = paired(standing, (match.seen.key for match in matches))
     return {id(matches[place].seen): one for one, place in pairs if place is not None}
+
+
+def _stopped(match: Match, target: Target | None, why: str) -> Meant:
+    cost, cost_why = (Cost.UNKNOWN, "") if target is None else (target.cost, target.why)
+    return Meant(match, "leave", why, None, cost, cost_why)
 
 
 def _meant(
