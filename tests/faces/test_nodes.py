@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -55,6 +56,11 @@ def run(world: World, command: Command, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     @asynccontextmanager
     async def opening(server: str, *arguments: Any, **options: Any) -> AsyncIterator[Manager]:
+        if server in world.nodes:
+            if (error := world[server].error) is not None:
+                raise error
+            yield world[server].manager
+            return
         async with world.cluster(server) as manager:
             yield manager
 
@@ -134,7 +140,7 @@ def test_what_each_node_has_is_told_for_each(run: Run) -> None:
 
 
 def test_what_is_for_one_server_says_so(run: Run) -> None:
-    for words in ("config server /autodisconnect:5", "share data /delete /y", "share new=/srv", "doctor", "drain"):
+    for words in ("config server /autodisconnect:5", "share data /delete /y", "share new=/srv", "doctor"):
         result = run(words)
         assert result.status == 2, words
         assert "a cluster is not one server" in result.err, words
@@ -230,6 +236,50 @@ def test_pause_and_continue_have_an_outcome_for_each_node(run: Run, world: World
     assert result.status == 2
     world["fs2"].manager.fails, world["fs2"].error = None, AWAY
     assert run("pause server").status == 4
+
+
+def test_a_drain_looks_at_all_nodes(run: Run, world: World) -> None:
+    result = run("drain --check")
+    assert result.status == 3
+    assert "fs1: 2 left" in result.out
+    assert "fs2: 1 left" in result.out
+    answer = json.loads(run("drain --dry-run --json").out)
+    assert answer["empty"] is False
+    assert [(each["node"], len(each["left"])) for each in answer["nodes"]] == [("fs1", 2), ("fs2", 1)]
+    world["fs2"].error = AWAY
+    for words in ("drain --check", "drain /y"):
+        result = run(words)
+        assert result.status == 2
+        assert "without fs2, name the other nodes: nothing was done" in result.err
+    assert world["fs1"].manager.state is ServiceState.RUNNING
+    assert run("drain --share data").status == 1
+
+
+def test_a_drain_closes_all_nodes(run: Run, world: World) -> None:
+    for node in world.nodes.values():
+        node.manager.entries, node.manager.opened = [], []
+    result = run("drain --quiet-for 0s /y")
+    assert (result.status, result.err) == (0, "")
+    assert "fs1: paused" in result.out
+    assert "fs2: paused" in result.out
+    assert {node.manager.state for node in world.nodes.values()} == {ServiceState.PAUSED}
+
+
+def test_a_drain_that_one_node_refuses_leaves_none_closed(run: Run, world: World) -> None:
+    for node in world.nodes.values():
+        node.manager.entries, node.manager.opened = [], []
+    world["fs2"].manager.__class__ = Denying
+    result = run("drain --quiet-for 0s /y")
+    assert result.status == 5
+    assert world["fs1"].manager.state is ServiceState.RUNNING
+
+
+class Denying(FakeManager):
+    """A server that lets nobody pause it."""
+
+    async def pause(self) -> bool:
+        await asyncio.sleep(0.05)  # the other one is drained by then
+        raise AccessDenied(subject="the Server service")
 
 
 @pytest.mark.parametrize(

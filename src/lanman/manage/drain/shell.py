@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
+from lanman.manage.cluster import is_cluster
 from lanman.manage.drain.looks import Clock, Looker, Opening, Scope, Sight
 from lanman.manage.drain.machine import (
     DEFAULT_QUIET,
@@ -171,7 +172,7 @@ class Drain:
                     try:
                         await self._end_telling()
                     finally:
-                        await _uninterrupted(self._reopen())
+                        await uninterrupted(self._reopen())
         reasons = tuple(machine.reasons.get(holder.who, "") for holder in machine.left)
         assert machine.verdict is not None
         return DrainResult(
@@ -257,7 +258,18 @@ class Drain:
 
     async def _reopen(self) -> None:
         """Open the server again, if it was this drain that closed it and it is not to stay so."""
-        if not self._closed_by_us or self._machine.verdict is Verdict.DRAINED or self._order.keep_paused:
+        if self._machine.verdict is not Verdict.DRAINED and not self._order.keep_paused:
+            await self.reopen()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server is closed by this drain."""
+        return self._closed_by_us
+
+    async def reopen(self) -> None:
+        """Open the server again, if it was this drain that closed it, even where it is drained; `on_event` hears of it.
+        Never fails."""
+        if not self._closed_by_us:
             return
         now = self._clock.now()
         try:
@@ -361,7 +373,7 @@ class Drain:
             self._on_event(event)
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     """Await work to its end, whoever cancels the task meanwhile; that one's CancelledError comes after it."""
     task = asyncio.ensure_future(work)
     interrupted: asyncio.CancelledError | None = None
@@ -494,6 +506,13 @@ async def drain(
     LanmanError: what a question raises, AccessDenied where this user may pause or end nobody, Win32Error 87 for times
     that cannot be, 170 where another drain of this server runs here.
     """
+    if server is not None and is_cluster(server):
+        raise Win32Error(
+            codes.ERROR_NOT_SUPPORTED,
+            "a cluster is not one server",
+            hint="drain each of `lanman.manage.cluster.single_servers`",
+            server=server,
+        )
     rules = rules_of(warn=warn, grace=grace, timeout=timeout, end=end, quiet_for=quiet_for, include_mine=include_mine)
     order = DrainOrder(scope_of(share, path), cordon, keep_paused, message)
     opening = opening_of(

@@ -8,19 +8,23 @@ Rules:
   - Ctrl-C, SIGTERM and SIGHUP end it as a time-out does: the server is opened again first, unless it is to stay paused,
     however often they come.
   - Status 0 is drained and nothing else; 3 that somebody was left when time ran out.
+  - Several servers as one are drained at the same time (`lanman.manage.drain.nodes`): all, or none stays closed. One
+    that does not answer at first is an error, and nothing is done.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lanman.errors import Win32Error
+from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.databases import database_option
 from lanman.faces.cli.invocation import Invocation
@@ -66,7 +70,6 @@ def _message(context: click.Context, parameter: click.Parameter, text: str | Non
 
 @verb(
     "drain",
-    one_server=True,
     summary="let everybody leave a server, and say when they have",
     syntax=r"""
 lanman drain [--share SHARE | --path GLOB] [--warn TIME [--message TEXT]]
@@ -138,6 +141,10 @@ def drain(invocation: Invocation, **options: Any) -> int | None:
         raise DialectError(3510, hint="drain has no --csv: what happens is told by --json, a line each.")
     if options["deadline"] is not None:
         invocation.timeout = options["deadline"]
+    if invocation.is_cluster:
+        if order.scope.share is not None:
+            raise DialectError(3510, hint="A share is another one at each node: name one, or give --path.")
+        return _nodes(invocation, rules, order, options)
     if options["check"] or options["dry_run"]:
         return asyncio.run(_only_look(invocation, rules, order, check=options["check"]))
     return asyncio.run(_drained(invocation, rules, order, options["database"]))
@@ -260,6 +267,118 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder, data
     return None if result.drained else NOT_SO
 
 
+# --- several servers as one
+
+
+def _nodes(invocation: Invocation, rules: Rules, order: DrainOrder, options: dict[str, Any]) -> int | None:
+    """Look at all nodes, ask once, and drain them at the same time."""
+    nodes = {one.node or "": one for one in invocation.each()}
+    looked = asyncio.run(_look_at(nodes, rules, order))
+    holders = {node: found for node, (_, found) in looked.items()}
+    if options["check"] or options["dry_run"]:
+        return _show_nodes(invocation, looked, order, check=options["check"])
+    everybody = tuple(holder for found in holders.values() for holder in found)
+    if everybody and invocation.answer is not True:
+        invocation.say("".join(f"{line}\n" for line in [*_listed_at(looked, order), ""]))
+        server = invocation.server or ""
+        if not confirm_orders(invocation, server, QUESTION, is_grave=_is_grave(rules, everybody)):
+            return output.EXIT_ERROR
+    return asyncio.run(_drained_nodes(nodes, rules, order, options["database"]))
+
+
+Looked = Mapping[str, "tuple[Plan, tuple[Holder, ...]]"]
+
+
+async def _look_at(nodes: Mapping[str, Invocation], rules: Rules, order: DrainOrder) -> Looked:
+    """Who is at each node. Raises LanmanError where one does not tell: a part is not drained for the whole."""
+    from lanman.manage.drain.shell import look
+
+    async def one(node: Invocation) -> tuple[Plan, tuple[Holder, ...]]:
+        return await look(lambda: node.manager(long_work=True), order.scope, include_mine=rules.include_mine)
+
+    found = await asyncio.gather(*(one(node) for node in nodes.values()), return_exceptions=True)
+    looked = {}
+    for name, each in zip(nodes, found, strict=True):
+        if isinstance(each, LanmanError):
+            each.hint = "; ".join(filter(None, [each.hint, f"without {name}, name the other nodes: nothing was done"]))
+        if isinstance(each, BaseException):
+            raise each
+        looked[name] = each
+    return looked
+
+
+def _listed_at(looked: Looked, order: DrainOrder) -> Iterator[str]:
+    for node, (plan, holders) in looked.items():
+        yield f"{escape(node)}:"
+        yield from _listed(plan, holders, order)
+
+
+def _show_nodes(invocation: Invocation, looked: Looked, order: DrainOrder, *, check: bool) -> int | None:
+    empty = not any(holders for _, holders in looked.values())
+    if invocation.format is Format.JSON:
+        parts: list[dict[str, Any]] = [
+            {"node": node, "empty": not holders, "left": [_fields(holder) for holder in holders]}
+            | ({} if check else {"plan": plan.as_json()})
+            for node, (plan, holders) in looked.items()
+        ]
+        invocation.emit_json(invocation.server, empty=empty, nodes=parts)
+    elif check:
+        for node, (plan, holders) in looked.items():
+            said = f"{len(holders)} left: {_named(holders)}" if holders else _nobody(plan, order)
+            output.emit([f"{escape(node)}: {said}"])
+        output.emit([""])
+    else:
+        output.emit([*_listed_at(looked, order), ""])
+    return NOT_SO if check and not empty else None
+
+
+async def _drained_nodes(
+    nodes: Mapping[str, Invocation], rules: Rules, order: DrainOrder, database: str | None
+) -> int | None:
+    from lanman.faces.cli.deeds import Deeds
+    from lanman.manage.drain.looks import Looker
+    from lanman.manage.drain.nodes import together
+    from lanman.manage.drain.shell import Drain, SystemClock, configured_teller
+    from lanman.net.drains import KeptDrain, drain_name
+
+    teller = configured_teller(output.warn) if rules.warn else None
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        drains, reports = {}, {}
+        for name, node in nodes.items():
+            reports[name] = report = _Report(node, name, clock.now(), of_many=True)
+            deeds = Deeds(node, "drain", database)
+
+            def happened(event: Event, deeds: Deeds = deeds, report: _Report = report) -> None:
+                deeds.event(event)
+                report.event(event)
+
+            def opening(node: Invocation = node) -> Any:
+                return node.manager(long_work=True)
+
+            kept = KeptDrain(drain_name(node.server, node.port, node.service), node.home)
+            looker = await stack.enter_async_context(
+                Looker(opening, order.scope, clock, include_mine=rules.include_mine)
+            )
+            await stack.enter_async_context(deeds.written())
+            drains[name] = Drain(looker, rules, order, kept, teller=teller, on_event=happened, clock=clock)
+        task = asyncio.ensure_future(together(drains, keep_paused=order.keep_paused))
+        _cancel_on_signals(task)
+        try:
+            results = await task
+        except asyncio.CancelledError:
+            if task.cancelled() and not _is_cancelled():
+                return output.EXIT_INTERRUPTED
+            raise
+    for name, result in results.items():
+        reports[name].result(result)
+    drained = all(result.drained for result in results.values())
+    if drained and not any(node.format is Format.JSON for node in nodes.values()):
+        output.emit([""])
+        output.success()
+    return None if drained else NOT_SO
+
+
 def _is_grave(rules: Rules, holders: tuple[Holder, ...]) -> bool:
     """Whether the server's name is to be typed. Only `--end all` takes what may be unsaved away from anybody."""
     from lanman.manage.drain.machine import End
@@ -290,8 +409,9 @@ def _cancel_on_signals(task: asyncio.Future[Any]) -> None:
 class _Report:
     """Tells what happens: lines for people, or JSON objects, one a line."""
 
-    def __init__(self, invocation: Invocation, server: str, started: float) -> None:
+    def __init__(self, invocation: Invocation, server: str, started: float, *, of_many: bool = False) -> None:
         self._invocation = invocation
+        self._at = f"{escape(server)}: " if of_many else ""
         self._server = server
         self._started = started
         self._cordoned = False
@@ -301,14 +421,14 @@ class _Report:
         if self._invocation.format is Format.JSON:
             output.emit([json.dumps(self._object(event))])
         elif text := self._sentence(event):
-            output.emit(_wrapped(f"{time.strftime('%H:%M:%S', time.localtime(event.at))}  {text}"))
+            output.emit(_wrapped(f"{time.strftime('%H:%M:%S', time.localtime(event.at))}  {self._at}{text}"))
 
     def result(self, result: DrainResult) -> None:
         """Say at the end what is to be done next."""
         if self._invocation.format is Format.JSON:
             document = {
                 "schema": output.SCHEMA,
-                "server": result.server,
+                "server": self._server if self._at else result.server,
                 "verdict": result.verdict.value,
                 "cordon": result.cordoned,
                 "paused": result.paused,
@@ -321,8 +441,8 @@ class _Report:
             return
         for holder, reason in zip(result.left, result.reasons, strict=True):
             if reason:
-                output.emit(_wrapped(f"{INDENT}{_who(holder)}: {escape(reason)}"))
-        if result.drained:
+                output.emit(_wrapped(f"{INDENT}{self._at}{_who(holder)}: {escape(reason)}"))
+        if result.drained and not self._at:
             output.emit([""])
             output.success()
 
