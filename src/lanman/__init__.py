@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         TimedOut,
         Win32Error,
     )
+    from lanman.manage.cluster import single_servers
     from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
     from lanman.manage.doctor.run import doctor
     from lanman.manage.drain.shell import DrainResult, drain
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from lanman.manage.sync import BlockingManager, blocking_doctor, blocking_drain, connect
     from lanman.manage.watching.blocking import BlockingPoller, blocking_watch
     from lanman.manage.watching.changes import Change, Picture, Update
+    from lanman.manage.watching.nodes import watch_nodes
     from lanman.manage.watching.poller import Poller, watch
     from lanman.net.credentials import Credentials
     from lanman.net.server.embedded import Server
@@ -165,8 +167,10 @@ __all__ = [
     "policy_status",
     "record_history",
     "run_policies",
+    "single_servers",
     "spare_from_policies",
     "watch",
+    "watch_nodes",
 ]
 
 _HOMES = {
@@ -221,6 +225,8 @@ _HOMES = {
     "doctor": "lanman.manage.doctor.run",
     "drain": "lanman.manage.drain.shell",
     "open_manager": "lanman.manage.open",
+    "single_servers": "lanman.manage.cluster",
+    "watch_nodes": "lanman.manage.watching.nodes",
     "PolicyStatus": "lanman.manage.policies.api",
     "check_policies": "lanman.manage.policies.api",
     "plan_policies": "lanman.manage.policies.api",

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from lanman.manage.background import Background
+from lanman.manage.cluster import is_cluster
 from lanman.manage.watching.poller import Poller, watch
 
 if TYPE_CHECKING:
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.manage.watching.changes import Picture, Update
+    from lanman.manage.watching.nodes import NodesPoller
     from lanman.net.credentials import Credentials
 
 
 def blocking_watch(server: str | None = None, credentials: Credentials | None = None, **options: Any) -> BlockingPoller:
-    """Watch a server, to be used in `with`; the options and what is raised are those of `lanman.watch`."""
+    """Watch a server, to be used in `with`; the options and what is raised are those of `lanman.watch`. Several servers
+    (`fs1,fs2`) are watched as one, with the options of `lanman.watch_nodes`."""
+    if server is not None and is_cluster(server):
+        from lanman.manage.watching.nodes import watch_nodes
+
+        return BlockingPoller(watch_nodes(server, credentials, **options))
     return BlockingPoller(watch(server, credentials, **options))
 
 
@@ -32,7 +39,7 @@ class BlockingPoller:
     for loses none.
     """
 
-    def __init__(self, poller: Poller) -> None:
+    def __init__(self, poller: Poller | NodesPoller) -> None:
         self._poller = poller
         self._background = Background()
 

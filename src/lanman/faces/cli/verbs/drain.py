@@ -86,7 +86,8 @@ hour), readers (who has nothing open for writing, and no locks) or all. Once nob
 server is drained: the exit status is 0, and the server stays paused until `lanman continue server`. When time runs out
 (--timeout, 30m beyond the other times) the status is 3. Then, after an error and after Ctrl-C, it is opened again.
 A server without a pause (Samba), a share and a path cannot be closed to newcomers: these are treated like the others
-while it watches. Times are written 30s, 10m, 2h, 1h30m.
+while it watches. Of several servers (-S fs1,fs2) all are drained at the same time, or none stays paused.
+Times are written 30s, 10m, 2h, 1h30m.
 Whom it has ended is noted in the history that is kept (`lanman history`), in the home, or where --db says.
 """,
     examples=r"""
