@@ -14,6 +14,8 @@ from lanman.manage.history import Deed, open_store
 from lanman.records import FileInfo, SessionInfo
 from support.fake_manager import Command
 
+pytestmark = pytest.mark.posix
+
 ANN = SessionInfo(r"\\pc7", "ann", 1, 100, 10)
 BOB = SessionInfo(r"\\pc8", "bob", 1, 50, 5)
 PLAN = FileInfo(7, 1, 0, r"C:\plan.txt", "bob")

@@ -104,7 +104,7 @@ def test_everybody_at_a_time(command: Command, store: FakeStore) -> None:
     lines = command("history at 14:05").out.splitlines()
     assert lines[2:6] == [
         "  USER   CLIENT   FROM           UNTIL                          ACCESS  FILE",
-        r"  bob    \\pc7    09:12:03 ±3 s  14:15:00 ended by ann (drain)          (session)",
+        r"  bob    \\pc7    09:12:01 ±2 s  14:15:00 ended by ann (drain)          (session)",
         rf"  bob    \\pc7    09:31:05 ±5 s  14:15:00 ended by ann (drain)  WRITE   {BUDGET}",
         rf"  carol  pc4|pc9  14:02:40 ±5 s  14:06:15 ±5 s                  READ    {BUDGET}",
     ]
@@ -130,6 +130,8 @@ def test_it_fits_into_the_terminal(command: Command, store: FakeStore, wide: Any
     assert max(map(len, lines[: first - 1])) < max(columns, 40)
     # Whatever has to go below stands there whole.
     assert sum(BUDGET in line for line in table) == 2
+    # Where paths have lines of their own, a session has none.
+    assert sum("(session)" in line for line in table) == (0 if columns < 200 else 1)
     assert sum(long in line for line in table) == 1
     if columns >= 80:
         assert max(map(len, [line for line in table if long not in line])) < columns
@@ -147,8 +149,7 @@ def test_what_is_not_known_is_not_made_up(command: Command, store: FakeStore) ->
     lines = command("history at 14:05").out.splitlines()
     columns = [re.split(r"  +", line.strip()) for line in lines[3:7]]
     assert columns == [
-        # It began in the day before, and was seen in this one.
-        ["fay", r"\\pc4", "00:00:01 ±3 s", "14:10:00 logged off", "(session)"],
+        ["fay", r"\\pc4", "2026-11-24 23:59:59 ±2 s", "14:10:00 logged off", "(session)"],
         ["nobody", r"\\pc1", "before 08:00:00", "still there", "(session)"],
         ["eve", r"\\pc3", "09:00:00 to 11:00:00", "14:10:00", "READ", "x"],
         ["dave", "-", "13:00:05 ±5 s", "seen until 14:10:00", "-", "(path not recorded)"],
@@ -240,6 +241,11 @@ def test_a_gap_that_is_near_is_told(command: Command, store: FakeStore) -> None:
     result = command("history at 14:07")
     assert result.out.splitlines()[0].endswith("watched every 5 s, a gap 00:01:00 away:")
     assert result.status == 0
+
+
+def test_that_nobody_looked_long_before_is_told(command: Command, store: FakeStore) -> None:
+    store.lacking = [GapRecord("fs1", None, berlin("14:03:00"), GapWhy.NOT_KEPT)]
+    assert command("history at 14:05").out.splitlines()[0].endswith("watched every 5 s, for 00:02:00 by then:")
 
 
 def test_the_list_of_gaps_is_no_gap_itself(command: Command, store: FakeStore) -> None:

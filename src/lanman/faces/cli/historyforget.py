@@ -72,6 +72,6 @@ def _report(invocation: Invocation, found: Traces, what: str) -> None:
 def _sentence(found: Traces, what: str) -> str:
     named = [escape(name) for name in found.names[:MAX_NAMED]]
     more = f" and {len(found.names) - MAX_NAMED} more names" if len(found.names) > MAX_NAMED else ""
-    rows = f"{found.rows:,} days and parts of days of sessions and files"
-    deeds = "" if not found.deeds else f", and {found.deeds:,} deeds"
-    return f"Of {', '.join(named) or 'null sessions'}{more}: {rows}{deeds} {what}."
+    deeds = "" if not found.deeds else f" and {found.deeds:,} deeds"
+    rows = f"{found.rows:,} rows of sessions and files (one for each day){deeds}"
+    return f"Of {', '.join(named) or 'null sessions'}{more}: {rows} {what}."

@@ -20,7 +20,7 @@ from lanman.faces.cli import output
 from lanman.faces.moments import clock_words, moment_words
 from lanman.faces.text import duration, escape, shorten, shorten_client, width
 from lanman.manage.history.forms import writes
-from lanman.manage.history.records import UNKNOWN_END, Answer, GapRecord, Stats, Stay, Watched
+from lanman.manage.history.records import UNKNOWN_END, Answer, GapRecord, GapWhy, Stats, Stay, Watched
 from lanman.manage.watching.changes import VANISHED
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import Kind
@@ -36,6 +36,9 @@ _MAX_CANDIDATES: Final = 3
 _LEAST_USER: Final = 8
 _LEAST_CLIENT: Final = 12
 _INDENT: Final = "  "
+
+SESSION: Final = "(session)"
+"""What stands in the place of a path about a session, where there is room for both in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,10 @@ def _watched_words(watched: Watched, at: int, near: Sequence[GapRecord]) -> str:
     how = "told by the server itself" if watched.every is None else f"watched every {watched.every} s"
     if not near:
         return f"{how}, no gap within {NEAR // 60} minutes"
-    away = min(min(abs(at - (gap.begun_at or at)), abs(at - (gap.ended_at or at))) for gap in near)
+    ends = [end for gap in near for end in (gap.begun_at, gap.ended_at) if end is not None]
+    away = min((abs(at - end) for end in ends), default=0)
+    if near[0].why is GapWhy.NOT_KEPT and len(near) == 1:
+        return f"{how}, for {duration(away)} by then"
     return f"{how}, a gap {duration(away)} away"
 
 
@@ -162,7 +168,7 @@ class _Cells:
 
 def _cells(stay: Stay, asked: Asked) -> _Cells:
     is_file = stay.kind is Kind.FILE
-    path = escape(stay.path or "(path not recorded)") if is_file else "(session)"
+    path = escape(stay.path or "(path not recorded)") if is_file else SESSION
     if stay.ended_at is None:
         until, why = "still there", ""
     else:
@@ -199,6 +205,10 @@ def _client(stay: Stay) -> str:
 def _since(stay: Stay, asked: Asked) -> str:
     if stay.begun_how is How.UNKNOWN:
         return f"before {clock_words(stay.begun_at + stay.begun_slack, asked.day)}"
+    if stay.begun_how is How.TOLD and 0 < stay.begun_slack <= _FEW_SECONDS:
+        # An age in whole seconds: it began a little earlier or later than that says.
+        half = stay.begun_slack // 2
+        return f"{clock_words(stay.begun_at + half, asked.day)} {_plus_minus()}{stay.begun_slack - half} s"
     return _moment(stay.begun_at, stay.begun_slack, asked, shown=stay.begun_at + stay.begun_slack)
 
 
@@ -258,7 +268,7 @@ class _Shape:
         indent = _INDENT * 3
         if self.why_below and cells.why:
             yield f"{indent}{cells.why}"
-        if self.path_below and self.paths:
+        if self.path_below and self.paths and cells.path != SESSION:
             yield f"{indent}{cells.path}"
 
     def _until(self, cells: _Cells) -> str:
