@@ -8,7 +8,7 @@ import pytest
 
 from lanman.manage.policies.declared import Policy
 from lanman.manage.policies.reading import parse_policies
-from lanman.manage.policies.selecting import Choice, Seen, View, choose
+from lanman.manage.policies.selecting import Choice, Seen, View, choose, described
 from lanman.manage.watching.keys import session_key
 from lanman.records import FileInfo, SessionInfo
 
@@ -69,6 +69,21 @@ def test_whom_select_means(select: str, meant: list[str]) -> None:
     found = choose(policy(f"select = {{ {select} }}"), view(listed))
     assert users(found) == meant
     assert (found.total, found.skipped, found.undecided) == (len(listed), "", ())
+
+
+@pytest.mark.parametrize(
+    ("select", "why"),
+    [
+        ('idle = "90m", opens = 0', "idle for 1h30m, nothing open"),
+        ('age = "1d", opens = 2', "connected for 1d, at most 2 open"),
+        ('user = ["a", "b"], client = "10.9.*"', "user a or b, from 10.9.*"),
+        ('user = ["a", "b", "c", "d", "e"]', "user a or b or c or 2 more"),
+        ('share = "x", path = "*.mdb"', "something open in x or *.mdb"),
+        ('not_user = "svc_*"', "not left out"),
+    ],
+)
+def test_why_in_words(select: str, why: str) -> None:
+    assert described(policy(f"select = {{ {select} }}").select) == why
 
 
 def _rest(one: SessionInfo) -> tuple[str | None, int | None, int | None, int | None]:

@@ -183,7 +183,9 @@ class Enforcer:
 
         async def tell(person: Person, theirs: Sequence[Promise]) -> None:
             async with places:
-                [telling] = await teller.tell([person], message_for(policy, looker.name, person, due_at, now))
+                [telling] = await teller.tell(
+                    [person], message_for(policy, looker.name, person, theirs[0].why, due_at, now)
+                )
             for one in theirs:
                 _note_telling(policy, one, telling, self._clock.wall())
 

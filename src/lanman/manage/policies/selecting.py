@@ -150,9 +150,18 @@ def described(select: Select) -> str:
         parts.append(f"connected for {as_duration(select.age)}")
     if select.opens is not None:
         parts.append(f"at most {select.opens} open" if select.opens else "nothing open")
+    if select.user:
+        parts.append(f"user {_named(select.user)}")
+    if select.client:
+        parts.append(f"from {_named(select.client)}")
     if select.share or select.path:
-        parts.append(f"something open in {', '.join([*select.share, *select.path])}")
-    return ", ".join(parts) or "selected by name"
+        parts.append(f"something open in {_named([*select.share, *select.path])}")
+    return ", ".join(parts) or "not left out"
+
+
+def _named(names: Sequence[str]) -> str:
+    """Some names, of many the first ones."""
+    return " or ".join(map(escape, names[:3])) + (f" or {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _not_told(policy: Policy, keys: Sequence[str], view: View) -> str:

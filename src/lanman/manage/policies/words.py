@@ -86,8 +86,8 @@ def shown_time(at: float, zone: tzinfo | None, now: float) -> str:
     return time.strftime("%H:%M %Z" if today else "%Y-%m-%d %H:%M %Z").strip()
 
 
-def message_for(policy: Policy, server: str, person: Person, due_at: float, now: float) -> Message:
-    """What a person is told."""
+def message_for(policy: Policy, server: str, person: Person, why: str, due_at: float, now: float) -> Message:
+    """What a person is told; `why` is why sessions of theirs are meant."""
     when = shown_time(due_at, policy.zone, now)
     clients = ", ".join(bare_client(each) for each in person.clients)
     assert policy.tell is not None
@@ -105,5 +105,5 @@ def message_for(policy: Policy, server: str, person: Person, due_at: float, now:
         server,
         f"{server} ends your connection at {when}",
         f"Your connection to the file server {server} from {clients or 'your computer'} will be ended at {when} or "
-        f"later, by the policy {policy.name}. Please save your work and close your files there.",
+        f"later, by the policy {policy.name} ({why}). Please save your work and close your files there.",
     )
