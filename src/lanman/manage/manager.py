@@ -104,12 +104,6 @@ class Manager(ABC):
         return Answers([Part("", await question(self))], [])
 
     @property
-    def server_guid(self) -> bytes | None:
-        """What the server calls itself in NEGOTIATE (MS-SMB2 2.2.4); None where it was not reached over SMB. All
-        addresses of a server have one, and smbd's is its NetBIOS name."""
-        return None
-
-    @property
     def who_answers(self) -> str:
         """Who answers, in words, whoever it is."""
         return self.answered_by or f"\\\\{self.server}"

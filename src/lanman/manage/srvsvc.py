@@ -115,12 +115,6 @@ class SrvsvcManager(Manager):
         self.server = link.server
 
     @property
-    def server_guid(self) -> bytes | None:
-        """See `Manager.server_guid`."""
-        facts = getattr(self._link, "facts", None)
-        return None if facts is None else facts.server_guid
-
-    @property
     def who_answers(self) -> str:
         """See `Manager.who_answers`."""
         if self.answered_by is not None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lanman.manage.explain import Explanation
     from lanman.net.control.follow import EventFollower
     from lanman.net.credentials import Credentials
+    from lanman.net.server_facts import ServerFacts
     from lanman.rpc.ndr import Call, Response
 
 R = TypeVar("R", bound="Response")
@@ -216,9 +217,14 @@ class BlockingManager:
         return self._manager.nodes
 
     @property
-    def server_guid(self) -> bytes | None:
-        """What the server calls itself in NEGOTIATE; see `Manager.server_guid`."""
-        return self._manager.server_guid
+    def server_facts(self) -> ServerFacts | None:
+        """What the server has told of itself; see `Manager.server_facts`."""
+        return self._manager.server_facts
+
+    @property
+    def server_address(self) -> str | None:
+        """The address that it was reached at; see `Manager.server_address`."""
+        return self._manager.server_address
 
     def each(self, question: Callable[[Manager], Awaitable[T]]) -> Answers[T]:
         """What each node of a cluster answers to a question, which is asked of its asynchronous Manager; see

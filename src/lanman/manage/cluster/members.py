@@ -5,8 +5,7 @@ Rules:
   - A node is opened when it is first asked, and its question follows at once: no node waits for another to connect.
   - A node that cannot be reached, refuses the log-on, breaks a rule or does not answer in time is away, and stays so
     for as long as these Members live: it is waited for once. One that refuses a question is asked others all the same.
-  - Two addresses of one server are one node: what counts is its ServerGuid, and where that is equal (smbd's is a name
-    that people choose) or not told, the name of NetrServerGetInfo too. The one that was named first stays.
+  - Two addresses of one server are one node (`lanman.manage.cluster.identity`). The one that was named first stays.
   - At most `MAX_AT_ONCE` nodes are asked at the same time.
 """
 
@@ -22,8 +21,8 @@ from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, ProtocolError, Win32Error
 from lanman.manage.answers import Absent, Answers, Part
 from lanman.manage.cluster import Place
+from lanman.manage.cluster.identity import guid_of, name_of
 from lanman.manage.manager import Manager
-from lanman.names import fold
 
 T = TypeVar("T")
 
@@ -92,6 +91,7 @@ class Members:
         self._members = {place.node: Member(place, opening) for place in places}
         self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
         self._compared: set[Member] = set()
+        self._comparing = asyncio.Lock()
 
     @property
     def names(self) -> list[str]:
@@ -158,7 +158,8 @@ class Members:
                         await member.leave(error)
 
         await _all(ask(member) for member in members)
-        await self._find_doubles()
+        async with self._comparing:
+            await self._find_doubles()
         return given, errors
 
     # --- one node by several addresses
@@ -172,15 +173,21 @@ class Members:
         alike: dict[bytes | None, list[Member]] = {}
         for member in there:
             assert member.manager is not None
-            alike.setdefault(member.manager.server_guid, []).append(member)
+            alike.setdefault(guid_of(member.manager), []).append(member)
         doubtful = [member for members in alike.values() if len(members) > 1 for member in members]
-        names = dict(zip(doubtful, await asyncio.gather(*map(_name, doubtful)), strict=True))
+        names = dict(
+            zip(
+                doubtful,
+                await asyncio.gather(*(name_of(each.manager) for each in doubtful if each.manager is not None)),
+                strict=True,
+            )
+        )
         first: dict[tuple[bytes | None, str], Member] = {}
         for guid, members in alike.items():
             for member in members:
                 if (name := names.get(member)) is None:
                     continue
-                known = first.setdefault((guid, fold(name)), member)
+                known = first.setdefault((guid, name), member)
                 if known is not member:
                     member.double_of = known
         await asyncio.gather(*(member.leave() for member in doubtful if member.double_of is not None))
@@ -191,15 +198,6 @@ async def _all(work: Any) -> None:
     async with asyncio.TaskGroup() as group:
         for each in work:
             group.create_task(each)
-
-
-async def _name(member: Member) -> str | None:
-    """What a server calls itself; None where it does not say."""
-    assert member.manager is not None
-    try:
-        return (await member.manager.server_info(100)).name
-    except LanmanError:
-        return None
 
 
 def nobody(server: str, missing: Sequence[Absent]) -> LanmanError:

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.manage.cluster import Place, configured_credentials, single_servers
 from lanman.manage.cluster.gate import LogonGate
+from lanman.manage.cluster.identity import guid_of, name_of
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager, poverty
 from lanman.manage.open import open_manager
 from lanman.manage.watching.changes import Change, Picture, Update
 from lanman.manage.watching.poller import ALL_KINDS, EVERY, Opening, Poller
 from lanman.manage.watching.rows import FileRow, Kind, Row
 from lanman.manage.watching.several import Several
-from lanman.names import fold
 from lanman.net.approach import Approach
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class NodesPicture(Picture):
     def __init__(self, server: str, kinds: frozenset[Kind] = ALL_KINDS) -> None:
         super().__init__(server, kinds)
         self.nodes: dict[str, NodeState] = {}
+        self.number = 0
+        """How many nodes there are, those too of which nothing is known yet."""
 
     @property
     def away(self) -> dict[str, Away]:
@@ -81,7 +83,7 @@ class NodesPicture(Picture):
         """Take over what all nodes together say of themselves."""
         there = [each for each in self.nodes.values() if each.error is None and each.asked_at is not None]
         errors = [each.error for each in self.nodes.values() if each.error is not None]
-        self.error = errors[0] if errors and not there else None
+        self.error = errors[0] if errors and len(errors) >= self.number else None
         self.streamed = bool(there) and all(each.streamed for each in there)
         self.level = max((each.level for each in there if each.level is not None), key=poverty, default=None)
         if there:
@@ -109,6 +111,7 @@ class NodesPoller:
         self._node_of: dict[int, str] = {}
         self._every: float | None = None
         self._refused: dict[str, LanmanError] = {}
+        self._doubles: set[str] = set()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -156,18 +159,22 @@ class NodesPoller:
             try:
                 update = await anext(self._several)
             except StopAsyncIteration:
-                if self._refused and len(self._refused) == len(self.picture.nodes):
+                if self._refused and len(self._refused) >= self.picture.number:
                     raise next(iter(self._refused.values())) from None
                 raise
             node = self._node_of[id(update.picture)]
             if isinstance(update.picture.error, SameNode):
                 # Its poller waits for a minute and then finds out again; there is nothing to be shown of it.
+                if node not in self._doubles:
+                    self._doubles.add(node)
+                    self.picture.number -= 1
                 self.picture.nodes.pop(node, None)
                 continue
             return self._taken(node, update)
 
     async def _begin(self) -> None:
         pollers = await self._make()
+        self.picture.number = len(pollers)
         for node, poller in pollers.items():
             if self._every is not None:
                 poller.every = self._every
@@ -245,9 +252,9 @@ class Identities:
     async def _check(self, node: str, manager: Manager) -> None:
         """Raises SameNode where a node that is open has this one's ServerGuid and name."""
         for other, known in list(self._open.items()):
-            if known.server_guid != manager.server_guid:
+            if guid_of(known) != guid_of(manager):
                 continue
-            names = [await _called(each) for each in (known, manager)]
+            names = [await name_of(each) for each in (known, manager)]
             if names[0] is not None and names[0] == names[1]:
                 self._first[node] = other
                 raise SameNode(f"is {other} by another address")
@@ -260,14 +267,6 @@ class Identities:
     def manager(self, node: str) -> Manager | None:
         """The Manager of a node that is open."""
         return self._open.get(node)
-
-
-async def _called(manager: Manager) -> str | None:
-    try:
-        name = (await manager.server_info(100)).name
-    except LanmanError:
-        return None
-    return None if name is None else fold(name)
 
 
 def watch_nodes(
