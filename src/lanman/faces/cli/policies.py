@@ -194,7 +194,7 @@ def _rows(each: PolicyPlan) -> Iterator[str]:
         entry = meant.match.seen.entry
         cells = [
             escape(bare_client(entry.client_name or UNKNOWN)),
-            escape(entry.user_name or UNKNOWN),
+            UNKNOWN if entry.user_name is None else escape(entry.user_name),
             duration(entry.idle_time),
             UNKNOWN if entry.num_opens is None else str(entry.num_opens),
             UNKNOWN if each.decision.stopped else _what(each, meant),
