@@ -26,6 +26,7 @@ from lanman.faces.cli.databases import named_database, recorded_name
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.text import escape
 from lanman.manage.cluster import configured_credentials, single_servers
+from lanman.manage.cluster.gate import LogonGates
 from lanman.manage.history.database import StoreError
 from lanman.manage.history.opening import open_store
 from lanman.manage.history.recorder import KEEP, Recorder
@@ -74,12 +75,16 @@ def record(invocation: Invocation, database: str | None, wish: Recording) -> int
 async def servers_of(invocation: Invocation, named: Sequence[str]) -> dict[str, Invocation]:
     """An Invocation for each server that is meant, by what it is called; for this machine's where none is named.
 
-    A cluster is recorded node by node, so that a gap is one node's. Raises LanmanError for what means no server.
+    A cluster is recorded node by node, so that a gap is one node's; a wrong password is not tried at all of them.
+    Raises LanmanError for what means no server.
     """
     if not named:
         return {recorded_name(invocation): invocation}
     places = await single_servers(",".join(named), port=invocation.given_port)
-    return {place.node: replace(invocation, server=place.server, port=place.port) for place in places}
+    approach = LogonGates().approach(invocation.credentials)
+    return {
+        place.node: replace(invocation, server=place.server, port=place.port, approach=approach) for place in places
+    }
 
 
 async def _record(invocation: Invocation, database: str | None, wish: Recording) -> int | None:

@@ -13,11 +13,16 @@ In a domain each refusal counts at the same account, which a handful of them loc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from lanman.errors import AuthenticationError
+from lanman.net.approach import PLAIN, Approach
+
+if TYPE_CHECKING:
+    from lanman.net.credentials import Credentials
 
 MAX_REFUSALS: Final = 2
 PATIENCE: Final = 0.5
@@ -74,3 +79,16 @@ class NotTried(AuthenticationError):
             f"the log-on was not tried: {refusals} other nodes have refused this user and password",
             hint="each wrong password counts, and many lock the account; a node is asked by itself with -S",
         )
+
+
+class LogonGates:
+    """The gates of several sets of credentials, for who opens many servers one by one."""
+
+    def __init__(self) -> None:
+        self._gates: dict[Hashable, LogonGate] = {}
+
+    def approach(self, credentials: Credentials | None, approach: Approach = PLAIN) -> Approach:
+        """How a server is approached with some credentials: at the gate that is theirs."""
+        key = None if credentials is None else (credentials.logon_name, credentials.password, credentials.nt_hash)
+        gate = self._gates.setdefault(key, LogonGate())
+        return replace(approach, around_logon=gate.log_on)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError
 from lanman.manage.cluster import configured_credentials, single_servers
+from lanman.manage.cluster.gate import LogonGates
 from lanman.manage.manager import DEFAULT_TIMEOUT
 from lanman.manage.selection import canonical_client
 
@@ -68,14 +69,17 @@ class Servers:
 
 
 def opener(access: Access) -> Opener:
-    """Opens servers as `access` says."""
+    """Opens servers as `access` says. A wrong password is not tried at all of them."""
+    gates = LogonGates()
 
     def opening(place: Place, credentials: Credentials | None) -> Opening:
         from lanman.manage.open import open_manager
 
+        who = access.credentials if access.credentials is not None else credentials
         return lambda: open_manager(
             place.server,
-            access.credentials if access.credentials is not None else credentials,
+            who,
+            approach=gates.approach(who),
             port=place.port,
             timeout=access.timeout,
             home=access.home,

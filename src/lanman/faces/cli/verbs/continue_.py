@@ -27,7 +27,9 @@ def continue_(invocation: Invocation, service: str | None) -> int | None:
     """Continue the Server service. Win32Error 50: the server cannot be paused, and so not continued."""
     unchanged = "The Server service was not paused."
     status = change_service(invocation, service, "continue", lambda manager: manager.continue_(), 3536, unchanged)
-    _forget_drain(invocation)
+    for each in invocation.each():
+        if each.node not in invocation.missing:
+            _forget_drain(each)
     return status
 
 
