@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lanman.errors import LocalProtocolError, RemoteProtocolError
+from lanman.net.credentials import Credentials
+from lanman.net.initiators import initiator_for
 from lanman.smb2 import constants
 from lanman.smb2.messages import (
     CloseRequest,
@@ -27,6 +29,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from support.memory_server import World
+from support.passwords import PASSWORD
 from support.smb2_pair import send_compound
 
 SMALL = st.integers(0, 255)
@@ -81,6 +84,52 @@ def test_any_requests_of_a_user(data: Any) -> None:
     assert world.service.sessions() == []
     assert world.service.opens() == []
     assert world.service.tree_connects() == []
+    assert world.dispatch.connections == {}
+    assert world.dispatch.next_deadline() is None
+
+
+TOKEN = DATA | st.just(initiator_for(Credentials("ann", PASSWORD), "server").step(None) or b"")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_any_attempts_to_bind(data: Any) -> None:
+    """Of a connection that knows the session's key or does not; while the session is used, and after its end."""
+    world = World()
+    clients = [world.connect().log_on("ann").bind(), world.connect(), world.connect()]
+    keys = clients[0].core._channels[clients[0].session_id].keys
+    for _ in range(data.draw(st.integers(1, 8))):
+        client = data.draw(st.sampled_from([each for each in clients if not each.finished] or [world.connect()]))
+        try:
+            what = data.draw(st.sampled_from(["bind", "setup", "setup", "requests"]))
+            if what == "bind":
+                user, password = data.draw(st.sampled_from([("ann", PASSWORD), ("ann", "wrong"), ("bob", PASSWORD)]))
+                # It is bound already; it had begun to bind, so that this is one more message of that; its end came.
+                with contextlib.suppress(LocalProtocolError, AssertionError, KeyError):
+                    client.ask_to_bind(keys, user, password)
+            elif what == "setup":
+                signed = data.draw(st.booleans())
+                client.core._bindings.update({keys.session_id: keys} if signed else {})
+                flags = data.draw(st.sampled_from([constants.SMB2_SESSION_FLAG_BINDING]) | SMALL)
+                session_id = data.draw(st.sampled_from([keys.session_id, keys.session_id, 0, 1]))
+                setup = SessionSetupRequest(flags, data.draw(SMALL), 0, 0, data.draw(TOKEN), data.draw(NUMBER))
+                with contextlib.suppress(LocalProtocolError):
+                    client.core.send(setup, session_id=session_id)
+            else:
+                batch = data.draw(st.lists(messages(clients[0].file_id), min_size=1, max_size=3))
+                with contextlib.suppress(LocalProtocolError):
+                    send_compound(client.core, batch, session_id=keys.session_id, tree_id=clients[0].tree_id)
+            world.pump()
+        except RemoteProtocolError:
+            world.disconnect(client)
+            client.finished = "it has said what no client says"
+        for session in world.dispatch.sessions:
+            assert {each.connection_id for each in session.channels} == set(session.session.connection_ids)
+            assert all(each.channels[session.session.session_id] is session for each in session.channels)
+    for left in list(world.clients.values()):
+        world.disconnect(left)
+    world.advance(3600)
+    assert world.service.sessions() == []
     assert world.dispatch.connections == {}
     assert world.dispatch.next_deadline() is None
 

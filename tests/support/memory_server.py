@@ -316,6 +316,7 @@ class Client:
         token: Any = initiator.step(bytes(answer.message.security_buffer))  # type: ignore[attr-defined]
         number = self.send(_setup(token, 0, binding=True), session_id=keys.session_id, tree_id=0)
         while number not in self.answers:
+            assert self.connection.connection_id in self.world.clients, "the connection has ended"
             deadline = self.world.dispatch.next_deadline()
             assert deadline is not None
             self.world.advance(deadline - self.world.now)
