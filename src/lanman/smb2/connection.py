@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from lanman.errors import LocalProtocolError, MalformedMessage, ProtocolError, RemoteProtocolError
 from lanman.smb2 import crypto
@@ -92,7 +92,23 @@ class Event:
 class Connection:
     """One end of an SMB 2/3 connection. ClientConnection and ServerConnection add what differs."""
 
-    _is_server: bool
+    # Servers have thousands: objects of one class share the keys of their dicts up to 30 attributes and no further.
+    __slots__ = (
+        "_arrived",
+        "_beginning",
+        "_channels",
+        "_dead",
+        "_filled",
+        "_frame",
+        "_frame_limit",
+        "_length",
+        "_outgoing",
+        "_preauth",
+        "_random",
+        "negotiated",
+        "unsent",
+    )
+    _is_server: ClassVar[bool]
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self.negotiated: Negotiated | None = None
