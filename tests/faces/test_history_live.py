@@ -135,7 +135,7 @@ def test_our_own_server(stage: Stage, recorders: list[Recorder], request: pytest
     assert re.search(r"lanman.history: \S+ tells what happens\n", err)
     assert err.endswith("lanman.history: stopped\n")
     # Nobody looks any more: whoever asks is told.
-    assert stage.run("lanman history at now").status == 4
+    wait_until(lambda: stage.run("lanman history at now").status == 4)  # it was seen in this second
     assert "recorder not running" in stage.run("lanman history gaps").out
     exported = stage.run("lanman history export --parquet out")
     assert "4 rows" in exported.out
