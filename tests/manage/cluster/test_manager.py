@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, TimedOut, Win32Error
@@ -319,5 +321,52 @@ def test_what_one_server_has_is_refused_and_each_node_can_be_asked() -> None:
                     await question()
             answers = await manager.each(lambda node: node.server_info())
             assert [(part.node, part.answer.name) for part in answers.parts] == [("fs1", "fs1"), ("fs2", "fs2")]
+
+    virtual_time.run(test)
+
+
+def test_a_node_that_calls_itself_like_another_by_now_gets_no_orders_for_it() -> None:
+    nodes = two()
+
+    async def test(clock: VirtualClock) -> None:
+        async with nodes.cluster() as manager:
+            plan = await plan_sessions(manager, (await manager.sessions(user="bob")).entries)
+        nodes["fs2"].manager.info.name = "FS1"
+        async with nodes.cluster() as manager:
+            await manager.shares()
+            assert manager.doubles == {"fs2": "fs1"}
+            by_node = {one.target.record.node: one for one in await run(manager, plan)}
+            assert by_node["fs1"].what is What.DONE
+            assert by_node["fs2"].what is What.FAILED
+            assert "fs2 is fs1 by another address" in str(by_node["fs2"].error)
+        assert len(nodes["fs2"].manager.entries) == 1
+
+    virtual_time.run(test)
+
+
+def test_a_node_that_is_none_any_more_fails_alone() -> None:
+    nodes = two()
+
+    async def test(clock: VirtualClock) -> None:
+        async with nodes.cluster() as manager:
+            plan = await plan_sessions(manager, (await manager.sessions()).entries)
+        del nodes.nodes["fs1"]
+        async with nodes.cluster() as manager:
+            outcomes = await run(manager, plan)
+            assert {(one.target.record.node, one.what) for one in outcomes} == {
+                ("fs1", What.FAILED),
+                ("fs2", What.DONE),
+            }
+
+    virtual_time.run(test)
+
+
+def test_questions_at_the_same_time_open_each_node_once() -> None:
+    nodes = two()
+
+    async def test(clock: VirtualClock) -> None:
+        async with nodes.cluster() as manager:
+            await asyncio.gather(manager.sessions(), manager.files(), manager.shares())
+            assert [node.opened for node in nodes.nodes.values()] == [1, 1]
 
     virtual_time.run(test)

@@ -108,7 +108,8 @@ class Members:
         await asyncio.gather(*(member.leave(error) for member in self._members.values()))
 
     def member(self, node: str | None) -> Member:
-        """The node of a name. Raises Win32Error 87 where there is none, or no name."""
+        """The node of a name. Raises Win32Error 87 where there is none, or no name, or where it turned out to be
+        another by a second address: no row of it was listed then, and what one names may be on another server."""
         found = None if node is None else self._members.get(node)
         if found is None:
             what = "it is not said of which node it is" if node is None else f"{node} is none of its nodes"
@@ -118,7 +119,14 @@ class Members:
                 hint=f"take what is listed; its nodes are {', '.join(self.names)}",
                 server=self.server,
             )
-        return found if found.double_of is None else found.double_of
+        if found.double_of is not None:
+            raise Win32Error(
+                codes.ERROR_INVALID_PARAMETER,
+                f"{node} is {found.double_of.node} by another address",
+                hint="list again, and take what is listed",
+                server=self.server,
+            )
+        return found
 
     async def ask(self, question: Callable[[Manager], Awaitable[T]]) -> Answers[T]:
         """Ask all nodes, at the same time. Raises where none of them answers: see `nobody`."""

@@ -7,6 +7,7 @@ Rules:
   - What is planned for a cluster has the node in the record, in the key and in the order, so nothing of two nodes is
     equal. Consent to a bystander is consent to that session of that node.
   - A node that is away when a plan is run leaves its targets FAILED with its error; the others are run all the same.
+    So does one that is no node any more, or turned out to be another by a second address.
 """
 
 from __future__ import annotations
@@ -108,9 +109,12 @@ class Run:
     ) -> tuple[list[Outcome], list[Absent]]:
         """Run it at all nodes at the same time; an outcome for each target, in order, and the nodes that went away."""
         of_node: dict[str, list[Target]] = {}
-        for target in self.plan.targets:
-            of_node.setdefault(self.members.member(target.record.node).node, []).append(target)
         outcomes: dict[Target, Outcome] = {}
+        for target in self.plan.targets:
+            try:
+                of_node.setdefault(self.members.member(target.record.node).node, []).append(target)
+            except LanmanError as unknown:
+                self._settle(outcomes, target, Outcome(target, What.FAILED, None, unknown), target.record.node or "")
 
         async def at(node: str, manager: Manager) -> None:
             own = {_of_node(target): target for target in of_node[node]}
