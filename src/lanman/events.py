@@ -111,8 +111,10 @@ class FileRecord(NamedTuple):
     """An open file, folder or pipe: what NetrFileEnum lists, and whose it is, since when, and on which share.
 
     While it is preserved, between two sessions, `session_id` and `tree_id` are 0, and it has no client and no user.
-    `access` is the granted access mask. `oplock` is "" for none, "level II", "exclusive" or "batch". The byte counts
-    are of READ and WRITE requests on files and of copies that the Server makes; pipes count nothing.
+    `access` is the granted access mask. `oplock` is "" for none, "level II", "exclusive" or "batch"; `lease` what its
+    client may cache by a lease, "RWH", "RW", "RH", "R" or "", and `lease_key` that lease's key in hexadecimal digits,
+    "" where it holds nothing. The byte counts are of READ and WRITE requests on files and of copies that the Server
+    makes; pipes count nothing.
     """
 
     id: int
@@ -129,6 +131,8 @@ class FileRecord(NamedTuple):
     opened_at: float
     bytes_read: int
     bytes_written: int
+    lease: str = ""
+    lease_key: str = ""
 
 
 class ShareRecord(NamedTuple):
@@ -332,6 +336,16 @@ class OplockBroken(NamedTuple):
     before: str
 
 
+class LeaseChanged(NamedTuple):
+    """By its lease, which other opens of its client may have too, more or less may be cached; `before` is what it
+    was."""
+
+    sequence: int
+    time: float
+    file: FileRecord
+    before: str
+
+
 class PermissionDenied(NamedTuple):
     """A TREE_CONNECT or a CREATE was answered with STATUS_ACCESS_DENIED (sts0_permerrors). `path` is as the client
     named it, below the share; "" for the share itself."""
@@ -443,6 +457,7 @@ Event = (
     | FileUnlocked
     | OplockGranted
     | OplockBroken
+    | LeaseChanged
     | PermissionDenied
     | ShareAdded
     | ShareChanged

@@ -344,13 +344,18 @@ class FileDetails:
     """What lanman's own Server knows of an open file and MS-SRVS cannot say. Told on its control socket only.
 
     `id` is the file's, `session_id` the `global_id` of the session that has it open (0 while it is kept between two
-    sessions), `opened_at` in seconds since 1970, and `share` through which share it is open.
+    sessions), `opened_at` in seconds since 1970, and `share` through which share it is open. What its client may cache
+    is in `oplock` ("level II", "exclusive", "batch", "" for none), or in `lease` ("RWH", "RW", "RH", "R", "" for
+    nothing) with the `lease_key` in hexadecimal digits.
     """
 
     id: int = 0
     session_id: int = 0
     opened_at: int = 0
     share: str | None = None
+    oplock: str | None = None
+    lease: str | None = None
+    lease_key: str | None = None
 
 
 @plain

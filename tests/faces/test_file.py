@@ -153,6 +153,9 @@ def test_json_and_csv(command: Command) -> None:
                 "user_name": "mira.holt",
                 "num_locks": 0,
                 "permissions": 1,
+                "oplock": None,
+                "lease": None,
+                "lease_key": None,
             }
         ],
     }

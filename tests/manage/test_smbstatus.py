@@ -88,6 +88,9 @@ def test_whose_opens_they_are() -> None:
     }
     leased = next(one for one in status.opens if one.name == "leased.txt")
     assert (leased.oplock, leased.access_mask, leased.file_id) == ("LEASE(RWH)", 3, 9418 << 16 | 13)
+    assert (leased.lease, leased.lease_key) == ("RWH", "4b" * 16)
+    batch = next(one for one in status.opens if one.name == "report.xlsx")
+    assert (batch.oplock, batch.lease, batch.lease_key) == ("BATCH", "", "")
 
 
 def test_what_later_versions_add() -> None:

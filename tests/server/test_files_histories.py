@@ -14,26 +14,49 @@ from hypothesis import strategies as st
 from lanman import codes
 from lanman.domain import Reason
 from lanman.errors import StatusError
-from lanman.server.files.caching import W
+from lanman.fscc.files import FILE_DISPOSITION_INFORMATION
+from lanman.server.files.caching import HOLDABLE, W, rights_name
 from lanman.server.files.directory import matches
 from lanman.server.files.locks import Locks
 from lanman.server.files.open import DiskOpen
+from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.files.table import shares_conflict
 from lanman.smb2.constants import (
     FILE_DELETE_ON_CLOSE,
     FILE_OPEN_IF,
+    FILE_OVERWRITE_IF,
+    SMB2_CREATE_REQUEST_LEASE,
+    SMB2_LEASE_FLAG_BREAK_IN_PROGRESS,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_LOCKFLAG_UNLOCK,
     SMB2_OPLOCK_LEVEL_BATCH,
+    SMB2_OPLOCK_LEVEL_LEASE,
 )
-from lanman.smb2.messages import CloseRequest, LockElement, LockRequest, OplockBreak
+from lanman.smb2.messages import (
+    CloseRequest,
+    CreateContext,
+    CreateLeaseV2,
+    CreateResponse,
+    LeaseBreak,
+    LeaseBreakNotification,
+    LockElement,
+    LockRequest,
+    OplockBreak,
+    SetInfoRequest,
+    WriteRequest,
+)
 from support.disk_server import SHARE_ALL, DiskWorld, FileClient
 
 NAMES = ("a", "b", "C")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(("open", "open", "open", "close", "lock", "unlock", "force", "end", "cut", "ack", "wait")),
+        st.sampled_from(
+            (
+                *("open", "open", "open", "lease", "lease", "lease", "close", "lock", "unlock", "write", "delete"),
+                *("force", "end", "cut", "ack", "ack", "wait"),
+            )
+        ),
         st.integers(0, 3),
         st.integers(0, 7),
     ),
@@ -48,12 +71,45 @@ class History:
         self.world = world
         self.clients: list[FileClient | None] = [None] * 4
         self.mine: dict[FileClient, list[bytes]] = {}
+        self.asked: dict[tuple[FileClient, int], tuple[bytes, str]] = {}  # leases, by the request
+        # What clients believe of their leases, by ClientGuid, key and name; and since when they have not answered.
+        self.believed: dict[tuple[bytes, bytes, str], int] = {}
+        self.unanswered: dict[tuple[bytes, bytes], float] = {}
+
+    def received(self, client: FileClient, event: Any) -> None:
+        """A client hears something, and believes it."""
+        guid, message = guid_of(client), getattr(event, "message", None)
+        if isinstance(message, CreateResponse):
+            asked = self.asked.get((client, event.message_id))
+            for context in message.contexts:
+                assert asked is not None, "a context that nobody has asked for"
+                assert message.oplock_level == SMB2_OPLOCK_LEVEL_LEASE
+                assert context.name == SMB2_CREATE_REQUEST_LEASE
+                lease = CreateLeaseV2.unpack(context.data)
+                self.believed[guid, *asked] = lease.lease_state
+                if lease.lease_state and not lease.flags & SMB2_LEASE_FLAG_BREAK_IN_PROGRESS:
+                    self.unanswered.pop((guid, asked[0]), None)  # it is another one: the last has ended unanswered
+        elif isinstance(message, LeaseBreakNotification):
+            if message.flags:
+                self.unanswered.setdefault((guid, message.lease_key), self.world.now)
+            else:
+                self._believe(guid, message.lease_key, message.new_lease_state)
+        elif isinstance(message, LeaseBreak):
+            self.unanswered.pop((guid, message.lease_key), None)
+            self._believe(guid, message.lease_key, message.lease_state)
+
+    def _believe(self, guid: bytes, key: bytes, state: int) -> None:
+        for known in self.believed:
+            if known[:2] == (guid, key):
+                self.believed[known] = state
 
     def client(self, number: int) -> FileClient:
         client = self.clients[number]
         if client is None or client.connection.connection_id not in self.world.clients:
-            client = self.clients[number] = self.world.user(("ann", "bob")[number % 2])
+            guid = bytes([number // 2]) * 16
+            fresh = client = self.clients[number] = self.world.user(("ann", "bob")[number % 2], guid=guid)
             self.mine[client] = []
+            client.watches = lambda event: self.received(fresh, event)
         return client
 
     def step(self, what: str, number: int, detail: int) -> None:
@@ -77,6 +133,31 @@ class History:
         if answer is not None and answer.status == codes.STATUS_SUCCESS:
             mine.append(bytes(answer.message.file_id))  # type: ignore[attr-defined]
 
+    def lease(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        key, name = b"a" * 15 + bytes([detail % 4 // 3]), NAMES[detail % 3]
+        wanted = HOLDABLE[(detail + len(mine)) % 5]
+        request = client.create(
+            name,
+            share=SHARE_ALL if detail < 6 else 0,
+            disposition=FILE_OVERWRITE_IF if detail == 2 else FILE_OPEN_IF,
+            oplock=SMB2_OPLOCK_LEVEL_LEASE,
+            contexts=[CreateContext(SMB2_CREATE_REQUEST_LEASE, CreateLeaseV2(key, wanted).pack())],
+        )
+        number = client.core.send(request, session_id=client.session_id, tree_id=client.tree_id)
+        self.asked[client, number] = key, name
+        self.world.pump()
+        answer = client.answers.pop(number, None)
+        if answer is not None and answer.status == codes.STATUS_SUCCESS:
+            mine.append(bytes(answer.message.file_id))  # type: ignore[attr-defined]
+
+    def write(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        if mine:
+            client.send(WriteRequest(b"x", file_id=mine[-1]))
+
+    def delete(self, client: FileClient, mine: list[bytes], detail: int) -> None:
+        if mine:
+            client.send(SetInfoRequest(1, FILE_DISPOSITION_INFORMATION, bytes([detail % 2]), file_id=mine[-1]))
+
     def close(self, client: FileClient, mine: list[bytes], detail: int) -> None:
         if mine:
             client.ask(CloseRequest(file_id=mine.pop(detail % len(mine))))
@@ -91,9 +172,16 @@ class History:
             client.send(LockRequest(mine[-1], [LockElement(detail, 2, SMB2_LOCKFLAG_UNLOCK)]))
 
     def ack(self, client: FileClient, mine: list[bytes], detail: int) -> None:
-        for event in client.told:
-            client.send(OplockBreak(0, bytes(event.message.file_id)))  # type: ignore[attr-defined]
+        told = list(client.told)
         client.told.clear()
+        for event in told:
+            message = event.message
+            if isinstance(message, LeaseBreakNotification):
+                state = message.new_lease_state if detail < 5 else 0
+                client.send(LeaseBreak(0, message.lease_key, state))
+                self.world.advance(0)
+            else:
+                client.send(OplockBreak(0, bytes(message.file_id)))  # type: ignore[attr-defined]
 
     def force(self, client: FileClient, mine: list[bytes], detail: int) -> None:
         opens = self.world.service.opens()
@@ -139,9 +227,51 @@ class History:
             for other in each.state.opens:
                 if other is not each:
                     assert not shares_conflict(each.access, each.share_access, other.access, other.share_access)
-                    assert not (each.oplock.caching.rights & W and not each.oplock.caching.breaking)
+                    alone = each.holder.caching.rights & W and not each.holder.caching.breaking
+                    assert not alone or other.holder is each.holder or not other.more_than_stat
+                if other.holder is not each.holder and each.holder.caching.rights & W:
+                    assert not other.holder.caching.rights
+        self.check_leases()
         waiting = sum(len(state._waiting) for state in self.world.dispatch.files._states.values())
-        assert len(self.world.files) == len(wire) + waiting
+        assert len(wire) <= len(self.world.files) <= len(wire) + waiting  # a deletion that waits has no other handle
+
+    def check_leases(self) -> None:
+        """Each lease is of the opens that say so, and its client believes what the Server does."""
+        leases = list(self.world.dispatch.files.leases)
+        opens = {each for state in self.world.dispatch.files._states.values() for each in state.opens}
+        assert {each for lease in leases for each in lease.opens} == {each for each in opens if each.lease is not None}
+        for (guid, key), since in list(self.unanswered.items()):
+            if self.world.now - since >= BREAK_TIMEOUT:
+                del self.unanswered[guid, key]
+                self._believe(guid, key, 0)
+        for lease in leases:
+            assert lease.opens
+            believed = {
+                state
+                for (guid, key, name), state in self.believed.items()
+                if (guid, key) == (lease.client, lease.key) and name.casefold() == lease.name[1][-1].casefold()
+            }
+            if lease._answered:
+                assert believed == {lease.caching.rights}
+            else:
+                assert not lease.caching.rights
+            assert lease.caching.breaking == (lease._timer is not None)
+            for opened in lease.opens:
+                assert isinstance(opened, DiskOpen)
+                assert opened.lease is lease
+                assert (opened.open.lease, opened.oplock.caching.rights) == (rights_name(lease.caching.rights), 0)
+
+    def end_all_breaks(self) -> None:
+        """Nobody answers any more: all breaks end all the same, and nobody goes on waiting for them."""
+        self.world.advance(4 * BREAK_TIMEOUT)
+        assert not any(lease.caching.breaking for lease in self.world.dispatch.files.leases)
+        assert not any(state._waiting for state in self.world.dispatch.files._states.values())
+
+
+def guid_of(client: FileClient) -> bytes:
+    """The ClientGuid of a client."""
+    assert client.connection.core.negotiated is not None
+    return client.connection.core.negotiated.client_guid
 
 
 @settings(max_examples=60, deadline=None)
@@ -154,6 +284,8 @@ def test_one_truth_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
         for step in steps:
             history.step(*step)
             history.check()
+        history.end_all_breaks()
+        history.check()
         for client in list(world.clients.values()):
             world.disconnect(client)
         world.pump()

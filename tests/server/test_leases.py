@@ -10,6 +10,7 @@ import pytest
 from lanman import codes
 from lanman.domain import Reason
 from lanman.dtyp import READ_CONTROL
+from lanman.events import LeaseChanged
 from lanman.fscc.files import FILE_DISPOSITION_INFORMATION, FILE_RENAME_INFORMATION
 from lanman.server.files.caching import NONE, RH, RW, RWH, R, W
 from lanman.server.files.oplocks import BREAK_TIMEOUT
@@ -359,6 +360,26 @@ def test_the_parent_is_answered_where_it_was_told(world: DiskWorld) -> None:
         )
         lease = lease_of(answer)
         assert (lease.flags, bytes(lease.parent_lease_key)) == (flags, b"p" * 16 if flags else bytes(16))
+
+
+def test_what_changes_is_told(world: DiskWorld) -> None:
+    """All opens of a lease are told of; who holds nothing has no key."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    first = bytes(leased(ann, "a", R).file_id)
+    leased(ann, "a", RWH)
+    world.events.clear()
+    bob.send(bob.create("a"))
+    acknowledge(ann, RH)
+    ann.want(WriteRequest(b"x", file_id=first))
+    changed = [event for event in world.events if isinstance(event, LeaseChanged)]
+    assert [(event.before, event.file.lease, event.file.lease_key) for event in changed] == [
+        ("RWH", "RH", FIRST.hex())
+    ] * 2
+    world.events.clear()
+    bob.status("a", disposition=FILE_OVERWRITE)
+    acknowledge(ann, NONE)
+    changed = [event for event in world.events if isinstance(event, LeaseChanged)]
+    assert [(event.before, event.file.lease, event.file.lease_key) for event in changed] == [("RH", "", "")] * 2
 
 
 def test_directories_have_none(world: DiskWorld) -> None:

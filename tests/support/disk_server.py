@@ -113,6 +113,7 @@ class FileClient(Client):
         self, world: World, address: str = "", *, guid: bytes = b"\x22" * 16, dialects: tuple[int, ...] = (0x0311,)
     ) -> None:
         self.told: list[OplockBreakReceived] = []
+        self.watches: Callable[[Any], None] = lambda event: None  # is given all that it receives, in order
         super().__init__(world, address or f"192.0.2.{len(world.dispatch.connections) + 1}", dialects, guid)
 
     @property
@@ -178,6 +179,7 @@ class FileClient(Client):
 
     def deliver(self, data: bytes) -> None:
         for event in self.core.receive_data(data):
+            self.watches(event)
             if isinstance(event, OplockBreakReceived):
                 self.told.append(event)
             else:

@@ -186,8 +186,9 @@ class TreeConnect:
 class Open:
     r"""One open file, folder or pipe (MS-SMB2 3.3.1.10). `path` is the real one, or `\PIPE\name`.
 
-    `oplock` is "" for none, "level II", "exclusive" or "batch". `bytes_read` and `bytes_written` are what READ and
-    WRITE requests on a file, and copies that the Server makes, have moved.
+    `oplock` is "" for none, "level II", "exclusive" or "batch"; `lease` and `lease_key` are as in `events.FileRecord`.
+    `bytes_read` and `bytes_written` are what READ and WRITE requests on a file, and copies that the Server makes, have
+    moved.
 
     One that is `durable` (Open.IsDurable) stays open when its session ends with its connection. It is `preserved` then:
     in no session, until it is reclaimed or closed; `session` and `tree_connect` are those that it was in.

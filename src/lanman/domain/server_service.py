@@ -475,7 +475,11 @@ class ServerService:
     def set_lease(self, opened: Open, lease: str, key: str) -> None:
         """What the lease that its client has for it allows now: "RWH", "RW", "RH", "R" or ""; `key` is the lease's, in
         hexadecimal digits."""
-        opened.lease, opened.lease_key = lease, key
+        before = opened.lease
+        opened.lease, opened.lease_key = lease, key if lease else ""
+        if before != lease and self._is_open(opened):
+            self._news.file(events.LeaseChanged, opened, before)
+            self._news.deliver()
 
     def rename_open(self, opened: Open, path: str, by: Open) -> None:
         """What it has open is called otherwise now, renamed through the open `by`."""

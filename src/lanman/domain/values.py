@@ -85,6 +85,8 @@ def file_record(opened: Open) -> FileRecord:
         opened.opened_at,
         opened.bytes_read,
         opened.bytes_written,
+        opened.lease,
+        opened.lease_key,
     )
 
 

@@ -91,6 +91,16 @@ class Holder:
         return self.opener.candidates
 
     @property
+    def oplock(self) -> str | None:
+        """Which oplock its client has, as the server calls it; "" for none, None where that is not told."""
+        return getattr(self.file, "oplock", None)
+
+    @property
+    def lease(self) -> str | None:
+        """What its client may cache by a lease: "RWH", "RW", "RH", "R", "" for nothing, None where it is not told."""
+        return getattr(self.file, "lease", None)
+
+    @property
     def session(self) -> SessionInfo | None:
         """The session that has it open, where that is one."""
         return self.opener.session
@@ -135,6 +145,9 @@ class Holder:
             },
             "cost": self.cost.value,
             "cost_why": self.why,
+            "oplock": self.oplock,
+            "lease": self.lease,
+            "lease_key": getattr(self.file, "lease_key", None),
         }
 
 

@@ -266,6 +266,10 @@ class Manager(ABC):
         """All open files, with what a server of this machine tells of each beyond MS-SRVS: from where, since when."""
         return await self.files()
 
+    async def detailed_files(self, files: Sequence[FileInfo]) -> list[FileInfo]:
+        """Files as `files()` listed them, with what `opened_files` tells beyond MS-SRVS."""
+        return list(files)
+
     def is_own_name(self, name: str) -> bool:
         """Whether a name is the one that this Manager was opened by, and means all of it."""
         return canonical_client(name) == canonical_client(self.server)

@@ -80,6 +80,9 @@ class DetailedFile(FileInfo):
     session_id: int | None = None
     opened_at: float | None = None
     share: str | None = None
+    oplock: str | None = None
+    lease: str | None = None
+    lease_key: str | None = None
 
 
 class ControlLink:
@@ -236,16 +239,21 @@ class OwnManager(SrvsvcManager):
 
     async def opened_files(self) -> list[FileInfo]:
         """See `Manager.opened_files`. Each is a DetailedFile."""
-        entries = await self.files()
+        return await self.detailed_files(await self.files())
+
+    async def detailed_files(self, files: Sequence[FileInfo]) -> list[FileInfo]:
+        """See `Manager.detailed_files`. Each is a DetailedFile."""
         async with self._within():
             known = {detail.id: detail for detail in await self._control.file_details()}
-        files: list[FileInfo] = []
-        for entry in entries:
+        detailed: list[FileInfo] = []
+        for entry in files:
             file = DetailedFile(*(getattr(entry, name) for name in FileInfo.__match_args__))
             if (detail := known.get(entry.id or 0)) is not None:
                 file.session_id, file.opened_at, file.share = detail.session_id or None, detail.opened_at, detail.share
-            files.append(file)
-        return files
+                file.oplock, file.lease = detail.oplock or "", detail.lease or ""
+                file.lease_key = detail.lease_key or ""
+            detailed.append(file)
+        return detailed
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
         """See `Manager.shares`. Each is a DetailedShare with its path on this machine."""

@@ -334,6 +334,10 @@ class BlockingManager:
         """All open files with what is told beyond MS-SRVS; see `Manager.opened_files`."""
         return self._background.run(self._manager.opened_files())
 
+    def detailed_files(self, files: Sequence[FileInfo]) -> list[FileInfo]:
+        """Files as `files()` listed them, with what `opened_files` tells; see `Manager.detailed_files`."""
+        return self._background.run(self._manager.detailed_files(files))
+
     def clients_called(self, client: str, names: Sequence[str]) -> frozenset[str]:
         """Which of some listed clients' names a typed client means; see `Manager.clients_called`."""
         return self._background.run(self._manager.clients_called(client, names))

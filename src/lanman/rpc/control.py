@@ -130,7 +130,9 @@ class GetRefusals(Call[RefusalsResponse]):
     entries: Annotated[list[RefusalDetails] | None, Entries(REFUSALS)] = None
 
 
-FILE_DETAILS: Final = levels(FileDetails, {0: "id session_id opened_at share"}, strings="share")
+FILE_DETAILS: Final = levels(
+    FileDetails, {0: "id session_id opened_at share oplock lease lease_key"}, strings="share oplock lease lease_key"
+)
 
 
 class FileDetailsResponse(Response):

@@ -80,11 +80,13 @@ class EventEntry:
     encryption: str | None = None
     groups: str | None = None
     connection_ids: str | None = None
+    lease: str | None = None
+    lease_key: str | None = None
 
 
 _STRINGS: Final = (
     "kind reason before detail value name share path oplock remark problem guest_access client_name user_name domain "
-    "address transport dialect signing encryption groups connection_ids"
+    "address transport dialect signing encryption groups connection_ids lease lease_key"
 )
 _BOOLS: Final = "anonymous guest expired hidden encrypt_data confined"
 

@@ -44,6 +44,7 @@ def expected(state: ServerState) -> set[tuple[Any, ...]]:
         path = path_at_home(file.path)
         whose = file.client_name or None, file.user_name, session_id
         rows.add(("file", file.id, path, *whose, file.num_locks, file.oplock, file.share, file.opened_at))
+        rows.add(("lease", file.id, file.lease, file.lease_key))
     for share in state.shares.values():
         uses = sum(tree.share == share.name for tree in state.tree_connects.values())
         rows.add(("share", share.name, share.path, share.remark, uses, share.problem))
@@ -58,6 +59,7 @@ def shown(picture: Picture) -> set[tuple[Any, ...]]:
         elif isinstance(row, FileRow):
             whose = row.client_name, row.user_name, row.session.id if row.session else None
             rows.add(("file", row.id, row.path, *whose, row.num_locks, row.oplock, row.share, row.opened_at))
+            rows.add(("lease", row.id, row.lease, row.lease_key))
         else:
             rows.add(("share", row.name, row.path, row.remark, row.current_uses, row.problem))
     return rows
@@ -164,7 +166,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.service.opens())
     @rule(
         data=st.data(),
-        what=st.sampled_from(["lock", "oplock", "rename", "durable", "reclaim", "close", "leave"]),
+        what=st.sampled_from(["lock", "oplock", "lease", "rename", "durable", "reclaim", "close", "leave"]),
     )
     def file(self, data: st.DataObject, what: str) -> None:
         opened = self.pick(data, self.service.opens())
@@ -172,6 +174,8 @@ class Histories(RuleBasedStateMachine):
             self.service.set_locks(opened, data.draw(st.integers(0, 2)))
         elif what == "oplock":
             self.service.set_oplock(opened, data.draw(st.sampled_from(["", "level II", "batch"])))
+        elif what == "lease":
+            self.service.set_lease(opened, data.draw(st.sampled_from(["", "R", "RWH"])), "6b" * 16)
         elif what == "rename":
             self.service.rename_open(opened, opened.path + "x", opened)
         elif what == "durable":

@@ -137,6 +137,7 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
         ("Access", access(row.permissions)),
         ("Locks", number(row.num_locks)),
         ("Oplock", row.oplock),
+        ("Lease", f"{row.lease}  {row.lease_key}".strip() if row.lease else row.lease),
         ("Share", row.share),
         ("File ID", number(row.id)),
         ("Client", f"{whose} ({HOWS[row.client_how]})"),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -214,7 +215,17 @@ def _opens(top: dict[str, Any]) -> Iterator[StatusOpen]:
                 share_file_id=_identifier(entry, "share_file_id", where),
                 oplock=_text(_object(entry.get("oplock", {}), f"the oplock of {where}"), "text", where),
                 opened_at=_time(entry.get("opened_at")),
+                lease_key=_lease_key(_object(entry.get("lease", {}), f"the lease of {where}"), where),
             )
+
+
+def _lease_key(lease: dict[str, Any], where: str) -> str:
+    """The key in the order of its bytes, as hexadecimal digits; smbstatus writes it as a GUID."""
+    text = _text(lease, "lease_key", where)
+    try:
+        return uuid.UUID(text).bytes_le.hex() if text else ""
+    except ValueError:
+        raise _malformed(f"has no lease key in {where}") from None
 
 
 def _locks(top: dict[str, Any]) -> Iterator[StatusLock]:

@@ -39,6 +39,8 @@ class SambaFile(FileInfo):
     oplock: str | None = None
     opened_at: float | None = None
     pid: int | None = None
+    lease: str | None = None
+    lease_key: str | None = None
 
 
 def age(status: Status, since: float | None) -> int | None:
@@ -100,4 +102,6 @@ def _file(status: Status, open: StatusOpen, locks: Counter[tuple[ServerId, str]]
         oplock=open.oplock,
         opened_at=open.opened_at,
         pid=None if open.server_id.pid == DISCONNECTED else open.server_id.pid,
+        lease=open.lease,
+        lease_key=open.lease_key if open.lease else "",
     )

@@ -100,7 +100,8 @@ class StatusTree:
 
 @dataclass(frozen=True, slots=True)
 class StatusOpen:
-    """An open file or directory. No output names its session; `share_file_id` is told in JSON only."""
+    """An open file or directory. No output names its session; `share_file_id` and `lease_key` (hexadecimal digits) are
+    told in JSON only."""
 
     server_id: ServerId
     uid: int | None
@@ -110,6 +111,12 @@ class StatusOpen:
     share_file_id: int | None = None
     oplock: str = ""
     opened_at: float | None = None
+    lease_key: str | None = None
+
+    @property
+    def lease(self) -> str:
+        """What its client may cache by a lease: "RWH", "RW", "RH", "R" or ""."""
+        return self.oplock[6:-1] if self.oplock.startswith("LEASE(") else ""
 
     @property
     def path(self) -> str:

@@ -190,13 +190,14 @@ class Differ:
         # This machine's Samba tells more than MS-SRVS has fields for (SambaFile).
         opened_at: float | None = getattr(entry, "opened_at", None)
         client: str | None = getattr(entry, "client_name", None)
-        oplock: str | None = getattr(entry, "oplock", None)
+        oplock, lease, lease_key = _cached(entry)
+        row = row._replace(oplock=oplock, lease=lease, lease_key=lease_key)
         if opened_at is not None:
-            row = row._replace(opened_at=opened_at, opened_how=How.TOLD, oplock=oplock)
+            row = row._replace(opened_at=opened_at, opened_how=How.TOLD)
         elif made.compares:
-            row = row._replace(opened_at=made.at, opened_how=How.SEEN, not_before=made.after, oplock=oplock)
+            row = row._replace(opened_at=made.at, opened_how=How.SEEN, not_before=made.after)
         else:
-            row = row._replace(not_before=self._clients.not_before(entry.user_name), oplock=oplock)
+            row = row._replace(not_before=self._clients.not_before(entry.user_name))
         if client is not None:
             return row._replace(client_name=client, client_how=How.TOLD)
         return self._clients.infer(row)
@@ -206,10 +207,17 @@ class Differ:
         changed = self._clients.changed
         if changed and row.user_name is not None and row.client_how is not How.TOLD and fold(row.user_name) in changed:
             row = self._clients.infer(row)
-        oplock: str | None = getattr(entry, "oplock", None)
-        if (row.permissions, row.num_locks, row.oplock) == (entry.permissions, entry.num_locks, oplock):
+        cached = _cached(entry)
+        if (row.permissions, row.num_locks, (row.oplock, row.lease, row.lease_key)) == (
+            entry.permissions,
+            entry.num_locks,
+            cached,
+        ):
             return row
-        return row._replace(permissions=entry.permissions, num_locks=entry.num_locks, oplock=oplock)
+        oplock, lease, lease_key = cached
+        return row._replace(
+            permissions=entry.permissions, num_locks=entry.num_locks, oplock=oplock, lease=lease, lease_key=lease_key
+        )
 
     # --- shares
 
@@ -375,3 +383,8 @@ def _renewed(row: SessionRow, entry: SessionInfo, begun: Begun | None, made: _Ch
             transport=entry.transport,
         )
     return row if type(entry) is SessionInfo else row._replace(**_details(entry))
+
+
+def _cached(entry: FileInfo) -> tuple[str | None, str | None, str | None]:
+    """What a client may cache of its file, where that is told: by an oplock, or by a lease and which."""
+    return getattr(entry, "oplock", None), getattr(entry, "lease", None), getattr(entry, "lease_key", None)

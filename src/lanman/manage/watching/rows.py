@@ -80,7 +80,8 @@ class FileRow(NamedTuple):
     CANDIDATES (from several: `client_name` is None, and `candidates` are their names) or UNKNOWN. `opened_at` is when
     it was opened; `opened_how` is TOLD, SEEN (at the first look after it was opened) or UNKNOWN. `not_before` is a time
     before which it was certainly not open, as far as one is known: that of the look before it was seen, or when the
-    first session began that may have it. `session`, `share` and `oplock` are told by lanman's own Server.
+    first session began that may have it. `session` and `share` are told by lanman's own Server, `oplock`, `lease` and
+    `lease_key` by it and by this machine's Samba.
     """
 
     key: FileKey
@@ -98,6 +99,8 @@ class FileRow(NamedTuple):
     session: SessionKey | None = None
     share: str | None = None
     oplock: str | None = None
+    lease: str | None = None
+    lease_key: str | None = None
 
     @property
     def kind(self) -> Kind:

@@ -139,6 +139,7 @@ class Streamed:
                 | events.FileUnlocked()
                 | events.OplockGranted()
                 | events.OplockBroken()
+                | events.LeaseChanged()
             ):
                 yield from self._put_file(event.file, event.time, opened=False)
             case events.ConnectionOpened():
@@ -286,6 +287,8 @@ class Streamed:
             None if session is None else session.key,
             record.share,
             record.oplock,
+            record.lease,
+            record.lease_key,
         )
 
 

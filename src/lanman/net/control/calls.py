@@ -126,7 +126,9 @@ class ControlEndpoint:
 
 def _file_details(opened: Open) -> FileDetails:
     session_id = 0 if opened.preserved else opened.session.global_id
-    return FileDetails(opened.global_id, session_id, int(opened.opened_at), opened.tree_connect.share.name)
+    share = opened.tree_connect.share.name
+    caches = opened.oplock or None, opened.lease or None, opened.lease_key or None
+    return FileDetails(opened.global_id, session_id, int(opened.opened_at), share, *caches)
 
 
 def _details(session: Session, channels: Sequence[Connection]) -> SessionDetails:

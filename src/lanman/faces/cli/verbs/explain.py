@@ -44,7 +44,7 @@ EXIT_UNKNOWN: Final = 4
 
 CSV: Final = (
     "id path share user_name client_name client_how candidates access locks opened_at opened_how not_before "
-    "cost cost_why"
+    "cost cost_why oplock lease lease_key"
 )
 
 # What a server says that does not tell its open files, or not to us.
@@ -389,6 +389,9 @@ def _one(holder: Holder) -> Iterator[str]:
     yield f"    from {_from(holder)}"
     yield f"    idle {'unknown' if holder.idle_time is None else shown_duration(holder.idle_time)}"
     yield f"    open since: {_since(holder)}"
+    if holder.lease or holder.oplock:
+        cached = f"lease {holder.lease}" if holder.lease else f"oplock {holder.oplock}"
+        yield f"    cached by the client: {escape(cached)}"
     yield f"    closing costs: {COST_WORDS[holder.cost.value]} ({escape(holder.why)})"
     if holder.others:
         yield f"    the same user has {holder.others} more open"

@@ -29,6 +29,7 @@ from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table, with_nodes
 from lanman.manage import orders
 from lanman.records import FileInfo
+from lanman.shown import rfc3339
 
 if TYPE_CHECKING:
     from lanman.manage.manager import FileCloseResult, Manager
@@ -43,6 +44,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
 )
 LABEL_WIDTH: Final = 17
 FIELDS: Final = "id path user_name num_locks permissions"
+# What a client may cache of its file.
+CACHED: Final = ("oplock", "lease", "lease_key")
 
 # MS-SRVS 2.2.4.7 has the first three; the others are the ACCESS_ bits of lmaccess.h, which servers send as well.
 PERMISSIONS: Final = (
@@ -140,11 +143,10 @@ def file_id(text: str) -> int:
 def show_files(invocation: Invocation, filters: dict[str, Any]) -> None:
     """Print the files that the filters choose, as a table, JSON or CSV."""
     server, entries = asyncio.run(_files(invocation, filters))
-    records = [output.fields(entry, FIELDS) for entry in entries]
     if invocation.format is Format.JSON:
-        invocation.emit_json(server, files=records)
+        invocation.emit_json(server, files=[_as_json(entry) for entry in entries])
     elif invocation.format is Format.CSV:
-        output.emit_csv(records, invocation.columns(FIELDS))
+        output.emit_csv([output.fields(entry, FIELDS) for entry in entries], invocation.columns(FIELDS))
     elif not entries:
         output.no_entries()
     else:
@@ -154,7 +156,10 @@ def show_files(invocation: Invocation, filters: dict[str, Any]) -> None:
 
 async def _files(invocation: Invocation, filters: dict[str, Any]) -> tuple[str, list[FileInfo]]:
     async with invocation.manager() as manager:
-        return manager.server, await manager.files(**filters)
+        entries = await manager.files(**filters)
+        if invocation.format is Format.JSON:
+            entries = await manager.detailed_files(entries)
+        return manager.server, entries
 
 
 def file_table(entries: Sequence[FileInfo]) -> Iterator[str]:
@@ -176,21 +181,31 @@ def show_one(invocation: Invocation, id: int) -> None:
 
     async def ask() -> tuple[str, FileInfo]:
         async with invocation.manager() as manager:
-            return manager.server, await manager.file(id)
+            (entry,) = await manager.detailed_files([await manager.file(id)])
+            return manager.server, entry
 
     server, entry = asyncio.run(ask())
     _show(invocation, server, entry)
 
 
 def _show(invocation: Invocation, server: str, entry: FileInfo, **more: Any) -> None:
-    record = {**output.fields(entry, FIELDS), **more}
     if invocation.format is Format.JSON:
-        invocation.emit_json(server, files=[record])
+        invocation.emit_json(server, files=[_as_json(entry) | more])
     elif invocation.format is Format.CSV:
-        output.emit_csv([record], invocation.columns(FIELDS))
+        output.emit_csv([output.fields(entry, FIELDS) | more], invocation.columns(FIELDS))
     else:
         output.emit(file_block(entry))
         invocation.success()
+
+
+def _as_json(entry: FileInfo) -> dict[str, Any]:
+    """A file for programs. What its client may cache is told by servers of this machine, and null elsewhere; times are
+    RFC 3339."""
+    record = dict.fromkeys(CACHED) | output.fields(entry, FIELDS)
+    if record.get("opened_at") is not None:
+        record["opened_at"] = rfc3339(record["opened_at"])
+    order = dict.fromkeys([*FIELDS.split(), *record])
+    return {name: record[name] for name in ("node", *order) if name in record}
 
 
 def file_block(entry: FileInfo) -> Iterator[str]:
@@ -203,6 +218,10 @@ def file_block(entry: FileInfo) -> Iterator[str]:
         ("Path", entry.path or ""),
         ("Permissions", permissions(entry.permissions)),
     ]
+    if lease := getattr(entry, "lease", None):
+        pairs.append(("Lease", f"{lease} {getattr(entry, 'lease_key', None) or ''}".rstrip()))
+    elif oplock := getattr(entry, "oplock", None):
+        pairs.append(("Oplock", escape(oplock)))
     return block(pairs, LABEL_WIDTH)
 
 
