@@ -17,6 +17,7 @@ from lanman.errors import StatusError
 from lanman.fscc.files import FILE_DISPOSITION_INFORMATION
 from lanman.server.files.caching import HOLDABLE, W, rights_name
 from lanman.server.files.directory import matches
+from lanman.server.files.leases import Lease
 from lanman.server.files.locks import Locks
 from lanman.server.files.open import DiskOpen
 from lanman.server.files.oplocks import BREAK_TIMEOUT
@@ -26,7 +27,6 @@ from lanman.smb2.constants import (
     FILE_OPEN_IF,
     FILE_OVERWRITE_IF,
     SMB2_CREATE_REQUEST_LEASE,
-    SMB2_LEASE_FLAG_BREAK_IN_PROGRESS,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
     SMB2_LOCKFLAG_FAIL_IMMEDIATELY,
     SMB2_LOCKFLAG_UNLOCK,
@@ -74,7 +74,7 @@ class History:
         self.asked: dict[tuple[FileClient, int], tuple[bytes, str]] = {}  # leases, by the request
         # What clients believe of their leases, by ClientGuid, key and name; and since when they have not answered.
         self.believed: dict[tuple[bytes, bytes, str], int] = {}
-        self.unanswered: dict[tuple[bytes, bytes], float] = {}
+        self.unanswered: dict[tuple[bytes, bytes], tuple[float, Lease | None]] = {}
 
     def received(self, client: FileClient, event: Any) -> None:
         """A client hears something, and believes it."""
@@ -85,13 +85,11 @@ class History:
                 assert asked is not None, "a context that nobody has asked for"
                 assert message.oplock_level == SMB2_OPLOCK_LEVEL_LEASE
                 assert context.name == SMB2_CREATE_REQUEST_LEASE
-                lease = CreateLeaseV2.unpack(context.data)
-                self.believed[guid, *asked] = lease.lease_state
-                if lease.lease_state and not lease.flags & SMB2_LEASE_FLAG_BREAK_IN_PROGRESS:
-                    self.unanswered.pop((guid, asked[0]), None)  # it is another one: the last has ended unanswered
+                self.believed[guid, *asked] = CreateLeaseV2.unpack(context.data).lease_state
         elif isinstance(message, LeaseBreakNotification):
             if message.flags:
-                self.unanswered.setdefault((guid, message.lease_key), self.world.now)
+                lease = self.world.dispatch.files.leases.find(guid, message.lease_key)
+                self.unanswered.setdefault((guid, message.lease_key), (self.world.now, lease))
             else:
                 self._believe(guid, message.lease_key, message.new_lease_state)
         elif isinstance(message, LeaseBreak):
@@ -240,8 +238,10 @@ class History:
         leases = list(self.world.dispatch.files.leases)
         opens = {each for state in self.world.dispatch.files._states.values() for each in state.opens}
         assert {each for lease in leases for each in lease.opens} == {each for each in opens if each.lease is not None}
-        for (guid, key), since in list(self.unanswered.items()):
-            if self.world.now - since >= BREAK_TIMEOUT:
+        for (guid, key), (since, told) in list(self.unanswered.items()):
+            if told is not self.world.dispatch.files.leases.find(guid, key):
+                del self.unanswered[guid, key]  # that one has ended
+            elif self.world.now - since >= BREAK_TIMEOUT:
                 del self.unanswered[guid, key]
                 self._believe(guid, key, 0)
         for lease in leases:
