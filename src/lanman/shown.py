@@ -9,7 +9,7 @@ shown this way can be typed back as it was shown: filters know this form too.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 # C0 and C1 controls, DEL; the line and paragraph separators; marks without width, the bidirectional ones among them
 # (UAX 9: ALM LRM RLM LRE RLE PDF LRO RLO LRI RLI FSI PDI); tag characters; halves of surrogate pairs, which UTF-16
@@ -29,6 +29,25 @@ def escape(text: str) -> str:
 def _as_escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# What begins a formula in a spreadsheet, full-width signs too: at the start of a cell, and behind what may be taken for
+# the end of one, which depends on where the spreadsheet runs. Only compiled where CSV is written: it takes time.
+_FORMULA: Final = "(^|[,;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])"
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of comma-separated values for a spreadsheet: escaped, "" for None, `true` or `false`, and an
+    apostrophe where a formula would begin, since users choose names and paths."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return cell(" ".join(str(item) for item in value))
+    if not isinstance(value, str):
+        return str(value)
+    return re.sub(_FORMULA, r"\1\2'", escape(value))
 
 
 def rfc3339(at: float | None, *, timespec: str = "seconds") -> str | None:

@@ -89,7 +89,7 @@ class Visitor:
         try:
             if job.target.server == THIS_MACHINE:
                 return await self._ask_here(call)
-            if self._lookups is not None and not job.addresses and not _is_numeric(job.target.server):
+            if self._lookups is not None and not job.addresses and not is_numeric(job.target.server):
                 found = await self._lookups.addresses(job.target.server, job.seconds)
                 call.job = job = replace(job, addresses=found, seconds=call.seconds_left)
             ask = _doctor if self.question.kind is Kind.DOCTOR else self._ask
@@ -371,7 +371,8 @@ def _findings(diagnosis: Diagnosis, call: _Visit, samba: bool | None) -> bytes:
     return _lines(records, _source(call, level=None, name=None, samba=samba), call)
 
 
-def _is_numeric(server: str) -> bool:
+def is_numeric(server: str) -> bool:
+    """Whether a server is named by an address, which need not be looked up."""
     try:
         return numeric_address(server, 0) is not None
     except LanmanError:

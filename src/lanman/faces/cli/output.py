@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
@@ -19,6 +18,7 @@ from typing import Any, Final, TextIO
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.text import escape
+from lanman.shown import cell
 
 SCHEMA: Final = 1
 
@@ -33,10 +33,6 @@ EXIT_ACCESS_DENIED: Final = 5
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
 """What a shell reports of a program that SIGPIPE (13) ended."""
-
-# What begins a formula in a spreadsheet, full-width signs too: at the start of a cell, and behind what may be taken for
-# the end of one, which depends on where the spreadsheet runs. Only compiled where CSV is written: it takes time.
-_FORMULA: Final = "(^|[,;|])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])"
 
 
 class StandardOutputError(Exception):
@@ -201,20 +197,8 @@ def csv_text(records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> st
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for record in records:
-        writer.writerow([_cell(record.get(name)) for name in columns])
+        writer.writerow([cell(record.get(name)) for name in columns])
     return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return _cell(" ".join(str(item) for item in value))
-    if not isinstance(value, str):
-        return str(value)
-    return re.sub(_FORMULA, r"\1\2'", escape(value))
 
 
 # --- errors

@@ -1,0 +1,472 @@
+"""The folder of a sweep: rows, outcomes, and the state that lets it go on after any end.
+
+    rows.jsonl | rows.csv | rows.parquet/    what the servers said
+    outcomes.jsonl                           one line a target
+    state.sqlite                             which targets are known, and what became of them
+    targets.jsonl                            those that came over standard input, or from a program
+
+Rules:
+
+  - Rows are flushed to the disk, then outcomes, then the targets are marked, in one transaction that also says how long
+    the files are. What stands in a file beyond that was never marked: it is cut off when the sweep goes on. So a row
+    belongs to its target exactly once, wherever the program was killed.
+  - A sweep goes on by the set of what is marked, and never by a position.
+  - outcomes.jsonl can be made anew from the state, and is where targets are to be asked again.
+  - One process works in a folder at a time: SQLite's own lock holds it.
+  - The state has a version; a newer one is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+from lanman import codes
+from lanman.errors import LanmanError
+from lanman.fleet.values import COLUMNS, FleetOutcome, Kind, Result, Target
+from lanman.shown import cell
+from lanman.versions import check_version
+
+VERSION: Final = 1
+STATE: Final = "state.sqlite"
+OUTCOMES: Final = "outcomes.jsonl"
+TARGETS: Final = "targets.jsonl"
+FORMATS: Final = ("jsonl", "csv", "parquet")
+
+_SCHEMA: Final = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE target(key TEXT PRIMARY KEY, result TEXT, rows INTEGER, line TEXT) WITHOUT ROWID;
+"""
+
+# Files that everybody could read would tell who is where.
+_MODE: Final = 0o600
+
+
+class Rows(Protocol):
+    """What rows are written to."""
+
+    def write(self, outcomes: Sequence[FleetOutcome]) -> None:
+        """Write the rows of these, and have them on the disk."""
+
+    def size(self) -> str:
+        """How much of it counts, as `cut` understands it."""
+
+    def cut(self, size: str) -> None:
+        """Let go of what was written beyond that."""
+
+    def roll(self, *, final: bool) -> bool:
+        """Make a whole of what is gathered, if it is enough for one, or the last; whether the size has changed. It is
+        called between a size that was kept and the next one."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+class LineRows:
+    """Rows as lines of JSON, or of CSV with a header line."""
+
+    def __init__(self, path: Path, kind: Kind, *, csv: bool = False) -> None:
+        self._columns = list(COLUMNS[kind]) if csv else None
+        self._file = _opened(path)
+        if csv and self._file.tell() == 0:
+            self._file.write(f"{','.join(_quoted(name) for name in COLUMNS[kind])}\n".encode())
+            self._file.flush()
+
+    def write(self, outcomes: Sequence[FleetOutcome]) -> None:
+        """See `Rows.write`."""
+        for outcome in outcomes:
+            if outcome.lines:
+                self._file.write(outcome.lines if self._columns is None else csv_lines(outcome, self._columns))
+        _on_disk(self._file)
+
+    def size(self) -> str:
+        """See `Rows.size`: in bytes."""
+        return str(self._file.tell())
+
+    def cut(self, size: str) -> None:
+        """See `Rows.cut`."""
+        cut_to(self._file, int(size), "rows")
+
+    def roll(self, *, final: bool) -> bool:
+        """See `Rows.roll`: lines are whole at any time."""
+        return False
+
+    def close(self) -> None:
+        """See `Rows.close`."""
+        self._file.close()
+
+
+def csv_lines(outcome: FleetOutcome, columns: Sequence[str]) -> bytes:
+    """The rows of an outcome as lines of CSV, every cell in quotation marks."""
+    lines = []
+    for row in outcome.rows:
+        cells = (row.get(name) for name in columns)
+        lines.append(",".join(_quoted(_plain(each)) for each in cells))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _plain(value: Any) -> str:
+    return cell(json.dumps(value)) if isinstance(value, dict | list) else cell(value)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+class Store:
+    """The folder of one sweep. Every method blocks; they are called one at a time, from any thread.
+
+    Raises LanmanError where the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, *, kind: Kind, format: str, meta: dict[str, Any] | None) -> None:
+        self.folder = folder
+        self.kind, self.format = kind, format
+        self._outcomes = _opened(folder / OUTCOMES)
+        self._rows = _rows(folder, kind, format)
+        self._database = _connected(folder / STATE)
+        self._spool: IO[bytes] | None = None
+        if meta is not None:
+            self._create(meta)
+
+    @classmethod
+    def created(cls, folder: Path, *, kind: Kind, format: str, meta: dict[str, Any]) -> Store:
+        """A new sweep in a folder that is empty, or is made now. Raises LanmanError 80 for one that is not empty."""
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise LanmanError(
+                    f"{folder}: is not empty",
+                    code=codes.ERROR_FILE_EXISTS,
+                    hint="name another folder with --out, or go on with what is in it: --resume",
+                )
+        except OSError as error:
+            raise _failed(folder, error) from None
+        return cls(folder, kind=kind, format=format, meta={**meta, "kind": kind.value, "format": format})
+
+    @classmethod
+    def resumed(cls, folder: Path) -> Store:
+        """The sweep in a folder, as it was left. Raises LanmanError 2 where there is none, NewerVersion."""
+        path = folder / STATE
+        if not path.is_file():
+            raise LanmanError(
+                f"{folder}: there is no sweep in it",
+                code=codes.ERROR_FILE_NOT_FOUND,
+                hint="name the folder that an earlier sweep was told with --out",
+            )
+        with contextlib.closing(_connected(path)) as database:
+            try:
+                (found,) = database.execute("PRAGMA user_version").fetchone()
+                check_version(found, VERSION)
+                known = dict(database.execute("SELECT name, value FROM meta"))
+                kind, format = Kind(json.loads(known["kind"])), json.loads(known["format"])
+            except LanmanError as error:
+                error.text = f"{path}: {error.text}"
+                raise
+            except (sqlite3.Error, KeyError, ValueError) as error:
+                raise _damaged(path, error) from None
+        store = cls(folder, kind=kind, format=format, meta=None)
+        try:
+            store._recover()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    # --- what is known of the sweep
+
+    def meta(self, name: str) -> Any:
+        """A value that was kept; None where there is none."""
+        found = self._database.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a value."""
+        with self._changing():
+            self._put(name, value)
+
+    def counts(self) -> dict[Result, int]:
+        """How many targets have each result."""
+        asked = "SELECT result, count(*) FROM target WHERE result IS NOT NULL GROUP BY result"
+        return {Result(result): count for result, count in self._database.execute(asked)}
+
+    def rows(self) -> int:
+        """How many rows there are in all."""
+        return int(self._database.execute("SELECT coalesce(sum(rows), 0) FROM target").fetchone()[0])
+
+    # --- the course of a sweep
+
+    def claim(self, targets: Sequence[Target]) -> list[Target]:
+        """Those of them that nobody has asked yet, each once. They are known from now on."""
+        with self._changing():
+            insert = "INSERT OR IGNORE INTO target(key) VALUES (?)"
+            return [target for target in targets if self._database.execute(insert, (target.key,)).rowcount]
+
+    def record(self, outcomes: Sequence[FleetOutcome]) -> None:
+        """Keep outcomes and their rows: on the disk when it returns."""
+        lines = [json.dumps(outcome.record()) for outcome in outcomes]
+        try:
+            self._rows.write(outcomes)
+            self._outcomes.write("".join(f"{line}\n" for line in lines).encode())
+            _on_disk(self._outcomes)
+        except OSError as error:
+            raise _failed(self.folder, error) from None
+        with self._changing():
+            self._database.executemany(
+                "INSERT INTO target(key, result, rows, line) VALUES (?, ?, ?, ?) ON CONFLICT(key) DO UPDATE SET "
+                "result = excluded.result, rows = excluded.rows, line = excluded.line",
+                [
+                    (outcome.target.key, outcome.result.value, outcome.count, line)
+                    for outcome, line in zip(outcomes, lines, strict=True)
+                ],
+            )
+            self._put_sizes()
+        self._roll(final=False)
+
+    def spool(self, lines: Iterable[str]) -> None:
+        """Keep targets that cannot be read a second time."""
+        if self._spool is None:
+            self._spool = _opened(self.folder / TARGETS)
+        try:
+            self._spool.write("".join(f"{line}\n" for line in lines).encode())
+            _on_disk(self._spool)
+        except OSError as error:
+            raise _failed(self.folder, error) from None
+
+    def spooled(self) -> Path | None:
+        """Where such targets are; None where there are none. A last line that was cut is not one of them."""
+        path = self.folder / TARGETS
+        if not path.is_file():
+            return None
+        with _opened(path) as file:
+            file.seek(0)
+            whole = sum(len(line) for line in file if line.endswith(b"\n"))
+            cut_to(file, whole, "targets")
+        return path
+
+    def forget(self, results: Iterable[Result]) -> int:
+        """Have the targets of these results asked again; how many they are. They have no rows."""
+        wanted = [result.value for result in results]
+        marks = ", ".join("?" * len(wanted))
+        with self._changing():
+            gone = self._database.execute(f"DELETE FROM target WHERE result IN ({marks})", wanted).rowcount
+            if gone:
+                self._put("stale", True)
+        if gone:
+            self._remake_outcomes()
+        return int(gone)
+
+    def finish(self) -> None:
+        """Make a whole of what is gathered: the last part of the columns."""
+        self._roll(final=True)
+
+    def _roll(self, *, final: bool) -> None:
+        try:
+            has_changed = self._rows.roll(final=final)
+        except OSError as error:
+            raise _failed(self.folder, error) from None
+        if has_changed:
+            with self._changing():
+                self._put_sizes()
+
+    def close(self) -> None:
+        """Close the files. May be called twice."""
+        self._database.close()
+        self._rows.close()
+        self._outcomes.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    # --- how
+
+    def _create(self, meta: dict[str, Any]) -> None:
+        with self._changing():
+            for statement in _SCHEMA.strip().split(";\n"):
+                if statement.strip(";\n "):
+                    self._database.execute(statement)
+            self._database.execute(f"PRAGMA user_version = {VERSION}")
+            for name, value in meta.items():
+                self._put(name, value)
+            self._put_sizes()
+        if os.name == "posix":
+            descriptor = os.open(self.folder, os.O_RDONLY)
+            with contextlib.suppress(OSError):
+                os.fsync(descriptor)
+            os.close(descriptor)
+
+    def _recover(self) -> None:
+        """Let go of what was never marked."""
+        try:
+            self._rows.cut(self.meta("rows"))
+            with self._changing():
+                self._database.execute("DELETE FROM target WHERE result IS NULL")
+            if self.meta("stale"):
+                self._remake_outcomes()
+            else:
+                cut_to(self._outcomes, int(self.meta("outcomes")), "outcomes")
+        except OSError as error:
+            raise _failed(self.folder, error) from None
+        except (TypeError, ValueError) as error:
+            raise _damaged(self.folder / STATE, error) from None
+
+    def _remake_outcomes(self) -> None:
+        """Write outcomes.jsonl anew from the state. Until it is marked as whole, a next start does it again."""
+        path = self.folder / OUTCOMES
+        new = path.with_suffix(".new")
+        try:
+            with open(new, "wb", opener=_private) as file:
+                for (line,) in self._database.execute("SELECT line FROM target WHERE line IS NOT NULL ORDER BY key"):
+                    file.write(f"{line}\n".encode())
+                _on_disk(file)
+            self._outcomes.close()
+            os.replace(new, path)
+            self._outcomes = _opened(path)
+        except OSError as error:
+            raise _failed(self.folder, error) from None
+        with self._changing():
+            self._put("stale", False)
+            self._put_sizes()
+
+    def _put(self, name: str, value: Any) -> None:
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _put_sizes(self) -> None:
+        self._put("rows", self._rows.size())
+        self._put("outcomes", self._outcomes.tell())
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        try:
+            with self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise LanmanError(
+                f"{self.folder / STATE}: cannot be written: {error}",
+                code=codes.ERROR_DISK_FULL,
+                hint="what was kept before is whole: --resume goes on from it",
+            ) from None
+
+
+def _rows(folder: Path, kind: Kind, format: str) -> Rows:
+    if format == "parquet":
+        from lanman.fleet.parts import PartRows
+
+        return PartRows(folder, kind)
+    return LineRows(folder / f"rows.{format}", kind, csv=format == "csv")
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """The database, which is this process's alone from now on. Raises LanmanError 32 where another has it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+        database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("BEGIN EXCLUSIVE")
+            database.execute("COMMIT")
+        except BaseException:
+            database.close()
+            raise
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise _damaged(path, error) from None
+        raise LanmanError(
+            f"{path.parent}: another lanman works in it",
+            code=codes.ERROR_SHARING_VIOLATION,
+            hint="wait until that one is through, or name another folder",
+        ) from None
+    except sqlite3.Error as error:
+        raise _damaged(path, error) from None
+    except OSError as error:
+        raise _failed(path.parent, error) from None
+    return database
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _MODE)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A file that is written at its end. Raises LanmanError."""
+    try:
+        file = open(path, "r+b" if path.exists() else "w+b", opener=_private)  # noqa: SIM115  # the store closes it
+        file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise _failed(path.parent, error) from None
+    return file
+
+
+def _on_disk(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def cut_to(file: IO[bytes], size: int, what: str) -> None:
+    """Cut a file to a size that it has at least. Raises LanmanError where it has become shorter."""
+    if file.seek(0, os.SEEK_END) < size:
+        raise LanmanError(
+            f"the file of the {what} is shorter than it was: somebody has changed it",
+            code=codes.ERROR_INVALID_DATA,
+            hint="put it back as it was, or begin a new sweep",
+        )
+    file.truncate(size)
+    file.seek(size)
+
+
+def _failed(folder: Path, error: OSError) -> LanmanError:
+    denied = isinstance(error, PermissionError)
+    return LanmanError(
+        f"{folder}: cannot be used: {error.strerror}",
+        code=codes.ERROR_ACCESS_DENIED if denied else codes.ERROR_DISK_FULL,
+        hint="name another folder with --out" if denied else "what was kept before is whole: --resume goes on from it",
+    )
+
+
+def _damaged(path: Path, error: Exception) -> LanmanError:
+    return LanmanError(
+        f"{path}: is not the state of a sweep ({error})",
+        code=codes.ERROR_INVALID_DATA,
+        hint="name the folder of a sweep, or begin a new one",
+    )
+
+
+class Unkept:
+    """In the place of a Store, where nothing is kept: it knows which targets were claimed, and no more."""
+
+    folder = None
+
+    def __init__(self) -> None:
+        # "" is a file of SQLite's own, which has no name and goes with the connection.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("CREATE TABLE target(key TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def claim(self, targets: Sequence[Target]) -> list[Target]:
+        """See `Store.claim`."""
+        insert = "INSERT OR IGNORE INTO target VALUES (?)"
+        with self._database:
+            self._database.execute("BEGIN")
+            return [target for target in targets if self._database.execute(insert, (target.key,)).rowcount]
+
+    def record(self, outcomes: Sequence[FleetOutcome]) -> None:
+        """Nothing is kept."""
+
+    def spool(self, lines: Iterable[str]) -> None:
+        """Nothing is kept."""
+
+    def keep(self, name: str, value: Any) -> None:
+        """Nothing is kept."""
+
+    def finish(self) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._database.close()
