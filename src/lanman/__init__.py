@@ -14,6 +14,10 @@
     async with lanman.open_history() as history:                                            # who was there, and when
         print((await history.by_user("bob")).stays)
 
+    async with lanman.sweep("sessions", ["10.0.0.0/16"], credentials) as sweep:       # very many servers
+        async for outcome in sweep:
+            print(outcome.server, outcome.result, outcome.rows)
+
     async with lanman.Server({"data": "/srv/data"}, {"ann": "secret"}) as server:      # a Server of one's own
         print(server.port, server.sessions())
 
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
         TimedOut,
         Win32Error,
     )
+    from lanman.fleet.blocking import BlockingSweep, blocking_sweep
+    from lanman.fleet.sweep import Sweep, sweep
+    from lanman.fleet.values import FleetOutcome, Target
     from lanman.manage.cluster import single_servers
     from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
     from lanman.manage.doctor.run import doctor
@@ -102,6 +109,7 @@ __all__ = [
     "BlockingHistory",
     "BlockingManager",
     "BlockingPoller",
+    "BlockingSweep",
     "Change",
     "CloseResult",
     "ConnectionInfo",
@@ -116,6 +124,7 @@ __all__ = [
     "FileCloseResult",
     "FileInfo",
     "Finding",
+    "FleetOutcome",
     "GapRecord",
     "GrantedLevels",
     "Holder",
@@ -139,6 +148,8 @@ __all__ = [
     "Statistics",
     "StatusError",
     "Stay",
+    "Sweep",
+    "Target",
     "TimeOfDay",
     "TimedOut",
     "TransportInfo",
@@ -154,6 +165,7 @@ __all__ = [
     "blocking_record_history",
     "blocking_run_policies",
     "blocking_spare_from_policies",
+    "blocking_sweep",
     "blocking_watch",
     "check_policies",
     "connect",
@@ -169,6 +181,7 @@ __all__ = [
     "run_policies",
     "single_servers",
     "spare_from_policies",
+    "sweep",
     "watch",
     "watch_nodes",
 ]
@@ -178,6 +191,12 @@ _HOMES = {
     "blocking_exporter": "lanman.manage.metrics.blocking",
     "Exporter": "lanman.manage.metrics.exporter",
     "exporter": "lanman.manage.metrics.exporter",
+    "BlockingSweep": "lanman.fleet.blocking",
+    "blocking_sweep": "lanman.fleet.blocking",
+    "Sweep": "lanman.fleet.sweep",
+    "sweep": "lanman.fleet.sweep",
+    "FleetOutcome": "lanman.fleet.values",
+    "Target": "lanman.fleet.values",
     "BlockingManager": "lanman.manage.sync",
     "BlockingPoller": "lanman.manage.watching.blocking",
     "Change": "lanman.manage.watching.changes",

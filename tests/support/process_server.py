@@ -176,6 +176,7 @@ class Stage:
         placed = re.sub(r"(?<![\w.])/srv\b", str(self.folder), command)
         placed = re.sub(r"\b4450\b", str(self.port), placed)
         placed = re.sub(r"-S (\\*)fs1\b", f"-S 127.0.0.1:{self.port}", placed)
+        placed = re.sub(r"(fleet \w+ )fs1\b", rf"\g<1>127.0.0.1:{self.port}", placed)
         return re.sub(r"10\.20\.0\.(2\d)\b", r"127.0.0.\1", placed)
 
     def _taken_off(self, text: str) -> str:
@@ -195,6 +196,7 @@ def normalised(text: str) -> str:
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "HH:MM:SS", text)
     text = re.sub(r"(Kilobytes \w+ +)\d+", r"\1N", text)
     text = re.sub(r"(port \d+ answers) (?:at once|in \d+ ms)", r"\1 at once", text)
+    text = re.sub(r"(Done in|Stopped after) \d+:\d\d\b", r"\1 0:00", text)
     text = re.sub(r"clocks (?:agree|differ by \d+ s)", "clocks agree", text)
     text = re.sub(r'("(?:active|idle)_time": )\d+', r"\1N", text)
     lines = (re.sub("   +", "  ", line) if "/srv/" in line else line for line in text.split("\n"))

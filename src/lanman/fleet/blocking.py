@@ -1,11 +1,11 @@
-"""`fleet` for programs without asyncio: a context manager, and an iterator of the same outcomes."""
+"""`sweep` for programs without asyncio: a context manager, and an iterator of the same outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lanman.fleet.sweep import Progress, Sweep, fleet
+from lanman.fleet.sweep import Progress, Sweep, sweep
 from lanman.fleet.values import FleetOutcome, Target
 from lanman.manage.background import Background
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from lanman.net.credentials import Credentials
 
 
-def blocking_fleet(
+def blocking_sweep(
     kind: str,
     targets: str | Iterable[str | Target | Mapping[str, Any]] = (),
     credentials: Credentials | None = None,
     **how: Any,
 ) -> BlockingSweep:
-    """`lanman.fleet` for programs without asyncio: the same arguments, outcomes and errors.
+    """`lanman.sweep` for programs without asyncio: the same arguments, outcomes and errors.
 
-    with lanman.blocking_fleet("sessions", ["10.0.0.0/24"], credentials) as sweep:
+    with lanman.blocking_sweep("sessions", ["10.0.0.0/24"], credentials) as sweep:
         for outcome in sweep: ...
     """
-    return BlockingSweep(lambda: fleet(kind, targets, credentials, **how))
+    return BlockingSweep(lambda: sweep(kind, targets, credentials, **how))
 
 
 class BlockingSweep:

@@ -4,9 +4,9 @@ Rules:
 
   - A process gets its jobs, and the credentials for them, over its standard input, and hands back outcomes. It keeps
     nothing: the sweep has the targets, the Guard and the store.
-  - When one dies, another takes its place, and what it had is asked again. What was lost twice is asked alone, in a
-    process that has nothing else: so one server that kills processes takes no other with it. Lost three times, it has
-    an outcome.
+  - When one dies, another takes its place, and what it had is asked again. What was lost twice goes, together, to a
+    process that has nothing else; when that dies too, in two halves one after the other, until it is known which server
+    it is that kills processes. That one has an outcome, and takes no other with it.
   - Log-ons that a dead process had under way may have been sent: the Guard counts them so.
   - Processes that die one after the other without ever handing back anything are the end of the sweep.
 """
@@ -37,7 +37,11 @@ MAX_LOSSES: Final = 3
 MAX_DEATHS: Final = 8
 """Deaths in a row, without an outcome between them, after which no process is started any more."""
 
+MAX_STILLBORN: Final = 4
+"""The same for those that never came to be ready."""
+
 _CHUNK: Final = 1 << 18
+_TO_END: Final = 1.0
 _LAST_WORDS: Final = 2000
 
 
@@ -96,14 +100,17 @@ class _Process:
                     self._handle(frame)
         finally:
             self.is_over = True
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            with contextlib.suppress(OSError):
-                child.stdin.close()
-            await child.wait()
-            await words
             for task in self._asking.values():
                 task.cancel()
+            # It ends when its input does. Only one that does not is killed: that asks for its end beside whoever waits.
+            child.stdin.close()
+            try:
+                async with asyncio.timeout(_TO_END):
+                    await asyncio.gather(child.wait(), words)
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
 
     async def _hear_last_words(self) -> None:
         assert self._child is not None
@@ -129,6 +136,7 @@ class _Process:
             self._owner.gate.settle(name, proof, counted=counted)
         elif what == "ready":
             self.is_ready = True
+            self._owner.stillborn = 0
 
     async def _admit(self, number: int, name: str) -> None:
         try:
@@ -158,11 +166,14 @@ class Processes:
         self._command = module_command(WORKER) if command is None else list(command)
         self._processes: dict[_Process, asyncio.Task[None]] = {}
         self._losses: Counter[str] = Counter()
-        self._suspects: deque[Job] = deque()
+        self._suspects: deque[list[Job]] = deque()
+        """Groups of jobs that were lost twice or more."""
         self._done: list[FleetOutcome] = []
         self._something = asyncio.Event()
         self._failure: LanmanError | None = None
         self._deaths = 0
+        self.stillborn = 0
+        """Processes in a row that ended before they were ready."""
         self._last_name = 0
         self._is_closing = self._is_cancelled = False
         self._hello: tuple[Any, ...] = ()
@@ -207,7 +218,8 @@ class Processes:
 
     async def take(self) -> list[FleetOutcome]:
         """See `Scheduler.take`."""
-        await self._something.wait()
+        if self._failure is None:
+            await self._something.wait()
         self._something.clear()
         if self._failure is not None and not self._done:
             raise self._failure
@@ -224,7 +236,7 @@ class Processes:
     def cancel(self) -> None:
         """See `Scheduler.cancel`."""
         self._is_cancelled = True
-        self.came([cancelled(job) for job in self._suspects])
+        self.came([cancelled(job) for group in self._suspects for job in group])
         self._suspects.clear()
         for process in self._processes:
             process.send("cancel")
@@ -255,8 +267,9 @@ class Processes:
         for name, count in process.owed.items():
             for _ in range(count):
                 self.gate.settle(name, Proof.UNKNOWN, counted=True)
-        self._deaths += 1
-        if error is None and (not process.is_ready or self._deaths >= MAX_DEATHS):
+        self._deaths += not process.alone  # each death of that one makes a group smaller
+        self.stillborn += not process.is_ready
+        if error is None and (self.stillborn >= MAX_STILLBORN or self._deaths >= MAX_DEATHS):
             words = process.last_words.decode(errors="replace").strip().splitlines()
             error = LanmanError(
                 "the processes that ask end at once" + (f": {words[-1]}" if words else ""),
@@ -266,22 +279,26 @@ class Processes:
         if error is not None and self._failure is None:
             self._failure = error
             self._something.set()
-        self._take_over(list(process.jobs.values()))
+        self._take_over(list(process.jobs.values()), was_alone=process.alone)
 
-    def _take_over(self, jobs: Sequence[Job]) -> None:
+    def _take_over(self, jobs: Sequence[Job], *, was_alone: bool) -> None:
         """Have what a dead process had asked by others."""
-        again, over = [], []
+        again: list[Job] = []
+        suspects: list[Job] = []
+        over: list[FleetOutcome] = []
         for job in jobs:
             key = job.target.key
             self._losses[key] += 1
             if self._is_cancelled or self._failure is not None:
                 over.append(cancelled(job))
-            elif self._losses[key] >= MAX_LOSSES:
+            elif was_alone and len(jobs) == 1 and self._losses[key] >= MAX_LOSSES:
                 over.append(_lost(job))
-            elif self._losses[key] == MAX_LOSSES - 1:
-                self._suspects.append(replace(job, attempt=job.attempt + 1))
+            elif self._losses[key] > 1:
+                suspects.append(replace(job, attempt=job.attempt + 1))
             else:
                 again.append(replace(job, attempt=job.attempt + 1))
+        half = (len(suspects) + 1) // 2 if was_alone else len(suspects)
+        self._suspects.extendleft(group for group in (suspects[half:], suspects[:half]) if group)
         if over:
             self._done += over
             self._something.set()
@@ -293,16 +310,16 @@ class Processes:
         self._give_suspect()
 
     def _give_suspect(self) -> None:
-        """The next of those that were lost twice, to the process that has nothing else."""
+        """The next group of those that were lost twice, to the process that has nothing else."""
         if not self._suspects:
             return
         alone = next((process for process in self._processes if process.alone and not process.is_over), None)
         if alone is None:
             alone = self._begin(alone=True)
         if not alone.jobs:
-            job = self._suspects.popleft()
-            alone.jobs[job.target.key] = job
-            alone.send("jobs", [job])
+            group = self._suspects.popleft()
+            alone.jobs = {job.target.key: job for job in group}
+            alone.send("jobs", group)
 
 
 def _lost(job: Job) -> FleetOutcome:
@@ -310,7 +327,7 @@ def _lost(job: Job) -> FleetOutcome:
         job.target,
         Result.PROTOCOL,
         code=LanmanError.code,
-        error=f"the process that asked it ended, {MAX_LOSSES} times",
+        error=f"the processes that asked it ended, {job.attempt} times",
         hint="ask it alone, with --processes 0",
         attempt=job.attempt,
         credential=job.credential,

@@ -1,6 +1,6 @@
-"""One question to very many servers: `fleet()`, an async iterator of outcomes.
+"""One question to very many servers: `sweep()`, an async iterator of outcomes.
 
-    async with lanman.fleet("sessions", ["10.0.0.0/16", "@servers.txt"], credentials, out="sweep") as sweep:
+    async with lanman.sweep("sessions", ["10.0.0.0/16", "@servers.txt"], credentials, out="sweep") as sweep:
         async for outcome in sweep:
             print(outcome.server, outcome.result, len(outcome.rows))
 
@@ -134,7 +134,7 @@ class Progress:
         return None if self.total is None or not self.rate else max(0, self.total - self.done) / self.rate
 
 
-def fleet(
+def sweep(
     kind: str,
     targets: str | Iterable[str | Target | Mapping[str, Any]] = (),
     credentials: Credentials | None = None,
@@ -230,7 +230,7 @@ def _of_values(given: Iterable[str | Target | Mapping[str, Any]], port: int) -> 
 
 
 class Sweep:
-    """A sweep, made by `fleet`. A context manager, and an iterator of outcomes; `progress` may be asked at any time."""
+    """A sweep, made by `sweep`. A context manager, and an iterator of outcomes; `progress` may be asked at any time."""
 
     def __init__(
         self,

@@ -234,12 +234,18 @@ class _Visit:
             result,
             asked_at=self.asked_at,
             took_ms=self.answered(),
-            address=self.address or (job.addresses[0] if len(job.addresses) == 1 else None),
+            address=self.address or self._only_address(),
             attempt=job.attempt,
             credential=job.credential,
             worker=self.worker,
             **more,
         )
+
+    def _only_address(self) -> str | None:
+        """The address that was asked, where there was no choice."""
+        if self.job.addresses:
+            return self.job.addresses[0] if len(self.job.addresses) == 1 else None
+        return self.job.target.server if is_numeric(self.job.target.server) else None
 
 
 class WithheldPassword(Unprotected):

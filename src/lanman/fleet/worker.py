@@ -131,7 +131,6 @@ class _Worker:
         elif what == "hello":
             question, credentials, self._name = rest
             self._visitor = Visitor(question, credentials, self._gate, worker=self._name, opener=self._opener)
-            self._writer.put("ready")
 
     async def _visit(self, job: Job) -> None:
         assert self._visitor is not None
@@ -159,6 +158,9 @@ def main(opener: Opener = open_manager) -> None:
     raise_open_files()
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # a stray print would break the frames
+    # Before anything is asked that could end this process.
+    target.write(packed("ready"))
+    target.flush()
     asyncio.run(_serve(source, _Writer(target), opener))
 
 

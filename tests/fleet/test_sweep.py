@@ -1,0 +1,295 @@
+"""A sweep from beginning to end, its servers scripted: each target exactly once, whatever is killed, and resumed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lanman
+from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
+from lanman.fleet.processes import Processes
+from lanman.fleet.scheduler import InProcess
+from lanman.fleet.sweep import Sweep, sweep
+from lanman.fleet.values import COLUMNS, FleetOutcome, Kind, Result, Target
+from lanman.net.credentials import Credentials
+from support import fleet_script
+from support.fleet_script import DEAD, DEADLY, DENIED, EXPECTED, OK, SESSIONS, SLOW, UNSIGNED, WHO, WORKER
+
+MANY = 1_000_000
+
+
+def some(count: int, *ports: int) -> list[Target]:
+    """So many targets, which behave by turns as the ports say."""
+    return [Target(f"10.0.{n >> 8}.{n & 255}", ports[n % len(ports)]) for n in range(count)]
+
+
+def scripted(targets: Any, **how: Any) -> Sweep:
+    how = {"per_subnet": MANY, "deadline": 0.2, "connect": 0.1, "logon_failures": MANY, **how}
+    how.setdefault("scheduler", InProcess(opener=fleet_script.scripted))
+    return sweep("sessions", targets, WHO, **how)
+
+
+async def outcomes_of(asked: Sweep) -> list[FleetOutcome]:
+    async with asked as running:
+        return [outcome async for outcome in running]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def check_folder(folder: Path, targets: list[Target]) -> None:
+    """Every target has one outcome, the right one, and all of its rows or none."""
+    outcomes = lines(folder / "outcomes.jsonl")
+    assert Counter((each["server"], each["port"]) for each in outcomes) == Counter(
+        (target.server, target.port) for target in targets
+    )
+    assert {each["outcome"] for each in outcomes if each["outcome"] != EXPECTED[each["port"]]} == set()
+    expected = Counter(
+        {target.server: SESSIONS for target in targets if EXPECTED[target.port] is Result.OK},
+    )
+    rows = lines(folder / "rows.jsonl")
+    assert Counter(row["server"] for row in rows) == expected
+    assert all(row["user_name"] == row["server"] for row in rows)
+
+
+def found_of(found: list[FleetOutcome], port: int) -> FleetOutcome:
+    return next(each for each in found if each.port == port)
+
+
+async def test_each_target_has_one_outcome_and_it_is_the_right_one() -> None:
+    ports = list(EXPECTED)
+    targets = some(90, *ports)
+    found = await outcomes_of(scripted([*targets, *targets[:40]]))
+    assert Counter(each.target for each in found) == Counter(targets)
+    assert all(each.result is EXPECTED[each.port] for each in found)
+    assert all(len(each.rows) == (SESSIONS if each.result is Result.OK else 0) for each in found)
+    assert {each.code for each in found if each.result is Result.DEAD} == {53}
+
+
+async def test_a_row_says_where_it_comes_from() -> None:
+    target = {"server": "fs9.invalid", "port": SLOW, "tags": ["a", 1]}
+    asked = scripted([target])
+    asked._lookups._resolve = lambda name: ("10.9.9.9",)
+    (outcome,) = await outcomes_of(asked)
+    row = outcome.rows[0]
+    assert list(row) == list(COLUMNS[Kind.SESSIONS])
+    assert row["tags"] == ["a", 1]
+    assert (row["server"], row["port"], row["dialect"], row["mechanism"]) == ("fs9.invalid", SLOW, "3.1.1", "ntlm")
+    assert (row["as"], row["level"], row["call"], row["samba"]) == ("ann", 502, "NetrSessionEnum", False)
+    assert (row["lanman"], row["sweep"], row["attempt"]) == (lanman.__version__, asked.name, 1)
+    assert row["took_ms"] >= 50
+
+
+async def test_what_is_left_is_resumed_and_what_failed_is_retried(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    targets = some(300, OK, DENIED, DEAD)
+    texts = tmp_path / "targets"
+    texts.write_text("".join(f"{target.server}:{target.port}\n" for target in targets))
+    asked = scripted([f"@{texts}"], out=folder, in_flight=20)
+    async with asked as running:
+        async for _ in running:
+            break
+    assert 0 < len(lines(folder / "outcomes.jsonl")) < 300
+    await outcomes_of(scripted([], resume=folder))
+    check_folder(folder, targets)
+    again = await outcomes_of(scripted([], resume=folder, retry_failed=True))
+    assert len(again) == 200
+    check_folder(folder, targets)
+    assert await outcomes_of(scripted([], resume=folder)) == []
+    texts.write_text(texts.read_text() + "10.9.9.9:1\n")
+    assert [each.server for each in await outcomes_of(scripted([], resume=folder))] == ["10.9.9.9"]
+
+
+async def test_targets_that_come_once_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    targets = some(500, OK, SLOW)
+    async with scripted(iter(targets), out=folder, in_flight=10) as running:
+        async for _ in running:
+            break
+    with pytest.raises(LanmanError, match="not all targets of the stream") as caught:
+        await outcomes_of(scripted([], resume=folder))
+    assert caught.value.hint == "give the stream again, beside --resume"
+    await outcomes_of(scripted(iter(targets), resume=folder))
+    check_folder(folder, targets)
+
+
+async def test_a_line_that_is_none_ends_the_reading_and_nothing_else(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async for outcome in running:
+            found.append(outcome)
+
+    found: list[FleetOutcome] = []
+    async with scripted(iter(["10.0.0.1:1", "10.0.0.2:x", "10.0.0.3:1"])) as running:
+        with pytest.raises(Win32Error, match=r"10\.0\.0\.2:x"):
+            await ask()
+    assert [each.server for each in found] == ["10.0.0.1"]
+
+
+async def test_three_wrong_passwords_and_no_more_over_all_processes() -> None:
+    who = Credentials("ann", "wrong")
+    asked = sweep(
+        "sessions", some(200, OK), who, per_subnet=MANY, scheduler=Processes(2, command=WORKER), logon_failures=3
+    )
+    found = Counter(each.result for each in await outcomes_of(asked))
+    assert found == {Result.LOGON: 3, Result.CANCELLED: 197}
+    assert asked.guard.stopped() == {"-U": "3 times the user name or the password was wrong"}
+
+
+async def test_no_password_goes_where_nothing_is_signed() -> None:
+    (outcome,) = await outcomes_of(scripted(some(1, UNSIGNED)))
+    assert (outcome.result, outcome.error) == (Result.LOGON, "does not sign, so no password was sent")
+
+
+async def test_a_process_that_dies_loses_nothing_and_one_server_takes_nobody_with_it() -> None:
+    scheduler = Processes(2, command=WORKER)
+    targets = [*some(300, OK, SLOW), Target("10.9.0.1", DEADLY)]
+    found = await outcomes_of(scripted(targets, scheduler=scheduler, deadline=20))
+    assert Counter(each.target for each in found) == Counter(targets)
+    assert {each.server for each in found if each.result is not Result.OK} == {"10.9.0.1"}
+    assert re.fullmatch(r"the processes that asked it ended, \d+ times", found_of(found, DEADLY).error or "")
+
+
+async def test_processes_that_end_at_once_are_an_error_that_says_why() -> None:
+    broken = Processes(1, command=[sys.executable, "-c", "raise SystemExit('no such luck')"])
+    with pytest.raises(LanmanError, match="no such luck"):
+        await outcomes_of(scripted(some(3, OK), scheduler=broken))
+
+
+async def test_csv_and_columns_have_the_same_rows(tmp_path: Path) -> None:
+    targets = some(20, OK, DEAD)
+    await outcomes_of(scripted(iter(targets), out=tmp_path / "c", format="csv"))
+    rows = list(csv.DictReader((tmp_path / "c" / "rows.csv").read_text().splitlines()))
+    assert list(rows[0]) == list(COLUMNS[Kind.SESSIONS])
+    assert Counter(row["server"] for row in rows) == {each.server: SESSIONS for each in targets if each.port == OK}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    await outcomes_of(scripted(iter(targets), out=tmp_path / "p", format="parquet"))
+    await outcomes_of(scripted([], resume=tmp_path / "p", retry_failed=True))
+    table = parquet.read_table(tmp_path / "p" / "rows.parquet")
+    assert table.column_names == list(COLUMNS[Kind.SESSIONS])
+    assert sorted(table["server"].to_pylist()) == sorted(row["server"] for row in rows)
+
+
+async def test_a_folder_is_one_sweeps_alone(tmp_path: Path) -> None:
+    async with scripted(some(1, SLOW), out=tmp_path / "s"):
+        with pytest.raises(LanmanError, match="another lanman works in it"):
+            await outcomes_of(scripted([], resume=tmp_path / "s"))
+    with pytest.raises(LanmanError, match="is not empty"):
+        await outcomes_of(scripted(some(1, OK), out=tmp_path / "s"))
+    with pytest.raises(LanmanError, match="there is no sweep in it"):
+        await outcomes_of(scripted([], resume=tmp_path))
+    with pytest.raises(AuthenticationError, match="was begun as ann"):
+        await outcomes_of(sweep("", [], resume=tmp_path / "s"))
+
+
+async def test_nobody_to_be_is_said_before_anybody_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(AuthenticationError, match="nobody said who to be"):
+        await outcomes_of(sweep("sessions", ["fs1"]))
+
+
+@pytest.mark.posix
+async def test_the_file_of_credentials_says_who_is_used_where(tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text(
+        '[lab]\nuser = "eve"\npassword = "x"\nhosts = ["10.7.*"]\n[net]\nuser = "bob"\npassword = "y"\n'
+        'hosts = ["10.8.0.0/16"]\n[other]\nuser = "o"\nnt_hash = "0123456789abcdef0123456789abcdef"\n'
+    )
+    targets = [Target("10.7.0.1", OK), Target("10.8.3.1", OK), Target("10.0.0.1", OK), Target("10.0.0.2", OK, "other")]
+    targets.append(Target("10.0.0.3", OK, "nobody"))
+    file.chmod(0o600)
+    found = await outcomes_of(scripted(targets, credentials_file=file))
+    assert {each.server: each.credential for each in found} == {
+        "10.7.0.1": "lab",
+        "10.8.3.1": "net",
+        "10.0.0.1": "-U",
+        "10.0.0.2": "other",
+        "10.0.0.3": None,
+    }
+    assert next(each for each in found if each.server == "10.0.0.3").result is Result.LOGON
+    file.chmod(0o640)
+    with pytest.raises(AccessDenied, match="others can read it"):
+        await outcomes_of(scripted(targets, credentials_file=file))
+
+
+def test_blocking() -> None:
+    with lanman.blocking_sweep("files", some(3, OK), WHO, scheduler=InProcess(opener=fleet_script.scripted)) as running:
+        assert sorted(outcome.server for outcome in running) == ["10.0.0.0", "10.0.0.1", "10.0.0.2"]
+        assert running.progress.done == 3
+
+
+# --- kills
+
+_CLIENT = """
+import asyncio, sys
+sys.path.insert(0, {tests!r})
+from lanman.fleet.processes import Processes
+from lanman.fleet.sweep import sweep
+from support.fleet_script import WHO, WORKER
+
+async def main():
+    how = dict(resume={folder!r}) if {resume} else dict(out={folder!r})
+    scheduler = Processes(2, command=WORKER)
+    async with sweep("sessions", [] if {resume} else ["@" + {targets!r}], WHO, in_flight=60, per_subnet=10**6,
+                     deadline=5, connect=0.01, scheduler=scheduler, **how) as running:
+        number = 0
+        async for outcome in running:
+            number += 1
+            if number % 25 == 0:
+                print(*scheduler.pids, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def killed_and_resumed(folder: Path, targets: list[Target], kills: int, choose: random.Random) -> None:
+    """Ask with processes, and kill -9 the client or one of its processes again and again; then resume to the end."""
+    texts = folder.with_suffix(".targets")
+    texts.write_text("".join(f"{target.server}:{target.port}\n" for target in targets))
+    tests = str(Path(__file__).parents[1])
+    for left in range(kills, -1, -1):
+        resume = (folder / "state.sqlite").exists()
+        if not resume and folder.exists():
+            subprocess.run(["rm", "-r", str(folder)], check=True)
+        script = _CLIENT.format(tests=tests, folder=str(folder), resume=resume, targets=str(texts))
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            wait = choose.randrange(1, 4) if left else MANY
+            for number, line in enumerate(client.stdout, 1):
+                if number < wait:
+                    continue
+                if choose.random() < 0.5:
+                    os.kill(int(choose.choice(line.split())), signal.SIGKILL)
+                else:
+                    client.kill()
+                break
+            client.stdout.read() if left else None
+            client.wait()
+    assert client.returncode == 0
+
+
+@pytest.mark.posix
+def test_kills_lose_no_target_and_give_none_twice(tmp_path: Path) -> None:
+    targets = some(600, OK, SLOW, DEAD)
+    killed_and_resumed(tmp_path / "s", targets, 4, random.Random(7))
+    check_folder(tmp_path / "s", targets)
+
+
+@pytest.mark.long
+@pytest.mark.posix
+@pytest.mark.timeout(900)
+def test_twenty_kills(tmp_path: Path) -> None:
+    targets = some(3000, OK, SLOW, DEAD, DENIED)
+    killed_and_resumed(tmp_path / "s", targets, 20, random.Random(18))
+    check_folder(tmp_path / "s", targets)
