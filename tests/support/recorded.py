@@ -10,9 +10,9 @@ from lanman.errors import ConnectionLost
 from lanman.manage.history import Recorder, open_store
 from lanman.manage.manager import Manager
 from lanman.manage.watching.changes import VANISHED, Change, Gap, Update, What
-from lanman.manage.watching.keys import FileKey, How, SessionKey
+from lanman.manage.watching.keys import FileKey, How, SessionKey, ShareKey
 from lanman.manage.watching.poller import Poller
-from lanman.manage.watching.rows import FileRow, Row, SessionRow
+from lanman.manage.watching.rows import FileRow, Row, SessionRow, ShareRow
 
 DAY = 86400
 NOON = 20_000 * DAY + DAY // 2
@@ -125,6 +125,11 @@ def file(id: int, path: str, user: str, client: str | None = None, access: int =
     return FileRow(FileKey(id, path, user), id, path, user, access, 0, client, how)
 
 
+def share(name: str, path: str) -> ShareRow:
+    """A share of a folder."""
+    return ShareRow(ShareKey(name), name, 0, path)
+
+
 class Stage:
     """A store, and a recorder of some servers on it; `play` has the recorder take in what was scripted."""
 
@@ -151,14 +156,19 @@ class Stage:
         self.pollers = {name: ScriptedPoller(name, self.clock) for name in self.servers}
         # A store of its own, as in a process of its own.
         store = open_store(self.url, wall_clock=self.clock.wall)
-        self.recorder = Recorder(
+        recorder = Recorder(
             store,
             list(self.pollers.values()),
             wall_clock=self.clock.wall,
             steady_clock=self.clock.steady,
             **self.options,  # type: ignore[arg-type]
         )
-        await self.recorder.open()
+        try:
+            await recorder.open()
+        except BaseException:
+            await store.close()
+            raise
+        self.recorder = recorder
 
     async def play(self) -> None:
         """Have everything that was scripted taken in, and written."""

@@ -5,7 +5,8 @@ SQL is that of both, with `?` for parameters. Times and ids are integers, names 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
@@ -73,6 +74,15 @@ class Database(Protocol):
 
     async def size(self) -> int:
         """How many bytes it takes on the disk."""
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await something that is never left halfway: where the waiting is cancelled, it ends first."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:

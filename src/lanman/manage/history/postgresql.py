@@ -24,7 +24,7 @@ from zlib import crc32
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.manage.history.database import Row, StoreError
+from lanman.manage.history.database import Row, StoreError, to_its_end
 from lanman.manage.history.records import AlreadyHeld, Holder
 from lanman.manage.history.schema import POSTGRESQL, STEPS, statements
 from lanman.versions import NewerVersion, check_version
@@ -150,20 +150,21 @@ class PostgresqlDatabase:
     async def transaction(self) -> AsyncIterator[PostgresqlWriting]:
         """See Database."""
         async with self._turn:
-            with self._errors():
-                if self._writer is None or self._closed:
-                    raise StoreError(f"{self.name}: is closed")
-                transaction = self._writer.transaction()
-                await transaction.start()
+            writer = self._writer
+            if writer is None or self._closed:
+                raise StoreError(f"{self.name}: is closed")
+            # In SQL: asyncpg's Transaction does not say whether it has begun, where that was cancelled.
             try:
-                yield PostgresqlWriting(self, self._writer)
+                with self._errors():
+                    await to_its_end(writer.execute("BEGIN"))
+                yield PostgresqlWriting(self, writer)
             except BaseException:
-                if not self._writer.is_closed():
+                if not writer.is_closed():
                     with self._errors():
-                        await asyncio.shield(asyncio.ensure_future(transaction.rollback()))
+                        await to_its_end(writer.execute("ROLLBACK"))
                 raise
             with self._errors():
-                await asyncio.shield(asyncio.ensure_future(transaction.commit()))
+                await to_its_end(writer.execute("COMMIT"))
 
     @asynccontextmanager
     async def hold(self, role: str, since: int) -> AsyncIterator[Holder]:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman.manage.background import Background
 from lanman.manage.history.book import Book, Times
+from lanman.manage.history.database import to_its_end
 from lanman.manage.history.pending import Pending
 from lanman.manage.history.schema import DAY
 from lanman.manage.history.store import RECORDER, Store
@@ -124,12 +125,14 @@ class Recorder:
         """End: write what is pending, and let go. May be called twice. Raises LanmanError where that fails."""
         await self._several.close()
         tasks, self._tasks = self._tasks, []
-        failed = any(task.done() and not task.cancelled() and task.exception() for task in tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
         async with self._stack:
-            if tasks and not failed:
+            for end in ends:
+                if isinstance(end, Exception):
+                    raise end
+            if tasks:
                 for book, _ in self._books.values():
                     book.stop(self._wall_clock())
                 await self._write()
@@ -193,11 +196,7 @@ class Recorder:
             book.pending = self._pending
         if len(pending) or pending.gap_ends or pending.shares:
             # A transaction that has begun is ended, also where the recorder is.
-            writing = asyncio.ensure_future(self._writer.write(pending))
-            try:
-                await asyncio.shield(writing)
-            finally:
-                await asyncio.wait({writing})
+            await to_its_end(self._writer.write(pending))
         self._written.set()
 
     async def _retain_on(self) -> None:

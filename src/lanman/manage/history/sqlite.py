@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from lanman.errors import AccessDenied, LanmanError
-from lanman.manage.history.database import Row, StoreError
+from lanman.manage.history.database import Row, StoreError, to_its_end
 from lanman.manage.history.records import AlreadyHeld, Holder
 from lanman.manage.history.schema import SQLITE, STEPS, statements
 from lanman.net.atomic import try_lock
@@ -92,15 +92,14 @@ class SqliteDatabase:
     async def transaction(self) -> AsyncIterator[SqliteWriting]:
         """See Database."""
         async with self._turn:
-            # Shielded: whoever is cancelled meanwhile must not leave a transaction open.
-            begun = asyncio.ensure_future(self._writer.execute("BEGIN IMMEDIATE"))
+            # Whoever is cancelled meanwhile must not leave a transaction open.
             try:
-                await asyncio.shield(begun)
+                await to_its_end(self._writer.execute("BEGIN IMMEDIATE"))
                 yield SqliteWriting(self._writer)
             except BaseException:
-                await asyncio.shield(asyncio.ensure_future(self._writer.run(_roll_back)))
+                await to_its_end(self._writer.run(_roll_back))
                 raise
-            await asyncio.shield(asyncio.ensure_future(self._writer.run(_commit)))
+            await to_its_end(self._writer.run(_commit))
 
     @asynccontextmanager
     async def hold(self, role: str, since: int) -> AsyncIterator[Holder]:
