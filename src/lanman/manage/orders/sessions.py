@@ -59,7 +59,8 @@ class SessionOrders:
     `listed` gives all sessions as they are now, `glance` does without what is open in them, `give` gives one order,
     `log_off` ends the session of this program; each is awaited `within` a bound on its time. With `whole_connections`
     an order ends all sessions of a TCP connection, and its answer means little. `grouped` says which order ends what.
-    `more_pauses` are for a server that takes longer than others to end a session. `wall_clock`: seconds since 1970.
+    `more_pauses` are for a server that takes longer than others to end a session. `wall_clock`: seconds since 1970;
+    without one, those of the system.
     """
 
     own: OwnSession
@@ -71,12 +72,12 @@ class SessionOrders:
     give: Callable[[Order], Awaitable[Given]]
     log_off: Callable[[], Awaitable[None]]
     more_pauses: tuple[float, ...] = ()
-    wall_clock: Callable[[], float] = time.time
+    wall_clock: Callable[[], float] | None = None
 
     async def look(self, *, glance: bool = False) -> Look:
         """The sessions as they are now."""
         async with self.within():
-            at = self.wall_clock()
+            at = time.time() if self.wall_clock is None else self.wall_clock()
             listed = await (self.glance if glance else self.listed)()
             is_own = await self.own.recogniser(listed.entries)
             return Look(listed, at, is_own, self.grouped(listed.entries, is_own))
