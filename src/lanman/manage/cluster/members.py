@@ -211,13 +211,13 @@ async def _all(work: Any) -> None:
 def nobody(server: str, missing: Sequence[Absent]) -> LanmanError:
     """That no node of a cluster answers: an error of the kind that the first gave, with what each said."""
     first = missing[0].error
-    told = "; ".join(f"{node}: {error.text}" for node, error in missing)
+    told = "; ".join(f"{node}: {error.text.removesuffix('.')}" for node, error in missing)
     denied = all(isinstance(error, AccessDenied) for _, error in missing)
     # Who refuses the log-on is not tried again, so all of them must have.
     refused = all(isinstance(error, AuthenticationError) for _, error in missing)
     if not refused and isinstance(first, AuthenticationError):
         first = next(error for _, error in missing if not isinstance(error, AuthenticationError))
-    text = first.text if len(missing) == 1 else f"none of its {len(missing)} nodes answers: {told}"
+    text = first.text if len(missing) == 1 else f"none of its {len(missing)} nodes answers ({told})"
     made: LanmanError
     if denied:
         made = AccessDenied(text)
