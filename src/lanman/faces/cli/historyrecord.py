@@ -6,7 +6,8 @@ Rules:
     second at most (`lanman.manage.history`).
   - A server that does not answer is tried again, and is a gap until it does. One that refuses the log-on is not; where
     that is the last one, its error ends the recorder.
-  - PostgreSQL that goes away is waited for; what is missed meanwhile is a gap.
+  - A database that was written to and cannot be any more (the disk is full, PostgreSQL has gone) is waited for; what is
+    missed meanwhile is a gap. So is PostgreSQL that does not answer at first.
   - What happens is logged to standard error, each line with its time.
 """
 
@@ -88,15 +89,16 @@ async def servers_of(invocation: Invocation, named: Sequence[str]) -> dict[str, 
 
 
 async def _record(invocation: Invocation, database: str | None, wish: Recording) -> int | None:
-    """Record, and begin again where PostgreSQL has gone away, until a signal or the end of the time."""
+    """Record, and begin again where the database has failed, until a signal or the end of the time."""
     servers = await servers_of(invocation, wish.servers)
     ended = asyncio.Event()
     interrupted = _end_on_signals(ended)
     if wish.how_long is not None:
         asyncio.get_running_loop().call_later(wish.how_long, ended.set)
     url = named_database(database)
+    begun = asyncio.Event()
     while not ended.is_set():
-        work = asyncio.ensure_future(_record_once(servers, url, wish))
+        work = asyncio.ensure_future(_record_once(servers, url, wish, begun))
         waiting = asyncio.ensure_future(ended.wait())
         try:
             await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -108,7 +110,7 @@ async def _record(invocation: Invocation, database: str | None, wish: Recording)
             if not ended.is_set():
                 raise
         except StoreError as error:
-            if not _is_away(url, error) or ended.is_set():
+            if ended.is_set() or not (begun.is_set() or _is_away(url, error)):
                 raise
             _log.error("%s; trying again in %g s", escape(error.message), AGAIN)
             await asyncio.wait({waiting}, timeout=AGAIN)
@@ -142,8 +144,11 @@ def _end_on_signals(ended: asyncio.Event) -> asyncio.Event:
     return interrupted
 
 
-async def _record_once(servers: Mapping[str, Invocation], url: str | None, wish: Recording) -> None:
-    """Record until it is cancelled. Raises AuthenticationError where no server is left to be asked."""
+async def _record_once(
+    servers: Mapping[str, Invocation], url: str | None, wish: Recording, begun: asyncio.Event
+) -> None:
+    """Record until it is cancelled; `begun` is set once it has. Raises StoreError where it cannot be kept,
+    AuthenticationError where no server is left to be asked."""
     every = EVERY if wish.every is None else wish.every
     keep = KEEP if wish.keep is None else wish.keep or EVER
     logged = {name: _Logged(name) for name in servers}
@@ -154,7 +159,9 @@ async def _record_once(servers: Mapping[str, Invocation], url: str | None, wish:
         open_store(url, home=home) as store,
         Recorder(store, pollers, keep=keep, paths=wish.paths) as recorder,
     ):
-        output.emit([_beginning(store.name, list(logged), every, wish), ""])
+        if not begun.is_set():
+            output.emit([_beginning(store.name, list(logged), every, wish), ""])
+        begun.set()
         async for update in recorder:
             logged[by_picture[id(update.picture)]].take(update)
     if refused := [each.refused for each in logged.values() if each.refused is not None]:
