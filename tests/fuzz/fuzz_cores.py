@@ -16,11 +16,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lanman.errors import RemoteProtocolError
+from lanman.smb2.constants import SMB2_CREATE_REQUEST_LEASE
 from lanman.smb2.messages import (
+    CreateContext,
+    CreateLease,
+    CreateLeaseV2,
+    CreateRequest,
+    CreateResponse,
     EchoRequest,
     EchoResponse,
+    LeaseBreak,
     LogoffRequest,
     LogoffResponse,
+    OplockBreak,
     ReadRequest,
     ReadResponse,
     TreeConnectRequest,
@@ -39,7 +47,20 @@ def reply(request: Request) -> Any:
         return ReadResponse(bytes(min(request.message.length, 100)))
     if isinstance(request.message, LogoffRequest):
         return LogoffResponse()
+    if isinstance(request.message, CreateRequest):
+        return CreateResponse(oplock_level=255, contexts=request.message.contexts)
+    if isinstance(request.message, LeaseBreak | OplockBreak):
+        return request.message
     return EchoResponse()
+
+
+def leases() -> list[Any]:
+    """Requests for leases of both versions, and what acknowledges a break."""
+    key = b"k" * 16
+    contexts = [CreateLease(key, 7).pack(), CreateLeaseV2(key, 7, 4, parent_lease_key=key, epoch=1).pack()]
+    asked = [CreateContext(SMB2_CREATE_REQUEST_LEASE, data) for data in contexts]
+    creates = [CreateRequest(requested_oplock_level=255, name="a", contexts=[context]) for context in asked]
+    return [*creates, LeaseBreak(0, key, 3), OplockBreak(1, key)]
 
 
 def corpus() -> list[tuple[bool, bytes]]:
@@ -48,7 +69,13 @@ def corpus() -> list[tuple[bool, bytes]]:
     for encrypt in (False, True):
         wire, answer = Wire(), Answering(reply, encrypt=encrypt)
         client, server, session_id = connected(answer, wire, encrypt=encrypt)
-        for message in (TreeConnectRequest(0, "x"), EchoRequest(), ReadRequest(length=50), LogoffRequest()):
+        for message in (
+            TreeConnectRequest(0, "x"),
+            EchoRequest(),
+            ReadRequest(length=50),
+            *leases(),
+            LogoffRequest(),
+        ):
             ask(client, server, answer, message, session_id=session_id, wire=wire)
         found += [(True, bytes(wire.to_server)), (False, bytes(wire.to_client))]
     for path in sorted(VECTORS.glob("smb2_*.hex")):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lanman.net.server import SmbServer
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS
-from support.smbtorture import ONCE, RUNS, SUITES, TIMEOUT, expected_passes, run_beside, run_suite
+from support.smbtorture import ONCE, RUNS, SUITES, expected_passes, run_beside, run_suite
 from support.waiting import until
 
 # Several, for what is run side by side.
@@ -33,11 +32,6 @@ def configuration(tmp_path: Path) -> Configuration:
     return Configuration(name="LANTEST", signing="offered", multichannel=True, shares=shares)
 
 
-def _suites() -> list[Any]:
-    long = {"hold-oplock": [pytest.mark.long, pytest.mark.timeout(TIMEOUT + 60)]}
-    return [pytest.param(suite, marks=long.get(suite, [])) for suite in SUITES if suite != "lease"]
-
-
 async def test_what_passed_of_leases_goes_on_passing(server: SmbServer, tmp_path: Path) -> None:
     login = f"ann%{PASSWORDS['ann']}"
     outcome = await asyncio.to_thread(
@@ -48,7 +42,7 @@ async def test_what_passed_of_leases_goes_on_passing(server: SmbServer, tmp_path
     await until(lambda: not server.service.opens())
 
 
-@pytest.mark.parametrize("suite", _suites())
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "lease"])
 async def test_what_passed_goes_on_passing(server: SmbServer, tmp_path: Path, suite: str) -> None:
     login = f"ann%{PASSWORDS['ann']}"
     missing = expected_passes()[suite]
@@ -62,7 +56,7 @@ async def test_what_passed_goes_on_passing(server: SmbServer, tmp_path: Path, su
             server.port,
             login,
             "share",
-            timeout=TIMEOUT if suite == "hold-oplock" else 180,
+            timeout=180,
             directory=tmp_path,
             offer=offer,
         )

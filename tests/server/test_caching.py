@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from lanman.server.files.caching import (
     W,
     rights_name,
 )
+from support.step_counter import growth, steps
 
 LEVEL_II, EXCLUSIVE, BATCH = R, RW, RWH
 
@@ -228,7 +231,8 @@ def test_no_two_ever_hold_what_excludes_each_other(steps: list[tuple[str, int, i
             file.take(Event.OPEN, holder, 0)
             if not file.keeps_waiting(Event.OPEN, holder):
                 others = any(each.caching.rights for each in holders if each is not holder)
-                gets = file.grantable(rights, holder, others_open=others, ranges_locked=False)
+                wanted = RWH if rights == RH and not holder.is_lease else rights  # no oplock is RH
+                gets = file.grantable(wanted, holder, others_open=others, ranges_locked=False)
                 if gets & holder.caching.rights == holder.caching.rights:
                     file.put(holder, Caching(gets))
         elif what == "event":
@@ -268,3 +272,40 @@ def test_no_two_ever_hold_what_excludes_each_other(steps: list[tuple[str, int, i
             if holder.caching.offered is not None:
                 holder.acknowledge(holder.caching.offered)
         assert not holder.caching.breaking
+
+
+@pytest.mark.parametrize("event", [Event.OPEN, Event.OVERWRITE, Event.CHANGE, Event.HANDLE])
+def test_what_is_taken_from_many_costs_once_for_each(event: Event) -> None:
+    def taking(number: int) -> Callable[[], object]:
+        file = FileCaching()
+        holders = [Cached(file, RH) for _ in range(number)]
+
+        def take() -> None:
+            for _ in range(2):  # the second time finds all of them breaking, or gone
+                file.take(event, holders[0], 0)
+                file.keeps_waiting(event, holders[0])
+            for holder in holders:
+                if holder.caching.offered is not None:
+                    holder.acknowledge(holder.caching.offered)
+                file.awaited()
+
+        return take
+
+    assert growth(taking, 50, 400) < 1.2
+
+
+def test_one_more_costs_the_same_however_many_there_are() -> None:
+    def joining(number: int) -> int:
+        file = FileCaching()
+        for _ in range(number):
+            Cached(file, RH)
+        one = Cached(file, NONE)
+
+        def join() -> None:
+            file.take(Event.OPEN, one, 0)
+            file.keeps_waiting(Event.OPEN, one)
+            file.put(one, Caching(granted(file, one, RWH)))
+
+        return steps(join)
+
+    assert joining(1000) < joining(10) + 50

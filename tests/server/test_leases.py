@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import resource
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lanman import codes
 from lanman.domain import Reason
 from lanman.dtyp import READ_CONTROL
 from lanman.events import LeaseChanged
 from lanman.fscc.files import FILE_DISPOSITION_INFORMATION, FILE_RENAME_INFORMATION
-from lanman.server.files.caching import NONE, RH, RW, RWH, R, W
+from lanman.server.files.caching import HOLDABLE, NONE, RH, RW, RWH, R, W
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.resources import ResourceLimits
 from lanman.smb2.constants import (
@@ -496,3 +500,86 @@ def test_an_oplock_and_a_lease_break_each_other(world: DiskWorld) -> None:
     number = bob.send(bob.create("a", oplock=SMB2_OPLOCK_LEVEL_BATCH))
     assert acknowledge(ann, RH) == "STATUS_SUCCESS"
     assert bob.answers[number].message.oplock_level == SMB2_OPLOCK_LEVEL_NONE  # type: ignore[attr-defined]
+
+
+@given(
+    contexts=st.lists(
+        st.tuples(
+            st.sampled_from((SMB2_CREATE_REQUEST_LEASE, b"RqLs\0", b"rqls", b"MxAc")),
+            st.binary(max_size=60)
+            | st.builds(
+                lambda key, state, flags, version: (
+                    CreateLease(key, state, flags) if version else CreateLeaseV2(key, state, flags)
+                ).pack(),
+                st.sampled_from((FIRST, SECOND)),
+                st.sampled_from((R, RH, RWH, 0xFFFFFFFF)),
+                st.integers(0, 0xFFFFFFFF),
+                st.booleans(),
+            ),
+        ),
+        max_size=3,
+    ),
+    name=st.sampled_from(("a", "b")),
+    level=st.sampled_from((0, 9, 255)),
+    acknowledgements=st.lists(
+        st.tuples(st.sampled_from((FIRST, SECOND, bytes(16))), st.integers(0, 0xFFFFFFFF) | st.integers(0, 7)),
+        max_size=3,
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_asked_and_acknowledged(
+    contexts: list[tuple[bytes, bytes]], name: str, level: int, acknowledgements: list[tuple[bytes, int]]
+) -> None:
+    """Each request has an answer, and what is granted can be held."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = DiskWorld(Path(folder))
+        ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+        leased(bob, "a", RWH)
+        number = ann.send(
+            ann.create(
+                name,
+                disposition=FILE_OPEN_IF,
+                oplock=level,
+                contexts=[CreateContext(*each) for each in contexts],
+            )
+        )
+        for key, state in acknowledgements:
+            for client in (ann, bob):
+                assert client.ask(LeaseBreak(0, key, state)).status in (
+                    codes.STATUS_SUCCESS,
+                    codes.STATUS_OBJECT_NAME_NOT_FOUND,
+                    codes.STATUS_UNSUCCESSFUL,
+                    codes.STATUS_REQUEST_NOT_ACCEPTED,
+                )
+        world.advance(2 * BREAK_TIMEOUT)
+        assert ann.result(number) in ("STATUS_SUCCESS", "STATUS_INVALID_PARAMETER")
+        assert all(each.caching.rights in HOLDABLE for each in world.dispatch.files.leases)
+        for each in list(world.clients.values()):
+            world.disconnect(each)
+        assert len(world.dispatch.files.leases) == 0
+
+
+@pytest.mark.long
+def test_ten_thousand_leases_are_held_and_broken(tmp_path: Path) -> None:
+    """Time linear in their number: `test_caching` counts the steps; here is the whole of it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 11_000:
+        pytest.skip("only on systems that let a process have 11,000 descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with emptied_world(tmp_path / "folder") as world:
+            world.files._limit = 11_000
+            ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+            bob.make("a")
+            for number in range(10_000):
+                leased(ann, "a", RH, number.to_bytes(16, "little"))
+            assert len(world.dispatch.files.leases) == 10_000
+            assert bob.status("a", disposition=FILE_OVERWRITE) == "STATUS_SUCCESS"
+            keys = [event.message.lease_key for event in ann.told]  # type: ignore[attr-defined]
+            assert told(ann) == [(1, RH, NONE)] * 10_000
+            for key in keys:
+                ann.want(LeaseBreak(0, bytes(key), NONE))
+            world.advance(0)
+            assert not any(each.caching.rights for each in world.dispatch.files.leases)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

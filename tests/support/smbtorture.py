@@ -33,6 +33,7 @@ SUITES = (
     "notify",
     "timestamps",
     "oplock",
+    "kernel-oplocks",
     "lease",
     "setinfo",
     "ioctl",
@@ -44,7 +45,7 @@ SUITES = (
 # algorithms offered, so that only a Server without multichannel chooses it.
 RUNS = {"session": (("", True), ("aes-128-gmac", True), ("", False))}
 ONCE = (("", True),)
-# `hold-oplock` waits for five minutes, and many cases of `lease` for lease breaks that do not come or are not answered.
+# Many cases of `lease` wait for lease breaks that do not come or are not answered.
 TIMEOUT = 400
 EXPECTED = Path(__file__).parents[1] / "peers" / "smbtorture.txt"
 
