@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from lanman.smb2.connection import Connection
+from lanman.smb2.constants import SMB2_CREATE_REQUEST_LEASE
 from lanman.smb2.header import Header
-from lanman.smb2.messages import Message, unpack_request, unpack_response
+from lanman.smb2.messages import (
+    LEASE_SIZE,
+    LEASE_V2_SIZE,
+    CreateLease,
+    CreateLeaseV2,
+    CreateRequest,
+    CreateResponse,
+    Message,
+    unpack_request,
+    unpack_response,
+)
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 FILES = sorted(VECTORS.glob("smb2_*.hex"))
@@ -71,3 +82,21 @@ def test_there_are_vectors_of_each_peer() -> None:
 
 def is_request(header: Header) -> bool:
     return not header.flags & 1
+
+
+def test_leases_are_read_and_written_again() -> None:
+    """Of both versions, asked for and granted by strangers; what the second of an old client says is of version 2, as
+    the lease is."""
+    sizes: list[tuple[bool, int]] = []
+    for header, _, message in messages(VECTORS / "smb2_smbtorture_lease.hex"):
+        for context in message.contexts if isinstance(message, CreateRequest | CreateResponse) else []:
+            if context.name == SMB2_CREATE_REQUEST_LEASE:
+                kind: type[CreateLease | CreateLeaseV2] = (
+                    CreateLease if len(context.data) == LEASE_SIZE else CreateLeaseV2
+                )
+                assert kind.unpack(context.data).pack() == context.data
+                sizes.append((is_request(header), len(context.data)))
+    assert {size for request, size in sizes if request} == {LEASE_SIZE, LEASE_V2_SIZE}
+    assert sizes[2:4] == [(True, LEASE_SIZE), (False, LEASE_V2_SIZE)]
+    kinds = {type(message).__name__ for _, _, message in messages(VECTORS / "smb2_smbtorture_lease.hex")}
+    assert {"LeaseBreakNotification", "LeaseBreak"} <= kinds
