@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -28,6 +27,8 @@ def missing() -> str | None:
     """Why no server can be started here; None where one can."""
     if programs() is None:
         return "not installed: postgresql (see system-packages.txt)"
+    import pwd
+
     if os.geteuid() == 0 and _USER not in {entry.pw_name for entry in pwd.getpwall()}:
         return "PostgreSQL does not run as root, and there is no user postgres"
     return None

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support import postgres
+from support.platforms import need_posix
+
+if TYPE_CHECKING:
+    from support.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[postgres.Postgres]:
+def postgresql() -> Iterator[Postgres]:
+    need_posix()
+    from support import postgres
+
     if reason := postgres.missing():
         pytest.skip(reason)
     pytest.importorskip("asyncpg")
@@ -26,7 +33,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
     if getattr(request, "param", "sqlite") == "sqlite":
         numbers = iter(range(1000))
         return lambda: f"sqlite://{tmp_path}/{next(numbers)}.sqlite"
-    server: postgres.Postgres = request.getfixturevalue("postgresql")
+    server: Postgres = request.getfixturevalue("postgresql")
     return server.new_database
 
 

@@ -98,7 +98,11 @@ class Store:
     async def open(self) -> None:
         """Connect; make what there is not, and bring an older schema up to date. Raises LanmanError."""
         if not self._opened:
-            await self.database.open()
+            try:
+                await self.database.open()
+            except BaseException:
+                await self.database.close()
+                raise
             self._opened = True
 
     async def close(self) -> None:
