@@ -137,6 +137,7 @@ async def test_a_line_that_is_none_ends_the_reading_and_nothing_else(tmp_path: P
     assert [each.server for each in found] == ["10.0.0.1"]
 
 
+@pytest.mark.posix
 async def test_three_wrong_passwords_and_no_more_over_all_processes() -> None:
     who = Credentials("ann", "wrong")
     asked = sweep(
@@ -152,6 +153,7 @@ async def test_no_password_goes_where_nothing_is_signed() -> None:
     assert (outcome.result, outcome.error) == (Result.LOGON, "does not sign, so no password was sent")
 
 
+@pytest.mark.posix
 async def test_a_process_that_dies_loses_nothing_and_one_server_takes_nobody_with_it() -> None:
     scheduler = Processes(2, command=WORKER)
     targets = [*some(300, OK, SLOW), Target("10.9.0.1", DEADLY)]
@@ -161,6 +163,7 @@ async def test_a_process_that_dies_loses_nothing_and_one_server_takes_nobody_wit
     assert re.fullmatch(r"the processes that asked it ended, \d+ times", found_of(found, DEADLY).error or "")
 
 
+@pytest.mark.posix
 async def test_processes_that_end_at_once_are_an_error_that_says_why() -> None:
     broken = Processes(1, command=[sys.executable, "-c", "raise SystemExit('no such luck')"])
     with pytest.raises(LanmanError, match="no such luck"):
