@@ -8,15 +8,19 @@ operating system).
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from lanman.net import home
 from support import kdc
 from support.platforms import need_posix
 from support.smbd import Samba, Tools, missing_tools
@@ -71,7 +75,20 @@ hypothesis.settings.register_profile("lanman", deadline=None)
 hypothesis.settings.load_profile("lanman")
 
 
+def _keep_away() -> None:
+    """Whoever runs the tests has a home, a configuration and perhaps a Server of lanman: no test, and nothing that one
+    starts, is to find or to change them. A test that takes LANMAN_HOME away has the system's home below `nowhere`."""
+    nowhere = Path(tempfile.mkdtemp(prefix="lanman-tests-"))
+    atexit.register(shutil.rmtree, nowhere, ignore_errors=True)
+    os.environ["LANMAN_HOME"] = str(nowhere / "home")
+    os.environ["XDG_CONFIG_HOME"] = str(nowhere / "configuration")
+    os.environ["XDG_STATE_HOME"] = str(nowhere / "state")
+    os.environ.pop("LANMAN_DB", None)
+    home.SYSTEM_HOME, home.SYSTEM_RUN = nowhere / "system", nowhere / "run"  # type: ignore[misc]
+
+
 def pytest_configure() -> None:
+    _keep_away()
     # A shell has what it runs in the background ignore Ctrl-C, and every process under that too; tests send it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

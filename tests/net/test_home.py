@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lanman.errors import AccessDenied
-from lanman.net.home import Home, HomeError, bind_unix, client_homes, connect_unix, default_home
+from lanman.net.client_configuration import configuration_folder
+from lanman.net.home import (
+    SYSTEM_HOME,
+    SYSTEM_RUN,
+    Home,
+    HomeError,
+    bind_unix,
+    client_homes,
+    connect_unix,
+    default_home,
+)
 
 
 def test_a_second_start_is_stopped(tmp_path: Path) -> None:
@@ -67,12 +79,25 @@ def test_where_it_is_looked_for(tmp_path: Path) -> None:
     assert default_home("/a/b", {}).path == Path("/a/b")
     assert default_home(None, {"LANMAN_HOME": "/c"}).path == Path("/c")
     state = default_home(None, {"XDG_STATE_HOME": "/state"}).path
-    assert state == (Path("/var/lib/lanman") if os.geteuid() == 0 else Path("/state/lanman"))
+    assert state == (SYSTEM_HOME if os.geteuid() == 0 else Path("/state/lanman"))
     assert [home.path for home in client_homes(None, {"LANMAN_HOME": "/c"})] == [Path("/c")]
     found = [home.path for home in client_homes(None, {"XDG_STATE_HOME": "/state"})]
     assert found[0] == state
-    assert Path("/run/lanman") in found
+    assert SYSTEM_RUN in found
     assert len(set(found)) == len(found)
+
+
+def test_the_systems_own_home_is_out_of_reach_of_all_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drains note in the home which servers they have paused: what a test left there, somebody would be told."""
+    code = "from lanman.net.home import *; print(SYSTEM_HOME, SYSTEM_RUN, default_home().path, client_homes())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    system, run, *homes = said.split(maxsplit=3)
+    assert (system, run) == ("/var/lib/lanman", "/run/lanman")
+    assert not any(place in each for each in homes for place in ("/var/lib", "/run/"))
+    monkeypatch.delenv("LANMAN_HOME")
+    inside = [default_home().path, *(home.path for home in client_homes())]
+    assert not any(str(each).startswith(("/var/lib", "/run")) for each in inside)
+    assert not str(configuration_folder()).startswith("/etc")
 
 
 @pytest.mark.parametrize("relative", ["", "state", "./state", "../state", "~/state"])

@@ -223,8 +223,7 @@ class Command:
         self.manager = FakeManager()
         self._monkeypatch = monkeypatch
         self._capsys = capsys
-        for name in ("LANMAN_PASSWORD", "LANMAN_HOME"):
-            monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv("LANMAN_PASSWORD", raising=False)
         monkeypatch.setattr("lanman.manage.open.open_manager", self._open)
         # Whoever runs the tests at a terminal is not to be asked for passwords.
         monkeypatch.setattr(credentials, "has_terminal", lambda: False)

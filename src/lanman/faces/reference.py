@@ -33,6 +33,8 @@ _CREDENTIALS: Final = {
     "mail": {name: client_settings.CREDENTIAL[name] for name in ("user", "password")},
     "webhook": {name: client_settings.CREDENTIAL[name] for name in ("authorization",)},
     "files": {name: client_settings.CREDENTIAL[name] for name in ("user", "password")},
+    "branches": {name: client_settings.CREDENTIAL[name] for name in ("user", "nt_hash", "hosts")},
+    "tickets": {name: client_settings.CREDENTIAL[name] for name in ("kerberos", "keytab", "ccache")},
 }
 
 _EXAMPLES: Final[Mapping[str, Mapping[str, Mapping[str, Setting]]]] = {
