@@ -75,6 +75,33 @@ def test_the_nodes_of_a_cluster_have_their_series_each(
     assert re.findall(r'^lanman_up\{server="(.*)"\}', out, re.MULTILINE) == ["fs1", "fs2:4450", "fs3"]
 
 
+def test_credentials_of_a_cluster_are_for_its_nodes_alone(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for a server that is named beside it, nor for the nodes of another cluster."""
+    folder = tmp_path / "lanman"
+    folder.mkdir()
+    (folder / "lanman.toml").write_text(
+        '[clusters.a]\nnodes = ["a1", "a2"]\ncredentials = "one"\n'
+        '[clusters.b]\nnodes = ["b1"]\ncredentials = "two"\n'
+        '[clusters.c]\nnodes = ["c1"]\n'
+    )
+    (folder / "credentials").write_text('[one]\nuser = "u1"\npassword = "p1"\n[two]\nuser = "u2"\npassword = "p2"\n')
+    (folder / "credentials").chmod(0o600)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    own = {"a1": ("u1", "p1"), "a2": ("u1", "p1"), "b1": ("u2", "p2")}
+    for order in (["cluster:a", "cluster:b", "cluster:c", "fs3"], ["fs3", "cluster:c", "cluster:b", "cluster:a"]):
+        command.manager.opened_with.clear()
+        command(["metrics", *(word for each in order for word in ("-S", each)), "--once"])
+        tried = {server: (who.user_name, who.password) for server, who, _ in command.manager.opened_with}
+        assert {node: tried[node] for node in own} == own
+        assert tried["fs3"] == tried["c1"]
+        assert tried["fs3"][1] == "secret"
+    command.manager.opened_with.clear()
+    command("metrics -S cluster:a -S fs3 -U ann%typed --once")
+    assert {who.password for _, who, _ in command.manager.opened_with} == {"typed"}
+
+
 def test_a_server_that_does_not_answer_is_down_and_the_answer_incomplete(command: Command) -> None:
     command.manager.fails = ConnectionLost("it has gone", code=53)
     result = command("metrics -S fs1 --once")

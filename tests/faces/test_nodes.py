@@ -208,6 +208,20 @@ def test_explain_looks_at_each_node(run: Run, world: World) -> None:
     world["fs2"].error = AWAY
     assert run("explain -q *nobody").status == 4
     assert run("explain -q *a.txt").status == 3
+    # What the others have is not what all have.
+    assert run("explain *nobody").out == "Nobody has *nobody open, as far as its nodes have answered.\n\n"
+
+
+def test_an_empty_list_of_a_part_is_not_said_to_be_empty(run: Run, world: World) -> None:
+    for node in world.nodes.values():
+        node.manager.entries, node.manager.opened, node.manager.shared = [], [], []
+    for words in ("session", "file", "file --user x", "share", "session --merge", "session /list"):
+        assert run(words).out == "There are no entries in the list.\n\n", words
+    world["fs2"].error = AWAY
+    for words in ("session", "file", "file --user x", "share", "session --merge", "session /list"):
+        result = run(words)
+        assert (result.status, result.out) == (4, ""), words
+        assert "this answer is not complete" in result.err
 
 
 def test_explain_finds_a_share_where_each_node_has_it(run: Run, world: World) -> None:

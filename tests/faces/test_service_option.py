@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from lanman.errors import Win32Error
 from lanman.faces.cli import background
 from lanman.faces.cli.main import run
 from lanman.manage import this_machine
+from lanman.manage.samba_local.records import SambaSession
 from lanman.manage.this_machine import is_this_machine
 from lanman.net.resolve import numeric_address
 from lanman.records import SessionInfo
@@ -158,3 +160,13 @@ def test_our_server_is_not_started_for_windows_own(
 def test_elsewhere_there_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["session", "--service", "windows"]) == 2
     assert "this machine is no Windows" in capsys.readouterr().err
+
+
+def test_the_json_of_samba_keeps_its_keys(command: Command) -> None:
+    """`node` is in schema 1, and a key of a schema does not go."""
+    command.manager.entries = [SambaSession(r"\\pc7", "ann", 1, pid=7, ctdb_node=3)]
+    (session,) = json.loads(command("session --service samba --json").out)["sessions"]
+    assert (session["pid"], session["node"]) == (7, 3)
+    header, row = command("session --service samba --csv").out.splitlines()
+    assert header.endswith(',"pid","unique_id","node"')
+    assert row.endswith(',"7","","3"')

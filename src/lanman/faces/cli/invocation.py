@@ -28,6 +28,7 @@ from lanman.faces.cli.output import (
     complain,
     emit_json,
     is_terminal,
+    no_entries,
     note,
     success,
     tell,
@@ -37,7 +38,7 @@ from lanman.faces.cli.output import (
 from lanman.faces.dialect import DialectError, computer_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from lanman.manage.answers import Absent
@@ -76,6 +77,8 @@ class Invocation:
     verbose: bool = False
     others: tuple[str, ...] = ()
     """The servers that were named besides, by a verb that may ask many."""
+    others_credentials: tuple[Credentials | None, ...] = field(default=(), repr=False)
+    """Who to be at each of these: what lanman.toml says of one cluster is for its nodes alone."""
     noted: bool = False
     """Whether it was said who answers."""
     node: str | None = None
@@ -96,11 +99,11 @@ class Invocation:
         several = list(dict.fromkeys(named)) if isinstance(named, tuple) else [] if named is None else [named]
         server, port = _where(several[0] if several else None, options["port"])
         service = _service(options["which_service"], options["samba_config"])
+        credentials = _credentials(options, several or [None], service)
         return cls(
             server,
             port,
-            # A service of this machine asks for no user; one that is named closes files.
-            _configured(options, server) or credentials_from(options, server if service is None else None),
+            credentials[0],
             DEFAULT_TIMEOUT if options["timeout"] is None else options["timeout"],
             _home(options["home"]),
             Format.JSON if options["json"] else Format.CSV if options["csv"] else Format.TABLE,
@@ -110,31 +113,34 @@ class Invocation:
             options["samba_config"],
             options["verbose"],
             tuple(several[1:]),
+            tuple(credentials[1:]),
         )
 
     def groups(self) -> list[tuple[str | None, list[Invocation]]]:
-        """What was typed behind each -S, and the single servers that it means, as the same user: one alone for None, or
-        the nodes of the cluster of that name. Raises DialectError for what is no server, and what `single_servers`
-        does."""
-        alone = replace(self, others=())
-        places = [_where(named, self.given_port) for named in self.others]
-        named = [alone, *(replace(alone, server=server, port=port) for server, port in places)]
+        """What was typed behind each -S, and the single servers that it means: one alone for None, or the nodes of the
+        cluster of that name. Each is asked as the user that is meant there. Raises DialectError for what is no server,
+        and what `single_servers` does."""
+        alone = replace(self, others=(), others_credentials=())
+        others = zip(self.others, self.others_credentials, strict=True)
+        places = [(*_where(named, self.given_port), who) for named, who in others]
+        named = [alone, *(replace(alone, server=server, port=port, credentials=who) for server, port, who in places)]
         if len(named) == 1 and not alone.is_cluster:
             return [(None, named)]
         import asyncio
 
         from lanman.manage.cluster import single_servers
-        from lanman.manage.cluster.gate import LogonGate
-        from lanman.net.approach import Approach
+        from lanman.manage.cluster.gate import LogonGates
 
-        alone.approach = Approach(around_logon=LogonGate().log_on)
+        gates = LogonGates()
+        for one in named:
+            one.approach = gates.approach(one.credentials)
         groups: list[tuple[str | None, list[Invocation]]] = []
         for one in named:
             if not one.is_cluster:
-                groups.append((None, [replace(one, approach=alone.approach)]))
+                groups.append((None, [one]))
                 continue
             nodes = asyncio.run(single_servers(one.server, port=one.port))
-            parts = [replace(alone, server=each.server, port=each.port, node=each.node) for each in nodes]
+            parts = [replace(one, server=each.server, port=each.port, node=each.node) for each in nodes]
             groups.append((one.server, parts))
         return groups
 
@@ -174,6 +180,11 @@ class Invocation:
             return status
         complain(missing_lines(self.missing))
         return status or EXIT_INCOMPLETE
+
+    def no_entries(self) -> None:
+        """Say that a list is empty, where nothing of it is missing: what is, is said in the end."""
+        if not self.missing:
+            no_entries()
 
     def success(self) -> None:
         """Say that the command has succeeded, where nothing is missing."""
@@ -320,6 +331,20 @@ def _check_clusters(named: str | tuple[str, ...] | None) -> None:
             check(each)
         except LanmanError as error:
             raise DialectError(3952, "--server", f"{error.message}; {error.hint or HOW}.") from None
+
+
+def _credentials(
+    options: dict[str, Any], servers: Sequence[str | None], service: str | None
+) -> list[Credentials | None]:
+    """Who to be at each of some servers: whom the command line says; else at a cluster whom lanman.toml says, and at
+    all others whoever is asked for, once."""
+    found = [_configured(options, server) for server in servers]
+    if None in found:
+        # A service of this machine asks for no user; one that is named closes files.
+        server = None if service is not None else servers[found.index(None)]
+        asked = credentials_from(options, server)
+        found = [asked if each is None else each for each in found]
+    return found
 
 
 def _configured(options: dict[str, Any], server: str | None) -> Credentials | None:

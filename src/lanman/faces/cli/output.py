@@ -158,7 +158,11 @@ def fields(record: Any, first: str = "", *, only: bool = False) -> dict[str, Any
     names = [*first.split(), *(() if only else (field.name for field in dataclasses.fields(record)))]
     node = getattr(record, "node", None)
     of_node = {} if node is None else {"node": node}
-    return of_node | {name: _plain(getattr(record, name)) for name in dict.fromkeys(names) if name != "node"}
+    found = of_node | {name: _plain(getattr(record, name)) for name in dict.fromkeys(names) if name != "node"}
+    if "ctdb_node" in found:
+        # Schema 1 has it by this name; where a cluster's nodes are said, no session is of `--service samba`.
+        found["node"] = found.pop("ctdb_node")
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -63,7 +63,7 @@ def show_plan(invocation: Invocation, plan: Plan) -> None:
     elif invocation.format is Format.CSV:
         output.emit_csv(plan.as_json()["targets"], invocation.columns(CSV))
     elif not plan.targets:
-        output.no_entries()
+        invocation.no_entries()
     else:
         output.emit([*plan_lines(plan), ""])
         output.emit(["Nothing was done: this is the plan.", ""])

@@ -440,22 +440,24 @@ def spare(invocation: Invocation, key: str, seconds: float, wish: Wish) -> int |
 def _access(invocation: Invocation, wish: Wish, policies: Policies) -> Access:
     """How servers are asked. Where some are over the network and nobody has said who to be, that is asked now."""
     named = [each for policy in policies.policies.values() for each in (policy.servers or (wish.server,)) if each]
-    credentials: Credentials | None = invocation.credentials
-    if credentials is None and invocation.service is None and named:
+    fallback: Credentials | None = None
+    if invocation.credentials is None and invocation.service is None and named:
         from lanman.manage.cluster import configured_credentials
 
         lacking = next((each for each in named if configured_credentials(each) is None), None)
         if lacking is not None:
-            credentials = credentials_from(dict(_NOBODY), lacking)
+            # For such servers alone: a cluster of lanman.toml has its own.
+            fallback = credentials_from(dict(_NOBODY), lacking)
     return Access(
         wish.server,
-        credentials,
+        invocation.credentials,
         invocation.port,
         invocation.timeout,
         None if invocation.home is None else Path(invocation.home),
         False,
         invocation.service,
         invocation.samba_config,
+        fallback,
     )
 
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How servers are asked: the options of `lanman.open_manager`. `server` is where policies hold that name none."""
+    """How servers are asked: the options of `lanman.open_manager`. `server` is where policies hold that name none.
+
+    `fallback` is who to be where neither `credentials` nor lanman.toml say it.
+    """
 
     server: str | None = None
     credentials: Credentials | None = field(default=None, repr=False)
@@ -35,6 +38,7 @@ class Access:
     encrypt: bool = False
     service: str | None = None
     samba_config: str | None = None
+    fallback: Credentials | None = field(default=None, repr=False)
 
 
 Opener = Callable[["Place", "Credentials | None"], "Opening"]
@@ -75,7 +79,7 @@ def opener(access: Access) -> Opener:
     def opening(place: Place, credentials: Credentials | None) -> Opening:
         from lanman.manage.open import open_manager
 
-        who = access.credentials if access.credentials is not None else credentials
+        who = next((each for each in (access.credentials, credentials) if each is not None), access.fallback)
         return lambda: open_manager(
             place.server,
             who,

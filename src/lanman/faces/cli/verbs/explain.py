@@ -181,7 +181,7 @@ def _explain(invocation: Invocation, wish: Wish) -> int | None:
         _show(invocation, wish, found, plan, None)
         return _status(found, wish)
     if invocation.format is Format.TABLE and not wish.quiet:
-        output.emit([*holder_lines(found), ""])
+        output.emit([*holder_lines(found, invocation), ""])
     if plan.targets:
         if invocation.answer is None and plan.bystanders:
             invocation.say("".join(f"{line}\n" for line in [*plan_lines(plan), ""]))
@@ -335,7 +335,7 @@ def _show(
     elif invocation.format is Format.CSV:
         output.emit_csv([_flat(holder) for holder in found.holders], invocation.columns(CSV))
     else:
-        output.emit([*holder_lines(found), ""])
+        output.emit([*holder_lines(found, invocation), ""])
         if plan is not None:
             if plan.targets:
                 output.emit(plan_lines(plan))
@@ -346,10 +346,12 @@ def _flat(holder: Holder) -> dict[str, Any]:
     return {name: value for name, value in holder.as_json().items() if name != "session"}
 
 
-def holder_lines(found: Explanation) -> Iterator[str]:
+def holder_lines(found: Explanation, invocation: Invocation) -> Iterator[str]:
     """The lines of an explanation: each file with those who have it open."""
     if not found.holders:
-        yield f"Nobody has {escape(found.path)} open."
+        # Of a cluster a part is not the whole.
+        where = ", as far as its nodes have answered" if invocation.missing else ""
+        yield f"Nobody has {escape(found.path)} open{where}."
     by_path: dict[str, list[Holder]] = {}
     for holder in found.holders:
         by_path.setdefault(holder.file.path or "", []).append(holder)

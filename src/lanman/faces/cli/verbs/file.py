@@ -148,7 +148,7 @@ def show_files(invocation: Invocation, filters: dict[str, Any]) -> None:
     elif invocation.format is Format.CSV:
         output.emit_csv([output.fields(entry, FIELDS) for entry in entries], invocation.columns(FIELDS))
     elif not entries:
-        output.no_entries()
+        invocation.no_entries()
     else:
         output.emit(file_table(entries))
         invocation.success()

@@ -249,7 +249,7 @@ def show_sessions(
         columns = FIELDS.split() if merge else invocation.columns(FIELDS)
         output.emit_csv(_records(found, names), [*(["nodes", "count"] if merge else []), *columns])
     elif not found.entries:
-        output.no_entries()
+        invocation.no_entries()
     else:
         if selection.named is not None or as_list:
             output.emit(blocks(found.entries, names))
@@ -436,7 +436,7 @@ def end_sessions(invocation: Invocation, selection: Selection, wish: Wish) -> in
         if wish.dry_run:
             show_plan(invocation, plan)
         elif invocation.format is Format.TABLE:
-            output.no_entries()
+            invocation.no_entries()
         else:
             _emit_ended(invocation, found.server, [])
         return None

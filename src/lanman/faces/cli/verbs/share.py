@@ -283,7 +283,7 @@ def show_shares(invocation: Invocation) -> None:
     elif invocation.format is Format.CSV:
         output.emit_csv([_record_of(entry, problems) for entry in entries], invocation.columns(FIELDS))
     elif not entries:
-        output.no_entries()
+        invocation.no_entries()
     else:
         output.emit(share_table(entries, problems))
         invocation.success()
