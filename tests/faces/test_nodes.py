@@ -266,7 +266,30 @@ def test_a_drain_looks_at_all_nodes(run: Run, world: World) -> None:
         assert result.status == 2
         assert "without fs2, name the other nodes: nothing was done" in result.err
     assert world["fs1"].manager.state is ServiceState.RUNNING
-    assert run("drain --share data").status == 1
+
+
+def test_a_share_is_drained_where_each_node_has_it(run: Run, world: World) -> None:
+    world["fs1"].manager.opened = [FileInfo(1, 1, 0, "/srv/a/x.txt", "bob"), FileInfo(4, 1, 0, "/srv/b/x.txt", "bob")]
+    world["fs2"].manager.opened = [FileInfo(2, 1, 0, "/srv/a/x.txt", "eve"), FileInfo(3, 1, 0, "/srv/b/x.txt", "eve")]
+    answer = json.loads(run("drain --share data --check --json").out)
+    assert [(each["node"], [one["id"] for one in each["left"]]) for each in answer["nodes"]] == [
+        ("fs1", [1]),
+        ("fs2", [3]),
+    ]
+    assert run("drain --share data --end all --quiet-for 0s /y").status == 0
+    assert [each.id for each in world["fs1"].manager.opened] == [4]
+    assert [each.id for each in world["fs2"].manager.opened] == [2]
+    assert {node.manager.state for node in world.nodes.values()} == {ServiceState.RUNNING}
+    result = run("drain --share more --end all /y")
+    assert result.status == 2
+    assert "without fs1, name the other nodes: nothing was done" in " ".join(result.err.split())
+
+
+def test_one_server_by_two_addresses_is_drained_once(run: Run, world: World) -> None:
+    world["fs2"].manager.info = world["fs1"].manager.info
+    result = run("drain --check")
+    assert "fs2 is fs1 by another address, and counts once" in result.err
+    assert "fs2" not in result.out
 
 
 def test_a_drain_closes_all_nodes(run: Run, world: World) -> None:

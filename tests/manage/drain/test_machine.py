@@ -14,6 +14,7 @@ from lanman.manage.drain.machine import (
     End,
     Happening,
     Holder,
+    Joint,
     Look,
     Machine,
     Phase,
@@ -296,3 +297,61 @@ def test_it_never_says_drained_of_a_server_on_which_somebody_was(seed: int) -> N
         assert last[0] - first[1] >= rules.quiet_for - 1e-9
     else:
         assert now >= rules.timeout
+
+
+# --- several servers as one
+
+
+def two(**rules: object) -> tuple[Machine, Machine]:
+    joint = Joint(2)
+    made = Machine(Rules(**rules), 0.0, joint), Machine(Rules(**rules), 0.0, joint)  # type: ignore[arg-type]
+    for each in made:
+        each.cordoned(True, 0.0)
+    return made
+
+
+def test_what_is_empty_early_goes_on_looking() -> None:
+    first, second = two(quiet_for=30)
+    first.looked(look(NOBODY, 0))
+    second.looked(look((BOB,), 0))
+    first.looked(look(NOBODY, 30))
+    assert (first.verdict, first.next_look) == (None, 30 + EVERY)
+    # Whoever comes there meanwhile is seen.
+    first.looked(look((EVE,), 32))
+    second.looked(look(NOBODY, 40))
+    first.looked(look(NOBODY, 50))
+    second.looked(look(NOBODY, 70))
+    assert (first.verdict, second.verdict) == (None, None)
+    second.looked(look(NOBODY, 79.5))
+    first.looked(look(NOBODY, 80))
+    assert (first.verdict, second.agreed(80)) == (None, False)
+    second.looked(look(NOBODY, 80))
+    assert second.verdict is Verdict.DRAINED
+    # The other one is drained by that: no look of it is needed, and one that was under way ends nobody.
+    assert first.looked(look((DAVE,), 79, 81)) == []
+    assert first.verdict is Verdict.DRAINED
+
+
+def test_one_that_was_not_seen_was_not_empty() -> None:
+    first, second = two(quiet_for=10)
+    first.looked(look(NOBODY, 0))
+    second.looked(look(NOBODY, 0))
+    first.not_looked(5, "it has gone")
+    second.looked(look(NOBODY, 10))
+    assert second.verdict is None
+    first.looked(look(NOBODY, 6))
+    first.looked(look(NOBODY, 16))
+    assert not first.agreed(16)
+    second.looked(look(NOBODY, 16))
+    assert first.agreed(16)
+    assert first.verdict is Verdict.DRAINED
+
+
+def test_none_is_drained_where_time_ran_out_at_one() -> None:
+    first, second = two(quiet_for=10, timeout=100)
+    first.looked(look(NOBODY, 89))
+    second.looked(look(NOBODY, 95))
+    first.looked(look(NOBODY, 100))
+    second.looked(look(NOBODY, 106))
+    assert (first.verdict, second.verdict) == (Verdict.TIMED_OUT, Verdict.TIMED_OUT)
+    assert [each.message for each in first.take_events()][-1] == "time ran out; nobody was left here"

@@ -19,6 +19,8 @@ The rules:
   - DRAINED is said only after looks that saw nobody, the first and the last of them at least `quiet_for` apart, and no
     look between them saw anybody or failed. A look counts by when it was begun; what begins the quiet counts by when
     its answer was there: so a session that was there at any time is never missed by rounding.
+  - Drains of several servers (`Joint`) are drained together: the looks of each saw nobody in one and the same time of
+    `quiet_for`. One that is empty before the others goes on looking.
   - The time-out counts from the start. It is finite, and it ends the drain after a last look.
 """
 
@@ -171,11 +173,34 @@ class Event:
 
 
 @dataclass(slots=True)
+class Joint:
+    """What drains of several servers have in common: they are drained together, once there was a time of `quiet_for`
+    in which none of their looks saw anybody. `number` is how many there are. `is_agreed` by then, and for good."""
+
+    number: int = 1
+    is_agreed: bool = False
+    _quiet: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    def quiet(self, who: int, since: float, until: float, quiet_for: float) -> bool:
+        """One of them was quiet from `since` to `until`; whether all were, for long enough."""
+        self._quiet[who] = since, until
+        if len(self._quiet) == self.number:
+            begun = max(since for since, _ in self._quiet.values())
+            self.is_agreed |= min(until for _, until in self._quiet.values()) - begun >= quiet_for
+        return self.is_agreed
+
+    def disturbed(self, who: int) -> None:
+        """Somebody was seen at one of them, or it was not seen."""
+        self._quiet.pop(who, None)
+
+
+@dataclass(slots=True)
 class Machine:
     """One drain. `events` are what has happened since they were last taken."""
 
     rules: Rules
     started: float
+    joint: Joint = field(default_factory=Joint)
     events: list[Event] = field(default_factory=list)
     verdict: Verdict | None = None
     left: tuple[Holder, ...] = ()
@@ -229,15 +254,21 @@ class Machine:
     def looked(self, look: Look) -> list[int]:
         """Take in a look; the places in it of those who are to be ended now."""
         now = look.answered_at
+        if self.joint.is_agreed:
+            # It was begun before all were found to be drained, and nobody is ended after that.
+            self._finish(Verdict.DRAINED, now)
+            return []
         self._blind = ""
         self._compare(look)
         self.left = look.holders
         if look.holders:
-            self._quiet_since = None
+            self._disturbed()
         elif self._quiet_since is None:
             self._quiet_since = now
             self._note(now, Happening.EMPTY, message="nobody is left")
-        if self._quiet_since is not None and look.asked_at - self._quiet_since >= self.rules.quiet_for:
+        if self._quiet_since is not None and self.joint.quiet(
+            id(self), self._quiet_since, look.asked_at, self.rules.quiet_for
+        ):
             self._finish(Verdict.DRAINED, now)
             return []
         if now >= self.until:
@@ -255,7 +286,7 @@ class Machine:
         if problem != self._blind:
             self._note(now, Happening.FAILED, message=problem)
         self._blind = problem
-        self._quiet_since = None
+        self._disturbed()
         if now >= self.until:
             self._finish(Verdict.FAILED, now, message=problem)
             return
@@ -272,6 +303,12 @@ class Machine:
             self.reasons[holder.who] = problem
             self._note(now, Happening.SPARED if spared else Happening.FAILED, holder, message=problem)
 
+    def agreed(self, now: float) -> bool:
+        """Whether all of several drains are done, by what their looks have seen: then this one is too."""
+        if self.joint.is_agreed and self.verdict is None:
+            self._finish(Verdict.DRAINED, now)
+        return self.verdict is not None
+
     def stop(self, verdict: Verdict, now: float, message: str = "") -> None:
         """End the drain from outside: it was interrupted, or something failed."""
         if self.verdict is None:
@@ -281,6 +318,10 @@ class Machine:
         """What has happened since the last call."""
         taken, self.events = self.events, []
         return taken
+
+    def _disturbed(self) -> None:
+        self._quiet_since = None
+        self.joint.disturbed(id(self))
 
     # --- what is decided
 
@@ -303,7 +344,7 @@ class Machine:
     def _plan_next(self, now: float, took: float) -> None:
         times = [now + max(self.rules.every, CAUTION * took), self.until]
         times += [at for at in (self.until_warned, self.until_grace) if at > now]
-        if self._quiet_since is not None:
+        if self._quiet_since is not None and now - took < self._quiet_since + self.rules.quiet_for:
             times.append(max(now, self._quiet_since + self.rules.quiet_for))
         self.next_look = min(times)
 
@@ -338,11 +379,15 @@ class Machine:
     def _finish(self, verdict: Verdict, now: float, message: str = "") -> None:
         phase = self.phase(now)
         self.verdict = verdict
+        if verdict is not Verdict.DRAINED:
+            self.joint.disturbed(id(self))
         if not message:
             message = {
                 Verdict.DRAINED: f"empty for {self.rules.quiet_for:g} s",
                 Verdict.TIMED_OUT: "time ran out"
                 if self.left
+                else "time ran out; nobody was left here"
+                if self.joint.number > 1
                 else f"time ran out; nobody was left, but not for {self.rules.quiet_for:g} s",
                 Verdict.INTERRUPTED: "interrupted",
             }.get(verdict, "")

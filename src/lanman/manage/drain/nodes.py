@@ -2,7 +2,8 @@
 
 Rules:
 
-  - Each server has a drain of its own, and they run at the same time.
+  - Each server has a drain of its own, and they run at the same time, with one `Joint`: one that is empty early goes on
+    looking until all are.
   - One that fails ends the others, which open their servers again: nobody is ended for a drain that cannot be done.
   - Where not all are drained in the end, those that are have been closed for nothing: they are opened again too, unless
     they are to stay closed.

@@ -41,6 +41,7 @@ from lanman.manage.drain.machine import (
     Event,
     Happening,
     Holder,
+    Joint,
     Machine,
     Phase,
     Rules,
@@ -119,7 +120,8 @@ class SystemClock:
 
 
 class Drain:
-    """One drain of one server; `run` does it. `on_event` is called with each event as it happens."""
+    """One drain of one server; `run` does it. `on_event` is called with each event as it happens. Those of several
+    servers have one `joint`."""
 
     def __init__(
         self,
@@ -131,6 +133,7 @@ class Drain:
         teller: Teller | None = None,
         on_event: Callable[[Event], None] | None = None,
         clock: Clock | None = None,
+        joint: Joint | None = None,
     ) -> None:
         self._looker = looker
         self._order = order
@@ -138,7 +141,7 @@ class Drain:
         self._teller = teller
         self._on_event = on_event
         self._clock = clock or SystemClock()
-        self._machine = Machine(rules, self._clock.now())
+        self._machine = Machine(rules, self._clock.now(), joint or Joint())
         self._closed_by_us = False
         self._server = ""
         self._told: list[Telling] = []
@@ -323,6 +326,9 @@ class Drain:
         while machine.verdict is None:
             if (wait := machine.next_look - self._clock.now()) > 0:
                 await self._clock.sleep(wait)
+            if machine.agreed(self._clock.now()):
+                self._publish()
+                return
             try:
                 if machine.is_cordoned:
                     await self._check_cordon()

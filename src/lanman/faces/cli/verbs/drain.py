@@ -9,7 +9,7 @@ Rules:
     however often they come.
   - Status 0 is drained and nothing else; 3 that somebody was left when time ran out.
   - Several servers as one are drained at the same time (`lanman.manage.drain.nodes`): all, or none stays closed. One
-    that does not answer at first is an error, and nothing is done.
+    that does not answer at first, or lacks the share, is an error, and nothing is done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -39,6 +39,7 @@ from lanman.shown import rfc3339
 if TYPE_CHECKING:
     from lanman.manage.drain.machine import Event, Holder, Rules
     from lanman.manage.drain.shell import DrainOrder, DrainResult
+    from lanman.manage.manager import Manager
     from lanman.manage.orders import Plan
 
 NOT_SO: Final = 3
@@ -86,7 +87,8 @@ hour), readers (who has nothing open for writing, and no locks) or all. Once nob
 server is drained: the exit status is 0, and the server stays paused until `lanman continue server`. When time runs out
 (--timeout, 30m beyond the other times) the status is 3. Then, after an error and after Ctrl-C, it is opened again.
 A server without a pause (Samba), a share and a path cannot be closed to newcomers: these are treated like the others
-while it watches. Of several servers (-S fs1,fs2) all are drained at the same time, or none stays paused.
+while it watches. Of several servers (-S fs1,fs2) all are drained at the same time, or none stays paused; a share is
+that of this name at each.
 Times are written 30s, 10m, 2h, 1h30m.
 Whom it has ended is noted in the history that is kept (`lanman history`), in the home, or where --db says.
 """,
@@ -143,8 +145,6 @@ def drain(invocation: Invocation, **options: Any) -> int | None:
     if options["deadline"] is not None:
         invocation.timeout = options["deadline"]
     if invocation.is_cluster:
-        if order.scope.share is not None:
-            raise DialectError(3510, hint="A share is another one at each node: name one, or give --path.")
         return _nodes(invocation, rules, order, options)
     if options["check"] or options["dry_run"]:
         return asyncio.run(_only_look(invocation, rules, order, check=options["check"]))
@@ -273,7 +273,8 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder, data
 
 def _nodes(invocation: Invocation, rules: Rules, order: DrainOrder, options: dict[str, Any]) -> int | None:
     """Look at all nodes, ask once, and drain them at the same time."""
-    nodes = {one.node or "": one for one in invocation.each()}
+    doubles = asyncio.run(_all_there(invocation))
+    nodes = {one.node or "": one for one in invocation.each() if one.node not in doubles}
     looked = asyncio.run(_look_at(nodes, rules, order))
     holders = {node: found for node, (_, found) in looked.items()}
     if options["check"] or options["dry_run"]:
@@ -290,6 +291,32 @@ def _nodes(invocation: Invocation, rules: Rules, order: DrainOrder, options: dic
 Looked = Mapping[str, "tuple[Plan, tuple[Holder, ...]]"]
 
 
+async def _all_there(invocation: Invocation) -> Collection[str]:
+    """See that all nodes are there, none of which is waited for again. Gives the names that are second addresses of
+    others: two drains of one server would wait for each other. Raises LanmanError where one is not there."""
+    from lanman.manage.cluster.gate import NotTried
+
+    async def is_there(manager: Manager) -> str:
+        return manager.server
+
+    async with invocation.opening() as cluster:
+        answers = await cluster.each(is_there)
+        # Who was not tried says only that others have refused.
+        if answers.missing:
+            away = min(answers.missing, key=lambda each: isinstance(each.error, NotTried))
+            raise _not_without(away.node, away.error)
+        doubles: dict[str, str] = getattr(cluster, "doubles", {})
+        for name, node in doubles.items():
+            output.note(f"{name} is {node} by another address, and counts once")
+        return doubles
+
+
+def _not_without(node: str, error: LanmanError) -> LanmanError:
+    error.server = error.server or node
+    error.hint = "; ".join(filter(None, [error.hint, f"without {node}, name the other nodes: nothing was done"]))
+    return error
+
+
 async def _look_at(nodes: Mapping[str, Invocation], rules: Rules, order: DrainOrder) -> Looked:
     """Who is at each node. Raises LanmanError where one does not tell: a part is not drained for the whole."""
     from lanman.manage.drain.shell import look
@@ -301,7 +328,7 @@ async def _look_at(nodes: Mapping[str, Invocation], rules: Rules, order: DrainOr
     looked = {}
     for name, each in zip(nodes, found, strict=True):
         if isinstance(each, LanmanError):
-            each.hint = "; ".join(filter(None, [each.hint, f"without {name}, name the other nodes: nothing was done"]))
+            raise _not_without(name, each)
         if isinstance(each, BaseException):
             raise each
         looked[name] = each
@@ -338,12 +365,13 @@ async def _drained_nodes(
 ) -> int | None:
     from lanman.faces.cli.deeds import Deeds
     from lanman.manage.drain.looks import Looker
+    from lanman.manage.drain.machine import Joint
     from lanman.manage.drain.nodes import together
     from lanman.manage.drain.shell import Drain, SystemClock, configured_teller
     from lanman.net.drains import KeptDrain, drain_name
 
     teller = configured_teller(output.warn) if rules.warn else None
-    clock = SystemClock()
+    clock, joint = SystemClock(), Joint(len(nodes))
     async with contextlib.AsyncExitStack() as stack:
         drains, reports = {}, {}
         for name, node in nodes.items():
@@ -362,7 +390,7 @@ async def _drained_nodes(
                 Looker(opening, order.scope, clock, include_mine=rules.include_mine)
             )
             await stack.enter_async_context(deeds.written())
-            drains[name] = Drain(looker, rules, order, kept, teller=teller, on_event=happened, clock=clock)
+            drains[name] = Drain(looker, rules, order, kept, teller=teller, on_event=happened, clock=clock, joint=joint)
         task = asyncio.ensure_future(together(drains, keep_paused=order.keep_paused))
         _cancel_on_signals(task)
         try:
