@@ -12,13 +12,17 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lanman.errors import AccessDenied, LanmanError
 from lanman.manage.history import Answer, open_store, postgresql, schema, sqlite
-from lanman.manage.history.postgresql import without_password
+from lanman.manage.history.database import without_password
 from support.recorded import DAY, NOON, Clock, Stage, file, session
+
+if TYPE_CHECKING:
+    from support.postgres import Postgres
 
 MADE_UP = "ALTER TABLE stay ADD COLUMN made_up {int}; CREATE TABLE made_up (id {serial}, name {text})"
 
@@ -149,6 +153,74 @@ async def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_password_is_not_shown() -> None:
     url = "postgresql://bob:secret@db.example:5433/history?password=secret&search_path=x"
     assert without_password(url) == "postgresql://bob@db.example:5433/history?search_path=x"
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("postgresql://ann:se/cret@db:5433/x", "postgresql://ann@db:5433/x"),
+        ("postgresql://ann:se#cret@db/x", "postgresql://ann@db/x"),
+        ("postgresql://ann:se?cret@db/x?search_path=y", "postgresql://ann@db/x?search_path=y"),
+        ("postgresql://ann:se@cret@db/x", "postgresql://ann@db/x"),
+        ("postgresql://ann:secret@[::1/x", "postgresql://ann@[::1/x"),
+        ("postgresql://db/x?sslpassword=secret&pass%77ord=secret", "postgresql://db/x"),
+        ("mysql://ann:secret@db/x", "mysql://ann@db/x"),
+        ("postgresql:ann:secret@db/x", "postgresql:ann@db/x"),
+    ],
+)
+def test_a_password_is_not_shown_in_a_url_that_is_wrong(typed: str, shown: str) -> None:
+    assert without_password(typed) == shown
+    if not typed.startswith("postgresql://"):
+        with pytest.raises(LanmanError) as failed:
+            open_store(typed)
+        assert shown in failed.value.message
+        assert "secret" not in failed.value.with_hint
+
+
+@pytest.mark.parametrize("account", ["ann:pa/secret", "ann:pa#secret", "ann:pa?secret", "ann:pa[secret"])
+async def test_an_error_quotes_no_part_of_a_password(account: str) -> None:
+    pytest.importorskip("asyncpg")
+    with pytest.raises(LanmanError) as failed:
+        async with open_store(f"postgresql://{account}@127.0.0.1:1/x"):
+            pass
+    assert failed.value.message == "postgresql://ann@127.0.0.1:1/x: is no URL of PostgreSQL"
+    assert "'pa'" not in failed.value.with_hint
+
+
+async def test_a_role_that_may_only_read_can_ask(postgresql: Postgres) -> None:
+    asyncpg = pytest.importorskip("asyncpg")
+    url = postgresql.new_database()
+    whole = await record_some(url)
+    name = url.rpartition("=")[2]
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            f"CREATE ROLE auditor LOGIN; GRANT USAGE ON SCHEMA {name} TO auditor; "
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO auditor"
+        )
+    finally:
+        await connection.close()
+    assert (await answer_of(url.replace("//postgres@", "//auditor@")))[0].stays == whole.stays
+    async with open_store(url.replace("//postgres@", "//auditor@")) as store:
+        with pytest.raises(LanmanError, match="permission denied"):
+            await store.put_notes("policy", {"a": "b"})
+
+
+async def test_nothing_recorded_is_no_answer_that_nobody_was_there(url: str) -> None:
+    async with open_store(url, wall_clock=lambda: NOON) as store:
+        await store.put_notes("policy", {"a": "b"})  # as a policy does, where nobody records
+        for question in (
+            store.at(NOON),
+            store.between(NOON - DAY, NOON),
+            store.who("*"),
+            store.by_user("bob"),
+            store.by_client("pc7"),
+            store.gaps(),
+            anext(store.export(NOON - DAY, NOON)),
+        ):
+            with pytest.raises(LanmanError, match="nothing was recorded there"):
+                await question
+        assert (await store.stats()).watched == []
 
 
 async def test_a_database_that_is_not_there(new_url: Callable[[], str], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import unquote
 
 from lanman import codes
 from lanman.errors import LanmanError
@@ -103,3 +104,16 @@ def padded(values: Sequence[T]) -> list[T]:
 def marks(values: Sequence[object]) -> str:
     """The parameters of `IN (...)`."""
     return ", ".join("?" * len(values))
+
+
+def without_password(url: str) -> str:
+    """A URL as people may see it. Where it is not written as it should be, rather too much of it is left out."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, mark, rest = url.partition(":")
+    # A password may have any of the characters that end a name of a host, and `@`, though they should be quoted.
+    account, at, place = rest.rpartition("@")
+    place, question, query = place.partition("?")
+    shown = [each for each in query.split("&") if not unquote(each.partition("=")[0]).casefold().endswith("password")]
+    question = "?" if question and any(shown) else ""
+    return f"{scheme}{mark}{account.partition(':')[0]}{at}{place}{question}{'&'.join(shown)}"

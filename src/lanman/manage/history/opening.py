@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.manage.history.store import Store
+from lanman.manage.history.database import without_password
+from lanman.manage.history.store import NOTHING, Store
 from lanman.net.home import default_home
 
 FILE: Final = "history.sqlite"
@@ -42,7 +43,7 @@ def open_store(
         raise LanmanError(
             f"{path}: nothing was recorded there",
             code=codes.ERROR_FILE_NOT_FOUND,
-            hint="Record with `lanman history record`, or name another database with --db.",
+            hint=NOTHING,
         )
     return Store(SqliteDatabase(path), wall_clock=wall_clock)
 
@@ -51,7 +52,7 @@ def _file_of(text: str) -> Path:
     scheme, colon, rest = text.partition(":")
     if not text or (colon and len(scheme) > 1 and scheme != "sqlite"):
         raise LanmanError(
-            f"{text or 'an empty name'}: is no database",
+            f"{without_password(text) or 'an empty name'}: is no database",
             code=codes.ERROR_INVALID_PARAMETER,
             hint="Name a file, sqlite:///PATH or postgresql://USER@HOST/NAME.",
         )

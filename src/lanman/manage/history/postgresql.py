@@ -19,12 +19,11 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit, urlunsplit
 from zlib import crc32
 
 from lanman import codes
 from lanman.errors import LanmanError
-from lanman.manage.history.database import Row, StoreError, to_its_end
+from lanman.manage.history.database import Row, StoreError, to_its_end, without_password
 from lanman.manage.history.records import AlreadyHeld, Holder
 from lanman.manage.history.schema import POSTGRESQL, STEPS, statements
 from lanman.versions import NewerVersion, check_version
@@ -50,6 +49,9 @@ _HOLDERS: Final = (
     'CREATE TABLE IF NOT EXISTS holder (role TEXT COLLATE "C" PRIMARY KEY, host TEXT NOT NULL, pid BIGINT NOT NULL, '
     "since BIGINT NOT NULL, backend BIGINT NOT NULL)"
 )
+_MADE: Final = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ('meta', 'holder')"
+
+_QUOTE: Final = "Write / ? # @ : and % in a name or a password as %2F %3F %23 %40 %3A %25."
 
 
 class PostgresqlDatabase:
@@ -88,11 +90,17 @@ class PostgresqlDatabase:
     async def _connect(self, settings: Mapping[str, str] | None = None) -> asyncpg.Connection:
         if self._closed:
             raise StoreError(f"{self.name}: is closed")
-        return await self._asyncpg.connect(
-            self._url,
-            timeout=_CONNECT,
-            server_settings={"application_name": f"lanman {os.getpid()}", **(settings or {})},
-        )
+        try:
+            return await self._asyncpg.connect(
+                self._url,
+                timeout=_CONNECT,
+                server_settings={"application_name": f"lanman {os.getpid()}", **(settings or {})},
+            )
+        except self._asyncpg.InterfaceError:
+            raise
+        except ValueError:
+            # What it says of a URL that it does not understand may quote a part of the password.
+            raise StoreError(f"{self.name}: is no URL of PostgreSQL", hint=_QUOTE) from None
 
     async def open(self) -> None:
         """See Database."""
@@ -101,8 +109,10 @@ class PostgresqlDatabase:
             async with self._writer.transaction():
                 # Two that do this at once would meet in the catalogue.
                 await self._writer.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCKS, _MIGRATION)
-                for table in (_META, _HOLDERS):
-                    await self._writer.execute(table)
+                # Whoever may only read may not even ask to have a table made that is there.
+                if await self._writer.fetchval(_MADE) < 2:
+                    for table in (_META, _HOLDERS):
+                        await self._writer.execute(table)
             version = await self._step()
             while version < len(STEPS):
                 version = await self._step()
@@ -280,12 +290,3 @@ def numbered(sql: str) -> str:
         return sql
     numbers = itertools.count(1)
     return "".join(f"${next(numbers)}" if character == "?" else character for character in sql)
-
-
-def without_password(url: str) -> str:
-    """A URL as people may see it."""
-    parts = urlsplit(url)
-    account, _, place = parts.netloc.rpartition("@")
-    user = account.partition(":")[0]
-    query = "&".join(each for each in parts.query.split("&") if not each.lower().startswith("password="))
-    return urlunsplit((parts.scheme, f"{user}@{place}" if account else place, parts.path, query, ""))

@@ -9,7 +9,7 @@ All times are whole seconds since 1970. The rules:
   - Filters mean what they mean for `lanman session` and `lanman file` (`lanman.manage.selection`): patterns with `*`
     and `?`, equal before alike; an empty one is refused (Win32Error 87, 2351). They choose among what there was at the
     time (`at`), or among all that is recorded. A `server` of which nothing was recorded is refused (LanmanError); None
-    is all of them.
+    is all of them, and refused where there is none.
   - A stay is given as one, however many rows it was cut into. Its ends are those of the whole stay.
   - What lasts on a server that is not seen any more ended when it was seen last, for unknown reasons, as far as can be
     told (`UNKNOWN_END`); where the recorder runs and the server is away, it lasts until then.
@@ -47,6 +47,9 @@ RECORDER: Final = "recorder"
 
 MOST: Final = 10_000
 """How many stays `between` gives, where no other limit is named."""
+
+NOTHING: Final = "Record with `lanman history record`, or name another database with --db."
+"""What to do where nothing was recorded."""
 
 _PAGE: Final = 1_000
 _SPARE: Final = 20
@@ -165,7 +168,7 @@ class Store:
         that has not come."""
         check_filters(client=client, user=user, path=path)
         now = self._now(time)
-        servers = await self._servers(server, path)
+        servers = await self._asked_of(server, path)
         times = _times(servers.values(), time)
         found: list[StayRecord] = []
         for asked, some in times.items():
@@ -251,7 +254,7 @@ class Store:
     ) -> list[GapRecord]:
         """The gaps in that time, those that last included; the oldest first."""
         now = int(self._wall_clock())
-        servers = await self._servers(server)
+        servers = await self._asked_of(server)
         # Before anything was recorded is no gap of a question that names no time.
         oldest = min((row.kept_from for row in servers.values()), default=0)
         return await self._gaps_of(servers, oldest if since is None else since, now if until is None else until, now)
@@ -288,7 +291,7 @@ class Store:
         """Every stay that `between` would give, one after the other: server by server, the newest first; for exports of
         any size."""
         self._now(since)
-        servers = await self._servers(server)
+        servers = await self._asked_of(server)
         for id, row in servers.items():
             scope = _Scope({id: row}, since, until)
             page: list[StayRecord] = []
@@ -309,6 +312,18 @@ class Store:
         return now
 
     # --- servers, and what was not seen of them
+
+    async def _asked_of(self, name: str | None, path: str | None = None) -> dict[int, ServerRow]:
+        """The servers that a question is about, one at least: of none, no answer would be a whole one. Raises
+        LanmanError where nothing was recorded."""
+        servers = await self._servers(name, path)
+        if not servers:
+            raise LanmanError(
+                f"{self.name}: nothing was recorded there",
+                code=codes.ERROR_FILE_NOT_FOUND,
+                hint=NOTHING,
+            )
+        return servers
 
     async def _servers(self, name: str | None, path: str | None = None) -> dict[int, ServerRow]:
         r"""The servers that are meant, by number; by the one in `\\server\share\path` too."""
@@ -373,7 +388,7 @@ class Store:
         """The newest stays that match, the newest first."""
         check_filters(client=client, user=user, path=path)
         now = self._now(since)
-        servers = await self._servers(server, path)
+        servers = await self._asked_of(server, path)
         from_when = min((row.kept_from for row in servers.values()), default=0) if since is None else since
         to_when = now if until is None else until
         scope = _Scope(
