@@ -247,10 +247,10 @@ class Book:
             self._folders[_plain(share.path)] = share.name
 
     def _path_of(self, row: SessionRow | FileRow) -> PathName | None:
-        if isinstance(row, SessionRow):
+        if isinstance(row, SessionRow) or not self._paths:
             return None
         share = row.share or self._share_of(row.path)
-        return PathName(_kept(share), _kept(row.path) if self._paths else None)
+        return PathName(_kept(share), _kept(row.path))
 
     def _share_of(self, path: str | None) -> str | None:
         """The share whose folder a path lies in; the innermost one."""
