@@ -9,7 +9,8 @@ Credentials are sections of the file `credentials` beside lanman.toml, each with
 
 Rules, the first that names one decides:
 
-  1. the credential that came with the target, by name;
+  1. the credential that came with the target, by name. A section that has `hosts` is used for these alone: a list of
+     targets cannot have its password sent elsewhere;
   2. the first section, in the order of the file, one of whose `hosts` means the target: its name as it was given, or
      its address where that is known. `*` and `?` stand for any characters, a network for the addresses in it;
   3. who the command line, or the program, said to be: it has the name "-U" here.
@@ -21,14 +22,14 @@ Where none does, nobody is asked: no null session is made of a forgotten passwor
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lanman import codes
 from lanman.errors import AuthenticationError
-from lanman.fleet.values import Target
+from lanman.fleet.values import Target, canonical, host_key
 from lanman.manage.selection import Pattern, is_pattern
 from lanman.names import fold
 from lanman.net.client_configuration import logon_credentials, read_logons
@@ -38,6 +39,7 @@ GIVEN: Final = "-U"
 """The name of the credential that was given beside the file."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(slots=True)
@@ -47,11 +49,11 @@ class _Rule:
     patterns: tuple[Pattern, ...]
     networks: tuple[Network, ...]
 
-    def means(self, folded: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
-        """Whether the section is for a host of this name, folded, or this address."""
+    def means(self, folded: str, addresses: Sequence[Address]) -> bool:
+        """Whether the section is for a host of this name, folded, or for all of these addresses."""
         if folded in self.names or any(pattern.matches(folded) for pattern in self.patterns):
             return True
-        return address is not None and any(address in network for network in self.networks)
+        return bool(addresses) and all(any(each in network for network in self.networks) for each in addresses)
 
 
 @dataclass(slots=True)
@@ -63,20 +65,13 @@ class Logons:
 
     def choose(self, target: Target, addresses: Iterable[str] = ()) -> str:
         """The name of the credential for a target. Raises AuthenticationError 1244 where there is none."""
+        known = [found for text in (target.server, *addresses) if (found := _address(text)) is not None]
+        folded = host_key(target.server)
         if target.credential is not None:
-            if target.credential in self.credentials:
-                return target.credential
-            raise AuthenticationError(
-                f"there is no credential named {target.credential!r}",
-                code=codes.ERROR_NOT_AUTHENTICATED,
-                hint="write a section of that name into the file `credentials`",
-            )
-        if self.rules:
-            known = [found for text in (target.server, *addresses) if (found := _address(text)) is not None]
-            folded = fold(target.server)
-            for rule in self.rules:
-                if rule.means(folded, None) or any(rule.means(folded, each) for each in known):
-                    return rule.name
+            return self._named(target.credential, folded, known)
+        for rule in self.rules:
+            if rule.means(folded, known):
+                return rule.name
         if GIVEN in self.credentials:
             return GIVEN
         raise AuthenticationError(
@@ -84,6 +79,23 @@ class Logons:
             code=codes.ERROR_NOT_AUTHENTICATED,
             hint="say who to be with -U, or name it in the `hosts` of a section of the file `credentials`",
         )
+
+    def _named(self, name: str, folded: str, addresses: Sequence[Address]) -> str:
+        """The credential that a target asks for, where it is meant for that server."""
+        if name not in self.credentials:
+            raise AuthenticationError(
+                f"there is no credential named {name!r}",
+                code=codes.ERROR_NOT_AUTHENTICATED,
+                hint="write a section of that name into the file `credentials`",
+            )
+        rule = next((each for each in self.rules if each.name == name), None)
+        if rule is not None and not rule.means(folded, addresses):
+            raise AuthenticationError(
+                f"the credential {name!r} is not meant for it",
+                code=codes.ERROR_NOT_AUTHENTICATED,
+                hint=f"add the server to the `hosts` of the section {name!r}, or take these out",
+            )
+        return name
 
 
 def read_fleet_logons(file: str | Path | None = None, given: Credentials | None = None) -> Logons:
@@ -107,7 +119,7 @@ def _rule(name: str, hosts: Iterable[str]) -> _Rule:
         if is_pattern(host):
             patterns.append(Pattern(fold(host)))
             continue
-        names.add(fold(host))
+        names.add(host_key(host))
         try:
             networks.append(ipaddress.ip_network(host, strict=False))
         except ValueError:
@@ -115,8 +127,8 @@ def _rule(name: str, hosts: Iterable[str]) -> _Rule:
     return _Rule(name, frozenset(names), tuple(patterns), tuple(networks))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str) -> Address | None:
     try:
-        return ipaddress.ip_address(text.partition("%")[0])
+        return ipaddress.ip_address(canonical(text.partition("%")[0]))
     except ValueError:
         return None

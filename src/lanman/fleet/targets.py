@@ -11,7 +11,8 @@ A line of a file is one of the first three rows, or a JSON object: {"server": "f
 Rules:
 
   - A target is left out where an exclusion means it by its name (`*` and `?` stand for any characters), its address or
-    its network. A name whose address turns out to be excluded is not asked either.
+    its network. A name whose address turns out to be excluded is not asked either. A line of
+    exclusions that names nobody is an error: it would have somebody asked.
   - `--shard 2/8` takes the same eighth of the targets on every machine and in every run: it goes by a hash of the name.
   - Networks larger than a /24 are walked across their subnets, so that none is asked all at once.
   - A line that cannot be understood is an error that names it, before any server of that file is asked.
@@ -25,6 +26,7 @@ import ipaddress
 import itertools
 import json
 import random
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -34,7 +36,7 @@ from typing import Any, Final, TextIO
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.fleet.values import DEFAULT_PORT, THIS_MACHINE, Target
+from lanman.fleet.values import DEFAULT_PORT, THIS_MACHINE, Target, canonical, host_key
 from lanman.manage.cluster import is_cluster, single_servers
 from lanman.manage.link import split_server
 from lanman.manage.selection import Pattern, is_pattern
@@ -49,6 +51,8 @@ MAX_LINE: Final = 65536
 
 _SHUFFLED: Final = 16384
 """Targets of which one is drawn at random, where they are shuffled."""
+
+_RANGE: Final = re.compile(r"[\d.]+-[\d.]+")
 
 _KEYS: Final = frozenset({"server", "port", "credential", "tags"})
 
@@ -87,17 +91,7 @@ def targets_of(text: str, port: int = DEFAULT_PORT, *, where: str = "") -> Itera
             server, at = split_server(text, port)
         except Win32Error as error:
             raise bad_target(text, error.text, where) from None
-        yield Target(_canonical(server), at)
-
-
-def _canonical(server: str) -> str:
-    """One way to write an address, so that it is one target."""
-    if ":" not in server or "%" in server:
-        return server
-    try:
-        return str(ipaddress.ip_address(server))
-    except ValueError:
-        return server
+        yield Target(canonical(server), at)
 
 
 def _network(text: str, where: str) -> Network | None:
@@ -149,7 +143,7 @@ def _of_json(text: str, port: int, where: str) -> Target:
         server, at = split_server(found["server"], number)
     except Win32Error as error:
         raise bad_target(text, error.text, where) from None
-    return Target(_canonical(server), at, credential, tags)
+    return Target(canonical(server), at, credential, tags)
 
 
 def as_line(target: Target) -> str:
@@ -204,7 +198,7 @@ class Shard:
 
     def has(self, server: str) -> bool:
         """Whether a server is one of this part."""
-        digest = hashlib.blake2b(fold(server).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        digest = hashlib.blake2b(host_key(server).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return int.from_bytes(digest) % self.count == self.number - 1
 
 
@@ -214,6 +208,19 @@ def parse_shard(text: str) -> Shard:
     if slash and number.isdecimal() and count.isdecimal() and len(text) < 12 and 1 <= int(number) <= int(count):
         return Shard(int(number), int(count))
     raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{text!r} is no shard", hint="write 2/8 for the second of eight")
+
+
+def _excluded_server(text: str) -> str:
+    """The server that a line of exclusions names, in any of the ways of a target; its port does not matter.
+
+    Raises Win32Error 87 for what names none: a line that excludes nobody would have somebody asked.
+    """
+    if text.startswith("{"):
+        return _of_json(text, DEFAULT_PORT, "").server
+    server, _ = split_server(text, DEFAULT_PORT)
+    if any(character in server for character in "#,;") or _RANGE.fullmatch(server):
+        raise Win32Error(codes.ERROR_INVALID_PARAMETER, "names no server")
+    return server
 
 
 class Exclusion:
@@ -227,21 +234,26 @@ class Exclusion:
             if is_pattern(text):
                 self._patterns.append(Pattern(fold(text)))
                 continue
-            bare = text.strip().strip("\\/") if not text.strip().startswith("/") else text.strip("/ ")
-            self._names.add(fold(_canonical(bare.removeprefix("[").removesuffix("]"))))
             try:
-                network = ipaddress.ip_network(bare, strict=False)
+                network = ipaddress.ip_network(text.strip(), strict=False)
             except ValueError:
-                continue
+                server = _excluded_server(text)
+                self._names.add(host_key(server))
+                try:
+                    network = ipaddress.ip_network(canonical(server))
+                except ValueError:
+                    continue
+            if network.version == 6 and network.prefixlen == 128:
+                network = ipaddress.ip_network(canonical(str(network.network_address)))
             first = int(network.network_address)
             ranges.append((network.version, first, first + network.num_addresses - 1))
         self._ranges = _merged(ranges)
 
     def means(self, server: str, addresses: Iterable[str] = ()) -> bool:
         """Whether a server is left out, by its name or by one of its addresses."""
-        if not self._names and not self._patterns:
+        if not self._names and not self._patterns and not self._ranges:
             return False
-        folded = fold(server)
+        folded = host_key(server)
         if folded in self._names or any(pattern.matches(folded) for pattern in self._patterns):
             return True
         return any(self._has_address(text) for text in (server, *addresses))
@@ -250,7 +262,7 @@ class Exclusion:
         if not self._ranges:
             return False
         try:
-            address = ipaddress.ip_address(text.partition("%")[0])
+            address = ipaddress.ip_address(canonical(text.partition("%")[0]))
         except ValueError:
             return False
         at = bisect_right(self._ranges, (address.version, int(address), 1 << 130))
@@ -272,10 +284,19 @@ def _merged(ranges: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 def read_exclusion(path: str | Path) -> Exclusion:
-    """The exclusions of a file, one to a line. Raises LanmanError."""
+    """The exclusions of a file, one to a line. Raises Win32Error 87 for a line, LanmanError for the file."""
+    texts: list[str] = []
     with _opened(path) as stream:
-        lines = [line.strip() for line in stream]
-    return Exclusion(line for line in lines if line and not line.startswith("#"))
+        for number, line in enumerate(stream, 1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            try:
+                Exclusion([text])
+            except Win32Error as error:
+                raise bad_target(text, f"excludes nobody: {error.text}", f"{path} line {number}") from None
+            texts.append(text)
+    return Exclusion(texts)
 
 
 # --- all of it

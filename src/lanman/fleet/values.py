@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -24,6 +25,22 @@ from lanman.shown import rfc3339
 DEFAULT_PORT: Final = 445
 THIS_MACHINE: Final = "."
 """As a target: the Server service of this machine, by whatever way the Manager finds."""
+
+
+def canonical(server: str) -> str:
+    """One way to write an address, so that it is one target; ::ffff:10.0.0.5 is 10.0.0.5. Names are as they came."""
+    if ":" not in server or "%" in server:
+        return server
+    try:
+        address = ipaddress.IPv6Address(server)
+    except ValueError:
+        return server
+    return str(address.ipv4_mapped or address)
+
+
+def host_key(server: str) -> str:
+    """What two spellings of one server have in common: no letter case, no dot at the end of a whole name."""
+    return fold(canonical(server.rstrip(".") or server))
 
 
 class Kind(StrEnum):
@@ -68,8 +85,8 @@ class Target:
 
     @property
     def key(self) -> str:
-        """What makes it one target: its server, in any letter case, and port."""
-        return f"{fold(self.server)}:{self.port}"
+        """What makes it one target: its server, however it is written, and port."""
+        return f"{host_key(self.server)}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
