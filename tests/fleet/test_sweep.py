@@ -148,6 +148,34 @@ async def test_three_wrong_passwords_and_no_more_over_all_processes() -> None:
     assert asked.guard.stopped() == {"-U": "3 times the user name or the password was wrong"}
 
 
+async def test_a_wrong_password_is_counted_on_when_the_sweep_is_resumed(tmp_path: Path) -> None:
+    async def ask(password: str, **how: Any) -> Counter[Result]:
+        scheduler = InProcess(opener=fleet_script.scripted)
+        asked = sweep("sessions", [], Credentials("ann", password), resume=folder, scheduler=scheduler, **how)
+        return Counter(each.result for each in await outcomes_of(asked))
+
+    folder = tmp_path / "s"
+    (tmp_path / "t").write_text("".join(f"10.0.0.{n}:{OK}\n" for n in range(1, 21)))
+    opener = InProcess(opener=fleet_script.scripted)
+    who = Credentials("ann", "wrong")
+    await outcomes_of(sweep("sessions", [f"@{tmp_path / 't'}"], who, out=folder, scheduler=opener, logon_failures=2))
+    assert await ask("wrong") == {Result.CANCELLED: 18}
+    assert await ask("wrong", retry_failed=True) == {Result.CANCELLED: 20}
+    assert await ask("wrong", logon_failures=4) == {Result.LOGON: 2, Result.CANCELLED: 18}
+    assert await ask("right", retry_failed=True) == {Result.OK: 20}
+
+
+async def test_a_sweep_goes_on_as_carefully_as_it_was_begun(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    begun = scripted(["10.0.0.1:1"], out=folder, polite=True, require_signing=True, rate=9.0, deadline=3.0)
+    await outcomes_of(begun)
+    again = sweep("sessions", [], WHO, resume=folder, per_subnet=7, scheduler=InProcess(opener=fleet_script.scripted))
+    await outcomes_of(again)
+    chosen = again.options
+    assert (chosen.polite, chosen.require_signing, chosen.rate, chosen.deadline) == (True, True, 9.0, 3.0)
+    assert (chosen.in_flight, chosen.per_subnet, chosen.logon_failures) == (16, 7, MANY)
+
+
 async def test_no_password_goes_where_nothing_is_signed() -> None:
     (outcome,) = await outcomes_of(scripted(some(1, UNSIGNED)))
     assert (outcome.result, outcome.error) == (Result.LOGON, "does not sign, so no password was sent")

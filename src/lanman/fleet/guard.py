@@ -9,6 +9,7 @@ One Guard counts for a whole sweep, wherever its servers are asked. Its rules:
     account is locked, stop the use of the credential for good.
   - So a password that is wrong from the beginning is sent to `limit` servers and never to another. One that becomes
     wrong meanwhile is sent to those, too, whose log-on is under way when the first of them says so.
+  - A sweep that is resumed goes on counting, as long as the password is the same.
   - A log-on that sent something to judge the password by and never got an answer counts as a wrong one until a success
     comes.
 """
@@ -73,7 +74,8 @@ class CredentialStopped(AuthenticationError):
         super().__init__(
             f"not asked: the credential {name!r} is not used any more: {why}",
             code=codes.ERROR_CANCELLED,
-            hint="correct the password, see that the account is not locked, and --resume the sweep",
+            hint="correct the password, see that the account is not locked, and --resume the sweep; with the same "
+            "password, a larger --logon-failures",
         )
 
 
@@ -98,6 +100,18 @@ class Guard:
     def stopped(self) -> dict[str, str]:
         """The credentials whose use was stopped, and why."""
         return {name: known.stopped for name, known in self._known.items() if known.stopped is not None}
+
+    def carry(self, name: str, wrong: int, unknown: int) -> None:
+        """Go on with what an earlier run of the sweep has counted with this password. One log-on that had no answer is
+        not held against it, so that a run which was ended early can be resumed."""
+        known = self._of(name)
+        known.wrong, known.unknown = wrong, max(0, min(unknown, self.limit - 1 - wrong))
+        if known.wrong >= self.limit:
+            known.stopped = _why(known)
+
+    def counted(self) -> dict[str, tuple[int, int]]:
+        """For each credential how many log-ons were wrong, and how many had no answer."""
+        return {name: (known.wrong, known.unknown) for name, known in self._known.items()}
 
     def borrow(self, name: str, wanted: int = 1) -> int:
         """Up to so many log-ons that may go out before it is known whether the password is right; 0 for none now.
@@ -155,8 +169,9 @@ class _Waiting:
 class GuardGate:
     """The gate of the process that has the Guard."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, *, counted: Callable[[], None] | None = None) -> None:
         self.guard = guard
+        self._counted = counted
         self._changed: Callable[[str], None] | None = None
         self._waiting: dict[str, _Waiting] = {}
 
@@ -187,7 +202,10 @@ class GuardGate:
     def settle(self, name: str, proof: Proof, *, counted: bool) -> None:
         """See `Gate.settle`."""
         before = self.guard.state(name)
-        if self.guard.settle(name, proof, counted=counted):
+        has_changed = self.guard.settle(name, proof, counted=counted)
+        if self._counted is not None and proof in (Proof.WRONG, Proof.UNKNOWN):
+            self._counted()
+        if has_changed:
             self._let_in(name)
         if self._changed is not None and self.guard.state(name) is not before:
             self._changed(name)

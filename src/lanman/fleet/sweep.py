@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import secrets
 import sys
@@ -26,7 +27,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -247,6 +248,7 @@ class Sweep:
         retry_failed: bool,
         scheduler: Scheduler | None,
     ) -> None:
+        self._given = options
         self.options = options.chosen()
         self.folder = out or resume
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -341,6 +343,8 @@ class Sweep:
         if self._kind is None:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, "nobody said what to ask", hint=", ".join(Kind))
         self._logons = await self._in_thread(lambda: read_fleet_logons(self._credentials_file, self._credentials))
+        if self._resume is not None:
+            await self._in_thread(self._carry_counts)
         if not self._logons.credentials and self._sources.texts != (THIS_MACHINE,):
             raise AuthenticationError(
                 "nobody said who to be at the servers",
@@ -354,7 +358,28 @@ class Sweep:
         question = Question(
             self._kind, self.name, self.options.deadline, self.options.connect, self.options.require_signing
         )
-        await scheduler.start(question, self._logons.credentials, GuardGate(self.guard))
+        await scheduler.start(question, self._logons.credentials, GuardGate(self.guard, counted=self._keep_counts))
+
+    def _keep_counts(self) -> None:
+        """Have what log-ons came to on the disk, for a run that goes on: the password itself is not kept."""
+        counts = {
+            name: [*counted, self._print_of(self._logons.credentials[name])]
+            for name, counted in self.guard.counted().items()
+            if name in self._logons.credentials
+        }
+        self._thread.submit(self._store.keep, "logons", counts)
+
+    def _print_of(self, who: Credentials) -> str:
+        """Eight bits by which a sweep sees that a password is another one; nobody can find the password by them."""
+        return hashlib.sha256(f"{self.name} {astuple(who)!r}".encode("utf-8", "surrogatepass")).hexdigest()[:2]
+
+    def _carry_counts(self) -> None:
+        if not isinstance(self._store, Store):
+            return
+        for name, (wrong, unknown, known_by) in (self._store.meta("logons") or {}).items():
+            who = self._logons.credentials.get(name)
+            if who is not None and self._print_of(who) == known_by:
+                self.guard.carry(name, wrong, unknown)
 
     def _chosen_scheduler(self) -> Scheduler:
         count = self.options.processes
@@ -388,6 +413,7 @@ class Sweep:
             "credentials_file": None if self._credentials_file is None else str(self._credentials_file),
             "whole": not self._streams,
             "begun_at": time.time(),
+            "options": asdict(self._given),
         }
         self._store = Store.created(self.folder, kind=self._kind, format=self._format, meta=meta)
 
@@ -400,6 +426,7 @@ class Sweep:
                 codes.ERROR_INVALID_PARAMETER, f"{self._resume} is a sweep of {store.kind}", hint=f"ask {store.kind}"
             )
         self._kind, self._format, self.name = store.kind, store.format, store.meta("sweep")
+        self._go_on_as(store.meta("options") or {})
         kept = store.meta("logon")
         if kept is not None and self._credentials is None:
             raise AuthenticationError(
@@ -433,6 +460,18 @@ class Sweep:
                     hint="give the stream again, beside --resume",
                 )
             self._streams.insert(0, lambda port: reading.file_targets(path, port))
+
+    def _go_on_as(self, kept: Mapping[str, Any]) -> None:
+        """Ask as the sweep was begun, wherever nobody says otherwise now: as slowly, and as carefully."""
+        default, given = Options(), self._given
+        left = {
+            name: kept[name]
+            for name in asdict(given)
+            if name in kept and getattr(given, name) == getattr(default, name)
+        }
+        self.options = options = replace(given, **left).chosen()
+        self.guard.limit = options.logon_failures
+        self._line = Line(options.in_flight or 1, options.per_subnet, options.rate)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
