@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
 
 from lanman.errors import ConnectionLost
+from lanman.manage.orders.listed import Order
+from lanman.manage.orders.sessions import Given
 from lanman.manage.policies.declared import Policy
 from lanman.manage.policies.enforce import Enforcer
 from lanman.manage.policies.kept import Kept, spare
@@ -19,7 +21,7 @@ from lanman.manage.policies.words import Event, What
 from lanman.net.tell.people import Told
 from lanman.net.tell.teller import Teller
 from lanman.records import FileInfo
-from support.policy_world import Killed, MemoryNotes, World
+from support.policy_world import Killed, MemoryNotes, World, WorldManager
 
 IDLE = 'mode = "enforce"\nselect = { idle = "2h" }\n'
 
@@ -180,6 +182,95 @@ def test_a_limit_holds_when_more_come_between_the_notice_and_the_deadline() -> N
         await lab.rounds(3600)
         assert lab.ended == []
         assert lab.said == [What.TOLD, What.TOLD, What.STOPPED]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("before", "told"), [("tell = false", Told.YES), ("tell = { required = false }", Told.NO)], ids=["nobody", "failed"]
+)
+def test_a_notice_that_a_policy_asks_for_by_now_is_given_first(before: str, told: Told) -> None:
+    """Due and left alone because of her work when nobody had to be told; then the file is edited, and she saves it."""
+
+    async def main() -> None:
+        lab = Lab(policy(IDLE + before))
+        lab.world.telling = told
+        ann = lab.world.come("fs1", r"\\pc1", "ann", idle=3 * 3600, opens=1)
+        await lab.rounds(1800)
+        assert lab.ended == []
+        assert What.HELD in lab.said
+        lab.policies, lab.world.telling, ann.opens = [policy(IDLE)], Told.YES, 0
+        lab.world.notices.clear()
+        await lab.rounds(10 * 60)
+        assert (lab.ended, [notice.told for notice in lab.world.notices]) == ([], [Told.YES])
+        await lab.rounds(10 * 60)
+        assert lab.ended == ["ann"]
+
+    asyncio.run(main())
+
+
+def test_who_may_have_been_ended_counts_as_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is given, its answer and the looks after it are lost; then she is gone."""
+
+    async def main() -> None:
+        lab = Lab(policy(IDLE + "at_most = 1\n"))
+        lab.world.come("fs1", r"\\pc1", "ann", idle=3 * 3600)
+        await lab.rounds(14 * 60)
+        give = WorldManager._give
+
+        async def lost(manager: WorldManager, order: Order) -> Given:
+            await give(manager, order)
+            lab.world.guests["fs1"] += [ending.guest for ending in lab.world.endings]  # listed for a while yet
+            return ConnectionLost("gone", server="fs1"), True
+
+        monkeypatch.setattr(WorldManager, "_give", lost)
+        await lab.round(120)
+        assert lab.said[-1] is What.HELD
+        monkeypatch.setattr(WorldManager, "_give", give)
+        lab.world.guests["fs1"].clear()
+        lab.world.come("fs1", r"\\pc2", "bob", idle=3 * 3600)
+        await lab.rounds(1800)
+        assert lab.ended == ["ann"]
+        assert lab.said[-2:] == [What.ENDED, What.STOPPED]
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_called_otherwise_by_now_has_no_new_limit() -> None:
+    async def main() -> None:
+        lab = Lab(policy(IDLE + "at_most = 1\n"))
+        lab.world.come("old", r"\\pc1", "ann", idle=3 * 3600)
+        for name, minutes in (("old", 20), ("new", 30)):
+            await lab.enforcer.drop_all_but({"night": [name]})
+            for _ in range(minutes):
+                lab.world.now += 60
+                async with Looker(name, partial(lab.world.open, name), lab.world.wall) as looker:
+                    await lab.enforcer.round(lab.policies, looker)
+            lab.world.come("new", r"\\pc2", "bob", idle=3 * 3600)
+        assert lab.ended == ["ann"]
+        assert lab.events[-1].text.startswith("2 of 2 match (1 of them ended within the last hour)")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("server", ["", "FS1", r"\\\\fs1"])
+def test_a_client_that_is_left_alone_is_looked_up(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    """Servers list clients by address; people name them."""
+
+    async def called(manager: WorldManager, client: str, names: Sequence[str]) -> frozenset[str]:
+        return frozenset(names) & {r"\\10.0.0.7"} if client.lstrip("\\") == "pc7" else frozenset()
+
+    monkeypatch.setattr(WorldManager, "clients_called", called)
+
+    async def main() -> None:
+        for word in ("pc7", r"\\pc7"):
+            lab = Lab(policy(IDLE))
+            lab.world.come("fs1", r"\\10.0.0.7", "ann", idle=3 * 3600)
+            lab.world.come("fs1", r"\\10.0.0.8", "bob", idle=3 * 3600)
+            now = lab.world.wall()
+            await spare(lab.notes, word, now + 7200, server=server, by="root", now=now)
+            await lab.rounds(3600)
+            assert lab.ended == ["bob"]
 
     asyncio.run(main())
 

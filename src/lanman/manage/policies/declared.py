@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from lanman.errors import LanmanError
+from lanman.manage.cluster import check as check_servers
 from lanman.manage.orders.plan import MANY, Cost
 from lanman.manage.policies.hours import Hours, parse_hours
 from lanman.manage.selection import bare_client, empty_filter
@@ -99,7 +101,13 @@ def _shares(value: Any) -> tuple[str, ...]:
 def _servers(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError('must be a list of servers, such as ["fs1", "cluster:files"]')
-    return _names(value, 'a server, such as "fs1", "fs2:4450" or "cluster:files"')
+    found = _names(value, 'a server, such as "fs1", "fs2:4450" or "cluster:files"')
+    for each in found:
+        try:
+            check_servers(each)
+        except LanmanError as error:
+            raise ValueError(f"must name servers: {error.message}") from None
+    return found
 
 
 def _hours(value: Any) -> Hours:

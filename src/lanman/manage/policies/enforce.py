@@ -13,13 +13,13 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
 from lanman import codes
-from lanman.errors import LanmanError
+from lanman.errors import LanmanError, Win32Error
 from lanman.manage.history.records import Deed
 from lanman.manage.orders.pauses import MAX_LOOKS
 from lanman.manage.orders.plan import Cost, Outcome, Plan, Reason, Target, allows
@@ -80,6 +80,7 @@ class Enforcer:
         self._by = by
         self._said: dict[tuple[str, str], str] = {}
         self._own: dict[str, list[SessionKey]] = {}
+        self._wanted: Mapping[str, Sequence[str] | None] = {}
 
     # --- what is no round
 
@@ -92,6 +93,7 @@ class Enforcer:
         """Spare those whose policy, or whose server in it, is no longer there. `wanted` are the servers of each policy;
         None where they are not known now."""
         gone = []
+        self._wanted = wanted
         for one in self._kept.promises.values():
             servers = wanted.get(one.policy, ())
             if one.state.is_open and servers is not None and one.server not in servers:
@@ -104,7 +106,7 @@ class Enforcer:
         """Look at a server, and do what is due there. Raises LanmanError where it cannot be looked at."""
         await self.check_clock()
         await self._kept.forget_old(self._clock.wall())
-        view = await looker.look(policies)
+        view = await self._look(policies, looker)
         for policy in policies:
             while True:
                 decision = await self._decided(policy, view)
@@ -121,7 +123,12 @@ class Enforcer:
                     await self._report(decision)
                 else:
                     await self._end_some(policy, looker, decision.due)
-                view = await looker.look(policies)
+                view = await self._look(policies, looker)
+
+    async def _look(self, policies: Sequence[Policy], looker: Looker) -> View:
+        """A look, with the names of clients that are to be left alone."""
+        spares = await self._kept.spares(self._clock.wall())
+        return await looker.look(policies, [spare.word for spare in spares])
 
     async def _decided(self, policy: Policy, view: View) -> Decision:
         now = self._clock.wall()
@@ -129,8 +136,19 @@ class Enforcer:
         own = self._own.get(view.server, ())
         matches = tuple(match for match in choice.matches if not any(same_session(key, match.seen.key) for key in own))
         spares = await self._kept.spares(now)
-        return consider(
-            policy, view, replace(choice, matches=matches), self._kept.of(policy.name, view.server), spares, now
+        promises = [*self._kept.of(policy.name, view.server), *self._ended_elsewhere(policy)]
+        return consider(policy, view, replace(choice, matches=matches), promises, spares, now)
+
+    def _ended_elsewhere(self, policy: Policy) -> Iterable[Promise]:
+        """Whom a policy has ended on servers that it no longer names: they may be called otherwise by now, so these
+        count for `at_most` on each that it does name."""
+        servers = self._wanted.get(policy.name)
+        if servers is None:
+            return ()
+        return (
+            one
+            for one in self._kept.promises.values()
+            if one.policy == policy.name and one.state is State.ENDED and one.server not in servers
         )
 
     def _due_of_new(self, decision: Decision) -> list[tuple[Promise, Match]]:
@@ -238,7 +256,7 @@ class Enforcer:
             promise.state = State.ENDING
         await self._put(list(promised.values()), None, "")
         outcomes = await looker.run(plan, None if policy.may_cost is Cost.UNSAVED else policy.may_cost)
-        settled, held, failed = [], {}, set()
+        settled, held, failed, doubtful = [], {}, set(), set()
         for outcome in outcomes:
             promise = promised[outcome.target]
             if outcome.what is Became.DONE:
@@ -249,17 +267,25 @@ class Enforcer:
                 held[promise.name] = "" if outcome.error is None else outcome.error.message
                 if outcome.what is Became.FAILED:
                     failed.add(promise.name)
+                    if _may_have_ended(outcome):
+                        doubtful.add(promise.name)
         await self._settle(settled)
-        await self._hold([promise for promise in promised.values() if promise.name in held], held, failed)
+        await self._hold([promise for promise in promised.values() if promise.name in held], held, failed, doubtful)
 
     async def _hold(
-        self, promises: Sequence[Promise], reasons: Mapping[str, str], failed: set[str] | frozenset[str] = frozenset()
+        self,
+        promises: Sequence[Promise],
+        reasons: Mapping[str, str],
+        failed: Collection[str] = (),
+        doubtful: Collection[str] = (),
     ) -> None:
-        """Leave some alone for now. What became of them is a deed where it is another than before."""
+        """Leave some alone for now. What became of them is a deed where it is another than before. Those that are
+        doubtful may have been ended: if they are gone at the next look, they were."""
         news = []
         for one in promises:
             reason = reasons[one.name]
-            one.again_at, one.state = self._clock.wall() + HELD_FOR, State.TOLD
+            one.again_at = self._clock.wall() + HELD_FOR
+            one.state = State.ENDING if one.name in doubtful else State.TOLD
             if one.reason != reason:
                 one.reason = reason
                 news.append(one)
@@ -362,6 +388,12 @@ def _note_telling(policy: Policy, promise: Promise, telling: Telling, now: float
 
 def _may_cost(policy: Policy, target: Target) -> bool:
     return policy.may_cost is Cost.UNSAVED or allows(policy.may_cost, target.cost)
+
+
+def _may_have_ended(outcome: Outcome) -> bool:
+    """Whether an order that failed may have been carried out: only a server that said no has not done so."""
+    error = outcome.error
+    return not isinstance(error, Win32Error) or error.code == codes.NERR_InternalError
 
 
 def _has_left(outcome: Outcome) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from lanman.errors import ConnectionLost, ProtocolError, Win32Error
 from lanman.manage.orders import plan_sessions, run
 from lanman.manage.policies.declared import Policy
+from lanman.manage.policies.promises import session_of
 from lanman.manage.policies.selecting import FILES, SHARES, Seen, View
 from lanman.manage.selection import is_address, is_pattern
 from lanman.manage.watching.keys import session_key
@@ -59,9 +60,9 @@ class Looker:
             self._manager = await self._stack.enter_async_context(self._opening())
         return self._manager
 
-    async def look(self, policies: Iterable[Policy]) -> View:
-        """What the server lists, as far as some policies need it. Raises LanmanError; after a connection that was lost
-        the next look connects anew."""
+    async def look(self, policies: Iterable[Policy], left: Iterable[str] = ()) -> View:
+        """What the server lists, as far as some policies need it. `left` are words of spares, whose names of clients
+        are looked up. Raises LanmanError; after a connection that was lost the next look connects anew."""
         wanted = [policy.select for policy in policies]
         needed = {key for select in wanted for key in FILES if getattr(select, key)}
         try:
@@ -73,9 +74,10 @@ class Looker:
             at = self._now()
             listed = (await manager.sessions()).entries
             names = [entry.client_name for entry in listed if entry.client_name]
+            typed = [each for select in wanted for each in (*select.client, *select.not_client)]
             clients = {
                 each: await manager.clients_called(each, names)
-                for each in dict.fromkeys(each for select in wanted for each in (*select.client, *select.not_client))
+                for each in dict.fromkeys([*typed, *_looked_up(left, listed)])
                 if not is_pattern(each) and not is_address(each)
             }
         except (ConnectionLost, ProtocolError):
@@ -108,6 +110,15 @@ class Looker:
         except (ConnectionLost, ProtocolError):
             await self.close()
             return ()
+
+
+def _looked_up(words: Iterable[str], listed: Sequence[SessionInfo]) -> Iterator[str]:
+    """The words of spares that may be names of clients, which are looked up: no keys, and no users that are listed."""
+    users = {fold(entry.user_name or "").rpartition("\\")[2].partition("@")[0] for entry in listed}
+    for word in words:
+        bare = fold(word).rpartition("\\")[2].partition("@")[0]
+        if session_of(word) is None and (word[:1] in ("\\", "/") or bare not in users):
+            yield word
 
 
 async def _told(question: Callable[[], Awaitable[T]]) -> T | None:

@@ -8,7 +8,8 @@ The rules:
   - `at_most` and `at_most_percent` are asked first, with all who are meant, those who were ended within the last hour
     among them: beyond, nobody is told and nobody is ended. Promises stay as they are.
   - A promise holds for one session. One that is no longer meant is spared, and if it is meant again, that is another
-    promise, of which is told anew. So is one whose policy sleeps, has gone, or has another mode by now.
+    promise, of which is told anew. So is one whose policy sleeps, has gone, or has another mode by now, and one that
+    was made when the policy asked for less of a notice than it does now.
   - What a server does not say settles nothing: a session that cannot be decided, and a policy that skips the server,
     leave promises as they are, and end nobody.
   - Deadlines that have passed while nobody looked are due at the next look.
@@ -31,7 +32,8 @@ ASLEEP: Final = "the hours are over"
 NO_POLICY: Final = "the policy is no longer there"
 OTHER_MODE: Final = "the policy has another mode by now"
 INTERRUPTED: Final = "the program was ended while people were told: whether a message came is not known"
-ANSWER_LOST: Final = "the program was ended before it knew the answer; the session is gone"
+ANSWER_LOST: Final = "it was to be ended, and nobody heard the answer; the session is gone"
+OTHER_TELL: Final = "the policy asks for a notice by now that was not given"
 
 HELD_FOR: Final = 300.0
 """What is due and left alone is looked at again after so many seconds."""
@@ -91,6 +93,8 @@ def consider(
             decision.settled.append(Settled(one, State.SPARED, ASLEEP))
         elif one.mode != policy.mode:
             decision.settled.append(Settled(one, State.SPARED, OTHER_MODE))
+        elif _lacks_notice(policy, one):
+            decision.settled.append(Settled(one, State.SPARED, OTHER_TELL))
         else:
             ours.append(one)
     if decision.asleep:
@@ -125,12 +129,20 @@ def _still_there(promises: Iterable[Promise], places: dict[str, int | None], dec
     return kept
 
 
+def _lacks_notice(policy: Policy, promise: Promise) -> bool:
+    """Whether the policy was edited since, and nobody was told as it is to be done now. Who may have been told, for all
+    that is known, is left alone as ever (`again_at`)."""
+    if policy.tell is None or promise.mode == "report" or promise.state not in (State.TOLD, State.ENDING):
+        return False
+    return not promise.told or (policy.tell.required and promise.told != "yes" and promise.again_at != float("inf"))
+
+
 def _left_after_spares(
     choice: Choice, view: View, spares: Sequence[Spare], now: float, decision: Decision
 ) -> list[Match]:
     matches = []
     for match in choice.matches:
-        spare = next((each for each in spares if covers(each, match.seen.key, view.server, now)), None)
+        spare = next((each for each in spares if covers(each, match.seen.key, view.server, now, view.clients)), None)
         if spare is None:
             matches.append(match)
         else:

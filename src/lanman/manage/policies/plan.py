@@ -114,7 +114,7 @@ async def _look(
 ) -> list[PolicyPlan]:
     try:
         async with Looker(served.name, served.opening, now) as looker:
-            view = await looker.look(served.policies)
+            view = await looker.look(served.policies, [spare.word for spare in spares])
             return [await _one(policy, looker, view, now(), promises, spares) for policy in served.policies]
     except LanmanError as error:
         return [PolicyPlan(policy, served.name, now(), error=error) for policy in served.policies]

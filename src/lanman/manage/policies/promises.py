@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Final
@@ -198,16 +198,21 @@ def _id(word: str | None) -> int | str | None:
     return int(word) if word is not None and word.isascii() and word.isdigit() else word
 
 
-def covers(spare: Spare, key: SessionKey, server: str, now: float) -> bool:
+def covers(
+    spare: Spare, key: SessionKey, server: str, now: float, clients: Mapping[str, frozenset[str]] | None = None
+) -> bool:
     """Whether a session is left alone by a spare now. A word with slashes before it is a client, any other one a user
-    or a client, whichever it is the name of: rather one too many is left alone."""
-    if spare.until <= now or (spare.server and fold(spare.server) != fold(server)):
+    or a client, whichever it is the name of: rather one too many is left alone. `clients` are the listed names that
+    words mean which had to be looked up (`View.clients`)."""
+    if spare.until <= now or (spare.server and canonical_client(spare.server) != canonical_client(server)):
         return False
     if (wanted := session_of(spare.word)) is not None:
         # Ids are compared as words: what was a number in a database may be one here, or not.
         ids = None in (wanted.id, key.id) or str(wanted.id) == str(key.id)
-        here = wanted.node is None or fold(wanted.node) == fold(server)
+        here = wanted.node is None or canonical_client(wanted.node) == canonical_client(server)
         return ids and here and same_session(wanted._replace(id=None, node=None), key._replace(id=None, node=None))
+    if key.client_name in (clients or {}).get(spare.word, ()):
+        return True
     client = canonical_client(key.client_name or "")
     names = [(client, canonical_client(spare.word))]
     if spare.word[:1] not in ("\\", "/"):

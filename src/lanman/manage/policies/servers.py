@@ -102,6 +102,7 @@ async def find_servers(
     any other mistake is raised (LanmanError)."""
     opening = opener(access) if opens is None else opens
     found = Servers({}, {})
+    spelt: dict[tuple[str, int], str] = {}
     for policy in policies.policies.values():
         for text in policy.servers or (access.server,):
             try:
@@ -112,6 +113,8 @@ async def find_servers(
             theirs = None if text is None else configured_credentials(text, configuration)
             for place in places:
                 name = place.node or socket.gethostname()
+                # Two spellings of one server are one: each by itself would have an `at_most` of its own.
+                name = spelt.setdefault((canonical_client(place.server or name), place.port or 445), name)
                 served = found.served.setdefault(name, Served(name, opening(place, theirs)))
                 if policy not in served.policies:
                     served.policies.append(policy)
