@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from lanman.manage.cluster import single_servers
     from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
     from lanman.manage.doctor.run import doctor
-    from lanman.manage.drain.shell import DrainResult, drain
+    from lanman.manage.drain.call import drain
+    from lanman.manage.drain.shell import DrainResult
     from lanman.manage.explain import Explanation, Holder, explain
     from lanman.manage.granted import GrantedLevels
     from lanman.manage.history.programs import (
@@ -242,7 +243,7 @@ _HOMES = {
     "blocking_drain": "lanman.manage.sync",
     "connect": "lanman.manage.sync",
     "doctor": "lanman.manage.doctor.run",
-    "drain": "lanman.manage.drain.shell",
+    "drain": "lanman.manage.drain.call",
     "open_manager": "lanman.manage.open",
     "single_servers": "lanman.manage.cluster",
     "watch_nodes": "lanman.manage.watching.nodes",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import lanman
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, Win32Error
 from lanman.faces.cli.completion import candidates
@@ -177,9 +178,21 @@ def test_files_of_equal_ids(run: Run, world: World) -> None:
     result = run("file 2 /close")
     assert result.status == 2
     assert "fs1, fs2 have each an open file of this number" in result.err
+    assert "You were not connected" not in result.err  # Windows' words for 52 are about names of computers
     assert run("file --user eve /close /y").status == 0
     assert [each.id for each in world["fs1"].manager.opened] == [1, 2]
     assert world["fs2"].manager.opened == []
+
+
+def test_a_file_is_not_closed_by_its_number_while_a_node_is_away(run: Run, world: World) -> None:
+    world["fs2"].error = AWAY
+    result = run("file 1 /close /y")
+    assert result.status == 2
+    said = " ".join(result.err.split())
+    assert "System error 52 has occurred. 1: fs2 is away, and may have an open file of this number too" in said
+    assert "of this number too. Name the node that is meant with -S." in said
+    assert "You were not connected" not in said
+    assert [each.id for each in world["fs1"].manager.opened] == [1, 2]
 
 
 def test_a_cost_is_unknown_where_the_files_were_not_told(
@@ -341,3 +354,38 @@ def test_clusters_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("lanman.net.client_configuration.configuration_folder", lambda: tmp_path / "lanman")
     (tmp_path / "lanman" / "lanman.toml").write_text('[clusters.files]\nnodes = ["fs1", "fs2"]\n')
     assert list(candidates(["session", "-S"], "cl", PROGRAM)) == [("cluster:files", "fs1, fs2")]
+
+
+def test_a_program_drains_a_cluster(run: Run, world: World, tmp_path: Path) -> None:
+    """`lanman.drain` takes several servers as `lanman drain -S` does."""
+    for node in world.nodes.values():
+        node.manager.opened = []
+    world["fs2"].manager.entries = []
+    events: list[tuple[str | None, str]] = []
+    result = lanman.blocking_drain(
+        "fs1,fs2",
+        quiet_for=0,
+        end="all",
+        home=tmp_path,
+        on_event=lambda event: events.append((event.node, event.what.value)),
+    )
+    assert (result.server, result.drained, result.paused, result.left) == ("fs1,fs2", True, True, ())
+    assert {name: each.server for name, each in result.nodes.items()} == {"fs1": "fs1", "fs2": "fs2"}
+    assert {node.manager.state for node in world.nodes.values()} == {ServiceState.PAUSED}
+    assert world["fs1"].manager.entries == []
+    assert {("fs1", "paused"), ("fs2", "paused"), ("fs1", "ended"), ("fs1", "finished")} <= set(events)
+    assert ("fs2", "ended") not in events
+
+
+def test_a_program_drains_all_of_a_cluster_or_none(run: Run, world: World, tmp_path: Path) -> None:
+    world["fs2"].error = AWAY
+    with pytest.raises(ConnectionLost) as raised:
+        asyncio.run(lanman.drain("fs1,fs2", quiet_for=0, end="all", home=tmp_path))
+    assert "without fs2, name the other nodes: nothing was done" in raised.value.with_hint
+    world["fs2"].error = None
+    world["fs1"].manager.entries, world["fs1"].manager.opened = [], []
+    # Those of fs2 are there until the end.
+    result = asyncio.run(lanman.drain("fs1,fs2", quiet_for=0, timeout=0, home=tmp_path))
+    assert (result.verdict.value, result.paused) == ("timed_out", False)
+    assert len(result.left) == len(result.nodes["fs2"].left) == 1
+    assert {node.manager.state for node in world.nodes.values()} == {ServiceState.RUNNING}

@@ -90,7 +90,7 @@ def blocking_drain(
 ) -> DrainResult:
     """`lanman.drain` for programs without asyncio: the same arguments, result and errors. `on_event` is called in
     another thread. Interrupted (Ctrl-C), it opens the server again before the interrupt goes on."""
-    from lanman.manage.drain.shell import drain
+    from lanman.manage.drain.call import drain
 
     background = Background()
     ended = threading.Event()

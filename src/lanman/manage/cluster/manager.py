@@ -26,7 +26,7 @@ from lanman.errors import LanmanError, Win32Error
 from lanman.manage.answers import Absent, Answers, Listed, Sessions, no_such_file
 from lanman.manage.clients import Clients
 from lanman.manage.cluster import orders
-from lanman.manage.cluster.members import Members
+from lanman.manage.cluster.members import AWAY, Members
 from lanman.manage.manager import Manager, poverty
 from lanman.manage.orders.plan import Consent, Done, Missing, Outcome, Plan, Verb
 from lanman.manage.selection import canonical_client, check_filters, select_files, split_unc
@@ -258,9 +258,13 @@ class ClusterManager(Manager):
 
     def _may_be_away(self, id: int, missing: Sequence[Absent]) -> Win32Error:
         nodes = ", ".join(node for node, _ in missing)
+        if all(isinstance(error, AWAY) for _, error in missing):
+            what = f"{nodes} {'is' if len(missing) == 1 else 'are'} away, and may have an open file of this number too"
+        else:
+            what = f"{nodes} did not tell, and may have an open file of this number too"
         return Win32Error(
             codes.ERROR_DUP_NAME,
-            f"{id}: it cannot be told whether {nodes} has an open file of this number",
+            f"{id}: {what}",
             hint="name the node that is meant with -S",
             subject=f"open file {id}",
         )

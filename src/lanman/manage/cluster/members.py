@@ -31,8 +31,8 @@ MAX_AT_ONCE: Final = 128
 Opening = Callable[[Place], AbstractAsyncContextManager[Manager]]
 """Opens a Manager of one server."""
 
-# What says that a node is away, rather than that it refuses a question.
-_AWAY: Final = (ConnectionLost, AuthenticationError, ProtocolError)
+AWAY: Final = (ConnectionLost, AuthenticationError, ProtocolError)
+"""What says that a node is away, rather than that it refuses a question."""
 
 
 class Member:
@@ -162,7 +162,7 @@ class Members:
                     given[member] = await question(member, await member.opened())
                 except LanmanError as error:
                     errors[member] = error
-                    if isinstance(error, _AWAY):
+                    if isinstance(error, AWAY):
                         await member.leave(error)
 
         await _all(ask(member) for member in members)

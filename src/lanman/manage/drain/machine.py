@@ -161,7 +161,8 @@ class Happening(Enum):
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something has happened in a drain, `at` a time in seconds since 1970. `told` is yes, no or unknown; `message` a
-    sentence without a full stop. `holders` are those who are there, for LEFT and FINISHED."""
+    sentence without a full stop. `holders` are those who are there, for LEFT and FINISHED. `node` is the server's name
+    where several are drained as one."""
 
     at: float
     phase: Phase
@@ -170,6 +171,7 @@ class Event:
     told: str | None = None
     message: str = ""
     holders: tuple[Holder, ...] = ()
+    node: str | None = None
 
 
 @dataclass(slots=True)

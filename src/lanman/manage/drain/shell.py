@@ -1,6 +1,7 @@
 """`drain`: lets everybody leave a server, and says what happens.
 
-    result = await lanman.drain("fs1", credentials, warn=600, grace=300, end="all")
+    async with Looker(opening, order.scope, clock) as looker:
+        result = await Drain(looker, rules, order, kept).run()
     if result.drained: ...
 
 Rules:
@@ -27,12 +28,10 @@ import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
-from lanman.manage.cluster import is_cluster
 from lanman.manage.drain.looks import Clock, Looker, Opening, Scope, Sight
 from lanman.manage.drain.machine import (
     DEFAULT_QUIET,
@@ -52,7 +51,7 @@ from lanman.manage.manager import DEFAULT_TIMEOUT as DEFAULT_DEADLINE
 from lanman.manage.manager import Manager
 from lanman.manage.orders import Outcome, Plan, What
 from lanman.names import fold
-from lanman.net.drains import KeptDrain, drain_name
+from lanman.net.drains import KeptDrain
 from lanman.net.tell.people import Message, Person, Telling, Told
 from lanman.records import ServiceState
 from lanman.shown import escape
@@ -86,6 +85,8 @@ class DrainResult:
     cordoned: bool = False
     paused: bool = False
     told: list[Telling] = field(default_factory=list)
+    nodes: dict[str, DrainResult] = field(default_factory=dict)
+    """Of several servers that are one: how it ended at each, by their names."""
 
     @property
     def drained(self) -> bool:
@@ -473,70 +474,6 @@ def scope_of(share: str | None, path: str | None) -> Scope:
             hint="Name the path as `lanman file` lists it, or the share.",
         )
     return Scope(share, path)
-
-
-async def drain(
-    server: str | None = None,
-    credentials: Credentials | None = None,
-    *,
-    share: str | None = None,
-    path: str | None = None,
-    warn: float = 0.0,
-    message: str | None = None,
-    grace: float = 0.0,
-    timeout: float | None = None,
-    end: str | End = End.IDLE,
-    quiet_for: float = DEFAULT_QUIET,
-    cordon: bool = True,
-    keep_paused: bool = False,
-    include_mine: bool = False,
-    on_event: Callable[[Event], None] | None = None,
-    teller: Teller | None = None,
-    deadline: float = DEFAULT_DEADLINE,
-    port: int | None = None,
-    home: str | Path | None = None,
-    encrypt: bool = False,
-    service: str | None = None,
-    samba_config: str | None = None,
-) -> DrainResult:
-    """Let everybody leave a server, or a share or a path of it; times are in seconds.
-
-    Newcomers are kept out (`Manager.pause`), who is there is told `warn` seconds before anything happens (by `teller`,
-    or as lanman.toml says), whoever has nothing open after that is ended, and after another `grace` those whom `end`
-    names: "idle" (who loses nothing), "readers" (nothing open for writing, no locks) or "all". It is drained once
-    nobody was there for `quiet_for`; the server stays paused then. Otherwise, and where the call fails or is cancelled,
-    it is opened again unless `keep_paused`. Where a server has no pause, or without `cordon`, newcomers are treated
-    like the others.
-
-    `deadline` bounds each question to the server, `timeout` the whole; the rest is as for `lanman.open_manager`. Raises
-    LanmanError: what a question raises, AccessDenied where this user may pause or end nobody, Win32Error 87 for times
-    that cannot be, 170 where another drain of this server runs here.
-    """
-    if server is not None and is_cluster(server):
-        raise Win32Error(
-            codes.ERROR_NOT_SUPPORTED,
-            "a cluster is not one server",
-            hint="drain each of `lanman.manage.cluster.single_servers`",
-            server=server,
-        )
-    rules = rules_of(warn=warn, grace=grace, timeout=timeout, end=end, quiet_for=quiet_for, include_mine=include_mine)
-    order = DrainOrder(scope_of(share, path), cordon, keep_paused, message)
-    opening = opening_of(
-        server,
-        credentials,
-        deadline=deadline,
-        port=port,
-        home=home,
-        encrypt=encrypt,
-        service=service,
-        samba_config=samba_config,
-    )
-    if warn and teller is None:
-        teller = configured_teller()
-    kept = KeptDrain(drain_name(server, port, service), home)
-    clock = SystemClock()
-    async with Looker(opening, order.scope, clock, include_mine=include_mine) as looker:
-        return await Drain(looker, rules, order, kept, teller=teller, on_event=on_event, clock=clock).run()
 
 
 def opening_of(

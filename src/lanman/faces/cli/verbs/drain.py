@@ -20,11 +20,12 @@ import json
 import signal
 import time
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lanman.errors import LanmanError, Win32Error
+from lanman.errors import Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.databases import database_option
 from lanman.faces.cli.invocation import Invocation
@@ -39,7 +40,6 @@ from lanman.shown import rfc3339
 if TYPE_CHECKING:
     from lanman.manage.drain.machine import Event, Holder, Rules
     from lanman.manage.drain.shell import DrainOrder, DrainResult
-    from lanman.manage.manager import Manager
     from lanman.manage.orders import Plan
 
 NOT_SO: Final = 3
@@ -294,45 +294,21 @@ Looked = Mapping[str, "tuple[Plan, tuple[Holder, ...]]"]
 async def _all_there(invocation: Invocation) -> Collection[str]:
     """See that all nodes are there, none of which is waited for again. Gives the names that are second addresses of
     others: two drains of one server would wait for each other. Raises LanmanError where one is not there."""
-    from lanman.manage.cluster.gate import NotTried
-
-    async def is_there(manager: Manager) -> str:
-        return manager.server
+    from lanman.manage.drain.nodes import all_there
 
     async with invocation.opening() as cluster:
-        answers = await cluster.each(is_there)
-        # Who was not tried says only that others have refused.
-        if answers.missing:
-            away = min(answers.missing, key=lambda each: isinstance(each.error, NotTried))
-            raise _not_without(away.node, away.error)
-        doubles: dict[str, str] = getattr(cluster, "doubles", {})
-        for name, node in doubles.items():
-            output.note(f"{name} is {node} by another address, and counts once")
-        return doubles
-
-
-def _not_without(node: str, error: LanmanError) -> LanmanError:
-    error.server = error.server or node
-    error.hint = "; ".join(filter(None, [error.hint, f"without {node}, name the other nodes: nothing was done"]))
-    return error
+        doubles = await all_there(cluster)
+    for name, node in doubles.items():
+        output.note(f"{name} is {node} by another address, and counts once")
+    return doubles
 
 
 async def _look_at(nodes: Mapping[str, Invocation], rules: Rules, order: DrainOrder) -> Looked:
     """Who is at each node. Raises LanmanError where one does not tell: a part is not drained for the whole."""
-    from lanman.manage.drain.shell import look
+    from lanman.manage.drain.nodes import look_at
 
-    async def one(node: Invocation) -> tuple[Plan, tuple[Holder, ...]]:
-        return await look(lambda: node.manager(long_work=True), order.scope, include_mine=rules.include_mine)
-
-    found = await asyncio.gather(*(one(node) for node in nodes.values()), return_exceptions=True)
-    looked = {}
-    for name, each in zip(nodes, found, strict=True):
-        if isinstance(each, LanmanError):
-            raise _not_without(name, each)
-        if isinstance(each, BaseException):
-            raise each
-        looked[name] = each
-    return looked
+    openings = {name: partial(node.manager, long_work=True) for name, node in nodes.items()}
+    return await look_at(openings, order.scope, include_mine=rules.include_mine)
 
 
 def _listed_at(looked: Looked, order: DrainOrder) -> Iterator[str]:
