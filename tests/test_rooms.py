@@ -88,10 +88,11 @@ NARROW = {
 }
 
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
-# asyncpg, pyarrow and prometheus_client are extras, and only history in PostgreSQL, columns as files and figures for
-# Prometheus need them.
+# asyncpg, pyarrow, prometheus_client and distributed are extras, and only history in PostgreSQL, columns as files,
+# figures for Prometheus and sweeps by a cluster need them.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
+    "lanman.fleet.dask": frozenset({"distributed"}),
     "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
     "lanman.manage.metrics": frozenset({"prometheus_client"}),

@@ -9,6 +9,7 @@ lookups     names to addresses, each once, in a bounded number of threads
 visit       asks one server, by whatever Manager answers for it; asks a chunk of them
 scheduler   where visits are made: in this process, or wherever somebody else makes them
 processes   in processes of this machine; worker is such a process
+dask        by the workers of a Dask cluster
 store       the folder: rows, outcomes, and the state that lets a sweep go on; parts writes columns
 sweep       all of that together: an async iterator of outcomes
 blocking    the same for programs without asyncio

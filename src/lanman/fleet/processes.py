@@ -161,6 +161,8 @@ class _Process:
 class Processes:
     """So many processes of this machine. `command` starts one, where it is not the usual one."""
 
+    room = None
+
     def __init__(self, count: int, *, command: Sequence[str] | None = None) -> None:
         self._count = max(1, count)
         self._command = module_command(WORKER) if command is None else list(command)

@@ -28,6 +28,10 @@ class Scheduler(Protocol):
     - Log-ons go through the gate that `start` is given (`lanman.fleet.guard`), or through allowances of its Guard.
     """
 
+    @property
+    def room(self) -> int | None:
+        """How many targets in flight keep it busy, known when it was started; None where it is the same to it."""
+
     async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
         """Get ready. Raises LanmanError where that is not possible."""
 
@@ -47,6 +51,8 @@ class Scheduler(Protocol):
 
 class InProcess:
     """Asks in the event loop of the sweep: for few targets, and for tests."""
+
+    room = None
 
     def __init__(self, *, opener: Opener = open_manager) -> None:
         self._opener = opener

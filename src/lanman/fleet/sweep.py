@@ -148,7 +148,7 @@ def sweep(
     shard: str | None = None,
     resume: str | Path | None = None,
     retry_failed: bool = False,
-    scheduler: Scheduler | None = None,
+    scheduler: Scheduler | str | None = None,
     **options: Any,
 ) -> Sweep:
     """Ask very many servers for their "sessions" or "files", or have the "doctor" see why they do not answer.
@@ -158,7 +158,9 @@ def sweep(
     (`credentials_file`; this user's) is meant for a target. `out` is a folder for rows, outcomes and state, `format`
     that of the rows: "jsonl", "csv" or "parquet". `exclude` is a file, `shard` as "2/8". `resume` goes on in the folder
     of an earlier sweep, with its targets and kind; `retry_failed` asks again all that came to anything but `ok`.
-    `scheduler` asks in another place than processes of this machine. `options` are the fields of `Options`: times in
+    `scheduler` asks in another place than processes of this machine: the workers of a Dask cluster, by the address of
+    its scheduler (tls://HOST:PORT, or tcp:// to this machine), or a `lanman.fleet.scheduler.Scheduler`. It has to be
+    named again when a sweep is resumed. `options` are the fields of `Options`: times in
     seconds, `in_flight`, `per_subnet`, `rate` a second, `processes`, `logon_failures`, `require_signing`, `polite`.
 
     Enter it (`async with`), and iterate: FleetOutcomes, each target once. Entering raises Win32Error 87 for what cannot
@@ -246,7 +248,7 @@ class Sweep:
         credentials_file: Path | None,
         resume: Path | None,
         retry_failed: bool,
-        scheduler: Scheduler | None,
+        scheduler: Scheduler | str | None,
     ) -> None:
         self._given = options
         self.options = options.chosen()
@@ -256,7 +258,9 @@ class Sweep:
         self._kind, self._sources, self._streams = kind, replace(sources, shuffled=self.options.polite), list(streams)
         self._credentials, self._credentials_file = credentials, credentials_file
         self._format, self._resume, self._retry = format, resume, retry_failed
-        self._scheduler = scheduler
+        self._address = scheduler if isinstance(scheduler, str) else None
+        self._scheduler = None if isinstance(scheduler, str) else scheduler
+        self._may_widen = options.in_flight is None and not options.polite
         self._store: Store | Unkept
         self._logons: Logons
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lanman-store")
@@ -359,6 +363,9 @@ class Sweep:
             self._kind, self.name, self.options.deadline, self.options.connect, self.options.require_signing
         )
         await scheduler.start(question, self._logons.credentials, GuardGate(self.guard, counted=self._keep_counts))
+        if self._may_widen and scheduler.room is not None:
+            self.options = replace(self.options, in_flight=scheduler.room)
+            self._line = Line(scheduler.room, self.options.per_subnet, self.options.rate)
 
     def _keep_counts(self) -> None:
         """Have what log-ons came to on the disk, for a run that goes on: the password itself is not kept."""
@@ -382,6 +389,8 @@ class Sweep:
                 self.guard.carry(name, wrong, unknown)
 
     def _chosen_scheduler(self) -> Scheduler:
+        if self._address is not None:
+            return _dask_workers(self._address)
         count = self.options.processes
         if count is None:
             total = self._progress.total
@@ -684,6 +693,23 @@ class Sweep:
             await self._keep(batch)
         if self._failure is None:
             await self._in_thread(self._store.finish)
+
+
+def _dask_workers(address: str) -> Scheduler:
+    """The workers of a Dask cluster. Raises LanmanError 50 where the extra is not installed, Win32Error 87 for an
+    address that cannot be used."""
+    from lanman.fleet.dask.address import checked_address
+
+    checked_address(address)
+    try:
+        from lanman.fleet.dask.scheduler import DaskWorkers
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("lanman"):
+            raise
+        raise LanmanError(
+            "no Dask cluster can be used here", code=codes.ERROR_NOT_SUPPORTED, hint="pip install 'lanman[cluster]'"
+        ) from None
+    return DaskWorkers(address)
 
 
 def _processors() -> int:

@@ -430,10 +430,13 @@ def ask_chunk(
     that cannot be used; nothing that a server can cause.
     """
     known = read_fleet_logons().credentials if credentials is None else credentials
-    return asyncio.run(_ask_chunk(chunk, known, worker, opener))
+    return asyncio.run(ask_chunk_here(chunk, known, worker=worker, opener=opener))
 
 
-async def _ask_chunk(chunk: Chunk, credentials: Mapping[str, Credentials], worker: str, opener: Opener) -> ChunkAnswer:
+async def ask_chunk_here(
+    chunk: Chunk, credentials: Mapping[str, Credentials], *, worker: str, opener: Opener = open_manager
+) -> ChunkAnswer:
+    """The same in the event loop that runs; nothing is read from a file."""
     gate = AllowanceGate(chunk.allowances)
     answer = ChunkAnswer(proofs=gate.proofs)
     lookups = Lookups()

@@ -79,7 +79,7 @@ lanman fleet {sessions | files | doctor} {TARGET | NETWORK | @FILE | -}... [--ou
              [--format jsonl|csv|parquet] [--exclude FILE] [--shard I/N]
              [--deadline S] [--connect S] [--in-flight N] [--per-subnet N] [--rate N]
              [--processes N] [--polite] [--credentials FILE] [--logon-failures N]
-             [--require-signing]
+             [--require-signing] [--scheduler tls://HOST:PORT]
 lanman fleet [sessions | files | doctor] --resume DIR [--retry-failed]
 """,
     about=r"""
@@ -128,6 +128,7 @@ lanman fleet --resume monday --retry-failed              again, for those that g
     callback=number(0, 256, "It is a number of processes; 0 asks in this one."),
     help="processes that ask (one for each processor; 0 for few targets)",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="ask by the workers of this Dask scheduler: tls://HOST:PORT")
 @click.option("--polite", is_flag=True, help="for networks that watch: few at a time, slowly, in random order")
 @click.option(
     "--credentials",
@@ -189,6 +190,7 @@ def _made(invocation: Invocation, words: Sequence[str], options: dict[str, Any])
             shard=options["shard"],
             resume=resume,
             retry_failed=options["retry_failed"],
+            scheduler=options["scheduler"],
             deadline=deadline,
             **more,
         )
@@ -217,6 +219,15 @@ def _check(invocation: Invocation, targets: Sequence[str], options: dict[str, An
             raise DialectError(3510, hint="With --out - standard output has the rows: leave out --json.")
         if options["rows_format"] not in (None, "jsonl"):
             raise DialectError(3510, hint="With --out - rows are JSON lines.")
+    if options["scheduler"] is not None:
+        if options["processes"] is not None:
+            raise DialectError(3510, hint="With --scheduler the workers ask: leave out --processes.")
+        from lanman.fleet.dask.address import checked_address
+
+        try:
+            checked_address(options["scheduler"])
+        except Win32Error as error:
+            raise DialectError(3510, hint=f"{error.with_hint.rstrip('.')}.") from None
     if "" in targets or options["out"] == "":
         raise DialectError(3510, hint="An empty word names no target and no folder.")
 

@@ -1,0 +1,211 @@
+"""A sweep by the workers of a Dask cluster: each target once, whatever is killed, and no secret sent."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.test_sweep import MANY, check_folder, lines, outcomes_of, some
+from lanman.errors import ConnectionLost, LanmanError, Win32Error
+from lanman.fleet.dask.address import checked_address, is_protected
+from lanman.fleet.guard import Guard, GuardGate
+from lanman.fleet.sweep import Sweep, sweep
+from lanman.fleet.values import Kind, Question, Result, Target
+from lanman.net.credentials import Credentials
+from support.fleet_script import DEAD, DEADLY, EXPECTED, HANGS, OK, SLOW, WRONG
+
+pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+
+from lanman.fleet.dask.scheduler import DaskWorkers
+from support.dask_cluster import DaskCluster, other_release, scripted_ask
+
+pytestmark = [pytest.mark.posix, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    with DaskCluster(tmp_path_factory.mktemp("dask"), workers=1, nanny=True) as started:
+        yield started
+
+
+def by(cluster: DaskCluster, targets: Any, *, task: Any = scripted_ask, chunk: int = 40, **how: Any) -> Sweep:
+    how = {"per_subnet": MANY, "deadline": 2, "connect": 0.05, "logon_failures": MANY, **how}
+    how.setdefault("credentials_file", cluster.credentials)
+    scheduler = DaskWorkers(cluster.address, task=task, chunk=chunk)
+    return sweep("sessions", targets, scheduler=scheduler, **how)
+
+
+def test_only_a_scheduler_that_is_protected_is_used() -> None:
+    assert checked_address("tls://dask.example.com") == "tls://dask.example.com:8786"
+    assert checked_address("tcp://127.0.0.1:99") == "tcp://127.0.0.1:99"
+    assert checked_address("tcp://[::1]:99") == "tcp://[::1]:99"
+    assert checked_address("tcp://localhost") == "tcp://localhost:8786"
+    for text in ("tcp://10.0.0.5:8786", "tcp://dask.example.com:8786", "tcp://127.0.0.1.example.com:8786"):
+        with pytest.raises(Win32Error, match="is not protected") as caught:
+            checked_address(text)
+        assert "tls://" in (caught.value.hint or "")
+    for text in ("10.0.0.5:8786", "inproc://1", "ucx://h:1", "tls://", "tls://h:0", "tls://h:99999", "tls://a b:1", ""):
+        with pytest.raises(Win32Error, match="is no scheduler's address"):
+            checked_address(text)
+    assert not is_protected("tcp://0.0.0.0:1")
+
+
+async def test_each_target_has_one_outcome_and_no_secret_leaves_the_client(cluster: DaskCluster) -> None:
+    targets = some(180, *EXPECTED)
+    asked = by(cluster, targets, deadline=0.5)
+    found = await outcomes_of(asked)
+    assert Counter(each.target for each in found) == Counter(targets)
+    assert all(each.result is EXPECTED[each.port] for each in found)
+    row = next(each for each in found if each.port == OK).rows[0]
+    assert (row["as"], row["lanman"] != "", row["sweep"]) == ("ann", True, asked.name)
+    assert row["worker"].startswith("tcp://127.0.0.1")
+
+
+async def test_three_wrong_passwords_and_no_more_over_all_chunks(cluster: DaskCluster) -> None:
+    asked = by(cluster, some(200, WRONG), logon_failures=3, chunk=10)
+    found = Counter(each.result for each in await outcomes_of(asked))
+    assert found == {Result.LOGON: 3, Result.CANCELLED: 197}
+    assert asked.guard.stopped() == {"lab": "3 times the user name or the password was wrong"}
+
+
+async def test_a_right_password_goes_to_all(cluster: DaskCluster) -> None:
+    found = await outcomes_of(by(cluster, some(300, DEAD, OK), logon_failures=3, chunk=50))
+    assert Counter(each.result for each in found) == {Result.OK: 150, Result.DEAD: 150}
+
+
+async def test_a_server_that_ends_workers_takes_no_other_with_it(cluster: DaskCluster) -> None:
+    targets = [*some(12, OK, SLOW), Target("10.9.0.1", DEADLY)]
+    found = await outcomes_of(by(cluster, targets, chunk=4))
+    assert Counter(each.target for each in found) == Counter(targets)
+    assert {each.server for each in found if each.result is not Result.OK} == {"10.9.0.1"}
+    deadly = next(each for each in found if each.port == DEADLY)
+    assert deadly.error == f"the workers that asked it were lost, {deadly.attempt} times"
+
+
+async def test_a_worker_that_cannot_ask_is_named_with_the_remedy(cluster: DaskCluster) -> None:
+    with pytest.raises(LanmanError, match=r"the worker tcp://127\.0\.0\.1.* it has lanman .* and the sweep") as caught:
+        await outcomes_of(by(cluster, some(3, OK), task=other_release))
+    assert caught.value.hint == "install the same on all"
+    targets = [Target("10.0.0.1", OK, "elsewhere")]
+    here = cluster.home / "here"
+    here.write_text('[elsewhere]\nuser = "eve"\npassword = "x"\n')
+    here.chmod(0o600)
+    with pytest.raises(LanmanError, match="it has no credential named elsewhere"):
+        await outcomes_of(by(cluster, targets, credentials_file=here))
+    cluster.credentials.chmod(0o644)
+    try:
+        with pytest.raises(LanmanError, match=r"cannot ask: .*others can read it"):
+            await outcomes_of(by(cluster, [Target("10.0.0.1", OK, "elsewhere")], credentials_file=here))
+    finally:
+        cluster.credentials.chmod(0o600)
+
+
+async def test_a_password_that_was_typed_stays_where_it_is() -> None:
+    scheduler = DaskWorkers("tcp://127.0.0.1:1")
+    gate = GuardGate(Guard())
+    with pytest.raises(LanmanError, match="was given to this command alone"):
+        await scheduler.start(Question(Kind.SESSIONS, "s"), {"-U": Credentials("ann", "x")}, gate)
+    with pytest.raises(ConnectionLost, match="no Dask scheduler answers"):
+        await scheduler.start(Question(Kind.SESSIONS, "s"), {}, gate)
+
+
+async def test_who_leaves_waits_for_no_server_and_no_worker_goes_on_asking(
+    cluster: DaskCluster, tmp_path: Path
+) -> None:
+    # An hour each; were they not stopped, they would hold both threads of the worker.
+    targets = [*some(8, OK), *some(8, HANGS)]
+    async with by(cluster, iter(targets), out=tmp_path / "s", chunk=8, deadline=3600, connect=1) as running:
+        async for outcome in running:
+            assert outcome.result is Result.OK
+            break
+    assert Counter(each["outcome"] for each in lines(tmp_path / "s" / "outcomes.jsonl")) == {"ok": 8, "cancelled": 8}
+    assert [each.result for each in await outcomes_of(by(cluster, some(1, OK)))] == [Result.OK]
+
+
+# --- kills
+
+_CLIENT = """
+import asyncio, sys
+sys.path.insert(0, {tests!r})
+from fleet.test_sweep import MANY
+from lanman.fleet.dask.scheduler import DaskWorkers
+from lanman.fleet.sweep import sweep
+from support.dask_cluster import scripted_ask
+
+async def main():
+    how = dict(resume={folder!r}) if {resume} else dict(out={folder!r}, credentials_file={credentials!r})
+    scheduler = DaskWorkers({address!r}, task=scripted_ask, chunk=20)
+    async with sweep("sessions", [] if {resume} else ["@" + {targets!r}], per_subnet=MANY, deadline=5, connect=0.01,
+                     in_flight=120, scheduler=scheduler, **how) as running:
+        number = 0
+        async for outcome in running:
+            number += 1
+            if number % 25 == 0:
+                print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def killed_and_resumed(cluster: DaskCluster, folder: Path, targets: list[Target], kills: int, seed: int) -> None:
+    """Kill -9 the client, a worker or the scheduler, at random moments; then resume to the end."""
+    choose = random.Random(seed)
+    texts = folder.with_suffix(".targets")
+    texts.write_text("".join(f"{target.server}:{target.port}\n" for target in targets))
+    victims = ["worker", "scheduler", "client"]
+    for left in range(kills, -1, -1):
+        resume = (folder / "state.sqlite").exists()
+        if not resume and folder.exists():
+            subprocess.run(["rm", "-r", str(folder)], check=True)
+        script = _CLIENT.format(
+            tests=str(Path(__file__).parents[1]),
+            folder=str(folder),
+            resume=resume,
+            targets=str(texts),
+            address=cluster.address,
+            credentials=str(cluster.credentials),
+        )
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            victim = victims[left % 3] if left else ""
+            wait = choose.randrange(1, 4)
+            for number, _ in enumerate(client.stdout, 1):
+                if number != wait or not victim:
+                    continue
+                if victim == "client":
+                    client.kill()
+                elif victim == "scheduler":
+                    cluster.scheduler.kill()
+                else:
+                    dead = cluster.workers.pop(choose.randrange(len(cluster.workers)))
+                    dead.kill()
+                    dead.wait()
+                    cluster.add_worker()
+            client.wait()
+        if victim == "scheduler":
+            cluster.stop()
+            cluster.start()
+    assert client.returncode == 0
+
+
+def test_kills_lose_no_target_and_give_none_twice(tmp_path: Path) -> None:
+    targets = some(400, OK, SLOW, DEAD)
+    with DaskCluster(tmp_path, workers=2) as cluster:
+        killed_and_resumed(cluster, tmp_path / "s", targets, 3, 7)
+    check_folder(tmp_path / "s", targets)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_twenty_kills(tmp_path: Path) -> None:
+    targets = some(3000, OK, SLOW, DEAD)
+    with DaskCluster(tmp_path, workers=2) as cluster:
+        killed_and_resumed(cluster, tmp_path / "s", targets, 20, 18)
+    check_folder(tmp_path / "s", targets)
