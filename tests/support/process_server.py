@@ -75,6 +75,7 @@ class Stage:
         self.folder = Path(tempfile.mkdtemp(prefix="l", dir="/tmp"))
         self.home = self.folder / "home"
         self.port = _free_port()
+        self.scheduler_port = _free_port()
         self.people: list[SmbClient] = []
         self._left: list[subprocess.Popen[bytes]] = []
         self._loop = asyncio.new_event_loop()
@@ -82,6 +83,7 @@ class Stage:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LANMAN_", "NO_COLOR"))}
         self._environment = kept | {
             "LANMAN_HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
             "LANMAN_PASSWORD": PASSWORD,
             "PATH": f"{LANMAN.parent}:{os.environ['PATH']}",
             "TZ": "UTC",
@@ -154,7 +156,8 @@ class Stage:
         return Typed(done.returncode, self._taken_off(done.stdout), self._taken_off(done.stderr))
 
     def leave_running(self, command: str) -> None:
-        """Type a line that ends in ` &`: a Server in the foreground, which is there once this returns."""
+        """Type a line that ends in ` &`: a Server in the foreground, which is there once this returns; or anything
+        else, for which whoever wants it waits."""
         line = self._put_on_stage(command.removesuffix(" &"))
         nowhere = subprocess.DEVNULL
         self._left.append(
@@ -167,6 +170,8 @@ class Stage:
                 env=self._environment,
             )
         )
+        if not re.match(r"(lanman|net)\b", command):
+            return
         for _ in range(300):
             if "Server" in self.run("lanman start").out:
                 return
@@ -175,6 +180,7 @@ class Stage:
     def _put_on_stage(self, command: str) -> str:
         placed = re.sub(r"(?<![\w.])/srv\b", str(self.folder), command)
         placed = re.sub(r"\b4450\b", str(self.port), placed)
+        placed = re.sub(r"\b8786\b", str(self.scheduler_port), placed)
         placed = re.sub(r"-S (\\*)fs1\b", f"-S 127.0.0.1:{self.port}", placed)
         placed = re.sub(r"(fleet \w+ )fs1\b", rf"\g<1>127.0.0.1:{self.port}", placed)
         return re.sub(r"10\.20\.0\.(2\d)\b", r"127.0.0.\1", placed)
@@ -184,6 +190,7 @@ class Stage:
         text = text.replace(r"\\127.0.0.1:", r"\\fs1:")
         text = re.sub(r"\b127\.0\.0\.(2\d)\b", r"10.20.0.\1", text)
         text = re.sub(rf"\b{self.port}\b", "4450", text)
+        text = re.sub(rf"\b{self.scheduler_port}\b", "8786", text)
         return normalised(text)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
