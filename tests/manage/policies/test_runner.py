@@ -74,9 +74,19 @@ class Lab:
         (folder / "lanman.toml").write_text('[command]\nargv = ["/bin/true"]\n')
         self.write("night")
         monkeypatch.setattr("lanman.net.tell.command.CommandWay.tell", lambda way, *told: self.world.tell(*told))
-        source = Source(folder / "policies.toml", folder=folder)
-        self.runner = Runner(
-            self.notes, source, Access(), by="root", on_event=self.events.append, clock=self.clock, opens=self._opens
+        self.runner = self.anew()
+
+    def anew(self, *names: str, server: str | None = None) -> Runner:
+        """A runner of some policies, at some servers; all for none."""
+        source = Source(self.folder / "policies.toml", names, folder=self.folder)
+        return Runner(
+            self.notes,
+            source,
+            Access(server),
+            by="root",
+            on_event=self.events.append,
+            clock=self.clock,
+            opens=self._opens,
         )
 
     def _opens(
@@ -201,6 +211,48 @@ def test_it_goes_on_where_another_runner_has_stopped(in_lab: InLab) -> None:
         lab.runner._stopping = False
         await lab.during(lambda: asyncio.sleep(400))
         assert (len(lab.world.notices), len(lab.world.endings)) == (1, 1)
+
+    in_lab(script)
+
+
+@pytest.mark.parametrize(("names", "server"), [((), "FS1"), (("other",), None), (("other",), "fs1")])
+def test_a_narrower_run_leaves_the_promises_of_others_as_they_are(
+    in_lab: InLab, names: tuple[str, ...], server: str | None
+) -> None:
+    """Those of other servers and policies are neither spared nor told again; the whole run ends them in time."""
+
+    async def script(lab: Lab) -> None:
+        lab.write("night", '[policies.other]\nservers = ["fs1"]\nmode = "enforce"\nselect = { user = "eve" }\n')
+        lab.world.come("fs2", r"\\pc1", "ann", idle=3 * 3600)
+        begun = lab.clock.wall()
+        await lab.during(lambda: asyncio.sleep(100))
+        lab.runner = lab.anew(*names, server=server)
+
+        async def narrow() -> None:
+            await asyncio.sleep(100)
+            lab.runner.reload()
+            await asyncio.sleep(100)
+
+        await lab.during(narrow)
+        assert [what for what, _ in lab.said] == [What.TOLD, What.READ]
+        lab.runner = lab.anew()
+        await lab.during(lambda: asyncio.sleep(900))
+        assert [(one.guest.user, one.at - begun) for one in lab.world.endings] == [("ann", 900.0)]
+        assert len(lab.world.notices) == 1
+
+    in_lab(script)
+
+
+def test_a_narrower_run_spares_what_is_no_longer_there_of_its_own(in_lab: InLab) -> None:
+    async def script(lab: Lab) -> None:
+        for server, user in (("fs1", "ann"), ("fs2", "bob")):
+            lab.world.come(server, rf"\\{server}-pc", user, idle=3 * 3600)
+        await lab.during(lambda: asyncio.sleep(100))
+        lab.write("day")
+        lab.runner = lab.anew(server="fs1")
+        await lab.during(lambda: asyncio.sleep(100))
+        spared = [event for event in lab.events if event.what is What.SPARED]
+        assert [(event.server, event.text) for event in spared] == [("fs1", "the policy is no longer there")]
 
     in_lab(script)
 

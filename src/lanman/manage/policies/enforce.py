@@ -89,14 +89,17 @@ class Enforcer:
         if shift := await self._kept.clock_is(self._clock.standing()):
             self._emit(What.CLOCK, text=f"the clock was set by {shift:+.0f} seconds, and all times with it")
 
-    async def drop_all_but(self, wanted: Mapping[str, Sequence[str] | None]) -> None:
+    async def drop_all_but(
+        self, wanted: Mapping[str, Sequence[str] | None], meant: Callable[[Promise], bool] = lambda one: True
+    ) -> None:
         """Spare those whose policy, or whose server in it, is no longer there. `wanted` are the servers of each policy;
-        None where they are not known now."""
+        None where they are not known now. Promises that are not `meant` stay as they are: they are of policies or
+        servers that this run leaves out."""
         gone = []
         self._wanted = wanted
         for one in self._kept.promises.values():
             servers = wanted.get(one.policy, ())
-            if one.state.is_open and servers is not None and one.server not in servers:
+            if one.state.is_open and servers is not None and one.server not in servers and meant(one):
                 gone.append(Settled(one, State.SPARED, NO_POLICY))
         await self._settle(gone)
 

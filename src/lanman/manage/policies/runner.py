@@ -9,6 +9,7 @@ Rules:
     account.
   - `reload` (SIGHUP) reads policies.toml and lanman.toml anew. What cannot be read leaves what was there in force, and
     is said.
+  - A run of some policies or servers leaves the promises of all others as they are.
   - Whatever ends it, what was promised is kept; the next runner goes on with it. A database that cannot be written
     ends it: nothing is done that could not be kept.
 """
@@ -41,6 +42,7 @@ from lanman.net.tell.teller import Teller
 
 if TYPE_CHECKING:
     from lanman.client_settings import ClientConfiguration
+    from lanman.manage.policies.promises import Promise
 
 SOONEST: Final = 0.5
 """Between two rounds of a server there are so many seconds, at least."""
@@ -183,7 +185,7 @@ class Runner:
             while not self._stopping:
                 enforcer = Enforcer(kept, tellers(configuration), self._clock, self._on_event, by=self._by)
                 await enforcer.check_clock()
-                await enforcer.drop_all_but(servers.of_policies(policies.policies))
+                await self._drop(enforcer, servers, policies)
                 await self._serve_all(enforcer, kept, servers, policies)
                 # Before they are read: who asks for that from now on has it done once more.
                 self._anew.clear()
@@ -191,6 +193,15 @@ class Runner:
                     policies, configuration, servers = await self._read_anew(policies, configuration, servers)
         if self._failed is not None:
             raise self._failed
+
+    async def _drop(self, enforcer: Enforcer, servers: Servers, policies: Policies) -> None:
+        """Spare whose policy, or server in it, is no longer there. What this run leaves out stays."""
+        names = self._source.names
+
+        def meant(one: Promise) -> bool:
+            return (not names or one.policy in names) and servers.asks(one.server)
+
+        await enforcer.drop_all_but(servers.of_policies(policies.policies), meant)
 
     async def _serve_all(self, enforcer: Enforcer, kept: Kept, servers: Servers, policies: Policies) -> None:
         """Serve all servers, until the policies are to be read anew. What is being done is done first."""

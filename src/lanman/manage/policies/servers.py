@@ -57,17 +57,25 @@ class Served:
 @dataclass(slots=True)
 class Servers:
     """All single servers of some policies, by name. `unknown` are policies some of whose servers are not known now, and
-    why."""
+    why. Where only some servers are asked, `asked` are their names (`canonical_client`), and `whole` is what there
+    would be without that."""
 
     served: dict[str, Served]
     unknown: dict[str, LanmanError]
+    asked: frozenset[str] | None = None
+    whole: Servers | None = None
+
+    def asks(self, server: str) -> bool:
+        """Whether a server is one of those that are asked, if a policy is for it."""
+        return self.asked is None or canonical_client(server) in self.asked
 
     def of_policies(self, policies: Iterable[str]) -> Mapping[str, list[str] | None]:
-        """The servers of each policy by name; None for one of which not all are known."""
+        """The servers of each policy by name, those that are not asked too; None for one of which not all are known."""
+        found = self.whole or self
         return {
             name: None
-            if name in self.unknown
-            else [each.name for each in self.served.values() if any(one.name == name for one in each.policies)]
+            if name in found.unknown
+            else [each.name for each in found.served.values() if any(one.name == name for one in each.policies)]
             for name in policies
         }
 
@@ -128,9 +136,9 @@ async def only_servers(
     found = await find_servers(policies, access, configuration, opens)
     if access.server is None:
         return found
-    wanted = {
+    wanted = frozenset(
         canonical_client(each.node) for each in await single_servers(access.server, configuration, port=access.port)
-    }
+    )
     served: dict[str, Served] = {name: each for name, each in found.served.items() if canonical_client(name) in wanted}
     if not served:
         raise LanmanError(
@@ -138,4 +146,4 @@ async def only_servers(
             code=codes.ERROR_INVALID_PARAMETER,
             hint=f"They are for {', '.join(found.served) or 'none that is known'}.",
         )
-    return Servers(served, {})
+    return Servers(served, {}, wanted, found)
