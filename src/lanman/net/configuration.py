@@ -24,6 +24,7 @@ from lanman.settings import (
     configuration_of,
     share_name_problem,
 )
+from lanman.shown import escape
 
 # Far more than the configuration of a hundred thousand shares takes, in bytes.
 MAX_SIZE: Final = 64 * 1024 * 1024
@@ -138,29 +139,30 @@ class Reader:
 
     def error(self, section: tuple[str, ...], key: str | None, problem: str) -> ConfigurationError:
         """The error of a key, or of a whole section (`key` None); its message has the file, the line and both."""
-        heading = ".".join(section)
+        heading = escape(".".join(section))
         line = self._line(section, key)
         where = f"{self._source} line {line}" if line else self._source
         return ConfigurationError(
-            f"{where}: {f'[{heading}] ' if heading else ''}{key or ''} {problem}".replace("  ", " ")
+            f"{where}: {f'[{heading}] ' if heading else ''}{escape(key or '')} {problem}".replace("  ", " ")
         )
 
     def _line(self, section: tuple[str, ...], key: str | None) -> int | None:
-        """The first line that sets `key` in `section`; the section's heading if there is none; for a section that is
-        written within another one (`name = { key = ... }`) the line of its name there; else None."""
+        """The first line that sets `key` in `section`; its heading or the section's if there is none; for a section
+        that is written within another one, or by itself (`name = { key = ... }`), the line of its name there; else
+        None."""
         current: tuple[str, ...] = ()
         heading_line = None
         for number, line in enumerate(self._lines, 1):
-            if heading := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$", line):
+            if heading := re.match(r"\s*\[\[?\s*([^\[\]]+?)\s*\]?\]\s*(#.*)?$", line):
                 current = tuple(part.strip(" \"'") for part in heading[1].split("."))
-                if current == section or (not section and current == (key,)):
+                if current == section or (key and current == (*section, key)):
                     heading_line = number
             elif key and (
                 (current == section and re.match(_dotted(key), line))
                 or (section and current == section[:-1] and re.match(_dotted(section[-1], key), line))
             ):
                 return number
-        if heading_line is None and len(section) > 1:
+        if heading_line is None and section:
             return self._line(section[:-1], section[-1])
         return heading_line
 
