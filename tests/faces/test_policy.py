@@ -193,6 +193,7 @@ def test_only_the_servers_that_are_named_are_asked(command: Command, place: Path
         ("policy status -S fs1", "no server is asked"),
         ("policy check -S fs1", "no server is asked"),
         ("policy status --policies x", "the database is asked"),
+        ("policy spare bob 2h --policies x", "the database is asked"),
         ("policy run --csv", "--csv goes with `policy plan`"),
     ],
 )
@@ -226,6 +227,23 @@ def test_spare_and_status(command: Command) -> None:
     assert planned["sessions"][0]["why"].startswith("left alone until ")
     assert command(r"policy spare \\pc1 0").out.startswith(r"\\pc1 is no longer left alone.")
     assert [each["key"] for each in json.loads(command("policy status --json").out)["spared"]] == ["carol"]
+
+
+def test_nobody_is_spared_on_a_server_of_no_policy(command: Command, place: Path) -> None:
+    (place / "policies.toml").write_text(IDLE + 'servers = ["fs1", "fs2"]\n')
+    for server in ("fs3", "fs1,fs2", "cluster:x"):
+        wrong = command(f"policy spare carol 30m -S {server}")
+        assert (wrong.status, wrong.out) == (2, ""), server
+        assert "Policies are for fs1, fs2." in wrong.err
+    assert "fs3: no policy is for that server" in command("policy spare carol 30m -S fs3").err
+    assert command("policy status").status == 2  # nothing was kept
+    assert command(r"policy spare carol 30m -S \\FS2").status == 0
+    other = place / "other.toml"
+    other.write_text(IDLE + 'servers = ["fs3"]\n')
+    assert command(f"policy spare dave 30m -S fs3 --policies {other}").status == 0
+    # What was written when there was such a policy can be ended still.
+    (place / "policies.toml").write_text(IDLE + 'servers = ["fs1"]\n')
+    assert command(r"policy spare carol 0 -S \\FS2").status == 0
 
 
 def _promise(state: State, **more: object) -> Promise:

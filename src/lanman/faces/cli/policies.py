@@ -419,7 +419,12 @@ def spare(invocation: Invocation, key: str, seconds: float, wish: Wish) -> int |
     """Leave somebody alone."""
     found = asyncio.run(
         spare_from_policies(
-            key, seconds, server=wish.server, database=named_database(wish.database), home=invocation.home
+            key,
+            seconds,
+            server=wish.server,
+            database=named_database(wish.database),
+            home=invocation.home,
+            path=wish.policies,
         )
     )
     if invocation.format is Format.JSON:

@@ -20,7 +20,8 @@ from lanman.errors import LanmanError
 from lanman.manage.policies.kept import ROLE, Kept, spare, spares
 from lanman.manage.policies.promises import Promise, Spare
 from lanman.manage.policies.runner import Runner, Source, SystemClock
-from lanman.manage.policies.servers import Access, only_servers
+from lanman.manage.policies.servers import Access, find_servers, only_servers
+from lanman.manage.selection import canonical_client
 
 if TYPE_CHECKING:
     from lanman.manage.history.records import Holder
@@ -125,12 +126,14 @@ async def spare_from_policies(
     server: str | None = None,
     database: str | Path | None = None,
     home: str | Path | None = None,
+    path: str | Path | None = None,
 ) -> Spare | None:
     r"""Leave a session, a user or a client alone for so many seconds from now; 0 ends that, and gives None.
 
     `key` is the `key` of a plan's session, a user, or a client (`\\pc7`); a word that may be either is both. With a
-    `server`, as policies name it, it is left alone there alone. Raises LanmanError for an empty key, and for a time
-    below zero or of more than a year.
+    `server`, as policies name it, it is left alone there alone; `path` is the policies.toml that names it (None for
+    this user's). Raises LanmanError for an empty key, for a time below zero or of more than a year, and for a server
+    that no policy is for.
     """
     from lanman.manage.history.opening import open_store
 
@@ -141,11 +144,36 @@ async def spare_from_policies(
     if not 0 <= seconds <= 86400 * 365:
         raise LanmanError("it is left alone for a time of at most a year", code=codes.ERROR_INVALID_PARAMETER)
     now = SystemClock().wall()
+    if server and seconds:
+        await _check_server(server, _path(path))
     async with open_store(database, home=home) as store:
         return await spare(store, key, now + seconds, server=server or "", by=who_runs(), now=now)
 
 
 # --- helpers
+
+
+async def _check_server(server: str, path: Path | None) -> None:
+    """Raises LanmanError for a server that no policy is for, as far as that can be known: policies that name no
+    servers are for any, and where this user has no policies.toml, another's may name it."""
+    try:
+        policies, configuration = Source(path).read()
+    except LanmanError as error:
+        if path is None and error.code == codes.ERROR_FILE_NOT_FOUND:
+            return
+        raise
+    found = await find_servers(policies, Access(), configuration)
+    names = [name for name, each in found.served.items() if any(one.servers for one in each.policies)]
+    if canonical_client(server) in map(canonical_client, found.served):
+        return
+    one = not server.startswith("cluster:") and not set(server) & set(",*")
+    if one and (found.unknown or not all(each.servers for each in policies.policies.values())):
+        return
+    raise LanmanError(
+        f"{server}: no policy is for that server" if one else f"{server}: somebody is left alone on one server",
+        code=codes.ERROR_INVALID_PARAMETER,
+        hint=f"Policies are for {', '.join(names) or 'none that is known'}.",
+    )
 
 
 async def _standing(store: Store, now: float) -> tuple[list[Promise], list[Spare]]:

@@ -44,7 +44,7 @@ lanman policy check [NAME]... [--policies FILE]
 lanman policy plan [NAME]... [-S HOST]... [--policies FILE] [--db DATABASE]
 lanman policy run [NAME]... [-S HOST]... [--policies FILE] [--db DATABASE]
 lanman policy status [--db DATABASE]
-lanman policy spare KEY DURATION [-S HOST] [--db DATABASE]
+lanman policy spare KEY DURATION [-S HOST [--policies FILE]] [--db DATABASE]
 """,
     about=r"""
 Ends sessions as policies.toml says, which lies beside lanman.toml: who has been idle for too long, who is connected
@@ -149,7 +149,7 @@ def _check(
         raise DialectError(3952, "KEY", "It is a user, a client or the key of a session, and not empty.")
     if chosen in ("check", "status") and servers:
         raise DialectError(3510, hint=f"-S does not go with `policy {chosen}`: no server is asked.")
-    if chosen in ("status", "spare") and policies is not None:
+    if policies is not None and (chosen == "status" or (chosen == "spare" and not servers)):
         raise DialectError(3510, hint=f"--policies does not go with `policy {chosen}`: the database is asked.")
     if policies == "" or "" in words:
         raise DialectError(3952, "--policies" if policies == "" else "NAME", "It is empty.")
