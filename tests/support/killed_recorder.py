@@ -19,6 +19,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from lanman.codes import ERROR_FILE_NOT_FOUND
+from lanman.errors import LanmanError
 from lanman.manage.history import Stay
 from support.recorded import DAY, NOON, Clock, ScriptedPoller, Stage, file, session
 
@@ -80,7 +82,12 @@ async def told(url: str, seconds: int) -> list[object]:
 async def everything(stage: Stage) -> object:
     """All that a store tells."""
     now = int(stage.clock.now)
-    answer = await stage.store.between(BEGIN - 10, now)
+    try:
+        answer = await stage.store.between(BEGIN - 10, now)
+    except LanmanError as error:
+        if error.code != ERROR_FILE_NOT_FOUND:
+            raise
+        return "nothing was recorded"  # killed before its first write, which is no answer that nobody was there
     hours = [await stage.store.at(time) for time in range(BEGIN - 1, BEGIN + 12)]
     plain = [[[*map(without_id, each.stays)], [*map(str, each.gaps)]] for each in (answer, *hours)]
     # No gap is hidden: nobody has looked now, unless a recorder has this very second.
