@@ -253,6 +253,24 @@ def test_a_session_that_ends_during_the_log_on_is_not_bound() -> None:
     assert not client.connection.channels
 
 
+def test_a_binding_whose_session_ends_between_its_messages_is_forgotten() -> None:
+    """It would keep a place of the connection's for ever, and be taken for a session in progress."""
+    world = World()
+    first = world.connect().log_on("ann")
+    client = world.connect()
+    keys = keys_of(first)
+    client.core.start_binding(keys)
+    token = initiator_for(Credentials("ann", PASSWORD), "server").step(None) or b""
+    bind = replace(BIND, security_buffer=token)
+    begun = client.ask(bind, session_id=first.session_id, tree_id=0)
+    assert begun.status == codes.STATUS_MORE_PROCESSING_REQUIRED
+    assert len(client.connection.logons) == 1
+    world.service.close_session(first.connection.channels[first.session_id].session, Reason.DELETED)
+    answer = client.ask(bind, session_id=first.session_id, tree_id=0)
+    assert name_of(answer.status) == "STATUS_USER_SESSION_DELETED"
+    assert not client.connection.logons
+
+
 def test_legs_of_one_log_on_are_of_one_kind() -> None:
     """Who has begun to bind goes on so; a message without the flag finds no session on this connection."""
     world = World()

@@ -15,7 +15,8 @@ from lanman import codes
 from lanman.domain import Reason
 from lanman.dtyp import READ_CONTROL
 from lanman.events import LeaseChanged
-from lanman.fscc.files import FILE_DISPOSITION_INFORMATION, FILE_RENAME_INFORMATION
+from lanman.fscc.files import FILE_DISPOSITION_INFORMATION, FILE_END_OF_FILE_INFORMATION, FILE_RENAME_INFORMATION
+from lanman.server.disk_effects import OverwriteFile, SetFile, WriteFile
 from lanman.server.files.caching import HOLDABLE, NONE, RH, RW, RWH, R, W
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.resources import ResourceLimits
@@ -45,6 +46,7 @@ from lanman.smb2.messages import (
     LockElement,
     LockRequest,
     LogoffRequest,
+    Message,
     SetInfoRequest,
     WriteRequest,
 )
@@ -583,3 +585,88 @@ def test_ten_thousand_leases_are_held_and_broken(tmp_path: Path) -> None:
             assert not any(each.caching.rights for each in world.dispatch.files.leases)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_another_user_of_the_same_guid_is_not_told_and_does_not_answer(world: DiskWorld) -> None:
+    """A GUID travels in clear: who takes another's may neither swallow that client's notices nor answer them."""
+    mallory = world.user("bob", guid=HERE)
+    leased(mallory, "own", R, SECOND)  # the first connection of that GUID
+    ann = world.user("ann", guid=HERE)
+    leased(ann, "a", RWH)
+    other = world.user("ann", guid=THERE)
+    number = other.send(other.create("a"))
+    assert told(mallory) == []
+    assert told(ann) == [(1, RWH, RH)]
+    assert acknowledge(mallory, RH) == "STATUS_OBJECT_NAME_NOT_FOUND"
+    assert other.result(number) == ""
+    assert acknowledge(ann, RH) == "STATUS_SUCCESS"
+    assert other.result(number) == "STATUS_SUCCESS"
+
+
+def _writes(client: FileClient, file_id: bytes) -> list[Message]:
+    end_of_file = SetInfoRequest(1, FILE_END_OF_FILE_INFORMATION, (7).to_bytes(8, "little"), file_id=file_id)
+    return [WriteRequest(b"new", 0, file_id), end_of_file]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_who_comes_in_while_the_disk_is_written_caches_nothing_old(world: DiskWorld, which: int) -> None:
+    """Its rights were given after the write had taken those of the others back, and it may have read the old bytes."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    file_id = ann.make("a", b"old")
+    world.held = lambda effect: isinstance(effect, WriteFile | SetFile)
+    number = ann.send(_writes(ann, file_id)[which])
+    assert lease_of(leased(bob, "a", R, SECOND)).lease_state == R
+    assert told(bob) == []
+    world.let_go()
+    assert ann.result(number) == "STATUS_SUCCESS"
+    assert told(bob) == [(0, R, NONE)]
+
+
+def test_who_comes_in_while_a_file_is_emptied_caches_nothing_old(world: DiskWorld) -> None:
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    ann.shut(ann.make("a", b"old"))
+    world.held = lambda effect: isinstance(effect, OverwriteFile)
+    number = ann.send(ann.create("a", disposition=FILE_OVERWRITE))
+    assert lease_of(leased(bob, "a", R, SECOND)).lease_state == R
+    world.let_go()
+    assert ann.result(number) == "STATUS_SUCCESS"
+    assert told(bob) == [(0, R, NONE)]
+
+
+def test_a_deletion_waits_for_no_handles_that_are_given_out_meanwhile(world: DiskWorld) -> None:
+    """Or a client that asks again and again, by another key each time, would keep the file for ever."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    leased(ann, "a", RH)
+    theirs = bytes(leased(bob, "a", RH, SECOND).file_id)
+    number = bob.send(SetInfoRequest(1, FILE_DISPOSITION_INFORMATION, b"\x01", file_id=theirs))
+    world.advance(BREAK_TIMEOUT - 1)
+    assert lease_of(leased(ann, "a", RH, b"m" * 16)).lease_state == R
+    world.advance(1)
+    assert bob.result(number) == "STATUS_SUCCESS"
+
+
+def test_a_directory_is_not_held_for_ever_by_more_and_more_opens_below_it(world: DiskWorld) -> None:
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    bob.mkdir("d")
+    directory = bob.open("d")
+    name = "e".encode("utf-16-le")
+    data = bytes(16) + len(name).to_bytes(4, "little") + name
+    leased(ann, r"d\0", RH, b"0" * 16)
+    number = bob.send(SetInfoRequest(1, FILE_RENAME_INFORMATION, data, file_id=directory))
+    for each in (1, 2):  # two steps of a break are the most that an honest client may need
+        assert bob.result(number) == ""
+        world.advance(BREAK_TIMEOUT - 1)
+        leased(ann, rf"d\{each}", RH, str(each).encode() * 16)
+        world.advance(1)
+    assert bob.result(number) == "STATUS_ACCESS_DENIED"
+
+
+def test_who_waits_for_a_file_waits_for_one_holder_of_w(world: DiskWorld) -> None:
+    """And not for all those in turn who had asked for the same before."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    first = bytes(leased(ann, "a", RWH).file_id)
+    asks = ann.create("a", oplock=SMB2_OPLOCK_LEVEL_LEASE, contexts=[context(RWH, SECOND)])
+    queued, number = ann.send(asks), bob.send(bob.create("a"))
+    ann.shut(first)
+    world.advance(0)
+    assert ann.result(queued) == bob.result(number) == "STATUS_SUCCESS"

@@ -38,7 +38,8 @@ def _refusal(context: Context, session: ServerSession | None) -> int:
         return codes.STATUS_INVALID_PARAMETER
     if session is None or session.closing or session.session.state is State.CLOSED:
         # A log-on that is under way is a session in progress.
-        in_progress = agreed.dialect < Dialect.SMB_3_0 or request.session_id in connection.logons
+        logon = connection.logons.get(request.session_id)
+        in_progress = agreed.dialect < Dialect.SMB_3_0 or (logon is not None and logon.binding is None)
         return codes.STATUS_REQUEST_NOT_ACCEPTED if in_progress else codes.STATUS_USER_SESSION_DELETED
     if status := session.keys.refusal_of_binding(agreed, multichannel=context.server.multichannel):
         return status

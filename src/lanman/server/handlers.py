@@ -260,11 +260,11 @@ def handle_oplock_break(context: Context, message: Message) -> Outcome:
 
 
 def _lease_break(context: Context, message: LeaseBreak) -> Reply:
-    """3.3.5.22.2. Any session of the client may answer, whichever has the file open."""
+    """3.3.5.22.2. Any session of the client may answer whose user has the file open."""
     negotiated = context.connection.core.negotiated
     assert negotiated is not None, "a session has begun"
     status = context.server.leases.acknowledge(
-        negotiated.client_guid, message.lease_key, message.lease_state, context.now
+        negotiated.client_guid, message.lease_key, message.lease_state, context.checked_session, context.now
     )
     return Reply(status, None if status else LeaseBreak(0, message.lease_key, message.lease_state))
 

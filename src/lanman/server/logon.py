@@ -46,6 +46,7 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
         return Reply(codes.STATUS_ACCESS_DENIED)
     binding = session_to_bind(context) if message.flags & SMB2_SESSION_FLAG_BINDING else None
     if isinstance(binding, int):
+        _drop_ended(context)
         return Reply(binding)
     logon = _find_logon(context, binding)
     if isinstance(logon, Reply):
@@ -111,6 +112,7 @@ def _find_logon(context: Context, binding: ServerSession | None) -> Logon | Repl
     existing = connection.channels.get(session_id)
     if session_id and binding is None and (existing is None or existing.closing):
         return Reply(codes.STATUS_USER_SESSION_DELETED)
+    _drop_ended(context)
     if len(connection.logons) >= connection.server.resources.logons_per_connection:
         return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
     logon = Logon(
@@ -156,6 +158,15 @@ def _has_ended(context: Context, logon: Logon) -> bool:
     if (binding := logon.binding) is not None:
         return binding.closing or context.server.sessions.find(binding.session) is not binding
     return False
+
+
+def _drop_ended(context: Context) -> None:
+    """Forget the log-ons of the connection that would bind it to sessions that have ended: nobody can go on with them,
+    and they would keep the place of others."""
+    logons = context.connection.logons
+    for logon in [each for each in logons.values() if each.binding is not None]:
+        if not logon.busy and _has_ended(context, logon):
+            del logons[logon.session_id]
 
 
 def _abandon(context: Context, logon: Logon, status: int) -> Reply:

@@ -89,6 +89,10 @@ class ServerSession:
         """The first channel (Session.Connection): what the Server sends unsolicited leaves by it."""
         return self.channels[0]
 
+    def is_of_user_of(self, other: ServerSession) -> bool:
+        """Whether the same user has logged on in the other session; who has no keys is nobody but that session's."""
+        return self is other or (self.first_user is not None and self.first_user == other.first_user)
+
     @property
     def encrypt(self) -> bool:
         """Session.EncryptData: what comes unencrypted is refused."""
@@ -294,8 +298,8 @@ class Sessions(Protocol):
 class LeaseTable(Protocol):
     """What handlers ask of the leases."""
 
-    def acknowledge(self, client: bytes, key: bytes, rights: int, now: float) -> int:
-        """A client has come down to these rights of a lease (3.3.5.22.2); the status."""
+    def acknowledge(self, client: bytes, key: bytes, rights: int, session: ServerSession, now: float) -> int:
+        """A client has come down to these rights of a lease, and says so in that session (3.3.5.22.2); the status."""
 
 
 class HandlerServer(Protocol):

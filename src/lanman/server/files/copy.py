@@ -101,6 +101,8 @@ def _copy(source: CopiedFile, target: CopiedFile, message: IoctlRequest, chunks:
             except StatusError as error:
                 status = error.status
             else:
+                # As after a write: others may have come in since.
+                target.state.changed(target.holder, target.state.files.scheduler.now)
                 source.open.bytes_read += copied
                 target.open.bytes_written += copied
                 if copied < length:

@@ -131,7 +131,7 @@ class Creating:
             self.files.scheduler.perform_detached(CloseFile(opened.handle, delete=opened.created))
             raise
         try:
-            stat = yield from self._prepare(opened)
+            stat = yield from self._prepare(opened, file_open)
         except BaseException as error:
             # It was open already, and is not what was asked for; or its connection is lost, and nobody learns its
             # FileId, though its session may go on over another.
@@ -284,7 +284,7 @@ class Creating:
 
         share_access = self.message.share_access
         while (status := state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)) is None:
-            yield from state.changes(mine)
+            yield from state.changes(mine, for_handles=state.violates(self.granted, share_access))
         if status:
             raise StatusError(status)
 
@@ -324,13 +324,17 @@ class Creating:
         most = self.tree_access
         return not most or bool(self.granted & ~most) or (changing and not changes(most))
 
-    def _prepare(self, opened: Opened) -> Work[FileStat]:
+    def _prepare(self, opened: Opened, file_open: DiskOpen) -> Work[FileStat]:
         """What is still to be done with a file that was there before; what is known of it then."""
         if opened.created:
             return opened.stat
         if self.overwrites:
             attributes = (self.message.file_attributes & SETTABLE_ATTRIBUTES) | FILE_ATTRIBUTE_ARCHIVE
-            stat: FileStat = yield OverwriteFile(opened.handle, attributes, self.allocation)
+            try:
+                stat: FileStat = yield OverwriteFile(opened.handle, attributes, self.allocation)
+            finally:
+                # As after a write: others may have come in since.
+                file_open.state.changed(file_open.holder, self.files.scheduler.now)
             return stat
         if self.delete_on_close:
             yield CheckDeletable(opened.handle)

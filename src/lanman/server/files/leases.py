@@ -8,9 +8,12 @@ The rules:
   that outlives its session keeps its lease in force.
 * What may be held at once, and what takes it back, is told in `caching`. Here a client is told, and is given
   `BREAK_TIMEOUT` to answer for each step.
-* A notice leaves by the first connection of the client that has asked for a lease and is still there. If that is lost
-  before the client has answered, it leaves once more by another one. Where no session is left that has the file open,
-  nobody can be told: opens go that keep others out by their handles, and otherwise the lease holds nothing any more.
+* A notice leaves by the first connection of the client that has asked for a lease, is still there, and has a session of
+  a user who has the file open; such a user alone may acknowledge. GUIDs travel in clear and prove nothing: who has
+  taken another's is not told what that client is to answer, and answers nothing for it. If the connection is lost
+  before the client has answered, the notice leaves once more by another one. Where no session is left that has the
+  file open, nobody can be told: opens go that keep others out by their handles, and otherwise the lease holds nothing
+  any more.
 * An acknowledgement is taken in when it comes. What it releases, and what is to be told next, has its turn after that.
 * The version of its first request is that of the lease, and of all answers about it.
 * There are only so many leases. Who has no room for one opens the file without.
@@ -18,7 +21,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -269,8 +272,20 @@ class Lease(Holder):
 
     def _connection(self) -> HandlerConnection | None:
         """By what its client is told: None if no session has its file open."""
-        session = next((each.session for each in self.opens if each.session is not None), None)
-        return None if session is None else self._leases.connection_of(self.client) or session.connection
+        sessions = {each.session: None for each in self.opens if each.session is not None}
+        if not sessions:
+            return None
+        users = {each.first_user for each in sessions} - {None}
+        for connection in self._leases.connections_of(self.client):
+            if connection.finished is None and any(
+                each in sessions or each.first_user in users for each in connection.channels.values()
+            ):
+                return connection
+        return next(iter(sessions)).connection
+
+    def is_open_to_user_of(self, session: ServerSession) -> bool:
+        """Whether the user of that session has its file open by it."""
+        return any(each.session is not None and each.session.is_of_user_of(session) for each in self.opens)
 
     def _give_up(self, notice: Notice) -> None:
         """Nobody can be told: all of its opens are orphaned."""
@@ -298,7 +313,7 @@ class Lease(Holder):
         before = self.caching.rights
         self.state.caching.put(self, caching)
         if before != caching.rights:
-            for each in self.opens:
+            for each in list(self.opens):  # who hears of it may close some
                 self._report(each)
 
     def _report(self, opened: LeasedOpen) -> None:
@@ -365,14 +380,16 @@ class Leases:
         if client.is_empty:
             del self._clients[lease.client]
 
-    def connection_of(self, client: bytes) -> HandlerConnection | None:
-        """The first of its connections by which it has asked for a lease."""
-        return next(iter(self._clients[client].connections), None)
+    def connections_of(self, client: bytes) -> Iterable[HandlerConnection]:
+        """Its connections by which it has asked for a lease, in that order."""
+        return self._clients[client].connections
 
-    def acknowledge(self, client: bytes, key: bytes, rights: int, now: float) -> int:
-        """3.3.5.22.2; the status."""
+    def acknowledge(self, client: bytes, key: bytes, rights: int, session: ServerSession, now: float) -> int:
+        """3.3.5.22.2; the status. Who has not got the file open knows of no lease of it."""
         lease = self.find(client, key)
-        return codes.STATUS_OBJECT_NAME_NOT_FOUND if lease is None else lease.acknowledge(rights, now)
+        if lease is None or not lease.is_open_to_user_of(session):
+            return codes.STATUS_OBJECT_NAME_NOT_FOUND
+        return lease.acknowledge(rights, now)
 
     def told(self, lease: Lease, connection: HandlerConnection) -> None:
         """A client was told by that connection, and has yet to answer."""

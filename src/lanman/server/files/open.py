@@ -231,11 +231,18 @@ class DiskOpen(ServerOpen):
         through = self._through or bool(message.flags & SMB2_WRITEFLAG_WRITE_THROUGH)
         # Who may append and not write does so wherever the end is (MS-FSA 2.1.5.3).
         offset = message.offset if self.access & FILE_WRITE_DATA else None
-        written = yield WriteFile(self.handle, offset, message.data, through)
+        try:
+            written = yield WriteFile(self.handle, offset, message.data, through)
+        finally:
+            self._changed()
         self.position = message.offset + written
         self.open.bytes_written += written
         self._report_change(FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
         return Reply(message=WriteResponse(count=written))
+
+    def _changed(self) -> None:
+        """The disk has changed its contents: who came in meanwhile may cache what was there before."""
+        self.state.changed(self.holder, self.files.scheduler.now)
 
     def flush(self, context: Context, message: FlushRequest) -> Work[Reply]:
         """3.3.5.11."""
@@ -494,7 +501,11 @@ class DiskOpen(ServerOpen):
 
     def _set(self, effect: SetFile, what: int) -> Work[Reply]:
         """Have something set; `what` are the bits of change notification that it stands for."""
-        yield effect
+        try:
+            yield effect
+        finally:
+            if effect.end_of_file is not None or effect.allocation is not None:
+                self._changed()
         if effect.allocation is not None:
             self.state.allocation = effect.allocation
         elif effect.end_of_file is not None and effect.end_of_file < self.state.allocation:
@@ -529,7 +540,7 @@ class DiskOpen(ServerOpen):
     def _set_delete_pending(self) -> Work[Reply]:
         """Have it go with its last open, if it can be deleted, once no other client keeps it open for no program."""
         while not self.by_link and not self.state.take_handles_back(self.holder, self.files.scheduler.now):
-            yield from self.state.changes(lambda: self.holder)
+            yield from self.state.changes(lambda: self.holder, for_handles=True)
         stat = yield QueryFile(self.handle)
         if stat.is_protected and not self.by_link:
             return Reply(codes.STATUS_CANNOT_DELETE)
@@ -538,6 +549,8 @@ class DiskOpen(ServerOpen):
             self.link_going = True
         else:
             self.state.set_delete_pending(self, self.files.scheduler.now)
+            # Who has come in since is asked too, and not waited for.
+            self.state.take_handles_back(self.holder, self.files.scheduler.now)
         return Reply(message=SetInfoResponse())
 
     def _set_link(self, context: Context, data: bytes) -> Outcome:

@@ -28,6 +28,7 @@ from lanman.fscc.notify import (
 from lanman.server.disk_effects import LookUp, Path, RenameFile
 from lanman.server.effects import Detached, Work
 from lanman.server.files.notify import names_change
+from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.files.paths import Spelling
 from lanman.server.files.table import FileOpen, Files, FileState, shares_conflict
 from lanman.smb2.constants import FILE_ADD_FILE, FILE_SHARE_READ, FILE_SHARE_WRITE
@@ -62,16 +63,18 @@ def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
 def _clear_handles(named: NamedOpen) -> Work[None]:
     """Wait until no other client keeps the file itself open for no program: it would go on under the old name."""
     while not named.by_link and not named.state.take_handles_back(named.holder, named.files.scheduler.now):
-        yield from named.state.changes(lambda: named.holder)
+        yield from named.state.changes(lambda: named.holder, for_handles=True)
 
 
 def _clear_below(named: NamedOpen) -> Work[None]:
-    """Wait until nothing is open below a directory. Raises StatusError if something is that no oplock break closes."""
+    """Wait until nothing is open below a directory. Raises StatusError if something is that no oplock break closes, or
+    if others open more and more: a file that was breaking already may have two steps before it."""
     files = named.files
+    ends = files.scheduler.now + 2 * BREAK_TIMEOUT
     while named.directory and files.has_open_below(named.root, named.path):
         cached = files.cached_below(named.root, named.path)
         unanswered = [each.state for each in cached if not each.state.take_handles_back(None, files.scheduler.now)]
-        if not unanswered:
+        if not unanswered or files.scheduler.now >= ends:
             raise StatusError(codes.STATUS_ACCESS_DENIED)
         yield from _changes(unanswered[0])
 
@@ -97,7 +100,7 @@ def _clear_target(named: NamedOpen, target: Path) -> Work[None]:
 
 def _changes(state: FileState) -> Work[None]:
     """Wait until an oplock or a lease of another file has been given back, or one of its opens is gone."""
-    yield from state.changes(lambda: None)
+    yield from state.changes(lambda: None, for_handles=True)
     state.tidy()
 
 

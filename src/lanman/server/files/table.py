@@ -8,6 +8,8 @@ The rules:
   are known here by a small protocol, FileOpen, and not by their class.
 * An open that `admit` holds back waits in `changes`, and asks again whenever an oplock has been given back or an open
   has gone (`wake`). Until it has asked, its state stays in the table.
+* While somebody waits, nobody gets anew what that wait is for, or there would be no end of it: W, and H where handles
+  are in the way.
 * Share modes are kept as counts, and what clients cache by what they may (`caching`), so that one more open costs the
   same however many there are. Byte ranges are in `locks`; a range that becomes free is granted in the next turn of the
   event loop, in the order of requests.
@@ -160,6 +162,7 @@ class FileState:
         self._more_than_stat = 0  # opens that are not for attributes and the security descriptor alone
         self.caching = FileCaching()
         self._waiting: dict[Waiter[None], Callable[[], Holder | None]] = {}
+        self._waiting_for_handles = 0  # how many of those are in the way of handles
 
     # --- opening and closing ---
 
@@ -185,6 +188,10 @@ class FileState:
         violation = self._modes.conflict(access, share)
         return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
 
+    def violates(self, access: int, share: int) -> bool:
+        """Whether one more open of that kind is kept out by the share modes of those there are."""
+        return self._modes.conflict(access, share)
+
     def take_handles_back(self, by: Holder | None, now: float) -> bool:
         """Have the clients, but for that of `by`, give handles back that they may keep open for no program. Whether
         none is left; if not, something `changes` when they are given back."""
@@ -208,18 +215,24 @@ class FileState:
         """Tell the domain what an open's lease lets its client do now."""
         self.files.service.set_lease(open_, lease, key.hex())
 
-    def changes(self, mine: Callable[[], Holder | None]) -> Work[None]:
+    def changes(self, mine: Callable[[], Holder | None], *, for_handles: bool = False) -> Work[None]:
         """Wait until an oplock or a lease has been given back or an open is gone. `mine` is what the caller itself
-        holds, which is not in its way. Then the state is the caller's to `tidy`."""
+        holds, which is not in its way; `for_handles`: others' handles are, and nobody gets new ones meanwhile. Then
+        the state is the caller's to `tidy`."""
         waiter: Waiter[None] = Waiter()
         self._waiting[waiter] = mine
+        self._waiting_for_handles += for_handles
         try:
             yield Wait(waiter)
         except BaseException:
-            del self._waiting[waiter]
+            self._waits_no_more(waiter, for_handles)
             self.tidy()
             raise
+        self._waits_no_more(waiter, for_handles)
+
+    def _waits_no_more(self, waiter: Waiter[None], for_handles: bool) -> None:
         del self._waiting[waiter]
+        self._waiting_for_handles -= for_handles
 
     def wake(self, now: float) -> None:
         """Something has changed that those may wait for who were not admitted. They stay in `_waiting`, and the state
@@ -245,7 +258,8 @@ class FileState:
     def grant(self, file_open: FileOpen, level: int) -> int:
         """The level of the oplock that an open gets of the one it wants (MS-FSA 2.1.5.18.1)."""
         oplock = file_open.oplock
-        others_open = self._with_contents > (not is_stat_only(file_open.access))
+        # Who waits to open it would have to wait once more.
+        others_open = self._with_contents > (not is_stat_only(file_open.access)) or bool(self._waiting)
         rights = self.caching.grantable(
             rights_of(level), oplock, others_open=others_open, ranges_locked=bool(self.locks)
         )
@@ -268,10 +282,10 @@ class FileState:
         lease = file_open.lease
         if lease is None:
             return request.answer(NONE)
-        wanted = request.wanted & ~H if self.delete_pending else request.wanted
+        wanted = request.wanted & ~H if self.delete_pending or self._waiting_for_handles else request.wanted
         lease.ask(
             wanted,
-            others_open=self._more_than_stat > lease.with_contents,
+            others_open=self._more_than_stat > lease.with_contents or bool(self._waiting),
             ranges_locked=bool(self.locks),
         )
         return lease.answer()
