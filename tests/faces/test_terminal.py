@@ -100,7 +100,7 @@ def test_a_new_password_is_asked_for_twice(terminal: Callable[..., Terminal], tm
 def test_the_password_of_a_log_on_is_asked_for(terminal: Callable[..., Terminal]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         command = terminal("session", "-S", f"127.0.0.1:{server.getsockname()[1]}", "-U", "ann", "--timeout", "60")
-        command.until("Password for ann on 127.0.0.1: ")
+        command.until(f"Password for ann on 127.0.0.1:{server.getsockname()[1]}: ")
         command.type("secret\n")
         connection, _ = server.accept()
         connection.close()
@@ -117,7 +117,7 @@ def test_a_password_is_asked_for_on_the_terminal_although_standard_input_is_a_pi
         where = f"127.0.0.1:{server.getsockname()[1]}"
         command = terminal("session", "/delete", "-S", where, "-U", "ann", "--timeout", "60", stdin=reading)
         os.close(reading)
-        command.until("Password for ann on 127.0.0.1: ")
+        command.until(f"Password for ann on 127.0.0.1:{server.getsockname()[1]}: ")
         command.type("secret\n")
         connection, _ = server.accept()
         connection.close()
