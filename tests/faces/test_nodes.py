@@ -190,7 +190,7 @@ def test_a_file_is_not_closed_by_its_number_while_a_node_is_away(run: Run, world
     assert result.status == 2
     said = " ".join(result.err.split())
     assert "System error 52 has occurred. 1: fs2 is away, and may have an open file of this number too" in said
-    assert "of this number too. Name the node that is meant with -S." in said
+    assert "of this number too; name the node that is meant with -S." in said
     assert "You were not connected" not in said
     assert [each.id for each in world["fs1"].manager.opened] == [1, 2]
 

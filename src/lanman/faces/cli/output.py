@@ -210,13 +210,12 @@ def csv_text(records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> st
 
 def report(error: LanmanError) -> int:
     """Say on standard error what went wrong, in NET's words, and what to do about it; gives the exit status."""
-    hint = [_alone(error.hint)] if error.hint else []
     if codes.has_message_text(error.code):
         # One of NET's own: its insertions are in the error's message already.
-        lines = [*error_lines(error.code, escape(error.message)), *hint]
+        lines = [*error_lines(error.code, escape(error.message)), *([_alone(error.hint)] if error.hint else [])]
     elif error.code == codes.ERROR_DUP_NAME:
         # Windows' words for it are about names of computers alone; here it is any name or number that means several.
-        lines = [*error_lines(error.code, escape(_sentence(error.message))), *hint]
+        lines = error_lines(error.code, escape(_sentence(error.with_hint)))
     else:
         lines = [*error_lines(error.code), *_more(error)]
     complain([coloured(lines[0], RED, sys.stderr), *lines[1:]])
