@@ -7,6 +7,7 @@ guard       how often a password may be tried before it is known to be right: a 
 line        who goes next: how many at a time, in a subnet, in a second
 lookups     names to addresses, each once, in a bounded number of threads
 visit       asks one server, by whatever Manager answers for it; asks a chunk of them
+arrivals    outcomes on their way to whoever takes them
 scheduler   where visits are made: in this process, or wherever somebody else makes them
 processes   in processes of this machine; worker is such a process
 dask        by the workers of a Dask cluster

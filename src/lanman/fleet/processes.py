@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from lanman import codes
 from lanman.errors import LanmanError
+from lanman.fleet.arrivals import Arrivals
 from lanman.fleet.frames import Frames, packed
 from lanman.fleet.guard import CredentialStopped, GuardGate, Proof, State
 from lanman.fleet.scheduler import cancelled
@@ -170,9 +171,7 @@ class Processes:
         self._losses: Counter[str] = Counter()
         self._suspects: deque[list[Job]] = deque()
         """Groups of jobs that were lost twice or more."""
-        self._done: list[FleetOutcome] = []
-        self._something = asyncio.Event()
-        self._failure: LanmanError | None = None
+        self._arrivals = Arrivals()
         self._deaths = 0
         self.stillborn = 0
         """Processes in a row that ended before they were ready."""
@@ -209,7 +208,7 @@ class Processes:
         """See `Scheduler.give`. Each goes to the process that has least."""
         batches: dict[_Process, list[Job]] = {}
         able = [process for process in self._processes if not process.alone and not process.is_over]
-        if not able and jobs and self._failure is None:
+        if not able and jobs and self._arrivals.failure is None:
             able = [self._begin()]
         for job in jobs if able else ():
             process = min(able, key=lambda each: len(each.jobs))
@@ -220,19 +219,12 @@ class Processes:
 
     async def take(self) -> list[FleetOutcome]:
         """See `Scheduler.take`."""
-        if self._failure is None:
-            await self._something.wait()
-        self._something.clear()
-        if self._failure is not None and not self._done:
-            raise self._failure
-        done, self._done = self._done, []
-        return done
+        return await self._arrivals.take()
 
     def came(self, outcomes: Iterable[FleetOutcome]) -> None:
         """Outcomes of a process."""
         self._deaths = 0
-        self._done += outcomes
-        self._something.set()
+        self._arrivals.came(outcomes)
         self._give_suspect()
 
     def cancel(self) -> None:
@@ -278,9 +270,8 @@ class Processes:
                 code=codes.ERROR_NOT_ENOUGH_MEMORY if not words else LanmanError.code,
                 hint="see whether the system ends them: memory, limits; --processes 0 asks without any",
             )
-        if error is not None and self._failure is None:
-            self._failure = error
-            self._something.set()
+        if error is not None:
+            self._arrivals.fail(error)
         self._take_over(list(process.jobs.values()), was_alone=process.alone)
 
     def _take_over(self, jobs: Sequence[Job], *, was_alone: bool) -> None:
@@ -291,7 +282,7 @@ class Processes:
         for job in jobs:
             key = job.target.key
             self._losses[key] += 1
-            if self._is_cancelled or self._failure is not None:
+            if self._is_cancelled or self._arrivals.failure is not None:
                 over.append(cancelled(job))
             elif was_alone and len(jobs) == 1 and self._losses[key] >= MAX_LOSSES:
                 over.append(_lost(job))
@@ -302,9 +293,8 @@ class Processes:
         half = (len(suspects) + 1) // 2 if was_alone else len(suspects)
         self._suspects.extendleft(group for group in (suspects[half:], suspects[:half]) if group)
         if over:
-            self._done += over
-            self._something.set()
-        if self._failure is not None or self._is_closing:
+            self._arrivals.came(over)
+        if self._arrivals.failure is not None or self._is_closing:
             return
         while sum(not process.alone for process in self._processes) < self._count:
             self._begin()

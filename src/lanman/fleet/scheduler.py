@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lanman import codes
+from lanman.fleet.arrivals import Arrivals
 from lanman.fleet.guard import GuardGate
 from lanman.fleet.values import FleetOutcome, Job, Question, Result
 from lanman.fleet.visit import Opener, Visitor
@@ -58,8 +59,7 @@ class InProcess:
         self._opener = opener
         self._visitor: Visitor | None = None
         self._tasks: dict[asyncio.Task[None], Job] = {}
-        self._done: list[FleetOutcome] = []
-        self._something = asyncio.Event()
+        self._arrivals = Arrivals()
 
     async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
         """See `Scheduler.start`."""
@@ -74,10 +74,7 @@ class InProcess:
 
     async def take(self) -> list[FleetOutcome]:
         """See `Scheduler.take`."""
-        await self._something.wait()
-        self._something.clear()
-        done, self._done = self._done, []
-        return done
+        return await self._arrivals.take()
 
     def cancel(self) -> None:
         """See `Scheduler.cancel`."""
@@ -95,8 +92,7 @@ class InProcess:
         outcome = cancelled(job, "0")
         with contextlib.suppress(asyncio.CancelledError):
             outcome = await self._visitor.visit(job)
-        self._done.append(outcome)
-        self._something.set()
+        self._arrivals.came([outcome])
 
 
 def cancelled(job: Job, worker: str | None = None) -> FleetOutcome:

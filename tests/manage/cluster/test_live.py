@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from lanman.errors import AuthenticationError, TimedOut
+from lanman.manage.kept import Opening
 from lanman.manage.open import open_manager
 from lanman.manage.orders import What, plan_sessions, run
 from lanman.manage.watching.changes import Change
 from lanman.manage.watching.changes import What as Happened
 from lanman.manage.watching.nodes import Identities, NodesPoller, watch_nodes
-from lanman.manage.watching.poller import Opening, Poller
+from lanman.manage.watching.poller import Poller
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.server import SmbServer

@@ -25,8 +25,9 @@ from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.watchfilter import RowFilter
 from lanman.faces.cli.watchlines import Lines, Records, Writer
+from lanman.manage.kept import Opening
 from lanman.manage.manager import Manager
-from lanman.manage.watching.poller import ALL_KINDS, EVERY, Opening, Poller
+from lanman.manage.watching.poller import ALL_KINDS, EVERY, Poller
 from lanman.manage.watching.rows import Kind
 
 EXIT_INCOMPLETE: Final = 4

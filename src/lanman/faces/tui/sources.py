@@ -14,9 +14,10 @@ from lanman.faces.tui.model import Meant
 from lanman.manage.cluster import Place
 from lanman.manage.cluster.manager import ClusterManager
 from lanman.manage.cluster.members import Members
+from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.watching.nodes import Identities, NodesPoller
-from lanman.manage.watching.poller import ALL_KINDS, EVERY, Opening, Poller
+from lanman.manage.watching.poller import ALL_KINDS, EVERY, Poller
 from lanman.manage.watching.rows import Kind
 
 

@@ -28,6 +28,7 @@ from distributed import CancelledError, Client, Future, KilledWorker, Queue, Sec
 
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError
+from lanman.fleet.arrivals import Arrivals
 from lanman.fleet.dask.address import checked_address, is_protected
 from lanman.fleet.dask.task import Unable, ask, release, stop
 from lanman.fleet.guard import CredentialStopped, GuardGate, Proof, State
@@ -93,9 +94,7 @@ class DaskWorkers:
         self._timer: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._done: list[FleetOutcome] = []
-        self._something = asyncio.Event()
-        self._failure: LanmanError | None = None
+        self._arrivals = Arrivals()
         self._is_cancelled = False
 
     @property
@@ -180,7 +179,7 @@ class DaskWorkers:
         """See that there are a scheduler, and workers."""
         loop = asyncio.get_running_loop()
         last_seen = loop.time()
-        while self._failure is None:
+        while self._arrivals.failure is None:
             await asyncio.sleep(_LOOK_EVERY)
             try:
                 self._look_at(await self._identity())
@@ -209,8 +208,7 @@ class DaskWorkers:
         raise LanmanError(f"the worker {unable.worker} cannot ask: {unable.why}", code=unable.code, hint=unable.hint)
 
     def _fail(self, error: LanmanError) -> None:
-        self._failure = self._failure or error
-        self._something.set()
+        self._arrivals.fail(error)
 
     # --- jobs
 
@@ -228,13 +226,7 @@ class DaskWorkers:
 
     async def take(self) -> list[FleetOutcome]:
         """See `Scheduler.take`."""
-        if self._failure is None:
-            await self._something.wait()
-        self._something.clear()
-        if self._failure is not None and not self._done:
-            raise self._failure
-        done, self._done = self._done, []
-        return done
+        return await self._arrivals.take()
 
     def cancel(self) -> None:
         """See `Scheduler.cancel`. Workers are told to stop; nobody waits until they have."""
@@ -279,7 +271,7 @@ class DaskWorkers:
 
     def _send_what_may(self, *, whole: bool) -> None:
         """Send the chunks that the Guard allows; of those that are not full, none where `whole`."""
-        if self._is_cancelled or self._failure is not None:
+        if self._is_cancelled or self._arrivals.failure is not None:
             return
         for _ in range(len(self._groups)):
             self._send(self._groups.popleft(), self._groups)
@@ -396,8 +388,7 @@ class DaskWorkers:
             self._groups.extend(halves)
 
     def _came(self, outcomes: Sequence[FleetOutcome]) -> None:
-        self._done += outcomes
-        self._something.set()
+        self._arrivals.came(outcomes)
 
 
 def _stopped(job: Job, why: str) -> FleetOutcome:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lanman.manage.cluster import Place, configured_credentials, is_cluster, single_servers
 from lanman.manage.cluster.gate import LogonGates
-from lanman.manage.drain.looks import Looker, Opening
+from lanman.manage.drain.looks import Looker
 from lanman.manage.drain.machine import DEFAULT_QUIET, End, Event, Joint, Rules
 from lanman.manage.drain.nodes import all_there, as_one, look_at, together
 from lanman.manage.drain.shell import (
@@ -27,6 +27,7 @@ from lanman.manage.drain.shell import (
     rules_of,
     scope_of,
 )
+from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT as DEFAULT_DEADLINE
 from lanman.net.drains import KeptDrain, drain_name
 

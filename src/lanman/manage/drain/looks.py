@@ -6,26 +6,22 @@ sessions count; where there is none, the open files do.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError, ProtocolError, Win32Error
 from lanman.manage.drain.machine import Holder, Look, counted
+from lanman.manage.kept import KeptManager, Opening
 from lanman.manage.manager import Manager
 from lanman.manage.orders import Outcome, Plan, Reason, Target, What, plan_files, plan_sessions, run
 from lanman.manage.selection import is_below
 from lanman.manage.watching.keys import SessionKey
 from lanman.names import fold
 from lanman.records import FileInfo, SessionInfo
-
-Opening = Callable[[], AbstractAsyncContextManager[Manager]]
-"""Opens a Manager of the server."""
 
 
 class Clock(Protocol):
@@ -62,34 +58,15 @@ class Sight:
     server: str
 
 
-class Looker:
+class Looker(KeptManager):
     """Looks, and ends. An async context manager, which closes the Manager that it has open."""
 
     def __init__(self, opening: Opening, scope: Scope, clock: Clock, *, include_mine: bool = False) -> None:
-        self._opening = opening
+        super().__init__(opening)
         self._scope = scope
         self._clock = clock
         self._include_mine = include_mine
-        self._stack = contextlib.AsyncExitStack()
-        self._manager: Manager | None = None
         self._folder: str | None = None
-
-    async def __aenter__(self) -> Looker:
-        return self
-
-    async def __aexit__(self, *details: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the Manager, if one is open; a later question opens another."""
-        self._manager = None
-        await self._stack.aclose()
-
-    async def manager(self) -> Manager:
-        """The Manager, opened now if none is. Raises LanmanError."""
-        if self._manager is None:
-            self._manager = await self._stack.enter_async_context(self._opening())
-        return self._manager
 
     async def look(self) -> Sight:
         """See who is there. Raises LanmanError; after ConnectionLost the next look connects anew."""

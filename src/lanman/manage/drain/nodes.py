@@ -17,9 +17,10 @@ from collections.abc import Mapping
 
 from lanman.errors import LanmanError
 from lanman.manage.cluster.gate import NotTried
-from lanman.manage.drain.looks import Opening, Scope
+from lanman.manage.drain.looks import Scope
 from lanman.manage.drain.machine import Holder, Verdict
 from lanman.manage.drain.shell import Drain, DrainResult, look, uninterrupted
+from lanman.manage.kept import Opening
 from lanman.manage.manager import Manager
 from lanman.manage.orders import Plan
 

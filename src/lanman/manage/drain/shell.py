@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
-from lanman.manage.drain.looks import Clock, Looker, Opening, Scope, Sight
+from lanman.manage.drain.looks import Clock, Looker, Scope, Sight
 from lanman.manage.drain.machine import (
     DEFAULT_QUIET,
     DEFAULT_TIMEOUT,
@@ -47,6 +47,7 @@ from lanman.manage.drain.machine import (
     Verdict,
     people,
 )
+from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT as DEFAULT_DEADLINE
 from lanman.manage.manager import Manager
 from lanman.manage.orders import Outcome, Plan, What

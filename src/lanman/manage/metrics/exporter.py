@@ -32,6 +32,7 @@ from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError, Win32Error
 from lanman.manage.cluster import configured_credentials, single_servers
 from lanman.manage.cluster.gate import LogonGate
+from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.metrics.ended import Ended
 from lanman.manage.metrics.http import HttpServer
@@ -39,7 +40,7 @@ from lanman.manage.metrics.listening import Place
 from lanman.manage.metrics.table import DEFAULT_TOP, MAX_TOP
 from lanman.manage.metrics.watched import Answers, Watched, build
 from lanman.manage.open import open_manager
-from lanman.manage.watching.poller import Opening, Poller
+from lanman.manage.watching.poller import Poller
 from lanman.manage.watching.several import Several
 from lanman.net.approach import Approach
 from lanman.settings import UNLIMITED

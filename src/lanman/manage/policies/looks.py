@@ -7,12 +7,11 @@ follow on the same connection. Of files and shares nothing is asked that no poli
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from lanman.errors import ConnectionLost, ProtocolError, Win32Error
+from lanman.manage.kept import KeptManager, Opening
 from lanman.manage.orders import plan_sessions, run
 from lanman.manage.policies.declared import Policy
 from lanman.manage.policies.promises import session_of
@@ -22,43 +21,21 @@ from lanman.manage.watching.keys import session_key
 from lanman.names import fold
 
 if TYPE_CHECKING:
-    from lanman.manage.manager import Manager
     from lanman.manage.orders import Cost, Outcome, Plan
     from lanman.records import FileInfo, SessionInfo
 
 T = TypeVar("T")
 
-Opening = Callable[[], AbstractAsyncContextManager["Manager"]]
-"""Opens a Manager of the server."""
 
-
-class Looker:
+class Looker(KeptManager):
     """One server, as `name` calls it. An async context manager, which closes the Manager that it has open. `took` is
     how many seconds the last look took, without connecting."""
 
     def __init__(self, name: str, opening: Opening, now: Callable[[], float]) -> None:
+        super().__init__(opening)
         self.name = name
         self.took = 0.0
-        self._opening = opening
         self._now = now
-        self._stack = contextlib.AsyncExitStack()
-        self._manager: Manager | None = None
-
-    async def __aenter__(self) -> Looker:
-        return self
-
-    async def __aexit__(self, *details: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the Manager, if one is open; a later question opens another."""
-        self._manager = None
-        await self._stack.aclose()
-
-    async def _open(self) -> Manager:
-        if self._manager is None:
-            self._manager = await self._stack.enter_async_context(self._opening())
-        return self._manager
 
     async def look(self, policies: Iterable[Policy], left: Iterable[str] = ()) -> View:
         """What the server lists, as far as some policies need it. `left` are words of spares, whose names of clients
@@ -66,7 +43,7 @@ class Looker:
         wanted = [policy.select for policy in policies]
         needed = {key for select in wanted for key in FILES if getattr(select, key)}
         try:
-            manager = await self._open()
+            manager = await self.manager()
             began = asyncio.get_running_loop().time()
             # Files first: whoever has opened one of them is then among the sessions.
             files = await _told(manager.opened_files) if needed else None
@@ -90,7 +67,7 @@ class Looker:
     async def plan(self, sessions: Sequence[SessionInfo], *, costs: bool = True) -> Plan:
         """How to end some sessions of the last look. Raises LanmanError."""
         try:
-            return await plan_sessions(await self._open(), sessions, costs=costs)
+            return await plan_sessions(await self.manager(), sessions, costs=costs)
         except (ConnectionLost, ProtocolError):
             await self.close()
             raise
@@ -98,7 +75,7 @@ class Looker:
     async def run(self, plan: Plan, limit: Cost | None) -> list[Outcome]:
         """Run a plan; bystanders, and who costs more than the limit by now, are left alone. Raises LanmanError."""
         try:
-            return await run(await self._open(), plan, limit=limit)
+            return await run(await self.manager(), plan, limit=limit)
         except (ConnectionLost, ProtocolError):
             await self.close()
             raise
@@ -106,7 +83,7 @@ class Looker:
     async def open_files(self) -> Sequence[FileInfo]:
         """What is open, to be named to those who are told; nothing where the server does not tell."""
         try:
-            return await _told((await self._open()).files) or ()
+            return await _told((await self.manager()).files) or ()
         except (ConnectionLost, ProtocolError):
             await self.close()
             return ()

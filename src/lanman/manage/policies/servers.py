@@ -18,8 +18,8 @@ from lanman.manage.selection import canonical_client
 if TYPE_CHECKING:
     from lanman.client_settings import ClientConfiguration
     from lanman.manage.cluster import Place
+    from lanman.manage.kept import Opening
     from lanman.manage.policies.declared import Policies, Policy
-    from lanman.manage.policies.looks import Opening
     from lanman.net.credentials import Credentials
 
 

@@ -25,10 +25,11 @@ from lanman.errors import AuthenticationError, LanmanError
 from lanman.manage.cluster import Place, configured_credentials, single_servers
 from lanman.manage.cluster.gate import LogonGate
 from lanman.manage.cluster.identity import guid_of, name_of
+from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager, poverty
 from lanman.manage.open import open_manager
 from lanman.manage.watching.changes import Change, Picture, Update
-from lanman.manage.watching.poller import ALL_KINDS, EVERY, Opening, Poller
+from lanman.manage.watching.poller import ALL_KINDS, EVERY, Poller
 from lanman.manage.watching.rows import FileRow, Kind, Row
 from lanman.manage.watching.several import Several
 from lanman.net.approach import Approach

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from lanman import codes
 from lanman.errors import AuthenticationError, EventsLost, LanmanError, TimedOut, Win32Error
 from lanman.manage.cluster import is_cluster
+from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.open import open_manager
 from lanman.manage.watching.changes import Change, Gap, Picture, Update
@@ -56,9 +57,6 @@ if TYPE_CHECKING:
     from lanman.records import SessionInfo
 
 T = TypeVar("T")
-
-Opening = Callable[[], AbstractAsyncContextManager[Manager]]
-"""Opens a Manager of the server that is watched: at first, and whenever it was lost."""
 
 EVERY: Final = 2.0
 LOAD: Final = 20
