@@ -17,20 +17,11 @@ from typing import IO, Any, Final
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.fleet.values import COLUMNS, FLAG, INTEGER, JSON, REAL, TEXT, TIME, FleetOutcome, Kind
+from lanman.manage.parquet import check_parquet
 
 PART_ROWS: Final = 50_000
 SPOOL: Final = "rows.spool"
 FOLDER: Final = "rows.parquet"
-
-
-def check_available() -> None:
-    """Raises LanmanError 50 where the extra is not installed."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise LanmanError(
-            "columns cannot be written here", code=codes.ERROR_NOT_SUPPORTED, hint="pip install 'lanman[parquet]'"
-        ) from None
 
 
 class PartRows:
@@ -38,7 +29,7 @@ class PartRows:
     that are gathered, in bytes."""
 
     def __init__(self, folder: Path, kind: Kind) -> None:
-        check_available()
+        check_parquet()
         self._columns = COLUMNS[kind]
         self._folder = folder / FOLDER
         self._folder.mkdir(mode=0o700, exist_ok=True)

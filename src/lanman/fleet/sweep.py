@@ -340,9 +340,9 @@ class Sweep:
         if self._format not in FORMATS:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{self._format!r} is no format: {', '.join(FORMATS)}")
         if self._format == "parquet":
-            from lanman.fleet.parts import check_available
+            from lanman.manage.parquet import check_parquet
 
-            check_available()
+            check_parquet()
         await self._in_thread(self._go_on if self._resume is not None else self._begin)
         if self._kind is None:
             raise Win32Error(codes.ERROR_INVALID_PARAMETER, "nobody said what to ask", hint=", ".join(Kind))

@@ -1,4 +1,4 @@
-"""Rows as Parquet files; the only module that imports pyarrow (extra `parquet`).
+"""Rows as Parquet files, written by pyarrow (extra `parquet`); a sweep has its parts of tables in `lanman.fleet.parts`.
 
 A file is written under another name and then put in the place of an older one, so that a reader never meets half a
 file. Only its owner may read it: such files say who had what open. Texts are as they were given, since nothing here is

@@ -176,7 +176,8 @@ def _bad(server: str, why: str) -> LanmanError:
 def configured_credentials(server: str, configuration: ClientConfiguration | None = None) -> Credentials | None:
     """Whom to log on as at a cluster whose section of lanman.toml names credentials; None for any other text.
 
-    Clusters beside each other with different credentials are refused: Win32Error 87.
+    Clusters beside each other with different credentials are refused: Win32Error 87. ConfigurationError for a section
+    that does not say enough.
     """
     names = [name for part in server.split(",") if (name := _cluster_name(part)) is not None]
     if not names:
@@ -191,9 +192,6 @@ def configured_credentials(server: str, configuration: ClientConfiguration | Non
     section = sections.pop()
     if not section:
         return None
-    from lanman.net.credentials import Credentials
+    from lanman.net.client_configuration import logon_credentials
 
-    found = configuration.credentials[section]
-    credentials = Credentials.parse(found.user)
-    credentials.password = found.password
-    return credentials
+    return logon_credentials(section, configuration.credentials[section])
