@@ -157,14 +157,18 @@ def test_the_home_is_in_local_app_data(lanman: Lanman, tmp_path: Path) -> None:
 
 
 def test_every_module_can_be_imported_on_windows() -> None:
-    """And warns of nothing: not of what a later Python will lack."""
+    """And warns of nothing: not of what a later Python will lack. The extra `cluster` is not installed there."""
     script = """if True:
         import importlib, pathlib, sys, lanman
         root = pathlib.Path(lanman.__file__).parent
         for path in sorted(root.rglob("*.py")):
             parts = ("lanman", *path.relative_to(root).with_suffix("").parts)
             if parts[-1] != "__main__":
-                importlib.import_module(".".join(parts).removesuffix(".__init__"))
+                try:
+                    importlib.import_module(".".join(parts).removesuffix(".__init__"))
+                except ModuleNotFoundError as error:
+                    if error.name != "distributed":
+                        raise
         """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -19,6 +19,12 @@ from lanman.records import ServiceState
 from windows.conftest import Fake, Ran, Service
 
 
+@pytest.fixture(autouse=True)
+def no_home_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names a home means a Server of lanman, and Windows' own is not asked then (tests/conftest.py names one)."""
+    monkeypatch.delenv("LANMAN_HOME")
+
+
 def test_the_state_of_the_service(service: Service) -> None:
     system = this_system()
     assert (system.service_state(), is_started()) == (1, False)
