@@ -17,6 +17,7 @@ python  := $(VENV)/bin/python
 runtime := $(VENV)/.runtime-installed
 dev     := $(VENV)/.dev-installed
 tickets := $(VENV)/.kerberos-installed
+pages   := $(VENV)/.npm-installed
 install := $(python) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -28,10 +29,10 @@ help:
 demo: $(runtime)
 	@$(python) demo/demo.py $(ARGS)
 
-test: $(dev) $(tickets)
+test: $(dev) $(tickets) $(pages)
 	$(python) -m pytest -n $(JOBS) $(ARGS)
 
-long: $(dev) $(tickets)
+long: $(dev) $(tickets) $(pages)
 	$(python) -m pytest -m long $(ARGS)
 
 # Without Wine (system-packages.txt) nothing of this runs, and the reason is said.
@@ -80,6 +81,13 @@ $(tickets): $(dev)
 	    touch $@; \
 	fi
 
+# What looks into the pages of `lanman web`; without npm or Chromium (system-packages.txt) its tests are skipped.
+$(pages): tests/npm/package-lock.json $(dev)
+	@if command -v npm >/dev/null; then \
+	    npm ci --silent --prefix tests/npm || echo "npm cannot install: no tests of pages" >&2; \
+	    touch $@; \
+	fi
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) tests/npm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -88,10 +88,11 @@ NARROW = {
 }
 
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
-# asyncpg, pyarrow, prometheus_client and distributed are extras, and only history in PostgreSQL, columns as files,
-# figures for Prometheus and sweeps by a cluster need them.
+# asyncpg, pyarrow, prometheus_client, distributed, starlette and uvicorn are extras, and only history in PostgreSQL, columns
+# as files, figures for Prometheus, sweeps by a cluster and the web console need them.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
+    "lanman.faces.web": frozenset({"starlette", "uvicorn"}),
     "lanman.fleet.dask": frozenset({"distributed"}),
     "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
