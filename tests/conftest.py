@@ -62,6 +62,8 @@ if sys.platform == "win32":
         "peers",
     ]
     collect_ignore_glob = [
+        "faces/web/test_browser*.py",
+        "faces/web/test_console*.py",
         "manage/drain/test_*races.py",
         "manage/drain/test_shell.py",
         "manage/test_samba*.py",

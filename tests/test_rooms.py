@@ -88,8 +88,8 @@ NARROW = {
 }
 
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
-# asyncpg, pyarrow, prometheus_client, distributed, starlette and uvicorn are extras, and only history in PostgreSQL, columns
-# as files, figures for Prometheus, sweeps by a cluster and the web console need them.
+# asyncpg, pyarrow, prometheus_client, distributed, starlette and uvicorn are extras, and only history in PostgreSQL,
+# columns as files, figures for Prometheus, sweeps by a cluster and the web console need them.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
     "lanman.faces.web": frozenset({"starlette", "uvicorn"}),
