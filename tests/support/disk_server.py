@@ -203,3 +203,4 @@ def emptied_world(folder: Path) -> Iterator[DiskWorld]:
     assert len(world.files) == 0, "handles are left over"
     assert not world.dispatch.files._states
     assert not world.dispatch.files._names
+    assert len(world.dispatch.files.create_guids) == 0

@@ -604,6 +604,54 @@ LEASE_V2_SIZE: Final = 52
 
 
 @wire()
+class CreateDurableHandle(Structure):
+    """SMB2_CREATE_DURABLE_HANDLE_REQUEST (2.2.13.2.3): it says nothing but that it is there."""
+
+    durable_request: ClassVar[Annotated[int, Fixed("16x", padding=True)]]
+
+
+@wire()
+class CreateDurableHandleResponse(Structure):
+    """SMB2_CREATE_DURABLE_HANDLE_RESPONSE (2.2.14.2.3)."""
+
+    reserved: ClassVar[Annotated[int, Fixed("8x", padding=True)]]
+
+
+@wire()
+class CreateDurableHandleReconnect(Structure):
+    """SMB2_CREATE_DURABLE_HANDLE_RECONNECT (2.2.13.2.4): which open its client would have again."""
+
+    file_id: bytes16
+
+
+@wire()
+class CreateDurableHandleV2(Structure):
+    """SMB2_CREATE_DURABLE_HANDLE_REQUEST_V2 (2.2.13.2.11). `timeout` is in milliseconds; 0 leaves it to the server."""
+
+    timeout: u32
+    flags: u32
+    reserved: ClassVar[pad8]
+    create_guid: bytes16
+
+
+@wire()
+class CreateDurableHandleResponseV2(Structure):
+    """SMB2_CREATE_DURABLE_HANDLE_RESPONSE_V2 (2.2.14.2.12). `timeout` is in milliseconds."""
+
+    timeout: u32
+    flags: u32 = 0
+
+
+@wire()
+class CreateDurableHandleReconnectV2(Structure):
+    """SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2 (2.2.13.2.12): which open its client would have again."""
+
+    file_id: bytes16
+    create_guid: bytes16
+    flags: u32 = 0
+
+
+@wire()
 class QueryMaximalAccessResponse(Structure):
     """SMB2_CREATE_QUERY_MAXIMAL_ACCESS_RESPONSE (2.2.14.2.5)."""
 

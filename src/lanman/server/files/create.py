@@ -40,12 +40,14 @@ from lanman.server.disk_effects import (
 )
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
+from lanman.server.files.durable import DurableRequest, Reconnect, read_durable
 from lanman.server.files.leases import Lease, LeaseRequest, read_request
 from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
 from lanman.server.files.paths import Spelling, split_path
 from lanman.server.files.table import Files, FileState, lease_name
 from lanman.server.state import Context
+from lanman.smb2.connection import Negotiated
 from lanman.smb2.constants import (
     FILE_CREATED,
     FILE_DELETE_ON_CLOSE,
@@ -60,8 +62,6 @@ from lanman.smb2.constants import (
     FILE_SUPERSEDE,
     FILE_SUPERSEDED,
     SMB2_CREATE_ALLOCATION_SIZE,
-    SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
-    SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
     SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST,
     SMB2_CREATE_QUERY_ON_DISK_ID,
     SMB2_CREATE_REQUEST_LEASE,
@@ -105,6 +105,7 @@ class Creating:
         self.granted = 0
         self.allocation = 0
         self.lease: LeaseRequest | None = None
+        self.durable: DurableRequest | None = None
 
     @property
     def tree_access(self) -> int:
@@ -172,19 +173,31 @@ class Creating:
                 self.allocation = min(CreateAllocationSize.unpack(data).allocation_size, (1 << 63) - 1)
             elif name == SMB2_CREATE_REQUEST_LEASE and self.message.requested_oplock_level == SMB2_OPLOCK_LEVEL_LEASE:
                 self._read_lease(data)
-            elif name == SMB2_CREATE_TIMEWARP_TOKEN or name in (
-                SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
-                SMB2_CREATE_DURABLE_HANDLE_RECONNECT_V2,
-            ):
-                # There are no snapshots, and nothing that outlived its connection.
-                raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+            elif name == SMB2_CREATE_TIMEWARP_TOKEN:
+                raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)  # there are no snapshots
+        self._read_durable()
+
+    def _read_durable(self) -> None:
+        """3.3.5.9.6, .7, .10 and .12."""
+        try:
+            asked = read_durable(self.contexts, self.negotiated.dialect)
+        except ValueError:
+            raise StatusError(codes.STATUS_INVALID_PARAMETER) from None
+        if isinstance(asked, Reconnect):
+            raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)  # nothing has outlived its connection
+        self.durable = asked
+
+    @property
+    def negotiated(self) -> Negotiated:
+        """What has been negotiated on its connection."""
+        negotiated = self.context.connection.core.negotiated
+        assert negotiated is not None, "a session has begun"
+        return negotiated
 
     def _read_lease(self, data: bytes) -> None:
         """3.3.5.9. Without it, or with another level, there is no lease."""
-        negotiated = self.context.connection.core.negotiated
-        assert negotiated is not None, "a session has begun"
         try:
-            self.lease = read_request(data, negotiated.client_guid, negotiated.dialect)
+            self.lease = read_request(data, self.negotiated.client_guid, self.negotiated.dialect)
         except ValueError:
             raise StatusError(codes.STATUS_INVALID_PARAMETER) from None
 
@@ -307,6 +320,9 @@ class Creating:
             raise StatusError(codes.STATUS_NETWORK_NAME_DELETED) from None
         session, tree = context.checked_session, context.checked_tree
         file_open = DiskOpen(registered, session, tree, self.files, state, opened, self.message)
+        file_open.client_guid = self.negotiated.client_guid
+        if self.durable is not None:
+            file_open.create_guid = self.durable.create_guid
         state.enter(file_open)
         if self.lease is not None and not opened.stat.directory:
             state.join_lease(file_open, self.lease, context.connection)

@@ -180,6 +180,7 @@ class DiskOpen(ServerOpen):
         self.link_going = False
         self.oplock = Oplock(self)
         self.lease: Lease | None = None
+        self.client_guid = self.create_guid = b""
         self.more_than_stat = not is_stat_for_leases(self.access)
         self.position = 0
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)

@@ -32,6 +32,7 @@ from lanman.server.disk_effects import FileStat, Path
 from lanman.server.effects import Wait, Waiter, Work
 from lanman.server.files.access import READING, WRITING, is_stat_for_leases, is_stat_only
 from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder
+from lanman.server.files.durable import CreateGuids
 from lanman.server.files.leases import Lease, LeaseRequest, Leases
 from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
@@ -82,6 +83,8 @@ class FileOpen(Protocol):
     oplock: Oplock
     lease: Lease | None
     session: ServerSession | None
+    client_guid: bytes
+    create_guid: bytes
 
     @property
     def more_than_stat(self) -> bool:
@@ -253,6 +256,7 @@ class FileState:
         self._modes.count(file_open.access, file_open.share_access, 1)
         self._with_contents += not is_stat_only(file_open.access)
         self._more_than_stat += file_open.more_than_stat
+        self.files.create_guids.put(file_open)
         self.files.entered(file_open)
 
     def grant(self, file_open: FileOpen, level: int) -> int:
@@ -296,6 +300,7 @@ class FileState:
         self._modes.count(file_open.access, file_open.share_access, -1)
         self._with_contents -= not is_stat_only(file_open.access)
         self._more_than_stat -= file_open.more_than_stat
+        self.files.create_guids.drop(file_open)
         self.files.left(file_open)
         file_open.oplock.release()
         lease = file_open.lease
@@ -403,6 +408,7 @@ class Files:
         self.watches = Watches()
         self.leases = Leases(scheduler, limits)
         self.locks = Tally()
+        self.create_guids = CreateGuids[FileOpen]()
         self._states: dict[tuple[int, int], FileState] = {}
         self._names: dict[str, _Name] = {}
 
