@@ -14,8 +14,9 @@ Rules that hold for every Manager:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import Win32Error
@@ -60,8 +61,15 @@ NO_PAUSE_HINT = (
 )
 """What a Samba has in place of NET PAUSE."""
 
+ORDERS: Final = ("end", "close", "share", "set", "pause", "drain")
+"""What a server can be told: to end sessions, to close files, to share other folders, to be set otherwise, to pause and
+to go on, and to let everybody leave."""
+
 # From the richest to the poorest: the order in which a level is asked for.
 SESSION_LEVELS = (502, 2, 1, 10, 0)
+
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def poverty(level: int) -> int:
@@ -102,6 +110,12 @@ class Manager(ABC):
         """What each node of a cluster answers to a question, and a single server to its own. Raises what the question
         does, where no node answers it."""
         return Answers([Part("", await question(self))], [])
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """Which of ORDERS this server cannot carry out, whoever gives them, and why, in a sentence without a full stop.
+        What is not in it may be ordered, and may be denied. Of a cluster nothing is known before it is asked."""
+        return NOTHING
 
     @property
     def who_answers(self) -> str:

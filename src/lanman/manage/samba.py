@@ -12,8 +12,9 @@ for one of these, so that users of a Manager need not know. docs/design.md lists
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Final
 
 from lanman import codes
@@ -45,6 +46,11 @@ SLOW_HINT: Final = (
     "a Samba with very many open files answers sooner with `srvsvc:file enum count locks = false` in its smb.conf"
 )
 
+_IGNORED_HINT: Final = "a Samba is configured in its smb.conf"
+_CANNOT: Final = MappingProxyType(
+    {"set": f"Samba says yes to other settings and ignores them: {_IGNORED_HINT}", "pause": NO_PAUSE_HINT}
+)
+
 _HINTS: Final = {
     Purpose.LIST: LIST_HINT,
     Purpose.CLOSE: END_HINT,
@@ -59,8 +65,13 @@ class SambaManager(SrvsvcManager):
 
     is_samba = True
     _whole_connections = True
-    _ignored_hint = "a Samba is configured in its smb.conf"
+    _ignored_hint = _IGNORED_HINT
     _no_pause_hint = NO_PAUSE_HINT
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """See `Manager.cannot`. What it shares at run time is a matter of its smb.conf."""
+        return _CANNOT
 
     # --- sessions
 

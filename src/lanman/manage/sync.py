@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.manage.answers import Absent, Answers
@@ -195,6 +195,11 @@ class BlockingManager:
     def wide_handles(self) -> bool:
         """How wide resume handles are; see `Manager.wide_handles`."""
         return self._manager.wide_handles
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """Which orders this server cannot carry out, and why; see `Manager.cannot`."""
+        return self._manager.cannot
 
     @property
     def who_answers(self) -> str:

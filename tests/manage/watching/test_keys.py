@@ -13,6 +13,13 @@ from lanman.records import FileInfo, SessionInfo
 BOB = SessionKey(r"\\pc7", "bob", 1000)
 
 
+def test_names_that_no_encoding_can_hold_are_words_too() -> None:
+    # UTF-16 from the wire may hold half of a surrogate pair.
+    assert str(SessionKey("\\\\pc\ud800", "b\udfff", 1)) == "session:%5C%5Cpc%ED%A0%80:b%ED%BF%BF:1:*:0"
+    assert str(FileKey(1, "a\ud800", None, node="n\ud800")) == "file:1:a%ED%A0%80:*:0@n%ED%A0%80"
+    assert str(ShareKey("\ud800")) != str(ShareKey("\ud801"))
+
+
 def test_a_session_is_its_client_its_user_and_when_it_began() -> None:
     entry = SessionInfo(r"\\pc7", "bob", num_opens=3, active_time=50, idle_time=10)
     assert session_key(entry, 1050.0) == BOB

@@ -9,13 +9,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from lanman.faces.cli import output
 from lanman.faces.cli.databases import has_database, named_database, recorded_name
-from lanman.records import FileInfo, SessionInfo
+from lanman.faces.deeds import Doer, deed_of_event, deed_of_file, deed_of_outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from lanman.manage.drain.machine import Event
     from lanman.manage.history.records import Deed
     from lanman.manage.orders.plan import Outcome
+    from lanman.records import FileInfo
 
 
 class Deeds:
@@ -44,35 +44,18 @@ class Deeds:
 
     def outcome(self, one: Outcome) -> None:
         """What became of one target of a plan."""
-        record = one.target.record
-        detail = None if one.error is None else one.error.message
-        if isinstance(record, SessionInfo | FileInfo):
-            self._hold(one.what.value, str(one.target.key), record, detail)
+        if self._wanted:
+            self._hold(deed_of_outcome(self._doer(), one))
 
     def file(self, entry: FileInfo, error: LanmanError | None) -> None:
         """What became of one file that was to be closed."""
-        from lanman.manage.watching.keys import file_key
-
-        outcome = "done" if error is None else "failed"
-        self._hold(outcome, str(file_key(entry)), entry, None if error is None else error.message)
+        if self._wanted:
+            self._hold(deed_of_file(self._doer(), entry, error))
 
     def event(self, event: Event) -> None:
         """What a drain does to somebody; what it only sees is no deed."""
-        holder, what = event.holder, event.what.value
-        outcome = {"ended": "done", "failed": "failed", "spared": "spared"}.get(what)
-        if holder is None or outcome is None:
-            return
-        from lanman.manage.watching.keys import FileKey, SessionKey
-
-        record: SessionInfo | FileInfo
-        if holder.path is not None:
-            record = FileInfo(holder.id, path=holder.path, user_name=holder.user_name)
-            key = str(FileKey(holder.id, holder.path, holder.user_name))
-        else:
-            record = SessionInfo(holder.client_name, holder.user_name)
-            begun = None if holder.begun is None else round(holder.begun)
-            key = str(SessionKey(holder.client_name, holder.user_name, begun))
-        self._hold(outcome, key, record, event.message or None, event.at)
+        if self._wanted:
+            self._hold(deed_of_event(self._doer(), event))
 
     async def write(self) -> None:
         """Put into the database what has not been put there yet."""
@@ -110,33 +93,13 @@ class Deeds:
             # Not to be cut off in the middle: what was taken would be lost.
             await asyncio.shield(asyncio.ensure_future(self.write()))
 
-    def _hold(
-        self,
-        outcome: str,
-        key: str,
-        record: SessionInfo | FileInfo,
-        detail: str | None,
-        at: float | None = None,
-    ) -> None:
-        if not self._wanted:
-            return
-        from lanman.manage.history.records import Deed
+    def _doer(self) -> Doer:
+        return Doer(operator(self._invocation), self._server, self._verb)
 
-        self._held.append(
-            Deed(
-                int(time.time() if at is None else at),
-                record.node or self._server,
-                operator(self._invocation),
-                self._verb,
-                outcome,
-                key,
-                None if isinstance(record, FileInfo) else record.client_name,
-                record.user_name,
-                record.path if isinstance(record, FileInfo) else None,
-                detail=detail,
-            )
-        )
-        self._some.set()
+    def _hold(self, deed: Deed | None) -> None:
+        if deed is not None:
+            self._held.append(deed)
+            self._some.set()
 
 
 def operator(invocation: Invocation) -> str:

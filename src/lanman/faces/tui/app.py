@@ -32,16 +32,16 @@ from textual.widgets import Input
 
 from lanman.errors import LanmanError
 from lanman.events import SettingChanged
+from lanman.faces.ordering import Chosen, carry_out, planned
 from lanman.faces.text import width
 from lanman.faces.tui.details import details
 from lanman.faces.tui.help import HELP
 from lanman.faces.tui.lines import LineList, Titles
 from lanman.faces.tui.listing import Direction, Filter
 from lanman.faces.tui.model import TABS, Meant, WatchedServer
-from lanman.faces.tui.ordering import Chosen, carry_out, planned
 from lanman.faces.tui.pages import OutcomePage, Page, PlanPage, TextLine
 from lanman.faces.tui.symbols import Symbols
-from lanman.faces.tui.views import event_line
+from lanman.faces.tui.views import event_line, whose
 from lanman.manage.manager import Manager
 from lanman.manage.orders.plan import Verb
 from lanman.manage.watching.changes import Update
@@ -499,7 +499,8 @@ class WatchScreen(App[int]):
         try:
             async with self.sources[place].manager() as manager:
                 chosen = await planned(verb, manager, rows, self.clock)
-                answer = await self.push_screen_wait(PlanPage(self.symbols, chosen.plan, chosen.left_out))
+                left_out = [f"{whose(row)}: {why}" for row, why in chosen.left_out]
+                answer = await self.push_screen_wait(PlanPage(self.symbols, chosen.plan, left_out))
                 if answer.yes and chosen.plan.targets:
                     await self._carry_out(self.sources[place], manager, chosen, answer.with_others)
                 else:

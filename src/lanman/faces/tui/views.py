@@ -65,6 +65,12 @@ def user(name: str | None) -> str:
     return UNKNOWN if name is None else name or "(nobody)"
 
 
+def whose(row: SessionRow | FileRow) -> str:
+    """What a row is, in a few words."""
+    what = client(row.client_name) if isinstance(row, SessionRow) else row.path or UNKNOWN
+    return f"{user(row.user_name)}  {what}"
+
+
 def seconds_since(at: float | None, now: float) -> int | None:
     """How many seconds ago; None where that is not known."""
     return None if at is None else max(0, int(now - at))

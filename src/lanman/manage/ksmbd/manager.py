@@ -14,8 +14,9 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NoReturn, TypeVar
 
 from lanman import codes
@@ -51,7 +52,20 @@ SESS_GUEST: Final = 1
 
 _CONFIGURED_HINT: Final = "ksmbd is configured in its ksmbd.conf; `ksmbd.control --reload` makes it read that again"
 _END_HINT: Final = "`ksmbd.control --shutdown` ends all of it; there is nothing between that and waiting"
+_ENDS_NOTHING: Final = "ksmbd ends no session by itself: the kernel takes no order for that"
+_CLOSES_NOTHING: Final = "ksmbd closes no file by itself: the kernel takes no order for that"
 _NO_PAUSE_HINT: Final = "ksmbd has no pause: a rule of the firewall for its port keeps newcomers out"
+
+_CANNOT: Final = MappingProxyType(
+    {
+        "end": _ENDS_NOTHING,
+        "close": _CLOSES_NOTHING,
+        "share": _CONFIGURED_HINT,
+        "set": _CONFIGURED_HINT,
+        "pause": _NO_PAUSE_HINT,
+        "drain": _ENDS_NOTHING,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -97,6 +111,11 @@ class KsmbdManager(Manager):
         self._deadline = deadline
         self._now = now
         self._clients = Clients()
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """See `Manager.cannot`: it takes no order at all."""
+        return _CANNOT
 
     async def close(self) -> None:
         """See `Manager.close`. There is nothing to close."""
@@ -172,7 +191,7 @@ class KsmbdManager(Manager):
 
     async def plan_sessions(self, sessions: Sequence[SessionInfo]) -> Plan:
         """Raises Win32Error 50: ksmbd ends no session."""
-        self._refuse("ksmbd ends no session by itself: the kernel takes no order for that", _END_HINT)
+        self._refuse(_ENDS_NOTHING, _END_HINT)
 
     async def end_sessions(
         self,
@@ -184,7 +203,7 @@ class KsmbdManager(Manager):
         done: Done | None = None,
     ) -> list[Outcome]:
         """Raises Win32Error 50: ksmbd ends no session."""
-        self._refuse("ksmbd ends no session by itself: the kernel takes no order for that", _END_HINT)
+        self._refuse(_ENDS_NOTHING, _END_HINT)
 
     # --- connections
 
@@ -241,15 +260,15 @@ class KsmbdManager(Manager):
 
     async def close_file(self, id: int) -> FileInfo:
         """Raises Win32Error 50: ksmbd closes no file."""
-        self._refuse("ksmbd closes no file by itself: the kernel takes no order for that", _END_HINT)
+        self._refuse(_CLOSES_NOTHING, _END_HINT)
 
     async def plan_files(self, files: Sequence[FileInfo]) -> Plan:
         """Raises Win32Error 50: ksmbd closes no file."""
-        self._refuse("ksmbd closes no file by itself: the kernel takes no order for that", _END_HINT)
+        self._refuse(_CLOSES_NOTHING, _END_HINT)
 
     async def end_files(self, plan: Plan, *, at_once: bool = False, done: Done | None = None) -> list[Outcome]:
         """Raises Win32Error 50: ksmbd closes no file."""
-        self._refuse("ksmbd closes no file by itself: the kernel takes no order for that", _END_HINT)
+        self._refuse(_CLOSES_NOTHING, _END_HINT)
 
     # --- shares and the server
 

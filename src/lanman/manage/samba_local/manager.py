@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NoReturn
 
@@ -90,6 +90,12 @@ class SambaLocalManager(Manager):
     is_samba = True
     answered_by = "this machine's Samba, by its own tools"
     _no_pause_hint = NO_PAUSE_HINT
+
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        """See `Manager.cannot`. One file is closed over the network alone."""
+        cannot = {"share": _CONFIGURED_HINT, "set": _CONFIGURED_HINT, "pause": NO_PAUSE_HINT}
+        return cannot if self._closer is not None else cannot | {"close": _CLOSE_HINT}
 
     async def close(self) -> None:
         """See `Manager.close`. There is nothing to close: each tool has ended."""

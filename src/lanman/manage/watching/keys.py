@@ -89,11 +89,14 @@ Key = SessionKey | FileKey | ShareKey
 
 def _word(kind: str, *parts: object, node: str | None = None) -> str:
     """The parts behind each other, None as `*`, and the node, where there is one, behind an `@`; all that stands
-    between them is escaped in them."""
+    between them is escaped in them, halves of surrogate pairs too, which names from the wire may hold."""
     from urllib.parse import quote
 
-    word = ":".join([kind, *("*" if part is None else quote(str(part), safe="") for part in parts)])
-    return word if node is None else f"{word}@{quote(node, safe='')}"
+    def escaped(part: object) -> str:
+        return quote(str(part), safe="", errors="surrogatepass")
+
+    word = ":".join([kind, *("*" if part is None else escaped(part) for part in parts)])
+    return word if node is None else f"{word}@{escaped(node)}"
 
 
 def session_key(entry: SessionInfo, looked_at: float) -> SessionKey:

@@ -1,4 +1,4 @@
-"""From rows of the screen to a plan, and to what became of it.
+"""From rows of a screen, or of a page, to a plan, and to what became of it.
 
 A plan is made from what the server lists now; the rows are what people have looked at. Between the two a session may
 have ended and another of the same client and user begun, and a file's id may be another file's. So each target of a
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lanman.faces.tui.views import client, user
 from lanman.manage.manager import Manager
 from lanman.manage.orders import plan_files, plan_sessions, run
 from lanman.manage.orders.plan import Outcome, Plan, Target, Verb
@@ -22,11 +21,18 @@ CHANGED = "no longer what was looked at: something else is there now"
 TOGETHER = "cannot be ended alone: the order for it would end others of its client and user, which are not chosen"
 
 
+class LeftOut(NamedTuple):
+    """A row that people have looked at and no target of the plan is, and why; a sentence without a full stop."""
+
+    row: SessionRow | FileRow
+    why: str
+
+
 class Chosen(NamedTuple):
-    """A plan for what people have looked at, and what was left out of it, in words."""
+    """A plan for what people have looked at, and what was left out of it."""
 
     plan: Plan
-    left_out: list[str]
+    left_out: list[LeftOut]
 
 
 async def planned(
@@ -38,17 +44,17 @@ async def planned(
         plan = await plan_sessions(manager, [row.as_listed(now) for row in rows if isinstance(row, SessionRow)])
     else:
         plan = await plan_files(manager, [row.as_listed() for row in rows if isinstance(row, FileRow)])
-    left_out = [f"{_named(rows[place])}: {one.error.message}" for place, one in sorted(plan.missing.items())]
+    left_out = [LeftOut(rows[place], one.error.message) for place, one in sorted(plan.missing.items())]
     meant: dict[int, SessionRow | FileRow] = {}
     for row, places in zip(rows, plan.asked, strict=True):
         same = [plan.targets[place] for place in places if is_same(row, plan.targets[place])]
         meant |= {id(target): row for target in same}
         if places and not same:
-            left_out.append(f"{_named(row)}: {CHANGED}")
+            left_out.append(LeftOut(row, CHANGED))
     if len(meant) < len(plan.targets):
         plan = plan.only(lambda target: id(target) in meant)
     kept = {id(target) for target in plan.targets}
-    left_out += [f"{_named(row)}: {TOGETHER}" for place, row in meant.items() if place not in kept]
+    left_out += [LeftOut(row, TOGETHER) for place, row in meant.items() if place not in kept]
     return Chosen(plan, left_out)
 
 
@@ -57,12 +63,6 @@ def is_same(row: SessionRow | FileRow, target: Target) -> bool:
     if isinstance(row, SessionRow):
         return isinstance(target.key, SessionKey) and same_session(row.key, target.key)
     return isinstance(target.key, FileKey) and same_file(row.key, target.key)
-
-
-def _named(row: SessionRow | FileRow) -> str:
-    if isinstance(row, SessionRow):
-        return f"{user(row.user_name)}  {client(row.client_name)}"
-    return f"{user(row.user_name)}  {row.path or '-'}"
 
 
 async def carry_out(
