@@ -17,7 +17,6 @@ from lanman.server.admission import Standing
 from lanman.server.binding import MAX_CHANNELS
 from lanman.server.effects import Effect
 from lanman.settings import Limits
-from lanman.smb2.client import ClientConnection
 from lanman.smb2.constants import (
     AES_128_CCM,
     AES_CMAC,
@@ -36,7 +35,7 @@ from lanman.smb2.messages import (
 )
 from lanman.smb2.session import SessionKeys
 from lanman.wire import unpack_chain
-from support.memory_server import Client, World
+from support.memory_server import Client, CountingConnection, World
 from support.passwords import PASSWORD
 
 BIND = SessionSetupRequest(SMB2_SESSION_FLAG_BINDING, 1, 0, 0, b"x")
@@ -50,7 +49,7 @@ def keys_of(client: Client) -> SessionKeys:
 def other_client(world: World, **options: Any) -> Client:
     """A client that negotiates something else."""
     client = world.arrive()
-    client.core = ClientConnection(client_guid=b"\x33" * 16, random=world.random, **{"multichannel": True} | options)
+    client.core = CountingConnection(client_guid=b"\x33" * 16, random=world.random, **{"multichannel": True} | options)
     client.negotiate()
     return client
 

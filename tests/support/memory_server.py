@@ -32,7 +32,13 @@ from lanman.server.effects import Effect, ListInterfaces, ReadAccounts
 from lanman.server.resources import ResourceLimits
 from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.client import ClientConnection, ResponseReceived
-from lanman.smb2.constants import ALL_DIALECTS, FSCTL_PIPE_TRANSCEIVE, SMB2_SESSION_FLAG_BINDING
+from lanman.smb2.constants import (
+    ALL_DIALECTS,
+    FSCTL_PIPE_TRANSCEIVE,
+    SMB2_FLAGS_REPLAY_OPERATION,
+    SMB2_SESSION_FLAG_BINDING,
+)
+from lanman.smb2.header import Header
 from lanman.smb2.messages import (
     CreateRequest,
     IoctlRequest,
@@ -45,6 +51,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from lanman.smb2.session import SessionKeys
+from lanman.wire import Data
 from support.passwords import PASSWORD
 
 START = 1000.0
@@ -188,6 +195,19 @@ class World:
         return [session.user_name for session in self.service.sessions()]
 
 
+class CountingConnection(ClientConnection):
+    """A client's end that says in each request what its tests want of ChannelSequence and of the flag for replays."""
+
+    channel_sequence = 0
+    replay = False
+
+    def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
+        flags |= SMB2_FLAGS_REPLAY_OPERATION if self.replay else 0
+        header, body = super()._request(message, session_id, tree_id, flags)
+        header.status = self.channel_sequence
+        return header, body
+
+
 class Client:
     """One connection, with one current session on it (`session_id`), tree connect and pipe."""
 
@@ -197,7 +217,7 @@ class Client:
         if connection is None:
             raise ConnectionRefusedError(address)
         self.connection = connection
-        self.core = ClientConnection(client_guid=guid, random=world.random, dialects=dialects, multichannel=True)
+        self.core = CountingConnection(client_guid=guid, random=world.random, dialects=dialects, multichannel=True)
         self.answers: dict[int, ResponseReceived] = {}
         self.pendings: list[int] = []
         self.order: list[int] = []

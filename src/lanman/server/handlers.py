@@ -30,6 +30,7 @@ from lanman.smb2.constants import (
     ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
     FSCTL_DFS_GET_REFERRALS_EX,
+    FSCTL_LMR_REQUEST_RESILIENCY,
     FSCTL_PIPE_WAIT,
     FSCTL_QUERY_NETWORK_INTERFACE_INFO,
     FSCTL_VALIDATE_NEGOTIATE_INFO,
@@ -53,6 +54,7 @@ from lanman.smb2.constants import (
     SMB2_TREE_CONNECT,
     SMB2_TREE_DISCONNECT,
     SMB2_WRITE,
+    Dialect,
 )
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
@@ -284,7 +286,19 @@ def handle_ioctl(context: Context, message: IoctlRequest) -> Outcome:
     if handler := _CONTROLS.get(message.ctl_code):
         return handler(context, message)
     opened = context.find_open(message.file_id)
-    return Reply(codes.STATUS_FILE_CLOSED) if opened is None else opened.ioctl(context, message)
+    if opened is None:
+        return Reply(codes.STATUS_FILE_CLOSED)
+    if message.ctl_code == FSCTL_LMR_REQUEST_RESILIENCY:
+        return _no_resilience(context)
+    return opened.ioctl(context, message)
+
+
+def _no_resilience(context: Context) -> Reply:
+    """3.3.5.15.9 for a server that has no resilient opens."""
+    negotiated = context.connection.core.negotiated
+    if negotiated is not None and negotiated.dialect == Dialect.SMB_2_0_2:
+        return Reply(codes.STATUS_INVALID_DEVICE_REQUEST)  # which does not know it
+    return Reply(codes.STATUS_NOT_SUPPORTED)
 
 
 def _pipe_wait(context: Context, message: IoctlRequest) -> Outcome:

@@ -284,7 +284,7 @@ class Requests(ABC):
         """A step for this connection: next, if the step under way leads to it; otherwise after those there are."""
         if self._lost:
             if isinstance(step, Continuation):
-                self._close_work(step.chain)
+                self._drop(step)
         elif self._led_to is not None:
             self._led_to.append(step)
         else:
@@ -296,10 +296,15 @@ class Requests(ABC):
         steps, self._steps = self._steps, []
         for step in steps:
             if isinstance(step, Continuation):
-                self._close_work(step.chain)
+                self._drop(step)
         self._deferred.clear()
         self._stalled.clear()
         self._room.stop_waiting(self)
+
+    def _drop(self, step: Continuation) -> None:
+        """A request is not to go on, and nobody is to have its answer."""
+        self._close_work(step.chain)
+        step.context.over()
 
     def _break_off(self, why: str) -> None:
         """The peer has done what ends the connection."""
@@ -312,6 +317,7 @@ class Requests(ABC):
         self._lost = True
         for waiting in list(self._waiting.values()):
             self._release(waiting, withdraw=True)
+            waiting.context.over()
         self._drop_work()
 
     def _next_frame(self, now: float) -> None:
@@ -583,7 +589,7 @@ class Requests(ABC):
         if waiting.pending_timer is not None:
             waiting.pending_timer.cancel()
         if withdraw:
-            self._scheduler.withdraw(waiting)
+            self._scheduler.withdraw(waiting, waiting.context.outlived)
             self._close_work(waiting.chain)
         waiting.on = None
 

@@ -20,7 +20,8 @@ and it leaves `waiting` in exactly one of three ways:
 * *It is cancelled*, because its client says so, or what it is about has ended: the open, the session, the connection.
   It is closed at once, wherever it waits, and so is one whose queued step is dropped. Its `finally` blocks give back
   what it holds. An effect under way is abandoned (`abandoned`); if it is performed all the same, `completed` says False
-  and the shell undoes it. A task that is cancelled by what it does itself is closed at its next yield.
+  and the shell undoes it. It is over when the shell says so (`ended`), and not before. A task that is cancelled by
+  what it does itself is closed at its next yield.
 
 **What may be called from where.** The shell calls `completed`, `failed`, `expire`, `run` and what a connection has for
 it from the event loop alone, never from within another call. Generators, and the listeners of the domain's events, may
@@ -203,6 +204,12 @@ class Task(Suspension, Generic[R]):
                 self._work.close()
 
 
+class _EndOfTask(Waiter[R]):
+    """What is woken when a task is over, which runs on if nobody waits for that."""
+
+    __slots__ = ()
+
+
 def _ignoring(effect: Effect[Any]) -> Work[None]:
     with suppress(StatusError):
         yield effect
@@ -219,6 +226,7 @@ class Scheduler:
         self._performing: dict[int, Suspension] = {}
         self._effects: list[tuple[int, Effect[Any]]] = []
         self._abandoned: list[int] = []
+        self._outliving: dict[int, Callable[[], None]] = {}  # abandoned, and not known to be over
         self._fresh: OrderedDict[Lane, None] = OrderedDict()  # have work, and have had no turn yet
         self._left: OrderedDict[Lane, None] = OrderedDict()  # have had a turn, and have more to do
         self._running = False
@@ -233,6 +241,12 @@ class Scheduler:
     def failed(self, ticket: int, status: int, now: float) -> None:
         """An effect could not be performed; `status` is an NTSTATUS."""
         self._finish(ticket, None, status, now)
+
+    def ended(self, ticket: int, now: float) -> None:
+        """An effect that was abandoned is not under way any more: it was performed all the same, or never will be."""
+        self.now = now
+        if (ended := self._outliving.pop(ticket, None)) is not None:
+            ended()
 
     def effects(self) -> list[tuple[int, Effect[Any]]]:
         """The effects to perform, each with the ticket under which its result is awaited. Asking takes them."""
@@ -296,6 +310,7 @@ class Scheduler:
         self.now = now
         found = self._performing.pop(ticket, None)
         if found is None:
+            self.ended(ticket, now)
             return False
         found.on = None
         before, self._running = self._running, True  # so that the step is not interrupted by others' turns
@@ -363,7 +378,7 @@ class Scheduler:
 
     def _detach(self, work: Work[R]) -> Waiter[R]:
         """Start a task; what is woken at its end. The shell is told what it raises when that is not waited for."""
-        waiter: Waiter[R] = Waiter()
+        waiter: Waiter[R] = _EndOfTask()
 
         def failed(error: Exception) -> None:
             if waiter.on_woken is None:
@@ -376,16 +391,20 @@ class Scheduler:
             waiter.fail(error)
         return waiter
 
-    def withdraw(self, who: Suspension) -> None:
-        """It does not wait any more: take back what it waits for."""
+    def withdraw(self, who: Suspension, outlived: Callable[[], Callable[[], None]] | None = None) -> None:
+        """It does not wait any more: take back what it waits for. Where that may go on all the same, what `outlived`
+        gives is called at its end."""
         on, who.on = who.on, None
         if isinstance(on, int):
             if self._performing.pop(on, None) is not None:
                 self._abandoned.append(on)
+                if outlived is not None:
+                    self._outliving[on] = outlived()
         elif isinstance(on, Timer):
             on.cancel()
         elif on is not None:
-            on.on_woken = None
+            runs_on = outlived is not None and isinstance(on, _EndOfTask)
+            on.on_woken = outlived() if outlived is not None and runs_on else None
 
     def report_error(self, error: Exception) -> None:
         """An error of ours that is no connection's. Without anybody to be told, it is raised."""

@@ -71,7 +71,7 @@ class PipeShare(ShareBackend):
         pipe = open_pipe(caller, context.server.scheduler)
         pipe_open = PipeOpen(opened, context.checked_session, context.checked_tree, pipe)
         context.server.sessions.add_open(pipe_open)
-        context.file_id = pipe_open.volatile_id
+        context.made(pipe_open)
         return Reply(
             message=CreateResponse(
                 oplock_level=0,

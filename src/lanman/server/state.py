@@ -18,13 +18,16 @@ from lanman import codes
 from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
 from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
+from lanman.errors import StatusError
 from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import Outcome, Reply, Waiter
 from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
+from lanman.server.sequences import ChannelSequence, Era
 from lanman.server.throttle import Attempt, Throttle
 from lanman.server.timers import Timer
 from lanman.settings import Configuration
+from lanman.smb2.constants import SMB2_IOCTL, SMB2_SET_INFO, SMB2_WRITE
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
@@ -44,6 +47,9 @@ from lanman.smb2.session import SessionKeys
 
 # 3.3.5.2.7.2: a related request that names this FileId means the one of the request before it.
 CHAINED_FILE_ID: Final = b"\xff" * 16
+
+# 3.3.5.2.10: what is refused when its channel sequence is stale.
+_CHANGING: Final = (SMB2_WRITE, SMB2_SET_INFO, SMB2_IOCTL)
 
 _FILE_ID: Final = struct.Struct("<QQ")
 
@@ -169,7 +175,8 @@ class ServerOpen(ABC):
     """Something open: what a request with its FileId does. Everything is refused until a kind of open knows better.
 
     The persistent half of its FileId is the domain's `Open.file_id`, unique in the Server and never another. The
-    volatile half is the same until the open is reclaimed. `session` is None while it is preserved.
+    volatile half is the same until the open is reclaimed. `session` is None while it is preserved. `channel_sequence`
+    has the requests on it that are not answered yet.
     """
 
     def __init__(self, open_: Open, session: ServerSession, tree: ServerTree) -> None:
@@ -178,6 +185,7 @@ class ServerOpen(ABC):
         self.tree = tree
         self.volatile_id = open_.file_id
         self.closing = False  # ended by its own request, as its session may be
+        self.channel_sequence = ChannelSequence()
 
     @property
     def persistent_id(self) -> int:
@@ -231,6 +239,10 @@ class ServerOpen(ABC):
 
     def channel_lost(self, connection: HandlerConnection) -> None:
         """Its session goes on without this connection: what went unsolicited by it may not have arrived."""
+        return
+
+    def changed_late(self) -> None:
+        """What a request on it has had done is done only now, when nobody waited for it any more."""
         return
 
     def ended(self, now: float) -> None:
@@ -441,7 +453,8 @@ class HandlerConnection(Protocol):
 class Context:
     """A request on its way: what it came on, and what its ids stand for. A handler that needs no session has none.
 
-    `now` is the time of the step that its handler is in; it is another after each yield.
+    `now` is the time of the step that its handler is in; it is another after each yield. `era` is where it is counted
+    as outstanding on its open, if it is.
     """
 
     connection: HandlerConnection
@@ -451,6 +464,7 @@ class Context:
     tree: ServerTree | None = None
     opened: ServerOpen | None = None
     file_id: int = 0
+    era: Era | None = None
 
     @property
     def server(self) -> HandlerServer:
@@ -470,7 +484,11 @@ class Context:
         return self.tree
 
     def find_open(self, file_id: bytes) -> ServerOpen | None:
-        """The open that a request names; in a compound the one before it, if it says so."""
+        """The open that a request names; in a compound the one before it, if it says so.
+
+        It counts as outstanding on that from then on. Raises StatusError where what has been sent since, or what has
+        not come to its end yet, forbids it (3.3.5.2.10).
+        """
         opens = self.checked_session.opens
         if file_id != CHAINED_FILE_ID:
             persistent_id, self.file_id = unpack_file_id(file_id)
@@ -484,4 +502,33 @@ class Context:
         if found is not None and self.tree is not None and found.tree is not self.tree:
             found = None
         self.opened = found
+        number = self.request.channel_sequence
+        if found is not None and number is not None:
+            self.era = found.channel_sequence.begin(number, replay=self.request.replay)
+            if self.era is None and self.request.command in _CHANGING:
+                raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
         return found
+
+    def made(self, server_open: ServerOpen) -> None:
+        """A CREATE has opened or reclaimed this: it is what those behind it in its compound may mean."""
+        self.opened, self.file_id = server_open, server_open.volatile_id
+        server_open.channel_sequence.restart(self.request.channel_sequence or 0)
+
+    def over(self) -> None:
+        """It is outstanding no more."""
+        era, self.era = self.era, None
+        if era is not None:
+            era.outstanding -= 1
+
+    def outlived(self) -> Callable[[], None]:
+        """Nobody waits for it any more, and something may be under way for it all the same: what to call when that has
+        come to its end. So long it is outstanding, whatever it is answered."""
+        changing = Context(self.connection, self.request, self.now, opened=self.opened, era=self.era)
+        self.era = None
+
+        def ended() -> None:
+            changing.over()
+            if changing.opened is not None and changing.request.command in _CHANGING:
+                changing.opened.changed_late()
+
+        return ended

@@ -65,6 +65,7 @@ from lanman.smb2.constants import (
     SMB2_ENCRYPTION_CAPABILITIES,
     SMB2_FLAGS_ASYNC_COMMAND,
     SMB2_FLAGS_RELATED_OPERATIONS,
+    SMB2_FLAGS_REPLAY_OPERATION,
     SMB2_FLAGS_SERVER_TO_REDIR,
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_ENCRYPTION,
@@ -123,7 +124,7 @@ class Request:
 
     `message` and `signed` are set by `ServerConnection.begin`. A `status` that is not zero is what it must be refused
     with, and then `message` is None. `size` is bytes on the wire, header included. `async_id` is set by
-    `ServerConnection.pending`.
+    `ServerConnection.pending`. `channel_sequence` is None in dialects that have none.
     """
 
     message_id: int
@@ -140,12 +141,18 @@ class Request:
     status: int = 0
     async_id: int = 0
     credits_requested: int = 0
+    channel_sequence: int | None = None
     credited: bool = field(default=False, repr=False)
     channel: Channel | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
     binding: SessionKeys | None = field(default=None, repr=False)  # what signs the answer: see `begin`
     preauth: bytes = field(default=b"", repr=False)
     establishes: bool = field(default=False, repr=False)
     pdu: memoryview | None = field(default=None, repr=False)  # until `begin`
+
+    @property
+    def replay(self) -> bool:
+        """Whether its client has sent it before, and has had no answer (SMB2_FLAGS_REPLAY_OPERATION)."""
+        return self.channel_sequence is not None and bool(self.flags & SMB2_FLAGS_REPLAY_OPERATION)
 
 
 @dataclass(slots=True)
@@ -346,6 +353,7 @@ class ServerConnection(Connection):
             encrypted_for is not None,
             len(pdu),
             credits_requested=header.credits,
+            channel_sequence=header.status & 0xFFFF if self._is_3 else None,
             channel=encrypted_for or self._channels.get(session_id),
             pdu=pdu,
         )
@@ -628,6 +636,10 @@ class ServerConnection(Connection):
             self._frame_limit = FIRST_FRAME_LIMIT
 
     # --- NEGOTIATE ---
+
+    @property
+    def _is_3(self) -> bool:
+        return self.negotiated is not None and self.negotiated.dialect >= Dialect.SMB_3_0
 
     @property
     def _is_311(self) -> bool:

@@ -15,7 +15,7 @@ The rules:
   take longer than the copy.
 * Results come back on the event loop, in the order in which effects ended, and never from within `perform`: the
   caller has returned by then. Of many results some are delivered in the next turn of the loop (`DELIVER_FOR`).
-* Every effect has exactly one of three ends: `completed`, `failed`, or nothing because it was cancelled. A handle that
+* Every effect has exactly one of three ends: `completed`, `failed`, or `ended` because it was cancelled. A handle that
   was opened and not taken is closed here. A CloseFile is always performed, at the end of the Server as well.
 * What waits is bounded: a source with too much under way is asked to pause (`pressure`), and a lane that is full
   refuses.
@@ -98,10 +98,11 @@ class Disk:
     the effects ended, and never from within `perform`. If `completed` returns False the result was not taken; a file
     that was opened is then closed again. `error` is for the log, None for what any client may meet with.
 
-    `pressure(source, True)` asks for no more effects of that source, until it is called with False. `others` performs
-    the effects that are not about the files of shares, in a thread as well. `private` are directories and files that no
-    client gets into, even if a folder above them is shared: the Server's home, where the password hashes are, and its
-    keytab.
+    `ended(ticket)` is called in the same way for an effect that was cancelled, when it is certain that nothing of it is
+    under way any more. `pressure(source, True)` asks for no more effects of that source, until it is called with False.
+    `others` performs the effects that are not about the files of shares, in a thread as well. `private` are directories
+    and files that no client gets into, even if a folder above them is shared: the Server's home, where the password
+    hashes are, and its keytab.
     """
 
     def __init__(
@@ -112,11 +113,13 @@ class Disk:
         pressure: Callable[[Hashable, bool], None] | None = None,
         others: Mapping[type[Effect[Any]], Callable[[Any], Any]] | None = None,
         private: Iterable[str | os.PathLike[str]] = (),
+        ended: Callable[[int], None] = lambda ticket: None,
     ) -> None:
         check_platform()
         self._accounts = accounts
         self._completed = completed
         self._failed = failed
+        self._ended = ended
         self._pressure = pressure
         self._loop = asyncio.get_running_loop()
         self._pool = Pool()
@@ -182,7 +185,7 @@ class Disk:
             return
         ticket.abandoned = True
         if ticket.job is not None and not ticket.job.due and self._pool.cancel(ticket.job):
-            self._discount(ticket)
+            self._finish_now(ticket, None, None)
 
     async def drain(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until nothing is under way. Whether that was reached."""
@@ -251,6 +254,8 @@ class Disk:
         self._discount(ticket)
         if self._closed or ticket.abandoned:
             self._release(result)
+            if not self._closed:
+                self._ended(ticket.number)
         elif error is not None:
             self._report_failure(ticket.number, error)
         elif self._completed(ticket.number, result) is False:

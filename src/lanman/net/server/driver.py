@@ -61,7 +61,7 @@ class Driver:
         self.protocols: dict[int, SmbProtocol] = {}
         self.listeners: list[Listener] = []
         self.running = True
-        self.disk = Disk(accounts, self._completed, self._failed, self._press, performers, private=private)
+        self.disk = Disk(accounts, self._completed, self._failed, self._press, performers, private, self._ended)
         self._journal = journal
         self._idle = idle
         self._loop = asyncio.get_running_loop()
@@ -203,6 +203,10 @@ class Driver:
         if error is not None:
             log.error("%s", quoted(error.with_hint if isinstance(error, LanmanError) else str(error)))
         self.dispatch.scheduler.failed(ticket, status, self._loop.time())
+        self.flush()
+
+    def _ended(self, ticket: int) -> None:
+        self.dispatch.scheduler.ended(ticket, self._loop.time())
         self.flush()
 
     def _press(self, source: Hashable, more: bool) -> None:

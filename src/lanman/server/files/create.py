@@ -327,7 +327,7 @@ class Creating:
         if self.lease is not None and not opened.stat.directory:
             state.join_lease(file_open, self.lease, context.connection)
         context.server.sessions.add_open(file_open)
-        context.file_id, context.opened = file_open.volatile_id, file_open
+        context.made(file_open)
         if opened.created:
             what = names_change(opened.stat.directory)
             self.files.watches.changed(root, opened.path, FILE_ACTION_ADDED, what, context.now)

@@ -78,6 +78,7 @@ from lanman.server.files.rename import rename
 from lanman.server.files.security import security_descriptor
 from lanman.server.files.table import Files, FileState, WaitingLock, lease_name
 from lanman.server.pipes import ioctl_response
+from lanman.server.sequences import LockSequences
 from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerSession, ServerTree, unpack_file_id
 from lanman.smb2.constants import (
     FILE_LIST_DIRECTORY,
@@ -106,6 +107,7 @@ from lanman.smb2.constants import (
     SMB2_LOCKFLAG_UNLOCK,
     SMB2_WATCH_TREE,
     SMB2_WRITEFLAG_WRITE_THROUGH,
+    Dialect,
 )
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
@@ -187,6 +189,7 @@ class DiskOpen(ServerOpen):
         self._scan: Scan | None = None
         self._watch: notify.Watch | None = None
         self._waiting_locks: dict[WaitingLock, None] = {}
+        self._lock_sequences = LockSequences()
         self._closed: Waiter[FileStat | None] = Waiter()  # what the disk says of it when it has closed it
         self._released = False
 
@@ -245,6 +248,12 @@ class DiskOpen(ServerOpen):
         """The disk has changed its contents: who came in meanwhile may cache what was there before."""
         self.state.changed(self.holder, self.files.scheduler.now)
 
+    def changed_late(self) -> None:
+        """As `_changed`, for a request that nobody waited for any more; it may be closed by now, and open to others."""
+        state = self.files.find(self.state.identity)
+        if state is not None:
+            state.changed(self.holder, self.files.scheduler.now)
+
     def flush(self, context: Context, message: FlushRequest) -> Work[Reply]:
         """3.3.5.11."""
         if not self.access & WRITING:
@@ -255,7 +264,30 @@ class DiskOpen(ServerOpen):
     # --- byte ranges
 
     def lock(self, context: Context, message: LockRequest) -> Outcome:
-        """3.3.5.14."""
+        """3.3.5.14. What has succeeded once is done, if its client says by its sequence that it asks again."""
+        if not self._keeps_lock_sequences(context):
+            return self._lock_or_unlock(context, message)
+        if self._lock_sequences.is_done(message.lock_sequence):
+            return Reply(message=LockResponse())
+        outcome = self._lock_or_unlock(context, message)
+        return outcome if isinstance(outcome, Reply) else self._in_sequence(outcome, message.lock_sequence)
+
+    def _keeps_lock_sequences(self, context: Context) -> bool:
+        """As the text has it; Windows does so for resilient and persistent opens alone (note 370)."""
+        negotiated = context.connection.core.negotiated
+        assert negotiated is not None, "a session has begun"
+        if negotiated.dialect == Dialect.SMB_2_0_2:
+            return False
+        return self.open.durable or negotiated.multichannel
+
+    def _in_sequence(self, work: Work[Reply], sequence: int) -> Work[Reply]:
+        """Keep the sequence of a request that succeeds."""
+        reply = yield from work
+        if reply.status == codes.STATUS_SUCCESS:
+            self._lock_sequences.done(sequence)
+        return reply
+
+    def _lock_or_unlock(self, context: Context, message: LockRequest) -> Outcome:
         if self.directory:
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if not self.access & (READING | WRITING):
