@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +23,8 @@ from lanman.fleet.sweep import Sweep, sweep
 from lanman.fleet.values import Kind, Question, Result, Target
 from lanman.net.credentials import Credentials
 from support.fleet_script import DEAD, DEADLY, EXPECTED, HANGS, OK, SLOW, WRONG
+from support.loopback_server import PASSWORDS, running_server
+from support.process_server import LANMAN
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
@@ -32,6 +37,14 @@ pytestmark = [pytest.mark.posix, pytest.mark.timeout(180)]
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with DaskCluster(tmp_path_factory.mktemp("dask"), workers=1, nanny=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def tls_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    with DaskCluster(tmp_path_factory.mktemp("dask-tls"), workers=1, tls=True) as started:
+        section = f'[admin]\nuser = "admin"\npassword = "{PASSWORDS["admin"]}"\nhosts = ["*"]\n'
+        started.credentials.write_text(section)
         yield started
 
 
@@ -105,6 +118,42 @@ async def test_a_worker_that_cannot_ask_is_named_with_the_remedy(cluster: DaskCl
             await outcomes_of(by(cluster, [Target("10.0.0.1", OK, "elsewhere")], credentials_file=here))
     finally:
         cluster.credentials.chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "why"),
+    [
+        ("this", ""),
+        ("other", "and this machine do not accept each other's certificates"),
+        ("missing", "certificates for tls://127.0.0.1"),
+        (None, "this machine has no certificates for tls://127.0.0.1"),
+    ],
+)
+async def test_the_command_by_tls(tls_cluster: DaskCluster, tmp_path: Path, certificate: str | None, why: str) -> None:
+    """With a certificate of the authority it asks; with a stranger's, or none, it is told so and nothing is asked."""
+    async with running_server(tmp_path / "home") as server:
+        names = {} if certificate is None else tls_cluster.client_environ(certificate)
+        process = await asyncio.create_subprocess_exec(
+            *(str(LANMAN), "fleet", "sessions", f"127.0.0.1:{server.port}", "--out", "s"),
+            *("--credentials", str(tls_cluster.credentials), "--scheduler", tls_cluster.address, "--json"),
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"XDG_CONFIG_HOME": str(tmp_path)} | names,
+        )
+        out, err = await process.communicate()
+    assert process.returncode == (2 if why else 0), (out, err)
+    if not why:
+        assert err == b""
+        assert json.loads(out)["outcomes"]["ok"] == 1
+        return
+    said = " ".join(err.decode().split())
+    assert out == b""
+    assert tls_cluster.address in said
+    assert why in said
+    assert "Warning" not in said
+    assert not (tmp_path / "s").exists()  # so the same command can be given again
 
 
 async def test_a_password_that_was_typed_stays_where_it_is() -> None:

@@ -134,12 +134,25 @@ def test_a_mistake_names_file_line_and_key(text: str, message: str) -> None:
             {"x": Credential(authorization="Bearer secret")},
             "line 3: [webhook] credentials would be sent unencrypted",
         ),
+        (
+            '[clusters.a]\nnodes = ["b"]\ncredentials = "x"\n',
+            {"x": Credential("ann")},
+            "line 3: [clusters.a] credentials cannot log on: in `credentials` it needs `user` and `password` or `nt_hash`",
+        ),
     ],
 )
 def test_credentials_that_do_not_do(text: str, secrets: dict[str, Credential], message: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)) as caught:
         parse_client_configuration(text, credentials=secrets)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "section", [Credential("ann", "x"), Credential("ann", nt_hash="0" * 32), Credential(kerberos=True)]
+)
+def test_a_cluster_is_asked_by_whatever_can_log_on(section: Credential) -> None:
+    text = '[clusters.a]\nnodes = ["b"]\ncredentials = "x"\n'
+    assert parse_client_configuration(text, credentials={"x": section}).clusters["a"].credentials == "x"
 
 
 def test_this_machine_itself_may_be_told_in_the_clear() -> None:

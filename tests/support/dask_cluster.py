@@ -3,19 +3,28 @@
     with DaskCluster(tmp_path, workers=2) as cluster:
         DaskWorkers(cluster.address, task=scripted_ask)
 
+With `tls` all three present certificates of one authority made for this; `client_environ` names them to a client.
 Its workers read the file `credentials` of `cluster.home`, which has one section: [lab], for all hosts.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from lanman.fleet.dask.task import Unable, ask
 from lanman.fleet.visit import ChunkAnswer
@@ -40,8 +49,14 @@ def other_release(wanted: str, parcel: bytes, permit: str) -> ChunkAnswer | Unab
 class DaskCluster:
     """A scheduler and workers. A `nanny` starts a worker again that has died."""
 
-    def __init__(self, folder: Path, *, workers: int = 2, threads: int = 2, nanny: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int = 2, threads: int = 2, nanny: bool = False, tls: bool = False
+    ) -> None:
         self.home = folder / "home"
+        self._tls = folder / "tls" if tls else None
+        if self._tls is not None:
+            self._tls.mkdir()
+            write_certificates(self._tls)
         self._folder, self._threads, self._nanny = folder, threads, nanny
         (self.home / "lanman").mkdir(parents=True)
         self.credentials = self.home / "lanman" / "credentials"
@@ -88,6 +103,16 @@ class DaskCluster:
         )
         return self.workers[-1]
 
+    def client_environ(self, name: str = "this") -> dict[str, str]:
+        """What tells a client's Dask its certificate, `name`, and the authority."""
+        assert self._tls is not None
+        files = {
+            "CA_FILE": "ca.pem",
+            "CLIENT__CERT": f"{name}.pem",
+            "CLIENT__KEY": f"{name}.key",
+        }
+        return {f"DASK_DISTRIBUTED__COMM__TLS__{key}": str(self._tls / file) for key, file in files.items()}
+
     def stop(self) -> None:
         """End all of it."""
         for process in (*self.workers, self.scheduler):
@@ -102,6 +127,10 @@ class DaskCluster:
         self.workers.clear()
 
     def _process(self, module: str, *words: str) -> subprocess.Popen[bytes]:
+        if self._tls is not None:
+            files = {"--tls-ca-file": "ca.pem", "--tls-cert": "this.pem", "--tls-key": "this.key"}
+            words = (*words, *(word for option, name in files.items() for word in (option, str(self._tls / name))))
+            words += ("--protocol", "tls")
         environ = os.environ | {"PYTHONPATH": str(_TESTS), "XDG_CONFIG_HOME": str(self.home)}
         with (self._folder / "dask.log").open("ab") as log:
             return subprocess.Popen(
@@ -112,6 +141,38 @@ class DaskCluster:
                 env=environ,
                 cwd=self._folder,
             )
+
+
+def write_certificates(folder: Path) -> None:
+    """ca.pem, with this.pem and this.key that it has signed; other.pem and other.key, that another authority has."""
+    authority, stranger = _key_pair("an authority", None), _key_pair("a stranger", None)
+    (folder / "ca.pem").write_bytes(authority[1].public_bytes(Encoding.PEM))
+    for name, issuer in (("this", authority), ("other", stranger)):
+        key, certificate = _key_pair(name, issuer)
+        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (folder / f"{name}.key").write_bytes(secret)
+
+
+_Pair = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
+
+
+def _key_pair(name: str, issuer: _Pair | None) -> _Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer[1].subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    )
+    return key, builder.sign(key if issuer is None else issuer[0], hashes.SHA256())
 
 
 def _address(file: Path, scheduler: subprocess.Popen[bytes]) -> str:

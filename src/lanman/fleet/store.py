@@ -36,6 +36,7 @@ VERSION: Final = 1
 STATE: Final = "state.sqlite"
 OUTCOMES: Final = "outcomes.jsonl"
 TARGETS: Final = "targets.jsonl"
+_ROWS: Final = "rows."
 FORMATS: Final = ("jsonl", "csv", "parquet")
 
 _SCHEMA: Final = """
@@ -127,6 +128,7 @@ class Store:
     def __init__(self, folder: Path, *, kind: Kind, format: str, meta: dict[str, Any] | None) -> None:
         self.folder = folder
         self.kind, self.format = kind, format
+        self._is_ours = False
         self._outcomes = _opened(folder / OUTCOMES)
         self._rows = _rows(folder, kind, format)
         self._database = _connected(folder / STATE)
@@ -137,6 +139,7 @@ class Store:
     @classmethod
     def created(cls, folder: Path, *, kind: Kind, format: str, meta: dict[str, Any]) -> Store:
         """A new sweep in a folder that is empty, or is made now. Raises LanmanError 80 for one that is not empty."""
+        is_there = folder.exists()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(folder.iterdir()):
@@ -147,7 +150,9 @@ class Store:
                 )
         except OSError as error:
             raise _failed(folder, error) from None
-        return cls(folder, kind=kind, format=format, meta={**meta, "kind": kind.value, "format": format})
+        store = cls(folder, kind=kind, format=format, meta={**meta, "kind": kind.value, "format": format})
+        store._is_ours = not is_there
+        return store
 
     @classmethod
     def resumed(cls, folder: Path) -> Store:
@@ -274,6 +279,16 @@ class Store:
             with self._changing():
                 self._put_sizes()
 
+    def discard(self) -> None:
+        """Leave the folder as it was before `created`: nothing was asked, and nothing is to be resumed."""
+        self.close()
+        with contextlib.suppress(OSError):
+            for path in self.folder.iterdir():
+                if path.name.startswith((STATE, OUTCOMES, TARGETS, _ROWS)):
+                    path.rmdir() if path.is_dir() else path.unlink()
+            if self._is_ours:
+                self.folder.rmdir()
+
     def close(self) -> None:
         """Close the files. May be called twice."""
         self._database.close()
@@ -358,7 +373,7 @@ def _rows(folder: Path, kind: Kind, format: str) -> Rows:
         from lanman.fleet.parts import PartRows
 
         return PartRows(folder, kind)
-    return LineRows(folder / f"rows.{format}", kind, csv=format == "csv")
+    return LineRows(folder / f"{_ROWS}{format}", kind, csv=format == "csv")
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -466,6 +481,10 @@ class Unkept:
 
     def finish(self) -> None:
         """Nothing is kept."""
+
+    def discard(self) -> None:
+        """See `Store.discard`."""
+        self.close()
 
     def close(self) -> None:
         """Let go of it."""

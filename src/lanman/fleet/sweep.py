@@ -316,7 +316,7 @@ class Sweep:
         try:
             await self._open()
         except BaseException:
-            await self._close()
+            await self._close(unbegun=self._resume is None)
             raise
         self._begun = time.monotonic()
         self._ticks.append((self._begun, self._progress.done))
@@ -651,7 +651,7 @@ class Sweep:
 
     # --- the end
 
-    async def _close(self) -> None:
+    async def _close(self, *, unbegun: bool = False) -> None:
         if self._source is not None:
             self._source.stop()
         if self._timer is not None:
@@ -671,7 +671,7 @@ class Sweep:
                 await self._scheduler.close()
             self._lookups.close()
             if hasattr(self, "_store"):
-                await self._in_thread(self._store.close)
+                await self._in_thread(self._store.discard if unbegun else self._store.close)
             self._thread.shutdown()
 
     async def _keep_the_rest(self) -> None:

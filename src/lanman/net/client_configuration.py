@@ -162,7 +162,7 @@ def _check_credentials(configuration: ClientConfiguration, reader: Reader) -> No
     wanted: list[tuple[tuple[str, ...], Any, tuple[str, ...]]] = [
         (("mail",), configuration.mail, log_on),
         (("webhook",), configuration.webhook, ("authorization",)),
-        *(((_CLUSTERS, name), cluster, log_on) for name, cluster in configuration.clusters.items()),
+        *(((_CLUSTERS, name), cluster, ()) for name, cluster in configuration.clusters.items()),
     ]
     for section, part, keys in wanted:
         if part is None or not part.credentials:
@@ -170,6 +170,12 @@ def _check_credentials(configuration: ClientConfiguration, reader: Reader) -> No
         found = configuration.credentials.get(part.credentials)
         if found is None:
             raise reader.error(section, "credentials", f"is no section of the file `{CREDENTIALS}`")
+        if isinstance(part, Cluster) and not found.can_log_on:
+            raise reader.error(
+                section,
+                "credentials",
+                f"cannot log on: in `{CREDENTIALS}` it needs `user` and `password` or `nt_hash`, or `kerberos`",
+            )
         for key in keys:
             if not getattr(found, key):
                 raise reader.error(section, "credentials", f"has no `{key}` in the file `{CREDENTIALS}`")

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from distributed import CancelledError, Client, Future, KilledWorker, Queue, Security
+from distributed.comm.core import FatalCommClosedError
 
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError
@@ -54,6 +55,8 @@ _GATHER: Final = 0.05
 # Seconds for the end: Ctrl-C has two in all.
 _GOODBYE: Final = 0.4
 
+_CERTIFICATES: Final = "set distributed.comm.tls (ca-file, client.cert, client.key) in Dask's configuration"
+
 Ask = Callable[[str, bytes, str], ChunkAnswer | Unable | None]
 
 
@@ -73,6 +76,16 @@ class _Sent:
     borrowed: int
     is_suspect: bool = False
     future: Future | None = None
+
+
+def _is_about_certificates(error: BaseException | None) -> bool:
+    """Whether a connection ended for want of a certificate that both accept. By TLS 1.3 the other side may say so
+    after its own part is through (RFC 8446 4.4.2.4), so that it is seen in the first words of Dask's own."""
+    while error is not None:
+        if isinstance(error, FatalCommClosedError) or "SSL" in str(error) or "during handshake" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class DaskWorkers:
@@ -118,29 +131,50 @@ class DaskWorkers:
         # What it has to say of connections is said here.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
-            security = Security(require_encryption=True) if self.address.startswith("tls:") else Security()
             self._client = await Client(
                 self.address,
                 asynchronous=True,
-                security=security,
+                security=self._security(),
                 set_as_default=False,
                 timeout=_CONNECT,
                 name="lanman",
                 direct_to_workers=False,
             )
         except (OSError, TimeoutError) as error:
+            if _is_about_certificates(error):
+                raise ConnectionLost(
+                    f"{self.address} and this machine do not accept each other's certificates",
+                    code=codes.ERROR_BAD_NETPATH,
+                    hint=f"have one authority sign both, and {_CERTIFICATES}",
+                ) from error
             raise ConnectionLost(
                 f"no Dask scheduler answers at {self.address}",
                 code=codes.ERROR_BAD_NETPATH,
                 hint="start it with `dask scheduler`, and see that this machine reaches it",
             ) from error
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise LanmanError(
-                f"this machine cannot use {self.address}: {error}",
-                hint="set distributed.comm.tls (ca-file, client.cert, client.key) in Dask's configuration",
-            ) from error
         await self._check_workers()
         self._watching = asyncio.create_task(self._watch())
+
+    def _security(self) -> Security:
+        """What Dask's configuration has for the address. Raises LanmanError for certificates that cannot be used."""
+        if not self.address.startswith("tls:"):
+            return Security()
+        try:
+            security = Security(require_encryption=True)
+            context = security.get_connection_args("client")["ssl_context"]
+        except (OSError, TypeError, ValueError, RuntimeError) as error:
+            raise LanmanError(
+                f"this machine's certificates for {self.address} cannot be used: {error}",
+                code=codes.ERROR_INVALID_PARAMETER,
+                hint=_CERTIFICATES,
+            ) from error
+        if context is None:
+            raise LanmanError(
+                f"this machine has no certificates for {self.address}",
+                code=codes.ERROR_INVALID_PARAMETER,
+                hint=_CERTIFICATES,
+            )
+        return security
 
     # --- the workers
 

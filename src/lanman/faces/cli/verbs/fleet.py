@@ -214,6 +214,8 @@ def _check(invocation: Invocation, targets: Sequence[str], options: dict[str, An
             if options[name] is not None:
                 word = "format" if name == "rows_format" else name
                 raise DialectError(3510, hint=f"A sweep that is resumed keeps its --{word}: leave it out.")
+        if invocation.port is not None:
+            raise DialectError(3510, hint="A sweep that is resumed keeps its --port: write HOST:PORT for another one.")
     if options["out"] == STANDARD_OUTPUT:
         if invocation.format is Format.JSON:
             raise DialectError(3510, hint="With --out - standard output has the rows: leave out --json.")
