@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from support.fake_manager import Command
 from support.loopback_server import PASSWORDS, running_server
 from support.process_server import LANMAN
+from support.waiting import free_port, until
 
 pytestmark = [
     pytest.mark.posix,
@@ -57,13 +57,6 @@ def test_words_that_do_not_go_together(command: Command, tmp_path: Path, words: 
     assert list(tmp_path.iterdir()) == []
 
 
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
-
-
 async def typed(folder: Path, *words: str, **names: str) -> tuple[int, str, str]:
     """What came of a command: its status, and what it wrote."""
     process = await asyncio.create_subprocess_exec(
@@ -95,7 +88,7 @@ def logon_file(folder: Path, password: str = PASSWORDS["admin"]) -> str:
 async def test_a_sweep_its_folder_its_summary_and_what_is_asked_again(tmp_path: Path) -> None:
     async with running_server(tmp_path / "home", host="0.0.0.0") as server:
         who = ("-A", logon_file(tmp_path))
-        targets = [f"127.0.0.{number}:{server.port}" for number in (1, 2, 3)] + [f"127.0.0.1:{closed_port()}"]
+        targets = [f"127.0.0.{number}:{server.port}" for number in (1, 2, 3)] + [f"127.0.0.1:{free_port()}"]
         status, out, err = await typed(tmp_path, "sessions", *targets, *who, "--out", "s", "--json")
         assert (status, err) == (4, "")
         told = json.loads(out)
@@ -230,8 +223,7 @@ async def test_a_signal_before_the_first_target_and_one_after_the_other(tmp_path
         process = await asyncio.create_subprocess_exec(
             str(LANMAN), "fleet", *words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        while not (tmp_path / "s" / "state.sqlite").exists():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110  # what a process does is seen by looking
+        await until((tmp_path / "s" / "state.sqlite").exists)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         out, err = await process.communicate()
