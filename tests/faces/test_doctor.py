@@ -14,6 +14,7 @@ from lanman.faces.cli import doctor_lines, output
 from lanman.faces.cli.completion import candidates
 from lanman.faces.cli.main import PROGRAM
 from lanman.faces.text import width
+from lanman.manage.doctor import report
 from lanman.manage.doctor.report import Diagnosis, Finding, Mark
 from support.fake_manager import Command
 from support.scripted_windows import ScriptedWindows, windows_2019
@@ -145,7 +146,7 @@ def test_data(command: Command, server: ScriptedWindows) -> None:
     assert denied["cause"] == "since-1607"
     assert denied["evidence"]["build"] == 17763
     assert denied["evidence"]["levels"] == {"502": 5, "2": 5, "1": 5, "10": 5, "0": 5}
-    assert set(denied) == set(doctor_lines.FIELDS)
+    assert set(denied) == set(report.FIELDS)
     header, *rows = command(["doctor", "--csv", *options(server, "bob")]).out.splitlines()
     assert header.startswith('"id","category","check","mark","says","cause"')
     assert any('"LD034","levels","sessions","problem"' in row for row in rows)

@@ -45,17 +45,14 @@ def deed_of_event(doer: Doer, event: Event) -> Deed | None:
     outcome = {"ended": "done", "failed": "failed", "spared": "spared"}.get(what)
     if holder is None or outcome is None:
         return None
-    from lanman.manage.watching.keys import FileKey, SessionKey
+    from lanman.faces.drainforms import holder_key
 
     record: SessionInfo | FileInfo
     if holder.path is not None:
         record = FileInfo(holder.id, path=holder.path, user_name=holder.user_name)
-        key = str(FileKey(holder.id, holder.path, holder.user_name))
     else:
         record = SessionInfo(holder.client_name, holder.user_name)
-        begun = None if holder.begun is None else round(holder.begun)
-        key = str(SessionKey(holder.client_name, holder.user_name, begun))
-    return deed(doer, outcome, key, record, event.message or None, event.at)
+    return deed(doer, outcome, holder_key(holder), record, event.message or None, event.at)
 
 
 def deed(

@@ -299,6 +299,11 @@ class Manager(ABC):
 
         return await Clients().meant(client, [SessionInfo(name) for name in names])
 
+    async def own_names(self, listed: Sequence[SessionInfo]) -> frozenset[str]:
+        """The names and addresses (`canonical_client`) by which the server may list this machine among some sessions;
+        none where it is asked without a session."""
+        return frozenset()
+
     @abstractmethod
     async def file(self, id: int) -> FileInfo:
         """One open file (NetrFileGetInfo, MS-SRVS 3.1.4.3). Raises Win32Error 2314 for an id that is not open."""

@@ -185,6 +185,13 @@ class SrvsvcManager(Manager):
             entry.idle_time = None if entry.idle_time == UNKNOWN_TIME else entry.idle_time
             entry.active_time = None if entry.active_time == UNKNOWN_TIME else entry.active_time
 
+    async def own_names(self, listed: Sequence[SessionInfo]) -> frozenset[str]:
+        """See `Manager.own_names`."""
+        if not self._link.local_address:
+            return frozenset()
+        async with self._within():
+            return await self._clients.own_names(self._link.local_address, listed)
+
     async def plan_sessions(self, sessions: Sequence[SessionInfo]) -> Plan:
         """See `Manager.plan_sessions`."""
         return await self._orders().plan(sessions)

@@ -264,6 +264,10 @@ class BlockingManager:
         """For each of `sessions`, who else its end would end; see `Manager.bystanders`."""
         return self._background.run(self._manager.bystanders(sessions))
 
+    def own_names(self, listed: Sequence[SessionInfo]) -> frozenset[str]:
+        """By which names the server may list this machine; see `Manager.own_names`."""
+        return self._background.run(self._manager.own_names(listed))
+
     def explain(self, path: str, *, user: str | None = None, client: str | None = None) -> Explanation:
         """Who has a file open, from where, and what closing it costs; see `lanman.explain`."""
         from lanman.manage.explain import explain

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from lanman.faces.cli import output
 from lanman.faces.text import escape, width
@@ -23,18 +23,11 @@ SYMBOLS: Final = {Mark.OK: "\u221a", Mark.WARNING: "\u203c", Mark.PROBLEM: "\u00
 ASCII: Final = {Mark.OK: "+", Mark.WARNING: "!", Mark.PROBLEM: "x", Mark.UNKNOWN: "?"}
 STYLES: Final = {Mark.WARNING: output.YELLOW, Mark.PROBLEM: output.RED}
 
-FIELDS: Final = ("id", "category", "check", "mark", "says", "cause", "needs", "why", "fix", "evidence")
-
 _LABEL: Final = 14
 _ID: Final = 7
 _DETAIL: Final = 7
 _NARROW: Final = 79
 _LEAST: Final = 40
-
-
-def record(finding: Finding) -> dict[str, Any]:
-    """A finding as programs are given it."""
-    return {name: getattr(finding, name) for name in FIELDS} | {"mark": finding.mark.value}
 
 
 def columns() -> int:

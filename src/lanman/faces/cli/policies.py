@@ -89,31 +89,14 @@ def check(invocation: Invocation, names: tuple[str, ...], wish: Wish) -> int | N
     """Read the policies. Raises LanmanError for a mistake."""
     found = check_policies(wish.policies, names=names)
     if invocation.format is Format.JSON:
-        output.emit_json(None, source=found.source, policies=[_policy_json(each) for each in found.policies.values()])
+        now = time.time()
+        output.emit_json(None, source=found.source, policies=[each.as_json(now) for each in found.policies.values()])
         return None
     for each in found.policies.values():
         output.emit(_wrapped(f"{each.name}: {_sentence(each)}", "    "))
     output.emit([""])
     output.success()
     return None
-
-
-def _policy_json(policy: Policy) -> dict[str, Any]:
-    return {
-        "policy": policy.name,
-        "servers": list(policy.servers),
-        "mode": policy.mode,
-        "awake": policy.awake(time.time()),
-        "changes_at": rfc3339(_changes_at(policy)),
-        "before": None if policy.tell is None else policy.tell.before,
-        "at_most": policy.at_most,
-        "at_most_percent": policy.at_most_percent,
-        "may_cost": policy.may_cost.value,
-    }
-
-
-def _changes_at(policy: Policy) -> float | None:
-    return None if policy.hours is None or policy.zone is None else policy.hours.until(time.time(), policy.zone)
 
 
 def _sentence(policy: Policy) -> str:
@@ -131,7 +114,7 @@ def _sentence(policy: Policy) -> str:
     hours = ""
     if policy.hours is not None:
         state = "awake" if policy.awake(time.time()) else "asleep"
-        until = _changes_at(policy)
+        until = policy.changes_at(time.time())
         word = "outside" if policy.outside is not None else "during"
         hours = f"; {word} {escape(policy.hours.text)} ({policy.zone}), {state}"
         hours += f" until {_time(until)}" if until is not None else ""
@@ -174,7 +157,7 @@ def _heading(each: PolicyPlan) -> str:
     if each.error is not None:
         return f"{where}not looked at: {escape(each.error.with_hint)}"
     if decision.asleep:
-        until = _changes_at(each.policy)
+        until = each.policy.changes_at(time.time())
         return f"{where}asleep" + (f" until {_time(until)}" if until is not None else "")
     if decision.skipped:
         return f"{where}skipped: {escape(decision.skipped)}"
@@ -295,7 +278,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "what": event.what.value,
         "policy": event.policy or None,
         "server": event.server or None,
-        "session": None if one is None else promise_json(one),
+        "session": None if one is None else one.as_json(),
         "text": event.text or None,
     }
 
@@ -342,7 +325,7 @@ def status(invocation: Invocation, wish: Wish) -> int | None:
             runs=None
             if holder is None
             else {"host": holder.host, "pid": holder.pid, "since_at": rfc3339(holder.since)},
-            promises=[promise_json(each) for each in found.promises],
+            promises=[each.as_json() for each in found.promises],
             spared=[
                 {"key": each.word, "server": each.server or None, "until_at": rfc3339(each.until), "by": each.by}
                 for each in found.spares
@@ -392,27 +375,6 @@ def _standing(one: Promise) -> str:
     if one.state is State.TOLD and reason:
         said += f"; left alone for now: {reason}"
     return f"{said}; meant because: {escape(one.why)}"
-
-
-def promise_json(one: Promise) -> dict[str, Any]:
-    """A promise for programs."""
-    return {
-        "key": str(one.key),
-        "policy": one.policy,
-        "server": one.server,
-        "mode": one.mode,
-        "client_name": one.client_name,
-        "user_name": one.user_name,
-        "begun_at": rfc3339(one.begun_at),
-        "state": one.state.value,
-        "matched_at": rfc3339(one.matched_at),
-        "told": one.told or None,
-        "told_at": rfc3339(one.told_at),
-        "due_at": rfc3339(one.due_at),
-        "again_at": rfc3339(one.again_at) if one.again_at else None,
-        "meant": one.why,
-        "reason": one.reason or None,
-    }
 
 
 def spare(invocation: Invocation, key: str, seconds: float, wish: Wish) -> int | None:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lanman.shown import rfc3339
+
+FIELDS: Final = ("id", "category", "check", "mark", "says", "cause", "needs", "why", "fix", "evidence")
+"""The fields of a finding that programs are given."""
 
 
 class Mark(enum.Enum):
@@ -48,6 +54,10 @@ class Finding:
     stops: bool = False
     """Whether it kept the checks behind it from being made."""
 
+    def as_json(self) -> dict[str, Any]:
+        """The finding for programs."""
+        return {name: getattr(self, name) for name in FIELDS} | {"mark": self.mark.value}
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -78,3 +88,14 @@ class Diagnosis:
         if any(finding.category == "reach" or finding.cause == "not-started" for finding in self.problems):
             return Verdict.NO_ANSWER
         return Verdict.PROBLEMS if self.problems or (strict and self.warnings) else Verdict.WELL
+
+    def as_json(self, *, strict: bool = False) -> dict[str, Any]:
+        """What was found, for programs; without the server's name."""
+        return {
+            "verdict": self.verdict(strict=strict).value,
+            "problems": len(self.problems),
+            "warnings": len(self.warnings),
+            "asked_at": rfc3339(self.asked_at, timespec="milliseconds"),
+            "duration": round(self.duration, 3),
+            "findings": [finding.as_json() for finding in self.findings],
+        }

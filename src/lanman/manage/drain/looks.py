@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,11 +58,22 @@ class Sight:
     server: str
 
 
-class Looker(KeptManager):
-    """Looks, and ends. An async context manager, which closes the Manager that it has open."""
+Aside = Callable[[Manager, Sequence[SessionInfo]], Awaitable[Sequence[SessionInfo]]]
+"""Which of the sessions that a Manager lists do not count in a drain, though they are not that Manager's own."""
 
-    def __init__(self, opening: Opening, scope: Scope, clock: Clock, *, include_mine: bool = False) -> None:
+
+class Looker(KeptManager):
+    """Looks, and ends. An async context manager, which closes the Manager that it has open.
+
+    `aside` says which of the sessions that are listed are further ones of this program, which it keeps for other work:
+    they do not count, beside the one of the Manager that looks.
+    """
+
+    def __init__(
+        self, opening: Opening, scope: Scope, clock: Clock, *, include_mine: bool = False, aside: Aside | None = None
+    ) -> None:
         super().__init__(opening)
+        self._aside = aside
         self._scope = scope
         self._clock = clock
         self._include_mine = include_mine
@@ -107,6 +118,9 @@ class Looker(KeptManager):
     async def _planned(self, manager: Manager) -> tuple[Sequence[SessionInfo | FileInfo], Plan]:
         if self._scope.whole:
             sessions = (await manager.sessions()).entries
+            if self._aside is not None:
+                aside = {id(session) for session in await self._aside(manager, sessions)}
+                sessions = [session for session in sessions if id(session) not in aside]
             return sessions, await plan_sessions(manager, sessions)
         if self._scope.share is None:
             files = await manager.files(path=self._scope.path)

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from lanman.manage.orders.plan import Cost
+from lanman.manage.orders.plan import Cost, is_grave
 from lanman.manage.selection import canonical_client
 from lanman.names import fold
 
@@ -93,6 +93,12 @@ class Rules:
     quiet_for: float = DEFAULT_QUIET
     include_mine: bool = False
     every: float = EVERY
+
+    def is_grave(self, holders: Sequence[Holder]) -> bool:
+        """Whether a person is to type the server's name before these are drained. Only `End.ALL` takes what may be
+        unsaved away from anybody."""
+        costs = [holder.cost for holder in holders if not holder.is_own] if self.end is End.ALL else []
+        return is_grave(len(holders), costs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
-from lanman.manage.drain.looks import Clock, Looker, Scope, Sight
+from lanman.manage.drain.looks import Aside, Clock, Looker, Scope, Sight
 from lanman.manage.drain.machine import (
     DEFAULT_QUIET,
     DEFAULT_TIMEOUT,
@@ -509,9 +509,11 @@ def configured_teller(warn: Callable[[str], None] = warnings.warn) -> Teller:
     return teller
 
 
-async def look(opening: Opening, scope: Scope, *, include_mine: bool = False) -> tuple[Plan, tuple[Holder, ...]]:
-    """Whom a drain would count now, and the plan for them. Raises LanmanError."""
-    async with Looker(opening, scope, SystemClock(), include_mine=include_mine) as looker:
+async def look(
+    opening: Opening, scope: Scope, *, include_mine: bool = False, aside: Aside | None = None
+) -> tuple[Plan, tuple[Holder, ...]]:
+    """Whom a drain would count now, and the plan for them; `aside` as for `Looker`. Raises LanmanError."""
+    async with Looker(opening, scope, SystemClock(), include_mine=include_mine, aside=aside) as looker:
         sight = await looker.look()
     wanted = {id(sight.plan.targets[place]) for place in sight.places if place is not None}
     return sight.plan.only(lambda target: id(target) in wanted), sight.look.holders

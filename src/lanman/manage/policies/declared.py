@@ -26,7 +26,7 @@ from lanman.manage.orders.plan import MANY, Cost
 from lanman.manage.policies.hours import Hours, parse_hours
 from lanman.manage.selection import bare_client, empty_filter
 from lanman.settings import TEXT, Kind, Setting, declared, number, one_of, setting, settings_of
-from lanman.shown import seconds_of
+from lanman.shown import rfc3339, seconds_of
 
 WAYS: Final = ("mail", "webhook", "command")
 """How people can be told: the sections of lanman.toml."""
@@ -369,6 +369,24 @@ class Policy:
     def hours(self) -> Hours | None:
         """The hours that are written, in one way or the other."""
         return self.outside or self.during
+
+    def changes_at(self, now: float) -> float | None:
+        """When it wakes up, or goes to sleep, after a time (seconds since 1970); None where it never sleeps."""
+        return None if self.hours is None or self.zone is None else self.hours.until(now, self.zone)
+
+    def as_json(self, now: float) -> dict[str, Any]:
+        """The policy for programs, as it is at a time."""
+        return {
+            "policy": self.name,
+            "servers": list(self.servers),
+            "mode": self.mode,
+            "awake": self.awake(now),
+            "changes_at": rfc3339(self.changes_at(now)),
+            "before": None if self.tell is None else self.tell.before,
+            "at_most": self.at_most,
+            "at_most_percent": self.at_most_percent,
+            "may_cost": self.may_cost.value,
+        }
 
     def awake(self, at: float) -> bool:
         """Whether it is awake at a time, in seconds since 1970."""

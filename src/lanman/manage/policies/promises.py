@@ -29,6 +29,7 @@ from lanman.errors import MalformedMessage
 from lanman.manage.selection import Pattern, canonical_client, is_pattern
 from lanman.manage.watching.keys import SessionKey, same_session
 from lanman.names import fold
+from lanman.shown import rfc3339
 from lanman.versions import check_version
 
 VERSION: Final = 1
@@ -90,6 +91,26 @@ class Promise:
     def as_text(self) -> str:
         """The promise as it is kept."""
         return json.dumps({"version": VERSION, **asdict(self), "state": self.state.value})
+
+    def as_json(self) -> dict[str, Any]:
+        """The promise for programs; times are RFC 3339."""
+        return {
+            "key": str(self.key),
+            "policy": self.policy,
+            "server": self.server,
+            "mode": self.mode,
+            "client_name": self.client_name,
+            "user_name": self.user_name,
+            "begun_at": rfc3339(self.begun_at),
+            "state": self.state.value,
+            "matched_at": rfc3339(self.matched_at),
+            "told": self.told or None,
+            "told_at": rfc3339(self.told_at),
+            "due_at": rfc3339(self.due_at),
+            "again_at": rfc3339(self.again_at) if self.again_at else None,
+            "meant": self.why,
+            "reason": self.reason or None,
+        }
 
     def shifted(self, seconds: float) -> None:
         """The clock was set: every time of it is so many seconds later."""

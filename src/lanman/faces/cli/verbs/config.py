@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from lanman import codes
-from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import (
@@ -21,11 +19,11 @@ from lanman.faces.cli.options import (
 )
 from lanman.faces.cli.output import Format
 from lanman.faces.cli.services import emit_parts, is_server_service, show_services
+from lanman.faces.configured import Configured, configuration, configuration_form, transport_form
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import block, escape, yes_no
 from lanman.faces.text import number as shown_number
 from lanman.manage.answers import Part
-from lanman.manage.manager import Manager
 from lanman.records import ServerInfo, TransportInfo
 
 CONFIG_WIDTH: Final = 38
@@ -116,49 +114,16 @@ def show_configuration(invocation: Invocation) -> None:
         invocation,
         server,
         "configuration",
-        [Part(node, _record(info, transports, with_transports=as_json)) for node, (info, transports) in parts],
+        [
+            Part(node, configuration_form(info, transports, with_transports=as_json))
+            for node, (info, transports) in parts
+        ],
     )
 
 
-def _record(info: ServerInfo, transports: list[TransportInfo] | None, *, with_transports: bool) -> dict[str, Any]:
-    record = {name: value for name, value in output.fields(info).items() if value is not None}
-    # What people ask for is there even where the server did not say.
-    for name in ("name", "comment", "hidden", "users", "disc", "sessopens"):
-        record.setdefault(name, None)
-    if with_transports:
-        listed = [_transport(transport) for transport in transports or ()]
-        record["transports"] = None if transports is None else listed
-    return record
-
-
-Configured = tuple[ServerInfo, list[TransportInfo] | None]
-
-
 async def _configuration(invocation: Invocation) -> tuple[str, list[Part[Configured]]]:
-    async def ask(manager: Manager) -> Configured:
-        info = await manager.server_info()
-        if info.sessopens is None:
-            # Levels 100 to 102 lack it. 502 is for administrators alone, and Samba does not know it.
-            info = await _merged(manager, info)
-        try:
-            transports = await manager.transports()
-        except LanmanError:
-            # Samba does not know the call; the rest of the answer stands.
-            transports = None
-        return info, transports
-
     async with invocation.manager() as manager:
-        return manager.server, (await manager.each(ask)).parts
-
-
-async def _merged(manager: Any, info: ServerInfo) -> ServerInfo:
-    try:
-        more = await manager.server_info(502)
-    except LanmanError:
-        return info
-    given = {field.name: getattr(more, field.name) for field in dataclasses.fields(more)}
-    known = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
-    return ServerInfo(**{name: known[name] if known[name] is not None else value for name, value in given.items()})
+        return manager.server, (await manager.each(configuration)).parts
 
 
 def configuration_lines(server: str, info: ServerInfo, transports: Sequence[TransportInfo] | None) -> Iterator[str]:
@@ -175,7 +140,7 @@ def configuration_lines(server: str, info: ServerInfo, transports: Sequence[Tran
     )
     yield "Server is active on"
     for transport in transports or ():
-        device, address = _transport(transport).values()
+        device, address = transport_form(transport).values()
         yield f"        {escape(device)}" + (f" ({escape(address)})" if address else "")
     if not transports:
         yield "        -"
@@ -190,12 +155,6 @@ def configuration_lines(server: str, info: ServerInfo, transports: Sequence[Tran
         ],
         CONFIG_WIDTH,
     )
-
-
-def _transport(transport: TransportInfo) -> dict[str, str]:
-    device = (transport.name or "").removeprefix("\\Device\\")
-    name = (transport.address or b"").rstrip(b" \0").decode("ascii", "backslashreplace")
-    return {"name": device, "address": name or transport.network_address or ""}
 
 
 def software(info: ServerInfo) -> str:

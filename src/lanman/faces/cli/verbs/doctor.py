@@ -22,7 +22,6 @@ from lanman.faces.cli.invocation import PORT_HINT, Invocation
 from lanman.faces.cli.options import Explained, seconds, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
-from lanman.shown import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -154,20 +153,13 @@ async def _examined(invocation: Invocation, checks: tuple[str, ...], deadline: f
 
 def _show(format: Format, found: Diagnosis, *, strict: bool, short: bool, plain: bool) -> None:
     from lanman.faces.cli import doctor_lines
+    from lanman.manage.doctor.report import FIELDS
 
     if format is Format.JSON:
-        output.emit_json(
-            found.server,
-            verdict=found.verdict(strict=strict).value,
-            problems=len(found.problems),
-            warnings=len(found.warnings),
-            asked_at=rfc3339(found.asked_at, timespec="milliseconds"),
-            duration=round(found.duration, 3),
-            findings=[doctor_lines.record(finding) for finding in found.findings],
-        )
+        output.emit_json(found.server, **found.as_json(strict=strict))
     elif format is Format.CSV:
-        records = [doctor_lines.record(finding) for finding in found.findings]
-        output.emit_csv([{**each, "evidence": None} for each in records], doctor_lines.FIELDS)
+        records = [finding.as_json() for finding in found.findings]
+        output.emit_csv([{**each, "evidence": None} for each in records], FIELDS)
     elif short:
         output.emit(doctor_lines.short_lines(found))
     elif plain:

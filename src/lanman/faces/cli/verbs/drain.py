@@ -34,8 +34,8 @@ from lanman.faces.cli.output import Format
 from lanman.faces.cli.planning import confirm_orders
 from lanman.faces.cli.selecting import path_filter
 from lanman.faces.dialect import DialectError
+from lanman.faces.drainforms import event_form, holder_form, result_form
 from lanman.faces.text import Column, escape, row, shorten, shorten_client
-from lanman.shown import rfc3339
 
 if TYPE_CHECKING:
     from lanman.manage.drain.machine import Event, Holder, Rules
@@ -188,7 +188,7 @@ async def _only_look(invocation: Invocation, rules: Rules, order: DrainOrder, *,
 
     plan, holders = await look(lambda: invocation.manager(long_work=True), order.scope, include_mine=rules.include_mine)
     if invocation.format is Format.JSON:
-        answer: dict[str, Any] = {"empty": not holders, "left": [_fields(holder) for holder in holders]}
+        answer: dict[str, Any] = {"empty": not holders, "left": [holder_form(holder) for holder in holders]}
         if not check:
             answer = {"plan": plan.as_json()}
         output.emit_json(plan.server, **answer)
@@ -243,7 +243,7 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder, data
     plan, holders = await look(opening, order.scope, include_mine=rules.include_mine)
     if holders and invocation.answer is not True:
         invocation.say("".join(f"{line}\n" for line in [*_listed(plan, holders, order), ""]))
-        if not confirm_orders(invocation, plan.server, QUESTION, is_grave=_is_grave(rules, holders)):
+        if not confirm_orders(invocation, plan.server, QUESTION, is_grave=rules.is_grave(holders)):
             return output.EXIT_ERROR
     clock = SystemClock()
     report = _Report(invocation, plan.server, clock.now())
@@ -283,7 +283,7 @@ def _nodes(invocation: Invocation, rules: Rules, order: DrainOrder, options: dic
     if everybody and invocation.answer is not True:
         invocation.say("".join(f"{line}\n" for line in [*_listed_at(looked, order), ""]))
         server = invocation.server or ""
-        if not confirm_orders(invocation, server, QUESTION, is_grave=_is_grave(rules, everybody)):
+        if not confirm_orders(invocation, server, QUESTION, is_grave=rules.is_grave(everybody)):
             return output.EXIT_ERROR
     return asyncio.run(_drained_nodes(nodes, rules, order, options["database"]))
 
@@ -321,7 +321,7 @@ def _show_nodes(invocation: Invocation, looked: Looked, order: DrainOrder, *, ch
     empty = not any(holders for _, holders in looked.values())
     if invocation.format is Format.JSON:
         parts: list[dict[str, Any]] = [
-            {"node": node, "empty": not holders, "left": [_fields(holder) for holder in holders]}
+            {"node": node, "empty": not holders, "left": [holder_form(holder) for holder in holders]}
             | ({} if check else {"plan": plan.as_json()})
             for node, (plan, holders) in looked.items()
         ]
@@ -384,15 +384,6 @@ async def _drained_nodes(
     return None if drained else NOT_SO
 
 
-def _is_grave(rules: Rules, holders: tuple[Holder, ...]) -> bool:
-    """Whether the server's name is to be typed. Only `--end all` takes what may be unsaved away from anybody."""
-    from lanman.manage.drain.machine import End
-    from lanman.manage.orders.plan import is_grave
-
-    costs = [holder.cost for holder in holders if not holder.is_own] if rules.end is End.ALL else []
-    return is_grave(len(holders), costs)
-
-
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -424,24 +415,15 @@ class _Report:
     def event(self, event: Event) -> None:
         """Tell one event."""
         if self._invocation.format is Format.JSON:
-            output.emit([json.dumps(self._object(event))])
+            output.emit([json.dumps({"schema": output.SCHEMA, **event_form(event, self._server, self._started)})])
         elif text := self._sentence(event):
             output.emit(_wrapped(f"{time.strftime('%H:%M:%S', time.localtime(event.at))}  {self._at}{text}"))
 
     def result(self, result: DrainResult) -> None:
         """Say at the end what is to be done next."""
         if self._invocation.format is Format.JSON:
-            document = {
-                "schema": output.SCHEMA,
-                "server": self._server if self._at else result.server,
-                "verdict": result.verdict.value,
-                "cordon": result.cordoned,
-                "paused": result.paused,
-                "left": [
-                    {**_fields(holder), "reason": reason or None}
-                    for holder, reason in zip(result.left, result.reasons, strict=True)
-                ],
-            }
+            server = self._server if self._at else result.server
+            document = {"schema": output.SCHEMA, **result_form(result, server)}
             output.emit([json.dumps(document)])
             return
         for holder, reason in zip(result.left, result.reasons, strict=True):
@@ -450,24 +432,6 @@ class _Report:
         if result.drained and not self._at:
             output.emit([""])
             output.success()
-
-    def _object(self, event: Event) -> dict[str, Any]:
-        holder = event.holder
-        document: dict[str, Any] = {
-            "schema": output.SCHEMA,
-            "phase": event.phase.value,
-            "t": round(event.at - self._started, 3),
-            "happened_at": rfc3339(event.at),
-            "server": self._server,
-            "key": None if holder is None else _key(holder),
-            "outcome": event.what.value,
-            "cost": None if holder is None or event.told is not None else holder.cost.value,
-            "told": event.told,
-            "message": event.message or None,
-        }
-        if event.holders or event.what.value in ("left", "finished"):
-            document["left"] = [_fields(each) for each in event.holders]
-        return document
 
     def _sentence(self, event: Event) -> str:
         what, holder, message = event.what.value, event.holder, escape(event.message)
@@ -553,26 +517,3 @@ def _named(holders: tuple[Holder, ...]) -> str:
     if len(holders) > MAX_NAMED:
         named.append(f"{len(holders) - MAX_NAMED} more")
     return ", ".join(named)
-
-
-def _key(holder: Holder) -> str | None:
-    from lanman.manage.watching.keys import FileKey, SessionKey
-
-    if holder.path is not None:
-        return str(FileKey(holder.id, holder.path, holder.user_name))
-    begun = None if holder.begun is None else round(holder.begun)
-    return str(SessionKey(holder.client_name, holder.user_name, begun))
-
-
-def _fields(holder: Holder) -> dict[str, Any]:
-    common = {"user_name": holder.user_name, "cost": holder.cost.value, "cost_why": holder.why or None}
-    if holder.path is not None:
-        return {"key": _key(holder), "id": holder.id, "path": holder.path, **common}
-    return {
-        "key": _key(holder),
-        "client_name": holder.client_name,
-        "num_opens": holder.num_opens,
-        "begun_at": rfc3339(holder.begun),
-        **common,
-        "is_own": holder.is_own,
-    }
