@@ -35,6 +35,7 @@ if sys.platform == "win32":
         *(f"faces/test_{name}.py" for name in ("log", "manual")),
         *(f"faces/test_{name}.py" for name in ("process", "samba", "survival", "terminal")),
         *(f"manage/test_{name}.py" for name in ("bystanders", "follow", "many_endings", "own", "program_page")),
+        "faces/web",  # the extra web is not installed there
         "fleet/test_crowd.py",
         "fleet/test_schedulers.py",
         "manage/ksmbd/test_manager.py",
