@@ -38,6 +38,8 @@ class Reason(Enum):
     SHARE_UNAVAILABLE = "share out of its bounds"
     RIGHTS = "access taken away"
     ACCOUNT = "account disabled or deleted"
+    UNCLAIMED = "not reclaimed in time"
+    GAVE_WAY = "gave way while its client was away"
     CREDENTIALS = "wrong user name or password"
     MALFORMED = "log-on that cannot be understood"
     UNENCRYPTED = "encryption is required"
@@ -110,7 +112,9 @@ class TreeRecord(NamedTuple):
 class FileRecord(NamedTuple):
     """An open file, folder or pipe: what NetrFileEnum lists, and whose it is, since when, and on which share.
 
-    While it is preserved, between two sessions, `session_id` and `tree_id` are 0, and it has no client and no user.
+    While it is preserved, between two sessions, `session_id` and `tree_id` are 0, and it has no client and no user;
+    `owner` is the user who may reclaim it, and it is closed if nobody has done so at the time `expires_at`. Otherwise
+    these are "" and 0. `durable`: its client may reclaim it after a lost connection.
     `access` is the granted access mask. `oplock` is "" for none, "level II", "exclusive" or "batch"; `lease` what its
     client may cache by a lease, "RWH", "RW", "RH", "R" or "", and `lease_key` that lease's key in hexadecimal digits,
     "" where it holds nothing. The byte counts are of READ and WRITE requests on files and of copies that the Server
@@ -133,6 +137,9 @@ class FileRecord(NamedTuple):
     bytes_written: int
     lease: str = ""
     lease_key: str = ""
+    durable: bool = False
+    owner: str = ""
+    expires_at: float = 0.0
 
 
 class ShareRecord(NamedTuple):

@@ -346,7 +346,8 @@ class FileDetails:
     `id` is the file's, `session_id` the `global_id` of the session that has it open (0 while it is kept between two
     sessions), `opened_at` in seconds since 1970, and `share` through which share it is open. What its client may cache
     is in `oplock` ("level II", "exclusive", "batch", "" for none), or in `lease` ("RWH", "RW", "RH", "R", "" for
-    nothing) with the `lease_key` in hexadecimal digits.
+    nothing) with the `lease_key` in hexadecimal digits. `durable`: its client may reclaim it after a lost connection.
+    While it is kept for that, `owner` is whose it is, and at `expires_at` (seconds since 1970, else 0) it is closed.
     """
 
     id: int = 0
@@ -356,6 +357,9 @@ class FileDetails:
     oplock: str | None = None
     lease: str | None = None
     lease_key: str | None = None
+    durable: bool = False
+    owner: str | None = None
+    expires_at: int = 0
 
 
 @plain

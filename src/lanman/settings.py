@@ -352,6 +352,13 @@ class Limits:
         "sessions of one connection; the next log-on is refused with STATUS_REQUEST_NOT_ACCEPTED",
         member=Member("sessusers", SV_SESSUSERS_PARMNUM),
     )
+    durable_opens: int = setting(
+        16384,
+        number(0, 0x7FFFFFFF),
+        "open files that clients may reclaim after a lost connection, in all; beyond it files are opened that go with "
+        "their connection. 0: there are none",
+    )
+    durable_opens_per_user: int = setting(4096, number(0, 0x7FFFFFFF), "the same, of one user")
     unauthenticated: int = setting(
         1024,
         COUNT,
@@ -559,6 +566,13 @@ class Configuration:
         'whether one session may have several connections; `"auto"` is yes where the port is 445. Clients are told of '
         "addresses and not of the port, and take 445 for it ([several connections](sessions.md#several-connections))",
         applies="connection",
+    )
+    durable_timeout: int = setting(
+        300,
+        number(1, 86400),
+        "for how long a file stays open, at most, for a client that has lost its connection; clients may ask for less "
+        "([lost connections](sessions.md#lost-connections))",
+        unit="seconds",
     )
     session_rights: Literal["hardened", "legacy"] = setting(
         "hardened",

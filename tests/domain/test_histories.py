@@ -192,7 +192,9 @@ class Histories(RuleBasedStateMachine):
         assert opened.global_id > self.highest[2]
         self.highest[2] = opened.global_id
         one.opens[number] = opened
-        self.service.make_durable(opened, durable=durable)
+        if durable:
+            assert self.service.make_durable(opened, ("ann", ""), 1e9)
+            self.service.set_oplock(opened, "batch")
         return opened
 
     @rule(opened=opens)

@@ -16,6 +16,7 @@ from lanman.domain import (
     Limit,
     LimitReached,
     LogonRefused,
+    Open,
     Reason,
     ServerService,
     Session,
@@ -155,13 +156,19 @@ def test_closing_a_session_closes_all_it_has_first(service: ServerService, event
     assert service.counters.stimedout == 0
 
 
+def make_durable(service: ServerService, opened: Open, timeout: float = 60) -> None:
+    """As a CREATE that is granted a batch oplock with it."""
+    assert service.make_durable(opened, ("ann", ""), timeout)
+    service.set_oplock(opened, "batch")
+
+
 def test_durable_opens_outlive_a_session_that_loses_its_connection(service: ServerService, events: list[Event]) -> None:
     """MS-SMB2 3.3.7.1: the session and its tree connects go, what is durable stays open, the rest is closed."""
     ann = log_on(service, 1)
     tree = connect(service, ann)
     kept = service.register_open(ann, tree, 7, "/srv/data/kept", 1, 0)
     gone = service.register_open(ann, tree, 8, "/srv/data/gone", 1, 0)
-    service.make_durable(kept)
+    make_durable(service, kept)
     kept.bytes_read, gone.bytes_read = 100, 20
     events.clear()
     service.close_connection(1)
@@ -185,7 +192,7 @@ def test_a_preserved_open_is_reclaimed(service: ServerService, events: list[Even
     """MS-SMB2 3.3.5.9.7: under its ids, in another session, which is not idle then."""
     ann = log_on(service, 1)
     kept = service.register_open(ann, connect(service, ann), 7, "/srv/data/a", 1, 0)
-    service.make_durable(kept)
+    make_durable(service, kept)
     kept.bytes_written = 100
     service.close_session(ann, Reason.LOGOFF)
     again = log_on(service, 2)
@@ -198,6 +205,7 @@ def test_a_preserved_open_is_reclaimed(service: ServerService, events: list[Even
     assert (kept.preserved, kept.session, kept.tree_connect, kept.user_name) == (False, again, tree, "ann")
     assert (kept.global_id, kept.file_id, again.opens, tree.open_count) == (global_id, 7, {7: kept}, 1)
     assert (service.counters.fopens, again.num_opens, service.next_deadline()) == (1, 1, None)
+    assert not service.durable.any_preserved
     service.close_open(kept)
     assert (service.counters.fopens, tree.open_count, again.bytes_written) == (0, 0, 5)
     assert service.next_deadline() is not None
@@ -210,7 +218,7 @@ def test_which_ends_of_a_session_a_durable_open_outlives(service: ServerService,
     """MS-SMB2 3.3.7.1, 3.3.5.6 and 3.3.5.5.3; 3.3.4.12 closes all there is."""
     ann = log_on(service, 1)
     kept = service.register_open(ann, connect(service, ann), 7, "/srv/data/a", 1, 0)
-    service.make_durable(kept)
+    make_durable(service, kept)
     service.close_session(ann, reason)
     assert bool(service.opens()) is (reason in (Reason.DISCONNECTED, Reason.LOGOFF, Reason.REPLACED))
 
@@ -225,7 +233,7 @@ def test_preserved_opens_are_closed_with_their_share_and_with_the_service(
         found = service.share_by_name(share)
         assert found is not None
         tree = service.register_tree_connect(ann, 1, found, 0)
-        service.make_durable(service.register_open(ann, tree, number, f"{found.path}/a", 1, 0))
+        make_durable(service, service.register_open(ann, tree, number, f"{found.path}/a", 1, 0))
         service.close_connection(number)
     one, two = service.opens()
     service.remove_share(other)

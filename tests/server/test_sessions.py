@@ -613,11 +613,13 @@ def test_binding_twice_changes_nothing(world: DiskWorld) -> None:
 
 
 def durable(world: DiskWorld, client: FileClient, file_id: bytes) -> ServerOpen:
-    """Have an open outlive its session, as a granted durable handle would."""
+    """Have an open outlive its session, as a granted durable handle would. That it has a batch oplock is said to the
+    domain alone, so that it is in nobody's way."""
     found = world.dispatch.sessions.find_open(unpack_file_id(file_id)[0])
     assert found is not None
     assert found.session is session_of(client)
-    world.service.make_durable(found.open)
+    world.service.make_durable(found.open, ("ann", ""), 1e9)
+    world.service.set_oplock(found.open, "batch")
     return found
 
 

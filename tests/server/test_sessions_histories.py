@@ -160,7 +160,9 @@ class Histories(RuleBasedStateMachine):
         self.opens[persistent_id] = session_id
         if durable:
             self.durable.add(persistent_id)
-            self.world.service.make_durable(self.server_open(persistent_id).open)
+            opened = self.server_open(persistent_id).open
+            self.world.service.make_durable(opened, ("ann", ""), 1e9)
+            self.world.service.set_oplock(opened, "batch")
 
     @precondition(lambda self: self.sessions and self.opens)
     @rule(data=st.data())

@@ -190,8 +190,11 @@ class Open:
     `bytes_read` and `bytes_written` are what READ and WRITE requests on a file, and copies that the Server makes, have
     moved.
 
-    One that is `durable` (Open.IsDurable) stays open when its session ends with its connection. It is `preserved` then:
-    in no session, until it is reclaimed or closed; `session` and `tree_connect` are those that it was in.
+    One that is `durable` (Open.IsDurable) may outlive its session. It is `preserved` then: in no session, until it is
+    reclaimed or closed; `session` and `tree_connect` are those that it was in. `owner` is the user who may reclaim it,
+    by name and domain (Open.DurableOwner), `durable_timeout` for how many seconds it is kept; `kept_until` and
+    `expires_at` say until when, by the service's clock and as events show it. `breaking`: its client has been told to
+    cache less, and has not answered.
     """
 
     global_id: int
@@ -209,7 +212,23 @@ class Open:
     bytes_read: int = 0
     bytes_written: int = 0
     durable: bool = False
+    owner: tuple[str, str] = ("", "")
+    durable_timeout: float = 0.0
+    kept_until: float = 0.0
+    expires_at: float = 0.0
+    breaking: bool = False
     preserved: bool = False
+
+    @property
+    def reclaimable(self) -> bool:
+        """Whether it is durable and its client may keep it open for no program: by a batch oplock, or a lease with H.
+        Others cannot be reclaimed (MS-SMB2 3.3.5.9.7)."""
+        return self.durable and (self.oplock == "batch" or "H" in self.lease)
+
+    @property
+    def outlives(self) -> bool:
+        """Whether it is kept when its session ends with its connection (MS-SMB2 3.3.7.1)."""
+        return self.reclaimable and not self.breaking
 
     @property
     def user_name(self) -> str:

@@ -9,8 +9,9 @@ The rules, first:
 * Closing a session closes all it has, changes nothing else, and may be done twice. Its connections stay for their other
   sessions.
 * Durable opens outlive a session that ends with its connection, by a log-off, or because its client has come again
-  (MS-SMB2 3.3.7.1, 3.3.5.6, 3.3.5.5.3). Preserved, they are listed without a user and in no session, until they are
-  reclaimed or closed. They are closed with their share and when the service stops.
+  (MS-SMB2 3.3.7.1, 3.3.5.6, 3.3.5.5.3), if they can be reclaimed then. Preserved, they are listed without a user and in
+  no session, until they are reclaimed or closed. They are closed when their time is over, with their share, and when
+  the service stops. So many are closed in one `expire`; it is due again at once if there are more.
 * Paused, the service keeps who is there, with all that they have open and go on to open, and lets in administrators
   alone: there is no other new session, and no new tree connect of a session that was there before (KB Q110061, "Effects
   of Pausing a Service"). The pause ends when the service is continued, or started again.
@@ -31,6 +32,7 @@ from typing import Any, Final, Literal
 
 from lanman import events
 from lanman.domain.counters import Counters
+from lanman.domain.durable import DurableOpens
 from lanman.domain.idle import Expirations, IdleOrder
 from lanman.domain.news import News, Transport
 from lanman.domain.nouns import (
@@ -57,6 +59,9 @@ _LAST_ID: Final = 0xFFFFFFFF
 # The ends of a session that its durable opens outlive.
 _PRESERVING: Final = frozenset({Reason.DISCONNECTED, Reason.LOGOFF, Reason.REPLACED})
 
+# How many preserved opens whose time is over are closed at once.
+UNCLAIMED_AT_ONCE: Final = 64
+
 
 class Limit(Enum):
     """What there was no more room for."""
@@ -82,9 +87,9 @@ class ServerService:
     """The lists of sessions, tree connects, opens and shares, and the rules by which they change.
 
     What `settings` says counts at once whenever it is changed. `start` is when the service started, in seconds
-    since 1970 (for the statistics alone). `clock` gives the time that the other methods are given as `now`, and
-    `time_of_day` turns such a time into seconds since 1970; events alone need them. `failed` is told of errors in
-    listeners: see `stream.py`.
+    since 1970 (for the statistics alone). `clock` gives the time that the other methods are given as `now`; it says
+    from when on an open is preserved, and events need it. `time_of_day` turns such a time into seconds since 1970, for
+    events alone. `failed` is told of errors in listeners: see `stream.py`.
     """
 
     def __init__(
@@ -107,13 +112,14 @@ class ServerService:
         self._by_names: dict[tuple[str, str], dict[int, Session]] = {}
         self._tree_connects: dict[int, TreeConnect] = {}
         self._opens: dict[int, Open] = {}
-        self._preserved: dict[int, Open] = {}  # those of them that are in no session
         self._shares: dict[str, Share] = {}
         self._last_session = self._last_tree_connect = self._last_open = 0
         self._idle = IdleOrder()
         self._anonymous = IdleOrder()
         self._expirations = Expirations(self._sessions)
         self._connections: dict[int, Connection] = {}
+        self.durable = DurableOpens(self.settings)
+        self._clock = clock
         self._news = News(clock, time_of_day, failed)
         self.settings.on_replaced = self._settings_replaced
 
@@ -356,7 +362,7 @@ class ServerService:
         opens, session.opens = list(session.opens.values()), {}
         trees, session.tree_connects = list(session.tree_connects.values()), {}
         for opened in opens:
-            if opened.durable and reason in _PRESERVING:
+            if opened.outlives and reason in _PRESERVING:
                 self._preserve(opened)
             else:
                 self._forget_open(opened)
@@ -462,9 +468,9 @@ class ServerService:
             self._news.file(kind, opened, abs(more))
             self._news.deliver()
 
-    def set_oplock(self, opened: Open, oplock: str) -> None:
+    def set_oplock(self, opened: Open, oplock: str, *, breaking: bool = False) -> None:
         """Which oplock its client has now: "", "level II", "exclusive" or "batch"."""
-        before, opened.oplock = opened.oplock, oplock
+        before, opened.oplock, opened.breaking = opened.oplock, oplock, breaking
         if before != oplock and self._is_open(opened):
             if before:
                 self._news.file(events.OplockBroken, opened, before)
@@ -472,11 +478,11 @@ class ServerService:
                 self._news.file(events.OplockGranted, opened)
             self._news.deliver()
 
-    def set_lease(self, opened: Open, lease: str, key: str) -> None:
+    def set_lease(self, opened: Open, lease: str, key: str, *, breaking: bool = False) -> None:
         """What the lease that its client has for it allows now: "RWH", "RW", "RH", "R" or ""; `key` is the lease's, in
         hexadecimal digits."""
         before = opened.lease
-        opened.lease, opened.lease_key = lease, key if lease else ""
+        opened.lease, opened.lease_key, opened.breaking = lease, key if lease else "", breaking
         if before != lease and self._is_open(opened):
             self._news.file(events.LeaseChanged, opened, before)
             self._news.deliver()
@@ -511,8 +517,10 @@ class ServerService:
 
     def _forget_open(self, opened: Open) -> None:
         del self._opens[opened.global_id]
-        if self._preserved.pop(opened.global_id, None) is None:
+        if not opened.preserved:
             self._leave_session(opened)
+        if opened.durable:
+            self.durable.forget(opened)
         self.counters.fopens -= 1
 
     def _leave_session(self, opened: Open) -> None:
@@ -523,14 +531,22 @@ class ServerService:
 
     # --- opens that outlive their session ---
 
-    def make_durable(self, opened: Open, *, durable: bool = True) -> None:
-        """Have an open outlive its session, or no longer (Open.IsDurable, MS-SMB2 3.3.5.9.6)."""
-        opened.durable = durable
+    def make_durable(self, opened: Open, owner: tuple[str, str], timeout: float) -> bool:
+        """Have an open outlive its session by so many seconds (Open.IsDurable, MS-SMB2 3.3.5.9.6); `owner` is its user,
+        by name and domain. It does as long as it is `reclaimable`, so it is told before its oplock or lease is. Whether
+        there was room for one more."""
+        return self._is_open(opened) and self.durable.add(opened, owner, timeout)
+
+    def make_ordinary(self, opened: Open) -> None:
+        """An open that is in a session goes with it after all."""
+        if opened.durable and not opened.preserved and self._is_open(opened):
+            self.durable.forget(opened)
+            opened.durable = False
 
     def _preserve(self, opened: Open) -> None:
         self._leave_session(opened)
-        opened.preserved = True
-        self._preserved[opened.global_id] = opened
+        self.durable.preserve(opened, self._clock())
+        opened.expires_at = self._news.of_day(opened.kept_until)
 
     def reclaim_open(self, opened: Open, session: Session, tree: TreeConnect) -> None:
         """A preserved open is in a session again (MS-SMB2 3.3.5.9.7); it keeps its ids. Raises LimitReached.
@@ -539,14 +555,13 @@ class ServerService:
         session or its tree connect has ended, or leads to another share.
         """
         _require_open(session)
-        if self._preserved.get(opened.global_id) is not opened:
+        if not self.durable.is_preserved(opened):
             raise ValueError("the open is not preserved")
         if session.tree_connects.get(tree.tree_id) is not tree or tree.share is not opened.tree_connect.share:
             raise ValueError("the tree connect has ended, or leads to another share")
         if 0 < self.settings.current.limits.opens_per_session <= len(session.opens):
             raise LimitReached(Limit.OPENS)
-        del self._preserved[opened.global_id]
-        opened.preserved = False
+        self.durable.reclaim(opened)
         opened.session, opened.tree_connect = session, tree
         if not session.opens:
             self._order_of(session).discard(session)
@@ -560,7 +575,7 @@ class ServerService:
 
     def _close_preserved(self, reason: Reason, share: Share | None = None) -> None:
         """Close the preserved opens of a share, or all."""
-        for opened in list(self._preserved.values()):
+        for opened in self.durable.preserved:
             if share is None or opened.tree_connect.share is share:
                 self.close_open(opened, reason)
 
@@ -723,13 +738,14 @@ class ServerService:
     def next_deadline(self) -> float | None:
         """When `expire` has something to do; None: never, as things stand. Ask again after anything has changed."""
         earliest = self._expirations.next()
-        for deadline, _ in (self._next_idle(), self._next_anonymous()):
+        for deadline in (self._next_idle()[0], self._next_anonymous()[0], self.durable.next()):
             if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline
         return earliest
 
     def expire(self, now: float) -> None:
-        """End the sessions that have been idle for too long, and mark those whose credentials have run out."""
+        """End the sessions that have been idle for too long, mark those whose credentials have run out, and close what
+        nobody has reclaimed in time."""
         with self._news.whole():
             for next_due in (self._next_idle, self._next_anonymous):
                 while True:
@@ -739,6 +755,10 @@ class ServerService:
                     self.close_session(session, Reason.IDLE)
             while (expiration := self._expirations.next()) is not None and expiration <= now:
                 self.expire_session(self._expirations.pop())
+            for _ in range(UNCLAIMED_AT_ONCE):
+                if (until := self.durable.next()) is None or until > now:
+                    break
+                self.close_open(self.durable.first(), Reason.UNCLAIMED)
 
     def _next_idle(self) -> tuple[float | None, Session | None]:
         return self._due(self._idle, idle_period)

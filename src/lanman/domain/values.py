@@ -87,6 +87,9 @@ def file_record(opened: Open) -> FileRecord:
         opened.bytes_written,
         opened.lease,
         opened.lease_key,
+        opened.reclaimable,
+        opened.owner[0] if opened.preserved else "",
+        opened.expires_at if opened.preserved else 0.0,
     )
 
 

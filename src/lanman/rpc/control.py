@@ -131,7 +131,10 @@ class GetRefusals(Call[RefusalsResponse]):
 
 
 FILE_DETAILS: Final = levels(
-    FileDetails, {0: "id session_id opened_at share oplock lease lease_key"}, strings="share oplock lease lease_key"
+    FileDetails,
+    {0: "id session_id opened_at share oplock lease lease_key durable owner expires_at"},
+    strings="share oplock lease lease_key owner",
+    kinds={"durable": BOOL},
 )
 
 

@@ -82,13 +82,17 @@ class EventEntry:
     connection_ids: str | None = None
     lease: str | None = None
     lease_key: str | None = None
+    durable: bool = False
+    owner: str | None = None
+    expires_seconds: int = 0
+    expires_microseconds: int = 0
 
 
 _STRINGS: Final = (
     "kind reason before detail value name share path oplock remark problem guest_access client_name user_name domain "
-    "address transport dialect signing encryption groups connection_ids lease lease_key"
+    "address transport dialect signing encryption groups connection_ids lease lease_key owner"
 )
-_BOOLS: Final = "anonymous guest expired hidden encrypt_data confined"
+_BOOLS: Final = "anonymous guest expired hidden encrypt_data confined durable"
 
 EVENTS: Final = levels(
     EventEntry,
@@ -181,6 +185,7 @@ _WIRE: Final[dict[str, _Field]] = {
     "connected_at": _time("since_"),
     "opened_at": _time("since_"),
     "used_at": _time("used_"),
+    "expires_at": _time("expires_"),
     "bytes_read": _halves("out_low", "out_high"),
     "bytes_sent": _halves("out_low", "out_high"),
     "bytes_written": _halves("in_low", "in_high"),

@@ -360,6 +360,6 @@ def _replace_previous(context: Context, message: SessionSetupRequest, who: Accep
 
 
 def handle_logoff(context: Context, message: LogoffRequest) -> Outcome:
-    """SMB2 LOGOFF (MS-SMB2 3.3.5.6): on all channels. What is durable stays open; nothing here is, so far."""
+    """SMB2 LOGOFF (MS-SMB2 3.3.5.6): on all channels. What is durable stays open."""
     context.server.service.close_session(context.checked_session.session, Reason.LOGOFF)
     return Reply(message=LogoffResponse())

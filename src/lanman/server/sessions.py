@@ -11,14 +11,11 @@ Rules:
   another (3.3.4.6). The session ends with its last channel (3.3.7.1).
 * A session that ends, for whatever reason, ends all its channels, and nothing else of its connections (3.3.4.12).
 * An open stands above its session: it is in the table by the persistent half of its FileId until it is released. One
-  that the domain preserves when its session ends (`ServerService.make_durable`) is in no session until it is reclaimed,
+  that the domain preserves when its session ends (`domain.durable`) is in no session until it is reclaimed,
   with a new volatile half (3.3.5.9.7), or closed. Its locks, its oplock and its share modes stay in force.
 * Whatever ends is first ended in the domain, which then calls `open_closed`, `tree_disconnected`, `session_closed` or
   `open_preserved` here. Only what has no domain object any more is ended here: a session that waits for its last answer
   to be read (`ServerSession.closing`).
-
-No client can ask for a durable open yet. `reclaim` is what CREATE with a reconnect context will call, when it has
-checked that it may.
 """
 
 from __future__ import annotations

@@ -303,6 +303,12 @@ class Sessions(Protocol):
     def add_open(self, server_open: ServerOpen) -> None:
         """What a request with the FileId of a registered open will find."""
 
+    def find_open(self, persistent_id: int) -> ServerOpen | None:
+        """The open of that persistent id, preserved ones included."""
+
+    def reclaim(self, server_open: ServerOpen, session: ServerSession, tree: ServerTree) -> None:
+        """Put a preserved open into a session, which may have it. Raises LimitReached and ValueError."""
+
     def release(self, server_open: ServerOpen) -> None:
         """Release an open whose last answer has been read."""
 

@@ -11,6 +11,8 @@ The rules:
   more, unless the configuration lets them go on.
 * Whatever takes rights away reaches what is connected and open: a tree connect that its session may not make any more
   is ended, and an open that has been granted more than it would be now is closed.
+* What is kept for a client whose connection was lost follows its owner's account likewise. What its owner may do on a
+  share is judged when it is reclaimed.
 """
 
 from __future__ import annotations
@@ -136,7 +138,7 @@ class Watch:
 
     def _accounts_due(self, now: float) -> None:
         self._server.scheduler.timers.at(now + ACCOUNTS_EVERY, self._accounts_due)
-        if self._server.service.sessions():
+        if self._server.service.sessions() or self._server.service.durable.any_preserved:
             self._server.scheduler.start(self._read_accounts())
 
     def _read_accounts(self) -> Work[None]:
@@ -178,6 +180,19 @@ class Watch:
                 changed.append(session)
         if changed:
             self.reassess(changed)
+        if before is not accounts:
+            self._compare_preserved(accounts)
+
+    def _compare_preserved(self, accounts: Accounts) -> None:
+        """Close what is kept for users who are deleted or disabled."""
+        configuration = self._server.configuration
+        if not configuration.end_sessions_of_removed_accounts:
+            return
+        for opened in self._server.service.durable.preserved:
+            user_name, domain = opened.owner
+            account = accounts.find(user_name)
+            if (account is None and domain == configuration.name) or (account is not None and account.disabled):
+                self._server.service.close_open(opened, Reason.ACCOUNT)
 
     def follow(self, session: Session, accounts: Accounts | None) -> None:
         """A session whose log-on was judged by these accounts has begun, or has been renewed; they may have changed

@@ -179,7 +179,8 @@ class Histories(RuleBasedStateMachine):
         elif what == "rename":
             self.service.rename_open(opened, opened.path + "x", opened)
         elif what == "durable":
-            self.service.make_durable(opened)
+            if not opened.oplock and not opened.lease:
+                self.service.make_durable(opened, ("ann", ""), 60)
         elif what == "reclaim":
             session = self.pick(data, self.service.sessions())
             if session is not None and opened.preserved:

@@ -128,7 +128,8 @@ def _file_details(opened: Open) -> FileDetails:
     session_id = 0 if opened.preserved else opened.session.global_id
     share = opened.tree_connect.share.name
     caches = opened.oplock or None, opened.lease or None, opened.lease_key or None
-    return FileDetails(opened.global_id, session_id, int(opened.opened_at), share, *caches)
+    kept = (opened.owner[0], int(opened.expires_at)) if opened.preserved else (None, 0)
+    return FileDetails(opened.global_id, session_id, int(opened.opened_at), share, *caches, opened.reclaimable, *kept)
 
 
 def _details(session: Session, channels: Sequence[Connection]) -> SessionDetails:

@@ -1,4 +1,5 @@
-"""One CREATE on its way to an open (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): `Creating.run` tells it from top to bottom.
+"""One CREATE on its way to an open (MS-SMB2 3.3.5.9, MS-FSA 2.1.5.1): `Creating.run` tells it from top to bottom, and
+`_reclaim` that of a client which would have an open back.
 
 The rules:
 
@@ -8,6 +9,7 @@ The rules:
 * Until it is registered (for the domain, for its session, for the others) the handle belongs to the request, and goes
   back to the disk whatever happens: a refusal, a cancelled request, a lost connection. Then it belongs to the open.
 * All that can change while it waits is looked at once more when it is registered.
+* What gives way may be a file that goes with its last open. Then it is opened once more: there may be another one.
 """
 
 from __future__ import annotations
@@ -37,10 +39,19 @@ from lanman.server.disk_effects import (
     OpenFile,
     OverwriteFile,
     Path,
+    QueryFile,
 )
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
-from lanman.server.files.durable import DurableRequest, Reconnect, read_durable
+from lanman.server.files.durable import (
+    DurableRequest,
+    Reclaim,
+    Reconnect,
+    answer,
+    read_durable,
+    refusal_of_reclaim,
+    timeout_of,
+)
 from lanman.server.files.leases import Lease, LeaseRequest, read_request
 from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
@@ -114,23 +125,18 @@ class Creating:
 
     def run(self) -> Work[Reply]:
         """From the request to its answer. Raises StatusError."""
+        asked = self._read_durable()
+        if isinstance(asked, Reconnect):
+            return (yield from self._reclaim(asked))
+        self.durable = asked
         path = split_path(self.message.name)
         self._check_access()
         self._check()
         self._read_contexts()
         self._check_lease(path)
-        opened = yield from self._open(path)
-        state: FileState | None = None
-        try:
-            self._judge(opened)
-            state = self.files.state(opened.stat.identity)
-            yield from self._contend(state)
-            file_open = self._register(opened, state)
-        except BaseException:
-            if state is not None:
-                state.tidy()
-            self.files.scheduler.perform_detached(CloseFile(opened.handle, delete=opened.created))
-            raise
+        while (made := (yield from self._attempt(path))) is None:
+            pass
+        opened, file_open = made
         try:
             stat = yield from self._prepare(opened, file_open)
         except BaseException as error:
@@ -142,6 +148,78 @@ class Creating:
             self.context.server.service.close_open(file_open.open, reason)
             raise
         return self._answer(opened, file_open, stat)
+
+    def _attempt(self, path: Path) -> Work[tuple[Opened, DiskOpen] | None]:
+        """Have it opened, and make it an open. None: the file that it was is gone."""
+        opened = yield from self._open(path)
+        state: FileState | None = None
+        try:
+            self._judge(opened)
+            state = self.files.state(opened.stat.identity)
+            if (yield from self._contend(state)):
+                return opened, self._register(opened, state)
+        except BaseException:
+            self._let_go(opened, state)
+            raise
+        self._let_go(opened, state)
+        return None
+
+    def _let_go(self, opened: Opened, state: FileState | None) -> None:
+        """It does not become an open."""
+        if state is not None:
+            state.tidy()
+        self.files.scheduler.perform_detached(CloseFile(opened.handle, delete=opened.created))
+
+    # --- what was open before
+
+    def _reclaim(self, asked: Reconnect) -> Work[Reply]:
+        """3.3.5.9.7 and 3.3.5.9.12. Nothing of what is usually asked for counts. The file is looked at first, so that
+        the open is not made its session's before the answer is known."""
+        if SMB2_CREATE_REQUEST_LEASE in self.contexts:
+            self._read_lease(self.contexts[SMB2_CREATE_REQUEST_LEASE])
+        kept = self._to_reclaim(asked)
+        try:
+            stat: FileStat = yield QueryFile(kept.handle)
+        except StatusError:
+            if self._to_reclaim(asked) is kept:
+                raise
+        if self._to_reclaim(asked) is not kept:
+            raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+        context, session = self.context, self.context.checked_session
+        try:
+            context.server.sessions.reclaim(kept, session, context.checked_tree)
+        except LimitReached:
+            raise StatusError(codes.STATUS_TOO_MANY_OPENED_FILES) from None
+        except ValueError:
+            raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND) from None  # something has ended meanwhile
+        context.file_id, context.opened = kept.volatile_id, kept
+        contexts, oplock = list[CreateContext](), kept.oplock.level
+        if kept.lease is not None:
+            oplock = SMB2_OPLOCK_LEVEL_LEASE
+            self.files.leases.heard(kept.lease, context.connection)
+            contexts.append(kept.lease.answer())
+        return self._response(kept, kept.state.with_allocation(stat), oplock, FILE_OPENED, contexts)
+
+    def _to_reclaim(self, asked: Reconnect) -> DiskOpen:
+        """The open that a request would have back, if it may. Raises StatusError."""
+        found = self.context.server.sessions.find_open(asked.persistent_id)
+        if not isinstance(found, DiskOpen):
+            raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)
+        try:
+            name = lease_name(self.share.path, split_path(self.message.name))
+        except StatusError:
+            name = None
+        by = Reclaim(asked, self.negotiated.client_guid, self.lease, name, self._user, self.context.checked_tree)
+        if status := refusal_of_reclaim(found, by):
+            raise StatusError(status)
+        return found
+
+    @property
+    def _user(self) -> tuple[str, str] | None:
+        """The user that it is a request of, by name and domain; None for guests and null sessions."""
+        session = self.context.checked_session
+        nobody = session.session.anonymous or session.session.guest
+        return None if nobody else session.first_user
 
     # --- what is asked for
 
@@ -162,8 +240,15 @@ class Creating:
         if options & FILE_DIRECTORY_FILE and (options & FILE_NON_DIRECTORY_FILE or self.overwrites):
             raise StatusError(codes.STATUS_INVALID_PARAMETER)
 
+    def _read_durable(self) -> DurableRequest | Reconnect | None:
+        """What its contexts say of durable handles."""
+        try:
+            return read_durable(self.contexts, self.negotiated.dialect)
+        except ValueError:
+            raise StatusError(codes.STATUS_INVALID_PARAMETER) from None
+
     def _read_contexts(self) -> None:
-        """2.2.13.2. What is not known, or not to be had here, is passed over."""
+        """2.2.13.2, but for durable handles. What is not known, or not to be had here, is passed over."""
         for name, data in self.contexts.items():
             if len(name) < 4:
                 raise StatusError(codes.STATUS_INVALID_PARAMETER)
@@ -175,17 +260,6 @@ class Creating:
                 self._read_lease(data)
             elif name == SMB2_CREATE_TIMEWARP_TOKEN:
                 raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)  # there are no snapshots
-        self._read_durable()
-
-    def _read_durable(self) -> None:
-        """3.3.5.9.6, .7, .10 and .12."""
-        try:
-            asked = read_durable(self.contexts, self.negotiated.dialect)
-        except ValueError:
-            raise StatusError(codes.STATUS_INVALID_PARAMETER) from None
-        if isinstance(asked, Reconnect):
-            raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)  # nothing has outlived its connection
-        self.durable = asked
 
     @property
     def negotiated(self) -> Negotiated:
@@ -288,8 +362,9 @@ class Creating:
 
     # --- those who have it open too
 
-    def _contend(self, state: FileState) -> Work[None]:
-        """Wait until those who have it open agree: at once, or after oplock and lease breaks. Raises StatusError."""
+    def _contend(self, state: FileState) -> Work[bool]:
+        """Wait until those who have it open agree: at once, or after oplock and lease breaks. Whether it is still the
+        file that was opened. Raises StatusError."""
 
         def mine() -> Lease | None:
             lease = self._known_lease()
@@ -298,8 +373,13 @@ class Creating:
         share_access = self.message.share_access
         while (status := state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)) is None:
             yield from state.changes(mine, for_handles=state.violates(self.granted, share_access))
+        if status == codes.STATUS_FILE_DELETED:
+            while state.removing:
+                yield from state.changes(mine)
+            return False
         if status:
             raise StatusError(status)
+        return True
 
     # --- it is an open
 
@@ -323,6 +403,7 @@ class Creating:
         file_open.client_guid = self.negotiated.client_guid
         if self.durable is not None:
             file_open.create_guid = self.durable.create_guid
+            self._make_durable(self.durable, file_open)
         state.enter(file_open)
         if self.lease is not None and not opened.stat.directory:
             state.join_lease(file_open, self.lease, context.connection)
@@ -332,6 +413,12 @@ class Creating:
             what = names_change(opened.stat.directory)
             self.files.watches.changed(root, opened.path, FILE_ACTION_ADDED, what, context.now)
         return file_open
+
+    def _make_durable(self, asked: DurableRequest, file_open: DiskOpen) -> None:
+        """Before its oplock or lease is granted, so that all hear at once of both."""
+        if not file_open.directory and self._user is not None:
+            seconds = timeout_of(asked, self.context.server.configuration.durable_timeout)
+            self.context.server.service.make_durable(file_open.open, self._user, seconds)
 
     def _exceeds(self, opened: Opened) -> bool:
         """Whether its session may do less by now than what it would be granted: the disk, or others who have the file
@@ -371,12 +458,22 @@ class Creating:
             contexts.append(state.grant_lease(file_open, self.lease))
         elif not stat.directory:
             oplock = state.grant(file_open, message.requested_oplock_level)
+        if self.durable is not None and file_open.open.reclaimable:
+            contexts.append(answer(self.durable.version, file_open.open.durable_timeout))
+        else:
+            self.context.server.service.make_ordinary(file_open.open)
         if opened.created:
             action = FILE_CREATED
         elif message.create_disposition == FILE_SUPERSEDE:
             action = FILE_SUPERSEDED
         else:
             action = FILE_OVERWRITTEN if self.overwrites else FILE_OPENED
+        return self._response(file_open, stat, oplock, action, contexts)
+
+    def _response(
+        self, file_open: DiskOpen, stat: FileStat, oplock: int, action: int, contexts: list[CreateContext]
+    ) -> Reply:
+        """The answer about an open."""
         return Reply(
             message=CreateResponse(
                 oplock_level=oplock,

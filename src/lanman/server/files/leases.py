@@ -12,8 +12,8 @@ The rules:
   a user who has the file open; such a user alone may acknowledge. GUIDs travel in clear and prove nothing: who has
   taken another's is not told what that client is to answer, and answers nothing for it. If the connection is lost
   before the client has answered, the notice leaves once more by another one. Where no session is left that has the
-  file open, nobody can be told: opens go that keep others out by their handles, and otherwise the lease holds nothing
-  any more.
+  file open, nobody can be told, and the lease holds nothing any more.
+* Orphans are closed when their lease loses H: they could not be reclaimed, and would only be in the way of others.
 * An acknowledgement is taken in when it comes. What it releases, and what is to be told next, has its turn after that.
 * The version of its first request is that of the lease, and of all answers about it.
 * There are only so many leases. Who has no room for one opens the file without.
@@ -28,7 +28,7 @@ from typing import Final, NamedTuple, Protocol
 from lanman import codes
 from lanman.domain import Open
 from lanman.server.disk_effects import Path
-from lanman.server.files.caching import HOLDABLE, NONE, Caching, FileCaching, H, Holder, Notice, rights_name
+from lanman.server.files.caching import HOLDABLE, NONE, Caching, FileCaching, Holder, Notice
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
@@ -100,8 +100,8 @@ class LeasedFile(Protocol):
     def delete_pending(self) -> bool:
         """Whether it is to go."""
 
-    def report_lease(self, open_: Open, lease: str, key: bytes) -> None:
-        """Tell the domain what an open's lease lets its client do now."""
+    def report_lease(self, opened: LeasedOpen, lease: Lease) -> None:
+        """Tell the domain what an open's lease lets its client do now. One that nobody could reclaim is closed."""
 
     def wake(self, now: float) -> None:
         """Something has changed that those may wait for who were not admitted."""
@@ -259,7 +259,7 @@ class Lease(Holder):
     def _send(self, notice: Notice) -> None:
         connection = self._connection()
         if connection is None:
-            self._give_up(notice)
+            self._give_up()
             return
         flags = SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED if notice.acknowledged else 0
         epoch = self.epoch if self.version == 2 else 0
@@ -287,11 +287,9 @@ class Lease(Holder):
         """Whether the user of that session has its file open by it."""
         return any(each.session is not None and each.session.is_of_user_of(session) for each in self.opens)
 
-    def _give_up(self, notice: Notice) -> None:
-        """Nobody can be told: all of its opens are orphaned."""
-        if notice.before & ~notice.after & H:
-            for each in list(self.opens):
-                self.state.close(each.open)
+    def _give_up(self) -> None:
+        """Nobody can be told: all of its opens are orphaned. None of them could be reclaimed by a lease that holds
+        nothing, so they are closed, as Windows does where W alone is taken too (smb2.durable-open.lease)."""
         self._settle(Caching())
 
     def _settle(self, caching: Caching) -> None:
@@ -310,14 +308,14 @@ class Lease(Holder):
         self.state.wake(now)
 
     def _become(self, caching: Caching) -> None:
-        before = self.caching.rights
+        before = self.caching
         self.state.caching.put(self, caching)
-        if before != caching.rights:
+        if (before.rights, before.breaking) != (caching.rights, caching.breaking):
             for each in list(self.opens):  # who hears of it may close some
                 self._report(each)
 
     def _report(self, opened: LeasedOpen) -> None:
-        self.state.report_lease(opened.open, rights_name(self.caching.rights), self.key)
+        self.state.report_lease(opened, self)
 
     def _count_epoch(self) -> None:
         self.epoch = (self.epoch + 1) & 0xFFFF
@@ -383,6 +381,10 @@ class Leases:
     def connections_of(self, client: bytes) -> Iterable[HandlerConnection]:
         """Its connections by which it has asked for a lease, in that order."""
         return self._clients[client].connections
+
+    def heard(self, lease: Lease, connection: HandlerConnection) -> None:
+        """The client of a lease has asked for it on that connection, by which it can be told."""
+        self._clients[lease.client].connections[connection] = None
 
     def acknowledge(self, client: bytes, key: bytes, rights: int, session: ServerSession, now: float) -> int:
         """3.3.5.22.2; the status. Who has not got the file open knows of no lease of it."""

@@ -52,7 +52,7 @@ class CachedFile(Protocol):
 
     caching: FileCaching
 
-    def report_oplock(self, open_: Open, oplock: str) -> None:
+    def report_oplock(self, open_: Open, oplock: str, *, breaking: bool) -> None:
         """Tell the domain by its name of the oplock that an open has now."""
 
     def wake(self, now: float) -> None:
@@ -113,8 +113,8 @@ class Oplock(Holder):
     def _become(self, caching: Caching) -> None:
         before, holder = self.caching, self._holder
         holder.state.caching.put(self, caching)
-        if before.rights != caching.rights:
-            holder.state.report_oplock(holder.open, _NAMES[caching.rights])
+        if (before.rights, before.breaking) != (caching.rights, caching.breaking):
+            holder.state.report_oplock(holder.open, _NAMES[caching.rights], breaking=caching.breaking)
 
     def take(self, left: int, now: float) -> None:
         """3.3.4.6."""

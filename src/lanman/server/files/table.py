@@ -31,9 +31,9 @@ from lanman.names import fold
 from lanman.server.disk_effects import FileStat, Path
 from lanman.server.effects import Wait, Waiter, Work
 from lanman.server.files.access import READING, WRITING, is_stat_for_leases, is_stat_only
-from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder
+from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder, rights_name
 from lanman.server.files.durable import CreateGuids
-from lanman.server.files.leases import Lease, LeaseRequest, Leases
+from lanman.server.files.leases import Lease, LeasedOpen, LeaseRequest, Leases
 from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
 from lanman.server.files.oplocks import Oplock, rights_of
@@ -171,7 +171,8 @@ class FileState:
 
     def admit(self, access: int, share: int, overwrites: bool, by: Holder | None, now: float) -> int | None:
         """Whether one more open fits: a status, or None if it is to ask again when something `changes`. `by` is the
-        lease that it will have, if its client has that by now."""
+        lease that it will have, if its client has that by now. STATUS_FILE_DELETED: what was in the way has been
+        closed, and the file goes with it (`removing`)."""
         if self.delete_pending or self.removing:
             return codes.STATUS_DELETE_PENDING
         violation = self._modes.conflict(access, share)
@@ -186,7 +187,9 @@ class FileState:
         self.caching.take(event, by, now)
         if self.caching.keeps_waiting(event, by):
             return None
-        if self.delete_pending or self.removing:
+        if self.removing:
+            return codes.STATUS_FILE_DELETED
+        if self.delete_pending:
             return codes.STATUS_DELETE_PENDING  # what was in the way has been closed, and was to go
         violation = self._modes.conflict(access, share)
         return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
@@ -208,15 +211,18 @@ class FileState:
 
     def close(self, open_: Open) -> None:
         """Close an open of it that was preserved, and is in the way."""
-        self.files.service.close_open(open_, Reason.DISCONNECTED)
+        self.files.service.close_open(open_, Reason.GAVE_WAY)
 
-    def report_oplock(self, open_: Open, oplock: str) -> None:
+    def report_oplock(self, open_: Open, oplock: str, *, breaking: bool) -> None:
         """Tell the domain by its name of the oplock that an open has now."""
-        self.files.service.set_oplock(open_, oplock)
+        self.files.service.set_oplock(open_, oplock, breaking=breaking)
 
-    def report_lease(self, open_: Open, lease: str, key: bytes) -> None:
-        """Tell the domain what an open's lease lets its client do now."""
-        self.files.service.set_lease(open_, lease, key.hex())
+    def report_lease(self, opened: LeasedOpen, lease: Lease) -> None:
+        """Tell the domain what an open's lease lets its client do now. One that nobody could reclaim is closed."""
+        rights, breaking = rights_name(lease.caching.rights), lease.caching.breaking
+        self.files.service.set_lease(opened.open, rights, lease.key.hex(), breaking=breaking)
+        if opened.open.preserved and not opened.open.reclaimable:
+            self.close(opened.open)
 
     def changes(self, mine: Callable[[], Holder | None], *, for_handles: bool = False) -> Work[None]:
         """Wait until an oplock or a lease has been given back or an open is gone. `mine` is what the caller itself
