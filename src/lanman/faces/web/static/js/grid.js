@@ -32,6 +32,8 @@ import { grouped, many, visible } from "./text.js";
 
 /* Lines that are kept above and below those that are seen. */
 const BEYOND = 6;
+/* However high the list is made, no more lines than this are there. */
+const MAX_LINES = 250;
 const NARROW = "(max-width: 40rem)";
 /* While somebody types, rows are filtered this many milliseconds after the last key. */
 const TYPING = 60;
@@ -338,7 +340,8 @@ export class Grid {
   drawNow() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    if (!this.element.isConnected) return;
+    // Where nothing is seen, nothing can be measured: the observer of the size calls again.
+    if (!this.scroller.clientHeight) return;
     if (!this.lineHeight) this.#measure();
     const { order, cursor } = this.listing;
     const height = `${order.length * this.lineHeight}px`;
@@ -346,7 +349,8 @@ export class Grid {
     this.grid.setAttribute("aria-rowcount", String(order.length + 1));
     const top = Math.max(0, this.scroller.scrollTop - this.head.offsetHeight);
     const first = Math.max(0, Math.floor(top / this.lineHeight) - BEYOND);
-    const last = Math.min(order.length, Math.ceil((top + this.scroller.clientHeight) / this.lineHeight) + BEYOND);
+    const seen = Math.ceil((top + this.scroller.clientHeight) / this.lineHeight) + BEYOND;
+    const last = Math.min(order.length, seen, first + MAX_LINES);
     const wanted = new Map();
     for (let place = first; place < last; place++) wanted.set(order[place], place);
     if (cursor !== null && !wanted.has(cursor)) {

@@ -5,8 +5,8 @@
  *
  *   - `begin` comes before the snapshot is asked for. From then on deltas are kept; `put` applies those that came after
  *     the snapshot's place and drops the others.
- *   - A snapshot that is older than a delta which went by before `begin`, or of another epoch than the newest delta, is
- *     refused: `put` is false, and it has to be asked for again.
+ *   - A snapshot that is older than a delta of its server which went by before `begin`, or of another epoch than the
+ *     newest delta, is refused: `put` is false, and it has to be asked for again.
  *   - Of one delta closings come first, then openings, then changes; a change of a row that is not there is left out.
  *   - A delta of another epoch than the list's says that the list is lost: `onLost` is called, and the deltas are kept
  *     for the snapshot that follows. So it is after `resync`.
@@ -54,7 +54,7 @@ export class Store {
     this.lists = new Map();
     this.listeners = new Set();
     this.pending = new Map();
-    this.position = null;
+    this.reached = new Map();
   }
 
   /** Hear of changes; answers a function that ends it. */
@@ -73,17 +73,12 @@ export class Store {
     return this.lists.get(name(server, kind))?.at != null;
   }
 
-  /** Take in where the stream is: deltas before that have not come here. */
-  reach(id) {
-    this.position = position(id) ?? this.position;
-  }
-
   /** Look at a list from now on, or ask for it anew: call it before the snapshot is asked for. `onLost()` is called when
    * a list that was there has to be asked for again. */
   begin(server, kind, onLost = () => {}) {
     let list = this.lists.get(name(server, kind));
     if (list === undefined) this.lists.set(name(server, kind), (list = new List(server, kind, onLost)));
-    Object.assign(list, { onLost, kept: [], keptRows: 0, lost: false, floor: this.position });
+    Object.assign(list, { onLost, kept: [], keptRows: 0, lost: false, floor: this.reached.get(server) ?? null });
   }
 
   /** Forget a list. */
@@ -95,7 +90,7 @@ export class Store {
   /** Forget everything: somebody else has logged in. */
   clear() {
     for (const { server, kind } of [...this.lists.values()]) this.end(server, kind);
-    this.position = null;
+    this.reached.clear();
   }
 
   /** A snapshot has come: its rows, and the place in the stream that it is of (null where the answer names none). False
@@ -129,11 +124,17 @@ export class Store {
     list.rows = rows;
   }
 
-  /** Take in one delta of the stream, `{server, id, seq, open, change, close}`. */
+  /** Take in where the stream is (the id of a hello): lists of another epoch are lost. */
+  reach(id) {
+    const place = position(id);
+    if (place === null) return;
+    for (const list of this.lists.values()) if (list.at !== null && list.at.epoch !== place.epoch) this.#lose(list);
+  }
+
+  /** Take in one delta of the stream, `{server, id, open, change, close}`. */
   apply(delta) {
-    const id = position(delta.id);
-    const place = id && { epoch: id.epoch, sequence: delta.seq?.[1] ?? id.sequence };
-    if (place !== null) this.position = place;
+    const place = position(delta.id);
+    if (place !== null) this.reached.set(delta.server, place);
     for (const [kind, part] of byKind(delta)) {
       const list = this.lists.get(name(delta.server, kind));
       if (list === undefined) continue;

@@ -78,7 +78,7 @@ export class Receiver {
     }
     const { name, data, id } = message;
     if ((name === "delta" || name === "plan") && this.#isKnown(id)) return;
-    if (id) this.lastId = id;
+    if (id && name !== "hello") this.lastId = id;
     const handler = this.handlers[HANDLERS[name]];
     if (handler) handler.call(this.handlers, { ...JSON.parse(data), id });
   }

@@ -210,7 +210,8 @@ export class Source {
   #event({ name, data, id }) {
     this.failures = 0;
     const isElsewhere = this.lastId !== "" && id !== "" && epochOf(id) !== epochOf(this.lastId);
-    if (id !== "") this.lastId = id;
+    // Behind the hello of a stream that resumes comes what was missed: its place is not reached yet.
+    if (id !== "" && (name !== "hello" || this.lastId === "" || isElsewhere)) this.lastId = id;
     if ((isElsewhere || this.needsResync) && name !== "resync") {
       this.needsResync = false;
       this.onMessage({ type: "event", name: "resync", data: '{"v":1,"why":"the stream began anew"}', id });

@@ -101,13 +101,13 @@ export const HOWS = {
   unknown: "not known",
 };
 
-/** Since when a session is there, with what is honest to say of it: `13:58:02 (14 min ago), ±3 s by its age`. */
+/** Since when a session is there, with what is honest to say of it: `13:58:02 (14 min ago), give or take 3 s`. */
 export function begunWords(row, now) {
   const at = seconds(row.begun_at);
   if (at === null) return "not known: the server does not tell how long it has been there";
   const said = `${moment(at)} (${ago(now - at)} ago)`;
   if (row.begun_how === "seen") return `${said} at the latest: first seen then`;
-  return row.begun_how === "told" ? `${said}, ±${SLACK} s where the server tells its age in seconds` : said;
+  return row.begun_how === "told" ? `${said}, give or take ${SLACK} s` : said;
 }
 
 /** Since when a file is open, with what is honest to say of it. */

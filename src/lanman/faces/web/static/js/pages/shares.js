@@ -1,0 +1,17 @@
+// What a server shares, and how many use it.
+import { SHARE_COLUMNS } from "../columns.js";
+import { listPage } from "../listpage.js";
+
+export const fills = true;
+
+export function show(element, route, context) {
+  return listPage(element, route, context, {
+    kind: "share",
+    title: "Shares",
+    columns: SHARE_COLUMNS,
+    sort: { column: "name", down: false },
+    along: ["session"],
+    actions: [{ title: "Stop sharing …", verb: "share", key: "Delete" }],
+    empty: ["Nothing is shared.", "Shares that are added appear here by themselves."],
+  });
+}
