@@ -574,6 +574,13 @@ class Configuration:
         "([lost connections](sessions.md#lost-connections))",
         unit="seconds",
     )
+    directory_leases: bool = setting(
+        False,
+        FLAG,
+        "whether clients of SMB 3 may cache listings of directories; what other programs change on the disk they learn "
+        "late then ([directory leases](sessions.md#directory-leases))",
+        applies="connection",
+    )
     session_rights: Literal["hardened", "legacy"] = setting(
         "hardened",
         one_of("hardened", "legacy"),

@@ -44,6 +44,7 @@ from lanman.smb2.messages import (
     IoctlRequest,
     LogoffRequest,
     Message,
+    NegotiateRequest,
     NetworkInterfaceInfo,
     ReadRequest,
     SessionSetupRequest,
@@ -200,9 +201,12 @@ class CountingConnection(ClientConnection):
 
     channel_sequence = 0
     replay = False
+    capabilities = 0  # that it has beside those of our client
 
     def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
         flags |= SMB2_FLAGS_REPLAY_OPERATION if self.replay else 0
+        if isinstance(message, NegotiateRequest):
+            message.capabilities |= self.capabilities
         header, body = super()._request(message, session_id, tree_id, flags)
         header.status = self.channel_sequence
         return header, body

@@ -103,4 +103,5 @@ class Server:
             multichannel=self.dispatch.multichannel,
             security_blob=security_blob,
             leasing=True,
+            directory_leasing=settings.directory_leases,
         )

@@ -18,7 +18,8 @@ the midst of a step. So steps never nest, however many requests one sets free.
 
 Cancelled (3.3.4.17, 3.3.5.16), a request that waits is answered with STATUS_CANCELLED, and its handler is closed at
 once. When the connection is lost all of its handlers are closed, whether they wait or a step of theirs was queued, and
-no step is taken any more.
+no step is taken any more. A CREATE that its client may find again over another connection of its session goes on alone
+(`Context.goes_on_without`).
 """
 
 from __future__ import annotations
@@ -316,9 +317,19 @@ class Requests(ABC):
         """The transport is gone: close every handler, and take no step any more."""
         self._lost = True
         for waiting in list(self._waiting.values()):
-            self._release(waiting, withdraw=True)
-            waiting.context.over()
+            if waiting.context.goes_on_without(self):
+                self._hand_over(waiting)
+            else:
+                self._release(waiting, withdraw=True)
+                waiting.context.over()
         self._drop_work()
+
+    def _hand_over(self, waiting: Waiting) -> None:
+        """A request goes on, though nobody is to have its answer."""
+        work, waiting.chain.work = waiting.chain.work, None
+        assert work is not None, "it waits"
+        self._scheduler.hand_over(waiting, work, waiting.context.step)
+        self._release(waiting)
 
     def _next_frame(self, now: float) -> None:
         events = self.core.next_events()

@@ -406,6 +406,25 @@ class Scheduler:
             runs_on = outlived is not None and isinstance(on, _EndOfTask)
             on.on_woken = outlived() if outlived is not None and runs_on else None
 
+    def hand_over(self, who: Suspension, work: Work[Any], around: Callable[[Callable[[], None]], None]) -> None:
+        """What `who` has run goes on as a task of its own, which waits for what it waits for. What it returns is
+        nobody's, and neither is a StatusError."""
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, StatusError):
+                self.report_error(error)
+
+        task: Task[Any] = Task(self, work, None, failed, around)
+        on, who.on = who.on, None
+        if isinstance(on, int):
+            self._performing[on] = task
+            task.on = on
+        elif isinstance(on, Timer):
+            on.cancel()
+            task.on = self.timers.at(on.at, task.due)
+        elif on is not None:
+            self._wait(task, on)
+
     def report_error(self, error: Exception) -> None:
         """An error of ours that is no connection's. Without anybody to be told, it is raised."""
         if self._on_error is None:

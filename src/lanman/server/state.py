@@ -176,7 +176,8 @@ class ServerOpen(ABC):
 
     The persistent half of its FileId is the domain's `Open.file_id`, unique in the Server and never another. The
     volatile half is the same until the open is reclaimed. `session` is None while it is preserved. `channel_sequence`
-    has the requests on it that are not answered yet.
+    has the requests on it that are not answered yet. `replay_eligible` (Open.IsReplayEligible): nothing has been asked
+    of it yet, so its client may never have heard of it, and may send its CREATE again.
     """
 
     def __init__(self, open_: Open, session: ServerSession, tree: ServerTree) -> None:
@@ -186,6 +187,7 @@ class ServerOpen(ABC):
         self.volatile_id = open_.file_id
         self.closing = False  # ended by its own request, as its session may be
         self.channel_sequence = ChannelSequence()
+        self.replay_eligible = False
 
     @property
     def persistent_id(self) -> int:
@@ -460,7 +462,8 @@ class Context:
     """A request on its way: what it came on, and what its ids stand for. A handler that needs no session has none.
 
     `now` is the time of the step that its handler is in; it is another after each yield. `era` is where it is counted
-    as outstanding on its open, if it is.
+    as outstanding on its open, if it is. `survives`: it is known by a name that its client has given it, and goes on
+    when its connection is lost and others of its session are there.
     """
 
     connection: HandlerConnection
@@ -471,6 +474,7 @@ class Context:
     opened: ServerOpen | None = None
     file_id: int = 0
     era: Era | None = None
+    survives: bool = False
 
     @property
     def server(self) -> HandlerServer:
@@ -508,6 +512,8 @@ class Context:
         if found is not None and self.tree is not None and found.tree is not self.tree:
             found = None
         self.opened = found
+        if found is not None:
+            found.replay_eligible = False
         number = self.request.channel_sequence
         if found is not None and number is not None:
             self.era = found.channel_sequence.begin(number, replay=self.request.replay)
@@ -519,6 +525,19 @@ class Context:
         """A CREATE has opened or reclaimed this: it is what those behind it in its compound may mean."""
         self.opened, self.file_id = server_open, server_open.volatile_id
         server_open.channel_sequence.restart(self.request.channel_sequence or 0)
+
+    def goes_on_without(self, lost: object) -> bool:
+        """Whether it goes on when that connection is lost, which it came on."""
+        channels = self.session.channels if self.survives and self.session is not None else ()
+        return any(each is not lost and each.finished is None for each in channels)
+
+    def step(self, step: Callable[[], None]) -> None:
+        """Take a step of it without its connection: another one of its session stands for that."""
+        self.now = self.server.scheduler.now
+        session = self.checked_session
+        if self.connection not in session.channels:
+            self.connection = session.connection
+        step()
 
     def over(self) -> None:
         """It is outstanding no more."""

@@ -30,6 +30,7 @@ from lanman.smb2.constants import (
     SMB2_CANCEL,
     SMB2_COMPRESSION_PROTOCOL_ID,
     SMB2_FLAGS_SIGNED,
+    SMB2_GLOBAL_CAP_DIRECTORY_LEASING,
     SMB2_GLOBAL_CAP_LARGE_MTU,
     SMB2_GLOBAL_CAP_MULTI_CHANNEL,
     SMB2_TRANSFORM_PROTOCOL_ID,
@@ -81,6 +82,11 @@ class Negotiated:
     def multichannel(self) -> bool:
         """Whether sessions that are set up here may have further channels (Connection.SupportsMultiChannel)."""
         return bool(self.capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL)
+
+    @property
+    def directory_leasing(self) -> bool:
+        """Whether there are leases for directories (Connection.SupportsDirectoryLeasing)."""
+        return bool(self.capabilities & SMB2_GLOBAL_CAP_DIRECTORY_LEASING)
 
 
 class Event:

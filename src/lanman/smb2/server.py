@@ -68,6 +68,7 @@ from lanman.smb2.constants import (
     SMB2_FLAGS_REPLAY_OPERATION,
     SMB2_FLAGS_SERVER_TO_REDIR,
     SMB2_FLAGS_SIGNED,
+    SMB2_GLOBAL_CAP_DIRECTORY_LEASING,
     SMB2_GLOBAL_CAP_ENCRYPTION,
     SMB2_GLOBAL_CAP_LARGE_MTU,
     SMB2_GLOBAL_CAP_LEASING,
@@ -229,7 +230,8 @@ class ServerConnection(Connection):
     `signing_algorithms` and `ciphers` are best first. `multichannel` offers to bind sessions to further connections,
     and then prefers AES-GMAC to no other algorithm. `encryption` "off" negotiates none; "offered" and "required" are
     the same here: `establish_session` says which session is encrypted. `security_blob` is the GSS token of
-    the NEGOTIATE response. `leasing`: there are leases for files, which 2.1 and later know.
+    the NEGOTIATE response. `leasing`: there are leases for files, which 2.1 and later know; `directory_leasing`: for
+    directories too, which 3.x knows.
     """
 
     # Tests put things of theirs into a dict; without one an idle connection takes 1 KiB less.
@@ -237,6 +239,7 @@ class ServerConnection(Connection):
         "__dict__",
         "_ciphers",
         "_dialects",
+        "_directory_leasing",
         "_large",
         "_last_async_id",
         "_leasing",
@@ -273,6 +276,7 @@ class ServerConnection(Connection):
         multichannel: bool = False,
         security_blob: bytes = b"",
         leasing: bool = False,
+        directory_leasing: bool = False,
     ) -> None:
         super().__init__(random)
         self._server_guid = server_guid
@@ -285,6 +289,7 @@ class ServerConnection(Connection):
         self._multichannel = multichannel
         self._security_blob = security_blob
         self._leasing = leasing
+        self._directory_leasing = directory_leasing
         self._offer: NegotiateRequest | None = None
         self._window = CommandWindow()
         self._most_credits = INITIAL_CREDITS
@@ -692,6 +697,8 @@ class ServerConnection(Connection):
         contexts: list[NegotiateContext] = []
         if dialect >= Dialect.SMB_3_0 and self._multichannel:
             capabilities |= offer.capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL
+        if dialect >= Dialect.SMB_3_0 and self._directory_leasing:
+            capabilities |= offer.capabilities & SMB2_GLOBAL_CAP_DIRECTORY_LEASING
         if dialect in (Dialect.SMB_3_0, Dialect.SMB_3_0_2):
             if offer.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
                 cipher = AES_128_CCM

@@ -43,6 +43,9 @@ class CopiedFile(Protocol):
     def file_id(self) -> bytes:
         """Its FileId."""
 
+    def tell_written(self) -> None:
+        """Tell those who watch it that it has been written to."""
+
 
 def resume_key(source: CopiedFile) -> bytes:
     """SRV_REQUEST_RESUME_KEY Response (2.2.32.3): the key is the FileId, and 8 zeros."""
@@ -111,4 +114,6 @@ def _copy(source: CopiedFile, target: CopiedFile, message: IoctlRequest, chunks:
         if status:
             break
         written, total = written + 1, total + length
+    if written:
+        target.tell_written()
     return Reply(status, ioctl_response(message, CopyChunkResponse(written, 0, total).pack()))

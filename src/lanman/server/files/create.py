@@ -43,6 +43,7 @@ from lanman.server.disk_effects import (
 )
 from lanman.server.effects import Reply, Work
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
+from lanman.server.files.caching import RH
 from lanman.server.files.durable import (
     DurableRequest,
     Reclaim,
@@ -52,11 +53,11 @@ from lanman.server.files.durable import (
     refusal_of_reclaim,
     timeout_of,
 )
-from lanman.server.files.leases import Lease, LeaseRequest, read_request
+from lanman.server.files.leases import Lease, LeaseRequest, lease_name, read_request
 from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
 from lanman.server.files.paths import Spelling, split_path
-from lanman.server.files.table import Files, FileState, lease_name
+from lanman.server.files.table import Files, FileState
 from lanman.server.state import Context
 from lanman.smb2.connection import Negotiated
 from lanman.smb2.constants import (
@@ -401,17 +402,20 @@ class Creating:
         session, tree = context.checked_session, context.checked_tree
         file_open = DiskOpen(registered, session, tree, self.files, state, opened, self.message)
         file_open.client_guid = self.negotiated.client_guid
+        if self.lease is not None:
+            file_open.parent_key = self.lease.parent_key
+            self._limit_lease(opened.stat)
         if self.durable is not None:
             file_open.create_guid = self.durable.create_guid
             self._make_durable(self.durable, file_open)
         state.enter(file_open)
-        if self.lease is not None and not opened.stat.directory:
+        if self.lease is not None:
             state.join_lease(file_open, self.lease, context.connection)
         context.server.sessions.add_open(file_open)
         context.made(file_open)
         if opened.created:
             what = names_change(opened.stat.directory)
-            self.files.watches.changed(root, opened.path, FILE_ACTION_ADDED, what, context.now)
+            self.files.changed(file_open, opened.path, FILE_ACTION_ADDED, what, context.now)
         return file_open
 
     def _make_durable(self, asked: DurableRequest, file_open: DiskOpen) -> None:
@@ -419,6 +423,16 @@ class Creating:
         if not file_open.directory and self._user is not None:
             seconds = timeout_of(asked, self.context.server.configuration.durable_timeout)
             self.context.server.service.make_durable(file_open.open, self._user, seconds)
+
+    def _limit_lease(self, stat: FileStat) -> None:
+        """A directory has a lease of version 2 where its client knows of that, and nothing in it to write (3.3.5.9.11);
+        or none."""
+        if self.lease is None or not stat.directory:
+            return
+        if self.lease.version == 2 and self.negotiated.directory_leasing:
+            self.lease = self.lease._replace(wanted=self.lease.wanted & RH)
+        else:
+            self.lease = None
 
     def _exceeds(self, opened: Opened) -> bool:
         """Whether its session may do less by now than what it would be granted: the disk, or others who have the file
@@ -437,7 +451,9 @@ class Creating:
                 stat: FileStat = yield OverwriteFile(opened.handle, attributes, self.allocation)
             finally:
                 # As after a write: others may have come in since.
-                file_open.state.changed(file_open.holder, self.files.scheduler.now)
+                now = self.files.scheduler.now
+                file_open.state.changed(file_open.holder, now)
+                self.files.leases.listing_changed(file_open.root, file_open.path[:-1], file_open, now)
             return stat
         if self.delete_on_close:
             yield CheckDeletable(opened.handle)
@@ -453,7 +469,7 @@ class Creating:
             file_open.delete_on_close = True
         contexts = self._answers(opened, stat)
         oplock = SMB2_OPLOCK_LEVEL_NONE
-        if self.lease is not None and not stat.directory:
+        if self.lease is not None:
             oplock = SMB2_OPLOCK_LEVEL_LEASE
             contexts.append(state.grant_lease(file_open, self.lease))
         elif not stat.directory:

@@ -17,6 +17,10 @@ The rules:
 * An acknowledgement is taken in when it comes. What it releases, and what is to be told next, has its turn after that.
 * The version of its first request is that of the lease, and of all answers about it.
 * There are only so many leases. Who has no room for one opens the file without.
+* A directory has leases where its client has negotiated that, of R and H: R is to cache its listing. What changes a
+  name in it, or what its listing tells of one, takes that from all but the client and key that the change is made for
+  (ParentLeaseKey), and waits for nobody. What is written to a file counts when it is closed. Directories are found by
+  their paths below the root of the machine, since a folder may be part of several shares.
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ from typing import Final, NamedTuple, Protocol
 
 from lanman import codes
 from lanman.domain import Open
+from lanman.names import fold
 from lanman.server.disk_effects import Path
-from lanman.server.files.caching import HOLDABLE, NONE, Caching, FileCaching, Holder, Notice
+from lanman.server.files.caching import HOLDABLE, NONE, Caching, Event, FileCaching, Holder, Notice
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
@@ -51,6 +56,17 @@ from lanman.smb2.messages import (
 )
 
 _NO_KEY: Final = bytes(16)
+
+
+def lease_name(root: str, path: Path) -> tuple[str, Path]:
+    """By what the file of a lease is known (Lease.Filename): the folder of its share, and its path below that."""
+    return root, tuple(map(fold, path))
+
+
+def _place(name: tuple[str, Path]) -> str:
+    """Where that is, whichever share it is reached by."""
+    root, path = name
+    return fold("/".join([root.rstrip("/"), *path]))
 
 
 class LeaseRequest(NamedTuple):
@@ -110,6 +126,13 @@ class LeasedFile(Protocol):
         """Close an open of it."""
 
 
+class Actor(Protocol):
+    """An open that something is changed through, and for which of its client's directory leases, if for any."""
+
+    client_guid: bytes
+    parent_key: bytes | None
+
+
 class LeasedOpen(Protocol):
     """An open that has a lease. `root` is the folder of its share and `path` its path below that."""
 
@@ -119,6 +142,7 @@ class LeasedOpen(Protocol):
     path: Path
     delete_on_close: bool
     lease: Lease | None
+    replay_eligible: bool
 
     @property
     def more_than_stat(self) -> bool:
@@ -136,6 +160,7 @@ class Lease(Holder):
         "_told",
         "_told_by",
         "client",
+        "directory",
         "epoch",
         "key",
         "name",
@@ -148,10 +173,13 @@ class Lease(Holder):
 
     is_lease = True
 
-    def __init__(self, leases: Leases, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path]) -> None:
+    def __init__(
+        self, leases: Leases, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path], directory: bool
+    ) -> None:
         super().__init__()
         self._leases = leases
         self.client = request.client
+        self.directory = directory
         self.key = request.key
         self.version = request.version
         self.parent_key = request.parent_key
@@ -342,6 +370,7 @@ class Leases:
         self._limits = limits
         self._clients: dict[bytes, _Client] = {}
         self._told: dict[HandlerConnection, dict[Lease, None]] = {}
+        self._directories: dict[str, dict[Lease, None]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -358,7 +387,13 @@ class Leases:
         return found.leases.get(key) if found is not None else None
 
     def begin(
-        self, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path], connection: HandlerConnection
+        self,
+        request: LeaseRequest,
+        state: LeasedFile,
+        name: tuple[str, Path],
+        connection: HandlerConnection,
+        *,
+        directory: bool = False,
     ) -> Lease | None:
         """A lease of a client that has none of that key, with no right yet; it has asked by that connection. None:
         there is no room for it."""
@@ -366,12 +401,39 @@ class Leases:
         client.connections[connection] = None
         if self._count >= self._limits.leases or len(client.leases) >= self._limits.leases_per_client:
             return None
-        lease = client.leases[request.key] = Lease(self, request, state, name)
+        lease = client.leases[request.key] = Lease(self, request, state, name, directory)
         self._count += 1
+        self._enter_place(lease)
         return lease
+
+    def moved(self, lease: Lease, name: tuple[str, Path]) -> None:
+        """Its file has been renamed."""
+        self._leave_place(lease)
+        lease.name = name
+        self._enter_place(lease)
+
+    def _enter_place(self, lease: Lease) -> None:
+        if lease.directory:
+            self._directories.setdefault(_place(lease.name), {})[lease] = None
+
+    def _leave_place(self, lease: Lease) -> None:
+        if lease.directory:
+            place = _place(lease.name)
+            del self._directories[place][lease]
+            if not self._directories[place]:
+                del self._directories[place]
+
+    def listing_changed(self, root: str, path: Path, by: Actor, now: float) -> None:
+        """A name has changed in the directory `path` of the folder `root`, or what is listed of it."""
+        if not self._directories:
+            return
+        spared = self.find(by.client_guid, by.parent_key) if by.parent_key is not None else None
+        for state in {each.state: None for each in self._directories.get(_place(lease_name(root, path)), ())}:
+            state.caching.take(Event.CHANGE, spared, now)
 
     def forget(self, lease: Lease) -> None:
         """Its last open is gone."""
+        self._leave_place(lease)
         client = self._clients[lease.client]
         del client.leases[lease.key]
         self._count -= 1
@@ -391,6 +453,8 @@ class Leases:
         lease = self.find(client, key)
         if lease is None or not lease.is_open_to_user_of(session):
             return codes.STATUS_OBJECT_NAME_NOT_FOUND
+        for each in lease.opens:
+            each.replay_eligible = False  # its client knows of them
         return lease.acknowledge(rights, now)
 
     def told(self, lease: Lease, connection: HandlerConnection) -> None:

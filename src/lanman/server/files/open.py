@@ -70,13 +70,13 @@ from lanman.server.files.access import READING, WRITING, is_stat_for_leases
 from lanman.server.files.caching import Holder
 from lanman.server.files.copy import copy_request, resume_key
 from lanman.server.files.directory import Scan
-from lanman.server.files.leases import Lease
+from lanman.server.files.leases import Lease, lease_name
 from lanman.server.files.locks import END, MAX_WAITING, Lock
 from lanman.server.files.oplocks import Oplock
 from lanman.server.files.paths import LIBERAL, STRICT, absolute_name, split_path
 from lanman.server.files.rename import rename
 from lanman.server.files.security import security_descriptor
-from lanman.server.files.table import Files, FileState, WaitingLock, lease_name
+from lanman.server.files.table import Files, FileState, WaitingLock
 from lanman.server.pipes import ioctl_response
 from lanman.server.sequences import LockSequences
 from lanman.server.state import Context, HandlerConnection, ServerOpen, ServerSession, ServerTree, unpack_file_id
@@ -183,6 +183,7 @@ class DiskOpen(ServerOpen):
         self.oplock = Oplock(self)
         self.lease: Lease | None = None
         self.client_guid = self.create_guid = b""
+        self.parent_key: bytes | None = None
         self.more_than_stat = not is_stat_for_leases(self.access)
         self.position = 0
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)
@@ -192,6 +193,7 @@ class DiskOpen(ServerOpen):
         self._lock_sequences = LockSequences()
         self._closed: Waiter[FileStat | None] = Waiter()  # what the disk says of it when it has closed it
         self._released = False
+        self._written = False
 
     @property
     def holder(self) -> Holder:
@@ -241,7 +243,7 @@ class DiskOpen(ServerOpen):
             self._changed()
         self.position = message.offset + written
         self.open.bytes_written += written
-        self._report_change(FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE, context.now)
+        self.tell_written()
         return Reply(message=WriteResponse(count=written))
 
     def _changed(self) -> None:
@@ -419,8 +421,15 @@ class DiskOpen(ServerOpen):
             self.files.watches.add(self._watch)
         return self._watch.request(message.output_buffer_length)
 
+    def tell_written(self) -> None:
+        """Tell those who watch it that it has been written to. Who has its directory's listing is told when it is
+        closed, as on Windows (smb2.lease.v2_request)."""
+        what = FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE
+        self._written = True
+        self.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, self.files.scheduler.now)
+
     def _report_change(self, what: int, now: float) -> None:
-        self.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, now)
+        self.files.changed(self, self.path, FILE_ACTION_MODIFIED, what, now)
 
     # --- asking
 
@@ -611,7 +620,7 @@ class DiskOpen(ServerOpen):
         """What is open has another path now: it was renamed through the open `by`."""
         self.files.moved(self, path)
         if self.lease is not None:
-            self.lease.name = lease_name(self.root, path)
+            self.files.leases.moved(self.lease, lease_name(self.root, path))
         self.files.service.rename_open(self.open, "/".join([self.root.rstrip("/"), *path]), by)
         if self._watch is not None:
             self.files.watches.moved(self._watch, path)
@@ -705,9 +714,11 @@ class DiskOpen(ServerOpen):
         if deletes:
             if stat is not None:
                 what = notify.names_change(self.directory)
-                self.files.watches.changed(self.root, self.path, FILE_ACTION_REMOVED, what, now)
+                self.files.changed(self, self.path, FILE_ACTION_REMOVED, what, now)
             if not self.by_link:
                 self.state.removed(now)
+        elif self._written:
+            self.files.leases.listing_changed(self.root, self.path[:-1], self, now)
         self._closed.wake(stat)
 
 

@@ -39,7 +39,6 @@ class NamedOpen(FileOpen, Protocol):
 
     open: Open
     handle: int
-    directory: bool
     spelling: Spelling
     files: Files
 
@@ -117,15 +116,15 @@ def _on_disk(named: NamedOpen, effect: RenameFile) -> Work[int]:
 
 def _follow(named: NamedOpen, path: Path, now: float) -> None:
     """It has another name: move all opens by the old one, and tell those who watch."""
-    root, old, watches = named.root, named.path, named.files.watches
+    root, old, files = named.root, named.path, named.files
     what = names_change(named.directory)
     for each in list(named.state.opens):
         if each.root == root and each.path == old:
             each.moved(path, named.open)
     named.state.renamed(root, old, path)
     if old[:-1] == path[:-1]:
-        watches.changed(root, old, FILE_ACTION_RENAMED_OLD_NAME, what, now)
-        watches.changed(root, path, FILE_ACTION_RENAMED_NEW_NAME, what, now)
+        files.changed(named, old, FILE_ACTION_RENAMED_OLD_NAME, what, now)
+        files.changed(named, path, FILE_ACTION_RENAMED_NEW_NAME, what, now)
     else:
-        watches.changed(root, old, FILE_ACTION_REMOVED, what, now)
-        watches.changed(root, path, FILE_ACTION_ADDED, what, now)
+        files.changed(named, old, FILE_ACTION_REMOVED, what, now)
+        files.changed(named, path, FILE_ACTION_ADDED, what, now)

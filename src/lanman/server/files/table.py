@@ -33,7 +33,7 @@ from lanman.server.effects import Wait, Waiter, Work
 from lanman.server.files.access import READING, WRITING, is_stat_for_leases, is_stat_only
 from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder, rights_name
 from lanman.server.files.durable import CreateGuids
-from lanman.server.files.leases import Lease, LeasedOpen, LeaseRequest, Leases
+from lanman.server.files.leases import Lease, LeasedOpen, LeaseRequest, Leases, lease_name
 from lanman.server.files.locks import Locks, Tally
 from lanman.server.files.notify import Watches
 from lanman.server.files.oplocks import Oplock, rights_of
@@ -85,6 +85,9 @@ class FileOpen(Protocol):
     session: ServerSession | None
     client_guid: bytes
     create_guid: bytes
+    parent_key: bytes | None
+    directory: bool
+    replay_eligible: bool
 
     @property
     def more_than_stat(self) -> bool:
@@ -283,7 +286,8 @@ class FileState:
         leases = self.files.leases
         lease = leases.find(request.client, request.key)
         if lease is None:
-            lease = leases.begin(request, self, lease_name(file_open.root, file_open.path), connection)
+            name = lease_name(file_open.root, file_open.path)
+            lease = leases.begin(request, self, name, connection, directory=file_open.directory)
         if lease is not None and lease.state is self:
             lease.join(file_open)
 
@@ -434,6 +438,13 @@ class Files:
         """The state of a file; None: nothing of it is open."""
         return self._states.get(identity)
 
+    def changed(self, by: FileOpen, path: Path, action: int, what: int, now: float) -> None:
+        """A name below the folder of an open's share has changed through that (FILE_ACTION_…), or what there is to tell
+        of it: the bits `what` of the completion filter. Who watches is told, and who caches the listing it is in."""
+        self.watches.changed(by.root, path, action, what, now)
+        if path:
+            self.leases.listing_changed(by.root, path[:-1], by, now)
+
     def entered(self, file_open: FileOpen) -> None:
         """Something is open by its path."""
         self._names.setdefault(file_open.root, _Name()).put(_folded(file_open.path), file_open)
@@ -520,11 +531,6 @@ class _Name:
                 return
             name = following
         del name.opens[file_open]
-
-
-def lease_name(root: str, path: Path) -> tuple[str, Path]:
-    """By what the file of a lease is known (Lease.Filename)."""
-    return root, _folded(path)
 
 
 def _folded(path: Path) -> Path:
