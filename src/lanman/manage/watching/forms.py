@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Final
 
+from lanman.errors import LanmanError
 from lanman.manage.watching.changes import Change, Gap, Picture, What
 from lanman.manage.watching.rows import Row
 from lanman.shown import rfc3339
@@ -22,7 +23,7 @@ _KEYS: Final = frozenset({"key", "session"})
 def row_form(row: Row) -> dict[str, Any]:
     """All that is known of a row."""
     return {"key": str(row.key), "kind": row.kind.value} | {
-        name: _plain(name, getattr(row, name)) for name in row._fields if name != "key"
+        name: field_form(name, getattr(row, name)) for name in row._fields if name != "key"
     }
 
 
@@ -34,7 +35,7 @@ def change_form(change: Change) -> dict[str, Any]:
     else:
         form = {"key": str(row.key), "kind": row.kind.value}
         names = change.fields if change.what is What.CHANGED else [name for name in _NAMES if hasattr(row, name)]
-        form |= {name: _plain(name, getattr(row, name)) for name in names}
+        form |= {name: field_form(name, getattr(row, name)) for name in names}
     if change.why is not None:
         form["why"] = change.why
     return form | {"at": instant(change.at), "after_at": instant(change.after), "how": change.how.value}
@@ -46,10 +47,10 @@ def picture_form(picture: Picture) -> dict[str, Any]:
         "streamed": picture.streamed,
         "level": picture.level,
         "kinds": sorted(kind.value for kind in picture.kinds),
-        "refused": {kind.value: _error(error) for kind, error in picture.refused.items()},
+        "refused": {kind.value: error_form(error) for kind, error in picture.refused.items()},
         "asked_at": instant(picture.asked_at),
         "duration": round(picture.duration, 3),
-        "error": None if picture.error is None else _error(picture.error),
+        "error": None if picture.error is None else error_form(picture.error),
     }
 
 
@@ -63,11 +64,13 @@ def instant(at: float | None) -> str | None:
     return rfc3339(at, timespec="milliseconds")
 
 
-def _error(error: Any) -> dict[str, Any]:
+def error_form(error: LanmanError) -> dict[str, Any]:
+    """An error: its number, what it says, and what to do about it."""
     return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
-def _plain(name: str, value: Any) -> Any:
+def field_form(name: str, value: Any) -> Any:
+    """The value of a field of a row."""
     if name in _KEYS:
         return None if value is None else str(value)
     if name.endswith("_at") or name == "not_before":
