@@ -28,7 +28,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError
@@ -43,6 +43,9 @@ from lanman.manage.watching.forms import error_form, instant
 from lanman.manage.watching.poller import EVERY
 from lanman.manage.watching.rows import Kind, Row
 
+if TYPE_CHECKING:
+    from lanman.faces.web.people import Access, Person
+
 RECHECK: Final = 300.0
 LINGER: Final = 60.0
 CHECKS: Final = 4
@@ -51,54 +54,6 @@ MAX_PAUSE: Final = 60.0
 MAX_STREAMS: Final = 500
 MAX_STREAMS_OF_ONE: Final = 16
 _TIDY: Final = 10.0
-
-
-class Access(Protocol):
-    """What a person may ask of one server; see `lanman.faces.web.people`."""
-
-    @property
-    def server(self) -> str:
-        """The server's name."""
-        ...
-
-    @property
-    def user(self) -> str:
-        """Whom the server knows them as."""
-        ...
-
-    @property
-    def opening(self) -> Opening:
-        """Opens a Manager with their credentials."""
-        ...
-
-    @property
-    def may_order(self) -> bool:
-        """Whether they may give orders."""
-        ...
-
-
-class Person(Protocol):
-    """Somebody who is logged on; one object from log-in to log-out. See `lanman.faces.web.people`."""
-
-    @property
-    def name(self) -> str:
-        """What they are called."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """How they are known: link, login, proxy."""
-        ...
-
-    @property
-    def accesses(self) -> Mapping[str, Access]:
-        """What they may ask, by server."""
-        ...
-
-    @property
-    def ended(self) -> bool:
-        """Whether they are logged off."""
-        ...
 
 
 class LoggedOut(AuthenticationError):
@@ -220,10 +175,15 @@ class _Guest:
 
 
 class Listener:
-    """A stream of a person. `some` is set when there may be news; `ended` when they are logged off, or the hub ends."""
+    """A stream of a person. `some` is set when there may be news; `ended` when they are logged off, or the hub ends.
 
-    def __init__(self, hub: Hub, person: Person, servers: Sequence[str], position: int) -> None:
-        self.person, self.servers, self.position = person, servers, position
+    `position` is the number that they were told up to; `resumed` says that they were, and did not come just now.
+    """
+
+    def __init__(self, hub: Hub, person: Person, servers: Sequence[str], position: int | None) -> None:
+        self.person, self.servers = person, servers
+        self.resumed = position is not None
+        self.position = hub.numbers.last if position is None else position
         self.some = asyncio.Event()
         self.ended = asyncio.Event()
         self._hub = hub
@@ -234,6 +194,11 @@ class Listener:
         found = self._hub.news(self)
         self.position = self._hub.numbers.last
         return found
+
+    def begin(self) -> None:
+        """Whoever came just now is told what comes from now on."""
+        if not self.resumed:
+            self.position = self._hub.numbers.last
 
 
 class Hub:
@@ -667,12 +632,13 @@ class Hub:
             self.streams -= 1
             guest.listeners.discard(listener)
 
-    def position(self, after: str | None) -> int:
-        """The number of a place that somebody was told up to; the newest one where it is none of this hub."""
+    def position(self, after: str | None) -> int | None:
+        """The number of a place that somebody was told up to; None where there is none. Of another run of the console
+        nothing is known any more: 0."""
+        if after is None:
+            return None
         known = place_of(after)
-        if known is None or known[0] != self.numbers.epoch or known[1] > self.numbers.last:
-            return self.numbers.last
-        return known[1]
+        return known[1] if known is not None and known[0] == self.numbers.epoch and known[1] <= self.numbers.last else 0
 
     def news(self, listener: Listener) -> News:
         """What is new for a stream. The name "" in what is lost is that of what the person alone is told."""
