@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
 from lanman.fleet.processes import Processes
 from lanman.fleet.scheduler import InProcess
+from lanman.fleet.store import Store
 from lanman.fleet.sweep import Sweep, sweep
 from lanman.fleet.values import COLUMNS, FleetOutcome, Kind, Result, Target
+from lanman.net.approach import Approach
 from lanman.net.credentials import Credentials
 from support import fleet_script
 from support.fleet_script import DEAD, DEADLY, DENIED, EXPECTED, OK, SESSIONS, SLOW, UNSIGNED, WHO, WORKER
@@ -163,6 +166,29 @@ async def test_a_wrong_password_is_counted_on_when_the_sweep_is_resumed(tmp_path
     assert await ask("wrong", retry_failed=True) == {Result.CANCELLED: 20}
     assert await ask("wrong", logon_failures=4) == {Result.LOGON: 2, Result.CANCELLED: 18}
     assert await ask("right", retry_failed=True) == {Result.OK: 20}
+
+
+async def test_a_log_on_is_kept_before_it_goes_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a sweep that is killed and resumed again and again does not send a wrong password to three more each time."""
+    kept = [0]
+    seen: list[int] = []
+    keep = Store.keep
+
+    def keep_and_note(store: Store, name: str, value: Any) -> None:
+        keep(store, name, value)
+        if name == "logons":
+            kept.append(sum(value["-U"][:2]))
+
+    def looking(server: str, who: Credentials, *, approach: Approach, **how: Any) -> Any:
+        approach = replace(approach, on_proof=lambda: seen.append(kept[-1]))
+        return fleet_script.scripted(server, who, approach=approach, **how)
+
+    monkeypatch.setattr(Store, "keep", keep_and_note)
+    targets = [f"10.0.0.{n}:{OK}" for n in range(1, 9)]
+    wrong = Credentials("ann", "wrong")
+    asked = sweep("sessions", targets, wrong, out=tmp_path / "s", scheduler=InProcess(opener=looking))
+    assert Counter(each.result for each in await outcomes_of(asked)) == {Result.LOGON: 3, Result.CANCELLED: 5}
+    assert (len(seen), min(seen) >= 1, max(seen)) == (3, True, 3)
 
 
 async def test_a_sweep_goes_on_as_carefully_as_it_was_begun(tmp_path: Path) -> None:

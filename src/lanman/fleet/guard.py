@@ -12,6 +12,7 @@ One Guard counts for a whole sweep, wherever its servers are asked. Its rules:
   - A sweep that is resumed goes on counting, as long as the password is the same.
   - A log-on that sent something to judge the password by and never got an answer counts as a wrong one until a success
     comes.
+  - A log-on that is counted goes out when it is kept that it does: a sweep that is killed has not forgotten it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -110,8 +112,8 @@ class Guard:
             known.stopped = _why(known)
 
     def counted(self) -> dict[str, tuple[int, int]]:
-        """For each credential how many log-ons were wrong, and how many had no answer."""
-        return {name: (known.wrong, known.unknown) for name, known in self._known.items()}
+        """For each credential how many log-ons were wrong, and how many had no answer, or none yet. From any thread."""
+        return {name: (known.wrong, known.unknown + known.out) for name, known in list(self._known.items())}
 
     def borrow(self, name: str, wanted: int = 1) -> int:
         """Up to so many log-ons that may go out before it is known whether the password is right; 0 for none now.
@@ -167,11 +169,11 @@ class _Waiting:
 
 
 class GuardGate:
-    """The gate of the process that has the Guard."""
+    """The gate of the process that has the Guard. `keep` begins to keep what is counted, for a sweep that goes on."""
 
-    def __init__(self, guard: Guard, *, counted: Callable[[], None] | None = None) -> None:
+    def __init__(self, guard: Guard, *, keep: Callable[[], Future[None]] | None = None) -> None:
         self.guard = guard
-        self._counted = counted
+        self._keep = keep
         self._changed: Callable[[str], None] | None = None
         self._waiting: dict[str, _Waiting] = {}
 
@@ -181,6 +183,24 @@ class GuardGate:
 
     async def admit(self, name: str) -> bool:
         """See `Gate.admit`. Who waits is let in in the order of asking."""
+        counted = await self._turn(name)
+        if counted:
+            try:
+                await self.kept()
+            except LanmanError as error:
+                self.settle(name, Proof.UNSENT, counted=True)
+                raise CredentialStopped(name, f"it cannot be kept how often it was tried: {error.message}") from error
+            except BaseException:
+                self.settle(name, Proof.UNSENT, counted=True)
+                raise
+        return counted
+
+    async def kept(self) -> None:
+        """Wait until what is counted is on the disk, where it is kept. Raises LanmanError."""
+        if self._keep is not None:
+            await asyncio.wrap_future(self._keep())
+
+    async def _turn(self, name: str) -> bool:
         waiting = self._waiting.get(name)
         if waiting is None or not waiting.futures:
             state = self.guard.state(name)
@@ -203,8 +223,8 @@ class GuardGate:
         """See `Gate.settle`."""
         before = self.guard.state(name)
         has_changed = self.guard.settle(name, proof, counted=counted)
-        if self._counted is not None and proof in (Proof.WRONG, Proof.UNKNOWN):
-            self._counted()
+        if self._keep is not None and (counted or proof in (Proof.WRONG, Proof.UNKNOWN)):
+            self._keep()
         if has_changed:
             self._let_in(name)
         if self._changed is not None and self.guard.state(name) is not before:

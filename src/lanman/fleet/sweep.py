@@ -26,7 +26,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -264,6 +264,7 @@ class Sweep:
         self._store: Store | Unkept
         self._logons: Logons
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lanman-store")
+        self._counts: Future[None] | None = None
         self._line: Line[Job] = Line(self.options.in_flight or 1, self.options.per_subnet, self.options.rate)
         self._lookups = Lookups()
         self._source: Source | None = None
@@ -362,19 +363,25 @@ class Sweep:
         question = Question(
             self._kind, self.name, self.options.deadline, self.options.connect, self.options.require_signing
         )
-        await scheduler.start(question, self._logons.credentials, GuardGate(self.guard, counted=self._keep_counts))
+        await scheduler.start(question, self._logons.credentials, GuardGate(self.guard, keep=self._keep_counts))
         if self._may_widen and scheduler.room is not None:
             self.options = replace(self.options, in_flight=scheduler.room)
             self._line = Line(scheduler.room, self.options.per_subnet, self.options.rate)
 
-    def _keep_counts(self) -> None:
+    def _keep_counts(self) -> Future[None]:
         """Have what log-ons came to on the disk, for a run that goes on: the password itself is not kept."""
+        if self._counts is None:
+            self._counts = self._thread.submit(self._write_counts)
+        return self._counts
+
+    def _write_counts(self) -> None:
+        self._counts = None  # what is counted from now on is kept by the next
         counts = {
             name: [*counted, self._print_of(self._logons.credentials[name])]
             for name, counted in self.guard.counted().items()
             if name in self._logons.credentials
         }
-        self._thread.submit(self._store.keep, "logons", counts)
+        self._store.keep("logons", counts)
 
     def _print_of(self, who: Credentials) -> str:
         """Eight bits by which a sweep sees that a password is another one; nobody can find the password by them."""

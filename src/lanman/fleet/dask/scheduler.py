@@ -349,6 +349,12 @@ class DaskWorkers:
 
     async def _ask(self, sent: _Sent, chunk: Chunk, permit: str) -> None:
         """Have a chunk asked, and see to what comes of it."""
+        if sent.borrowed:
+            try:
+                await self._gate.kept()
+            except LanmanError as error:
+                self._fail(error)
+                return
         queue = Queue(permit, client=self._client)
         try:
             await queue
