@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 RECHECK: Final = 300.0
 LINGER: Final = 60.0
+DRAIN_TIMEOUT: Final = 0.75
 CHECKS: Final = 4
 """So many people's first looks at one server go on at once."""
 MAX_PAUSE: Final = 60.0
@@ -58,6 +59,10 @@ _TIDY: Final = 10.0
 
 class LoggedOut(AuthenticationError):
     """A person is not logged on any more."""
+
+
+def _logged_out() -> LoggedOut:
+    return LoggedOut("nobody is logged on any more", hint="log on again")
 
 
 class TooManyStreams(LanmanError):
@@ -106,8 +111,9 @@ class Viewing:
 
     @property
     def picture(self) -> Picture | None:
-        """What was seen of the server last. It may be ahead of what is shown."""
-        return None if self.poll is None else self.poll.picture
+        """What was seen of the server last; None where nothing is shown. It may be ahead of what is shown."""
+        poll = self.poll
+        return poll.picture if poll is not None and poll.begun.is_set() else None
 
     @property
     def shown(self) -> Shown:
@@ -148,6 +154,8 @@ class _Shared:
     def __init__(self, poll: Poll, runner: Viewing) -> None:
         self.poll = poll
         self.runner: Viewing | None = runner
+        self.asked: Asked | None = None
+        """The poller that runs now."""
         self.viewings: dict[Viewing, None] = {}
         self.task: asyncio.Task[None] | None = None
 
@@ -166,12 +174,13 @@ class _Place:
 class _Guest:
     """A person, and what they alone are told."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, now: float) -> None:
         self.ring = Ring(number)
         self.since = number
         self.viewings: dict[str, Viewing] = {}
         self.listeners: set[Listener] = set()
-        self.left_at = 0.0
+        self.left_at = now
+        """When somebody last had anything of it."""
 
 
 class Listener:
@@ -226,7 +235,7 @@ class Hub:
     def attend(self, person: Person, access: Access) -> Viewing:
         """The viewing of a server, begun now if there is none. Raises LoggedOut for who is not logged on any more."""
         if self._closed or person.ended:
-            raise LoggedOut("nobody is logged on any more", hint="log on again")
+            raise _logged_out()
         guest = self._guest(person)
         viewing = guest.viewings.get(access.server)
         if viewing is not None and viewing.access is not access:
@@ -247,7 +256,16 @@ class Hub:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.timeout):
                 await viewing.known.wait()
+        if person.ended:
+            raise _logged_out()
         return viewing
+
+    def look_now(self, server: str) -> None:
+        """Have a server asked as soon as may be: something was done there."""
+        place = self._places.get(server)
+        for shared in () if place is None else place.shared:
+            if shared.asked is not None:
+                shared.asked.poller.look_now()
 
     def leave(self, person: Person) -> None:
         """End what runs for a person: their streams, and what is asked with their credentials."""
@@ -275,13 +293,17 @@ class Hub:
             self._tidying.cancel()
             await asyncio.wait({self._tidying})
             self._tidying = None
-        while self._ending:
-            await asyncio.wait(self._ending)
+        # A server that hangs is not waited for: what is left is broken off where it is.
+        for _ in range(2):
+            if self._ending:
+                await asyncio.wait(self._ending, timeout=DRAIN_TIMEOUT)
+            for task in self._ending:
+                task.cancel()
 
     def _guest(self, person: Person) -> _Guest:
         guest = self._guests.get(person)
         if guest is None:
-            guest = self._guests[person] = _Guest(self.numbers.last)
+            guest = self._guests[person] = _Guest(self.numbers.last, self._clock())
         return guest
 
     def _end(self, viewing: Viewing) -> None:
@@ -291,6 +313,7 @@ class Hub:
         if viewing.task is not None:
             self._cancel(viewing.task)
         self._unseat(place, viewing)
+        viewing.known.set()
         if not place.viewings and not place.refused:
             del self._places[viewing.server]
 
@@ -326,6 +349,8 @@ class Hub:
             if self._runs_like(viewing):
                 self._merge(place, viewing)
                 pause = RECHECK
+            elif viewing.poll is not None and viewing.poll.error is not None:
+                pause = MAX_PAUSE  # whose poll it is finds out when it answers again
             else:
                 async with place.checks:
                     answered = await self._look(place, viewing)
@@ -487,11 +512,14 @@ class Hub:
             while shared.viewings:
                 if asked is None and (asked := await self._next_runner(place, shared)) is None:
                     return
+                shared.asked = asked
                 await self._poll(place, shared, asked)
+                shared.asked = None
                 await asked.close()
                 asked = None
         finally:
             if asked is not None:
+                shared.asked = None
                 await asked.close()
 
     async def _poll(self, place: _Place, shared: _Shared, asked: Asked) -> None:
@@ -613,7 +641,7 @@ class Hub:
         """A stream of a person about some servers, from now on, or from a place that they were told up to, if this hub
         can go on from there. Raises LoggedOut, TooManyStreams."""
         if self._closed or person.ended:
-            raise LoggedOut("nobody is logged on any more", hint="log on again")
+            raise _logged_out()
         guest = self._guest(person)
         if len(guest.listeners) >= MAX_STREAMS_OF_ONE:
             raise TooManyStreams(
