@@ -120,6 +120,7 @@ def test_opens_are_found_by_the_guids_of_their_client_and_of_their_own(world: Di
     assert guids.find(HERE, FIRST) is None
     there.log_off()
     assert guids.find(THERE, FIRST) is None
+    here.get(two)  # so its GUID is free again: its client has had the answer to its CREATE
     newer = here.open("a", contexts=[dh2q(SECOND)])
     here.shut(two)
     known = guids.find(HERE, SECOND)

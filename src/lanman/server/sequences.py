@@ -55,6 +55,11 @@ class ChannelSequence:
             self._earlier = tuple(era for era in self._earlier if era.outstanding)
         return sum(era.outstanding for era in self._earlier)
 
+    @property
+    def outstanding(self) -> int:
+        """All requests that are not answered yet."""
+        return self._era.outstanding + self.outstanding_before
+
     def begin(self, number: int, *, replay: bool = False) -> Era | None:
         """A request of that number begins: it is outstanding in the Era that is given, until that counts it no more.
         None: it is to be refused if it changes something (STATUS_FILE_NOT_AVAILABLE), and is not counted."""

@@ -20,7 +20,7 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
 from lanman.errors import StatusError
 from lanman.server.disk_effects import CheckShare
-from lanman.server.effects import Outcome, Reply, Waiter
+from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
 from lanman.server.sequences import ChannelSequence, Era
@@ -188,6 +188,7 @@ class ServerOpen(ABC):
         self.closing = False  # ended by its own request, as its session may be
         self.channel_sequence = ChannelSequence()
         self.replay_eligible = False
+        self._settling: tuple[Waiter[None], ...] = ()
 
     @property
     def persistent_id(self) -> int:
@@ -246,6 +247,20 @@ class ServerOpen(ABC):
     def changed_late(self) -> None:
         """What a request on it has had done is done only now, when nobody waited for it any more."""
         return
+
+    def settled(self) -> Work[None]:
+        """Wait until nothing is under way any more for requests whose connections are lost: what they have the disk do
+        would come after what the next ones want."""
+        while self.channel_sequence.outstanding:
+            waiter: Waiter[None] = Waiter()
+            self._settling += (waiter,)
+            yield Wait(waiter, cancellable=False, deferred=True)
+
+    def one_less(self) -> None:
+        """A request is over for which something was under way."""
+        settling, self._settling = self._settling, ()
+        for waiter in settling:
+            waiter.wake(None)
 
     def ended(self, now: float) -> None:
         """It is about to be released. Requests that wait on it are cancelled then, if they are not answered now."""
@@ -514,9 +529,7 @@ class Context:
         self.opened = found
         if found is not None:
             found.replay_eligible = False
-        number = self.request.channel_sequence
-        if found is not None and number is not None:
-            self.era = found.channel_sequence.begin(number, replay=self.request.replay)
+            self.era = found.channel_sequence.begin(self.request.channel_sequence or 0, replay=self.request.replay)
             if self.era is None and self.request.command in _CHANGING:
                 raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
         return found
@@ -553,7 +566,9 @@ class Context:
 
         def ended() -> None:
             changing.over()
-            if changing.opened is not None and changing.request.command in _CHANGING:
-                changing.opened.changed_late()
+            if changing.opened is not None:
+                changing.opened.one_less()
+                if changing.request.command in _CHANGING:
+                    changing.opened.changed_late()
 
         return ended

@@ -56,7 +56,9 @@ from lanman.server.files.durable import (
 from lanman.server.files.leases import Lease, LeaseRequest, lease_name, read_request
 from lanman.server.files.notify import names_change
 from lanman.server.files.open import DiskOpen
+from lanman.server.files.oplocks import no_more_than
 from lanman.server.files.paths import Spelling, split_path
+from lanman.server.files.replay import Repetition, is_replay_eligible, refusal_of_repetition
 from lanman.server.files.table import Files, FileState
 from lanman.server.state import Context
 from lanman.smb2.connection import Negotiated
@@ -78,6 +80,7 @@ from lanman.smb2.constants import (
     SMB2_CREATE_QUERY_ON_DISK_ID,
     SMB2_CREATE_REQUEST_LEASE,
     SMB2_CREATE_TIMEWARP_TOKEN,
+    SMB2_OPLOCK_LEVEL_BATCH,
     SMB2_OPLOCK_LEVEL_LEASE,
     SMB2_OPLOCK_LEVEL_NONE,
 )
@@ -130,6 +133,11 @@ class Creating:
         if isinstance(asked, Reconnect):
             return (yield from self._reclaim(asked))
         self.durable = asked
+        if asked is not None and asked.create_guid:
+            return (yield from self._create_once(asked.create_guid))
+        return (yield from self._create())
+
+    def _create(self) -> Work[Reply]:
         path = split_path(self.message.name)
         self._check_access()
         self._check()
@@ -148,7 +156,9 @@ class Creating:
             reason = Reason.CLOSED if isinstance(error, StatusError) else Reason.DISCONNECTED
             self.context.server.service.close_open(file_open.open, reason)
             raise
-        return self._answer(opened, file_open, stat)
+        reply = self._answer(opened, file_open, stat)
+        file_open.replay_eligible = bool(file_open.create_guid) and is_replay_eligible(file_open)
+        return reply
 
     def _attempt(self, path: Path) -> Work[tuple[Opened, DiskOpen] | None]:
         """Have it opened, and make it an open. None: the file that it was is gone."""
@@ -173,12 +183,57 @@ class Creating:
 
     # --- what was open before
 
+    def _create_once(self, create_guid: bytes) -> Work[Reply]:
+        """3.3.5.9 and 3.3.5.9.10: the client may have sent it before."""
+        key = self.negotiated.client_guid, create_guid
+        if key in self.files.creating:
+            raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
+        found = self.files.create_guids.find(*key)
+        if isinstance(found, DiskOpen) and found.replay_eligible:
+            return (yield from self._repeat(found))
+        self.files.creating.add(key)
+        self.context.survives = True
+        try:
+            return (yield from self._create())
+        finally:
+            self.files.creating.discard(key)
+
+    def _repeat(self, opened: DiskOpen) -> Work[Reply]:
+        """It has been done: answer as it is by now."""
+        self._read_contexts()
+        context = self.context
+        by = Repetition(context.request.replay, self.lease, context.checked_session, context.checked_tree)
+        if status := refusal_of_repetition(opened, by):
+            raise StatusError(status)
+        try:
+            stat: FileStat = yield QueryFile(opened.handle)
+        except StatusError:
+            if self._is_repeated(opened):
+                raise
+        if not self._is_repeated(opened):
+            raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)  # it has ended, or is in use: the client looks again
+        context.made(opened)
+        stat = opened.state.with_allocation(stat)
+        contexts, oplock = self._answers(opened.maximal, stat), SMB2_OPLOCK_LEVEL_LEASE
+        if opened.lease is not None:
+            contexts.append(opened.lease.answer())
+        else:
+            oplock = no_more_than(opened.oplock.level, self.message.requested_oplock_level)
+        if opened.open.reclaimable and oplock in (SMB2_OPLOCK_LEVEL_LEASE, SMB2_OPLOCK_LEVEL_BATCH):
+            contexts.append(answer(2, opened.open.durable_timeout))
+        return self._response(opened, stat, oplock, opened.create_action, contexts)
+
+    def _is_repeated(self, opened: DiskOpen) -> bool:
+        """Whether an open is still there for a repetition of its CREATE."""
+        return opened.replay_eligible and self.context.checked_session.opens.get(opened.volatile_id) is opened
+
     def _reclaim(self, asked: Reconnect) -> Work[Reply]:
         """3.3.5.9.7 and 3.3.5.9.12. Nothing of what is usually asked for counts. The file is looked at first, so that
         the open is not made its session's before the answer is known."""
         if SMB2_CREATE_REQUEST_LEASE in self.contexts:
             self._read_lease(self.contexts[SMB2_CREATE_REQUEST_LEASE])
         kept = self._to_reclaim(asked)
+        yield from kept.settled()
         try:
             stat: FileStat = yield QueryFile(kept.handle)
         except StatusError:
@@ -193,7 +248,8 @@ class Creating:
             raise StatusError(codes.STATUS_TOO_MANY_OPENED_FILES) from None
         except ValueError:
             raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND) from None  # something has ended meanwhile
-        context.file_id, context.opened = kept.volatile_id, kept
+        context.made(kept)
+        kept.replay_eligible = False
         contexts, oplock = list[CreateContext](), kept.oplock.level
         if kept.lease is not None:
             oplock = SMB2_OPLOCK_LEVEL_LEASE
@@ -467,7 +523,7 @@ class Creating:
         stat = state.with_allocation(stat)
         if self.delete_on_close:
             file_open.delete_on_close = True
-        contexts = self._answers(opened, stat)
+        contexts = self._answers(opened.maximal, stat)
         oplock = SMB2_OPLOCK_LEVEL_NONE
         if self.lease is not None:
             oplock = SMB2_OPLOCK_LEVEL_LEASE
@@ -484,6 +540,7 @@ class Creating:
             action = FILE_SUPERSEDED
         else:
             action = FILE_OVERWRITTEN if self.overwrites else FILE_OPENED
+        file_open.create_action = action
         return self._response(file_open, stat, oplock, action, contexts)
 
     def _response(
@@ -506,11 +563,11 @@ class Creating:
             )
         )
 
-    def _answers(self, opened: Opened, stat: FileStat) -> list[CreateContext]:
+    def _answers(self, owners: Access, stat: FileStat) -> list[CreateContext]:
         """2.2.14.2."""
         contexts = []
         if SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST in self.contexts:
-            most = maximal(self.tree_access, opened.maximal, stat.attributes)
+            most = maximal(self.tree_access, owners, stat.attributes)
             name = SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST
             contexts.append(CreateContext(name, QueryMaximalAccessResponse(codes.STATUS_SUCCESS, most).pack()))
         if SMB2_CREATE_QUERY_ON_DISK_ID in self.contexts:

@@ -88,6 +88,7 @@ from lanman.smb2.constants import (
     FILE_NOTIFY_CHANGE_LAST_ACCESS,
     FILE_NOTIFY_CHANGE_LAST_WRITE,
     FILE_NOTIFY_CHANGE_SIZE,
+    FILE_OPENED,
     FILE_READ_ATTRIBUTES,
     FILE_READ_EA,
     FILE_SEQUENTIAL_ONLY,
@@ -183,6 +184,8 @@ class DiskOpen(ServerOpen):
         self.oplock = Oplock(self)
         self.lease: Lease | None = None
         self.client_guid = self.create_guid = b""
+        self.create_action = FILE_OPENED
+        self.maximal = disk.maximal
         self.parent_key: bytes | None = None
         self.more_than_stat = not is_stat_for_leases(self.access)
         self.position = 0

@@ -47,6 +47,11 @@ def rights_of(level: int) -> int:
     return _RIGHTS.get(level, NONE)
 
 
+def no_more_than(level: int, wanted: int) -> int:
+    """What of an oplock of that level is told to who wants one of another level."""
+    return _LEVELS[rights_of(level) & rights_of(wanted)]
+
+
 class CachedFile(Protocol):
     """The file that an oplock is on."""
 

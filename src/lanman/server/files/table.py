@@ -419,6 +419,7 @@ class Files:
         self.leases = Leases(scheduler, limits)
         self.locks = Tally()
         self.create_guids = CreateGuids[FileOpen]()
+        self.creating: set[tuple[bytes, bytes]] = set()  # the GUIDs of clients and CREATEs that are under way
         self._states: dict[tuple[int, int], FileState] = {}
         self._names: dict[str, _Name] = {}
 
