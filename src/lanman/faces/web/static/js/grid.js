@@ -274,6 +274,7 @@ export class Grid {
       this.pressed = this.#hit(event.target);
     });
     this.#listen(this.grid, "click", (event) => this.#click(event));
+    this.#listen(this.grid, "focusin", (event) => this.#entered(this.#hit(event.target)));
     this.#listen(this.grid, "dblclick", (event) => this.#open(this.#hit(event.target)?.entry));
     this.#listen(this.grid, "pointerover", (event) => showWhole(event.target));
     this.#listen(document, "keydown", (event) => this.#pageKey(event));
@@ -701,6 +702,16 @@ export class Grid {
     if (this.stop) this.stop.tabIndex = -1;
     if (cell) cell.tabIndex = 0;
     this.stop = cell;
+  }
+
+  /** The focus has come to a cell, by the Tab key or a reader: the cursor is there. */
+  #entered(hit) {
+    if (hit === null || (!hit.isHead && hit.entry === null)) return;
+    this.at = { isHead: hit.isHead, column: hit.column };
+    if (!hit.isHead && hit.entry !== this.listing.cursor) {
+      this.listing.goTo(this.listing.order.indexOf(hit.entry));
+      this.draw();
+    }
   }
 
   /** Put the focus into the grid, on the cell under the cursor. */

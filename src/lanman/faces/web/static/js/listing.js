@@ -97,6 +97,8 @@ export class Listing {
     const before = entry.value;
     this.#judge(entry, now);
     if (!entry.passes) {
+      // Under the cursor it stays where it is.
+      entry.value = before;
       if (this.selected.delete(entry.key)) lost.hidden += 1;
       if (entry !== this.cursor) entry.isShown = false;
     } else if (!entry.isShown || before !== entry.value) {
