@@ -41,20 +41,18 @@ export function address(path, params = {}) {
 /** A part of a path: `servers/${part(name)}/sessions`. */
 export const part = encodeURIComponent;
 
-export function get(path, { params = {}, signal = null, login = true } = {}) {
-  return ask("GET", path, { params, signal, login });
+/** `unattended`: the page asks by itself, and nobody did anything; it does not keep a log-in alive. */
+export function get(path, { params = {}, signal = null, login = true, unattended = false } = {}) {
+  return ask("GET", path, { params, signal, login, unattended });
 }
 
-export function post(path, body = {}, { params = {}, signal = null, login = true } = {}) {
+export function post(path, body = undefined, { params = {}, signal = null, login = true } = {}) {
   return ask("POST", path, { params, body, signal, login });
 }
 
-export function del(path, { params = {}, signal = null, login = true } = {}) {
-  return ask("DELETE", path, { params, signal, login });
-}
-
-async function ask(method, path, { params, body, signal, login }) {
+async function ask(method, path, { params, body, signal, login, unattended = false }) {
   const init = { method, signal, credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json" } };
+  if (unattended) init.headers["Lanman-Unattended"] = "1";
   if (body !== undefined) {
     init.headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(body);

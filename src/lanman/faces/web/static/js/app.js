@@ -6,17 +6,17 @@
 //
 //   route    {page, server, params, hash}: `#/server/fs1/sessions?filter=bob` is page "sessions", server "fs1" (null
 //            outside a server), params a URLSearchParams
-//   context  {live, store, navigate(hash), replace(params), login(server), title(words)}: `replace` writes parameters
-//            into the address without showing the page anew, `login` opens the log-in dialog and answers whether it was
-//            done
+//   context  {live, store, log, navigate(hash), replace(params), reload(), login(server), title(words)}: `replace` writes
+//            parameters into the address without showing the page anew, `login` opens the log-in dialog and answers
+//            whether it was done, `log` is the EventLog of this page's life
 import { get, onLogin, post } from "./api.js";
+import { EventLog } from "./eventlog.js";
 import { loginDialog, loginPage, onceOf } from "./login.js";
-import { Live } from "./live.js";
+import { live } from "./live.js";
 import { broken, h, tick, toast } from "./parts.js";
 import { ACROSS, OF_SERVER, addressOf, routeOf } from "./routes.js";
 import { visible } from "./text.js";
 
-const live = new Live();
 const main = document.getElementById("main");
 const side = document.getElementById("side");
 let shown = { leave: null, key: null };
@@ -25,6 +25,7 @@ let turn = 0;
 const context = {
   live,
   store: live.store,
+  log: null,
   navigate: (hash) => {
     location.hash = hash;
   },
@@ -34,6 +35,7 @@ const context = {
     history.replaceState(history.state, "", `${path}${query ? `?${query}` : ""}`);
   },
   login: (server = null) => letIn(server),
+  reload: () => showPage(),
   title: (words) => {
     document.title = `${visible(words)} – lanman`;
   },
@@ -136,10 +138,18 @@ function drawWho() {
 }
 
 function drawStream() {
-  const words = { connecting: "connecting …", live: "live", away: "no connection, trying again …" };
+  const words = {
+    connecting: "connecting …",
+    live: "live",
+    away: "no connection, trying again …",
+    expired: "your log-in is over",
+    refused: "the console refuses the stream",
+  };
   const element = document.getElementById("stream");
   element.textContent = words[live.state] ?? "";
+  element.title = live.why ?? "";
   element.className = `stream ${live.state}`;
+  if (live.state === "expired") letIn(null);
 }
 
 // --- log-in and log-out
@@ -152,19 +162,15 @@ function letIn(server) {
     asking = null;
   });
   return asking.then((done) => {
-    if (done) restart();
+    if (done) live.restart();
     return done;
   });
 }
 
-function restart() {
-  live.stop();
-  live.start();
-}
 
 async function logOut() {
   try {
-    await post("logout", {}, { login: false });
+    await post("logout", undefined, { login: false });
   } catch (error) {
     if (error.status !== 401) {
       toast(error.message, "bad");
@@ -186,9 +192,9 @@ async function begin() {
     }
   }
   try {
-    await get("servers", { login: false });
+    const { person } = await get("login", { login: false });
+    if (!person) return welcome();
   } catch (error) {
-    if (error.status === 401) return welcome();
     main.replaceChildren(h("section", { class: "page" }, h("h1", {}, "lanman"), broken(error.message, error.hint, begin)));
     return;
   }
@@ -206,6 +212,7 @@ function enter() {
   for (const event of ["hello", "server"]) live.on(event, drawSide);
   live.on("hello", drawWho);
   live.on("state", drawStream);
+  context.log = new EventLog(live);
   live.start();
   window.addEventListener("hashchange", () => showPage());
   setInterval(() => document.hidden || tick(), 5000);

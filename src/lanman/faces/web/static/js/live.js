@@ -1,22 +1,23 @@
-// What is known of the servers right now: the stream's `hello` and `server` events, kept for pages to read.
+// What is known of the servers right now: the stream's events, kept for pages to read. One for the whole page.
 //
-//   live.servers        Map of name -> {name, state, level, capabilities, why, …} as `hello` and `server` have told
+//   live.servers        Map of name -> what `hello` and `server` have told of it
 //   live.person         {name, kind} or null; live.readonly
-//   live.state          "off" (not begun), "connecting", "live", "away" (the console does not answer)
+//   live.state          "off" (not begun), "connecting", "live", "away", "expired", "refused"; live.why in words
 //   live.on(event, f)   event: "hello", "server", "delta", "plan", "resync", "state"; returns a function that ends it
-//   live.why(server, verb)  null where this person may give this order there, otherwise why not, in words
+//   live.cannot(server, verb)  null where this person may give this order there, otherwise why not, in words
 import { Store } from "./store.js";
 import { connect } from "./stream.js";
 
-export class Live {
+class Live {
   constructor() {
-    this.servers = new Map();
-    this.person = null;
-    this.readonly = false;
-    this.state = "off";
     this.store = new Store();
     this.listeners = new Map();
     this.connection = null;
+    this.forget();
+  }
+
+  forget() {
+    Object.assign(this, { servers: new Map(), person: null, readonly: false, state: "off", why: null });
   }
 
   on(event, listener) {
@@ -32,46 +33,62 @@ export class Live {
   start() {
     if (this.connection) return;
     this.connection = connect({
-      onHello: (hello) => {
-        this.person = hello.person ?? null;
-        this.readonly = Boolean(hello.readonly);
-        this.servers = new Map((hello.servers ?? []).map((server) => [server.name, server]));
-        this.tell("hello", hello);
-      },
-      onServer: (server) => {
-        const name = server.server ?? server.name;
-        this.servers.set(name, { ...this.servers.get(name), ...server, name });
-        this.tell("server", this.servers.get(name));
-      },
+      onHello: (hello) => this.takeHello(hello),
+      onServer: (server) => this.takeServer(server),
       onDelta: (delta) => {
         this.store.apply(delta);
         this.tell("delta", delta);
       },
       onPlan: (plan) => this.tell("plan", plan),
-      onResync: (resync) => this.tell("resync", resync),
-      onState: (state) => {
-        this.state = state;
+      onResync: (resync) => {
+        this.store.resync(resync.server ?? null);
+        this.tell("resync", resync);
+      },
+      onState: (state, { why = null } = {}) => {
+        Object.assign(this, { state, why });
         this.tell("state", state);
       },
     });
   }
 
+  takeHello(hello) {
+    this.store.reach(hello.id);
+    this.person = hello.person ?? null;
+    this.readonly = Boolean(hello.readonly);
+    this.servers = new Map((hello.servers ?? []).map((server) => [server.name, server]));
+    this.tell("hello", hello);
+  }
+
+  takeServer(server) {
+    const name = server.server ?? server.name;
+    this.servers.set(name, { ...this.servers.get(name), ...server, name });
+    this.tell("server", this.servers.get(name));
+  }
+
+  /** Somebody has logged in: what follows is what they may see. */
+  restart() {
+    if (this.connection) this.connection.restart();
+    else this.start();
+  }
+
   stop() {
-    this.connection?.close?.();
+    this.connection?.close();
     this.connection = null;
-    this.servers = new Map();
-    this.person = null;
-    this.state = "off";
+    this.store.clear();
+    this.forget();
     this.tell("state", "off");
   }
 
-  why(name, verb) {
+  cannot(name, verb) {
     if (this.readonly) return "this console was started to look only (--readonly)";
-    if (this.person?.kind === "proxy") return "who is known by a proxy may look; log in at the server to give orders";
+    if (this.person?.kind === "proxy") return "who is known by a proxy may look; orders want a log-in at the server";
     const server = this.servers.get(name);
     if (!server) return null;
+    if (server.state === "login") return `log in at ${name} first`;
     if (server.state && server.state !== "up") return `${name} does not answer at the moment`;
-    if (server.capabilities && server.capabilities[verb] === false) return server.why?.[verb] ?? "the server cannot do this";
+    if (server.capabilities?.[verb] === false) return server.why?.[verb] ?? "the server cannot do this";
     return null;
   }
 }
+
+export const live = new Live();

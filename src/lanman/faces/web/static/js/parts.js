@@ -141,9 +141,17 @@ export function broken(message, hint = null, again = null) {
   return state("broken", "That did not work", [said(message), said(hint)], button);
 }
 
-/** The state that an ApiError is. */
-export function failed(error, again = null) {
+/** ERROR_NOT_AUTHENTICATED: this person is not logged on at the server. */
+const NOT_LOGGED_ON = 1244;
+
+/** The state that an ApiError is. `login()` lets the person log on at the server, where that is what is missing. */
+export function failed(error, again = null, login = null) {
+  if (error.status === 403 && error.code === NOT_LOGGED_ON && login) {
+    const into = async () => (await login()) && again?.();
+    return denied(error.message, error.hint, h("p", {}, h("button", { type: "button", class: "first", onclick: into }, "Log in there")));
+  }
   if (error.status === 403) return denied(error.message, error.hint);
+  if (error.status === 501) return empty("Not on this server", error.hint ? `${said(error.message)}. ${said(error.hint)}` : said(error.message));
   return broken(error.message, error.hint, again);
 }
 
@@ -151,7 +159,7 @@ export function failed(error, again = null) {
  * Show what `ask()` answers, drawn by `draw(answer)`, in `element`; loading until then, its error otherwise. Answers
  * whether it was drawn.
  */
-export async function fill(element, ask, draw, { words } = {}) {
+export async function fill(element, ask, draw, { words, login = null } = {}) {
   element.replaceChildren(loading(words));
   element.setAttribute("aria-busy", "true");
   try {
@@ -162,7 +170,7 @@ export async function fill(element, ask, draw, { words } = {}) {
     if (error.name === "AbortError") return false;
     if (error.name !== "ApiError") console.error(error);
     const known = error.name === "ApiError" ? error : { message: "This page has an error of its own.", hint: String(error) };
-    element.replaceChildren(failed(known, () => fill(element, ask, draw, { words })));
+    element.replaceChildren(failed(known, () => fill(element, ask, draw, { words, login }), login));
     return false;
   } finally {
     element.removeAttribute("aria-busy");
@@ -231,6 +239,18 @@ export function toast(words, level = "") {
   while (region.childElementCount > 5) region.firstElementChild.remove();
   if (level !== "bad") setTimeout(() => item.remove(), 6000);
   return item;
+}
+
+/** A choice of servers: `serverChoice(["fs1"], "fs1", {all: "All servers"})`. */
+export function serverChoice(names, chosen, { all = null, ...attributes } = {}) {
+  const select = h(
+    "select",
+    attributes,
+    all ? h("option", { value: "" }, all) : null,
+    names.map((name) => h("option", { value: name }, visible(name))),
+  );
+  if (chosen && names.includes(chosen)) select.value = chosen;
+  return select;
 }
 
 /** A button that cannot be used says why: on hover, and to screen readers. It stays in the order of the Tab key. */

@@ -1,0 +1,166 @@
+// History: who was connected, or had what open, at a time or between two; by user, client and file. Where nobody looked,
+// it says so: a gap is never shown as nobody.
+import { get } from "../api.js";
+import { drawChart } from "../chart.js";
+import { empty, field, fill, h, number, pageHead, said, serverChoice, table, time, unknown } from "../parts.js";
+import { uncClient, visible } from "../text.js";
+import { moment, rfc3339, seconds } from "../times.js";
+import { HOW } from "../words.js";
+
+const SPANS = [["1", "last hour"], ["24", "last 24 hours"], ["168", "last 7 days"], ["720", "last 30 days"]];
+const LIMIT = 1000;
+const GAPS = { stopped: "the recorder was stopped", away: "the server did not answer", denied: "the recorder was not allowed to ask", crashed: "the recorder had ended", started: "recording began" };
+
+/** A time for `<input type="datetime-local">`, in this computer's zone. */
+function local(at) {
+  const when = new Date(at * 1000 - new Date(at * 1000).getTimezoneOffset() * 60000);
+  return when.toISOString().slice(0, 19);
+}
+
+function instant(text) {
+  const at = text ? Date.parse(text) / 1000 : NaN;
+  return Number.isNaN(at) ? null : at;
+}
+
+export function show(element, route, context) {
+  const content = h("div", { class: "content" });
+  const form = new Form(route.params, [...context.live.servers.keys()]);
+  const ask = () => {
+    const params = form.params();
+    context.replace(params);
+    return fill(content, () => get("history", { params: { ...params, limit: LIMIT } }), (answer) => drawn(answer, form), { words: "Asking the database" });
+  };
+  element.append(pageHead("History", { about: "Who was there, as it was recorded. Times are of this computer's zone." }), form.element, content);
+  form.element.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
+  });
+  if (route.params.size) ask();
+  else {
+    form.last(24);
+    ask();
+  }
+  return () => content.replaceChildren();
+}
+
+class Form {
+  constructor(params, names) {
+    const text = (name) => h("input", { name, spellcheck: "false", autocapitalize: "none", autocomplete: "off", value: params.get(name) ?? "" });
+    const when = (name) => h("input", { type: "datetime-local", step: "1", name, value: params.get(name) ? local(seconds(params.get(name)) ?? Date.now() / 1000) : "" });
+    Object.assign(this, { at: when("at"), since: when("since"), until: when("until"), user: text("user"), client: text("client"), path: text("path") });
+    this.server = serverChoice(names, params.get("server"), { all: "All servers", name: "server" });
+    if (params.get("server") && !names.includes(params.get("server"))) {
+      this.server.append(h("option", { value: params.get("server") }, visible(params.get("server"))));
+      this.server.value = params.get("server");
+    }
+    this.kind = h("select", { name: "kind" }, h("option", { value: "" }, "Sessions and files"), h("option", { value: "session" }, "Sessions"), h("option", { value: "file" }, "Files"));
+    this.kind.value = params.get("kind") ?? "";
+    this.isAt = params.has("at");
+    this.one = h("input", { type: "radio", name: "what", value: "at" });
+    this.two = h("input", { type: "radio", name: "what", value: "between" });
+    (this.isAt ? this.one : this.two).checked = true;
+    const times = h("div", { class: "row" });
+    const choose = () => {
+      this.isAt = this.one.checked;
+      if (this.isAt && !this.at.value) this.at.value = this.until.value || local(Date.now() / 1000);
+      times.replaceChildren(...(this.isAt ? [field("At", this.at)] : [field("From", this.since), field("To", this.until, null), this.spans()]));
+    };
+    this.choose = choose;
+    this.one.addEventListener("change", choose);
+    this.two.addEventListener("change", choose);
+    this.element = h(
+      "form",
+      { class: "card asking", role: "search" },
+      h("fieldset", { class: "choice" }, h("legend", { class: "unseen" }, "Which time"), h("label", {}, this.two, "Between two times"), h("label", {}, this.one, "At one time")),
+      times,
+      h("div", { class: "row" }, field("Server", this.server), field("What", this.kind), field("User", this.user), field("Client", this.client), field("File", this.path), h("button", { type: "submit", class: "first" }, "Show")),
+    );
+    choose();
+  }
+
+  spans() {
+    return h("div", { class: "spans", role: "group", "aria-label": "Usual times" }, SPANS.map(([hours, words]) => h("button", { type: "button", class: "quiet", onclick: () => this.last(Number(hours), true) }, words)));
+  }
+
+  last(hours, submit = false) {
+    const now = Math.floor(Date.now() / 1000);
+    this.since.value = local(now - hours * 3600);
+    this.until.value = local(now);
+    if (submit) this.element.requestSubmit();
+  }
+
+  params() {
+    const params = { server: this.server.value, kind: this.kind.value, user: this.user.value.trim(), client: this.client.value.trim(), path: this.path.value.trim() };
+    if (this.isAt) params.at = rfc3339(instant(this.at.value));
+    else Object.assign(params, { since: rfc3339(instant(this.since.value)), until: rfc3339(instant(this.until.value)) });
+    return Object.fromEntries(Object.entries(params).filter(([, value]) => value));
+  }
+}
+
+function drawn(answer, form) {
+  const stays = answer.stays ?? [];
+  const gaps = answer.gaps ?? [];
+  const span = form.isAt ? null : { since: instant(form.since.value) ?? 0, until: instant(form.until.value) ?? Date.now() / 1000 };
+  return [
+    gapsOf(gaps, form.isAt),
+    summary(answer, stays, form),
+    span && (stays.length || gaps.length) ? drawChart(stays, gaps, span, { more: answer.more }) : null,
+    stays.length
+      ? table("Who was there", columns(form), stays, { hideCaption: true })
+      : answer.watched?.length === 0
+        ? empty("Nothing was recorded of that server", "lanman history record keeps what happens; whatever was before it began is not known.")
+        : empty(gaps.length ? "Nobody is known to have been there" : "Nobody was there", gaps.length ? "In the gaps above nobody looked, so others may have been." : "It was recorded during all of that time."),
+    watched(answer.watched ?? []),
+  ];
+}
+
+function summary(answer, stays, form) {
+  const sessions = stays.filter((one) => one.kind === "session").length;
+  const files = stays.length - sessions;
+  const words = `${number(sessions)} ${sessions === 1 ? "session" : "sessions"}, ${number(files)} ${files === 1 ? "file" : "files"}${form.isAt ? ` at ${moment(instant(form.at.value))}` : ""}.`;
+  return h("p", { role: "status" }, words, answer.more ? h("strong", {}, ` There are more than these ${number(stays.length)}: name a user, a client, a file or a shorter time.`) : "");
+}
+
+function gapsOf(gaps, isAt) {
+  if (!gaps.length) return null;
+  return h(
+    "section",
+    { class: "banner warn" },
+    h("h2", {}, isAt ? "Nobody looked at that time" : `Nobody looked during ${number(gaps.length)} ${gaps.length === 1 ? "gap" : "gaps"}`),
+    h("ul", { class: "lines" }, gaps.slice(0, 20).map((gap) => h("li", {}, h("strong", {}, said(gap.server)), ": from ", moment(seconds(gap.begun_at)), " to ", gap.ended_at ? moment(seconds(gap.ended_at)) : "now", `: ${GAPS[gap.why] ?? said(gap.why)}`, gap.detail ? ` (${visible(gap.detail)})` : ""))),
+    gaps.length > 20 ? h("p", {}, `and ${number(gaps.length - 20)} more`) : null,
+  );
+}
+
+function watched(all) {
+  if (!all.length) return null;
+  return h("details", { class: "watched" }, h("summary", {}, "What is recorded"), h("ul", { class: "lines" }, all.map((one) => h("li", {}, h("strong", {}, said(one.server)), ": since ", moment(seconds(one.since_at)), ", seen last ", time(one.seen_at), one.every ? `, every ${one.every} s` : ""))));
+}
+
+function columns(form) {
+  return [
+    { title: "What", cell: (one) => (one.kind === "file" ? h("span", { class: "path" }, said(one.path) || "path not told") : "session") },
+    { title: "User", cell: (one) => (one.user_name ? link({ user: one.user_name }, visible(one.user_name)) : unknown()) },
+    { title: "From", cell: from },
+    { title: "Server", cell: (one) => said(one.server) },
+    { title: "Begun", cell: (one) => begin(one.begun_at, one.begun_slack, one.begun_how) },
+    { title: "Ended", cell: (one) => h("div", {}, one.ended_at ? begin(one.ended_at, one.ended_slack) : "still there", one.why ? h("div", { class: "muted" }, said(one.why)) : null, one.ended_by ? h("div", {}, `by ${said(one.ended_by.who)} (${said(one.ended_by.verb)})`) : null) },
+    form.isAt ? { title: "Certain", cell: (one) => (one.certain === false ? h("span", { class: "warn" }, "perhaps: it began or ended about then") : "yes") } : null,
+  ].filter(Boolean);
+}
+
+function link(params, words) {
+  return h("a", { href: `#/history?${new URLSearchParams(params)}` }, words);
+}
+
+function from(one) {
+  if (one.client_name) return h("div", {}, link({ client: one.client_name }, visible(uncClient(one.client_name))), one.client_how && one.client_how !== "told" ? h("div", { class: "muted" }, HOW[one.client_how] ?? one.client_how) : null);
+  if (one.candidates?.length) return h("span", {}, "one of ", one.candidates.map((name) => visible(uncClient(name))).join(", "));
+  return unknown();
+}
+
+function begin(at, slack, how) {
+  if (!at) return unknown();
+  const words = slack ? ` ± ${number(slack)} s` : "";
+  return h("span", { title: how ? (HOW[how] ?? how) : null }, moment(seconds(at)).replace(/ [+-]\d\d:\d\d$/, ""), words ? h("span", { class: "muted" }, words) : null);
+}
