@@ -30,34 +30,37 @@ STATIC: Final = Path(lanman.__file__).parent / "faces" / "web" / "static"
 
 _POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-# In place of the browser's streams: a test says what comes.
+# In place of the browser's stream: a test says what comes. A request for it is answered here and not by a route, which
+# would have to be answered in full.
 _SOURCES: Final = """
 delete window.SharedWorker;
-window.sources = [];
-window.streaming = new Promise((resolve) => { window.streams = resolve; });
-window.EventSource = class extends EventTarget {
-  static CONNECTING = 0; static OPEN = 1; static CLOSED = 2;
-  constructor(url) {
-    super();
-    this.url = String(url);
-    this.readyState = 1;
-    window.sources.push(this);
-    window.streams();
-    setTimeout(() => this.give(new Event("open")));
-  }
-  give(event) {
-    const handler = this["on" + event.type];
-    if (handler) handler.call(this, event);
-    this.dispatchEvent(event);
-  }
-  close() { this.readyState = 2; window.sources = window.sources.filter((one) => one !== this); }
+window.sources = new Set();
+window.streaming = new Promise((resolve, reject) => {
+  window.streams = resolve;
+  setTimeout(() => reject(new Error("the page has asked for no stream")), 10000);
+});
+window.streaming.catch(() => {});
+const asking = window.fetch;
+window.fetch = (what, init) => {
+  if (!new URL(what, document.baseURI).pathname.endsWith("/api/v1/events")) return asking(what, init);
+  const body = new ReadableStream({
+    start(source) {
+      window.sources.add(source);
+      init?.signal?.addEventListener("abort", () => {
+        window.sources.delete(source);
+        source.error(init.signal.reason);
+      });
+      window.streams();
+    },
+  });
+  return Promise.resolve(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
 };
 """
 
 _SAY: Final = """
-async ([type, data, lastEventId]) => {
+async (text) => {
   await window.streaming;
-  for (const one of window.sources) one.give(new MessageEvent(type, {data, lastEventId}));
+  for (const source of window.sources) source.enqueue(new TextEncoder().encode(text));
 }
 """
 
@@ -90,7 +93,8 @@ class ScriptedConsole:
     async def say(self, event: str, data: Any) -> None:
         """Send an event by the stream; waits until there is one."""
         self._sequence += 1
-        await self.page.evaluate(_SAY, [event, json.dumps(data), f"e-{self._sequence}"])
+        text = f"id: e-{self._sequence}\nevent: {event}\ndata: {json.dumps(data)}\n\n"
+        await self.page.evaluate(_SAY, text)
 
     def bodies(self, method: str, path: str) -> list[Any]:
         """What was sent to a path, in order."""

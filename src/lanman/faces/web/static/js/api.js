@@ -109,7 +109,7 @@ function errorOf(response, json) {
   const wait = Number(response.headers.get("Retry-After"));
   const hint = error.hint ?? (wait > 0 ? `Try again in ${wait} seconds.` : null);
   const words = WORDS[response.status] ?? `The console answered with status ${response.status}.`;
-  return new ApiError(error.message || json?.reason || words, {
+  return new ApiError(error.message || words, {
     status: response.status,
     code: error.code ?? null,
     hint,

@@ -11,7 +11,12 @@ import { moment, seconds } from "./times.js";
 const POINTS = 400;
 const ROWS = 24;
 
-/** The numbers at `POINTS` times of the span: `[times, sessions, files]`, null in gaps that concern all that is shown. */
+/** What the console has counted, `{points: [{at, sessions, files}]}`, as `[times, sessions, files]`. */
+export function pointsOf({ points }) {
+  return [points.map((one) => seconds(one.at)), points.map((one) => one.sessions), points.map((one) => one.files)];
+}
+
+/** The same, counted from stays: at `POINTS` times of a span, `{since, until}` in seconds; null in gaps. */
 export function counted(stays, gaps, { since, until }) {
   const step = Math.max(1, (until - since) / POINTS);
   const length = Math.max(1, Math.round((until - since) / step)) + 1;
@@ -45,9 +50,8 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** The chart of an answer's stays and gaps in a span of time, `{since, until}` in seconds. */
-export function drawChart(stays, gaps, span, { more = false } = {}) {
-  const data = counted(stays, gaps, span);
+/** The chart of `[times, sessions, files]`; `more`: it was counted from a part. */
+export function drawChart(data, { more = false } = {}) {
   const said = h("p", { class: "unseen", role: "status" });
   const place = h("div", { class: "chart", tabindex: "0", role: "application", "aria-roledescription": "chart", "aria-label": "Sessions and open files over time. Left and Right go through the times; the same is in the table below." });
   const figure = h(

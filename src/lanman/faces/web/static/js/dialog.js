@@ -14,7 +14,7 @@ import { visible } from "./text.js";
 import { verbOf } from "./words.js";
 
 const LOOK_EVERY = 2000;
-const OVER = new Set(["finished", "stopped", "failed", "expired", "done"]);
+const OVER = new Set(["done", "stopped", "failed", "expired"]);
 
 /**
  * A modal dialog with a title. `body` are elements, `buttons` too; `form: false` where the body has a form of its own.
@@ -54,8 +54,10 @@ export function askPlan(server, verb, keys, options = {}) {
 
 class PlanDialog {
   constructor(server, verb, keys, { title = null, ...options }) {
+    // Of a share no more than its key is known: it is taken away.
+    if (verb === "share") options.action ??= "delete";
     Object.assign(this, { server, verb, keys, options });
-    this.words = verbOf(verb);
+    this.words = verbOf(verb === "share" && options.action === "delete" ? "unshare" : verb);
     this.title = title ?? `${this.words.title} on ${visible(server)}`;
     this.plan = null;
     this.running = false;
@@ -160,7 +162,6 @@ class PlanDialog {
       "div",
       { class: "problem", role: "alert" },
       h("p", {}, h("strong", {}, visible(error.message))),
-      error.body?.reason && error.body.reason !== error.message ? h("p", {}, visible(error.body.reason)) : null,
       error.hint ? h("p", {}, visible(error.hint)) : null,
       h("p", {}, "Nothing was done."),
     );
@@ -198,7 +199,7 @@ class PlanDialog {
   drawRun() {
     const close = h("button", { type: "button", onclick: () => this.close() }, "Close: it goes on");
     const buttons = [close];
-    if (this.verb === "drain") {
+    if (this.plan.can_stop) {
       buttons.unshift(h("button", { type: "button", class: "grave", onclick: (event) => this.stop(event.currentTarget) }, "Stop draining"));
     }
     this.show([this.outcomes.element], buttons);
@@ -230,19 +231,19 @@ class PlanDialog {
         if (error.status === 404 || error.status === 410) break;
       }
     }
-    if (this.running) this.finish("What became of it is not known: the console does not tell any more. Look at the list.");
+    if (this.running) this.finish({ note: "What became of the rest is not known: the console does not tell any more. Look at the list." });
   }
 
   take(event) {
     if (!this.running) return;
     this.outcomes.take(event);
-    if (OVER.has(event.state) || this.outcomes.isComplete) this.finish(event.message ?? null);
+    if (OVER.has(event.state)) this.finish(event);
   }
 
-  finish(message) {
+  finish(how) {
     this.running = false;
     this.endOfRun();
-    this.outcomes.finish(message);
+    this.outcomes.finish(how);
     if (this.isOpen) {
       const close = this.noButton("Close");
       this.show([this.outcomes.element], [close]);

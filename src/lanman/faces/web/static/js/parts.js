@@ -151,7 +151,7 @@ export function failed(error, again = null, login = null) {
     return denied(error.message, error.hint, h("p", {}, h("button", { type: "button", class: "first", onclick: into }, "Log in there")));
   }
   if (error.status === 403) return denied(error.message, error.hint);
-  if (error.status === 501) return empty("Not on this server", error.hint ? `${said(error.message)}. ${said(error.hint)}` : said(error.message));
+  if (error.status === 501) return empty("Not possible here", error.hint ? `${said(error.message)}. ${said(error.hint)}` : said(error.message));
   return broken(error.message, error.hint, again);
 }
 

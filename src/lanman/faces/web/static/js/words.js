@@ -22,6 +22,7 @@ export const OUTCOMES = {
   done: { words: "done", level: "ok" },
   spared: { words: "left alone", level: "warn" },
   failed: { words: "failed", level: "bad" },
+  unknown: { words: "not known", level: "warn" },
 };
 
 export const REASONS = {
@@ -64,3 +65,19 @@ export const MEANS = {
   continue: "New connections are let in again.",
   drain: "Newcomers are kept out first. Then everybody who is there is waited for, told where that is possible, and ended at the end.",
 };
+
+/** The key by which an open file is listed, as `FileKey` of lanman.manage.watching.keys writes it; null where it has no
+ * id, or a name that cannot be written so. */
+export function fileKey({ id, path, user_name: user, node = null }) {
+  if (id === null || id === undefined) return null;
+  try {
+    const word = ["file", ...[id, path, user, 0].map((part) => (part === null || part === undefined ? "*" : escaped(part)))].join(":");
+    return node === null ? word : `${word}@${escaped(node)}`;
+  } catch {
+    return null;
+  }
+}
+
+function escaped(part) {
+  return encodeURIComponent(String(part)).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+}

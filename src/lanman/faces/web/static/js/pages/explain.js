@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { askPlan } from "../dialog.js";
 import { empty, field, fill, h, number, orderButton, pageHead, said, serverChoice, table, tag, time, unknown } from "../parts.js";
 import { uncClient, visible } from "../text.js";
-import { HOW, costOf } from "../words.js";
+import { HOW, costOf, fileKey } from "../words.js";
 
 const WRITING = 0x6;
 
@@ -56,19 +56,19 @@ export function show(element, route, context) {
 }
 
 function explained(answer, server, again, context) {
-  const holders = answer.holders ?? [];
+  const holders = answer.holders.map((one) => ({ ...one, key: fileKey(one) }));
   const close = async (some) => {
     if (await askPlan(server, "close", some.map((one) => one.key))) again();
   };
   const why = context.live.cannot(server, "close");
-  const keys = holders.filter((one) => one.key);
+  const closable = holders.filter((one) => one.key);
   return [
     h("p", { class: "summary", role: "status" }, summary(answer)),
-    answer.missing?.length ? h("ul", { class: "banner warn lines" }, answer.missing.map((one) => h("li", {}, said(one)))) : null,
+    answer.missing.length ? h("ul", { class: "banner warn lines" }, answer.missing.map((one) => h("li", {}, said(one)))) : null,
     holders.length
       ? [
-          keys.length > 1 ? h("p", {}, orderButton(`Close all ${number(keys.length)} …`, () => close(keys), { why, grave: true })) : null,
-          table("Who has it open", columns(close, why), holders, { hideCaption: true }),
+          closable.length > 1 ? h("p", {}, orderButton(`Close all ${number(closable.length)} …`, () => close(closable), { why, grave: true })) : null,
+          table("Who has it open", columns(close, why, new Set(holders.map((one) => one.path)).size === 1), holders, { hideCaption: true }),
         ]
       : empty("Nobody has it open", "As far as the server tells. A program that has read a file and let it go holds nothing."),
   ];
@@ -81,21 +81,16 @@ function summary(answer) {
   return [many ? `${number(many)} ${many === 1 ? "holds" : "hold"} ` : "Nobody holds ", h("span", { class: "path" }, said(answer.path)), ...where, ".", unsure];
 }
 
-function columns(close, why) {
+function columns(close, why, sameFile) {
   return [
-    { title: "User", cell: (one) => [h("strong", {}, one.user_name ? visible(one.user_name) : "(not told)"), one.node ? h("div", { class: "muted" }, `on ${visible(one.node)}`) : ""].map((each) => each || "").reduce(joined, h("div")) },
+    { title: "User", class: "name", cell: (one) => [h("strong", {}, one.user_name ? visible(one.user_name) : "(not told)"), one.node ? h("div", { class: "muted" }, `on ${visible(one.node)}`) : null] },
     { title: "From", cell: from },
     { title: "Since", cell: sinceWhen },
     { title: "How", cell: access },
-    { title: "What it costs to close", cell: (one) => h("div", {}, tag(costOf(one.cost).words, costOf(one.cost).level), one.cost_why ? h("div", {}, said(one.cost_why)) : null) },
-    { title: "File", class: "path", cell: (one) => said(one.path) },
+    { title: "What it costs to close", cell: (one) => [tag(costOf(one.cost).words, costOf(one.cost).level), one.cost_why ? h("div", {}, said(one.cost_why)) : null] },
+    sameFile ? null : { title: "File", class: "path", cell: (one) => said(one.path) },
     { title: h("span", { class: "unseen" }, "Order"), cell: (one) => orderButton("Close …", () => close([one]), { why: why ?? (one.key ? null : "the server gives no id for it"), grave: true }) },
-  ];
-}
-
-function joined(whole, piece) {
-  whole.append(piece);
-  return whole;
+  ].filter(Boolean);
 }
 
 function from(one) {

@@ -1,7 +1,7 @@
 // History: who was connected, or had what open, at a time or between two; by user, client and file. Where nobody looked,
 // it says so: a gap is never shown as nobody.
 import { get } from "../api.js";
-import { drawChart } from "../chart.js";
+import { counted, drawChart, pointsOf } from "../chart.js";
 import { empty, field, fill, h, number, pageHead, said, serverChoice, table, time, unknown } from "../parts.js";
 import { uncClient, visible } from "../text.js";
 import { moment, rfc3339, seconds } from "../times.js";
@@ -9,7 +9,7 @@ import { HOW } from "../words.js";
 
 const SPANS = [["1", "last hour"], ["24", "last 24 hours"], ["168", "last 7 days"], ["720", "last 30 days"]];
 const LIMIT = 1000;
-const GAPS = { stopped: "the recorder was stopped", away: "the server did not answer", denied: "the recorder was not allowed to ask", crashed: "the recorder had ended", started: "recording began" };
+const POINTS = 400;
 
 /** A time for `<input type="datetime-local">`, in this computer's zone. */
 function local(at) {
@@ -28,19 +28,35 @@ export function show(element, route, context) {
   const ask = () => {
     const params = form.params();
     context.replace(params);
-    return fill(content, () => get("history", { params: { ...params, limit: LIMIT } }), (answer) => drawn(answer, form), { words: "Asking the database" });
+    return fill(content, () => asked(form, params), (answer) => drawn(answer, form), { words: "Asking the database", login: () => context.login(params.server) });
   };
   element.append(pageHead("History", { about: "Who was there, as it was recorded. Times are of this computer's zone." }), form.element, content);
   form.element.addEventListener("submit", (event) => {
     event.preventDefault();
     ask();
   });
-  if (route.params.size) ask();
-  else {
-    form.last(24);
-    ask();
-  }
-  return () => content.replaceChildren();
+  if (!route.params.has("at") && !route.params.has("since")) form.last(24);
+  if (form.server.value) ask();
+  // The stream may not have said yet which servers there are.
+  return context.live.on("hello", () => {
+    const first = !form.server.value;
+    form.addServers([...context.live.servers.keys()]);
+    if (first && form.server.value) ask();
+  });
+}
+
+/** Who was there, and how many there were over the time. The series is of all; with a filter it is counted from what
+ * the filter selects. */
+async function asked(form, { kind, ...params }) {
+  const path = form.isAt ? "history/at" : "history/between";
+  const { server, since, until, user, client, path: file } = params;
+  const some = Boolean(user || client || file);
+  const [answer, series] = await Promise.all([
+    get(path, { params: form.isAt ? params : { ...params, limit: LIMIT } }),
+    form.isAt || some ? null : get("history/series", { params: { server, since, until, points: POINTS } }),
+  ]);
+  const stays = kind ? answer.stays.filter((one) => one.kind === kind) : answer.stays;
+  return { ...answer, stays, series };
 }
 
 class Form {
@@ -48,11 +64,8 @@ class Form {
     const text = (name) => h("input", { name, spellcheck: "false", autocapitalize: "none", autocomplete: "off", value: params.get(name) ?? "" });
     const when = (name) => h("input", { type: "datetime-local", step: "1", name, value: params.get(name) ? local(seconds(params.get(name)) ?? Date.now() / 1000) : "" });
     Object.assign(this, { at: when("at"), since: when("since"), until: when("until"), user: text("user"), client: text("client"), path: text("path") });
-    this.server = serverChoice(names, params.get("server"), { all: "All servers", name: "server" });
-    if (params.get("server") && !names.includes(params.get("server"))) {
-      this.server.append(h("option", { value: params.get("server") }, visible(params.get("server"))));
-      this.server.value = params.get("server");
-    }
+    this.server = serverChoice(names, params.get("server") ?? names[0], { name: "server", required: true });
+    this.addServers(params.get("server") ? [params.get("server")] : []);
     this.kind = h("select", { name: "kind" }, h("option", { value: "" }, "Sessions and files"), h("option", { value: "session" }, "Sessions"), h("option", { value: "file" }, "Files"));
     this.kind.value = params.get("kind") ?? "";
     this.isAt = params.has("at");
@@ -78,6 +91,11 @@ class Form {
     choose();
   }
 
+  addServers(names) {
+    const known = new Set([...this.server.options].map((option) => option.value));
+    for (const name of names) if (!known.has(name)) this.server.append(h("option", { value: name }, visible(name)));
+  }
+
   spans() {
     return h("div", { class: "spans", role: "group", "aria-label": "Usual times" }, SPANS.map(([hours, words]) => h("button", { type: "button", class: "quiet", onclick: () => this.last(Number(hours), true) }, words)));
   }
@@ -98,19 +116,18 @@ class Form {
 }
 
 function drawn(answer, form) {
-  const stays = answer.stays ?? [];
-  const gaps = answer.gaps ?? [];
+  const { stays, gaps } = answer;
   const span = form.isAt ? null : { since: instant(form.since.value) ?? 0, until: instant(form.until.value) ?? Date.now() / 1000 };
   return [
     gapsOf(gaps, form.isAt),
     summary(answer, stays, form),
-    span && (stays.length || gaps.length) ? drawChart(stays, gaps, span, { more: answer.more }) : null,
+    span && (stays.length || gaps.length) ? drawChart(answer.series ? pointsOf(answer.series) : counted(stays, gaps, span), { more: answer.more && !answer.series }) : null,
     stays.length
       ? table("Who was there", columns(form), stays, { hideCaption: true })
-      : answer.watched?.length === 0
+      : answer.watched.length === 0
         ? empty("Nothing was recorded of that server", "lanman history record keeps what happens; whatever was before it began is not known.")
         : empty(gaps.length ? "Nobody is known to have been there" : "Nobody was there", gaps.length ? "In the gaps above nobody looked, so others may have been." : "It was recorded during all of that time."),
-    watched(answer.watched ?? []),
+    watched(answer.watched),
   ];
 }
 
@@ -127,7 +144,7 @@ function gapsOf(gaps, isAt) {
     "section",
     { class: "banner warn" },
     h("h2", {}, isAt ? "Nobody looked at that time" : `Nobody looked during ${number(gaps.length)} ${gaps.length === 1 ? "gap" : "gaps"}`),
-    h("ul", { class: "lines" }, gaps.slice(0, 20).map((gap) => h("li", {}, h("strong", {}, said(gap.server)), ": from ", moment(seconds(gap.begun_at)), " to ", gap.ended_at ? moment(seconds(gap.ended_at)) : "now", `: ${GAPS[gap.why] ?? said(gap.why)}`, gap.detail ? ` (${visible(gap.detail)})` : ""))),
+    h("ul", { class: "lines" }, gaps.slice(0, 20).map((gap) => h("li", {}, h("strong", {}, said(gap.server)), ": from ", moment(seconds(gap.begun_at)), " to ", gap.ended_at ? moment(seconds(gap.ended_at)) : "now", `: ${said(gap.why)}`, gap.detail ? ` (${visible(gap.detail)})` : ""))),
     gaps.length > 20 ? h("p", {}, `and ${number(gaps.length - 20)} more`) : null,
   );
 }
@@ -140,8 +157,8 @@ function watched(all) {
 function columns(form) {
   return [
     { title: "What", cell: (one) => (one.kind === "file" ? h("span", { class: "path" }, said(one.path) || "path not told") : "session") },
-    { title: "User", cell: (one) => (one.user_name ? link({ user: one.user_name }, visible(one.user_name)) : unknown()) },
-    { title: "From", cell: from },
+    { title: "User", cell: (one) => (one.user_name ? link(form, { user: one.user_name }, visible(one.user_name)) : unknown()) },
+    { title: "From", cell: (one) => from(one, form) },
     { title: "Server", cell: (one) => said(one.server) },
     { title: "Begun", cell: (one) => begin(one.begun_at, one.begun_slack, one.begun_how) },
     { title: "Ended", cell: (one) => h("div", {}, one.ended_at ? begin(one.ended_at, one.ended_slack) : "still there", one.why ? h("div", { class: "muted" }, said(one.why)) : null, one.ended_by ? h("div", {}, `by ${said(one.ended_by.who)} (${said(one.ended_by.verb)})`) : null) },
@@ -149,12 +166,13 @@ function columns(form) {
   ].filter(Boolean);
 }
 
-function link(params, words) {
-  return h("a", { href: `#/history?${new URLSearchParams(params)}` }, words);
+/** The same question about a user or a client. */
+function link(form, more, words) {
+  return h("a", { href: `#/history?${new URLSearchParams({ ...form.params(), ...more })}` }, words);
 }
 
-function from(one) {
-  if (one.client_name) return h("div", {}, link({ client: one.client_name }, visible(uncClient(one.client_name))), one.client_how && one.client_how !== "told" ? h("div", { class: "muted" }, HOW[one.client_how] ?? one.client_how) : null);
+function from(one, form) {
+  if (one.client_name) return h("div", {}, link(form, { client: one.client_name }, visible(uncClient(one.client_name))), one.client_how && one.client_how !== "told" ? h("div", { class: "muted" }, HOW[one.client_how] ?? one.client_how) : null);
   if (one.candidates?.length) return h("span", {}, "one of ", one.candidates.map((name) => visible(uncClient(name))).join(", "));
   return unknown();
 }

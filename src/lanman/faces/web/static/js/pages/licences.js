@@ -2,7 +2,7 @@
 import { broken, h, loading, pageHead } from "../parts.js";
 
 const PARTS = [
-  { name: "lanman", about: "This console, and the program that serves it.", file: "licence" },
+  { name: "lanman", about: "This console, and the program that serves it.", file: "LICENSE" },
   { name: "uPlot 1.6.32", about: "The charts of the page History. By Leon Sorokin.", file: "vendor/uplot/LICENSE" },
 ];
 

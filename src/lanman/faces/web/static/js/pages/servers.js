@@ -2,7 +2,7 @@
 import { get } from "../api.js";
 import { empty, h, loading, meter, number, pageHead, pairs, said, tag, time } from "../parts.js";
 import { OF_SERVER, addressOf } from "../routes.js";
-import { visible } from "../text.js";
+import { many, visible } from "../text.js";
 
 const STATES = {
   up: ["up", "ok"],
@@ -18,6 +18,7 @@ const VERBS = [
   ["pause", "pause"],
   ["drain", "drain"],
 ];
+const KINDS = { session: "sessions", file: "open files", share: "shares" };
 const ASK_EVERY = 15000;
 
 export function show(element, route, { live, login }) {
@@ -43,7 +44,7 @@ export function show(element, route, { live, login }) {
     try {
       const answer = await get("servers", { unattended: true });
       known = true;
-      for (const server of answer.servers ?? answer.rows ?? []) {
+      for (const server of answer.servers) {
         more.set(server.name, server);
         if (!live.servers.has(server.name)) live.servers.set(server.name, server);
       }
@@ -70,14 +71,17 @@ function card(server, login) {
     { class: "card", dataset: { server: server.name } },
     h("h2", {}, h("a", { href: addressOf(server.name, "sessions") }, said(server.name)), " ", tag(words, level)),
     problem(server, state, login),
-    pairs([
-      ["Known by", howKnown(server)],
-      server.user || server.person ? ["You are", said(server.user ?? server.person)] : null,
-      ...counts(server),
-      ...(server.limits ?? []).map((one) => [said(one.title ?? one.name), limit(one)]),
-      ["Not told", untold(server)],
-      ["Cannot be ordered", cannot(server)],
-    ].filter((entry) => entry && entry[1] !== null)),
+    state === "login"
+      ? null
+      : pairs([
+          server.user ? ["You are", said(server.user)] : null,
+          ["Known by", howKnown(server)],
+          ["Sessions", sessions(server)],
+          ["Open files", amount(server.files, server.locks ? `, ${many(server.locks, "lock")}` : "")],
+          ["Shares", amount(server.shares)],
+          untold(server),
+          cannot(server),
+        ]),
     state === "login" ? null : h("p", { class: "links" }, OF_SERVER.map(([page, title]) => h("a", { href: addressOf(server.name, page) }, title))),
   );
 }
@@ -86,45 +90,50 @@ function problem(server, state, login) {
   if (state === "login") {
     return h("p", {}, h("button", { type: "button", onclick: () => login(server.name) }, `Log in at ${visible(server.name)}`));
   }
-  const error = server.error ?? (state === "up" ? null : server.problem ?? null);
-  const at = server.stale_at ?? server.since_at ?? server.asked_at ?? null;
-  if (!error && state === "up") return null;
+  if (!server.error && state === "up") return null;
   return h(
     "div",
     { class: state === "away" ? "banner bad" : "banner warn" },
-    error ? h("p", {}, said(error.message ?? error)) : null,
-    error?.hint ? h("p", {}, said(error.hint)) : null,
-    state === "away" ? h("p", {}, at ? ["What is shown is of ", time(at), "; "] : "", "it is asked again by itself.") : null,
+    server.error ? [h("p", {}, said(server.error.message)), server.error.hint ? h("p", {}, said(server.error.hint)) : null] : null,
+    state === "away" ? h("p", {}, server.asked_at ? ["What is shown is of ", time(server.asked_at), "; "] : "", "it is asked again by itself.") : null,
   );
 }
 
 function howKnown(server) {
   const level = server.level === null || server.level === undefined ? null : `level ${server.level}`;
-  const stream = server.streamed ? "told as it happens" : server.streamed === false ? "asked again and again" : null;
-  return [level, stream].filter(Boolean).join(", ") || null;
+  const news = server.streamed ? "told as it happens" : "asked again and again";
+  return [level, news].filter(Boolean).join(", ");
 }
 
-function counts(server) {
-  const counted = server.counts ?? {};
-  const words = { session: "Sessions", sessions: "Sessions", file: "Open files", files: "Open files", share: "Shares", shares: "Shares" };
-  return Object.entries(counted).filter(([name]) => words[name]).map(([name, value]) => [words[name], number(value)]);
+function amount(value, more = "") {
+  return value === null || value === undefined ? null : `${number(value)}${more}`;
 }
 
-function limit(one) {
-  const most = one.most ?? one.limit ?? one.max;
-  if (most === null || most === undefined) return number(one.value ?? one.used);
-  return meter(one.value ?? one.used ?? 0, most, said(one.title ?? one.name));
+function sessions(server) {
+  const users = server.users === null || server.users === undefined ? "" : ` of ${many(server.users, "user")}`;
+  if (server.session_limit && server.sessions !== null && server.sessions !== undefined) {
+    return h("div", {}, meter(server.sessions, server.session_limit, "Sessions"), users ? h("div", {}, users.trim()) : null);
+  }
+  return amount(server.sessions, users);
 }
 
+/** What it does not tell, and why. */
 function untold(server) {
-  const sentences = server.untold ?? server.missing ?? [];
-  const refused = Object.entries(server.refused ?? {}).map(([kind, error]) => `${kind}s: ${error.message ?? error}`);
-  const all = [...sentences, ...refused];
-  return all.length ? h("ul", { class: "lines" }, all.map((one) => h("li", {}, said(one)))) : null;
+  const refused = Object.entries(server.refused ?? {});
+  if (!refused.length) return null;
+  const lines = refused.map(([kind, error]) => h("li", {}, h("strong", {}, KINDS[kind] ?? said(kind)), `: ${said(error.message)}${error.hint ? `. ${said(error.hint)}` : ""}`));
+  return ["Not told", h("ul", { class: "lines" }, lines)];
 }
 
+/** What cannot be ordered, and why: once where it is the same for all. */
 function cannot(server) {
   const missing = VERBS.filter(([verb]) => server.capabilities?.[verb] === false);
-  if (!missing.length) return null;
-  return h("ul", { class: "lines" }, missing.map(([verb, words]) => h("li", {}, h("strong", {}, words), server.why?.[verb] ? `: ${visible(server.why[verb])}` : "")));
+  if (!missing.length || (server.state ?? "up") !== "up") return null;
+  const reasons = new Map();
+  for (const [verb, words] of missing) {
+    const why = server.why?.[verb] ?? "";
+    reasons.set(why, [...(reasons.get(why) ?? []), words]);
+  }
+  const lines = [...reasons].map(([why, words]) => h("li", {}, h("strong", {}, words.length === VERBS.length ? "nothing can be ordered" : words.join(", ")), why ? `: ${visible(why)}` : ""));
+  return ["Not possible", h("ul", { class: "lines" }, lines)];
 }

@@ -1,9 +1,11 @@
 // Settings: what the server says of itself, and the few that can be changed, each by a plan.
 import { get, part } from "../api.js";
 import { askPlan } from "../dialog.js";
+import { askDrain } from "../orderforms.js";
 import { bytes, field, fill, h, number, orderButton, pageHead, pairs, said, unknown } from "../parts.js";
 import { visible } from "../text.js";
 
+/* 2^32-1 of MS-SRVS is no limit. */
 const UNLIMITED = 0xffffffff;
 
 /* What can be changed: the member of the answer, the setting's name in a plan, and how it is asked for. */
@@ -38,7 +40,7 @@ const CHANGES = [
 ];
 
 const GROUPS = [
-  ["Server", [["name", "Name"], ["version", "Version"], ["type", "Type"], ["domain", "Domain"], ["userpath", "Path of users"], ["licenses", "Licences"]]],
+  ["Server", [["name", "Name"], ["version", "Version"], ["domain", "Domain"], ["userpath", "Path of users"], ["licenses", "Licences"]]],
   ["Limits", [["users", "Users", limit], ["sessopens", "Open files of a session", limit], ["sessvcs", "Sessions of a client", limit], ["sessusers", "Users of a session", limit], ["sessconns", "Tree connects of a session", limit], ["opensearch", "Searches of a session", limit]]],
 ];
 const BYTES = new Set(["sizreqbuf", "maxrawbuflen", "xactmemsize", "maxpagedmemoryusage", "maxnonpagedmemoryusage"]);
@@ -52,28 +54,20 @@ export function show(element, route, context) {
   const content = h("div", { class: "content" });
   element.append(pageHead("Settings", { about: visible(server) }), content);
   const ask = () =>
-    fill(content, () => get(`servers/${part(server)}/settings`), (answer) => nodesOf(answer).map((one) => drawn(one, server, context, ask)), { login: () => context.login(server) });
+    fill(content, () => get(`servers/${part(server)}/settings`), (answer) => drawn(answer.configuration, server, context, ask), { login: () => context.login(server) });
   ask();
   return undefined;
 }
 
-/** What each node says of itself; of a single server there is one, without a name. */
-function nodesOf(answer) {
-  const listed = answer.nodes ?? answer.parts;
-  if (Array.isArray(listed)) return listed.map((one) => ({ node: one.node, ...(one.settings ?? one.configuration ?? one) }));
-  const { settings, configuration, ...rest } = answer;
-  return [settings ?? configuration ?? rest];
-}
-
 function drawn(told, server, context, again) {
-  const left = new Map(Object.entries(told).filter(([name, value]) => value !== null && value !== undefined && !["schema", "server", "at", "node"].includes(name)));
+  const left = new Map(Object.entries(told).filter(([name, value]) => value !== null && value !== undefined));
   for (const { member } of CHANGES) left.delete(member);
   const groups = GROUPS.map(([title, members]) => group(title, members, told, left)).filter(Boolean);
   return h(
     "div",
     { class: "content" },
-    told.node ? h("h2", {}, visible(told.node)) : null,
     h("section", { class: "card" }, h("h2", {}, "What can be changed"), h("div", { class: "changes" }, CHANGES.map((one) => changeable(one, told, server, context, again)))),
+    maintenance(server, context),
     h("div", { class: "cards" }, groups),
     transports(told.transports),
     others(left),
@@ -110,7 +104,7 @@ function changeable(one, told, server, context, again) {
     const form = h("form", { class: "row" }, field(one.title, input, one.help), h("button", { type: "submit", class: "first" }, "Change …"), cancel);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const rows = await askPlan(server, "set", [], { settings: { [one.name]: one.read(input) } });
+      const rows = await askPlan(server, "set", [], { [one.name]: one.read(input) });
       if (rows) again();
     });
     place.replaceChildren(form);
@@ -123,6 +117,20 @@ function changeable(one, told, server, context, again) {
   };
   closed();
   return place;
+}
+
+/** Orders about the whole server: pause, continue, drain. */
+function maintenance(server, context) {
+  const { live } = context;
+  const order = (verb, words) => orderButton(words, () => askPlan(server, verb, []), { why: live.cannot(server, verb === "continue" ? "pause" : verb), grave: verb === "pause" });
+  const drain = orderButton("Drain …", () => askDrain(server), { why: live.cannot(server, "drain"), grave: true });
+  return h(
+    "section",
+    { class: "card" },
+    h("h2", {}, "Maintenance"),
+    h("p", { class: "about" }, "Paused, the server lets nobody new in, and who is there goes on. Drained, nobody is there any more: newcomers are kept out, people are told and waited for, and who is left is ended."),
+    h("div", { class: "row" }, order("pause", "Pause …"), order("continue", "Continue …"), drain),
+  );
 }
 
 function transports(all) {

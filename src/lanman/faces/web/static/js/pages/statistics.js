@@ -19,8 +19,8 @@ export function show(element, route, context) {
   let before = null;
   const ask = (unattended) => get(`servers/${part(server)}/statistics`, { unattended });
   const draw = (answer) => {
-    const now = { at: performance.now(), nodes: partsOf(answer) };
-    const drawn = now.nodes.map((one, place) => node(one, before?.nodes[place], before ? (now.at - before.at) / 1000 : 0));
+    const now = { at: performance.now(), counted: answer.statistics };
+    const drawn = drawnOf(now.counted, before?.counted, before ? (now.at - before.at) / 1000 : 0);
     before = now;
     return drawn;
   };
@@ -29,7 +29,7 @@ export function show(element, route, context) {
   const timer = setInterval(async () => {
     if (document.hidden || before === null) return;
     try {
-      content.replaceChildren(...draw(await ask(true)).flat().filter(Boolean));
+      content.replaceChildren(...draw(await ask(true)));
     } catch (error) {
       if (error.name !== "ApiError") throw error;
       clearInterval(timer);
@@ -39,23 +39,14 @@ export function show(element, route, context) {
   return () => clearInterval(timer);
 }
 
-/** The counters of each node: of a single server there is one, without a name. */
-function partsOf(answer) {
-  const listed = answer.nodes ?? answer.parts;
-  if (Array.isArray(listed)) return listed.map((one) => ({ node: one.node, ...(one.statistics ?? one.answer ?? one) }));
-  return [answer.statistics ?? answer];
-}
-
-function node(counted, before, seconds) {
-  const start = counted.start_at ?? counted.start;
+function drawnOf(counted, before, seconds) {
   return [
-    counted.node ? h("h2", {}, visible(counted.node)) : null,
-    h("p", { class: "muted" }, "Counted since ", time(start || null, { none: "a time that the server does not tell" }), "."),
+    h("p", { class: "muted" }, "Counted since ", time(counted.started_at, { none: "a time that the server does not tell" }), "."),
     h(
       "div",
       { class: "cards" },
       GROUPS.map(([title, names]) =>
-        h("section", { class: "card" }, h("h3", {}, title), pairs(names.map(([name, words, shown = number]) => [words, figure(counted, before, seconds, name, shown)]))),
+        h("section", { class: "card" }, h("h2", {}, title), pairs(names.map(([name, words, shown = number]) => [words, figure(counted, before, seconds, name, shown)]))),
       ),
     ),
   ];
