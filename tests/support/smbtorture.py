@@ -38,6 +38,10 @@ SUITES = (
     "setinfo",
     "ioctl",
     "multichannel",
+    "durable-open",
+    "durable-open-disconnect",
+    "durable-v2-open",
+    "durable-v2-delay",
 )
 # What a suite is run with, once for each: the signing algorithms that smbtorture offers, and whether our Server has
 # multichannel. No one choice lets all cases of `session` run. Most of bind_negative_* begin with a connection that
