@@ -11,7 +11,7 @@ import pytest
 from lanman.net.server import SmbServer
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS
-from support.smbtorture import ONCE, RUNS, SUITES, expected_passes, run_beside, run_suite
+from support.smbtorture import BESIDE, ONCE, RUNS, SUITES, expected_passes, run_beside, run_suite
 from support.waiting import until
 
 # Several, for what is run side by side.
@@ -37,17 +37,19 @@ def nothing_is_open(server: SmbServer) -> bool:
     return all(opened.preserved for opened in server.service.opens())
 
 
-async def test_what_passed_of_leases_goes_on_passing(server: SmbServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suite", BESIDE)
+async def test_what_passed_beside_others_goes_on_passing(server: SmbServer, tmp_path: Path, suite: str) -> None:
+    server.settings.current = replace(server.settings.current, directory_leases=True)
     login = f"ann%{PASSWORDS['ann']}"
     outcome = await asyncio.to_thread(
-        run_beside, "lease", "127.0.0.1", server.port, login, SHARES, timeout=180, directory=tmp_path
+        run_beside, suite, "127.0.0.1", server.port, login, SHARES, timeout=180, directory=tmp_path
     )
-    missing = expected_passes()["lease"] - outcome.passed
+    missing = expected_passes()[suite] - outcome.passed
     assert not missing, {case: outcome.failed.get(case, "skipped or not run") for case in missing}
     await until(lambda: nothing_is_open(server))
 
 
-@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != "lease"])
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite not in BESIDE])
 async def test_what_passed_goes_on_passing(server: SmbServer, tmp_path: Path, suite: str) -> None:
     login = f"ann%{PASSWORDS['ann']}"
     missing = expected_passes()[suite]

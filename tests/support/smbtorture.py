@@ -38,6 +38,7 @@ SUITES = (
     "setinfo",
     "ioctl",
     "multichannel",
+    "replay",
     "durable-open",
     "durable-open-disconnect",
     "durable-v2-open",
@@ -51,7 +52,10 @@ RUNS = {
     "session": (("", True), ("aes-128-gmac", True), ("", False)),
     "ioctl": (("", True),),
     "multichannel": (("", True),),
+    "lock": (("", True),),
 }
+# Most of these is waiting: their cases are run on several shares at the same time.
+BESIDE = ("lease", "replay")
 # A CANCEL that this smbtorture signs by anything but AES-GMAC has the message id 0, where no interim response came
 # before it: such a CANCEL means no request, so cases of `compound` and `notify` would wait for ever with multichannel.
 ONCE = (("", False),)
