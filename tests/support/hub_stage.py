@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lanman.errors import AccessDenied, LanmanError
 from lanman.faces.web.live.hub import Hub, Viewing
 from lanman.faces.web.live.stream import EventStream
+from lanman.faces.web.live.told import Clocks
 from lanman.faces.web.people import Access, Person
 from lanman.manage.kept import Opening
 from lanman.manage.manager import Manager, Sessions
@@ -30,28 +31,51 @@ class Rights:
     refused: LanmanError | None = None
     folders: bool = True
     hidden: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    """Whose sessions are told; None: everybody's."""
 
 
 @dataclass
 class Server:
     """A server whose lists a test changes, and which counts what it is asked, by whom."""
 
+    clock: VirtualClock
     name: str = "fs1"
     sessions: list[SessionInfo] = field(default_factory=list)
     files: list[FileInfo] = field(default_factory=list)
     shares: list[ShareInfo] = field(default_factory=list)
     away: LanmanError | None = None
+    hangs: bool = False
+    broken: Exception | None = None
+    cannot: dict[str, str] = field(default_factory=dict)
     rights: dict[str, Rights] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     logons: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    _since: dict[int, tuple[SessionInfo, float]] = field(default_factory=dict)
+
+    async def reached(self) -> None:
+        """Raises what keeps everybody from being answered; or takes no end."""
+        if self.hangs:
+            await asyncio.sleep(1e6)
+        if self.broken is not None:
+            raise self.broken
+        if self.away is not None:
+            raise self.away
+
+    def as_old_as_now(self, entry: SessionInfo) -> SessionInfo:
+        """A session as it is listed now: its ages are those that it had when it was first asked for, and grow."""
+        _, since = self._since.setdefault(id(entry), (entry, self.clock.now))
+        passed = int(self.clock.now - since)
+        return replace(entry, active_time=(entry.active_time or 0) + passed, idle_time=(entry.idle_time or 0) + passed)
 
     def opening(self, user: str) -> Opening:
+        """What opens a Manager with somebody's credentials."""
+
         @asynccontextmanager
         async def opened() -> AsyncIterator[Manager]:
             self.logons.append(user)
-            if self.away is not None:
-                raise self.away
+            await self.reached()
             if (refused := self.rights[user].refused) is not None:
                 raise refused
             self.open.append(user)
@@ -68,10 +92,13 @@ class _Told(FakeManager):
         super().__init__(script.name)
         self._script, self._user = script, user
 
-    def _rights(self, question: str) -> Rights:
+    @property
+    def cannot(self) -> Mapping[str, str]:
+        return self._script.cannot
+
+    async def _rights(self, question: str) -> Rights:
         self._script.asked.append(self._user)
-        if self._script.away is not None:
-            raise self._script.away
+        await self._script.reached()
         rights = self._script.rights[self._user]
         if question in rights.denied:
             raise AccessDenied(server=self.server)
@@ -80,17 +107,22 @@ class _Told(FakeManager):
     async def sessions(
         self, *, client: str | None = None, user: str | None = None, level: int | None = None
     ) -> Sessions:
-        rights = self._rights("sessions")
-        return Sessions(self.server, rights.level, list(self._script.sessions))
+        rights = await self._rights("sessions")
+        told = [
+            self._script.as_old_as_now(each)
+            for each in self._script.sessions
+            if rights.only is None or each.user_name in rights.only
+        ]
+        return Sessions(self.server, rights.level, told)
 
     async def files(
         self, *, path: str | None = None, user: str | None = None, client: str | None = None
     ) -> list[FileInfo]:
-        self._rights("files")
+        await self._rights("files")
         return list(self._script.files)
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
-        rights = self._rights("shares")
+        rights = await self._rights("shares")
         return [
             ShareInfo(each.netname, each.type, each.remark, path=each.path if rights.folders else None)
             for each in self._script.shares
@@ -122,7 +154,15 @@ class Stage:
         """A stream of a person, which begins at once."""
         return Browser(EventStream(self.hub, person, [self.server.name], after))
 
-    def logged_off(self, person: Person) -> None:
+    @contextmanager
+    def watched(self, *people: Person) -> Iterator[None]:
+        """Streams of some people are open."""
+        with ExitStack() as stack:
+            for person in people:
+                stack.enter_context(self.hub.listen(person, [self.server.name]))
+            yield
+
+    def log_off(self, person: Person) -> None:
         person.ended = True
         person.accesses.clear()
         self.hub.leave(person)
@@ -130,11 +170,11 @@ class Stage:
 
 def staged(test: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
     async def with_clock(clock: VirtualClock) -> None:
-        server = Server()
+        server = Server(clock)
         server.sessions = [session(r"\\pc7", "bob"), session(r"\\pc9", "carol")]
         server.files = [FileInfo(1, 1, 0, r"C:\data\a.txt", "bob")]
         server.shares = [ShareInfo("data", 0, "", path=r"C:\data")]
-        hub = Hub(2.0, 10.0, clock=lambda: clock.now)
+        hub = Hub(2.0, 10.0, clocks=Clocks(clock.wall, lambda: clock.now))
         try:
             await test(Stage(clock, server, hub))
         finally:
@@ -158,6 +198,8 @@ class Browser:
 
     def __init__(self, stream: EventStream) -> None:
         self.events: list[Event] = []
+        self.sent: list[bytes] = []
+        """The bodies, as they came."""
         self.comments: list[str] = []
         self.status: int | None = None
         self.ended = False
@@ -181,6 +223,7 @@ class Browser:
         self.waiting = len(message["body"])
         await self._takes.wait()
         self.waiting = 0
+        self.sent.append(message["body"])
         self.ended = not message.get("more_body", False)
         *blocks, self._rest = (self._rest + message["body"]).split(b"\n\n")
         for block in blocks:

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -35,16 +35,19 @@ from lanman.errors import AccessDenied, AuthenticationError, LanmanError
 from lanman.faces.web.live.deltas import Shown, as_json
 from lanman.faces.web.live.poll import VERSION, Numbers, Poll
 from lanman.faces.web.live.ring import News, Ring, Source, event_bytes, news, place_of
-from lanman.faces.web.live.told import Asked, is_told_as_much
+from lanman.faces.web.live.told import Asked, Clocks, is_told_as_much
 from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT, ORDERS
 from lanman.manage.watching.changes import Picture
 from lanman.manage.watching.forms import error_form, instant
 from lanman.manage.watching.poller import EVERY
 from lanman.manage.watching.rows import Kind, Row
+from lanman.shown import escape
 
 if TYPE_CHECKING:
     from lanman.faces.web.people import Access, Person
+
+log: Final = logging.getLogger("lanman.web")
 
 RECHECK: Final = 300.0
 LINGER: Final = 60.0
@@ -55,6 +58,12 @@ MAX_PAUSE: Final = 60.0
 MAX_STREAMS: Final = 500
 MAX_STREAMS_OF_ONE: Final = 16
 _TIDY: Final = 10.0
+
+
+def _failed(server: str, error: Exception) -> LanmanError:
+    """Log what cannot happen, and say that it has."""
+    log.error("looking at %s failed", escape(server), exc_info=error)
+    return LanmanError(f"looking at {server} failed", hint="the log of the console says why")
 
 
 class LoggedOut(AuthenticationError):
@@ -211,19 +220,15 @@ class Listener:
 
 
 class Hub:
-    """Asks servers every so many seconds, for whoever joins.
+    """Asks servers every so many seconds, for whoever joins; a server that takes longer than `timeout` is away."""
 
-    `clock` gives seconds that do not go back.
-    """
-
-    def __init__(
-        self, every: float = EVERY, timeout: float = DEFAULT_TIMEOUT, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, every: float = EVERY, timeout: float = DEFAULT_TIMEOUT, *, clocks: Clocks | None = None) -> None:
         self.every, self.timeout = every, timeout
         self.numbers = Numbers()
         self.streams = 0
         """How many are open."""
-        self._clock = clock
+        self._clocks = clocks or Clocks()
+        self._clock = self._clocks.steady
         self._places: dict[str, _Place] = {}
         self._guests: dict[Person, _Guest] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -353,7 +358,7 @@ class Hub:
                 pause = MAX_PAUSE  # whose poll it is finds out when it answers again
             else:
                 async with place.checks:
-                    answered = await self._look(place, viewing)
+                    answered = await self._look_safely(place, viewing)
                 if viewing.access.opening in place.refused:
                     return
                 tries = 0 if answered else tries + 1
@@ -367,6 +372,14 @@ class Hub:
         shared = viewing.shared
         runner = None if shared is None else shared.runner
         return runner is not None and runner.access.opening is viewing.access.opening
+
+    async def _look_safely(self, place: _Place, viewing: Viewing) -> bool:
+        """The same as `_look`; what cannot happen is logged, and is no answer."""
+        try:
+            return await self._look(place, viewing)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this look and no other
+            self._not_answered(place, viewing, _failed(viewing.server, error))
+            return False
 
     def _merge(self, place: _Place, viewing: Viewing) -> None:
         """Have all who share a poll share another, where they are told the same by now."""
@@ -419,7 +432,7 @@ class Hub:
                 await asked.close()
 
     def _ask(self, viewing: Viewing) -> Asked:
-        return Asked(viewing.access.opening, viewing.server, every=self.every, timeout=self.timeout)
+        return Asked(viewing.access.opening, viewing.server, self._clocks, every=self.every, timeout=self.timeout)
 
     def _shared_with(self, place: _Place, viewing: Viewing, asked: Asked) -> _Shared:
         """The poll of those who are told what somebody has just been told; a new one where nobody is."""
@@ -517,6 +530,12 @@ class Hub:
                 shared.asked = None
                 await asked.close()
                 asked = None
+        except Exception as error:  # noqa: BLE001 - whatever it is, it costs this look and no other
+            failed = _failed(shared.poll.server, error)
+            for viewing in list(shared.viewings):
+                self._unseat(place, viewing)
+                self._not_answered(place, viewing, failed)
+                asyncio.get_running_loop().call_later(MAX_PAUSE, viewing.wake.set)
         finally:
             if asked is not None:
                 shared.asked = None
@@ -678,6 +697,8 @@ class Hub:
             viewing = guest.viewings.get(name)
             if viewing is not None and viewing.poll is not None and viewing.poll.begun.is_set():
                 sources[name] = Source(viewing.poll.ring, viewing.since)
+        for source in sources.values():
+            source.ring.expire(self._clock())
         return news(sources, listener.position)
 
 

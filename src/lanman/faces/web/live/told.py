@@ -11,18 +11,26 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from lanman.manage.kept import Opening
 from lanman.manage.manager import Manager
 from lanman.manage.watching.changes import Picture
-from lanman.manage.watching.poller import Poller
+from lanman.manage.watching.poller import Poller, steady_seconds
 from lanman.manage.watching.rows import Kind
 
 FEW: Final = 20
 """Of so few rows, any number may have come or gone between two looks."""
+
+
+class Clocks(NamedTuple):
+    """What time it is: `wall` in seconds since 1970, and `steady` in seconds that nobody sets."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = steady_seconds
 
 
 class Told(NamedTuple):
@@ -45,11 +53,18 @@ class Told(NamedTuple):
 class Asked:
     """A poller of a server with somebody's credentials, and who answers it."""
 
-    def __init__(self, opening: Opening, server: str, *, every: float, timeout: float) -> None:
+    def __init__(self, opening: Opening, server: str, clocks: Clocks, *, every: float, timeout: float) -> None:
         self._opening = opening
         self.manager: Manager | None = None
         """The Manager that is open, or was last."""
-        self.poller = Poller(self._opened, server=server, every=every, deadline=timeout)
+        self.poller = Poller(
+            self._opened,
+            server=server,
+            every=every,
+            deadline=timeout,
+            wall_clock=clocks.wall,
+            steady_clock=clocks.steady,
+        )
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Manager]:
