@@ -202,6 +202,7 @@ class CountingConnection(ClientConnection):
     channel_sequence = 0
     replay = False
     capabilities = 0  # that it has beside those of our client
+    change: Callable[[bytes], bytes] | None = None  # what becomes of a request's body before it is signed
 
     def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
         flags |= SMB2_FLAGS_REPLAY_OPERATION if self.replay else 0
@@ -209,6 +210,8 @@ class CountingConnection(ClientConnection):
             message.capabilities |= self.capabilities
         header, body = super()._request(message, session_id, tree_id, flags)
         header.status = self.channel_sequence
+        if self.change is not None:
+            body = [self.change(b"".join(bytes(part) for part in body))]
         return header, body
 
 
