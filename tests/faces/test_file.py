@@ -156,6 +156,9 @@ def test_json_and_csv(command: Command) -> None:
                 "oplock": None,
                 "lease": None,
                 "lease_key": None,
+                "durable": None,
+                "owner": None,
+                "expires_at": None,
             }
         ],
     }

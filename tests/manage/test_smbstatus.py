@@ -244,6 +244,9 @@ def test_a_durable_handle_whose_client_is_away() -> None:
     assert (handle.file_id, told.session_of(handle)) == (None, None)
     (record,) = [one for one in files_of(told) if (one.path or "").endswith("plan.txt")]
     assert (record.pid, record.id, record.user_name) == (None, None, None)
+    assert (record.durable, record.owner) == (True, str(handle.uid)), "nobody of this machine has that number"
+    (other, *_) = [one for one in files_of(told) if one is not record]
+    assert (other.durable, other.owner) == (None, "")
 
 
 def test_the_column_that_4_25_adds() -> None:

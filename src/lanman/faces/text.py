@@ -228,6 +228,12 @@ def duration(seconds: int | None) -> str:
     return f"{seconds // 86400:02}D {seconds // 3600 % 24:02}H {seconds // 60 % 60:02}M"
 
 
+def kept_for(owner: str, expires_at: float | None, now: float) -> str:
+    """For whom a file is kept whose connection was lost, and for how long; times are in seconds since 1970."""
+    left = "" if expires_at is None else f", {duration(max(0, int(expires_at - now)))} more"
+    return f"{owner}, whose connection was lost{left}"
+
+
 def shorten_path(path: str, columns: int) -> str:
     """A path of at most `columns` columns: its beginning and first folder, `...`, and the last parts that fit.
 

@@ -101,6 +101,16 @@ class Holder:
         return getattr(self.file, "lease", None)
 
     @property
+    def owner(self) -> str | None:
+        """For whom it is kept, whose connection was lost; "" where somebody has it open, None where it is not told."""
+        return getattr(self.file, "owner", None)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When it is closed if it is only kept, in seconds since 1970."""
+        return getattr(self.file, "expires_at", None)
+
+    @property
     def session(self) -> SessionInfo | None:
         """The session that has it open, where that is one."""
         return self.opener.session
@@ -148,6 +158,9 @@ class Holder:
             "oplock": self.oplock,
             "lease": self.lease,
             "lease_key": getattr(self.file, "lease_key", None),
+            "durable": getattr(self.file, "durable", None),
+            "owner": self.owner,
+            "expires_at": rfc3339(self.expires_at),
         }
 
 

@@ -83,6 +83,9 @@ class DetailedFile(FileInfo):
     oplock: str | None = None
     lease: str | None = None
     lease_key: str | None = None
+    durable: bool | None = None
+    owner: str | None = None
+    expires_at: float | None = None
 
 
 class ControlLink:
@@ -252,6 +255,8 @@ class OwnManager(SrvsvcManager):
                 file.session_id, file.opened_at, file.share = detail.session_id or None, detail.opened_at, detail.share
                 file.oplock, file.lease = detail.oplock or "", detail.lease or ""
                 file.lease_key = detail.lease_key or ""
+                file.durable, file.owner = detail.durable, detail.owner or ""
+                file.expires_at = detail.expires_at or None
             detailed.append(file)
         return detailed
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from lanman.faces.text import UNKNOWN, duration, number
+from lanman.faces.text import UNKNOWN, duration, kept_for, number
 from lanman.faces.tui.model import WatchedServer
 from lanman.faces.tui.views import EventRow, access, client, event_line, seconds_since, share_kind, share_limit, user
 from lanman.manage.orders.costs import cost_of_file, cost_of_session
@@ -138,6 +138,7 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
         ("Locks", number(row.num_locks)),
         ("Oplock", row.oplock),
         ("Lease", f"{row.lease}  {row.lease_key}".strip() if row.lease else row.lease),
+        ("Kept for", kept_for(row.owner, row.expires_at, now) if row.owner else None),
         ("Share", row.share),
         ("File ID", number(row.id)),
         ("Client", f"{whose} ({HOWS[row.client_how]})"),

@@ -65,10 +65,16 @@ def user(name: str | None) -> str:
     return UNKNOWN if name is None else name or "(nobody)"
 
 
+def file_user(row: FileRow) -> str:
+    """Who has a file open; of one that is kept for a client whose connection was lost, whose it is."""
+    return f"{row.owner} (away)" if row.owner else user(row.user_name)
+
+
 def whose(row: SessionRow | FileRow) -> str:
     """What a row is, in a few words."""
-    what = client(row.client_name) if isinstance(row, SessionRow) else row.path or UNKNOWN
-    return f"{user(row.user_name)}  {what}"
+    if isinstance(row, SessionRow):
+        return f"{user(row.user_name)}  {client(row.client_name)}"
+    return f"{file_user(row)}  {row.path or UNKNOWN}"
 
 
 def seconds_since(at: float | None, now: float) -> int | None:
@@ -205,7 +211,7 @@ def session_columns(autodisconnect: Autodisconnect) -> tuple[Column[SessionRow],
 
 FILE_COLUMNS: Final[tuple[Column[FileRow], ...]] = (
     _names("PATH", lambda row: row.path or UNKNOWN, 24, 5, fitted=shorten_path),
-    _users(10, lambda row: user(row.user_name)),
+    _users(10, file_user),
     Column("ACCESS", lambda row, now: access(row.permissions), lambda row: row.permissions, 6),
     _numbers("LOCKS", lambda row: row.num_locks, 5),
     _clients(file_client, lambda row: row.client_name, 13),

@@ -151,6 +151,8 @@ class Book:
     def _become(self, known: StayRow, row: SessionRow | FileRow, change: Change, picture: Picture) -> None:
         """What is there is otherwise than it was."""
         person, path = _person(row), self._path_of(row)
+        if isinstance(row, FileRow) and not row.user_name and row.user_name is not None:
+            person = known.person  # it is kept for its user, whose connection is lost
         moved = path != known.path and path is not None and path.path is not None
         told = How.TOLD in (known.person.client_how, person.client_how)
         other = _differs(known.person.user_name, person.user_name) or (
@@ -383,6 +385,7 @@ def _stays_of(picture: Picture) -> Iterator[SessionRow | FileRow]:
 def _person(row: SessionRow | FileRow) -> Person:
     user, client = _kept(row.user_name), _kept(row.client_name)
     if isinstance(row, FileRow):
+        user = _kept(row.owner) if row.owner else user
         return Person(user, client, row.client_how, tuple(map(storable, row.candidates)))
     how = How.UNKNOWN if client is None else How.TOLD
     return Person(user, client, how, (), _kept(row.address))

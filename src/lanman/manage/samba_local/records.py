@@ -33,7 +33,8 @@ class SambaSession(SessionInfo):
 
 @dataclass(slots=True)
 class SambaFile(FileInfo):
-    """An open file of this machine's Samba, with what smbstatus tells beyond MS-SRVS."""
+    """An open file of this machine's Samba, with what smbstatus tells beyond MS-SRVS. It tells of durable handles whose
+    client is away: `owner` is their user; for how long they are kept it does not say."""
 
     client_name: str | None = None
     oplock: str | None = None
@@ -41,6 +42,8 @@ class SambaFile(FileInfo):
     pid: int | None = None
     lease: str | None = None
     lease_key: str | None = None
+    durable: bool | None = None
+    owner: str | None = None
 
 
 def age(status: Status, since: float | None) -> int | None:
@@ -91,6 +94,7 @@ def _file(status: Status, open: StatusOpen, locks: Counter[tuple[ServerId, str]]
     session = status.session_of(open)
     number = 0 if locks is None else locks[open.server_id, open.path]
     there = status.by_process.get(open.server_id, [])
+    away = open.server_id.pid == DISCONNECTED
     return SambaFile(
         id=open.file_id,
         permissions=open.access_mask,
@@ -101,7 +105,21 @@ def _file(status: Status, open: StatusOpen, locks: Counter[tuple[ServerId, str]]
         client_name=there[0].client if there else None,
         oplock=open.oplock,
         opened_at=open.opened_at,
-        pid=None if open.server_id.pid == DISCONNECTED else open.server_id.pid,
+        pid=None if away else open.server_id.pid,
         lease=open.lease,
         lease_key=open.lease_key if open.lease else "",
+        durable=True if away else None,
+        owner=_name_of(open.uid) if away else "",
     )
+
+
+def _name_of(uid: int | None) -> str | None:
+    """The user of this machine by a number; the number itself where there is none."""
+    import pwd
+
+    if uid is None:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)

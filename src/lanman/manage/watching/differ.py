@@ -39,6 +39,10 @@ STEP: Final = 500
 _DETAILS: Final = ("domain", "address", "dialect", "signing", "encryption", "anonymous", "guest")
 
 
+# What FileRow has of DetailedFile and SambaFile.
+_BEYOND: Final = ("oplock", "lease", "lease_key", "durable", "owner", "expires_at")
+
+
 class Look(NamedTuple):
     """What a server answered, None for what it was not asked or did not tell; and when, by both clocks.
 
@@ -190,8 +194,7 @@ class Differ:
         # This machine's Samba tells more than MS-SRVS has fields for (SambaFile).
         opened_at: float | None = getattr(entry, "opened_at", None)
         client: str | None = getattr(entry, "client_name", None)
-        oplock, lease, lease_key = _cached(entry)
-        row = row._replace(oplock=oplock, lease=lease, lease_key=lease_key)
+        row = row._replace(**_told(entry))
         if opened_at is not None:
             row = row._replace(opened_at=opened_at, opened_how=How.TOLD)
         elif made.compares:
@@ -207,17 +210,12 @@ class Differ:
         changed = self._clients.changed
         if changed and row.user_name is not None and row.client_how is not How.TOLD and fold(row.user_name) in changed:
             row = self._clients.infer(row)
-        cached = _cached(entry)
-        if (row.permissions, row.num_locks, (row.oplock, row.lease, row.lease_key)) == (
-            entry.permissions,
-            entry.num_locks,
-            cached,
-        ):
-            return row
-        oplock, lease, lease_key = cached
-        return row._replace(
-            permissions=entry.permissions, num_locks=entry.num_locks, oplock=oplock, lease=lease, lease_key=lease_key
-        )
+        if (row.permissions, row.num_locks) != (entry.permissions, entry.num_locks):
+            row = row._replace(permissions=entry.permissions, num_locks=entry.num_locks)
+        if type(entry) is FileInfo and row.oplock is None:
+            return row  # most servers tell nothing more
+        told = _told(entry)
+        return row if all(getattr(row, name) == value for name, value in told.items()) else row._replace(**told)
 
     # --- shares
 
@@ -385,6 +383,7 @@ def _renewed(row: SessionRow, entry: SessionInfo, begun: Begun | None, made: _Ch
     return row if type(entry) is SessionInfo else row._replace(**_details(entry))
 
 
-def _cached(entry: FileInfo) -> tuple[str | None, str | None, str | None]:
-    """What a client may cache of its file, where that is told: by an oplock, or by a lease and which."""
-    return getattr(entry, "oplock", None), getattr(entry, "lease", None), getattr(entry, "lease_key", None)
+def _told(entry: FileInfo) -> dict[str, Any]:
+    """What servers of this machine tell of an open file beyond MS-SRVS: what its client may cache, and for whom it is
+    kept."""
+    return {name: getattr(entry, name, None) for name in _BEYOND}

@@ -82,6 +82,10 @@ class FileRow(NamedTuple):
     before which it was certainly not open, as far as one is known: that of the look before it was seen, or when the
     first session began that may have it. `session` and `share` are told by lanman's own Server, `oplock`, `lease` and
     `lease_key` by it and by this machine's Samba.
+
+    `durable`: its client may reclaim it after a lost connection. While it is kept for that, nobody has it open, and it
+    has no user; `owner` is whose it is, and `expires_at` when it is closed. Told by lanman's own Server, it is the same
+    row before, meanwhile and afterwards. Elsewhere a file without a user may be one that is kept (MS-SMB2 3.3.4.20).
     """
 
     key: FileKey
@@ -101,6 +105,9 @@ class FileRow(NamedTuple):
     oplock: str | None = None
     lease: str | None = None
     lease_key: str | None = None
+    durable: bool | None = None
+    owner: str | None = None
+    expires_at: float | None = None
 
     @property
     def kind(self) -> Kind:

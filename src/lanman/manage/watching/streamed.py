@@ -289,6 +289,9 @@ class Streamed:
             record.oplock,
             record.lease,
             record.lease_key,
+            record.durable,
+            record.owner,
+            record.expires_at or None,
         )
 
 

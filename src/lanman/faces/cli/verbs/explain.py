@@ -30,7 +30,7 @@ from lanman.faces.cli.planning import confirm_plan, dry_run_option, include_mine
 from lanman.faces.cli.selecting import client_filter, path_filter, server_of_path, user_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import duration as shown_duration
-from lanman.faces.text import escape
+from lanman.faces.text import escape, kept_for
 from lanman.names import unc_client
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ EXIT_UNKNOWN: Final = 4
 
 CSV: Final = (
     "id path share user_name client_name client_how candidates access locks opened_at opened_how not_before "
-    "cost cost_why oplock lease lease_key"
+    "cost cost_why oplock lease lease_key durable owner expires_at"
 )
 
 # What a server says that does not tell its open files, or not to us.
@@ -388,6 +388,8 @@ def _one(holder: Holder) -> Iterator[str]:
     name = "user unknown" if holder.user_name is None else escape(holder.user_name or "nobody")
     at = f"{escape(holder.file.node)}: " if holder.file.node else ""
     yield f"  {at}{name}  {access}  {locks}  id {holder.file.id}"
+    if holder.owner:
+        yield f"    kept for {escape(kept_for(holder.owner, holder.expires_at, time.time()))}"
     yield f"    from {_from(holder)}"
     yield f"    idle {'unknown' if holder.idle_time is None else shown_duration(holder.idle_time)}"
     yield f"    open since: {_since(holder)}"

@@ -11,6 +11,7 @@ The layout is that of NET FILE. Rules:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,7 @@ from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, escape, number, shorten, shorten_path, table, with_nodes
+from lanman.faces.text import Column, block, escape, kept_for, number, shorten, shorten_path, table, with_nodes
 from lanman.manage import orders
 from lanman.records import FileInfo
 from lanman.shown import rfc3339
@@ -44,8 +45,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
 )
 LABEL_WIDTH: Final = 17
 FIELDS: Final = "id path user_name num_locks permissions"
-# What a client may cache of its file.
-CACHED: Final = ("oplock", "lease", "lease_key")
+# What a client may cache of its file, and for whom it is kept, and until when, where a connection was lost.
+TOLD_HERE: Final = ("oplock", "lease", "lease_key", "durable", "owner", "expires_at")
 
 # MS-SRVS 2.2.4.7 has the first three; the others are the ACCESS_ bits of lmaccess.h, which servers send as well.
 PERMISSIONS: Final = (
@@ -199,11 +200,12 @@ def _show(invocation: Invocation, server: str, entry: FileInfo, **more: Any) -> 
 
 
 def _as_json(entry: FileInfo) -> dict[str, Any]:
-    """A file for programs. What its client may cache is told by servers of this machine, and null elsewhere; times are
-    RFC 3339."""
-    record = dict.fromkeys(CACHED) | output.fields(entry, FIELDS)
-    if record.get("opened_at") is not None:
-        record["opened_at"] = rfc3339(record["opened_at"])
+    """A file for programs. What its client may cache, and for whom it is kept, is told by servers of this machine, and
+    null elsewhere; times are RFC 3339."""
+    record = dict.fromkeys(TOLD_HERE) | output.fields(entry, FIELDS)
+    for name in ("opened_at", "expires_at"):
+        if record.get(name) is not None:
+            record[name] = rfc3339(record[name])
     order = dict.fromkeys([*FIELDS.split(), *record])
     return {name: record[name] for name in ("node", *order) if name in record}
 
@@ -222,6 +224,10 @@ def file_block(entry: FileInfo) -> Iterator[str]:
         pairs.append(("Lease", f"{lease} {getattr(entry, 'lease_key', None) or ''}".rstrip()))
     elif oplock := getattr(entry, "oplock", None):
         pairs.append(("Oplock", escape(oplock)))
+    if owner := getattr(entry, "owner", None):
+        pairs.append(("Kept for", escape(kept_for(owner, getattr(entry, "expires_at", None), time.time()))))
+    elif getattr(entry, "durable", None):
+        pairs.append(("Durable", "yes"))
     return block(pairs, LABEL_WIDTH)
 
 
