@@ -89,10 +89,12 @@ NARROW = {
 
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
 # asyncpg, pyarrow, prometheus_client, distributed, starlette and uvicorn are extras, and only history in PostgreSQL,
-# columns as files, figures for Prometheus, sweeps by a cluster and the web console need them.
+# columns as files, figures for Prometheus, sweeps by a cluster and the web console need them. What a certificate is for
+# is read with cryptography, which smb2 needs anyway.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
     "lanman.faces.web": frozenset({"starlette", "uvicorn"}),
+    "lanman.faces.web.listening": frozenset({"cryptography"}),
     "lanman.fleet.dask": frozenset({"distributed"}),
     "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),

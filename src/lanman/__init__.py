@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         TimedOut,
         Win32Error,
     )
+    from lanman.faces.web.blocking import BlockingWebConsole, blocking_web_console
+    from lanman.faces.web.program import WebConsole, web_console
     from lanman.fleet.blocking import BlockingSweep, blocking_sweep
     from lanman.fleet.sweep import Sweep, sweep
     from lanman.fleet.values import FleetOutcome, Target
@@ -111,6 +113,7 @@ __all__ = [
     "BlockingManager",
     "BlockingPoller",
     "BlockingSweep",
+    "BlockingWebConsole",
     "Change",
     "CloseResult",
     "ConnectionInfo",
@@ -156,6 +159,7 @@ __all__ = [
     "TransportInfo",
     "Update",
     "Verdict",
+    "WebConsole",
     "Win32Error",
     "blocking_doctor",
     "blocking_drain",
@@ -168,6 +172,7 @@ __all__ = [
     "blocking_spare_from_policies",
     "blocking_sweep",
     "blocking_watch",
+    "blocking_web_console",
     "check_policies",
     "connect",
     "doctor",
@@ -185,9 +190,14 @@ __all__ = [
     "sweep",
     "watch",
     "watch_nodes",
+    "web_console",
 ]
 
 _HOMES = {
+    "BlockingWebConsole": "lanman.faces.web.blocking",
+    "blocking_web_console": "lanman.faces.web.blocking",
+    "WebConsole": "lanman.faces.web.program",
+    "web_console": "lanman.faces.web.program",
     "BlockingExporter": "lanman.manage.metrics.blocking",
     "blocking_exporter": "lanman.manage.metrics.blocking",
     "Exporter": "lanman.manage.metrics.exporter",

@@ -789,16 +789,21 @@ METRICS_PORT: Final = 9745
 
 
 def metrics_address(text: str) -> tuple[str, int] | str:
-    """Where figures are given to Prometheus: an address and a port (`127.0.0.1:9745`, `[::1]:9745`, `localhost`; 9745
-    where none is named, 0 is any that is free), or the absolute path of a Unix socket (`unix:/run/lanman/metrics`).
-    Raises ValueError."""
+    """Where figures are given to Prometheus; see `place_address`. Raises ValueError."""
+    return place_address(text, METRICS_PORT)
+
+
+def place_address(text: str, default_port: int) -> tuple[str, int] | str:
+    """Where a program of this machine is come to: an address and a port (`127.0.0.1:9745`, `[::1]:9745`, `localhost`;
+    `default_port` where none is named, 0 is any that is free), or the absolute path of a Unix socket
+    (`unix:/run/lanman/metrics`). Raises ValueError."""
     if text[:5].lower() == "unix:":
         if not _is_absolute(path := text[5:]) or path.endswith("/"):
             raise ValueError(f"{text}: is not the absolute path of a socket")
         return path
     named = "127.0.0.1" + text[9:] if text[:9].lower() == "localhost" else text
     address, port = listen_address(named)
-    return address, METRICS_PORT if port is None else port
+    return address, default_port if port is None else port
 
 
 def number_of_sessions(text: str) -> int | None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import lanman
 from lanman.manage.open import open_manager
+from lanman.net.approach import PLAIN, Approach
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.smb2.messages import CreateRequest
@@ -245,25 +246,25 @@ async def consoled(
     are asked ten times a second here."""
     from lanman.faces.web.app import make_app
     from lanman.faces.web.console import Console, Offered, Settings
-    from lanman.faces.web.listening import bound, serving
+    from lanman.faces.web.listening import Listening, Serving
     from lanman.faces.web.logins import OneTime
 
     def offered(name: str, host: str, port: int) -> Offered:
-        def opening_as(credentials: Credentials) -> Any:
-            return partial(open_manager, host, credentials, port=port)
+        def opening_as(credentials: Credentials, approach: Approach = PLAIN) -> Any:
+            return partial(open_manager, host, credentials, port=port, approach=approach)
 
         return Offered(name, opening_as(Credentials(own, password)), opening_as)
 
     console = Console([offered(name, *place) for name, place in places.items()], Settings(**{"every": 0.1, **settings}))
-    place = bound("127.0.0.1:0")
+    opened = Listening("127.0.0.1:0").opened()
     async with console:
         once = OneTime(console.clock())
         noted = Noted(make_app(console, once))
-        server = serving(noted)
-        task = asyncio.create_task(server.serve(sockets=[place.socket]))
+        server = Serving(noted, opened)
+        task = asyncio.create_task(server.serve(sockets=[opened.place.socket]))
         try:
-            yield Web(f"http://{place.where}", console, once.word, noted, password)
+            yield Web(f"{opened.url}", console, once.word, noted, password)
         finally:
             server.should_exit = True
             await task
-            place.close()
+            opened.place.close()

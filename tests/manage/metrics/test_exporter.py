@@ -370,3 +370,8 @@ def test_without_asyncio(tmp_path: Path) -> None:
     running.close()
     with pytest.raises(LanmanError), lanman.blocking_exporter(listen=f"unix:{tmp_path}"):
         pass
+
+
+async def test_an_address_that_others_reach_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    async with Exporter([], listen="0.0.0.0:0"):
+        assert "whoever reaches this address may read the figures, which are not encrypted" in caplog.text

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lanman.faces.web.attempts import Attempts
 from lanman.faces.web.live.hub import Hub
 from lanman.faces.web.people import Access, People, Person
 from lanman.manage.kept import Opening
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from lanman.net.approach import Approach
     from lanman.net.credentials import Credentials
 
 log: Final = logging.getLogger("lanman.web")
@@ -31,12 +33,13 @@ LOOK_FOR_IDLE: Final = 10.0
 class Offered(NamedTuple):
     """A server that the command was given: what it is called, and how a Manager of it is opened.
 
-    `opening` is with the command's own credentials; `opening_as` gives one with those of a person.
+    `opening` is with the command's own credentials. `opening_as` gives one with those of a person, approached as is
+    said there; it goes over SMB, since a server judges no password otherwise.
     """
 
     name: str
     opening: Opening
-    opening_as: Callable[[Credentials], Opening]
+    opening_as: Callable[[Credentials, Approach], Opening]
 
 
 Finding = Callable[[], Awaitable[Sequence[Offered]]]
@@ -70,6 +73,7 @@ class Console:
         self.servers: dict[str, Offered] = {}
         """By name, in the order in which they were given."""
         self.people = People()
+        self.attempts = Attempts()
         self.hub = Hub(self.settings.every, self.settings.timeout)
         self.clock = clock
         self._find = servers if callable(servers) else None
@@ -109,11 +113,16 @@ class Console:
             await asyncio.sleep(LOOK_FOR_IDLE)
             self.people.expire(self.clock())
 
-    def own_accesses(self, *, may_order: bool) -> dict[str, Access]:
-        """All servers, with the command's own credentials."""
-        may_order = may_order and not self.settings.readonly
-        return {name: Access(name, "", each.opening, may_order) for name, each in self.servers.items()}
+    # --- people that need no password
 
     def person_of_link(self) -> Person:
         """Whoever has the one-time link: the user that the command runs as."""
-        return Person("this user", "link", self.own_accesses(may_order=True))
+        return Person("this user", "link", self._own_accesses(may_order=not self.settings.readonly))
+
+    def person_of_proxy(self, name: str) -> Person:
+        """Whom the trusted proxy names: may look, and gives no orders."""
+        return Person(name, "proxy", self._own_accesses(may_order=False), proxy_user=name)
+
+    def _own_accesses(self, *, may_order: bool) -> dict[str, Access]:
+        """All servers, with the command's own credentials."""
+        return {name: Access(name, "", each.opening, may_order) for name, each in self.servers.items()}

@@ -9,6 +9,8 @@ Rules:
     whoever asked for it (`on_end`) is told, and ends what runs for it.
   - There are at most `MAX_SESSIONS`, and `MAX_OF_ONE` of one name: one more of a name takes the place of the one that
     has been idle longest.
+  - Whom a proxy names has no id of a session: the proxy says who it is with each request. One person stands for all
+    requests of one name, and ends like the others.
 
 Time is an argument, in seconds by any clock that does not go back.
 """
@@ -45,17 +47,24 @@ class Access:
     opening: Opening
     may_order: bool
     credentials: Credentials | None = field(default=None, repr=False)
-    """Those of a log-in, which end with the person; None for the command's own."""
+    """Those of a log-in, which end with the access; None for the command's own."""
+
+    def forget(self) -> None:
+        """Forget the password of a log-in."""
+        if self.credentials is not None:
+            self.credentials.password = None
 
 
 @dataclass(eq=False, slots=True)
 class Person:
-    """Somebody who is logged on; compared by identity. `accesses` by the servers' names."""
+    """Somebody who is logged on; compared by identity. `accesses` by the servers' names. `proxy_user` is whom the
+    trusted proxy said it to be at the log-in."""
 
     name: str
     kind: Kind
     accesses: dict[str, Access] = field(default_factory=dict)
     ended: bool = False
+    proxy_user: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +83,8 @@ class People:
     def __init__(self, *, idle: float = IDLE, max_sessions: int = MAX_SESSIONS) -> None:
         self._idle = idle
         self._max_sessions = max_sessions
-        self._sessions: dict[str, _Session] = {}  # in the order of their last use
+        self._sessions: dict[str, _Session] = {}  # by id, in the order of their last use
+        self._by_proxy: dict[str, _Session] = {}  # by name, in the order of their last use
         self._on_end: list[Callable[[Person], None]] = []
 
     def on_end(self, listener: Callable[[Person], None]) -> None:
@@ -82,19 +92,18 @@ class People:
         self._on_end.append(listener)
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        return len(self._sessions) + len(self._by_proxy)
+
+    # --- sessions
 
     def begin(self, person: Person, now: float) -> str:
         """Begin a session; its id. Raises TooMany."""
         self.expire(now)
-        of_this_name = [
-            key
-            for key, each in self._sessions.items()
-            if (each.person.name, each.person.kind) == (person.name, person.kind)
-        ]
+        who = person.name, person.kind
+        of_this_name = [key for key, each in self._sessions.items() if (each.person.name, each.person.kind) == who]
         if len(of_this_name) >= MAX_OF_ONE:
             self.end(of_this_name[0], "another log-in of the same name")
-        if len(self._sessions) >= self._max_sessions:
+        if len(self) >= self._max_sessions:
             raise TooMany
         key = secrets.token_urlsafe(32)
         self._sessions[key] = _Session(person, now)
@@ -127,27 +136,64 @@ class People:
             session.used_at = now
             self._sessions[key] = session
 
+    def of_proxy(self, name: str, now: float, make: Callable[[str], Person], *, touch: bool) -> Person:
+        """Whom a proxy names, made anew where there is none of that name; one more than there may be takes the place of
+        the one that has been idle longest. `touch`: that person did something."""
+        session = self._by_proxy.get(name)
+        if session is not None and now - session.used_at >= self._idle:
+            self._end_of_proxy(name, "idle")
+            session = None
+        if session is None:
+            if len(self._by_proxy) >= self._max_sessions:
+                self._end_of_proxy(next(iter(self._by_proxy)), "too many others")
+            session = self._by_proxy[name] = _Session(make(name), now)
+        elif touch:
+            session.used_at = now
+            self._by_proxy[name] = self._by_proxy.pop(name)
+        return session.person
+
+    # --- what they may
+
+    def give(self, person: Person, access: Access) -> None:
+        """Let a person ask a server; a password that it had for it before is forgotten."""
+        before = person.accesses.get(access.server)
+        if before is not None:
+            before.forget()
+        person.accesses[access.server] = access
+
+    # --- ends
+
     def end(self, key: str, why: str) -> None:
         """End a session, if there is one of this id."""
         session = self._sessions.pop(key, None)
-        if session is None:
-            return
-        person = session.person
-        log.info("%s is logged off: %s", escape(person.name), why)
-        person.ended = True
-        for access in person.accesses.values():
-            if access.credentials is not None:
-                access.credentials.password = None
-        person.accesses.clear()
-        for listener in self._on_end:
-            listener(person)
+        if session is not None:
+            self._ended(session.person, why)
 
     def expire(self, now: float) -> None:
         """End those that have been idle for too long."""
-        for key in [key for key, each in self._sessions.items() if now - each.used_at >= self._idle]:
-            self.end(key, "idle")
+        for sessions, end in ((self._sessions, self.end), (self._by_proxy, self._end_of_proxy)):
+            for key in [key for key, each in sessions.items() if now - each.used_at >= self._idle]:
+                end(key, "idle")
 
     def end_all(self, why: str) -> None:
         """End every session."""
         for key in list(self._sessions):
             self.end(key, why)
+        for name in list(self._by_proxy):
+            self._end_of_proxy(name, why)
+
+    def _end_of_proxy(self, name: str, why: str) -> None:
+        self._ended(self._by_proxy.pop(name).person, why)
+
+    def _ended(self, person: Person, why: str) -> None:
+        log.info("%s is logged off: %s", escape(person.name), why)
+        self.forget(person)
+        for listener in self._on_end:
+            listener(person)
+
+    def forget(self, person: Person) -> None:
+        """Take everything from a person that it might ask servers with."""
+        person.ended = True
+        for access in person.accesses.values():
+            access.forget()
+        person.accesses.clear()

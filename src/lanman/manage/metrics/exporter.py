@@ -36,14 +36,14 @@ from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT, Manager
 from lanman.manage.metrics.ended import Ended
 from lanman.manage.metrics.http import HttpServer
-from lanman.manage.metrics.listening import Place
 from lanman.manage.metrics.table import DEFAULT_TOP, MAX_TOP
 from lanman.manage.metrics.watched import Answers, Watched, build
 from lanman.manage.open import open_manager
 from lanman.manage.watching.poller import Poller
 from lanman.manage.watching.several import Several
 from lanman.net.approach import Approach
-from lanman.settings import UNLIMITED
+from lanman.net.bound import Place, names_of_this_machine
+from lanman.settings import METRICS_PORT, UNLIMITED
 from lanman.shown import escape
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Exporter:
         if self._find is not None:
             self._asked = self._each(await self._find())
         if self._listen is not None:
-            await self._start_listening(Place(self._listen))
+            await self._start_listening(Place(self._listen, METRICS_PORT))
         self._polling = self._started(self._poll())
         if self._ended is not None:
             self._counting = self._started(self._ended.run(self._every))
@@ -152,10 +152,10 @@ class Exporter:
 
     async def _start_listening(self, place: Place) -> None:
         self._place, self.where = place, place.where
-        if place.warning is not None:
-            log.warning("%s", place.warning)
+        if not place.is_loopback:
+            log.warning("%s: whoever reaches this address may read the figures, which are not encrypted", place.where)
         if place.path is None and place.is_loopback:
-            self._http.host_names = _names_of_this_machine()
+            self._http.host_names = names_of_this_machine()
         try:
             await self._http.start(place.socket)
         except BaseException:
@@ -359,11 +359,6 @@ class _Asked:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})
-
-
-def _names_of_this_machine() -> frozenset[str]:
-    name = socket.gethostname().lower()
-    return frozenset({"localhost", name, name.partition(".")[0]} - {""})
 
 
 def exporter(

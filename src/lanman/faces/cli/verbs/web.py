@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,15 +21,21 @@ from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import seconds, verb
 from lanman.faces.cli.output import Format
 from lanman.faces.dialect import DialectError
+from lanman.shown import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lanman.faces.web.console import Console, Offered
-    from lanman.manage.kept import Opening
-    from lanman.net.credentials import Credentials
+    from lanman.faces.web.console import Offered
+    from lanman.faces.web.listening import Listening
+    from lanman.faces.web.program import WebConsole
 
-LISTEN: Final = "127.0.0.1:8445"
+
+def place(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Where browsers come to, with a whole path. What is none is told when it is listened on."""
+    if text is not None and text[:5].lower() == "unix:" and len(text) > 5:
+        return f"unix:{os.path.abspath(text[5:])}"
+    return text
 
 
 @verb(
@@ -34,21 +43,44 @@ LISTEN: Final = "127.0.0.1:8445"
     summary="serve a page of sessions, files and shares to browsers",
     many_servers=True,
     syntax="""
-lanman web [-S HOST]... [--listen {ADDRESS:PORT | unix:PATH}] [--readonly]
-           [--db DATABASE] [--every T]
+lanman web [-S HOST]... [--listen {ADDRESS:PORT | unix:PATH}]
+           [--tls-cert FILE [--tls-key FILE]] [--allow-host NAME]...
+           [--trust-proxy {ADDRESS | unix} [--user-header NAME]]
+           [--readonly] [--db DATABASE] [--every T]
 """,
     about="""
-Serves a page on which the sessions, open files and shares of servers are seen while they change, and can be ended and
-closed by those who may. It goes on until Ctrl-C or a SIGTERM.
+Serves a page on which sessions, open files and shares are seen while they change, with explanations, settings,
+statistics and history, and on which those who may end sessions and close files can do so. It goes on until Ctrl-C or a
+SIGTERM.
+It listens on 127.0.0.1:8445. The link that it writes at the start is for this machine: whoever opens it first, within
+ten minutes, asks the servers as the user that the command line says. Everybody else logs in to the page as themselves,
+at one of the servers that were named here, and may do what that server lets them. Passwords are kept in memory, until
+they log out or have done nothing for 15 minutes.
+An address that others reach wants a certificate (--tls-cert), or a proxy in front that has one and is named by
+--trust-proxy; otherwise nothing is served. Users whom the proxy names in --user-header see what the command line's user
+sees, and give no orders. A Unix socket is made for this user alone. Names by which browsers come, beyond this machine's
+own and those of the certificate, are given with --allow-host.
+With --readonly nobody gives orders. --db names the database of `lanman history`.
 Needs the extra web: pip install 'lanman[web]'.
 """,
     examples="""
-lanman web                        this machine's Server, for this machine's browsers
-lanman web -S fs1 -S fs2 -U ann   two servers
+lanman web                                         this machine's Server
+lanman web -S fs1 -S fs2 -U 'EXAMPLE\\ann'         two servers
+lanman web -S fs1 -N --listen 0.0.0.0:8445 --tls-cert fs1.pem --tls-key fs1.key
+lanman web -S fs1 -A ~/look --readonly --listen unix:/run/lanman/web.sock --trust-proxy unix --user-header X-Remote-User
 """,
 )
-@click.option("--listen", metavar="PLACE", help="where browsers come to (127.0.0.1:8445)")
-@click.option("--readonly", is_flag=True, help="the page gives no orders")
+@click.option("--listen", metavar="PLACE", callback=place, help="where browsers come to (127.0.0.1:8445)")
+@click.option(
+    "--tls-cert", metavar="FILE", shell_complete=completers.files, help="serve TLS with this certificate, in PEM"
+)
+@click.option("--tls-key", metavar="FILE", shell_complete=completers.files, help="its key, where that is another file")
+@click.option(
+    "--allow-host", "hosts", metavar="NAME", multiple=True, help="a name by which browsers come: NAME, *.NAME"
+)
+@click.option("--trust-proxy", metavar="ADDRESS", help="the one proxy that is believed; `unix`: who has the socket")
+@click.option("--user-header", metavar="NAME", help="the header in which that proxy names the user, who may look")
+@click.option("--readonly", is_flag=True, help="nobody gives orders")
 @click.option(
     "--db",
     "database",
@@ -57,11 +89,16 @@ lanman web -S fs1 -S fs2 -U ann   two servers
     callback=database_url,
     help="the history's: sqlite:///FILE, or postgresql://USER@HOST/NAME (LANMAN_DB)",
 )
-@click.option("--every", metavar="T", callback=seconds, help="how often to ask a server (2s)")
+@click.option("--every", metavar="T", callback=seconds, help="how often to ask a server while somebody watches (2s)")
 @click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
 def web(
     invocation: Invocation,
     listen: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    hosts: tuple[str, ...],
+    trust_proxy: str | None,
+    user_header: str | None,
     readonly: bool,
     database: str | None,
     every: float | None,
@@ -69,32 +106,35 @@ def web(
 ) -> int | None:
     """Serve the page until it is told to end. DialectError 3510: words that do not go together."""
     if invocation.format is not Format.TABLE:
-        raise DialectError(3510, hint="The page is for browsers; programs ask its REST interface.")
+        raise DialectError(3510, hint="The page is for browsers; programs ask its REST interface, /api/v1.")
     try:
         from lanman.faces.web.console import EVERY, Console, Settings
+        from lanman.faces.web.listening import LISTEN, Listening
+        from lanman.faces.web.program import WebConsole
     except ModuleNotFoundError as error:
         raise _without_the_extra(error) from None
-    settings = Settings(
-        readonly=readonly,
-        database=named_database(database),
-        every=EVERY if every is None else every,
-        timeout=deadline or invocation.timeout,
-    )
-    offered = _offered([replace(each, timeout=settings.timeout) for each in invocation.each()])
-    return asyncio.run(_run(Console(offered, settings), listen or LISTEN))
+    timeout = deadline or invocation.timeout
+    settings = Settings(readonly, named_database(database), EVERY if every is None else every, timeout)
+    listening = Listening(listen or LISTEN, tls_cert, tls_key, trust_proxy, user_header, hosts)
+    console = Console(_offered([replace(each, timeout=timeout) for each in invocation.each()]), settings)
+    _log_to_standard_error()
+    return asyncio.run(_run(WebConsole(console, listening), listening))
 
 
 def _without_the_extra(error: ModuleNotFoundError) -> LanmanError:
+    if error.name not in ("starlette", "uvicorn", "anyio", "h11"):
+        raise error
     return LanmanError(
-        f"the web console needs {error.name}",
+        f"the web console needs {error.name}, which is not installed",
         code=codes.ERROR_NOT_SUPPORTED,
-        hint="Install lanman with its extra web: pip install 'lanman[web]'.",
+        hint="Install the extra web: pip install 'lanman[web]'.",
     )
 
 
 def _offered(invocations: Sequence[Invocation]) -> list[Offered]:
     """The servers that are meant, each once."""
     from lanman.faces.web.console import Offered
+    from lanman.faces.web.program import over_smb
     from lanman.manage.metrics.exporter import this_machine
 
     offered: dict[str, Offered] = {}
@@ -102,49 +142,60 @@ def _offered(invocations: Sequence[Invocation]) -> list[Offered]:
         name = each.node or each.server or this_machine()
         if each.node is None and each.server is not None and each.port is not None:
             name = f"{name}:{each.port}"
-        offered.setdefault(name, Offered(name, each.opening, _opening_as(each)))
+        offered.setdefault(name, Offered(name, each.opening, over_smb(each.server, each.port, each.timeout)))
     return list(offered.values())
 
 
-class _opening_as:
-    """Opens a server as somebody else: always over SMB, where the password counts."""
-
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
-
-    def __call__(self, credentials: Credentials) -> Opening:
-        from lanman.manage.loopback import LOOPBACK
-
-        mine = self._invocation
-        server = mine.server or LOOPBACK
-        return replace(mine, server=server, credentials=credentials, service=None, home=None, samba_config=None).opening
+def _log_to_standard_error() -> None:
+    """Who logs in, what was refused, and errors of ours."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    for name, level in (("lanman.web", logging.INFO), ("uvicorn.error", logging.ERROR)):
+        log = logging.getLogger(name)
+        log.addHandler(handler)
+        log.setLevel(level)
+        log.propagate = False
 
 
-async def _run(console: Console, listen: str) -> int | None:
+async def _run(running: WebConsole, listening: Listening) -> int | None:
     """Serve until a signal. The exit status: 130 after Ctrl-C."""
-    from lanman.faces.web.app import make_app
-    from lanman.faces.web.listening import bound, serving
-    from lanman.faces.web.logins import OneTime
     from lanman.net.collector import keep_pauses_short
 
-    place = bound(listen)
-    told: list[int] = []
-    try:
-        async with console:
-            keep_pauses_short()
-            once = OneTime(console.clock())
-            server = serving(make_app(console, once))
+    _have_descriptors()
+    async with running:
+        keep_pauses_short()
+        _say_where(running)
+        told: list[int] = []
 
-            def end(number: int) -> None:
-                told.append(number)
-                server.should_exit = True
+        def end(number: int) -> None:
+            told.append(number)
+            running.stop()
 
-            for number in (signal.SIGINT, signal.SIGTERM):
-                # Windows: the signal ends the process.
-                with contextlib.suppress(NotImplementedError):
-                    asyncio.get_running_loop().add_signal_handler(number, end, number)
-            output.note(f"the page is at http://{place.where}/#once={once.word}")
-            await server.serve(sockets=[place.socket])
-    finally:
-        place.close()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Windows: the signal ends the process.
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().add_signal_handler(number, end, number)
+        await running.wait()
     return output.EXIT_INTERRUPTED if signal.SIGINT in told else None
+
+
+def _have_descriptors() -> None:
+    """As many descriptors as there may be connections."""
+    if sys.platform != "win32":
+        from lanman.faces.web.listening import MAX_CONNECTIONS
+        from lanman.net.descriptors import fit
+
+        fit(MAX_CONNECTIONS)
+
+
+def _say_where(running: WebConsole) -> None:
+    """Where the page is, and how to get in."""
+    output.note(f"the page is at {running.url or escape(running.where)}")
+    if running.link is not None:
+        output.note(f"{running.link} lets in whoever opens it first, on this machine and within 10 minutes")
+    elif running.once is not None:
+        path = escape(running.where.removeprefix("unix:"))
+        output.note(
+            f"behind `ssh -L 8445:{path} THIS-MACHINE`, http://localhost:8445/#once={running.once} lets in whoever "
+            "opens it first, within 10 minutes"
+        )

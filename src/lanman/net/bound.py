@@ -1,9 +1,8 @@
-"""Where scrapers come to: a bound socket, of an address or of a path, and what is to be said of it.
+"""A place where browsers and scrapers come to: a bound socket, of an address or of a path.
 
 Rules:
 
-  - Loopback addresses and Unix sockets are for this machine. Another address has to be typed, and is warned of: there
-    is no log-on and no encryption.
+  - Loopback addresses and Unix sockets are for this machine. What others reach is for whoever asks for it to judge.
   - A Unix socket is made by us, with mode 0600. What is at its path already is removed only where it is a socket that
     nobody answers at any more; another file is never touched.
 """
@@ -22,7 +21,7 @@ from typing import Final
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
 from lanman.net.home import bind_unix
-from lanman.settings import metrics_address
+from lanman.settings import place_address
 
 BACKLOG: Final = 64
 
@@ -34,16 +33,17 @@ _ERRORS: Final = {
 
 
 class Place:
-    """A socket that is bound and listens. `address` is what was typed; `where` what it turned out to be."""
+    """A socket that is bound and listens. `address` is what was typed, and `port` what counts where that names none;
+    `where` is what it turned out to be. Raises LanmanError."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, port: int) -> None:
         try:
-            target = metrics_address(address)
+            target = place_address(address, port)
         except ValueError as error:
             raise LanmanError(
                 f"{error}",
                 code=codes.ERROR_INVALID_PARAMETER,
-                hint="figures are given away at ADDRESS:PORT, such as 127.0.0.1:9745, or at unix:/PATH",
+                hint=f"it is ADDRESS:PORT, such as 127.0.0.1:{port}, or unix:/PATH",
             ) from None
         self.path = Path(target) if isinstance(target, str) else None
         self._made: tuple[int, int] | None = None
@@ -51,18 +51,13 @@ class Place:
             self.is_loopback = True
             self.socket = self._bound_path(Path(target))
             self.where = f"unix:{target}"
+            self.port = 0
         else:
             host, port = target
             self.is_loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
             self.socket = _bound_address(host, port)
-            self.where = f"{f'[{host}]' if ':' in host else host}:{self.socket.getsockname()[1]}"
-
-    @property
-    def warning(self) -> str | None:
-        """What whoever starts it should know; None where nobody but this machine's users can come."""
-        if self.is_loopback:
-            return None
-        return f"{self.where}: whoever reaches this address may read the figures, which are not encrypted on the way"
+            self.port = self.socket.getsockname()[1]
+            self.where = f"{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def close(self) -> None:
         """Listen no more; the name of a socket that is still ours goes. May be called twice."""
@@ -90,6 +85,12 @@ class Place:
             raise _bind_error(str(path), error) from None
         self._made = found.st_dev, found.st_ino
         return listener
+
+
+def names_of_this_machine() -> frozenset[str]:
+    """What a browser on this machine may call it, in lower case: a page in it can make other names lead here."""
+    name = socket.gethostname().lower()
+    return frozenset({"localhost", name, name.partition(".")[0]} - {""})
 
 
 def _check_free(path: Path) -> None:
