@@ -78,6 +78,16 @@ def begun(picture: Picture) -> Shown:
     return shown
 
 
+def merged(pending: Pending, shown: Shown) -> Delta:
+    steps = pending.merged(shown)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            delta: Delta = end.value
+            return delta
+
+
 def read(delta: Delta, shown: Shown, gap: Gap | None = None) -> dict[str, Any]:
     data: dict[str, Any] = json.loads("{" + "".join(delta_text(delta, shown, gap)))
     return data
@@ -95,7 +105,7 @@ def test_what_is_shown_is_what_was_seen(before: list[Any], steps: list[Any], at:
     for place_, step in enumerate(steps):
         pending.take(server.step(*step))
         if place_ in at or place_ == len(steps) - 1:
-            delta = pending.merged(shown)
+            delta = merged(pending, shown)
             told = read(delta, shown)
             shown.apply(delta)
             number += 1
@@ -117,7 +127,7 @@ class Console:
         self.ring = Ring(0, **bounds)
 
     def tell(self) -> None:
-        delta = self.pending.merged(self.shown)
+        delta = merged(self.pending, self.shown)
         if delta.rows:
             data = read(delta, self.shown)
             self.shown.apply(delta)
@@ -210,7 +220,7 @@ def test_a_change_has_the_fields_that_differ_alone() -> None:
     server.step(0, 1, 0, 0)
     shown, pending = begun(server.picture), Pending()
     pending.take(server.step(0, 1, 1, 0))
-    told = read(pending.merged(shown), shown)
+    told = read(merged(pending, shown), shown)
     assert told == {
         "open": [],
         "change": [{"key": r"session:%5C%5Cpc1:bob:1764000000:*:0", "kind": "session", "num_opens": 1}],
@@ -223,12 +233,12 @@ def test_what_came_and_went_in_between_is_not_told() -> None:
     shown, pending = begun(server.picture), Pending()
     pending.take(server.step(1, 1, 0, 0))
     pending.take(server.step(1, 1, 0, 0))
-    assert pending.merged(shown) == Delta([], [], [])
+    assert merged(pending, shown) == Delta([], [], [])
     server.step(2, 1, 0, 0)
     shown = begun(server.picture)
     for _ in range(2):  # it goes, and is back as it was
         pending.take(server.step(2, 1, 0, 0))
-    assert pending.merged(shown) == Delta([], [], [])
+    assert merged(pending, shown) == Delta([], [], [])
 
 
 def test_a_gap_is_told_and_two_are_one() -> None:
@@ -237,7 +247,7 @@ def test_a_gap_is_told_and_two_are_one() -> None:
     pending.take((), Gap(25, 30, "nor then"))
     assert pending
     gap = pending.gap
-    told = read(pending.merged(shown), shown, gap)
+    told = read(merged(pending, shown), shown, gap)
     assert told["gap"] == {
         "since_at": "1970-01-01T00:00:10.000Z",
         "until_at": "1970-01-01T00:00:30.000Z",
@@ -252,7 +262,7 @@ def test_names_from_the_wire_are_told_as_they_are() -> None:
     server = Server()
     shown, pending = begun(server.picture), Pending()
     pending.take([Change(What.OPENED, row, NOW, How.SEEN)])
-    delta = pending.merged(shown)
+    delta = merged(pending, shown)
     data = event_bytes("e-1", "delta", "{" + "".join(delta_text(delta, shown)))
     assert data.count(b"\n") == 4  # three lines, and one that ends it
     assert json.loads(data.split(b"data: ")[1])["open"][0]["user_name"] == name
@@ -267,7 +277,7 @@ def test_a_form_is_made_once_for_as_long_as_a_row_is_as_it_is() -> None:
     before = shown.form(*one), shown.form(*two), shown.text(*two)
     assert shown.form(*one) is before[0]
     pending.take(server.step(0, 1, 1, 0))
-    shown.apply(pending.merged(shown))
+    shown.apply(merged(pending, shown))
     one, two = shown.of(Kind.SESSION).items()
     assert shown.form(*one) == row_form(one[1]) != before[0]
     assert shown.form(*two) is before[1]

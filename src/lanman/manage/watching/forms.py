@@ -20,11 +20,14 @@ _NAMES: Final = ("client_name", "user_name", "id", "path", "name")
 _KEYS: Final = frozenset({"key", "session"})
 
 
-def row_form(row: Row) -> dict[str, Any]:
-    """All that is known of a row."""
-    return {"key": str(row.key), "kind": row.kind.value} | {
-        name: field_form(name, getattr(row, name)) for name in row._fields if name != "key"
-    }
+def row_form(row: Row, key: str | None = None) -> dict[str, Any]:
+    """All that is known of a row. `key` is the word of its key, where that is known already."""
+    form: dict[str, Any] = {"key": key or str(row.key), "kind": row.kind.value}
+    for name, value in zip(row._fields, row, strict=True):
+        # Most are texts, or not known: thousands of rows are shown at once.
+        if name != "key":
+            form[name] = value if value is None or type(value) is str else field_form(name, value)
+    return form
 
 
 def change_form(change: Change) -> dict[str, Any]:

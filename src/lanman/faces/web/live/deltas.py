@@ -2,7 +2,7 @@
 
     shown, pending = Shown(), Pending()
     pending.take(update.changes)                  # any number of times
-    delta = pending.merged(shown)                 # what differs from what is shown
+    delta = yield from pending.merged(shown)      # what differs from what is shown
     shown.apply(delta)
 
 The rules:
@@ -20,7 +20,7 @@ The rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from lanman.manage.watching.changes import Change, Gap, Picture, What
@@ -28,7 +28,7 @@ from lanman.manage.watching.forms import field_form, gap_form, instant, row_form
 from lanman.manage.watching.keys import Key
 from lanman.manage.watching.rows import Kind, Row
 
-STEP: Final = 100
+STEP: Final = 200
 """So many rows are worked on at once, which takes a few milliseconds."""
 
 
@@ -71,7 +71,7 @@ class Shown:
         self._texts: dict[str, str] = {}
         self._words: dict[Key, str] = {}
 
-    def begin(self, picture: Picture) -> Iterator[None]:
+    def begin(self, picture: Picture) -> Generator[None, None, None]:
         """Show a whole picture, which must stay as it is until this has ended. Nothing is shown otherwise before."""
         words: dict[Key, str] = {}
         found: dict[Kind, dict[str, Row]] = {}
@@ -124,14 +124,14 @@ class Shown:
         """A row that is shown, for programs; not to be changed."""
         form = self._forms.get(key)
         if form is None:
-            form = self._forms[key] = row_form(row)
+            form = self._forms[key] = row_form(row, key)
         return form
 
     def text(self, key: str, row: Row) -> str:
         """A row that is shown, as JSON."""
         text = self._texts.get(key)
         if text is None:
-            text = self._texts[key] = as_json(self._forms.get(key) or row_form(row))
+            text = self._texts[key] = as_json(self._forms.get(key) or row_form(row, key))
         return text
 
     def keep_text(self, key: str, text: str) -> None:
@@ -167,12 +167,15 @@ class Pending:
         """Forget all of it: what is shown begins anew."""
         self._last, self.gap = {}, None
 
-    def merged(self, shown: Shown) -> Delta:
-        """What differs from what is shown; and nothing is pending any more."""
+    def merged(self, shown: Shown) -> Generator[None, None, Delta]:
+        """What differs from what is shown; and nothing is pending any more. Nothing may be taken in, nor be shown,
+        before it has ended."""
         opened: list[tuple[str, Row]] = []
         changed: list[Changed] = []
         closed: list[Closed] = []
-        for key, change in self._last.items():
+        for number, (key, change) in enumerate(self._last.items()):
+            if number % STEP == STEP - 1:
+                yield
             row, word = change.row, shown.word(key)
             before = shown.of(row.kind).get(word)
             if change.what is What.CLOSED:
@@ -198,7 +201,7 @@ def delta_text(delta: Delta, shown: Shown, gap: Gap | None = None) -> Iterator[s
         yield f'"gap":{as_json(gap_form(gap))},'
     yield '"open":['
     for number, (key, row) in enumerate(delta.opened):
-        text = as_json(row_form(row))
+        text = as_json(row_form(row, key))
         shown.keep_text(key, text)
         yield f",{text}" if number else text
     yield '],"change":['

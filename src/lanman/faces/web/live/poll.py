@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, TypeVar
 
 from lanman.errors import AccessDenied, LanmanError
 from lanman.faces.web.live.deltas import STEP, Delta, Pending, Shown, as_json, delta_text
 from lanman.faces.web.live.ring import Ring, event_bytes, place
 from lanman.faces.web.live.told import Asked, Told
 from lanman.manage.watching.changes import Gap, Picture, Update
+
+T = TypeVar("T")
 
 VERSION: Final = 1
 """The `v` of every event."""
@@ -82,8 +84,7 @@ class Poll:
 
     async def _begin_anew(self) -> None:
         self._pending.clear()
-        for _ in self.shown.begin(self.picture):
-            await asyncio.sleep(0)
+        await _in_steps(self.shown.begin(self.picture))
         self.ring.begin_anew(self._numbers.next())
         self.begun.set()
         self._news()
@@ -135,7 +136,7 @@ class Poll:
         if len(self._pending) > MAX_ROWS:
             await self._begin_anew()
             return
-        gap, delta = self._pending.gap, self._pending.merged(self.shown)
+        gap, delta = self._pending.gap, await _in_steps(self._pending.merged(self.shown))
         if not delta.rows and gap is None:
             return
         rows = await self._rows_of(delta, gap)
@@ -163,3 +164,14 @@ class Poll:
             "t": None if picture.asked_at is None else round(picture.asked_at, 3),
             "how": "streamed" if picture.streamed else "polled",
         }
+
+
+async def _in_steps(steps: Generator[None, None, T]) -> T:
+    """What a generator gives in the end, with other work done between its steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await asyncio.sleep(0)
