@@ -37,7 +37,7 @@ const context = {
   login: (server = null) => letIn(server),
   reload: () => showPage(),
   title: (words) => {
-    document.title = `${visible(words)} – lanman`;
+    document.title = `${visible(words)} - lanman`;
   },
 };
 
@@ -67,7 +67,7 @@ async function showPage({ focus = true } = {}) {
   drawSide();
   const heading = section.querySelector("h1");
   if (heading) {
-    document.title = `${heading.textContent} – lanman`;
+    document.title = `${heading.textContent} - lanman`;
     if (focus) heading.focus({ preventScroll: true });
   }
   if (focus) main.scrollTop = 0;

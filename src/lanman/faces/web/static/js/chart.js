@@ -6,7 +6,7 @@
 //     has the same figures.
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { h, number } from "./parts.js";
-import { moment, seconds } from "./times.js";
+import { UNKNOWN, moment, seconds } from "./times.js";
 
 const POINTS = 400;
 const ROWS = 24;
@@ -57,7 +57,7 @@ export function drawChart(data, { more = false } = {}) {
   const figure = h(
     "figure",
     { class: "card" },
-    h("figcaption", {}, "Sessions and open files over time", more ? h("strong", { class: "warn" }, " – of the newest ones alone: there are more") : ""),
+    h("figcaption", {}, "Sessions and open files over time", more ? h("strong", { class: "warn" }, ": of the newest ones alone, there are more") : ""),
     place,
     said,
     h("details", {}, h("summary", {}, "The same as a table"), figures(data)),
@@ -93,7 +93,7 @@ function options(width) {
     width,
     height: 220,
     series: [
-      { label: "Time", value: (_, at) => (at === null || at === undefined ? "–" : moment(at)) },
+      { label: "Time", value: (_, at) => (at === null || at === undefined ? UNKNOWN : moment(at)) },
       { label: "Sessions", stroke: colour("--accent"), width: 2, paths: stepped, points: { show: false }, spanGaps: false, value: (_, value) => number(value) },
       { label: "Open files", stroke: colour("--warn"), width: 2, dash: [6, 3], paths: stepped, points: { show: false }, spanGaps: false, value: (_, value) => number(value) },
     ],

@@ -84,7 +84,7 @@ function form(servers, { server = null, submit }) {
 
 /** The log-in page in `main`; `done()` when somebody is in. `error` is that of a one-time link that no longer works. */
 export async function loginPage(main, { error = null, done }) {
-  document.title = "Log in – lanman";
+  document.title = "Log in - lanman";
   const { servers } = await offers();
   const { element, first } = form(servers ?? [], { submit: done });
   const link = error

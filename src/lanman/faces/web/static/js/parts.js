@@ -3,23 +3,23 @@
 // Text always goes in as text, never as markup: `h` makes elements and text nodes and has no way to take HTML. Text of a
 // peer goes through `visible` besides (`text.js`).
 import { grouped, visible } from "./text.js";
-import { ago, moment, rfc3339, seconds } from "./times.js";
+import { UNKNOWN, ago, moment, rfc3339, seconds } from "./times.js";
 
 /** Text of a peer as it may be shown, "" for what is not known; see `visible` of text.js. */
 export function said(text) {
   return text === null || text === undefined ? "" : visible(String(text));
 }
 
-/** A number with its groups; "–" where it is not known. */
+/** A number with its groups; `UNKNOWN` where it is not known. */
 export function number(value) {
-  return value === null || value === undefined ? "–" : grouped(value);
+  return value === null || value === undefined ? UNKNOWN : grouped(value);
 }
 
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /** A number of bytes: "1.5 GiB". */
 export function bytes(value) {
-  if (value === null || value === undefined) return "–";
+  if (value === null || value === undefined) return UNKNOWN;
   let left = Number(value);
   let place = 0;
   while (left >= 1024 && place < SIZES.length - 1) {
@@ -80,7 +80,7 @@ export function since(at, now = Date.now() / 1000) {
  * A time as `<time>`: relative as text, absolute on hover and for screen readers. `at` is RFC 3339 or seconds since
  * 1970. Grows old by itself (see `tick`).
  */
-export function time(at, { none = "–" } = {}) {
+export function time(at, { none = UNKNOWN } = {}) {
   const when = typeof at === "number" ? at : seconds(at);
   if (when === null) return h("span", { class: "unknown" }, none);
   const words = moment(when);
@@ -179,7 +179,7 @@ export async function fill(element, ask, draw, { words, login = null } = {}) {
 
 // --- smaller parts
 
-/** Names and values: `pairs([["Version", "6.1"], ["Since", time(at)]])`. Null values are "–". */
+/** Names and values: `pairs([["Version", "6.1"], ["Since", time(at)]])`. Null values are "not told". */
 export function pairs(entries) {
   return h(
     "dl",
@@ -206,17 +206,23 @@ export function tag(words, level = "") {
   return h("span", { class: `tag ${level}`.trim() }, words);
 }
 
-/** A table with a caption, plain, for lists that are short. `columns` are `{title, cell(row), class}`. */
+/**
+ * A table with a caption, plain, for lists that are short. `columns` are `{title, cell(row), class, label}`: `label` is
+ * the title where that is no text. On a phone each row stands below the other, with the titles beside its cells; the
+ * roles say what it is all the same.
+ */
 export function table(caption, columns, rows, { hideCaption = false } = {}) {
+  const cells = (row) =>
+    columns.map((one) => h("td", { class: one.class, role: "cell", dataset: { label: one.label ?? (typeof one.title === "string" ? one.title : "") } }, one.cell(row)));
   return h(
     "div",
     { class: "table", role: "region", "aria-label": caption, tabindex: "0" },
     h(
       "table",
-      {},
+      { role: "table" },
       h("caption", { class: hideCaption ? "unseen" : "" }, caption),
-      h("thead", {}, h("tr", {}, columns.map((one) => h("th", { scope: "col", class: one.class }, one.title)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((one) => h("td", { class: one.class }, one.cell(row)))))),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map((one) => h("th", { scope: "col", role: "columnheader", class: one.class }, one.title)))),
+      h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row" }, cells(row)))),
     ),
   );
 }

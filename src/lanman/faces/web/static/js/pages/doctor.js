@@ -61,7 +61,7 @@ function report(found) {
   return [
     h("p", { class: `verdict ${level}`, role: "status" }, h("strong", {}, words), " ", h("span", { class: "muted" }, "Examined ", time(found.asked_at), found.duration ? `, in ${found.duration} s` : "")),
     bad.length ? h("section", { class: "findings" }, h("h2", {}, "What to do"), h("ul", { class: "cards wide" }, bad.map(trouble))) : null,
-    h("section", {}, h("h2", {}, "All that was looked at"), categories.map((name) => category(name, found.findings.filter((one) => one.category === name)))),
+    h("section", {}, h("h2", {}, "All that was looked at"), h("div", { class: "card looked" }, categories.map((name) => category(name, found.findings.filter((one) => one.category === name))))),
   ].filter(Boolean);
 }
 
@@ -79,15 +79,11 @@ function trouble(one) {
 }
 
 function category(name, findings) {
-  return h(
-    "div",
-    { class: "card category" },
-    h("h3", {}, said(name)),
-    h("ul", { class: "lines" }, findings.map((one) => {
-      const [words, level, sign] = MARKS[one.mark] ?? [one.mark, "", "?"];
-      return h("li", {}, h("span", { class: `sign ${level}`, "aria-hidden": "true" }, sign), h("span", { class: "unseen" }, `${words}: `), said(one.says));
-    })),
-  );
+  const lines = findings.map((one) => {
+    const [words, level, sign] = MARKS[one.mark] ?? [one.mark, "", "?"];
+    return h("li", {}, h("span", { class: `sign ${level}`, "aria-hidden": "true" }, sign), h("span", { class: "unseen" }, `${words}: `), said(one.says));
+  });
+  return [h("h3", {}, said(name)), h("ul", { class: "lines" }, lines)];
 }
 
 /** The report as text, for a ticket. */

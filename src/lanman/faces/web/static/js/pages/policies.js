@@ -2,6 +2,7 @@
 import { get } from "../api.js";
 import { empty, failed, fill, h, number, pageHead, pairs, said, table, tag, time, unknown } from "../parts.js";
 import { uncClient, visible } from "../text.js";
+import { moment, seconds } from "../times.js";
 import { costOf } from "../words.js";
 
 const NOW = { tell: ["would be told", "warn"], end: ["would be ended", "bad"], wait: ["waits", ""], leave: ["left alone", "ok"] };
@@ -50,7 +51,7 @@ function standing({ runs, promises, spared }) {
   return [
     h("p", { class: "muted" }, runs ? ["Policies run on ", said(runs.host), " since ", time(runs.since_at), "."] : "Nobody runs policies with this database."),
     promises.length ? table("What was promised", PROMISE, promises, { hideCaption: true }) : h("p", { class: "muted" }, "Nothing is due."),
-    spared.length ? [h("h3", {}, "Left alone"), h("ul", { class: "lines" }, spared.map((one) => h("li", {}, h("strong", {}, said(one.key)), one.server ? ` on ${visible(one.server)}` : " everywhere", " until ", time(one.until_at), one.by ? `, by ${visible(one.by)}` : "")))] : null,
+    spared.length ? [h("h3", {}, "Left alone"), h("ul", { class: "lines" }, spared.map((one) => h("li", {}, h("strong", {}, said(one.key)), one.server ? ` on ${visible(one.server)}` : " everywhere", ` until ${moment(seconds(one.until_at))}`, one.by ? `, by ${visible(one.by)}` : "")))] : null,
   ];
 }
 

@@ -75,10 +75,8 @@ function card(server, login) {
       ? null
       : pairs([
           server.user ? ["You are", said(server.user)] : null,
-          ["Known by", howKnown(server)],
-          ["Sessions", sessions(server)],
-          ["Open files", amount(server.files, server.locks ? `, ${many(server.locks, "lock")}` : "")],
-          ["Shares", amount(server.shares)],
+          server.asked_at || state === "up" ? ["Known by", howKnown(server)] : null,
+          ...counts(server, state),
           untold(server),
           cannot(server),
         ]),
@@ -103,6 +101,16 @@ function howKnown(server) {
   const level = server.level === null || server.level === undefined ? null : `level ${server.level}`;
   const news = server.streamed ? "told as it happens" : "asked again and again";
   return [level, news].filter(Boolean).join(", ");
+}
+
+/** How many there are; of a server that is not there, what was seen last. */
+function counts(server, state) {
+  const entries = [
+    ["Sessions", sessions(server)],
+    ["Open files", amount(server.files, server.locks ? `, ${many(server.locks, "lock")}` : "")],
+    ["Shares", amount(server.shares)],
+  ];
+  return state === "up" ? entries : entries.filter(([, value]) => value !== null);
 }
 
 function amount(value, more = "") {
