@@ -29,9 +29,10 @@ class LeftOut(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A plan for what people have looked at, and what was left out of it."""
+    """A plan for what people have looked at, the row that each of its targets was made for, and what was left out."""
 
     plan: Plan
+    rows: list[SessionRow | FileRow]
     left_out: list[LeftOut]
 
 
@@ -55,7 +56,7 @@ async def planned(
         plan = plan.only(lambda target: id(target) in meant)
     kept = {id(target) for target in plan.targets}
     left_out += [LeftOut(row, TOGETHER) for place, row in meant.items() if place not in kept]
-    return Chosen(plan, left_out)
+    return Chosen(plan, [meant[id(target)] for target in plan.targets], left_out)
 
 
 def is_same(row: SessionRow | FileRow, target: Target) -> bool:
@@ -70,3 +71,8 @@ async def carry_out(
 ) -> list[Outcome]:
     """Run a plan: each target is read again right before its order. Our own session is always left alone."""
     return await run(manager, plan, with_others=with_others, include_mine=False, done=done)
+
+
+def is_typed(line: str, server: str) -> bool:
+    """Whether what a person has typed is a server's name, as it confirms a grave order."""
+    return bool(line.strip("\\/ \t\r\n")) and line.strip().lstrip("\\/").casefold() == server.lstrip("\\/").casefold()

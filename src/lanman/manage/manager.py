@@ -301,7 +301,7 @@ class Manager(ABC):
 
     async def own_names(self, listed: Sequence[SessionInfo]) -> frozenset[str]:
         """The names and addresses (`canonical_client`) by which the server may list this machine among some sessions;
-        none where it is asked without a session."""
+        none where it is another that asks without a session."""
         return frozenset()
 
     @abstractmethod

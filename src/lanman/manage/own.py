@@ -229,6 +229,10 @@ class OwnManager(SrvsvcManager):
             return True
         return await super()._is_called(name)
 
+    async def own_names(self, listed: Sequence[SessionInfo]) -> frozenset[str]:
+        """See `Manager.own_names`. It is asked without a session; another program here may have one all the same."""
+        return frozenset({"127.0.0.1", "::1"})
+
     def _denied_hint(self, purpose: Purpose) -> str:
         if purpose is Purpose.ADD_SHARE:
             return "the Server's own user must be able to read the folder"

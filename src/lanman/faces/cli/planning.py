@@ -132,10 +132,12 @@ def confirm_orders(invocation: Invocation, server: str, question: str, *, is_gra
         return invocation.confirm(question, default=False)
     why = "Many would be ended, or unsaved work may be lost"
     invocation.say(f"{question} {why}: type the server's name ({escape(server)}) to go on: ")
+    from lanman.faces.ordering import is_typed
+
     line = sys.stdin.readline(1000) if sys.stdin is not None else ""
     if not line:
         invocation.say("\n")
         raise LanmanError(
             "No valid response was provided.", code=3757, hint="Give /Y to go on, or /N not to, without being asked."
         )
-    return line.strip().lstrip("\\/").casefold() == server.lstrip("\\/").casefold()
+    return is_typed(line, server)

@@ -19,7 +19,17 @@ SCHEMA: Final = 1
 _STATUS_OF_CODE: Final = {
     codes.ERROR_NOT_SUPPORTED: HTTPStatus.NOT_IMPLEMENTED,
     codes.ERROR_INVALID_PARAMETER: HTTPStatus.BAD_REQUEST,
+    codes.NERR_InvalidComputer: HTTPStatus.BAD_REQUEST,
+    codes.ERROR_DUP_NAME: HTTPStatus.BAD_REQUEST,
+    codes.ERROR_BAD_NETPATH: HTTPStatus.BAD_REQUEST,
     codes.ERROR_FILE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    codes.ERROR_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    codes.NERR_NetNameNotFound: HTTPStatus.NOT_FOUND,
+    codes.NERR_ClientNameNotFound: HTTPStatus.NOT_FOUND,
+    codes.NERR_FileIdNotFound: HTTPStatus.NOT_FOUND,
+    codes.ERROR_BUSY: HTTPStatus.CONFLICT,
+    codes.ERROR_CANCELLED: HTTPStatus.CONFLICT,
+    codes.NERR_DuplicateShare: HTTPStatus.CONFLICT,
 }
 
 

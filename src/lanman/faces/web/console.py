@@ -7,12 +7,16 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanman.faces.web.attempts import Attempts
+from lanman.faces.web.connected import Connected
+from lanman.faces.web.history import History
 from lanman.faces.web.live.hub import Hub
+from lanman.faces.web.managers import Managers
 from lanman.faces.web.people import Access, People, Person
+from lanman.faces.web.plans.kept import Plans
 from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from lanman.manage.doctor.report import Diagnosis
     from lanman.net.approach import Approach
     from lanman.net.credentials import Credentials
 
@@ -33,13 +38,16 @@ LOOK_FOR_IDLE: Final = 10.0
 class Offered(NamedTuple):
     """A server that the command was given: what it is called, and how a Manager of it is opened.
 
-    `opening` is with the command's own credentials. `opening_as` gives one with those of a person, approached as is
-    said there; it goes over SMB, since a server judges no password otherwise.
+    `opening` is with the command's own credentials, `user` whose these are, "" for none. `opening_as` gives one with
+    those of a person, approached as is said there; it goes over SMB, since a server judges no password otherwise.
+    `examine` is the doctor for it, as a person or (None) with the command's own credentials.
     """
 
     name: str
     opening: Opening
     opening_as: Callable[[Credentials, Approach], Opening]
+    user: str = ""
+    examine: Callable[[Credentials | None], Awaitable[Diagnosis]] | None = None
 
 
 Finding = Callable[[], Awaitable[Sequence[Offered]]]
@@ -48,12 +56,15 @@ Finding = Callable[[], Awaitable[Sequence[Offered]]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the console works. `database` is the history's; `every` and `timeout` are in seconds."""
+    """How the console works. `database` is the history's, `policies` the file of policies (None for this user's),
+    `home` where the notes of drains lie; `every` and `timeout` are in seconds."""
 
     readonly: bool = False
     database: str | None = None
     every: float = EVERY
     timeout: float = DEFAULT_TIMEOUT
+    policies: str | None = None
+    home: str | None = None
 
 
 class Console:
@@ -68,6 +79,7 @@ class Console:
         settings: Settings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or Settings()
         self.servers: dict[str, Offered] = {}
@@ -75,21 +87,36 @@ class Console:
         self.people = People()
         self.attempts = Attempts()
         self.hub = Hub(self.settings.every, self.settings.timeout)
-        self.clock = clock
+        self.clock, self.wall_clock = clock, wall_clock
+        self.connected = Connected()
+        self.managers = Managers(clock=clock)
+        self.history = History(self.settings.database, self.settings.home, self.settings.timeout)
+        self.plans = Plans(self, self.hub.tell_plan)
         self._find = servers if callable(servers) else None
         if not callable(servers):
             self._offer(servers)
         self._expiring: asyncio.Task[None] | None = None
 
     def _offer(self, servers: Sequence[Offered]) -> None:
-        for each in servers:
+        for each in map(self._counted, servers):
             if self.servers.setdefault(each.name, each) is not each:
                 raise ValueError(f"two servers have one name: {each.name}")
+
+    def _counted(self, offered: Offered) -> Offered:
+        """The same server, whose Managers are counted."""
+        name = offered.name
+
+        def opening_as(credentials: Credentials, approach: Approach) -> Opening:
+            return self.connected.counted(name, credentials.logon_name, offered.opening_as(credentials, approach))
+
+        opening = self.connected.counted(name, offered.user, offered.opening)
+        return offered._replace(opening=opening, opening_as=opening_as)
 
     async def __aenter__(self) -> Self:
         if self._find is not None:
             self._offer(await self._find())
-        self.people.on_end(self.hub.leave)
+        for leave in (self.hub.leave, self.managers.leave, self.plans.leave):
+            self.people.on_end(leave)
         self._expiring = asyncio.create_task(self._expire())
         return self
 
@@ -106,7 +133,8 @@ class Console:
             expiring.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await expiring
-        await self.hub.close()
+        await asyncio.gather(self.hub.close(), self.plans.close(), self.managers.close())
+        await self.history.close()
 
     async def _expire(self) -> None:
         while True:
@@ -125,4 +153,32 @@ class Console:
 
     def _own_accesses(self, *, may_order: bool) -> dict[str, Access]:
         """All servers, with the command's own credentials."""
-        return {name: Access(name, "", each.opening, may_order) for name, each in self.servers.items()}
+        return {name: Access(name, each.user, each.opening, may_order) for name, each in self.servers.items()}
+
+    # --- what outlives a question
+
+    def doer(self, access: Access) -> str:
+        """What history calls whoever has an access: the user of the log-on, else of this process."""
+        if access.user:
+            return access.user
+        from lanman.manage.policies.api import who_runs
+
+        return who_runs()
+
+    def opening_for(self, access: Access) -> tuple[Opening, Callable[[], None]]:
+        """The way to open Managers of an access for a work that outlives the person's session, with a password of its
+        own; and what forgets it when the work is done."""
+        if access.credentials is None:
+            return access.opening, lambda: None
+        own = replace(access.credentials)
+
+        def wipe() -> None:
+            own.password = None
+
+        from lanman.net.approach import PLAIN
+
+        return self.servers[access.server].opening_as(own, PLAIN), wipe
+
+    def look_now(self, server: str) -> None:
+        """Something was done to a server: have its poll look soon."""
+        self.hub.look_now(server)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from lanman.manage.history.records import Answer, Deed, GapRecord, Holder, Stats, Stay, Watched
+from lanman.manage.history.records import Answer, Count, Deed, GapRecord, Holder, Stats, Stay, Watched
 from lanman.shown import rfc3339
 
 # Bits of what is granted that let one change a file: PERM_FILE_WRITE and PERM_FILE_CREATE of MS-SRVS 2.2.2.4, which as
@@ -93,6 +93,11 @@ def gap_form(gap: GapRecord) -> dict[str, Any]:
         "why": gap.why.value,
         "detail": gap.detail or None,
     }
+
+
+def count_form(count: Count) -> dict[str, Any]:
+    """How many were there at a time."""
+    return {"at": rfc3339(count.at), "sessions": count.sessions, "files": count.files}
 
 
 def watched_form(watched: Watched) -> dict[str, Any]:

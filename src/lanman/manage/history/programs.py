@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lanman.manage.background import Background
 from lanman.manage.history.opening import open_store
 from lanman.manage.history.recorder import KEEP, BlockingRecorder, Recorder
-from lanman.manage.history.records import Answer, Deed, GapRecord, Stats, Stay, Watched
+from lanman.manage.history.records import Answer, Count, Deed, GapRecord, Stats, Stay, Watched
 from lanman.manage.history.store import Store
 from lanman.manage.manager import DEFAULT_TIMEOUT
 from lanman.manage.open import open_manager
@@ -166,6 +166,10 @@ class BlockingHistory:
     def gaps(self, since: int | None = None, until: int | None = None, *, server: str | None = None) -> list[GapRecord]:
         """The gaps in that time; the oldest first."""
         return self._background.run(self._store.gaps(since, until, server=server))
+
+    def counts(self, since: int, until: int, step: int, *, server: str) -> list[Count]:
+        """How many sessions and files there were at `since` and every `step` seconds after that."""
+        return self._background.run(self._store.counts(since, until, step, server=server))
 
     def watched(self) -> Sequence[Watched]:
         """The servers of which something was recorded."""

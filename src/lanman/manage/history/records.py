@@ -152,6 +152,14 @@ class Answer(NamedTuple):
         return not self.gaps
 
 
+class Count(NamedTuple):
+    """How many sessions and open files there were in one second; None where the server was not seen then."""
+
+    at: int
+    sessions: int | None
+    files: int | None
+
+
 class Holder(NamedTuple):
     """Who holds a role (`recorder`, `policy`) in a database: which machine, which process, since when."""
 

@@ -25,6 +25,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -32,10 +33,11 @@ from lanman.errors import LanmanError, Win32Error
 from lanman.manage.history.database import Database, chunks, marks, padded
 from lanman.manage.history.deeds import Deeds
 from lanman.manage.history.names import Names
-from lanman.manage.history.records import Answer, Deed, GapRecord, GapWhy, Holder, Stats, Stay, Watched
+from lanman.manage.history.records import Answer, Count, Deed, GapRecord, GapWhy, Holder, Stats, Stay, Watched
 from lanman.manage.history.rows import SELECT, ServerRow, StayRecord
-from lanman.manage.history.schema import CUT, DAY, SHORT, storable
+from lanman.manage.history.schema import CUT, DAY, KINDS, SHORT, storable
 from lanman.manage.selection import bare_client, check_filters, chosen_paths, chosen_users, split_unc
+from lanman.manage.watching.rows import Kind
 from lanman.names import fold
 
 if TYPE_CHECKING:
@@ -258,6 +260,65 @@ class Store:
         # Before anything was recorded is no gap of a question that names no time.
         oldest = min((row.kept_from for row in servers.values()), default=0)
         return await self._gaps_of(servers, oldest if since is None else since, now if until is None else until, now)
+
+    async def counts(self, since: int, until: int, step: int, *, server: str) -> list[Count]:
+        """How many sessions and files there were at `since` and every `step` seconds after that, up to `until` or now;
+        None where the server was not seen then. Raises ValueError for a step that is not positive, else as `at`.
+
+        Rows are counted where they are, and not read.
+        """
+        if step <= 0:
+            raise ValueError("a step is some seconds, and not below one")
+        now = self._now(since)
+        servers = await self._asked_of(server)
+        times = range(since, min(until, now) + 1, step)
+        gaps = await self._gaps_of(servers, since, min(until, now), now)
+        totals: dict[int, list[int]] = {}
+        for id, row in servers.items():
+            for kind, numbers in (await self._counted(id, row, times)).items():
+                before = totals.setdefault(kind, [0] * len(times))
+                totals[kind] = [one + other for one, other in zip(before, numbers, strict=True)]
+        none = [0] * len(times)
+        sessions, files = (totals.get(KINDS[kind], none) for kind in (Kind.SESSION, Kind.FILE))
+        return [
+            Count(at, None, None) if any(gap.touches(at, at) for gap in gaps) else Count(at, sessions[n], files[n])
+            for n, at in enumerate(times)
+        ]
+
+    async def _counted(self, id: int, row: ServerRow, times: range) -> dict[int, list[int]]:
+        """By the number of a kind, how many rows of a server there are at each of some times.
+
+        A row counts from its begin up to the second before its end; of a stay that was cut, the next row begins where
+        the one before has ended.
+        """
+        first, step = times[0], times.step
+        days = row.asked_for(first) // DAY, times[-1] // DAY
+        of_days = "server = ? AND day >= ? AND day <= ?"
+        steps: dict[int, list[int]] = {}
+
+        def add(kind: int, place: int, number: int) -> None:
+            if place < len(times):
+                steps.setdefault(kind, [0] * len(times))[max(0, place)] += number
+
+        for kind, place, number in await self.database.fetch(
+            f"SELECT kind, (begun - ? + ?) / ? AS place, count(*) FROM stay WHERE {of_days} AND begun <= ? "
+            "AND (begun > ? OR (day = ? AND (ended IS NULL OR ended > ?))) GROUP BY 1, 2",
+            (first, step - 1, step, id, *days, times[-1], first, days[0], first),
+        ):
+            add(kind, place, number)
+        for kind, place, number in await self.database.fetch(
+            f"SELECT kind, (ended - ? + ?) / ? AS place, count(*) FROM stay WHERE {of_days} AND ended > ? "
+            "AND ended <= ? GROUP BY 1, 2",
+            (first, step - 1, step, id, *days, first, times[-1]),
+        ):
+            add(kind, place, -number)
+        if not row.lasting:
+            for kind, number in await self.database.fetch(
+                f"SELECT kind, count(*) FROM stay WHERE {of_days} AND ended IS NULL AND begun <= ? GROUP BY 1",
+                (id, *days, times[-1]),
+            ):
+                add(kind, (row.seen - first + step - 1) // step, -number)
+        return {kind: list(accumulate(numbers)) for kind, numbers in steps.items()}
 
     async def watched(self) -> list[Watched]:
         """The servers of which something was recorded."""

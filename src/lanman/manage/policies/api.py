@@ -66,11 +66,8 @@ async def plan_policies(
     policies, configuration = Source(_path(path), names).read()
     servers = await only_servers(policies, used, configuration)
     clock = SystemClock()
-    promises: list[Promise] = []
-    left: list[Spare] = []
     async with _existing(database, used.home) as store:
-        if store is not None:
-            promises, left = await _standing(store, clock.wall())
+        promises, left = await standing(store, clock.wall())
     return await planned(policies, servers, clock.wall, promises=promises, spares=left)
 
 
@@ -115,8 +112,19 @@ async def policy_status(*, database: str | Path | None = None, home: str | Path 
     from lanman.manage.history.opening import open_store
 
     async with open_store(database, home=home, make=False) as store:
-        promises, left = await _standing(store, SystemClock().wall())
+        promises, left = await standing(store, SystemClock().wall())
         return PolicyStatus(store.name, await store.holder(ROLE), promises, left)
+
+
+async def standing(store: Store | None, now: float) -> tuple[list[Promise], list[Spare]]:
+    """The promises of a database that stand at a time (seconds since 1970), the first to be due first, and who is left
+    alone; none without a database."""
+    if store is None:
+        return [], []
+    kept = Kept(store)
+    await kept.read()
+    open_ones = sorted((one for one in kept.promises.values() if one.state.is_open), key=lambda one: one.due_at)
+    return open_ones, await spares(store, now)
 
 
 async def spare_from_policies(
@@ -174,13 +182,6 @@ async def _check_server(server: str, path: Path | None) -> None:
         code=codes.ERROR_INVALID_PARAMETER,
         hint=f"Policies are for {', '.join(names) or 'none that is known'}.",
     )
-
-
-async def _standing(store: Store, now: float) -> tuple[list[Promise], list[Spare]]:
-    kept = Kept(store)
-    await kept.read()
-    open_ones = sorted((one for one in kept.promises.values() if one.state.is_open), key=lambda one: one.due_at)
-    return open_ones, await spares(store, now)
 
 
 @contextlib.asynccontextmanager
