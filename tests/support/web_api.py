@@ -159,13 +159,13 @@ async def api(
     offered = [each if isinstance(each, Offered) else offer(name, each) for name, each in servers.items()]
     console = Console(offered, settings or Settings(timeout=5.0, every=60.0), clock=lambda: now[0], **how)
     web = Web(console, now)
-    tell = console.plans._tell
+    tell = console.plans._emit
 
     def told(person: Person, what: Mapping[str, Any]) -> None:
         web.told.append((person, what))
         tell(person, what)
 
-    console.plans._tell = told
+    console.plans._emit = told
     async with console:
         web.app = make_app(console)
         try:

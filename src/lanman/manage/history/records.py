@@ -124,6 +124,10 @@ class GapRecord(NamedTuple):
         """Whether it has a second in common with the time from `since` to `until`, both included."""
         return (self.begun_at is None or self.begun_at <= until) and (self.ended_at is None or self.ended_at >= since)
 
+    def hides(self, at: int) -> bool:
+        """Whether nothing is known of a second: it lies between the looks before and after the gap."""
+        return (self.begun_at is None or self.begun_at < at) and (self.ended_at is None or at < self.ended_at)
+
 
 class Watched(NamedTuple):
     """A server that is recorded, or was: from when on something is kept, when it was last seen, and how many seconds

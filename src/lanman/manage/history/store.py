@@ -281,7 +281,7 @@ class Store:
         none = [0] * len(times)
         sessions, files = (totals.get(KINDS[kind], none) for kind in (Kind.SESSION, Kind.FILE))
         return [
-            Count(at, None, None) if any(gap.touches(at, at) for gap in gaps) else Count(at, sessions[n], files[n])
+            Count(at, None, None) if any(gap.hides(at) for gap in gaps) else Count(at, sessions[n], files[n])
             for n, at in enumerate(times)
         ]
 

@@ -141,9 +141,9 @@ class Owner(Protocol):
 class Plans:
     """The plans of a console."""
 
-    def __init__(self, console: Owner, tell: Callable[[Person, Mapping[str, Any]], None]) -> None:
+    def __init__(self, console: Owner, emit: Callable[[Person, Mapping[str, Any]], None]) -> None:
         self._console = console
-        self._tell = tell
+        self._emit = emit
         self._kept: dict[str, Kept] = {}
         self._closed = False
 
@@ -338,7 +338,7 @@ class Plans:
 
     def told(self, kept: Kept, what: Mapping[str, Any]) -> None:
         """Tell the streams of a plan's person."""
-        self._tell(kept.person, {"plan": kept.id, "server": kept.server, "verb": kept.verb, **what})
+        self._emit(kept.person, {"plan": kept.id, "server": kept.server, "verb": kept.verb, **what})
 
     def progress(self, kept: Kept) -> dict[str, Any]:
         """Where a plan is."""
