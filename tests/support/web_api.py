@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import jsonschema
+import pytest
 
 from lanman.errors import AuthenticationError
 from lanman.faces.web.api.common import ERROR
@@ -27,6 +27,8 @@ from lanman.faces.web.people import Access, Kind, Person
 from lanman.manage.manager import Manager
 from lanman.net.credentials import Credentials
 from support.passwords import PASSWORD
+
+jsonschema = pytest.importorskip("jsonschema", reason="not installed: jsonschema (of the development tools)")
 
 PLACE = "127.0.0.1:8445"
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from lanman.faces.web.api import NOUNS
@@ -15,7 +14,7 @@ from lanman.faces.web.api.routing import declared
 from lanman.faces.web.openapi import description, operation_id, refusals
 from lanman.faces.web.reference import PAGE, filled
 from support.fake_manager import FakeManager
-from support.web_api import api
+from support.web_api import api, jsonschema
 
 TEXT = (Path(__file__).parents[3] / PAGE).read_text()
 ROUTES = declared()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from lanman.faces.web.answers import answer
 from lanman.faces.web.api.common import CLIENT, COST, COUNT, HOW, NAME, NAMES, PATH, SERVER, USER, WHEN
 from lanman.faces.web.api.routing import Asked, bad_request, route
-from lanman.faces.web.api.shapes import many, or_null, record, said, whole
+from lanman.faces.web.api.shapes import many, or_null, record, said, truth, whole
 from lanman.manage.explain import explain
 from lanman.manage.selection import canonical_client, split_unc
 
@@ -46,6 +46,9 @@ HOLDER: Final = record(
         "oplock": NAME,
         "lease": NAME,
         "lease_key": NAME,
+        "durable": or_null(truth("whether its client may reclaim it after a lost connection")),
+        "owner": or_null(said("for whom it is kept meanwhile")),
+        "expires_at": WHEN,
     },
     optional=("node",),
 )

@@ -21,6 +21,7 @@ _TOLD: Final[Mapping[str, Shape]] = {
     "user_flags": or_null(whole("1 for a guest, 2 for a session that is not encrypted")),
     "anonymous": _FLAG,
     "guest": _FLAG,
+    "durable": _FLAG,
     "shares": or_null(NAMES),
     "channels": or_null(NAMES),
     "candidates": NAMES,
