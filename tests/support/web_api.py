@@ -25,6 +25,7 @@ from lanman.faces.web.app import make_app
 from lanman.faces.web.console import Console, Offered, Settings
 from lanman.faces.web.people import Access, Kind, Person
 from lanman.manage.manager import Manager
+from lanman.net.approach import PLAIN
 from lanman.net.credentials import Credentials
 from support.passwords import PASSWORD
 
@@ -128,7 +129,7 @@ class Web:
         accesses = {}
         for name in servers or tuple(self.console.servers):
             who = Credentials(user, PASSWORD)
-            opening = self.console.servers[name].opening_as(who)
+            opening = self.console.servers[name].opening_as(who, PLAIN)
             accesses[name] = Access(name, user, opening, may_order, who)
         person = Person(user, kind, accesses)
         return self.asker(person)

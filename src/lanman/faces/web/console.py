@@ -40,7 +40,8 @@ class Offered(NamedTuple):
 
     `opening` is with the command's own credentials, `user` whose these are, "" for none. `opening_as` gives one with
     those of a person, approached as is said there; it goes over SMB, since a server judges no password otherwise.
-    `examine` is the doctor for it, as a person or (None) with the command's own credentials.
+    `examine` is the doctor for it, as a person or (None) with the command's own credentials; `drained_as` what it is
+    called in the notes of drains (`lanman.net.drains`).
     """
 
     name: str
@@ -48,6 +49,7 @@ class Offered(NamedTuple):
     opening_as: Callable[[Credentials, Approach], Opening]
     user: str = ""
     examine: Callable[[Credentials | None], Awaitable[Diagnosis]] | None = None
+    drained_as: str = ""
 
 
 Finding = Callable[[], Awaitable[Sequence[Offered]]]

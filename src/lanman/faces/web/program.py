@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lanman.faces.web.app import make_app
 from lanman.faces.web.console import EVERY, Console, Finding, Offered, Settings
@@ -27,6 +27,7 @@ from lanman.manage.manager import DEFAULT_TIMEOUT
 from lanman.manage.metrics.exporter import this_machine
 from lanman.manage.open import open_manager
 from lanman.net.approach import Approach
+from lanman.net.drains import drain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lanman.client_settings import ClientConfiguration
     from lanman.faces.web.listening import Opened
     from lanman.manage.cluster import Place as Named
+    from lanman.manage.doctor.report import Diagnosis
     from lanman.manage.kept import Opening
     from lanman.manage.manager import Manager
     from lanman.net.credentials import Credentials
@@ -166,7 +168,14 @@ def web_console(
                 approach=together,
             )
 
-        return Offered(place.node or this_machine(), opening, over_smb(place.server, place.port, timeout))
+        return Offered(
+            place.node or this_machine(),
+            opening,
+            over_smb(place.server, place.port, timeout),
+            "" if who is None else who.logon_name,
+            examined(place.server, place.port, timeout, who, home=home, service=service, samba_config=samba_config),
+            drain_name(place.server, place.port, service),
+        )
 
     async def find() -> Sequence[Offered]:
         found: dict[str, Offered] = {}
@@ -181,7 +190,26 @@ def web_console(
 
     listening = Listening(listen, tls_cert, tls_key, trust_proxy, user_header, tuple(allow_hosts))
     finding: Finding = find
-    return WebConsole(Console(finding, Settings(readonly, database, every, timeout)), listening)
+    settings = Settings(readonly, database, every, timeout, home=None if home is None else str(home))
+    return WebConsole(Console(finding, settings), listening)
+
+
+class examined:
+    """Examines a server (`lanman.doctor`) as somebody who has logged in, or with the command's own credentials; `here`
+    are the options of `lanman.open_manager` that are about this machine."""
+
+    def __init__(
+        self, server: str | None, port: int | None, timeout: float, own: Credentials | None, **here: Any
+    ) -> None:
+        self._server, self._port, self._timeout, self._own, self._here = server, port, timeout, own, here
+
+    async def __call__(self, credentials: Credentials | None) -> Diagnosis:
+        """What is found, with one log-on."""
+        from lanman.manage.doctor.run import doctor
+
+        if credentials is None:
+            return await doctor(self._server, self._own, port=self._port, deadline=self._timeout, **self._here)
+        return await doctor(self._server or LOOPBACK, credentials, port=self._port, deadline=self._timeout)
 
 
 class over_smb:

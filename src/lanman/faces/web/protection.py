@@ -41,7 +41,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MAX_BODY: Final = 65536
+MAX_BODY: Final = 1 << 20
+"""A plan names up to 10,000 rows by their keys."""
 BODY_TIMEOUT: Final = 10.0
 MAX_USER: Final = 256
 SOCKET: Final = "unix"

@@ -114,7 +114,9 @@ def web(
     except ModuleNotFoundError as error:
         raise _without_the_extra(error) from None
     timeout = deadline or invocation.timeout
-    settings = Settings(readonly, named_database(database), EVERY if every is None else every, timeout)
+    settings = Settings(
+        readonly, named_database(database), EVERY if every is None else every, timeout, home=invocation.home
+    )
     listening = Listening(listen or LISTEN, tls_cert, tls_key, trust_proxy, user_header, hosts)
     console = Console(_offered([replace(each, timeout=timeout) for each in invocation.each()]), settings)
     _log_to_standard_error()
@@ -134,15 +136,27 @@ def _without_the_extra(error: ModuleNotFoundError) -> LanmanError:
 def _offered(invocations: Sequence[Invocation]) -> list[Offered]:
     """The servers that are meant, each once."""
     from lanman.faces.web.console import Offered
-    from lanman.faces.web.program import over_smb
+    from lanman.faces.web.program import examined, over_smb
     from lanman.manage.metrics.exporter import this_machine
+    from lanman.net.drains import drain_name
 
     offered: dict[str, Offered] = {}
     for each in invocations:
         name = each.node or each.server or this_machine()
         if each.node is None and each.server is not None and each.port is not None:
             name = f"{name}:{each.port}"
-        offered.setdefault(name, Offered(name, each.opening, over_smb(each.server, each.port, each.timeout)))
+        here = {"home": each.home, "service": each.service, "samba_config": each.samba_config}
+        offered.setdefault(
+            name,
+            Offered(
+                name,
+                each.opening,
+                over_smb(each.server, each.port, each.timeout),
+                "" if each.credentials is None else each.credentials.logon_name,
+                examined(each.server, each.port, each.timeout, each.credentials, **here),
+                drain_name(each.server, each.port, each.service),
+            ),
+        )
     return list(offered.values())
 
 

@@ -71,7 +71,7 @@ class Draining(Work):
             tell.deed(deed_of_event(doer, event))
 
         clock, scope = SystemClock(), self._order.scope
-        kept = KeptDrain(drain_name(place.server), place.home)
+        kept = KeptDrain(place.drained_as or drain_name(place.server), place.home)
         async with Looker(place.opening, scope, clock, aside=self._aside) as looker:
             drain = Drain(looker, self._rules, self._order, kept, teller=self._teller, on_event=happened, clock=clock)
             result = await drain.run()

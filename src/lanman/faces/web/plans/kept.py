@@ -106,6 +106,14 @@ class Settings(Protocol):
         """Where the notes of drains lie; None for the default home."""
 
 
+class Named(Protocol):
+    """A server."""
+
+    @property
+    def drained_as(self) -> str:
+        """What it is called in the notes of drains."""
+
+
 class Noting(Protocol):
     """What keeps deeds."""
 
@@ -127,6 +135,10 @@ class Owner(Protocol):
     @property
     def history(self) -> Noting:
         """What keeps deeds."""
+
+    @property
+    def servers(self) -> Mapping[str, Named]:
+        """The servers, by name."""
 
     def doer(self, access: Access) -> str:
         """What history calls whoever has an access."""
@@ -152,7 +164,8 @@ class Plans:
     def place(self, person: Person, access: Access) -> Place:
         """Where a plan of a person is for."""
         settings = self._console.settings
-        return Place(person, access, access.opening, self._console.doer(access), settings.home)
+        console, server = self._console, self._console.servers[access.server]
+        return Place(person, access, access.opening, console.doer(access), settings.home, server.drained_as)
 
     def keep(self, person: Person, access: Access, verb: str, work: Work) -> Kept:
         """Keep a plan that was made. Raises Refused 429 where there are too many that run."""

@@ -46,13 +46,14 @@ class Tell(Protocol):
 
 class Place(NamedTuple):
     """Where a plan is for, and whose it is. `opening` opens Managers of that person, for this plan alone; `doer` is
-    what history calls them, and `home` where the notes of drains lie."""
+    what history calls them, `home` where the notes of drains lie, and `drained_as` what the server is called there."""
 
     person: Person
     access: Access
     opening: Opening
     doer: str
     home: str | None = None
+    drained_as: str = ""
 
     @property
     def server(self) -> str:
