@@ -154,26 +154,18 @@ def web_console(
         raise ValueError("times are in seconds, and positive")
     # One wrong password is not tried at all of them at once.
     together = Approach(around_logon=LogonGate().log_on)
+    here: dict[str, Any] = {"home": home, "service": service, "samba_config": samba_config}
 
     def offered(place: Named, who: Credentials | None) -> Offered:
         def opening() -> AbstractAsyncContextManager[Manager]:
-            return open_manager(
-                place.server,
-                who,
-                port=place.port,
-                timeout=timeout,
-                home=home,
-                service=service,
-                samba_config=samba_config,
-                approach=together,
-            )
+            return open_manager(place.server, who, port=place.port, timeout=timeout, approach=together, **here)
 
         return Offered(
             place.node or this_machine(),
             opening,
             over_smb(place.server, place.port, timeout),
             "" if who is None else who.logon_name,
-            examined(place.server, place.port, timeout, who, home=home, service=service, samba_config=samba_config),
+            examined(place.server, place.port, timeout, who, **here),
             drain_name(place.server, place.port, service),
         )
 
