@@ -216,6 +216,8 @@ class Lease(Holder):
         if not self.opens:
             self._settle(Caching())
             self._leases.forget(self)
+        elif self.caching.breaking and self._connection() is None:
+            self._settle(Caching())  # who was to acknowledge is gone, and the others are orphans
 
     def ask(self, wanted: int, *, others_open: bool, ranges_locked: bool) -> None:
         """Promote it to what a CREATE wants, if that is more than it holds, and all of it can be had; what holds
