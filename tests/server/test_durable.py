@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ from lanman.smb2.messages import (
     WriteRequest,
 )
 from support.disk_server import READ, DiskWorld, FileClient, emptied_world
+from support.memory_server import Cut
 
 HERE, THERE = b"\x01" * 16, b"\x02" * 16  # two clients
 FIRST, SECOND = b"g" * 16, b"h" * 16  # two GUIDs of opens
@@ -642,3 +643,98 @@ def test_many_orphans_are_closed_in_slices(tmp_path: Path, number: int) -> None:
             left.append(len(world.service.opens()))
         assert left == [max(0, number - 64 * turn) for turn in range(1, -(-number // 64) + 1)]
         assert (len(world.service.durable), world.service.durable.next()) == (0, None)
+
+
+# --- a client that reconnects
+
+
+BLOCKS = 6
+
+
+class Reconnecting:
+    """A client that writes blocks to a file, each at its place, and goes on when its connection is lost: it logs on
+    again, reclaims its file, and repeats what was not acknowledged."""
+
+    def __init__(self, world: DiskWorld, version: int, leased: bool) -> None:
+        self.world, self.version, self.leased = world, version, leased
+        self.acknowledged = 0
+        self.file_id = b""
+        self.closing = self.lost = False
+        self.session_id = 0
+        self.client: FileClient | None = None
+
+    def log_on(self) -> FileClient:
+        self.client = client = FileClient(self.world, guid=HERE)
+        client.negotiate()
+        client.log_on("ann", previous=self.session_id)
+        self.session_id = client.session_id
+        client.tree_connect(r"\\server\share")
+        return client
+
+    def contexts(self) -> list[CreateContext]:
+        if self.file_id:
+            first = dhnc(self.file_id) if self.version == 1 else dh2c(self.file_id)
+        else:
+            first = DHNQ if self.version == 1 else dh2q()
+        return [first, lease(RWH)] if self.leased else [first]
+
+    def run(self) -> None:
+        client = self.log_on()
+        level = SMB2_OPLOCK_LEVEL_LEASE if self.leased else SMB2_OPLOCK_LEVEL_BATCH
+        asks = client.create("a", disposition=FILE_OPEN_IF, oplock=level, contexts=self.contexts())
+        answer = client.ask(asks)
+        if self.file_id and answer.status == codes.STATUS_OBJECT_NAME_NOT_FOUND and self.closing:
+            return  # its CLOSE had arrived
+        if answer.status == codes.STATUS_DUPLICATE_OBJECTID:
+            # It does not know what its CREATE has led to, and waits until the Server lets go of that.
+            self.world.advance(61)
+            answer = client.ask(asks)
+        assert isinstance(answer.message, CreateResponse), codes.ntstatus_name(answer.status)
+        self.file_id = id_of(answer.message)
+        while self.acknowledged < BLOCKS:
+            data = bytes([self.acknowledged]) * 100
+            client.want(WriteRequest(data, offset=100 * self.acknowledged, file_id=self.file_id))
+            self.acknowledged += 1
+        self.closing = True
+        client.shut(self.file_id)
+
+    def run_cut(self, after: list[int]) -> int:
+        """Cut the wire after so many writes of either side, again and again. How often it was cut."""
+        cuts = 0
+        while True:
+            self.world.cut_after = after[cuts] if cuts < len(after) else None
+            self.world.writes = count(1)
+            try:
+                self.run()
+            except Cut:
+                cuts += 1
+                assert self.client is not None
+                self.world.cut_after = None
+                self.world.disconnect(self.client)
+                self.world.pump()
+                written = (self.world.folder / "a").read_bytes() if self.acknowledged else b""
+                assert written[: 100 * self.acknowledged] == whole()[: 100 * self.acknowledged]
+            else:
+                return cuts
+
+
+def whole() -> bytes:
+    return b"".join(bytes([number]) * 100 for number in range(BLOCKS))
+
+
+@pytest.mark.parametrize(("version", "leased"), [(1, False), (1, True), (2, False), (2, True)])
+def test_a_client_that_is_cut_off_at_any_message_goes_on(tmp_path: Path, version: int, leased: bool) -> None:
+    """No acknowledged byte is lost, and nothing stays open, wherever the connection is lost, once or twice."""
+    after = 1
+    while True:
+        for second in (None, 9, 13):
+            with emptied_world(tmp_path / f"{after}-{second}") as world:
+                client = Reconnecting(world, version, leased)
+                cuts = client.run_cut([after] if second is None else [after, second])
+                assert (world.folder / "a").read_bytes() == whole()
+                world.advance(121)
+                assert not world.service.opens()
+        if not cuts:
+            break
+        after += 1
+    assert after > 2 * BLOCKS + 10
