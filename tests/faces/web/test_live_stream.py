@@ -209,7 +209,7 @@ def test_a_slow_reader_is_given_the_whole_and_takes_no_room() -> None:
         begun = stage.clock.now
         while stage.clock.now - begun < STALLED - 5:
             stage.server.files = [
-                FileInfo(number, 1, 0, f"{'x' * 100}{stage.clock.now}.txt", "bob") for number in range(200)
+                FileInfo(number, 1, 0, f"{'x' * 100}{stage.clock.now}.txt", "bob") for number in range(60)
             ]
             await asyncio.sleep(0.5)
             assert slow.waiting <= PIECE

@@ -50,6 +50,8 @@ HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
+    # Nothing follows on the connection of a stream: it need not wait for that.
+    (b"connection", b"close"),
 )
 LOST: Final = "more has happened than is kept for a slow reader, or it is seen by another look"
 
