@@ -165,14 +165,15 @@ class Browsing:
             print("\n".join(["the console of the browser:", *faults.said]), file=sys.stderr)
 
 
-async def axe(page: Page, within: str = "") -> list[str]:
+async def axe(page: Page, within: str = "", *, rules: tuple[str, ...] = ()) -> list[str]:
     """What axe-core finds on the page as it is now, or in the part of it that a selector names: a line for each place.
-    Everything is asked for but rules that axe-core itself calls experimental."""
+    Everything is asked for but rules that axe-core itself calls experimental, or else the rules that are named."""
     if why := missing_axe():
         pytest.skip(why)
     if not await page.evaluate("typeof window.axe === 'object'"):
         await page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = await page.evaluate("within => axe.run(within || document, {resultTypes: ['violations']})", within)
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = await page.evaluate("([within, options]) => axe.run(within || document, options)", [within, options])
     return [
         f"{fault['impact']}: {fault['id']}: {fault['help']}: {node['html'][:200]} ({node['failureSummary']})"
         for fault in found["violations"]

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import lanman
+from lanman.manage.history import Recorder, open_store
 from lanman.manage.open import open_manager
+from lanman.manage.watching.poller import Poller
 from lanman.net.approach import PLAIN, Approach
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
@@ -111,6 +113,19 @@ async def fs1(people: Any = PEOPLE, *, users: tuple[str, ...] = (), **options: A
         finally:
             for user in [*world.people]:
                 await world.go(user)
+
+
+async def recorded(world: World, database: Path) -> str:
+    """The address of a new history of fs1: eve was there, and has gone since."""
+    opening = partial(open_manager, *world.place[:1], Credentials("ann", PASSWORD), port=world.server.port)
+    poller = Poller(opening, server="fs1", every=0.05)
+    store = open_store(database, make=True)
+    async with store, Recorder(store, [poller]) as recorder:
+        await anext(recorder)
+        await world.go("eve")
+        while any(row.user_name == "eve" for row in poller.picture.sessions.values()):
+            await anext(recorder)
+    return f"sqlite:///{database}"
 
 
 class Gate:
@@ -265,6 +280,7 @@ async def consoled(
         try:
             yield Web(f"{opened.url}", console, once.word, noted, password)
         finally:
+            await console.close()
             server.should_exit = True
             await task
             opened.place.close()

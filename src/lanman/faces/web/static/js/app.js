@@ -67,7 +67,7 @@ async function showPage({ focus = true } = {}) {
   drawSide();
   const heading = section.querySelector("h1");
   if (heading) {
-    document.title = `${heading.textContent} - lanman`;
+    document.title = `${heading.textContent}${route?.server ? ` of ${visible(route.server)}` : ""} - lanman`;
     if (focus) heading.focus({ preventScroll: true });
   }
   if (focus) main.scrollTop = 0;
@@ -178,7 +178,8 @@ async function logOut() {
     }
   }
   live.stop();
-  location.replace("#/servers");
+  // Unlike a change of `location`, this does not show a page, which would ask for what nobody may see any more.
+  history.replaceState(null, "", "#/servers");
   location.reload();
 }
 
