@@ -176,6 +176,7 @@ class Histories(RuleBasedStateMachine):
         client.want(WriteRequest(text, file_id=known.file_id))
         before = self.contents[known.name]
         self.contents[known.name] = text + before[len(text) :]
+        self.look()
 
     @precondition(lambda self: any(each.state == LIVE for each in self.known))
     @rule(data=st.data())
