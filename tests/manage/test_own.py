@@ -18,7 +18,7 @@ from lanman import codes
 from lanman.domain import Connection, Share
 from lanman.errors import AccessDenied, AuthenticationError, Win32Error
 from lanman.manage import loopback, own
-from lanman.manage.own import DetailedSession
+from lanman.manage.own import DetailedFile, DetailedSession
 from lanman.net.client import SmbClient
 from lanman.net.control.calls import ControlEndpoint
 from lanman.net.credentials import Credentials
@@ -266,3 +266,31 @@ def test_a_manager_loads_nothing_of_a_server() -> None:
         "lanman.net.server",
         "lanman.net.accounts",
     }
+
+
+async def test_a_file_that_is_kept_is_told_with_its_owner_and_the_time_left(server: SmbServer, tmp_path: Path) -> None:
+    """NetrFileEnum has it without a user; the control socket, `file`, `explain` and JSON say whose it is."""
+    (tmp_path / "data").mkdir()
+    server.service.add_share(share := Share("data", path=str(tmp_path / "data")))
+    service = server.service
+    service.open_connection(Connection(77, "192.0.2.7"))
+    session = service.register_session(77, 77, "192.0.2.7", "ann", now=0)
+    opened = service.register_open(
+        session, service.register_tree_connect(session, 1, share, 0), 7, str(tmp_path / "data/plan"), 0x3, 0
+    )
+    service.make_durable(opened, ("ann", "LANTEST"), 90)
+    service.set_oplock(opened, "batch")
+    async with lanman.open_manager(home=server.home.path) as manager:
+        (live,) = [each for each in await manager.opened_files() if (each.path or "").endswith("plan")]
+        assert isinstance(live, DetailedFile)
+        assert (live.user_name, live.durable, live.owner, live.expires_at) == ("ann", True, "", None)
+        service.close_connection(77)
+        (kept,) = [each for each in await manager.opened_files() if (each.path or "").endswith("plan")]
+        assert isinstance(kept, DetailedFile)
+        assert (kept.id, kept.user_name, kept.session_id) == (live.id, "", None)
+        assert (kept.durable, kept.owner, kept.expires_at) == (True, "ann", int(opened.expires_at))
+        (holder,) = (await lanman.explain(manager, kept.path or "")).holders
+        assert (holder.owner, holder.expires_at, holder.session) == ("ann", kept.expires_at, None)
+        assert holder.as_json()["expires_at"] is not None
+        await manager.close_file(kept.id or 0)
+        assert opened not in service.opens()
