@@ -390,5 +390,13 @@ class Serving(uvicorn.Server):
         for task in list(self._handshakes):
             task.cancel()
         await super().shutdown(sockets)
+        self.abort()
+
+    def abort(self) -> None:
+        """Let go of everybody at once, and accept no more."""
+        for server in getattr(self, "servers", []):
+            server.close()
+        for task in [*self._handshakes, *self.server_state.tasks]:
+            task.cancel()
         for connection in list(self.server_state.connections):
             connection.transport.abort()

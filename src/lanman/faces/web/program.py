@@ -11,7 +11,6 @@ everybody is let go.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final
@@ -112,9 +111,11 @@ class WebConsole:
                 each.cancel()
             if late:
                 await asyncio.wait(late, timeout=GRACE)
-            with contextlib.suppress(asyncio.CancelledError):
-                await closing
+            if closing.done() and not closing.cancelled():
+                closing.result()
         finally:
+            if self._serving is not None:
+                self._serving.abort()
             if opened is not None:
                 opened.place.close()
 

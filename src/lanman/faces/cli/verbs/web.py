@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lanman.faces.web.console import Offered
-    from lanman.faces.web.listening import Listening
     from lanman.faces.web.program import WebConsole
 
 
@@ -120,7 +119,7 @@ def web(
     listening = Listening(listen or LISTEN, tls_cert, tls_key, trust_proxy, user_header, hosts)
     console = Console(_offered([replace(each, timeout=timeout) for each in invocation.each()]), settings)
     _log_to_standard_error()
-    return asyncio.run(_run(WebConsole(console, listening), listening))
+    return asyncio.run(_run(WebConsole(console, listening)))
 
 
 def _without_the_extra(error: ModuleNotFoundError) -> LanmanError:
@@ -171,14 +170,13 @@ def _log_to_standard_error() -> None:
         log.propagate = False
 
 
-async def _run(running: WebConsole, listening: Listening) -> int | None:
+async def _run(running: WebConsole) -> int | None:
     """Serve until a signal. The exit status: 130 after Ctrl-C."""
     from lanman.net.collector import keep_pauses_short
 
     _have_descriptors()
     async with running:
         keep_pauses_short()
-        _say_where(running)
         told: list[int] = []
 
         def end(number: int) -> None:
@@ -189,6 +187,7 @@ async def _run(running: WebConsole, listening: Listening) -> int | None:
             # Windows: the signal ends the process.
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, end, number)
+        _say_where(running)
         await running.wait()
     return output.EXIT_INTERRUPTED if signal.SIGINT in told else None
 
