@@ -124,11 +124,13 @@ class Web:
     askers: list[Asker] = field(default_factory=list)
     told: list[tuple[Person, Mapping[str, Any]]] = field(default_factory=list)
 
-    def log_in(self, user: str, *servers: str, kind: Kind = "login", may_order: bool = True) -> Asker:
+    def log_in(
+        self, user: str, *servers: str, kind: Kind = "login", may_order: bool = True, password: str = PASSWORD
+    ) -> Asker:
         """Somebody with an access to some servers, all for none."""
         accesses = {}
         for name in servers or tuple(self.console.servers):
-            who = Credentials(user, PASSWORD)
+            who = Credentials(user, password)
             opening = self.console.servers[name].opening_as(who, PLAIN)
             accesses[name] = Access(name, user, opening, may_order, who)
         person = Person(user, kind, accesses)

@@ -178,7 +178,14 @@ LEFT_OUT: Final = record(
     }
 )
 BYSTANDER: Final = record(
-    {"node": said(), "client_name": NAME, "user_name": NAME, "num_opens": COUNT}, optional=("node",)
+    {
+        "node": said(),
+        "client_name": NAME,
+        "user_name": NAME,
+        "num_opens": COUNT,
+        "is_console": truth("whether it may be a session of this console, which would log on again"),
+    },
+    optional=("node",),
 )
 OUTCOME: Final = record(
     {

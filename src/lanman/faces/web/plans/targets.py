@@ -11,37 +11,37 @@ The rules:
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
 
 from lanman.faces.deeds import Doer, deed_of_outcome
 from lanman.faces.ordering import Chosen, LeftOut, carry_out, planned
 from lanman.faces.web.plans.work import Place, Tell, Work, row
 from lanman.manage.manager import Manager
-from lanman.manage.orders.plan import Outcome, Plan, Target, Verb, record_json, target_json
+from lanman.manage.orders.plan import Outcome, Plan, Record, Target, Verb, record_json, target_json
 from lanman.manage.selection import canonical_client, same_user
 from lanman.manage.watching.forms import row_form
 from lanman.manage.watching.rows import FileRow, SessionRow
 from lanman.records import SessionInfo
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 GONE: Final = "it is no longer listed"
+IsConsole = Callable[[Record], bool]
+"""Whether something in a plan may be a session of this console."""
+
 _LEFT_OUT: Final = ("key", "kind", "client_name", "user_name", "id", "path")
 
 
 class Targets(Work):
     """Sessions or files. Made by `looked_at`."""
 
-    def __init__(self, chosen: Chosen, gone: Sequence[str], console: Collection[int]) -> None:
+    def __init__(self, chosen: Chosen, gone: Sequence[str], is_console: IsConsole) -> None:
         self._plan = plan = chosen.plan
         self._numbers = {id(target): number for number, target in enumerate(plan.targets)}
         rows = zip(plan.targets, chosen.rows, strict=True)
-        self.rows = [_row(number, target, one, console) for number, (target, one) in enumerate(rows)]
+        self.rows = [_row(number, target, one, is_console) for number, (target, one) in enumerate(rows)]
         self.left_out = [_left_out(one) for one in chosen.left_out]
         self.left_out += [_gone(key) for key in gone]
-        self.bystanders = [bystander(other) for other in plan.bystanders]
+        self.bystanders = [bystander(other, is_console) for other in plan.bystanders]
 
     def is_grave(self, *, with_others: bool) -> bool:
         """See `Work.is_grave`."""
@@ -78,13 +78,11 @@ async def looked_at(
     return Targets(chosen, gone, await _of_console(manager, chosen.plan, users))
 
 
-async def _of_console(manager: Manager, plan: Plan, users: Collection[str]) -> set[int]:
-    """Which targets (by their identity) may be sessions of this console."""
-    sessions = [target for target in plan.targets if isinstance(target.record, SessionInfo)]
-    if not sessions:
-        return set()
-    names = await manager.own_names([target.record for target in sessions if isinstance(target.record, SessionInfo)])
-    return {id(target) for target in sessions if is_of_console(target.record, names, users)}
+async def _of_console(manager: Manager, plan: Plan, users: Collection[str]) -> IsConsole:
+    """A test whether a session of a plan may be one of this console's."""
+    sessions = [target.record for target in plan.targets if isinstance(target.record, SessionInfo)]
+    names = await manager.own_names([*sessions, *plan.bystanders]) if sessions else frozenset()
+    return lambda record: isinstance(record, SessionInfo) and is_of_console(record, names, users)
 
 
 def is_of_console(session: Any, names: Collection[str], users: Collection[str]) -> bool:
@@ -94,15 +92,15 @@ def is_of_console(session: Any, names: Collection[str], users: Collection[str]) 
     return any(same_user(session.user_name, user.rpartition("\\")[2]) for user in users)
 
 
-def bystander(other: SessionInfo) -> dict[str, Any]:
+def bystander(other: SessionInfo, is_console: IsConsole = lambda record: False) -> dict[str, Any]:
     """Somebody who would end besides."""
-    return record_json(other, "client_name user_name num_opens")
+    return record_json(other, "client_name user_name num_opens") | {"is_console": is_console(other)}
 
 
-def _row(number: int, target: Target, looked: SessionRow | FileRow, console: Collection[int]) -> dict[str, Any]:
+def _row(number: int, target: Target, looked: SessionRow | FileRow, is_console: IsConsole) -> dict[str, Any]:
     form = target_json(target)
     made = row(number, form.pop("kind"), form.pop("key"))
-    return {**made, **form, "key": str(looked.key), "is_console": id(target) in console and not target.is_own}
+    return {**made, **form, "key": str(looked.key), "is_console": is_console(target.record) and not target.is_own}
 
 
 def _left_out(one: LeftOut) -> dict[str, Any]:
