@@ -31,6 +31,8 @@ _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".html": "text/ht
 
 Row = dict[str, Any]
 
+PERSON: Final[Row] = {"name": "tester", "kind": "login"}
+
 
 def session(number: int, **more: Any) -> Row:
     """A session as the console tells it; each number has another client, user and times."""
@@ -172,10 +174,14 @@ class ScriptedConsole:
         self.asked.append(f"{request.method} {path}")
         if not path.startswith("/api/v1/"):
             file = STATIC / (path.lstrip("/") or "index.html")
+            if not file.is_file():
+                return JSONResponse(error(404, "there is nothing here"), status_code=404)
             return FileResponse(file, media_type=_TYPES.get(file.suffix), headers={"Content-Security-Policy": POLICY})
         match path.removeprefix("/api/v1/").split("/"):
             case ["events"]:
                 return self._events(request)
+            case ["login"]:
+                return JSONResponse({"schema": 1, "person": PERSON, "readonly": self.readonly})
             case ["servers"]:
                 return JSONResponse({"schema": 1, "servers": list(self.servers.values())})
             case ["servers", server, "plans"]:
@@ -214,7 +220,7 @@ class ScriptedConsole:
         hello = {
             "v": 1,
             "readonly": self.readonly,
-            "person": {"name": "tester", "kind": "login"},
+            "person": PERSON,
             "servers": list(self.servers.values()),
         }
         queue.put_nowait(f"id: {self.epoch}-{self.number}\nevent: hello\ndata: {json.dumps(hello)}\n\n")

@@ -179,7 +179,7 @@ async def test_who_has_gone_leaves_the_selection_and_nobody_inherits_it(site: Si
     site.console.tell(close=[{"key": "session:1", "kind": "session", "why": "logged off"}])
     await expect(page, SAID, "1 selected session has gone; 1 session left in the selection")
     # It stays in sight under the cursor, and cannot be meant.
-    assert await page.evaluate("document.activeElement.parentElement.classList.contains('is-gone')")
+    await expect(page, "document.activeElement.parentElement.classList.contains('is-gone')", True)
     await page.keyboard.press("Space")
     assert await page.evaluate(SELECTED) == ["\\\\10.0.0.1"]
     site.console.tell(open=[session(1, user_name="another")])
@@ -446,3 +446,28 @@ async def test_axe_finds_nothing_on_lists_with_details(site: Site, variant: str,
     await page.keyboard.press("Enter")
     await page.locator(".details:not([hidden])").wait_for()
     assert await axe(page) == []
+
+
+async def test_a_log_in_that_is_over_is_said_and_orders_wait(site: Site) -> None:
+    site.have(session(1))
+    page = await site.page()
+    site.browsing.allow("401")
+    site.console.status = 401
+    site.console.break_streams()
+    await page.get_by_text("Your log-in is over.").wait_for()
+    await expect(page, f"{SHOWN}.every(row => row.classList.contains('is-old'))", True)
+
+
+async def test_shares_are_added_and_changed_by_their_forms(site: Site) -> None:
+    site.have(share("data"), share("home", remark="homes"))
+    page = await site.page("server/fs1/shares")
+    await page.get_by_role("button", name="Share a folder").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Leave it").click()
+    await page.locator(".grid-cell[tabindex='0']").focus()
+    await page.keyboard.press("Control+a")
+    change = page.get_by_role("button", name="Change", exact=False).first
+    assert await change.get_attribute("aria-disabled") == "true"
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("ArrowDown")
+    await change.click()
+    assert await page.get_by_role("dialog").get_by_label("Remark").input_value() == "homes"

@@ -115,6 +115,19 @@ function canonicalAddress({ version, numbers, zone }) {
 /** What clients are sorted by: addresses by number, those of IPv4 first, and names behind them; null for null. */
 export function clientOrder(name) {
   if (name == null) return null;
+  let found = orders.get(name);
+  if (found === undefined) {
+    if (orders.size >= MAX_ORDERS) orders.clear();
+    orders.set(name, (found = orderOf(name)));
+  }
+  return found;
+}
+
+/* Lists are sorted again and again. */
+const orders = new Map();
+const MAX_ORDERS = 200_000;
+
+function orderOf(name) {
   const bare = name.replace(/^\\+/, "");
   const address = parseAddress(bare.replace(/^[[\]]+|[[\]]+$/g, "").split("%")[0]);
   if (address === null) return `1 ${fold(bare)}`;

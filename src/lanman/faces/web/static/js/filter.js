@@ -269,7 +269,7 @@ function parseWord(word, fields, about) {
     throw new FilterError(`${name} is no number: write ${name}:…`);
   }
   const named = NAMED.exec(word);
-  if (named === null || word.startsWith('"') || isNoField(word, named)) return { field: null, test: wordTest(unquoted(word)) };
+  if (named === null || word.startsWith('"') || isNoField(word, named)) return { field: null, test: wordTest(unquoted(word)), searches: true };
   const [name, value] = [named[1].toLowerCase(), unquoted(named[2])];
   const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
   if (field === undefined) {
@@ -334,8 +334,13 @@ function wordTest(typed) {
   return (row, hay) => hay.split("\n").some(test);
 }
 
+/* Cells that are shown as they are. */
+const SEARCHABLE = /^[\x20-\x7e\n]*$/;
+
 /** What a filter looks at in a row for words without a field: its cells, as they are and as they are shown. */
 export function haystack(cells) {
+  const joined = cells.join("\n");
+  if (SEARCHABLE.test(joined)) return joined.replaceAll("/", "\\").toUpperCase();
   let found = "";
   for (const cell of cells) {
     const shown = visible(cell);
@@ -346,20 +351,21 @@ export function haystack(cells) {
 }
 
 /** A filter: `text`, `errors` (in words; not to be used where there are any), `isEmpty`, `timed` (means other rows
- * as time passes) and `test(row, hay, now)`. `kind` is of the rows; `about` is `{server, folderOf}` for paths of
+ * as time passes), `searches` (wants what is searched) and `test(row, hay, now)`. `kind` is of the rows; `about` is `{server, folderOf}` for paths of
  * shares. */
 export function parseFilter(text, kind, about = {}) {
   const fields = FIELDS[kind];
   const errors = [];
   const single = [];
   const either = new Map();
-  let timed = false;
+  let [timed, searches] = [false, false];
   if (text.length > MAX_LENGTH) errors.push(`a filter has ${MAX_LENGTH} characters at most`);
   for (const [, not, word] of text.slice(0, MAX_LENGTH).matchAll(WORD)) {
     if (unquoted(word) === "") continue;
     try {
       const parsed = parseWord(word, fields, about);
       timed ||= parsed.timed === true;
+      searches ||= parsed.searches === true;
       if (not) single.push((row, hay, now) => parsed.test(row, hay, now) === false);
       else if (parsed.field === null) single.push((row, hay, now) => parsed.test(row, hay, now) === true);
       else either.set(parsed.field, [...(either.get(parsed.field) ?? []), parsed.test]);
@@ -373,6 +379,7 @@ export function parseFilter(text, kind, about = {}) {
     text,
     errors,
     timed,
+    searches,
     isEmpty: single.length === 0 && errors.length === 0,
     test: (row, hay, now) => single.every((test) => test(row, hay, now)),
   };

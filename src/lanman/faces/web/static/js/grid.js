@@ -62,7 +62,7 @@ export class Grid {
     this.ended = new AbortController();
     this.#build();
     const sort = preferences?.sort(options.name, this.#ids()) ?? options.sort ?? null;
-    if (sort) this.listing.setSort(this.#column(sort.column), sort.down, this.clock.now());
+    if (sort) this.listing.setSort(this.#column(sort.column), sort.down);
     this.listing.fill(rows, this.clock.now());
     this.#drawHead();
     this.#layOut();
@@ -145,7 +145,7 @@ export class Grid {
 
   setSort(sort) {
     const column = sort === null ? null : (this.#column(sort.column) ?? null);
-    this.listing.setSort(column, sort?.down ?? false, this.clock.now());
+    this.listing.setSort(column, sort?.down ?? false);
     this.#drawHead();
     this.draw();
     this.#kept();

@@ -22,19 +22,30 @@ export const FRESH = 3;
 /** One row, with what is known of it here. `fresh` is "new", "changed" or "". */
 class Entry {
   constructor(key, row, number) {
-    Object.assign(this, { key, row, number, value: null, hay: null, passes: true, isThere: true, isShown: false });
-    Object.assign(this, { fresh: "", freshAt: 0 });
+    this.key = key;
+    this.row = row;
+    this.number = number;
+    this.value = null;
+    this.hay = null;
+    this.passes = true;
+    this.isThere = true;
+    this.isShown = false;
+    this.isPlaced = false;
+    this.fresh = "";
+    this.freshAt = 0;
   }
 }
 
 const ALL = { errors: [], isEmpty: true, timed: false, test: () => true };
 const NONE = { test: () => false };
 
-/** A list. `columns` are those that are shown: `{id, text(row, now), order(row), searched}`. */
+/** A list. `columns` are those that are shown: `{id, text(row, now), order(row), searched}`. `order` has the entries that
+ * are shown, from top to bottom. */
 export class Listing {
   constructor(columns) {
     this.columns = columns;
     this.entries = new Map();
+    this.all = [];
     this.order = [];
     this.filter = ALL;
     this.sort = null;
@@ -49,11 +60,13 @@ export class Listing {
   /** Have these rows and no others, none of them as news: `rows` is a Map by key. */
   fill(rows, now) {
     this.entries.clear();
-    this.order = [];
-    Object.assign(this, { cursor: null, anchor: null });
+    this.cursor = this.anchor = null;
     this.selected.clear();
     for (const [key, row] of rows) this.entries.set(key, new Entry(key, row, this.count++));
-    this.#arrange(now);
+    this.all = [...this.entries.values()];
+    for (const entry of this.all) this.#evaluate(entry);
+    this.#sortAll();
+    this.#sift(now);
   }
 
   /** Take in what has changed, `{opened, changed, closed}` as the store tells it; `rows` are all there are. Answers how
@@ -64,12 +77,7 @@ export class Listing {
     for (const key of closed.keys()) this.#close(key, lost);
     for (const key of opened) {
       const row = rows.get(key);
-      if (row === undefined || this.entries.has(key)) continue;
-      const entry = new Entry(key, row, this.count++);
-      if (isNews) Object.assign(entry, { fresh: "new", freshAt: now });
-      this.entries.set(key, entry);
-      this.#judge(entry, now);
-      if (entry.passes) moved.push(entry);
+      if (row !== undefined && !this.entries.has(key)) moved.push(this.#open(key, row, now, isNews));
     }
     for (const key of changed) {
       const entry = this.entries.get(key);
@@ -80,56 +88,70 @@ export class Listing {
     return lost;
   }
 
+  #open(key, row, now, isNews) {
+    const entry = new Entry(key, row, this.count++);
+    if (isNews) Object.assign(entry, { fresh: "new", freshAt: now });
+    this.entries.set(key, entry);
+    this.#evaluate(entry);
+    entry.passes = entry.isShown = this.#passes(entry, now);
+    return entry;
+  }
+
   #close(key, lost) {
     const entry = this.entries.get(key);
     if (entry === undefined) return;
     this.entries.delete(key);
     if (this.selected.delete(key)) lost.gone += 1;
     entry.isThere = false;
-    entry.isShown = entry === this.cursor;
+    // Under the cursor it stays until the cursor goes.
+    entry.isShown = entry.isPlaced = entry === this.cursor && entry.isShown;
     if (entry === this.anchor) this.anchor = null;
   }
 
   #change(entry, row, now, moved, lost, isNews) {
-    Object.assign(entry, { row, hay: null });
-    if (isNews && entry.fresh !== "new") Object.assign(entry, { fresh: "changed", freshAt: now });
-    else if (isNews && now - entry.freshAt >= FRESH) Object.assign(entry, { fresh: "changed", freshAt: now });
+    entry.row = row;
+    entry.hay = null;
+    if (isNews && (entry.fresh !== "new" || now - entry.freshAt >= FRESH)) {
+      entry.fresh = "changed";
+      entry.freshAt = now;
+    }
     const before = entry.value;
-    this.#judge(entry, now);
-    if (!entry.passes) {
-      // Under the cursor it stays where it is.
-      entry.value = before;
-      if (this.selected.delete(entry.key)) lost.hidden += 1;
-      if (entry !== this.cursor) entry.isShown = false;
-    } else if (!entry.isShown || before !== entry.value) {
-      entry.isShown = false;
+    this.#evaluate(entry);
+    if (before !== entry.value) {
+      entry.isPlaced = false;
       moved.push(entry);
     }
+    entry.passes = this.#passes(entry, now);
+    entry.isShown = entry.passes || (entry === this.cursor && entry.isShown);
+    if (!entry.passes && this.selected.delete(entry.key)) lost.hidden += 1;
   }
 
-  #judge(entry, now) {
+  #evaluate(entry) {
     entry.value = this.sort === null ? null : (this.sort.column.order(entry.row) ?? null);
-    entry.passes = this.#passes(entry, now);
   }
 
   #passes(entry, now) {
     if (this.filter.isEmpty) return true;
-    entry.hay ??= haystack(this.columns.filter((column) => column.searched !== false).map((column) => column.text(entry.row, now)));
+    if (entry.hay === null && this.filter.searches) {
+      const searched = this.columns.filter((column) => column.searched !== false);
+      entry.hay = haystack(searched.map((column) => column.text(entry.row, now)));
+    }
     return this.filter.test(entry.row, entry.hay, now);
   }
 
-  /** Put rows whose place has changed where they belong, and leave out those that are not shown any more. */
+  /** Put rows whose place has changed where they belong, and leave out those that have gone. */
   #merge(moved) {
     moved.sort(this.#compare);
-    const kept = this.order.filter((entry) => entry.isShown);
+    const kept = this.all.filter((entry) => entry.isPlaced);
     const merged = new Array(kept.length + moved.length);
     let [place, next] = [0, 0];
     for (let at = 0; at < merged.length; at++) {
       const takeMoved = place >= kept.length || (next < moved.length && this.#compare(moved[next], kept[place]) < 0);
       merged[at] = takeMoved ? moved[next++] : kept[place++];
     }
-    for (const entry of moved) entry.isShown = true;
-    this.order = merged;
+    for (const entry of moved) entry.isPlaced = true;
+    this.all = merged;
+    this.order = merged.filter((entry) => entry.isShown);
   }
 
   #compare = (one, other) => {
@@ -141,27 +163,26 @@ export class Listing {
     return one.number - other.number;
   };
 
-  /** Find anew what is shown, and where. */
-  #arrange(now) {
-    const shown = [];
-    const stays = this.cursor !== null && (!this.cursor.isThere || this.cursor.isShown) ? this.cursor : null;
-    for (const entry of this.entries.values()) {
-      this.#judge(entry, now);
-      entry.isShown = entry.passes || entry === stays;
-      if (entry.isShown) shown.push(entry);
+  #sortAll() {
+    // Sorting by values alone is several times faster than by #compare, which asks more.
+    this.all = this.sort === null ? this.all.sort((one, other) => one.number - other.number) : sorted(this.all, this.sort.down);
+    for (const entry of this.all) entry.isPlaced = true;
+  }
+
+  /** Find anew what is shown. A row under the cursor that is shown stays so. */
+  #sift(now) {
+    const { cursor } = this;
+    for (const entry of this.all) {
+      entry.passes = this.#passes(entry, now);
+      entry.isShown = (entry.passes && entry.isThere) || (entry === cursor && entry.isShown);
     }
-    if (stays !== null && !stays.isThere) {
-      this.#judge(stays, now);
-      shown.push(stays);
-    }
-    // Sorting an array of what is compared is several times faster than asking #compare through two objects.
-    this.order = this.sort === null ? shown.sort((one, other) => one.number - other.number) : sorted(shown, this.sort.down);
+    this.order = this.all.filter((entry) => entry.isShown);
   }
 
   /** As time goes by a filter (`idle>1h`) lets other rows through. Answers how many selected rows it hides now. */
   tick(now) {
     if (!this.filter.timed) return 0;
-    this.#arrange(now);
+    this.#sift(now);
     return this.#deselectHidden();
   }
 
@@ -171,7 +192,7 @@ export class Listing {
    * it hides. */
   setFilter(filter, now) {
     this.filter = filter === null ? ALL : filter.errors.length ? { ...filter, ...NONE, isEmpty: false } : filter;
-    this.#arrange(now);
+    this.#sift(now);
     if (this.cursor !== null && !this.isTarget(this.cursor)) this.#leave();
     return this.#deselectHidden();
   }
@@ -183,9 +204,11 @@ export class Listing {
   }
 
   /** Sort by a column, or leave rows as they came for null. */
-  setSort(column, down, now) {
+  setSort(column, down) {
     this.sort = column === null ? null : { column, down };
-    this.#arrange(now);
+    for (const entry of this.all) this.#evaluate(entry);
+    this.#sortAll();
+    this.order = this.all.filter((entry) => entry.isShown);
   }
 
   /** Have other columns: what is searched changes with them. */
@@ -240,6 +263,7 @@ export class Listing {
   #drop(entry) {
     entry.isShown = false;
     this.order = this.order.filter((each) => each !== entry);
+    if (!entry.isThere) this.all = this.all.filter((each) => each !== entry);
   }
 
   /** Select the row under the cursor, or take it out. False where it is not there to be selected. */

@@ -12,7 +12,7 @@ import { detailParts, titleOf } from "./details.js";
 import { askPlan } from "./dialog.js";
 import { Grid } from "./grid.js";
 import { LiveList } from "./lists.js";
-import { denied, empty, failed, h, loading, pageHead, stale, toast } from "./parts.js";
+import { denied, empty, failed, h, loading, orderButton, pageHead, stale, toast } from "./parts.js";
 import { Preferences } from "./preferences.js";
 import { readHash, writeHash } from "./filter.js";
 import { fold, visible } from "./text.js";
@@ -21,12 +21,14 @@ import { ServerClock } from "./times.js";
 const preferences = new Preferences();
 const clock = new ServerClock();
 
-/* How often, in milliseconds, it is looked whether the details have grown old. */
-const DETAILS_EVERY = 1000;
+/* How often, in milliseconds, it is looked whether what is shown has grown old, and how long a stream may take. */
+const LOOK_EVERY = 1000;
+const PATIENCE = 5000;
 
 class ListPage {
   constructor(element, route, context, options) {
-    Object.assign(this, { element, route, context, options, server: route.server, shownKey: null, ends: [] });
+    Object.assign(this, { element, route, context, options, server: route.server, shownKey: null, ends: [], isOld: false });
+    this.openedAt = Date.now();
     const { live, store } = context;
     this.lists = new Map();
     for (const kind of new Set([options.kind, ...(options.along ?? [])])) {
@@ -37,7 +39,10 @@ class ListPage {
     this.details = h("aside", { class: "details", "aria-label": "Details", hidden: true, tabindex: "-1" });
     this.frame = h("div", {});
     this.body = h("div", { class: "list-and-details" }, this.frame, this.details);
-    element.append(pageHead(options.title, { about: visible(this.server) }), this.state, this.body);
+    this.headActions = h("div", { class: "actions" });
+    const head = pageHead(options.title, { about: visible(this.server) });
+    if (options.head) head.append(this.headActions);
+    element.append(head, this.state, this.body);
   }
 
   show() {
@@ -51,7 +56,10 @@ class ListPage {
       live.on("hello", () => this.#drawState()),
       live.on("state", () => this.#drawState()),
     ];
-    this.ticking = setInterval(() => this.#drawDetails(), DETAILS_EVERY);
+    this.ticking = setInterval(() => {
+      if (!this.#isConnected() !== this.isOld) this.#drawState();
+      this.#drawDetails();
+    }, LOOK_EVERY);
     this.#drawState();
     for (const list of this.lists.values()) list.start();
     return () => this.#leave();
@@ -78,8 +86,8 @@ class ListPage {
       about: { server: this.server, folderOf: (share) => this.#folderOf(share) },
       actions: actions.map((action) => ({
         ...action,
-        why: () => this.#why(action.verb),
-        run: (keys) => this.#order(action.verb, keys),
+        why: (keys) => (action.ofOne && keys.length > 1 ? "for one at a time" : this.#why(action.verb)),
+        run: (keys) => this.#ask(() => (action.ask ? action.ask(this.server, this.main.rows.get(keys[0])) : askPlan(this.server, action.verb, keys))),
       })),
       stateOf: () => actions.map((action) => this.#why(action.verb)).join(),
       rowClass: () => (this.isOld ? "is-old" : ""),
@@ -97,14 +105,13 @@ class ListPage {
   }
 
   #why(verb) {
-    if (this.isOld && this.context.live.state !== "live") return "there is no connection to the console at the moment";
-    const { live } = this.context;
-    return (live.cannot ?? live.why).call(live, this.server, verb);
+    if (this.isOld && !this.#isConnected()) return "there is no connection to the console at the moment";
+    return this.context.live.cannot(this.server, verb);
   }
 
-  async #order(verb, keys) {
+  async #ask(ask) {
     try {
-      await askPlan(this.server, verb, keys);
+      await ask();
     } catch (error) {
       if (error.name !== "ApiError") throw error;
       toast([error.message, error.hint].filter(Boolean).join(" "), "bad");
@@ -137,7 +144,7 @@ class ListPage {
     const server = live.servers.get(this.server);
     const isLoaded = store.isLoaded(this.server, this.options.kind);
     const wasOld = this.isOld;
-    this.isOld = isLoaded && (live.state !== "live" || (server?.state ?? "up") !== "up");
+    this.isOld = isLoaded && (!this.#isConnected() || (server?.state ?? "up") !== "up");
     const words = this.#stateParts(server, isLoaded);
     const key = words === null ? "" : words.key;
     if (key !== this.drawnState) {
@@ -145,9 +152,25 @@ class ListPage {
       this.state.replaceChildren(...(words === null ? [] : [words.make()]));
     }
     this.body.hidden = !isLoaded;
+    this.#drawHead();
     if (this.grid === undefined) return;
     if (wasOld !== this.isOld) this.grid.draw();
     this.grid.drawActions();
+  }
+
+  /** What can be done with the server itself, and why not. */
+  #drawHead() {
+    const actions = (this.options.head ?? []).map((action) => ({ ...action, why: this.#why(action.verb) }));
+    const state = actions.map((action) => action.why).join();
+    if (state === this.drawnHead) return;
+    this.drawnHead = state;
+    this.headActions.replaceChildren(...actions.map(({ title, ask, why }) => orderButton(title, () => this.#ask(() => ask(this.server)), { why })));
+  }
+
+  /** Whether the stream tells what happens. A page that was opened a moment ago may have its list before the stream. */
+  #isConnected() {
+    const { state } = this.context.live;
+    return state === "live" || (state === "connecting" && Date.now() - this.openedAt < PATIENCE);
   }
 
   /** What is to be said in place of the list, or above it: `{key, make}`; null for nothing. */
@@ -165,9 +188,11 @@ class ListPage {
   }
 
   #oldParts(server, state) {
-    if (this.context.live.state !== "live") {
-      const since = this.context.live.since ?? null;
-      return { key: `away ${since}`, make: () => stale(since, "The console does not answer: trying again.", "Rows are as they were last seen.") };
+    const { live } = this.context;
+    if (!this.#isConnected()) {
+      const words = { expired: "Your log-in is over.", refused: `The console refuses to tell what happens: ${visible(live.why ?? "")}.` }[live.state] ?? "The console does not answer: trying again.";
+      const parts = () => [stale(live.since ?? null, words, "Rows are as they were last seen."), live.state === "expired" ? this.#loginButton() : ""];
+      return { key: `${live.state} ${live.since} ${live.why}`, make: () => h("div", {}, parts()) };
     }
     const problem = server?.error ?? {};
     const at = server?.asked_at ?? null;

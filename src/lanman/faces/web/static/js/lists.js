@@ -13,6 +13,9 @@ import { get, part } from "./api.js";
 const PATHS = { session: "sessions", file: "files", share: "shares" };
 const JITTER = 250;
 const MAX_WAIT = 5000;
+/* What does not answer now is asked again after so many milliseconds. */
+const AGAIN_AFTER = 5000;
+const PASSING = new Set([0, 502, 503, 504]);
 
 export class LiveList {
   constructor({ live, store }, server, kind, onStatus = () => {}) {
@@ -27,12 +30,8 @@ export class LiveList {
 
   start() {
     this.ends = [
-      this.live.on("resync", ({ server, servers }) => this.#resync(server, servers)),
       this.live.on("server", (server) => server.name === this.server && server.state === "up" && this.#back()),
-      this.live.on("hello", ({ id }) => {
-        this.store.reach(id);
-        this.#back();
-      }),
+      this.live.on("hello", () => this.#back()),
     ];
     return this.again();
   }
@@ -43,11 +42,6 @@ export class LiveList {
     this.asking?.abort();
     for (const end of this.ends) end();
     this.store.end(this.server, this.kind);
-  }
-
-  #resync(server, servers) {
-    if (server === undefined && servers === undefined) this.store.resync();
-    else if (server === this.server || servers?.includes(this.server)) this.store.resync(this.server);
   }
 
   #back() {
@@ -70,11 +64,11 @@ export class LiveList {
     clearTimeout(this.timer);
     this.asking?.abort();
     this.asking = new AbortController();
-    if (this.status.phase === "failed") this.#tell("loading");
     this.store.begin(this.server, this.kind, () => this.#later(Math.random() * JITTER));
     try {
       const answer = await get(`servers/${part(this.server)}/${PATHS[this.kind]}`, { signal: this.asking.signal });
       if (mine !== this.turn) return;
+      if (this.status.phase === "failed") this.#tell("loading");
       if (!this.store.put(this.server, this.kind, answer.rows ?? answer[PATHS[this.kind]], answer.at)) {
         this.#later(Math.min(MAX_WAIT, JITTER * 2 ** this.refusals++));
         return;
@@ -85,6 +79,7 @@ export class LiveList {
       if (mine !== this.turn || error.name === "AbortError") return;
       if (error.name !== "ApiError") throw error;
       this.#tell("failed", error);
+      if (PASSING.has(error.status)) this.#later(AGAIN_AFTER);
     }
   }
 }

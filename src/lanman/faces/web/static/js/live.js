@@ -17,7 +17,7 @@ class Live {
   }
 
   forget() {
-    Object.assign(this, { servers: new Map(), person: null, readonly: false, state: "off", why: null });
+    Object.assign(this, { servers: new Map(), person: null, readonly: false, state: "off", why: null, since: null });
   }
 
   on(event, listener) {
@@ -44,8 +44,8 @@ class Live {
         this.store.resync(resync.server ?? null);
         this.tell("resync", resync);
       },
-      onState: (state, { why = null } = {}) => {
-        Object.assign(this, { state, why });
+      onState: (state, { why = null, since = null } = {}) => {
+        Object.assign(this, { state, why, since });
         this.tell("state", state);
       },
     });

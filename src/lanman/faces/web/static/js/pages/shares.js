@@ -1,6 +1,7 @@
 // What a server shares, and how many use it.
 import { SHARE_COLUMNS } from "../columns.js";
 import { listPage } from "../listpage.js";
+import { askChangedShare, askNewShare } from "../orderforms.js";
 
 export const fills = true;
 
@@ -11,7 +12,11 @@ export function show(element, route, context) {
     columns: SHARE_COLUMNS,
     sort: { column: "name", down: false },
     along: ["session"],
-    actions: [{ title: "Stop sharing …", verb: "share", key: "Delete" }],
+    head: [{ title: "Share a folder …", verb: "share", ask: askNewShare }],
+    actions: [
+      { title: "Change …", verb: "share", ask: askChangedShare, ofOne: true, grave: false },
+      { title: "Stop sharing …", verb: "share", key: "Delete" },
+    ],
     empty: ["Nothing is shared.", "Shares that are added appear here by themselves."],
   });
 }
