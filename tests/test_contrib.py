@@ -28,7 +28,9 @@ def analyze(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_is_one_for_what_runs_all_the_time() -> None:
-    assert {unit.stem for unit in UNITS} == {"lanman", "lanman-history", "lanman-metrics", "lanman-policies"}
+    assert {unit.stem for unit in UNITS} == {
+        *("lanman", "lanman-history", "lanman-metrics", "lanman-policies", "lanman-web")
+    }
 
 
 @with_systemd

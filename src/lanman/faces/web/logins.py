@@ -212,6 +212,7 @@ async def _log_on(console: Console, offered: Offered, credentials: Credentials, 
         async with opening():
             pass
     except LanmanError as error:
+        credentials.password = None
         log.warning("%s: %s did not log on at %s: %s", address, who, escape(offered.name), escape(error.message))
         raise refused_by(error) from None
     finally:
