@@ -12,7 +12,7 @@ import pytest
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost
 from lanman.faces.web.console import Settings
-from lanman.faces.web.plans.kept import KEEP, LASTS, MOST_OF_ONE
+from lanman.faces.web.plans.kept import KEEP, LASTS, MOST_MAKING, MOST_OF_ONE
 from lanman.manage.manager import Sessions
 from lanman.records import FileInfo, ServerInfo, ServiceState, SessionInfo, ShareInfo
 from support.fake_manager import FakeManager
@@ -234,8 +234,11 @@ async def test_nobody_else_runs_or_sees_it(web: Web, ann: Asker) -> None:
         assert (await other.get("/plans")).json["plans"] == []
     assert [each["plan"] for each in (await ann.get("/plans")).json["plans"]] == [plan["plan"]]
     assert (await adam.post("/plans/nonsense/run", {})).status == 404
-    answer = await ann.post(f"/plans/{plan['plan']}/stop")
-    assert (answer.status, answer.message) == (409, "the plan is not being run")
+    nothing: list[Any] = [None, {}]
+    for body in nothing:
+        answer = await ann.post(f"/plans/{plan['plan']}/stop", body)
+        assert (answer.status, answer.message) == (409, "the plan is not being run")
+    assert (await ann.post(f"/plans/{plan['plan']}/stop", {"now": True})).status == 400
 
 
 async def test_who_logs_out_runs_no_plan_any_more(web: Web, ann: Asker, fs1: FakeManager) -> None:
@@ -285,6 +288,24 @@ async def test_two_plans_on_one_server_at_the_same_time(ann: Asker, fs1: FakeMan
         (True, "spared"),
     ]
     assert [entry.user_name for entry in fs1.entries] == ["ann"]
+
+
+async def test_no_more_than_a_few_are_made_at_once(web: Web, ann: Asker, fs1: FakeManager) -> None:
+    dave, go = await key(ann, "sessions", user="dave"), asyncio.Event()
+    plan_sessions = fs1.plan_sessions
+
+    async def slow(sessions: Any) -> Any:
+        await go.wait()
+        return await plan_sessions(sessions)
+
+    fs1.plan_sessions = slow  # type: ignore[method-assign]
+    body = {"verb": "end", "targets": [dave]}
+    making = [asyncio.create_task(ann.post("/servers/fs1/plans", body)) for _ in range(MOST_MAKING)]
+    await until(lambda: web.console.plans._making.total() == MOST_MAKING)
+    assert (await ann.post("/servers/fs1/plans", body)).status == 429
+    go.set()
+    assert [(await each).status for each in making] == [201] * MOST_MAKING
+    assert web.console.plans._making == {}
 
 
 async def test_plans_are_bounded(web: Web, ann: Asker) -> None:
@@ -409,9 +430,24 @@ async def test_what_is_no_json_is_refused(ann: Asker, data: bytes, says: str) ->
     assert says in answer.message
 
 
+async def test_a_server_that_takes_too_long_is_an_error(fs1: FakeManager) -> None:
+    async def never(sessions: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with api({"fs1": fs1}, Settings(timeout=0.01, every=60.0)) as web:
+        ann = web.log_in("ann")
+        viewing = web.console.hub.attend(ann.person, ann.person.accesses["fs1"])  # type: ignore[union-attr,arg-type]
+        await viewing.known.wait()
+        dave = await key(ann, "sessions", user="dave")
+        fs1.plan_sessions = never  # type: ignore[method-assign]
+        answer = await ann.post("/servers/fs1/plans", {"verb": "end", "targets": [dave]})
+        assert (answer.status, answer.json["error"]["code"]) == (504, codes.ERROR_SEM_TIMEOUT)
+
+
 async def test_other_methods_and_paths_are_errors_of_the_same_form(ann: Asker) -> None:
     answer = await ann.ask("DELETE", "/servers/fs1/plans")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert (await ann.get("/nothing")).status == 404
 
 
 async def test_an_error_of_ours_tells_nothing(ann: Asker, fs1: FakeManager, caplog: pytest.LogCaptureFixture) -> None:

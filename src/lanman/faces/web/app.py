@@ -37,7 +37,13 @@ def make_app(console: Console, once: OneTime | None = None, rules: Rules | None 
     """What answers requests to a console that is entered. `once` is the word of the one-time link, if there is one;
     `rules` what a request must be, without which this machine is called localhost and nothing is trusted."""
     inner = Starlette(
-        routes=[*logins.routes(console, once), *api.routes(console), *stream.routes(console), *pages.routes()],
+        routes=[
+            *logins.routes(console, once),
+            *api.routes(console),
+            *stream.routes(console),
+            api.no_such_path(),
+            *pages.routes(),
+        ],
         exception_handlers={
             Refused: _refuse,
             LanmanError: _refuse_for,

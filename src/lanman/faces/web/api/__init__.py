@@ -23,12 +23,14 @@ from lanman.faces.web.api import (
     seen,
     settings,
 )
-from lanman.faces.web.api.routing import declared, routes_of
+from lanman.faces.web.api.routing import declared, no_such_path, routes_of
 
 if TYPE_CHECKING:
     from starlette.routing import Route
 
     from lanman.faces.web.console import Console
+
+__all__ = ["NOUNS", "no_such_path", "routes"]
 
 # Importing them declares their routes.
 NOUNS = (doctoring, explaining, figures, health, histories, planning, policies, seen, settings)

@@ -263,8 +263,9 @@ async def make(asked: Asked) -> Response:
     viewing = await viewing_of(asked, access)
     _check_can(viewing, "pause" if verb == "continue" else verb)
     try:
-        async with asyncio.timeout(asked.console.settings.timeout * _QUESTIONS):
-            work = await _MAKERS[verb](asked, access, viewing.row)
+        with asked.console.plans.making(asked.person):
+            async with asyncio.timeout(asked.console.settings.timeout * _QUESTIONS):
+                work = await _MAKERS[verb](asked, access, viewing.row)
     except NothingToDo as error:
         raise _conflict(error) from None
     except Win32Error as error:

@@ -158,6 +158,21 @@ def routes_of(console: Console, each: Iterable[Declared]) -> list[Route]:
     return [Route(path, _endpoint(console, methods), methods=_METHODS) for path, methods in by_path.items()]
 
 
+def no_such_path() -> Route:
+    """What answers below /api where nothing else does; it stands behind all other routes there."""
+
+    async def nothing(request: Request) -> Response:
+        refused = Refused(
+            HTTPStatus.NOT_FOUND,
+            "there is no such path",
+            code=codes.ERROR_NOT_FOUND,
+            hint=f"{PREFIX}/openapi.json tells which there are",
+        )
+        return error_answer(refused)
+
+    return Route("/api/{rest:path}", nothing, methods=["GET"])
+
+
 # A path has all of them, so that one that it does not know is answered here, and by no other route.
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -174,6 +189,8 @@ def _endpoint(console: Console, methods: Mapping[str, Declared]) -> Callable[[Re
             return error_answer(refused)
         except LanmanError as error:
             return error_answer(refused_by(error))
+        except TimeoutError:  # of one of our own bounds; a server's own is a LanmanError
+            return error_answer(_too_late())
         except HTTPException:
             raise
         except Exception:  # whatever it is, whoever asked is told so and no more
@@ -191,6 +208,15 @@ def _not_so(method: str, methods: Iterable[str]) -> Refused:
         code=codes.ERROR_NOT_SUPPORTED,
         hint=f"there is {allowed}",
         headers={"allow": allowed},
+    )
+
+
+def _too_late() -> Refused:
+    return Refused(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "this has not been answered in time",
+        code=codes.ERROR_SEM_TIMEOUT,
+        hint="nothing was done; try again",
     )
 
 
@@ -254,7 +280,8 @@ def _matches(value: Any, shape: Shape, name: str = "") -> None:
 
 async def _body(request: Request, one: Declared) -> dict[str, Any]:
     if one.body is None:
-        if one.method != "GET" and await request.body():
+        # An object without members is as good as nothing: pages send one with every POST.
+        if one.method != "GET" and (data := await request.body()) and parsed(data) != {}:
             raise bad_request("nothing is to be sent with this")
         return {}
     value = parsed(await request.body())

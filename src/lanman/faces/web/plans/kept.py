@@ -23,7 +23,8 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
@@ -48,6 +49,8 @@ LASTS: Final = 60.0
 KEEP: Final = 900.0
 MOST: Final = 1000
 MOST_OF_ONE: Final = 50
+MOST_MAKING: Final = 4
+"""How many plans of one person are being made at once: each asks the server several questions."""
 MOST_EVENTS: Final = 10_000
 """How many events of a drain are kept; the newest."""
 
@@ -158,8 +161,27 @@ class Plans:
         self._emit = emit
         self._kept: dict[str, Kept] = {}
         self._closed = False
+        self._making: Counter[Person] = Counter()
 
     # --- making
+
+    @contextlib.contextmanager
+    def making(self, person: Person) -> Iterator[None]:
+        """While a plan is being made. Raises Refused 429 for somebody who has too many made at once."""
+        if self._making[person] >= MOST_MAKING:
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"{MOST_MAKING} plans of yours are being made already",
+                code=codes.ERROR_BUSY,
+                hint="wait for them",
+            )
+        self._making[person] += 1
+        try:
+            yield
+        finally:
+            self._making[person] -= 1
+            if not self._making[person]:
+                del self._making[person]
 
     def place(self, person: Person, access: Access) -> Place:
         """Where a plan of a person is for."""
@@ -292,7 +314,8 @@ class Plans:
         raise Refused(HTTPStatus.FORBIDDEN, message, code=codes.ERROR_ACCESS_DENIED, hint=hint)
 
     async def _run(self, kept: Kept, place: Place, wipe: Callable[[], None]) -> None:
-        teller = _Teller(self, kept)
+        noter = _Noter(self._console.history)
+        teller = _Teller(self, kept, noter)
         state = State.DONE
         try:
             async with asyncio.timeout(kept.work.lasts):
@@ -315,19 +338,10 @@ class Plans:
         finally:
             wipe()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._note(kept, teller.deeds)
+                kept.note = await noter.finish()
             kept.state, kept.over_at = state, self._console.clock()
             self.told(kept, self.progress(kept))
             self._console.look_now(kept.server)
-
-    async def _note(self, kept: Kept, deeds: list[Deed]) -> None:
-        if not deeds:
-            return
-        try:
-            await self._console.history.note(deeds)
-        except LanmanError as error:
-            kept.note = f"who did this is not noted in history: {error.with_hint}"
-            log.warning("%s", escape(kept.note))
 
     def stop(self, person: Person, id: str) -> Kept:
         """Stop a run that goes on for long: what it has closed is opened again. Raises Refused."""
@@ -382,11 +396,10 @@ class Plans:
 
 
 class _Teller:
-    """Hears what a run does: keeps it, tells it, and collects what history is to keep."""
+    """Hears what a run does: keeps it, tells it, and has history keep it."""
 
-    def __init__(self, plans: Plans, kept: Kept) -> None:
-        self._plans, self._kept = plans, kept
-        self.deeds: list[Deed] = []
+    def __init__(self, plans: Plans, kept: Kept, noter: _Noter) -> None:
+        self._plans, self._kept, self._noter = plans, kept, noter
 
     def outcome(self, number: int, outcome: Mapping[str, Any]) -> None:
         """See `Tell.outcome`."""
@@ -405,4 +418,35 @@ class _Teller:
     def deed(self, deed: Deed | None) -> None:
         """See `Tell.deed`."""
         if deed is not None:
-            self.deeds.append(deed)
+            self._noter.hold(deed)
+
+
+class _Noter:
+    """Notes what is done as it is done: a drain goes on for hours, and what it did must not be lost with it."""
+
+    def __init__(self, history: Noting) -> None:
+        self._history = history
+        self._held: list[Deed] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
+
+    def hold(self, deed: Deed) -> None:
+        """Have this noted soon."""
+        self._held.append(deed)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._held:
+            deeds, self._held = self._held, []
+            try:
+                await self._history.note(deeds)
+            except LanmanError as error:
+                self._trouble = f"who did this is not noted in history: {error.with_hint}"
+                log.warning("%s", escape(self._trouble))
+
+    async def finish(self) -> str | None:
+        """Wait until all of it is noted; what went wrong, in a sentence."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+        return self._trouble
