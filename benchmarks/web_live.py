@@ -19,7 +19,6 @@ import json
 import os
 import random
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -29,12 +28,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from lanman.faces.web.app import make_app
 from lanman.faces.web.console import Console, Offered
+from lanman.faces.web.listening import Listening, Serving
 from lanman.faces.web.live.deltas import as_json
 from lanman.faces.web.people import Access, Person
 from lanman.manage.manager import Manager, Sessions
@@ -162,18 +160,16 @@ async def served(arguments: argparse.Namespace) -> AsyncIterator[tuple[Console, 
         return manager
 
     async with Console([Offered("fs1", opening, lambda credentials, approach: opening)]) as console:
-        listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        config = uvicorn.Config(
-            make_app(console), http="h11", log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve([listening]))
+        opened = Listening("127.0.0.1:0").opened()
+        serving = Serving(make_app(console, None, opened.rules), opened)
+        task = asyncio.create_task(serving.serve(sockets=[opened.place.socket]))
         try:
-            yield console, listening.getsockname()[1], listing
+            yield console, opened.place.socket.getsockname()[1], listing
         finally:
             console.hub.stop()
-            server.should_exit = True
+            serving.should_exit = True
             await task
+            opened.place.close()
 
 
 def person(console: Console, listing: Listing, number: int) -> str:

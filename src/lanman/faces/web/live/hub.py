@@ -52,7 +52,7 @@ log: Final = logging.getLogger("lanman.web")
 RECHECK: Final = 300.0
 LINGER: Final = 60.0
 DRAIN_TIMEOUT: Final = 0.75
-CHECKS: Final = 4
+CHECKS: Final = 2
 """So many people's first looks at one server go on at once."""
 MAX_PAUSE: Final = 60.0
 MAX_STREAMS: Final = 500
