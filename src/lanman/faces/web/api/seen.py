@@ -15,8 +15,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import StreamingResponse
-
 from lanman.errors import LanmanError, TimedOut
 from lanman.faces.web.answers import SCHEMA, answer, refused_by
 from lanman.faces.web.api import rowshapes
@@ -25,6 +23,7 @@ from lanman.faces.web.api.filtering import STEP, Wanted, chosen, sorts
 from lanman.faces.web.api.routing import Asked, route
 from lanman.faces.web.api.shapes import Shape, many, or_null, record, said, table, text, truth, whole, words
 from lanman.faces.web.live.deltas import Shown, as_json
+from lanman.faces.web.live.packed import json_stream
 from lanman.manage.manager import ORDERS
 from lanman.manage.watching.forms import instant, row_form
 from lanman.manage.watching.rows import FileRow, Kind, Row
@@ -233,7 +232,7 @@ async def _listed(asked: Asked, kind: Kind) -> Response:
         "matching": found.matching,
         "next": found.next,
     }
-    return StreamingResponse(_written(head, found.rows, shown, kind), media_type="application/json")
+    return json_stream(_written(head, found.rows, shown, kind), asked.request.headers.get("accept-encoding"))
 
 
 async def _written(head: dict[str, Any], rows: list[tuple[str, Row]], shown: Shown, kind: Kind) -> AsyncIterator[bytes]:
