@@ -104,7 +104,7 @@ def test_the_numbers_of_the_specification() -> None:
             (0, False),
             (0xFFFF, False),
         ):
-            era = numbers.begin(number, replay=replay)
+            era = numbers.begin(number, replay)
             assert (era is not None) == taken, hex(number)
             if era is not None:
                 era.outstanding -= 1
@@ -114,15 +114,15 @@ def test_a_repetition_waits_for_what_was_sent_before() -> None:
     numbers = ChannelSequence(7)
     first = numbers.begin(7)
     assert first is not None
-    assert numbers.begin(7, replay=True) is not None, "nothing older is outstanding"
-    assert numbers.begin(8, replay=True) is None
+    assert numbers.begin(7, True) is not None, "nothing older is outstanding"
+    assert numbers.begin(8, True) is None
     assert numbers.begin(7) is None, "the number is newer by now, although the repetition was refused"
     assert numbers.begin(8) is not None, "what is no repetition may go on"
     first.outstanding -= 1
-    assert numbers.begin(8, replay=True) is None
+    assert numbers.begin(8, True) is None
     first.outstanding -= 1
     assert numbers.outstanding_before == 0
-    assert numbers.begin(8, replay=True) is not None
+    assert numbers.begin(8, True) is not None
 
 
 def test_what_is_answered_counts_where_it_began() -> None:
@@ -164,7 +164,7 @@ def test_any_requests_are_counted_as_naively(history: list[tuple[int, bool, int]
     numbers, naive = ChannelSequence(), Naive()
     outstanding: list[tuple[Era, int]] = []
     for number, replay, answered in history:
-        era, turn = numbers.begin(number, replay=replay), naive.begin(number, replay)
+        era, turn = numbers.begin(number, replay), naive.begin(number, replay)
         assert (era is None) == (turn is None)
         if era is not None and turn is not None:
             outstanding.append((era, turn))

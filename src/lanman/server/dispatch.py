@@ -192,7 +192,9 @@ class ConnectionDispatch(Requests):
 
     def answered(self, context: Context, reply: Reply) -> None:
         """3.3.5.7 and 3.3.5.9: sts0_permerrors counts who may not connect to a share, and who may not open there."""
-        context.over()
+        if context.era is not None:
+            context.era.outstanding -= 1
+            context.era = None
         request = context.request
         if reply.status != codes.STATUS_ACCESS_DENIED or request.command not in (SMB2_TREE_CONNECT, SMB2_CREATE):
             return

@@ -60,9 +60,13 @@ class ChannelSequence:
         """All requests that are not answered yet."""
         return self._era.outstanding + self.outstanding_before
 
-    def begin(self, number: int, *, replay: bool = False) -> Era | None:
+    def begin(self, number: int, replay: int = False) -> Era | None:
         """A request of that number begins: it is outstanding in the Era that is given, until that counts it no more.
         None: it is to be refused if it changes something (STATUS_FILE_NOT_AVAILABLE), and is not counted."""
+        if number == self._number and not replay:
+            era = self._era
+            era.outstanding += 1
+            return era
         if number != self._number:
             if (number - self._number) & 0xFFFF > _AHEAD:
                 return None

@@ -27,7 +27,7 @@ from lanman.server.sequences import ChannelSequence, Era
 from lanman.server.throttle import Attempt, Throttle
 from lanman.server.timers import Timer
 from lanman.settings import Configuration
-from lanman.smb2.constants import SMB2_IOCTL, SMB2_SET_INFO, SMB2_WRITE
+from lanman.smb2.constants import SMB2_FLAGS_REPLAY_OPERATION, SMB2_IOCTL, SMB2_SET_INFO, SMB2_WRITE
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
@@ -529,15 +529,16 @@ class Context:
         self.opened = found
         if found is not None:
             found.replay_eligible = False
-            self.era = found.channel_sequence.begin(self.request.channel_sequence or 0, replay=self.request.replay)
-            if self.era is None and self.request.command in _CHANGING:
+            request, sequence = self.request, found.channel_sequence
+            self.era = sequence.begin(request.channel_sequence, request.flags & SMB2_FLAGS_REPLAY_OPERATION)
+            if self.era is None and request.command in _CHANGING:
                 raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
         return found
 
     def made(self, server_open: ServerOpen) -> None:
         """A CREATE has opened or reclaimed this: it is what those behind it in its compound may mean."""
         self.opened, self.file_id = server_open, server_open.volatile_id
-        server_open.channel_sequence.restart(self.request.channel_sequence or 0)
+        server_open.channel_sequence.restart(self.request.channel_sequence)
 
     def goes_on_without(self, lost: object) -> bool:
         """Whether it goes on when that connection is lost, which it came on."""

@@ -125,7 +125,7 @@ class Request:
 
     `message` and `signed` are set by `ServerConnection.begin`. A `status` that is not zero is what it must be refused
     with, and then `message` is None. `size` is bytes on the wire, header included. `async_id` is set by
-    `ServerConnection.pending`. `channel_sequence` is None in dialects that have none.
+    `ServerConnection.pending`. Dialects before 3.0 have no `channel_sequence`, which is 0 then, and no replays.
     """
 
     message_id: int
@@ -142,7 +142,7 @@ class Request:
     status: int = 0
     async_id: int = 0
     credits_requested: int = 0
-    channel_sequence: int | None = None
+    channel_sequence: int = 0
     credited: bool = field(default=False, repr=False)
     channel: Channel | None = field(default=None, repr=False)  # its keys, kept beyond forget_session
     binding: SessionKeys | None = field(default=None, repr=False)  # what signs the answer: see `begin`
@@ -153,7 +153,7 @@ class Request:
     @property
     def replay(self) -> bool:
         """Whether its client has sent it before, and has had no answer (SMB2_FLAGS_REPLAY_OPERATION)."""
-        return self.channel_sequence is not None and bool(self.flags & SMB2_FLAGS_REPLAY_OPERATION)
+        return bool(self.flags & SMB2_FLAGS_REPLAY_OPERATION)
 
 
 @dataclass(slots=True)
@@ -345,20 +345,23 @@ class ServerConnection(Connection):
         if encrypted_for is not None and session_id != encrypted_for.keys.session_id:
             # 3.3.5.2.9: an encrypted request speaks for the session whose key encrypted it.
             raise RemoteProtocolError("a request in another session's encryption")
+        flags, sequence = header.flags, header.status & 0xFFFF
+        if self.negotiated is None or self.negotiated.dialect < Dialect.SMB_3_0:
+            flags, sequence = flags & ~SMB2_FLAGS_REPLAY_OPERATION, 0
         request = Request(
             header.message_id,
             header.command,
             session_id,
             tree_id,
             header.credit_charge,
-            header.flags,
+            flags,
             None,
             related,
             False,
             encrypted_for is not None,
             len(pdu),
             credits_requested=header.credits,
-            channel_sequence=header.status & 0xFFFF if self._is_3 else None,
+            channel_sequence=sequence,
             channel=encrypted_for or self._channels.get(session_id),
             pdu=pdu,
         )
@@ -641,10 +644,6 @@ class ServerConnection(Connection):
             self._frame_limit = FIRST_FRAME_LIMIT
 
     # --- NEGOTIATE ---
-
-    @property
-    def _is_3(self) -> bool:
-        return self.negotiated is not None and self.negotiated.dialect >= Dialect.SMB_3_0
 
     @property
     def _is_311(self) -> bool:
