@@ -13,7 +13,7 @@ import { get, onLogin, post } from "./api.js";
 import { EventLog } from "./eventlog.js";
 import { loginDialog, loginPage, onceOf } from "./login.js";
 import { live } from "./live.js";
-import { broken, h, tick, toast } from "./parts.js";
+import { broken, h, refreshOrders, tick, toast } from "./parts.js";
 import { ACROSS, OF_SERVER, addressOf, routeOf } from "./routes.js";
 import { visible } from "./text.js";
 
@@ -210,7 +210,10 @@ function welcome(error = null) {
 function enter() {
   document.body.classList.remove("outside");
   onLogin(() => letIn(null));
-  for (const event of ["hello", "server"]) live.on(event, drawSide);
+  for (const event of ["hello", "server"]) {
+    live.on(event, drawSide);
+    live.on(event, refreshOrders);
+  }
   live.on("hello", drawWho);
   live.on("state", drawStream);
   context.log = new EventLog(live);

@@ -5,6 +5,8 @@ import { visible } from "./text.js";
 
 const MAX_REMARK = 48;
 const MINUTE = 60;
+/* 2^32-1 is no limit in a row, and 0 in an order. */
+const NO_LIMIT = 0xffffffff;
 
 /** A form in a dialog; answers what `read()` gives when it is sent, null when it is left. */
 async function askForm(title, fields, read, words) {
@@ -44,7 +46,7 @@ export async function askNewShare(server) {
 
 /** Change the remark and the limit of a share, as its row (`{key, name, remark, max_uses}`) shows it. */
 export async function askChangedShare(server, row) {
-  const before = { remark: row.remark ?? "", max_users: row.max_uses ?? 0 };
+  const before = { remark: row.remark ?? "", max_users: row.max_uses === NO_LIMIT ? 0 : (row.max_uses ?? 0) };
   const remark = h("input", { maxlength: MAX_REMARK, autocomplete: "off", value: before.remark });
   const users = limitInput(before.max_users);
   const title = `Change ${visible(row.name)} of ${visible(server)}`;

@@ -259,18 +259,41 @@ export function serverChoice(names, chosen, { all = null, ...attributes } = {}) 
   return select;
 }
 
-/** A button that cannot be used says why: on hover, and to screen readers. It stays in the order of the Tab key. */
+const orderButtons = new Set();
+
+/**
+ * A button that gives an order. `why` is why it cannot be used, in words, or null; or a function that answers that, which
+ * is asked again whenever `refreshOrders` is called. It says so on hover, to screen readers, and when it is pressed; it
+ * stays in the order of the Tab key.
+ */
 export function orderButton(words, run, { why = null, grave = false } = {}) {
-  const button = h("button", { type: "button", class: grave ? "grave" : "" }, words);
-  if (why) {
-    button.setAttribute("aria-disabled", "true");
-    button.title = why;
-    button.append(h("span", { class: "unseen" }, ` (not possible: ${why})`));
-    button.addEventListener("click", () => toast(`${words}: ${why}`));
-  } else {
-    button.addEventListener("click", run);
-  }
+  const note = h("span", { class: "unseen" });
+  const button = h("button", { type: "button", class: grave ? "grave" : "" }, words, note);
+  const reason = () => (typeof why === "function" ? why() : why);
+  button.refresh = () => {
+    const now = reason();
+    if (now) button.setAttribute("aria-disabled", "true");
+    else button.removeAttribute("aria-disabled");
+    button.title = now ?? "";
+    note.textContent = now ? ` (not possible: ${now})` : "";
+  };
+  button.addEventListener("click", () => {
+    const now = reason();
+    if (now) toast(`${words}: ${now}`);
+    else run();
+  });
+  button.refresh();
+  if (typeof why === "function") orderButtons.add(new WeakRef(button));
   return button;
+}
+
+/** Ask all buttons of orders anew whether they can be used. */
+export function refreshOrders() {
+  for (const reference of orderButtons) {
+    const button = reference.deref();
+    if (button === undefined) orderButtons.delete(reference);
+    else button.refresh();
+  }
 }
 
 /** Copy a text, and say so. */

@@ -60,7 +60,7 @@ function explained(answer, server, again, context) {
   const close = async (some) => {
     if (await askPlan(server, "close", some.map((one) => one.key))) again();
   };
-  const why = context.live.cannot(server, "close");
+  const why = () => context.live.cannot(server, "close");
   const closable = holders.filter((one) => one.key);
   return [
     h("p", { class: "summary", role: "status" }, summary(answer)),
@@ -89,7 +89,7 @@ function columns(close, why, sameFile) {
     { title: "How", cell: access },
     { title: "What it costs to close", cell: (one) => [tag(costOf(one.cost).words, costOf(one.cost).level), one.cost_why ? h("div", {}, said(one.cost_why)) : null] },
     sameFile ? null : { title: "File", class: "path", cell: (one) => said(one.path) },
-    { title: h("span", { class: "unseen" }, "Order"), label: "", cell: (one) => orderButton("Close …", () => close([one]), { why: why ?? (one.key ? null : "the server gives no id for it"), grave: true }) },
+    { title: h("span", { class: "unseen" }, "Order"), label: "", cell: (one) => orderButton("Close …", () => close([one]), { why: () => why() ?? (one.key ? null : "the server gives no id for it"), grave: true }) },
   ].filter(Boolean);
 }
 

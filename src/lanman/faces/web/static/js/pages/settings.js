@@ -97,7 +97,7 @@ function changeable(one, told, server, context, again) {
   const value = told[one.member];
   const known = value !== null && value !== undefined;
   const place = h("div", { class: "change" });
-  const why = context.live.cannot(server, "set");
+  const why = () => context.live.cannot(server, "set");
   const open = () => {
     const input = one.input(known ? value : null);
     const cancel = h("button", { type: "button", onclick: closed }, "Leave it");
@@ -112,7 +112,7 @@ function changeable(one, told, server, context, again) {
   };
   const closed = () => {
     const button = orderButton("Change", open, { why });
-    button.append(h("span", { class: "unseen" }, ` ${one.title}`));
+    button.firstChild.after(h("span", { class: "unseen" }, ` ${one.title}`));
     place.replaceChildren(h("span", { class: "name" }, one.title), h("span", { class: "value" }, known ? one.shown(value) : unknown()), button);
   };
   closed();
@@ -122,8 +122,8 @@ function changeable(one, told, server, context, again) {
 /** Orders about the whole server: pause, continue, drain. */
 function maintenance(server, context) {
   const { live } = context;
-  const order = (verb, words) => orderButton(words, () => askPlan(server, verb, []), { why: live.cannot(server, verb === "continue" ? "pause" : verb), grave: verb === "pause" });
-  const drain = orderButton("Drain …", () => askDrain(server), { why: live.cannot(server, "drain"), grave: true });
+  const order = (verb, words) => orderButton(words, () => askPlan(server, verb, []), { why: () => live.cannot(server, verb === "continue" ? "pause" : verb), grave: verb === "pause" });
+  const drain = orderButton("Drain …", () => askDrain(server), { why: () => live.cannot(server, "drain"), grave: true });
   return h(
     "section",
     { class: "card" },
