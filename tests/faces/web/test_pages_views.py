@@ -3,13 +3,14 @@ browser in front of a scripted console."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
 from support.web_pages import Browsing, axe
-from support.web_sample import ANSWERS, DELTA, HELLO, HISTORY, PAGES, SEEN, SERVERS, STATISTICS, sampled
+from support.web_sample import ANSWERS, DELTA, HELLO, HISTORY, PAGES, PLAN, SEEN, SERVERS, STATISTICS, sampled
 from support.web_scripted import ScriptedConsole, scripted
 
 pytestmark = pytest.mark.posix
@@ -81,7 +82,8 @@ async def test_explain_says_how_it_knows_and_takes_the_server_from_the_path(page
 
 
 async def test_nobody_has_it_open(page: Page) -> None:
-    answer = ANSWERS["GET", "explain"] | {"holders": [], "missing": [], "num_unsure": 0}
+    told: dict[str, Any] = dict(ANSWERS["GET", "explain"])
+    answer = told | {"holders": [], "missing": [], "num_unsure": 0}
     await opened(page, "explain", explain=answer)
     await expect(page.locator("main")).to_contain_text("Nobody holds \\\\fs1\\projects\\budget.xlsx")
     assert await axe(page) == []
@@ -238,4 +240,30 @@ async def test_statistics_grow_while_one_looks(page: Page) -> None:
     more = STATISTICS | {"sopens": STATISTICS["sopens"] + 50}
     console.answers["GET", "servers/fs1/statistics"] = {"schema": 1, "server": "fs1", "statistics": more}
     await page.clock.run_for(5_100)
-    await expect(page.locator("main")).to_contain_text("+10/s")
+    await expect(page.locator("main")).to_contain_text(re.compile(r"1,250 \+(9|10)/s"))
+
+
+# --- shares
+
+
+async def test_a_share_is_added_by_a_form_and_a_plan(page: Page) -> None:
+    console = sampled(await scripted(page))
+    for name in ("shares", "sessions"):
+        console.answers["GET", f"servers/fs1/{name}"] = {"schema": 1, "at": "e-0", "rows": [], "total": 0}
+    row = {"number": 0, "kind": "share", "key": "share:new", "name": "new", "path": "/srv/new", "remark": "for all"}
+    row |= {"max_users": 0, "action": "add", "cost": "none", "cost_why": "", "is_own": False}
+    plan = PLAN | {"verb": "share", "rows": [row], "grave": False, "confirm": None, "confirm_with_others": None}
+    console.answers["POST", "servers/fs1/plans"] = (201, plan)
+    await console.open("#/server/fs1/shares")
+    await console.say("hello", HELLO)
+    await page.get_by_role("button", name="Share a folder").click()
+    form = page.get_by_role("dialog", name="Share a folder of fs1")
+    await form.get_by_label("Name").fill("new")
+    await form.get_by_label("Folder on the server").fill("/srv/new")
+    await form.get_by_label("Remark").fill("for all")
+    assert await axe(page) == []
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Share a folder of fs1")
+    await expect(dialog.locator(".target")).to_contain_text("is shared, for any number of users: for all")
+    sent = {"verb": "share", "targets": [], "action": "add", "name": "new", "path": "/srv/new", "remark": "for all"}
+    assert console.bodies("POST", "servers/fs1/plans") == [sent | {"max_users": 0}]
