@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import weakref
 
 import pytest
 
@@ -13,6 +15,7 @@ from lanman.faces.web.live import hub as module
 from lanman.faces.web.live.hub import LINGER, MAX_STREAMS_OF_ONE, RECHECK, LoggedOut, TooManyStreams, Viewing
 from lanman.faces.web.people import Access, Person
 from lanman.manage.manager import ORDERS
+from lanman.manage.watching.changes import Picture
 from lanman.manage.watching.rows import Kind
 from lanman.records import FileInfo, ShareInfo
 from support.hub_stage import Rights, Stage, session, staged
@@ -54,6 +57,30 @@ def test_the_commands_own_credentials_are_asked_once_for_all() -> None:
         assert stage.server.logons == ["root"]
 
     staged(test)
+
+
+def test_looks_that_are_over_take_no_room() -> None:
+    async def test(stage: Stage) -> None:
+        pictures: list[weakref.ref[Picture]] = []
+
+        def counted(picture: Picture, server: str, kinds: frozenset[Kind]) -> None:
+            pictures.append(weakref.ref(picture))
+            begun(picture, server, kinds)
+
+        begun = Picture.__init__
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Picture, "__init__", counted)
+            viewings = [await stage.joined(stage.person(f"user{number}")) for number in range(10)]
+        await asyncio.sleep(1)
+        assert len(pictures) == 10
+        assert [picture() for picture in pictures if picture() is not None] == [viewings[0].picture]
+
+    gc.collect()
+    gc.disable()
+    try:
+        staged(test)
+    finally:
+        gc.enable()
 
 
 # What somebody is told, and words of what they are not told.

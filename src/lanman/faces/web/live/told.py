@@ -50,15 +50,29 @@ class Told(NamedTuple):
         return self == other
 
 
+class _Answering:
+    """Who answers."""
+
+    def __init__(self) -> None:
+        self.manager: Manager | None = None
+
+
 class Asked:
     """A poller of a server with somebody's credentials, and who answers it."""
 
     def __init__(self, opening: Opening, server: str, clocks: Clocks, *, every: float, timeout: float) -> None:
-        self._opening = opening
-        self.manager: Manager | None = None
-        """The Manager that is open, or was last."""
+        # Nothing refers back to what has the rows: a look that is over is freed at once, and not when the collector
+        # comes by.
+        self._answering = answering = _Answering()
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Manager]:
+            async with opening() as manager:
+                answering.manager = manager
+                yield manager
+
         self.poller = Poller(
-            self._opened,
+            opened,
             server=server,
             every=every,
             deadline=timeout,
@@ -66,11 +80,10 @@ class Asked:
             steady_clock=clocks.steady,
         )
 
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Manager]:
-        async with self._opening() as manager:
-            self.manager = manager
-            yield manager
+    @property
+    def manager(self) -> Manager | None:
+        """The Manager that is open, or was last."""
+        return self._answering.manager
 
     @property
     def picture(self) -> Picture:
