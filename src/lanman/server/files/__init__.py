@@ -9,6 +9,7 @@
     caching     who may cache what, and what takes that back: values and tables, without sessions or time
     oplocks     what one open may cache
     leases      what all opens of a client's key may cache, and how the client is told
+    durable     what outlives a lost connection, and who may have it back
     notify      CHANGE_NOTIFY
     directory   QUERY_DIRECTORY
     info        QUERY_INFO and SET_INFO: what the structures of `fscc` say of a file
@@ -19,6 +20,6 @@
 Everything here is told of files by effects (`server.disk_effects`), which its generators yield (`server.effects`).
 
 Choices where the specifications leave one: security descriptors are shown and cannot be set (a descriptor that is kept
-and not enforced would promise what does not hold); there are no extended attributes, alternate streams or durable
-handles, and no leases for directories. Contexts that ask for those are passed over.
+and not enforced would promise what does not hold); there are no extended attributes or alternate streams. Contexts
+that ask for those are passed over; persistent handles become durable ones, which do not outlive the Server.
 """
