@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/orphans.py [--numbers 2500 5000 10000]
 
 One client in memory (no sockets) opens so many files of a real folder with durable handles; its connection is lost, and
-the time passes for which they are kept. Processor time of each, and of the longest turn of the event loop while they are
-closed. The time is to be linear in their number, and the turn the same for any.
+the time passes for which they are kept. Processor time of each, and of the longest turn of the event loop while they
+are closed. The time is to be linear in their number, and the turn the same for any.
 """
 
 from __future__ import annotations
