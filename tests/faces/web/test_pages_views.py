@@ -82,7 +82,7 @@ async def test_explain_says_how_it_knows_and_takes_the_server_from_the_path(page
 
 
 async def test_nobody_has_it_open(page: Page) -> None:
-    told: dict[str, Any] = dict(ANSWERS["GET", "explain"])
+    told: Any = ANSWERS["GET", "explain"]
     answer = told | {"holders": [], "missing": [], "num_unsure": 0}
     await opened(page, "explain", explain=answer)
     await expect(page.locator("main")).to_contain_text("Nobody holds \\\\fs1\\projects\\budget.xlsx")
