@@ -208,3 +208,16 @@ async def test_look_only(world: World, browsing: Browsing) -> None:
             headers={"Origin": web.url},
         )
         assert answer.status == 403
+
+
+async def test_events_name_who_came_and_who_has_gone(world: World, web: Web, browsing: Browsing) -> None:
+    from playwright.async_api import expect
+
+    ann = await web.page_of(await browsing.context(), "ann", "#/events")
+    await expect(ann.locator("#stream")).to_have_text("live")
+    await world.go("eve")
+    await world.come("eve", 101, "pub")
+    happened = ann.get_by_role("list", name="What happened, the newest first").get_by_role("listitem")
+    await expect(happened.filter(has_text="gone").filter(has_text="eve")).to_contain_text("127.0.0.100")
+    await expect(happened.filter(has_text="opened").filter(has_text="eve")).to_contain_text("127.0.0.101")
+    assert await axe(ann) == []

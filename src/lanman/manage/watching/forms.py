@@ -37,11 +37,18 @@ def change_form(change: Change) -> dict[str, Any]:
         form = row_form(row)
     else:
         form = {"key": str(row.key), "kind": row.kind.value}
-        names = change.fields if change.what is What.CHANGED else [name for name in _NAMES if hasattr(row, name)]
-        form |= {name: field_form(name, getattr(row, name)) for name in names}
+        if change.what is What.CHANGED:
+            form |= {name: field_form(name, getattr(row, name)) for name in change.fields}
+        else:
+            form |= names_form(row)
     if change.why is not None:
         form["why"] = change.why
     return form | {"at": instant(change.at), "after_at": instant(change.after), "how": change.how.value}
+
+
+def names_form(row: Row) -> dict[str, Any]:
+    """What names a row that has gone, beside its key."""
+    return {name: field_form(name, getattr(row, name)) for name in _NAMES if hasattr(row, name)}
 
 
 def picture_form(picture: Picture) -> dict[str, Any]:

@@ -10,8 +10,8 @@ The rules:
   - What is shown changes by deltas alone, or begins anew with a whole picture. So whoever has what was shown at some
     time, and applies each delta since, has what is shown now.
   - A delta says of a row that it is there (`open`: all of it), that it is otherwise (`change`: the fields that differ
-    from what was shown, never none), or that it has gone (`close`: why and when). A row is in one of the three at most:
-    what came and went between two deltas is in none of them, and neither is what is again as it was.
+    from what was shown, never none), or that it has gone (`close`: its names, why and when). A row is in one of the
+    three at most: what came and went between two deltas is in none of them, and neither is what is again as it was.
   - Rows are as `lanman watch --json` has them (`lanman.manage.watching.forms`). The form of a row, and its text, is
     made once for as long as the row is as it is, however many ask for it.
   - What takes long where there are many rows is a generator that is run step by step, and yields nothing.
@@ -24,7 +24,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from lanman.manage.watching.changes import Change, Gap, Picture, What
-from lanman.manage.watching.forms import field_form, gap_form, instant, row_form
+from lanman.manage.watching.forms import field_form, gap_form, instant, names_form, row_form
 from lanman.manage.watching.keys import Key
 from lanman.manage.watching.rows import Kind, Row
 
@@ -33,10 +33,10 @@ STEP: Final = 200
 
 
 class Closed(NamedTuple):
-    """A row that has gone: its key, as a word, its kind, why and when (seconds since 1970)."""
+    """A row that has gone: its key, as a word, what it was last, why and when (seconds since 1970)."""
 
     key: str
-    kind: Kind
+    row: Row
     why: str | None
     at: float
 
@@ -91,7 +91,7 @@ class Shown:
     def apply(self, delta: Delta) -> None:
         """Show what a delta says. It must be one that was made for what is shown."""
         for closed in delta.closed:
-            row = self._rows[closed.kind].pop(closed.key)
+            row = self._rows[closed.row.kind].pop(closed.key)
             self._words.pop(row.key, None)
             self._forget(closed.key)
         for changed in delta.changed:
@@ -180,7 +180,7 @@ class Pending:
             before = shown.of(row.kind).get(word)
             if change.what is What.CLOSED:
                 if before is not None:
-                    closed.append(Closed(word, row.kind, change.why, change.at))
+                    closed.append(Closed(word, before, change.why, change.at))
             elif before is None:
                 opened.append((word, row))
             elif fields := differing(before, row):
@@ -222,8 +222,9 @@ def changed_form(changed: Changed) -> dict[str, Any]:
 
 
 def closed_form(closed: Closed) -> dict[str, Any]:
-    """A row that has gone."""
-    return {"key": closed.key, "kind": closed.kind.value, "why": closed.why, "at": instant(closed.at)}
+    """A row that has gone, with its names: who hears of it may never have seen it."""
+    form = {"key": closed.key, "kind": closed.row.kind.value} | names_form(closed.row)
+    return form | {"why": closed.why, "at": instant(closed.at)}
 
 
 def as_json(value: Any) -> str:
