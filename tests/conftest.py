@@ -56,6 +56,7 @@ if sys.platform == "win32":
                 "project",
                 "rooms",
                 "style",
+                "wheel",
             )
         ),
         "test_samba_fixture.py",

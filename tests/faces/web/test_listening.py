@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import os
 import socket
@@ -162,6 +163,7 @@ async def test_behind_a_proxy_there_is_no_link(tmp_path: Path) -> None:
 # --- TLS
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_tls_from_1_2_on_for_the_names_of_the_certificate(certificate: tuple[str, str]) -> None:
     assert names_in_certificate(certificate[0]) == {"console.example.com", "*.apps.example.com"}
     async with serving(place="0.0.0.0:0", tls_cert=certificate[0], tls_key=certificate[1]) as running:
@@ -299,6 +301,31 @@ async def test_only_so_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(lambda: len(door(running)) == 0)
         closing = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         assert (await exchange(running, closing)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_whoever_asks_nothing_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening.Door.__init__, "__defaults__", (4, 4))
+    async with serving() as running:
+        held = [await connect(running, local_addr=(f"127.0.0.{number}", 0)) for number in range(2, 6)]
+        await until(lambda: len(door(running)) == 4)
+        held[1][1].write(GET)  # this one has asked after the others
+        assert (await held[1][0].readline()).startswith(b"HTTP/1.1 200 ")
+        closing = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        for number, (reader, _) in ((0, held[0]), (2, held[2])):
+            assert (await exchange(running, closing)).startswith(b"HTTP/1.1 200 "), number
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            held.append(await connect(running, local_addr=("127.0.0.9", 0)))
+            await until(lambda: len(door(running)) == 4)
+        held[1][1].write(GET)
+        async with asyncio.timeout(10):
+            while b"HTTP/1.1 200 " not in await held[1][0].readline():
+                pass
+        for _, writer in held:
+            writer.close()
+        await until(lambda: len(door(running)) == 0)
+        assert running._serving is not None
+        assert running._serving._waiting == {}
 
 
 def test_who_is_counted_as_one() -> None:

@@ -8,7 +8,8 @@ Rules:
   - TLS is 1.2 at least. Its handshake is over after `HANDSHAKE_TIMEOUT` seconds; the head of a request is there after
     `HEAD_TIMEOUT`; and whoever takes nothing of an answer for `SEND_TIMEOUT` is let go.
   - There are `MAX_CONNECTIONS` at most, and `MAX_OF_ONE` from one address, counted from the moment they come. The
-    trusted proxy and the Unix socket stand for many.
+    trusted proxy and the Unix socket stand for many. Where all are there, one more takes the place of the one that has
+    waited longest without asking anything.
   - Signals are none of uvicorn's business here. Ending takes no longer than `GRACE` seconds, whatever browsers do.
 """
 
@@ -209,10 +210,19 @@ class Door:
     def __len__(self) -> int:
         return self._inside.total()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all are there."""
+        return len(self) >= self._most
+
+    def is_full_of(self, peer: str) -> bool:
+        """Whether as many of this address are there as there may be."""
+        return peer not in self._exempt and self._inside[network(peer)] >= self._most_of_one
+
     def enter(self, peer: str) -> bool:
         """Count one that has come; whether there is room."""
         who = network(peer)
-        if len(self) >= self._most or (peer not in self._exempt and self._inside[who] >= self._most_of_one):
+        if self.is_full or self.is_full_of(peer):
             self._seldom.say("%s: too many connections; one more was closed", who)
             return False
         self._inside[who] += 1
@@ -229,9 +239,12 @@ class Door:
 class Connection(H11Protocol):
     """One connection, whose peer may not be slower than the rules say."""
 
-    def __init__(self, door: Door, peer: str, **how: Any) -> None:
+    def __init__(self, door: Door, peer: str, waiting: dict[Connection, None], raw: asyncio.Transport, **how: Any):
         super().__init__(**how)
         self._door = door
+        self._waiting = waiting
+        self._raw = raw
+        waiting[self] = None
         self._peer: str | None = peer
         self._early: list[bytes] = []
         self._head_timer: asyncio.TimerHandle | None = None
@@ -256,9 +269,15 @@ class Connection(H11Protocol):
 
     def leave(self) -> None:
         """Count it no more. May be called twice."""
+        self._waiting.pop(self, None)
         peer, self._peer = self._peer, None
         if peer is not None:
             self._door.leave(peer)
+
+    def displace(self) -> None:
+        """Make room for another."""
+        self.leave()
+        self._raw.abort()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: a piece of a request."""
@@ -278,6 +297,10 @@ class Connection(H11Protocol):
     def _watch(self) -> None:
         """Count the time in which the head of a request has to come, where one is waited for."""
         waits = self.cycle is None or self.cycle.response_complete
+        if not waits:
+            self._waiting.pop(self, None)
+        elif self._peer is not None:
+            self._waiting.setdefault(self)
         if waits and self._head_timer is None:
             idle = KEEP_ALIVE if self.cycle is not None else 0
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT + idle, self._too_slow)
@@ -311,10 +334,10 @@ class _Gate(asyncio.Protocol):
         """asyncio: somebody has come."""
         assert isinstance(transport, asyncio.Transport)
         serving, peer = self._serving, peer_address(transport.get_extra_info("peername"))
-        if not serving.door.enter(peer):
+        if not serving.admit(peer):
             transport.abort()
             return
-        connection = serving.connection(peer)
+        connection = serving.connection(peer, transport)
         if serving.tls is None:
             transport.set_protocol(connection)
             connection.connection_made(transport)
@@ -361,10 +384,18 @@ class Serving(uvicorn.Server):
         self.tls = opened.tls
         self.door = Door(opened.rules.proxy)
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Connection, None] = {}  # those that ask nothing now, in the order in which they began to
 
-    def connection(self, peer: str) -> Connection:
+    def admit(self, peer: str) -> bool:
+        """Count somebody who has come; whether there is room, or was made."""
+        if self.door.is_full and not self.door.is_full_of(peer) and self._waiting:
+            next(iter(self._waiting)).displace()
+        return self.door.enter(peer)
+
+    def connection(self, peer: str, raw: asyncio.Transport) -> Connection:
         """A connection for somebody who was let in."""
-        return Connection(self.door, peer, config=self.config, server_state=self.server_state, app_state={})
+        how = {"config": self.config, "server_state": self.server_state, "app_state": {}}
+        return Connection(self.door, peer, self._waiting, raw, **how)
 
     def shaking_hands(self, task: asyncio.Task[None]) -> None:
         """Keep a handshake that goes on."""
