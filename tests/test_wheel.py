@@ -23,6 +23,6 @@ def test_the_page_is_in_the_wheel_whole(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         inside = {name for name in opened.namelist() if "/static/" in name}
         assert inside == {str(path.relative_to(ROOT / "src")) for path in STATIC.rglob("*") if path.is_file()}
-        assert {name.split("/")[6] for name in inside if "/vendor/" in name and name.endswith("/LICENSE")} == {
+        assert {name.split("/")[5] for name in inside if "/vendor/" in name and name.endswith("/LICENSE")} == {
             path.name for path in (STATIC / "vendor").iterdir()
         }
