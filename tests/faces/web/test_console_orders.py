@@ -213,8 +213,11 @@ async def test_look_only(world: World, browsing: Browsing) -> None:
 async def test_events_name_who_came_and_who_has_gone(world: World, web: Web, browsing: Browsing) -> None:
     from playwright.async_api import expect
 
-    ann = await web.page_of(await browsing.context(), "ann", "#/events")
+    ann = await web.page_of(await browsing.context(), "ann", "#/server/fs1/sessions")
+    await expect(row(ann, "eve")).to_have_count(1)
     await expect(ann.locator("#stream")).to_have_text("live")
+    await ann.goto(f"{web.url}/#/events")
+    await expect(ann.get_by_role("heading", name="Nothing has happened yet")).to_be_visible()
     await world.go("eve")
     await world.come("eve", 101, "pub")
     happened = ann.get_by_role("list", name="What happened, the newest first").get_by_role("listitem")
