@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from lanman.errors import AccessDenied
+from lanman.faces.cli.verbs.file import file_block
+from lanman.faces.text import kept_for
+from lanman.manage.own import DetailedFile
 from lanman.records import FileInfo
 from support.fake_manager import Command
 
@@ -188,3 +192,12 @@ def test_a_path_as_it_is_listed_closes_itself_alone(command: Command) -> None:
     command.manager.opened = [FileInfo(id, 1, 0, path, "ann") for id, path in enumerate(paths, 1)]
     assert command(["file", "--path", r"c:\data\*", "/close", "/y"]).status == 0
     assert [entry.path for entry in command.manager.opened] == [r"C:\data"]
+
+
+def test_for_whom_a_file_is_kept_is_shown() -> None:
+    kept = DetailedFile(7, 3, 0, "/srv/a", "", durable=True, owner="bob", expires_at=time.time() + 77.5)
+    assert f"Kept for{' ' * 9}bob, whose connection was lost, 00:01:17 more" in list(file_block(kept))
+    live = DetailedFile(7, 3, 0, "/srv/a", "bob", durable=True, owner="")
+    assert f"Durable{' ' * 10}yes" in list(file_block(live))
+    assert kept_for("bob", None, 0.0) == "bob, whose connection was lost"
+    assert kept_for("bob", 5.0, 60.0) == "bob, whose connection was lost, 00:00:00 more"
