@@ -101,19 +101,20 @@ const THEIRS = {
   async end() { this.table.destroy(); place.replaceChildren(); },
 };
 
-window.measure = async (whose, rows, changed, round) => {
+/** One step of one of the two, and what it takes. */
+window.step = async (whose, what, changed, round) => {
   const it = whose === "own" ? OURS : THEIRS;
-  const found = {};
-  found.build = await timed(() => it.build(rows));
-  found.nodes = it.nodes();
-  found.sort = await timed(() => it.sort("client", false));
-  await timed(() => it.sort("idle", false));
-  const change = changes(rows, changed, round);
-  found.delta = await timed(() => it.delta(change));
-  found.filter = await timed(() => it.filter("user42"));
-  await timed(() => it.filter(""));
-  found.scroll = await scrolled(it.box(), 60);
-  await it.end();
-  return found;
+  const change = what === "delta" ? changes(window.rows, changed, round) : null;
+  const steps = {
+    build: () => it.build(window.rows),
+    sort: () => it.sort("client", false),
+    back: () => it.sort("idle", false),
+    delta: () => it.delta(change),
+    filter: () => it.filter("user42"),
+    all: () => it.filter(""),
+    end: () => it.end(),
+  };
+  return what === "scroll" ? scrolled(it.box(), 60) : timed(steps[what]);
 };
+window.nodes = (whose) => (whose === "own" ? OURS : THEIRS).nodes();
 window.ready = true;

@@ -5,11 +5,12 @@
 `grid`: one page with the console's own grid and Tabulator (its virtual DOM, the same columns, values and width), in
 turns in the same run. "script" is what the calls themselves and the layout that they cause take, which is what keeps a
 page from answering; "drawn" is until the second frame after them, by when the browser has drawn it: two frames that
-nothing happens in take some 30 ms. The list is sorted by idle time when rows change, so those have to move. "task" is
-the longest that PerformanceObserver tells (longtask: over 50 ms) in any round.
+nothing happens in take some 30 ms; "used" is the processor time of the page's thread for all of it, by the browser's
+own count, which depends least on what else a machine does. The list is sorted by idle time when rows change, so those
+have to move. "task" is the longest that PerformanceObserver tells (longtask: over 50 ms) in any round.
 
-`page`: the console's whole page in front of a scripted interface: from the beginning of the navigation to rows, changes
-over the stream, sort, filter; and the longest task of each.
+`page`: the console's whole page in front of a scripted interface: from the beginning of the navigation to rows,
+changes over the stream, sort, filter; and the longest task of each.
 """
 
 from __future__ import annotations
@@ -56,36 +57,50 @@ class Bench(ScriptedConsole):
         return await super()._answer(request)
 
 
+STEPS = ("build", "sort", "back", "delta", "filter", "all", "scroll", "end")
+SHOWN = ("build", "delta", "sort", "filter", "scroll")
+
+
 async def compare_grids(page: Page, url: str, rows: int, changed: int, rounds: int) -> None:
     """Both grids in turns, and the median of each measure."""
     await page.goto(f"{url}/bench")
     await page.wait_for_function("window.ready")
     await page.evaluate("rows => { window.rows = rows }", [session(number) for number in range(rows)])
-    found: dict[str, list[dict[str, Any]]] = {"own": [], "tabulator": []}
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    async def used() -> float:
+        told = await devtools.send("Performance.getMetrics")
+        return float(next(one["value"] for one in told["metrics"] if one["name"] == "TaskDuration")) * 1000
+
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    nodes = {}
     for number in range(rounds + 1):
-        for whose, measured in found.items():
-            one = await page.evaluate(
-                "([whose, changed, round]) => measure(whose, window.rows, changed, round)", [whose, changed, number]
-            )
-            if number:  # the first round is for the compiler
-                measured.append(one)
-    print(
-        f"\n{rows:,} rows, {changed} changes, the median of {rounds} rounds; nodes: own {found['own'][0]['nodes']}, "
-        f"Tabulator {found['tabulator'][0]['nodes']}"
-    )
-    print(f"{'':8}{'own script':>12}{'drawn':>9}{'task':>7}{'Tabulator script':>18}{'drawn':>9}{'task':>7}{'ratio':>8}")
-    for what in ("build", "delta", "sort", "filter", "scroll"):
-        own, theirs = (_medians(found[whose], what) for whose in ("own", "tabulator"))
-        ratio = theirs["script"] / max(own["script"], 0.1)
-        print(
-            f"{what:8}{own['script']:12.1f}{own['all']:9.1f}{own['task']:7.0f}{theirs['script']:18.1f}"
-            f"{theirs['all']:9.1f}{theirs['task']:7.0f}{ratio:7.1f}x"
+        for whose in ("own", "Tabulator"):
+            for what in STEPS:
+                before = await used()
+                asked = [whose, what, changed, number]
+                one = await page.evaluate("([whose, what, changed, round]) => step(whose, what, changed, round)", asked)
+                if number:  # the first round is for the compiler
+                    found.setdefault((whose, what), []).append(one | {"used": await used() - before})
+                if what == "filter":
+                    nodes[whose] = await page.evaluate("whose => nodes(whose)", whose)
+    print(f"\n{rows:,} rows, {changed} changes, the median of {rounds} rounds in ms; nodes on the page: {nodes}")
+    heads = f"{'script':>8}{'drawn':>8}{'task':>6}"
+    print(f"{'':8}{'own: used':>10}{heads}{'Tabulator: used':>18}{heads}")
+    for what in SHOWN:
+        own, theirs = _medians(found["own", what]), _medians(found["Tabulator", what])
+        each = "".join(
+            f"{measured['used']:{wide}.1f}{measured['script']:8.1f}{measured['all']:8.1f}{measured['task']:6.0f}"
+            for measured, wide in ((own, 10), (theirs, 18))
         )
+        ratios = [theirs[of] / max(own[of], 0.1) for of in ("used", "script")]
+        print(f"{what:8}{each}   {ratios[0]:.1f} x used, {ratios[1]:.1f} x script")
 
 
-def _medians(measured: list[dict[str, Any]], what: str) -> dict[str, float]:
-    found = {name: statistics.median(one[what][name] for one in measured) for name in ("script", "all")}
-    return found | {"task": max(one[what]["task"] for one in measured)}
+def _medians(measured: list[dict[str, float]]) -> dict[str, float]:
+    found = {name: statistics.median(one[name] for one in measured) for name in ("used", "script", "all")}
+    return found | {"task": max(one["task"] for one in measured)}
 
 
 async def whole_page(page: Page, console: ScriptedConsole, url: str, rows: int, changed: int) -> None:
