@@ -120,6 +120,18 @@ async def test_a_gap_is_never_shown_as_nobody(page: Page) -> None:
     await expect(page.locator("main")).to_contain_text("In the gaps above nobody looked")
 
 
+async def test_gaps_without_begin_or_end_and_a_chart_of_nothing_but_gaps_say_so(page: Page) -> None:
+    gap = HISTORY["gaps"][0]
+    gaps = [gap | {"begun_at": None}, gap | {"ended_at": None}]
+    points = [{"at": f"2026-11-26T0{hour}:00:00Z", "sessions": None, "files": None} for hour in range(3)]
+    series = {"schema": 1, "server": "fs1", "step": 3600, "points": points, "gaps": gaps}
+    await opened(page, "history", history_between=HISTORY | {"gaps": gaps}, history_series=series)
+    banner = page.locator("section.banner")
+    await expect(banner).to_contain_text("fs1: until 2026-11-26 04:00:00 +00:00: recorder not running")
+    await expect(banner).to_contain_text("fs1: from 2026-11-26 03:00:00 +00:00 on: recorder not running")
+    await expect(page.locator("figure")).to_contain_text("Nobody looked at any of the times that are drawn")
+
+
 async def test_without_gaps_nobody_is_nobody(page: Page) -> None:
     await opened(page, "history", history_between=HISTORY | {"stays": [], "gaps": [], "complete": True})
     await expect(page.get_by_role("heading", name="Nobody was there", exact=True)).to_be_visible()

@@ -58,6 +58,7 @@ export function drawChart(data, { more = false } = {}) {
     "figure",
     { class: "card" },
     h("figcaption", {}, "Sessions and open files over time", more ? h("strong", { class: "warn" }, ": of the newest ones alone, there are more") : ""),
+    data[1].every((one) => one === null) ? h("p", { class: "warn" }, "Nobody looked at any of the times that are drawn: choose a shorter time, or one in which it was recorded.") : null,
     place,
     said,
     h("details", {}, h("summary", {}, "The same as a table"), figures(data)),

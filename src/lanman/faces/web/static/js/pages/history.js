@@ -144,9 +144,16 @@ function gapsOf(gaps, isAt) {
     "section",
     { class: "banner warn" },
     h("h2", {}, isAt ? "Nobody looked at that time" : `Nobody looked during ${number(gaps.length)} ${gaps.length === 1 ? "gap" : "gaps"}`),
-    h("ul", { class: "lines" }, gaps.slice(0, 20).map((gap) => h("li", {}, h("strong", {}, said(gap.server)), ": from ", moment(seconds(gap.begun_at)), " to ", gap.ended_at ? moment(seconds(gap.ended_at)) : "now", `: ${said(gap.why)}`, gap.detail ? ` (${visible(gap.detail)})` : ""))),
+    h("ul", { class: "lines" }, gaps.slice(0, 20).map((gap) => h("li", {}, h("strong", {}, said(gap.server)), `: ${spanOf(gap)}: ${said(gap.why)}`, gap.detail ? ` (${visible(gap.detail)})` : ""))),
     gaps.length > 20 ? h("p", {}, `and ${number(gaps.length - 20)} more`) : null,
   );
+}
+
+/** The time of a gap in words; what has no begin, or no end, goes on for ever. */
+function spanOf(gap) {
+  const [begun, ended] = [gap.begun_at, gap.ended_at].map((at) => (at ? moment(seconds(at)) : null));
+  if (begun && ended) return `from ${begun} to ${ended}`;
+  return begun ? `from ${begun} on` : ended ? `until ${ended}` : "at all times";
 }
 
 function watched(all) {

@@ -118,9 +118,9 @@ function amount(value, more = "") {
 }
 
 function sessions(server) {
-  const users = server.users === null || server.users === undefined ? "" : ` of ${many(server.users, "user")}`;
+  const users = server.users === null || server.users === undefined ? "" : `, of ${many(server.users, "user")}`;
   if (server.session_limit && server.sessions !== null && server.sessions !== undefined) {
-    return h("div", {}, meter(server.sessions, server.session_limit, "Sessions"), users ? h("div", {}, users.trim()) : null);
+    return h("div", {}, meter(server.sessions, server.session_limit, "Sessions"), users ? h("div", {}, users.slice(2)) : null);
   }
   return amount(server.sessions, users);
 }

@@ -15,7 +15,7 @@ export function show(element, route, context) {
     head: [{ title: "Share a folder …", verb: "share", ask: askNewShare }],
     actions: [
       { title: "Change …", verb: "share", ask: askChangedShare, ofOne: true, grave: false },
-      { title: "Stop sharing …", verb: "share", key: "Delete" },
+      { title: "Stop sharing …", verb: "share", key: "Delete", ofOne: true },
     ],
     empty: ["Nothing is shared.", "Shares that are added appear here by themselves."],
   });
