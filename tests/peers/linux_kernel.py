@@ -252,7 +252,7 @@ async def try_options(
         process = await asyncio.create_subprocess_exec(
             *("qemu-system-x86_64", *accelerator, "-m", "512", "-nographic", "-no-reboot", "-monitor", "none"),
             *("-kernel", kernel, "-initrd", image, "-netdev", "user,id=net", "-device", "e1000,netdev=net"),
-            *("-append", f'console=ttyS0 loglevel=4 panic=-1 "options={mount}"'),
+            *("-append", f'console=ttyS0 loglevel=4 panic=-1 no_timer_check "options={mount}"'),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
