@@ -110,7 +110,12 @@ test("events and states come in order, and it resumes behind the last one", asyn
   assert.deepEqual(names(), ["away"]);
   await world.pass(1);
   assert.equal(world.last.headers["Last-Event-ID"], "e-5");
-  // The place of this hello is beyond what comes behind it.
+  // The place of this hello is beyond what comes behind it, also where that does not come any more.
+  await world.last.push(event("e-9", "hello"));
+  await world.last.end();
+  await world.pass(1);
+  assert.equal(world.last.headers["Last-Event-ID"], "e-5");
+  names();
   await world.last.push(event("e-9", "hello") + event("e-6", "delta"));
   assert.deepEqual(names(), ["live", "hello e-9", "delta e-6"]);
   await world.last.end();
