@@ -217,6 +217,7 @@ def test_rights_are_looked_at_again() -> None:
             await asyncio.sleep(2 * RECHECK)
             assert of_ann.poll is of_eve.poll
             assert set(stage.server.open) == {"ann"}
+            assert len(stream.named("resync")) == 2
         await stream.leave()
 
     staged(test)
