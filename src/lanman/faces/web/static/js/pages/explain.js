@@ -30,9 +30,9 @@ export function show(element, route, context) {
     if (found) server.value = found;
   });
   const ask = () => {
-    const params = { server: server.value, path: path.value.trim(), user: user.value.trim(), client: client.value.trim() };
+    const params = { server: server.value || given.server, path: path.value.trim(), user: user.value.trim(), client: client.value.trim() };
     context.replace(Object.fromEntries(Object.entries(params).filter(([, value]) => value)));
-    return fill(content, () => get("explain", { params }), (answer) => explained(answer, params.server, ask, context), {
+    return fill(content, () => get("explain", { params }), (answer) => explained(answer, answer.server, ask, context), {
       words: "Asking who has it open",
       login: () => context.login(params.server),
     });
@@ -42,17 +42,14 @@ export function show(element, route, context) {
     ask();
   });
   if (given.path) ask();
-  else if (!names.length) {
-    // The stream has not said yet which servers there are.
-    const off = live.on("hello", () => {
-      off();
-      server.append(...[...live.servers.keys()].map((name) => h("option", { value: name }, visible(name))));
-      names.push(...live.servers.keys());
-      if (given.server) server.value = given.server;
-    });
-    return off;
-  }
-  return undefined;
+  // The stream may not have said yet which servers there are.
+  return live.on("hello", () => {
+    for (const name of live.servers.keys()) {
+      if (names.includes(name)) continue;
+      names.push(name);
+      server.append(h("option", { value: name, selected: name === given.server }, visible(name)));
+    }
+  });
 }
 
 function explained(answer, server, again, context) {
