@@ -41,6 +41,9 @@ KEPT: Final = Path(__file__).parents[2] / "build" / "pages-of-failed-tests"
 ELSEWHERE: Final = "example"
 """Names that end in this lead to this machine in these browsers, as an attacker's would: http://evil.example:8000."""
 
+PATIENCE: Final = 30_000
+"""How long is waited for what a page is to show, in milliseconds."""
+
 DESK: Final = {"width": 1280, "height": 800}
 PHONE: Final = {"width": 390, "height": 844}
 
@@ -118,7 +121,7 @@ async def opened(
 ) -> AsyncIterator[tuple[BrowserContext, Faults]]:
     """A new context of a variant, further options over it, and the faults of its pages."""
     context = await browser.new_context(**VARIANTS[variant] | options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     faults = Faults()
     context.on("console", faults.console)
     context.on("weberror", faults.raised)

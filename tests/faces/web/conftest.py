@@ -39,6 +39,10 @@ async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
     if why := web_pages.missing():
         pytest.skip(why)
+    from playwright.async_api import expect
+
+    # How long it takes is not what is tested: on a machine that is busy all of it takes long.
+    expect.set_options(timeout=web_pages.PATIENCE)
     async with web_pages.chromium() as browser:
         yield browser
 

@@ -48,10 +48,10 @@ async def test_samba_behind_the_command(start_samba: Callable[..., Samba], brows
             browsing.allow("ERR_")  # of the stream, at the end
             await page.goto(f"http://127.0.0.1:{port}/")
             await log_in(page, samba.administrator.user_name, samba.administrator.password)
-            await expect(page.get_by_role("button", name="Log out")).to_be_visible(timeout=20_000)
+            await expect(page.get_by_role("button", name="Log out")).to_be_visible()
             name = f"{samba.host}:{samba.port}"
             await page.goto(f"http://127.0.0.1:{port}/#/server/{name}/files")
-            await expect(page.get_by_role("row").filter(has_text="a.txt")).to_be_visible(timeout=20_000)
+            await expect(page.get_by_role("row").filter(has_text="a.txt")).to_be_visible()
             await page.goto(f"http://127.0.0.1:{port}/#/server/{name}/settings")
             pause = page.get_by_role("button", name=re.compile("^Pause"))
             await expect(pause).to_have_attribute("aria-disabled", "true")
