@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.waiting import until
 from support.web_pages import VARIANTS, Browsing, axe, serving
 
 pytestmark = pytest.mark.posix
@@ -61,6 +62,7 @@ async def test_faults_are_noticed(browsing: Browsing, path: str, words: str) -> 
     async with serving(app) as url:
         page = await browsing.page()
         await page.goto(url + path)
+        await until(lambda: browsing.faults[0].listed())
     (fault,) = browsing.faults[0].listed()
     assert words in fault
     browsing.allow(words)
