@@ -22,11 +22,11 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from lanman.manage.metrics.exposition import Exposition
 from lanman.manage.metrics.http import HttpServer
-from lanman.manage.metrics.listening import Place
 from lanman.manage.metrics.watched import Answers, Watched, build
 from lanman.manage.watching.changes import Picture, Update
 from lanman.manage.watching.keys import FileKey, How, SessionKey, ShareKey
 from lanman.manage.watching.rows import FileRow, SessionRow, ShareRow
+from lanman.net.bound import Place
 from lanman.records import Statistics
 
 NOW = 1_764_079_502.0
