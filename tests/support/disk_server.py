@@ -10,7 +10,7 @@ from typing import Any
 
 from lanman import codes
 from lanman.domain import Share
-from lanman.net.disk.files import Files
+from lanman.net.disk.files import Files, Handle
 from lanman.net.disk.system import DiskRefused, status_of
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Opened
@@ -35,7 +35,10 @@ SHARE_ALL = 7
 
 
 class DiskWorld(World):
-    """`share` is a folder that everybody may change. Effects that `held` holds for wait until it is called off."""
+    """`share` is a folder that everybody may change. Effects that `held` holds for wait until it is called off.
+
+    They have begun: a handle that is closed meanwhile stays theirs until they have ended, as it does in a thread.
+    """
 
     def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(**options)
@@ -44,7 +47,7 @@ class DiskWorld(World):
         # A listing that is left to the collector is a warning, which fails whatever test is run just then.
         weakref.finalize(self, self.files.close_all)
         self.held: Callable[[Effect[Any]], bool] = lambda effect: False
-        self._waiting: list[tuple[int, Effect[Any]]] = []
+        self._waiting: list[tuple[int, Effect[Any], list[Handle]]] = []
         files = self.files
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             effects.OpenFile: files.open,
@@ -82,7 +85,7 @@ class DiskWorld(World):
         if type(effect) not in self._performers:
             super().perform(ticket, effect)
         elif self.held(effect):
-            self._waiting.append((ticket, effect))
+            self._waiting.append((ticket, effect, self._taken_by(effect)))
         else:
             self._perform(ticket, effect)
 
@@ -101,9 +104,26 @@ class DiskWorld(World):
         """Perform what was held."""
         self.held = lambda effect: False
         waiting, self._waiting = self._waiting, []
-        for ticket, effect in waiting:
-            self._perform(ticket, effect)
+        for ticket, effect, handles in waiting:
+            with self._there_again([each for each in handles if each.closed]):
+                self._perform(ticket, effect)
+            for each in handles:
+                self.files.put_back(each)
         self.pump()
+
+    def _taken_by(self, effect: Effect[Any]) -> list[Handle]:
+        names = () if isinstance(effect, effects.CloseFile) else ("handle", "source", "target")
+        numbers = [getattr(effect, name, None) for name in names]
+        return [self.files.take(number) for number in numbers if isinstance(number, int)]
+
+    @contextmanager
+    def _there_again(self, handles: list[Handle]) -> Iterator[None]:
+        """Their numbers mean these handles, though they are closed."""
+        for each in handles:
+            self.files._handles[each.number] = each
+        yield
+        for each in handles:
+            del self.files._handles[each.number]
 
 
 class FileClient(Client):

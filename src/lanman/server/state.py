@@ -27,7 +27,7 @@ from lanman.server.sequences import ChannelSequence, Era
 from lanman.server.throttle import Attempt, Throttle
 from lanman.server.timers import Timer
 from lanman.settings import Configuration
-from lanman.smb2.constants import SMB2_FLAGS_REPLAY_OPERATION, SMB2_IOCTL, SMB2_SET_INFO, SMB2_WRITE
+from lanman.smb2.constants import SMB2_CREATE, SMB2_FLAGS_REPLAY_OPERATION, SMB2_IOCTL, SMB2_SET_INFO, SMB2_WRITE
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
@@ -50,6 +50,8 @@ CHAINED_FILE_ID: Final = b"\xff" * 16
 
 # 3.3.5.2.10: what is refused when its channel sequence is stale.
 _CHANGING: Final = (SMB2_WRITE, SMB2_SET_INFO, SMB2_IOCTL)
+# What may have a file changed by the disk when nobody waits for it any more: an OVERWRITE too.
+_CHANGING_LATE: Final = (*_CHANGING, SMB2_CREATE)
 
 _FILE_ID: Final = struct.Struct("<QQ")
 
@@ -242,6 +244,11 @@ class ServerOpen(ABC):
 
     def channel_lost(self, connection: HandlerConnection) -> None:
         """Its session goes on without this connection: what went unsolicited by it may not have arrived."""
+        return
+
+    def changes_late(self) -> None:
+        """What a request on it has had done goes on, and nobody waits for it any more. `changed_late` comes at its
+        end, whether or not it is still open then."""
         return
 
     def changed_late(self) -> None:
@@ -564,12 +571,15 @@ class Context:
         come to its end. So long it is outstanding, whatever it is answered."""
         changing = Context(self.connection, self.request, self.now, opened=self.opened, era=self.era)
         self.era = None
+        late = self.opened if self.request.command in _CHANGING_LATE else None
+        if late is not None:
+            late.changes_late()
 
         def ended() -> None:
             changing.over()
             if changing.opened is not None:
                 changing.opened.one_less()
-                if changing.request.command in _CHANGING:
-                    changing.opened.changed_late()
+            if late is not None:
+                late.changed_late()
 
         return ended

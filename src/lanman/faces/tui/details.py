@@ -10,7 +10,17 @@ from typing import Any, Final
 
 from lanman.faces.text import UNKNOWN, duration, kept_for, number
 from lanman.faces.tui.model import WatchedServer
-from lanman.faces.tui.views import EventRow, access, client, event_line, seconds_since, share_kind, share_limit, user
+from lanman.faces.tui.views import (
+    EventRow,
+    access,
+    client,
+    event_line,
+    file_user,
+    seconds_since,
+    share_kind,
+    share_limit,
+    user,
+)
 from lanman.manage.orders.costs import cost_of_file, cost_of_session
 from lanman.manage.orders.plan import Cost
 from lanman.manage.watching.keys import How
@@ -117,7 +127,7 @@ def files_of(server: WatchedServer, row: SessionRow) -> list[FileRow] | None:
     if picture is None or row.user_name is None:
         return None
     of_node = _files(server, row.key.node)
-    of_user = [file for file in of_node if fold(file.user_name or "") == fold(row.user_name)]
+    of_user = [file for file in of_node if not file.owner and fold(file.user_name or "") == fold(row.user_name)]
     if any(file.session is not None for file in of_user):
         return [file for file in of_user if file.session == row.key]
     sessions = [one for one in _sessions(server, row.key.node) if fold(one.user_name or "") == fold(row.user_name)]
@@ -152,15 +162,17 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
     also = [file for file in _files(server, row.key.node) if file.path == row.path and file.key != row.key]
     if also:
         lines += ["", "Others have it open too:"]
-        lines += [f"  {user(file.user_name)}  {access(file.permissions)}  {client(file.client_name)}" for file in also]
-    of_user = sum(file.user_name == row.user_name for file in _files(server, row.key.node)) - 1
-    if of_user and row.user_name is not None:
+        lines += [f"  {file_user(file)}  {access(file.permissions)}  {client(file.client_name)}" for file in also]
+    of_user = sum(file.user_name == row.user_name and not file.owner for file in _files(server, row.key.node)) - 1
+    if of_user and row.user_name is not None and not row.owner:
         lines += ["", f"{user(row.user_name)} has {of_user:,} more open."]
     return lines
 
 
 def _sessions_with(server: WatchedServer, row: FileRow) -> list[SessionRow]:
-    """The sessions that may have a file open."""
+    """The sessions that may have a file open: none where it is kept for somebody who is away."""
+    if row.owner:
+        return []
     if row.session is not None:
         return [one for one in _sessions(server, row.key.node) if one.key == row.session]
     if row.user_name is None:

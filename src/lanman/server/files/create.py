@@ -9,6 +9,7 @@ The rules:
 * Until it is registered (for the domain, for its session, for the others) the handle belongs to the request, and goes
   back to the disk whatever happens: a refusal, a cancelled request, a lost connection. Then it belongs to the open.
 * All that can change while it waits is looked at once more when it is registered.
+* Nobody opens a file to change it while the disk is busy with a change that was begun for somebody who is gone.
 * What gives way may be a file that goes with its last open. Then it is opened once more: there may be another one.
 """
 
@@ -428,8 +429,15 @@ class Creating:
             return lease if lease is not None and lease.state is state else None
 
         share_access = self.message.share_access
-        while (status := state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)) is None:
-            yield from state.changes(mine, for_handles=state.violates(self.granted, share_access))
+        changes_it = self.overwrites or bool(self.granted & WRITING)
+        while True:
+            status = state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)
+            if status is None:
+                yield from state.changes(mine, for_handles=state.violates(self.granted, share_access))
+            elif status == codes.STATUS_SUCCESS and changes_it and state.late:
+                yield from state.changes(mine)  # what is acknowledged from now on must not be overwritten by that
+            else:
+                break
         if status == codes.STATUS_FILE_DELETED:
             while state.removing:
                 yield from state.changes(mine)

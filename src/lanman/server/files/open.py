@@ -253,11 +253,15 @@ class DiskOpen(ServerOpen):
         """The disk has changed its contents: who came in meanwhile may cache what was there before."""
         self.state.changed(self.holder, self.files.scheduler.now)
 
+    def changes_late(self) -> None:
+        """Until it is done, nobody begins to change the file: what they wrote could be overwritten by it."""
+        self.state.late += 1
+
     def changed_late(self) -> None:
         """As `_changed`, for a request that nobody waited for any more; it may be closed by now, and open to others."""
-        state = self.files.find(self.state.identity)
-        if state is not None:
-            state.changed(self.holder, self.files.scheduler.now)
+        self.state.changed(self.holder, self.files.scheduler.now)
+        self.state.late -= 1
+        self.state.wake(self.files.scheduler.now)
 
     def flush(self, context: Context, message: FlushRequest) -> Work[Reply]:
         """3.3.5.11."""

@@ -158,6 +158,7 @@ class FileState:
         self.opens: dict[FileOpen, None] = {}
         self.going: set[tuple[str, Path]] = set()  # the names of it that are to be deleted
         self.removing = 0  # closes under way that take the name away
+        self.late = 0  # changes of it under way that nobody waits for any more (`ServerOpen.changes_late`)
         # Room that was asked for and not taken (MS-FSCC 2.4.4): told to clients as long as the file is open.
         self.allocation = 0
         self.locks = Locks(files.locks)
@@ -370,8 +371,8 @@ class FileState:
         self.wake(now)
 
     def tidy(self) -> None:
-        """Forget it if nothing of it is open and no CREATE waits to open it."""
-        if not (self.opens or self._waiting or self.removing):
+        """Forget it if nothing of it is open, no CREATE waits to open it, and nothing is under way for those before."""
+        if not (self.opens or self._waiting or self.removing or self.late):
             self.files.forget(self)
 
     # --- contents ---

@@ -4,11 +4,11 @@ import { test } from "node:test";
 
 import { FILE_COLUMNS, SESSION_COLUMNS, SHARE_COLUMNS } from "./columns.js";
 import { csv } from "./csv.js";
-import { filesOf } from "./details.js";
+import { filesOf, sessionsWith } from "./details.js";
 import { parseFilter, readHash, writeHash } from "./filter.js";
 import { Listing } from "./listing.js";
 import { Preferences, VERSION, upgraded } from "./preferences.js";
-import { ServerClock, ago, begunWords, clock, lengthOf, openedWords, rfc3339 } from "./times.js";
+import { ServerClock, ago, begunWords, clock, keptWords, lengthOf, openedWords, rfc3339 } from "./times.js";
 
 const NOW = Date.parse("2026-11-25T12:00:00Z") / 1000;
 const at = (secondsAgo) => new Date((NOW - secondsAgo) * 1000).toISOString();
@@ -304,4 +304,28 @@ test("files of a session are told only where they can be told from those of othe
   assert.deepEqual(filesOf(one, map(one, other), map(file(1, { session: "session:2" }))), []);
   assert.deepEqual(filesOf(row({ num_opens: 0 }), map(one), map()), []);
   assert.equal(filesOf(row({ num_opens: 1 }), map(one), map()), null);
+});
+
+test("what is kept for somebody whose connection was lost is theirs, for so long, and no null session's", () => {
+  const map = (...rows) => new Map(rows.map((each) => [each.key, each]));
+  const nobody = { key: "session:1", user_name: "", num_opens: 1 };
+  const open = { key: "file:1", kind: "file", user_name: "", owner: "", durable: false, expires_at: null, session: null };
+  const kept = { ...open, key: "file:2", owner: "ann", durable: true, expires_at: at(-61) };
+  assert.equal(keptWords(kept, NOW), "ann, whose connection was lost, 00:01:01 more");
+  assert.equal(keptWords({ ...kept, expires_at: null }, NOW), "ann, whose connection was lost");
+  assert.equal(keptWords(open, NOW), "");
+  assert.deepEqual(sessionsWith(kept, map(nobody)), []);
+  assert.deepEqual(sessionsWith(open, map(nobody)), [nobody]);
+  assert.deepEqual(filesOf(nobody, map(nobody), map(open, kept)).map(({ key }) => key), ["file:1"]);
+  const text = (id, row, times) => FILE_COLUMNS.find((column) => column.id === id).text(row, NOW, times);
+  assert.equal(text("user", kept), "ann (away)");
+  assert.equal(text("user", open), "(nobody)");
+  assert.equal(text("user", { user_name: null }), "-");
+  assert.equal(text("left", kept), "00:01:01");
+  assert.equal(text("left", kept, "absolute"), clock(NOW + 61, NOW));
+  assert.equal(text("left", open), "-");
+  assert.equal(text("owner", kept), "ann");
+  assert.equal(text("owner", open), "-");
+  assert.equal(text("durable", kept), "yes");
+  assert.equal(text("durable", {}), "-");
 });

@@ -31,6 +31,11 @@ export function fileClientWords(row) {
   return uncClient(row.client_name) + (row.client_how === "inferred" ? " ?" : "");
 }
 
+/** Who has a file open; of one that is kept for a client whose connection was lost, whose it is. */
+export function fileUserWords(row) {
+  return row.owner ? `${row.owner} (away)` : userWords(row.user_name);
+}
+
 function textColumn(id, title, of, more = {}) {
   return {
     id,
@@ -136,7 +141,8 @@ export const FILE_COLUMNS = [
   textColumn("path", "Path", member("path"), { width: "minmax(14rem, 4fr)", phone: "title" }),
   {
     ...textColumn("user", "User", member("user_name"), { width: "minmax(6rem, 1fr)", phone: "sub" }),
-    text: (row) => userWords(row.user_name),
+    text: fileUserWords,
+    order: (row) => fold(row.owner || row.user_name || "") || null,
   },
   {
     ...textColumn("access", "Access", (row) => accessWord(row.permissions), { width: "5.5rem", phone: "end" }),
@@ -165,6 +171,23 @@ export const FILE_COLUMNS = [
   textColumn("share", "Share", member("share"), { usual: false }),
   textColumn("oplock", "Oplock", member("oplock"), { usual: false, width: "7rem" }),
   textColumn("lease", "Lease", member("lease"), { usual: false, width: "6rem" }),
+  textColumn("durable", "Durable", (row) => (row.durable == null ? null : row.durable ? "yes" : "no"), { usual: false, width: "6rem" }),
+  textColumn("owner", "Kept for", (row) => row.owner || null, { usual: false, searched: false }),
+  {
+    id: "left",
+    title: "Kept until",
+    text: (row, now, times) => {
+      const until = seconds(row.expires_at);
+      return times === "absolute" ? clock(until, now) : duration(until === null ? null : until - now);
+    },
+    order: (row) => seconds(row.expires_at),
+    value: (row) => row.expires_at ?? null,
+    searched: false,
+    ticks: true,
+    right: true,
+    usual: false,
+    width: "8rem",
+  },
   NODE,
 ];
 

@@ -5,12 +5,12 @@
  * those of the screen of `lanman watch` (`faces/tui/details.py`).
  */
 
-import { clientWords, userWords } from "./columns.js";
+import { clientWords, fileUserWords, userWords } from "./columns.js";
 import { accessWord, nodeOf, shareWord } from "./filter.js";
 import { copy, h, pairs, said } from "./parts.js";
 import { addressOf } from "./routes.js";
 import { fold, many, visible } from "./text.js";
-import { HOWS, UNKNOWN, begunWords, duration, moment, openedWords, seconds } from "./times.js";
+import { HOWS, UNKNOWN, begunWords, duration, keptWords, moment, openedWords, seconds } from "./times.js";
 
 const MAX_LISTED = 100;
 
@@ -21,15 +21,16 @@ export function filesOf(session, sessions, files) {
   if (session.user_name == null) return null;
   const node = nodeOf(session);
   const ofNode = [...files.values()].filter((file) => nodeOf(file) === node);
-  const ofUser = ofNode.filter((file) => sameUser(file.user_name, session.user_name));
+  const ofUser = ofNode.filter((file) => !file.owner && sameUser(file.user_name, session.user_name));
   if (ofUser.some((file) => file.session != null)) return ofUser.filter((file) => file.session === session.key);
   if (!ofUser.length && (session.num_opens || !ofNode.length)) return session.num_opens === 0 ? [] : null;
   const theirs = [...sessions.values()].filter((one) => nodeOf(one) === node && sameUser(one.user_name, session.user_name));
   return theirs.length === 1 ? ofUser : null;
 }
 
-/** The sessions that may have a file open. */
+/** The sessions that may have a file open: none where it is kept for somebody who is away. */
 export function sessionsWith(file, sessions) {
+  if (file.owner) return [];
   if (file.session != null) return sessions.has(file.session) ? [sessions.get(file.session)] : [];
   if (file.user_name == null) return [];
   return [...sessions.values()].filter((one) => nodeOf(one) === nodeOf(file) && sameUser(one.user_name, file.user_name));
@@ -103,9 +104,11 @@ function fileParts(row, now, { sessions, files }) {
     ["File ID", row.id == null ? null : String(row.id)],
     ["Oplock", row.oplock && said(row.oplock)],
     ["Lease", row.lease && said(`${row.lease} ${row.lease_key ?? ""}`)],
+    ["Durable", row.durable == null ? null : row.durable ? "yes" : "no"],
+    row.owner && ["Kept for", visible(keptWords(row, now))],
   ]);
   const also = [...files.values()].filter((file) => file.path === row.path && file.key !== row.key && nodeOf(file) === nodeOf(row));
-  const words = (file) => `${userWords(file.user_name)} ${accessWord(file.permissions) ?? UNKNOWN} ${clientWords(file.client_name)}`;
+  const words = (file) => `${fileUserWords(file)} ${accessWord(file.permissions) ?? UNKNOWN} ${clientWords(file.client_name)}`;
   return [values, ...(also.length ? listed(also, "Others have it open too", words) : [])];
 }
 

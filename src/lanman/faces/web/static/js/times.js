@@ -120,6 +120,13 @@ export function openedWords(row, now) {
   return row.opened_how === "seen" ? `${said} at the latest: first seen then${bound}` : said;
 }
 
+/** For whom a file is kept whose connection was lost, and for how much longer; "" for a file that somebody has open. */
+export function keptWords(row, now) {
+  if (!row.owner) return "";
+  const until = seconds(row.expires_at);
+  return `${row.owner}, whose connection was lost${until === null ? "" : `, ${duration(until - now)} more`}`;
+}
+
 /* How far this computer's clock may be off without idle times being put right by the server's. */
 const TOLERANCE = 2;
 
