@@ -87,7 +87,7 @@ async def measure(picture: Picture, rounds: int) -> None:
         pieces = list(exposition.pieces([build(), *watched.samples(NOW)]))
         return exposition.content_type, b"".join(pieces)
 
-    place, server = Place("127.0.0.1:0"), HttpServer(scrape)
+    place, server = Place("127.0.0.1:0", 0), HttpServer(scrape)
     await server.start(place.socket)
     port = place.socket.getsockname()[1]
 

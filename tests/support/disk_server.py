@@ -47,7 +47,8 @@ class DiskWorld(World):
         # A listing that is left to the collector is a warning, which fails whatever test is run just then.
         weakref.finalize(self, self.files.close_all)
         self.held: Callable[[Effect[Any]], bool] = lambda effect: False
-        self._waiting: list[tuple[int, Effect[Any], list[Handle]]] = []
+        self._waiting: list[tuple[int, Effect[Any]]] = []
+        self._taken: dict[int, list[Handle]] = {}  # what those that wait have begun with, by their tickets
         files = self.files
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
             effects.OpenFile: files.open,
@@ -85,7 +86,8 @@ class DiskWorld(World):
         if type(effect) not in self._performers:
             super().perform(ticket, effect)
         elif self.held(effect):
-            self._waiting.append((ticket, effect, self._taken_by(effect)))
+            self._waiting.append((ticket, effect))
+            self._taken[ticket] = self._taken_by(effect)
         else:
             self._perform(ticket, effect)
 
@@ -104,7 +106,8 @@ class DiskWorld(World):
         """Perform what was held."""
         self.held = lambda effect: False
         waiting, self._waiting = self._waiting, []
-        for ticket, effect, handles in waiting:
+        for ticket, effect in waiting:
+            handles = self._taken.pop(ticket)
             with self._there_again([each for each in handles if each.closed]):
                 self._perform(ticket, effect)
             for each in handles:
