@@ -15,6 +15,7 @@ from lanman.errors import AccessDenied, Win32Error
 from lanman.manage.explain import Holder, explain, wait_until_free
 from lanman.manage.openers import Openers
 from lanman.manage.orders import Cost
+from lanman.manage.own import DetailedFile
 from lanman.manage.samba_local.manager import SambaLocalManager
 from lanman.manage.samba_local.tools import SambaTools
 from lanman.manage.watching.keys import How
@@ -181,6 +182,22 @@ async def test_it_is_waited_for_with_a_clock_of_its_own() -> None:
 def test_two_sessions_from_one_client_are_one_client() -> None:
     opener = Openers([session("pc7", "bob"), session("PC7", "BOB")]).of(BUDGET)
     assert (opener.client_name, opener.how, opener.session, opener.candidates) == (r"\\pc7", How.INFERRED, None, [])
+
+
+def test_what_is_kept_for_somebody_away_is_no_null_sessions() -> None:
+    """MS-SMB2 3.3.4.20: such a file is listed without a user, as one that a null session has open."""
+    openers = Openers([session("pc7", "")])
+    file = FileInfo(1, 3, 0, "/data/a.txt", "")
+    of_pc7 = (r"\\pc7", How.INFERRED)
+    for each, expected in [
+        (file, (None, How.UNKNOWN)),
+        (replace(file, path=r"\PIPE\srvsvc"), of_pc7),
+        (DetailedFile(1, 3, 0, "/data/a.txt", "", owner=""), of_pc7),
+        (DetailedFile(1, 3, 0, "/data/a.txt", "", owner="ann"), (None, How.UNKNOWN)),
+        (DetailedFile(1, 3, 0, r"\PIPE\x", "", owner="ann"), (None, How.UNKNOWN)),
+    ]:
+        opener = openers.of(each)
+        assert ((opener.client_name, opener.how), bool(opener.sessions)) == (expected, expected is of_pc7), each
 
 
 # --- the same situation on every kind of server

@@ -5,6 +5,7 @@ MS-SRVS does not say it: a file has a user, and no client. Rules:
   - What a server of this machine tells counts: a session's number (lanman's Server), a client (Samba's tools).
   - Otherwise it is a session of the file's user. With one alone, or several from one client, the client is inferred;
     with several clients each is a candidate; where none is listed, nothing is known.
+  - What may be kept for a client whose connection was lost is no session's (`watching.clients.may_be_kept`).
   - Nobody has opened a file before their session began, nor at another node of a cluster.
 
 Sessions are found by key, so many files take time linear in their number.
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lanman.manage.selection import canonical_client
+from lanman.manage.watching.clients import may_be_kept
 from lanman.manage.watching.keys import How, told_id
 from lanman.names import fold
 from lanman.records import FileInfo, SessionInfo
@@ -59,12 +61,15 @@ class Openers:
         id = getattr(file, "session_id", None)
         if id is not None and (session := self._by_id.get((file.node, id))) is not None:
             return Opener((session,), session.client_name, How.TOLD)
+        owner: str | None = getattr(file, "owner", None)
+        if owner:
+            return Opener()
         theirs = [] if file.user_name is None else self._by_user.get((file.node, fold(file.user_name)), [])
         told: str | None = getattr(file, "client_name", None)
         if told is not None:
             return Opener(tuple(_from(theirs, file, told)), told, How.TOLD)
         clients = {canonical_client(session.client_name or "") for session in theirs}
-        if not clients:
+        if not clients or may_be_kept(file.user_name, file.path, owner):
             return Opener()
         if len(clients) == 1:
             return Opener(tuple(theirs), theirs[0].client_name, How.INFERRED)

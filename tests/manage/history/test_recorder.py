@@ -271,6 +271,33 @@ async def test_a_file_that_was_renamed_is_another_stay(url: str) -> None:
         assert (new.begun_at, new.begun_slack, new.ended_at) == (NOON, 5, None)
 
 
+async def test_a_file_is_one_stay_of_its_owner_over_a_lost_connection_and_back(url: str) -> None:
+    """Kept, the file has no user: it is still the stay of whom it is kept for, as it is again afterwards."""
+    clock = Clock()
+    ann = file(1, "/a.txt", "ann", "pc7")._replace(client_how=How.TOLD, durable=True, owner="")
+    kept = ann._replace(user_name="", client_name=None, client_how=How.UNKNOWN, owner="ann", expires_at=NOON + 65)
+    bobs = file(2, "/b.txt", "")._replace(durable=True, owner="bob")
+    async with Stage(url, clock, "fs1") as stage:
+        fs1 = await first_look(stage, ann, bobs)
+        assert [each.path for each in (await stage.store.by_user("bob")).stays] == ["/b.txt"], "kept from the begin"
+        for before, now in [(ann, kept), (kept, ann)]:
+            clock.now += 5
+            fs1.look(fs1.changed(before, now))
+            await stage.play()
+            [stay] = (await stage.store.who("/a.txt")).stays
+            assert (stay.user_name, stay.begun_at, stay.ended_at) == ("ann", NOON, None)
+            assert (stay.client_name, stay.client_how) == ("pc7", How.TOLD)
+            assert [each.path for each in (await stage.store.by_user("ann")).stays] == ["/a.txt"]
+        clock.now += 5
+        fs1.look(fs1.changed(ann, kept))
+        clock.now += 60
+        fs1.look(fs1.ended_as_told(kept, "not reclaimed in time"))
+        await stage.play()
+        [stay] = (await stage.store.who("/a.txt")).stays
+        assert (stay.user_name, stay.begun_at, stay.ended_at) == ("ann", NOON, NOON + 75)
+        assert stay.why == "not reclaimed in time"
+
+
 async def test_paths_by_pattern_and_share(url: str) -> None:
     clock = Clock()
     names = [r"D:\projects\a.txt", r"D:\projects\sub\b.txt", r"D:\other\a.txt", "C:\\srv\\x.txt"]

@@ -524,6 +524,18 @@ def test_nothing_is_invented(watched: Watched) -> None:
     assert (watched.file.opened_at, watched.file.not_before) == (None, None)
 
 
+def test_a_file_without_a_user_may_be_kept_for_somebody_away(watched: Watched) -> None:
+    """MS-SMB2 3.3.4.20: what a null session has open is listed likewise, but for pipes, which are never kept."""
+    null = session("", age=100, client=r"\\pc1")
+    watched.look([null], [file(user="")])
+    assert from_where(watched.file) == (How.UNKNOWN, None, ())
+    assert watched.file.not_before is None
+    watched = Watched()
+    watched.look([null], [file(path=r"\PIPE\srvsvc", user="")])
+    assert from_where(watched.file) == (How.INFERRED, r"\\pc1", ())
+    assert watched.file.not_before is not None
+
+
 def test_since_when_a_file_is_open(watched: Watched) -> None:
     watched.look([session(age=50, client=r"\\pc1"), session(age=100, client=r"\\pc2")], [file()])
     first = watched.at.wall

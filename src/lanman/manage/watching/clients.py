@@ -4,17 +4,30 @@ A file that a server lists is its user's, and so from one of the clients from wh
 asked for before sessions, so that who had just come is listed too; who had just gone was there at the look before, and
 counts as well. While the file stays open, the clients that it may be from become fewer and never more: whoever comes
 later has not opened it.
+
+A file without a user is a null session's, or nobody's: kept for a client whose connection was lost (MS-SMB2 3.3.4.20).
+Nothing follows for it, but for a pipe, which is never kept, and where the server tells that it is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import FileRow, SessionRow
 from lanman.names import fold
 
 NOWHERE: frozenset[str] = frozenset()
+
+_PIPE: Final = "\\pipe\\"
+
+
+def may_be_kept(user_name: str | None, path: str | None, owner: str | None) -> bool:
+    """Whether nobody may have it open. `owner` is for whom it is kept, "" for nobody, None where that is not told."""
+    if owner is not None:
+        return bool(owner)
+    return user_name == "" and not (path or "").replace("/", "\\").casefold().startswith(_PIPE)
 
 
 class ClientsOfUsers:
@@ -68,7 +81,7 @@ class ClientsOfUsers:
 
     def infer(self, row: FileRow) -> FileRow:
         """The row with the clients that it may be from; those that it had before are made fewer, where any is left."""
-        possible = self.of(row.user_name)
+        possible = NOWHERE if may_be_kept(row.user_name, row.path, row.owner) else self.of(row.user_name)
         had = frozenset(row.candidates) if row.client_name is None else frozenset({row.client_name})
         if len(possible & had) == len(had) > 0:
             return row

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from lanman.manage.manager import Sessions
 from lanman.manage.watching.changes import VANISHED, Change, Picture, What
-from lanman.manage.watching.clients import ClientsOfUsers
+from lanman.manage.watching.clients import ClientsOfUsers, may_be_kept
 from lanman.manage.watching.keys import SLACK, FileKey, How, SessionKey, ShareKey, told_id
 from lanman.manage.watching.matching import Begun, Looks, may_be_same, pairs
 from lanman.manage.watching.rows import FileRow, Row, SessionRow, ShareRow
@@ -199,7 +199,7 @@ class Differ:
             row = row._replace(opened_at=opened_at, opened_how=How.TOLD)
         elif made.compares:
             row = row._replace(opened_at=made.at, opened_how=How.SEEN, not_before=made.after)
-        else:
+        elif not may_be_kept(entry.user_name, entry.path, row.owner):
             row = row._replace(not_before=self._clients.not_before(entry.user_name))
         if client is not None:
             return row._replace(client_name=client, client_how=How.TOLD)
