@@ -12,7 +12,7 @@ import pytest
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost
 from lanman.faces.web.console import Settings
-from lanman.faces.web.plans.kept import KEEP, LASTS, MOST_MAKING, MOST_OF_ONE
+from lanman.faces.web.plans.kept import KEEP, LASTS, MOST_MAKING, MOST_OF_ONE, State
 from lanman.manage.manager import Sessions
 from lanman.records import FileInfo, ServerInfo, ServiceState, SessionInfo, ShareInfo
 from support.fake_manager import FakeManager
@@ -272,6 +272,22 @@ async def test_a_run_goes_on_when_its_person_leaves(web: Web, ann: Asker, fs1: F
     await kept.task
     assert (kept.state.value, [one["outcome"] for one in kept.outcomes.values()]) == ("done", ["done"])
     assert [entry.user_name for entry in fs1.entries] == ["bob", "ann"]
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+async def test_a_run_that_is_stopped_before_its_first_step_ends_too(web: Web, ann: Asker, how: str) -> None:
+    plan = await ann.plan("fs1", "drain", quiet_for=60)
+    plans, person = web.console.plans, ann.person
+    assert person is not None
+    kept = plans.run(person, plan["plan"], plan["confirm"], with_others=False)
+    if how == "stop":  # before the event loop has come by
+        plans.stop(person, plan["plan"])
+    else:
+        await plans.close()
+    assert kept.task is not None
+    await kept.task
+    assert kept.state is State.STOPPED
+    assert (web.told[-1][1]["plan"], web.told[-1][1]["state"]) == (plan["plan"], "stopped")
 
 
 async def test_two_plans_on_one_server_at_the_same_time(ann: Asker, fs1: FakeManager) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
-from lanman.errors import AccessDenied, ConnectionLost, LanmanError, TimedOut
+from lanman.errors import AccessDenied, AuthenticationError, ConnectionLost, LanmanError, TimedOut
 from lanman.faces.web.attempts import WINDOW
 from lanman.faces.web.logins import ONCE_LASTS
 from lanman.faces.web.people import IDLE
@@ -16,6 +18,9 @@ from lanman.faces.web.protection import SOCKET, Rules
 from lanman.net.credentials import Credentials
 from support.passwords import PASSWORD
 from support.web_guarded import guarded
+
+if TYPE_CHECKING:
+    from lanman.manage.kept import Opening
 
 PROXY = Rules(proxy="10.0.0.7", user_header="x-remote-user")
 
@@ -128,6 +133,8 @@ async def test_a_server_that_did_not_judge_the_password(error: LanmanError, stat
         ({"server": "fs1", "user": "a" * 257, "password": "x"}, 400),
         ({"server": "fs1", "user": "ann", "password": "x" * 1025}, 400),
         ({"server": "fs1", "user": "ann", "password": None}, 400),
+        ({"server": "fs1", "user": "ann", "password": "\ud800"}, 400),
+        ({"server": "fs1", "user": "a\ud800", "password": "x"}, 400),
         ({"server": "fs1", "user": "ann"}, 400),
         ({"once": 1}, 400),
         ([], 400),
@@ -135,9 +142,53 @@ async def test_a_server_that_did_not_judge_the_password(error: LanmanError, stat
 )
 async def test_what_is_no_log_in(sent: object, status: int) -> None:
     async with guarded() as web, web.browser() as browser:
-        answer = await browser.post("/api/v1/login", json=sent)
+        content = json.dumps(sent).encode()
+        answer = await browser.post("/api/v1/login", content=content, headers={"content-type": "application/json"})
         assert (answer.status_code, answer.json()["schema"]) == (status, 1)
         assert all(judge.tried == [] for judge in web.judges.values())
+
+
+async def test_a_password_is_sent_to_no_server_where_two_are_named() -> None:
+    async with guarded() as web, web.browser() as browser:
+        content = b'{"server":"fs1","server":"fs2","user":"ann","password":"x"}'
+        answer = await browser.post("/api/v1/login", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, "a name is given twice")
+        assert all(judge.tried == [] for judge in web.judges.values())
+
+
+async def test_a_log_on_that_was_refused_since_is_tried_once_whatever_it_is_for() -> None:
+    async with guarded() as web, web.browser() as browser:
+        await web.log_in(browser, "ann")
+        (person,) = [each.person for each in web.console.people._sessions.values()]
+        access = person.accesses["fs1"]
+        assert access.credentials is not None
+        access.credentials.password = "what it was before somebody changed it"
+        tried = web.judges["fs1"].tried
+        tried.clear()
+        again, wipe = web.console.opening_for(access)
+
+        async def opened(opening: Opening) -> None:
+            async with opening():
+                pass
+
+        ways = [access.opening, access.opening, again, access.opening, again]
+        outcomes = await asyncio.gather(*map(opened, ways), return_exceptions=True)
+        assert [type(each) for each in outcomes] == [AuthenticationError] * 5
+        await browser.get("/api/v1/servers/fs1/statistics")
+        await browser.get("/api/v1/servers/fs1/doctor")
+        assert len(tried) == 1
+        wipe()
+        assert (await web.log_in(browser, "ann")).status_code == 204
+        assert (await browser.get("/api/v1/servers/fs1/statistics")).status_code != 401
+
+
+async def test_somebody_who_has_logged_in_is_not_kept_out_by_guesses_from_elsewhere() -> None:
+    async with guarded() as web, web.browser(peer="10.0.0.1") as browser, web.browser(peer="10.0.9.1") as stranger:
+        await web.log_in(browser, "admin")
+        answers = [(await web.log_in(stranger, "admin", "guessed")).status_code for _ in range(5)]
+        assert answers == [401, 429, 429, 429, 429]
+        await browser.post("/api/v1/logout")
+        assert (await web.log_in(browser, "admin")).status_code == 204
 
 
 async def test_a_percent_sign_begins_no_password() -> None:

@@ -89,3 +89,13 @@ def test_whom_a_proxy_names_is_one_person_and_no_more_than_there_may_be() -> Non
     people.of_proxy("carol", 4.0, make, touch=True)
     assert [each.name for each in made if each.ended] == ["bob"]
     assert people.of_proxy("ann", 3.0 + IDLE, make, touch=False) is not ann
+
+
+def test_the_same_name_at_another_server_is_somebody_else() -> None:
+    people = People()
+    ann = Person("ann", "login", {"fs1": access("fs1", "one")})
+    key = people.begin(ann, 0.0)
+    for number in range(MAX_OF_ONE + 5):
+        people.begin(Person("ann", "login", {"fs2": access("fs2", "two")}), 1.0 + number)
+    assert people.find(key, 100.0) is ann
+    assert len(people) == 1 + MAX_OF_ONE

@@ -91,14 +91,22 @@ def refused_by(error: LanmanError) -> Refused:
 
 
 async def object_of(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent. Raises Refused 400. How long it is, and its content type, is checked before."""
+    """The JSON object that was sent, each name once: a second server would be another one than a proxy in front has
+    read. Raises Refused 400. How long it is, and its content type, is checked before."""
     try:
-        value = json.loads(await request.body())
+        value = json.loads(await request.body(), object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         raise Refused(HTTPStatus.BAD_REQUEST, "this is no JSON") from None
     if not isinstance(value, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "this is no JSON object")
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Refused(HTTPStatus.BAD_REQUEST, "a name is given twice", hint="give it once")
+    return found
 
 
 def text_of(parts: dict[str, Any], name: str) -> str:

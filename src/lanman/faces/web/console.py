@@ -179,7 +179,7 @@ class Console:
 
         from lanman.net.approach import PLAIN
 
-        return self.servers[access.server].opening_as(own, PLAIN), wipe
+        return access.refusal.guard(self.servers[access.server].opening_as(own, PLAIN)), wipe
 
     def look_now(self, server: str) -> None:
         """Something was done to a server: have its poll look soon."""

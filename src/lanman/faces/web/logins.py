@@ -30,7 +30,7 @@ from starlette.routing import Route
 from lanman.errors import LanmanError
 from lanman.faces.web.answers import Refused, answer, error_answer, object_of, refused_by, text_of
 from lanman.faces.web.attempts import TooOften
-from lanman.faces.web.people import Access, Person, TooMany
+from lanman.faces.web.people import Access, Person, Refusal, TooMany
 from lanman.net.approach import PLAIN, Approach
 from lanman.net.credentials import Credentials
 from lanman.shown import escape
@@ -190,6 +190,8 @@ def _credentials(user: str, password: str) -> Credentials:
         raise Refused(HTTPStatus.BAD_REQUEST, "the user's name is empty, or none", hint=r"it is USER or DOMAIN\USER")
     if len(password) > MAX_PASSWORD:
         raise Refused(HTTPStatus.BAD_REQUEST, f"a password has at most {MAX_PASSWORD} characters")
+    if any("\ud800" <= each <= "\udfff" for each in password):
+        raise Refused(HTTPStatus.BAD_REQUEST, "the password has half of a surrogate pair, which is no character")
     return Credentials(named.user_name, password, domain=named.domain)
 
 
@@ -224,8 +226,10 @@ async def _log_on(console: Console, offered: Offered, credentials: Credentials, 
         else:
             console.attempts.forgiven(attempt)
     log.warning("%s: %s is logged on at %s", address, who, escape(offered.name))
-    opening = offered.opening_as(credentials, PLAIN)
-    return Access(offered.name, credentials.logon_name, opening, not console.settings.readonly, credentials)
+    refusal = Refusal()
+    opening = refusal.guard(offered.opening_as(credentials, PLAIN))
+    may_order = not console.settings.readonly
+    return Access(offered.name, credentials.logon_name, opening, may_order, credentials, refusal)
 
 
 class _Proof:

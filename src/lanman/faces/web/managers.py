@@ -49,7 +49,6 @@ class Managers:
         self._clock = clock
         self._keep = keep
         self._kept: dict[_Key, _Kept] = {}
-        self._refused: dict[_Key, tuple[Access, AuthenticationError]] = {}
         self._limits: dict[_Key, tuple[float, int | None]] = {}
         self.examining: set[Person] = set()
         """For whom an examination is running (`GET /doctor`)."""
@@ -59,7 +58,7 @@ class Managers:
     @contextlib.asynccontextmanager
     async def of(self, person: Person, access: Access) -> AsyncIterator[Manager]:
         """A Manager for some questions. Raises what opening it raises."""
-        self.check(person, access)
+        access.refusal.check()
         key = person, access.server
         kept = self._kept.get(key)
         if kept is None or kept.access is not access:
@@ -75,7 +74,7 @@ class Managers:
             self._forget(key, kept)
             raise
         except AuthenticationError as error:
-            self.refuse(person, access, error)
+            access.refusal.error = error
             self._forget(key, kept)
             raise
         finally:
@@ -99,22 +98,10 @@ class Managers:
             self._limits[key] = now, users
         return users
 
-    def check(self, person: Person, access: Access) -> None:
-        """Raise AuthenticationError where the server has refused this log-on before."""
-        before = self._refused.get((person, access.server))
-        if before is not None and before[0] is access:
-            raise before[1]
-
-    def refuse(self, person: Person, access: Access, error: AuthenticationError) -> None:
-        """The server has refused a log-on: it is not tried again."""
-        if not person.ended:
-            self._refused[person, access.server] = access, error
-
     def leave(self, person: Person) -> None:
         """A person has ended: so do their Managers, those that still answer once they have."""
         for key in [key for key in self._kept if key[0] is person]:
             self._let_go(key)
-        self._refused = {key: each for key, each in self._refused.items() if key[0] is not person}
         self._limits = {key: each for key, each in self._limits.items() if key[0] is not person}
 
     async def close(self) -> None:

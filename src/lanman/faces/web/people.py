@@ -7,8 +7,10 @@ Rules:
     stream is open is none.
   - A person is one object from the first log-in to the end. When it ends, its accesses go, and with them the passwords;
     whoever asked for it (`on_end`) is told, and ends what runs for it.
-  - There are at most `MAX_SESSIONS`, and `MAX_OF_ONE` of one name: one more of a name takes the place of the one that
-    has been idle longest.
+  - There are at most `MAX_SESSIONS`, and `MAX_OF_ONE` of one name at one server, where it is one account: one more of
+    them takes the place of the one that has been idle longest.
+  - A log-on that a server has refused is not tried again with the same access, whatever it is for: wrong passwords lock
+    accounts. Who logs in anew has another access.
   - Whom a proxy names has no id of a session: the proxy says who it is with each request. One person stands for all
     requests of one name, and ends like the others.
 
@@ -17,16 +19,20 @@ Time is an argument, in seconds by any clock that does not go back.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from lanman.errors import AuthenticationError
 from lanman.shown import escape
 
 if TYPE_CHECKING:
     from lanman.manage.kept import Opening
+    from lanman.manage.manager import Manager
     from lanman.net.credentials import Credentials
 
 log: Final = logging.getLogger("lanman.web")
@@ -36,6 +42,36 @@ MAX_SESSIONS: Final = 1000
 MAX_OF_ONE: Final = 16
 
 Kind = Literal["link", "login", "proxy"]
+
+
+class Refusal:
+    """Whether a server has refused the log-ons of an access: `error` is what it was refused with."""
+
+    def __init__(self) -> None:
+        self.error: AuthenticationError | None = None
+        self._opening = asyncio.Lock()
+
+    def check(self) -> None:
+        """Raise what a log-on was refused with, if one was."""
+        if self.error is not None:
+            raise self.error
+
+    def guard(self, opening: Opening) -> Opening:
+        """The same opening, which asks a server once at a time, and no more after a log-on that it has refused."""
+
+        @contextlib.asynccontextmanager
+        async def guarded() -> AsyncIterator[Manager]:
+            async with contextlib.AsyncExitStack() as stack:
+                async with self._opening:
+                    self.check()
+                    try:
+                        manager = await stack.enter_async_context(opening())
+                    except AuthenticationError as error:
+                        self.error = error
+                        raise
+                yield manager
+
+        return guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +84,8 @@ class Access:
     may_order: bool
     credentials: Credentials | None = field(default=None, repr=False)
     """Those of a log-in, which end with the access; None for the command's own."""
+    refusal: Refusal = field(default_factory=Refusal, repr=False, compare=False)
+    """Of a log-in, what guards `opening`."""
 
     def forget(self) -> None:
         """Forget the password of a log-in."""
@@ -99,8 +137,8 @@ class People:
     def begin(self, person: Person, now: float) -> str:
         """Begin a session; its id. Raises TooMany."""
         self.expire(now)
-        who = person.name, person.kind
-        of_this_name = [key for key, each in self._sessions.items() if (each.person.name, each.person.kind) == who]
+        who = _account(person)
+        of_this_name = [key for key, each in self._sessions.items() if _account(each.person) == who]
         if len(of_this_name) >= MAX_OF_ONE:
             self.end(of_this_name[0], "another log-in of the same name")
         if len(self) >= self._max_sessions:
@@ -197,3 +235,8 @@ class People:
         for access in person.accesses.values():
             access.forget()
         person.accesses.clear()
+
+
+def _account(person: Person) -> tuple[str, Kind, str | None]:
+    """Whose sessions count together: a name is somebody else at another server."""
+    return person.name, person.kind, None if person.kind != "login" else next(iter(person.accesses), None)

@@ -64,7 +64,7 @@ async def examine(asked: Asked) -> Response:
     runs at a time (409)."""
     person, access = asked.person, asked.access()
     managers, offered = asked.console.managers, asked.console.servers[access.server]
-    managers.check(person, access)
+    access.refusal.check()
     if offered.examine is None:
         raise Refused(
             HTTPStatus.NOT_IMPLEMENTED, "this server cannot be examined from here", code=codes.ERROR_NOT_SUPPORTED
@@ -90,7 +90,7 @@ async def examine(asked: Asked) -> Response:
     finally:
         managers.examining.discard(person)
     if (refused := _refused(found)) is not None:
-        managers.refuse(person, access, refused)
+        access.refusal.error = refused
     return answer(server=access.server, **found.as_json())
 
 

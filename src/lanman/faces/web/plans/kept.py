@@ -358,8 +358,15 @@ class Plans:
                 code=codes.ERROR_BUSY,
                 hint="it is over in a moment",
             )
-        kept.task.cancel()
+        self._cancel(kept)
         return kept
+
+    @staticmethod
+    def _cancel(kept: Kept) -> None:
+        """Cancel a run. One that has not taken its first step takes that first: what ends a run is in it."""
+        task = kept.task
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
 
     # --- telling
 
@@ -388,8 +395,7 @@ class Plans:
         self._closed = True
         running = [each for each in self._kept.values() if each.task is not None and not each.task.done()]
         for each in running:
-            if each.task is not None:
-                each.task.cancel()
+            self._cancel(each)
         tasks = [each.task for each in running if each.task is not None]
         if tasks:
             await asyncio.wait(tasks)
