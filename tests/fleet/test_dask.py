@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,16 +22,25 @@ from lanman.errors import ConnectionLost, LanmanError, Win32Error
 from lanman.fleet.dask.address import checked_address, is_protected
 from lanman.fleet.guard import Guard, GuardGate
 from lanman.fleet.sweep import Sweep, sweep
-from lanman.fleet.values import Kind, Question, Result, Target
+from lanman.fleet.values import Job, Kind, Question, Result, Target
+from lanman.manage.manager import Manager
 from lanman.net.credentials import Credentials
-from support.fleet_script import DEAD, DEADLY, EXPECTED, HANGS, OK, SLOW, WRONG
+from support.fleet_script import DEAD, DEADLY, EXPECTED, HANGS, OK, SLOW, WHO, WRONG, ScriptedManager
 from support.loopback_server import PASSWORDS, running_server
 from support.process_server import LANMAN
 
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
 from lanman.fleet.dask.scheduler import DaskWorkers
-from support.dask_cluster import DaskCluster, other_release, scripted_ask
+from support.dask_cluster import (
+    SECTION,
+    WRONG_ANSWERS,
+    DaskCluster,
+    failing_ask,
+    other_release,
+    scripted_ask,
+    wrong_ask,
+)
 
 pytestmark = [pytest.mark.posix, pytest.mark.timeout(180)]
 
@@ -120,6 +131,80 @@ async def test_a_worker_that_cannot_ask_is_named_with_the_remedy(cluster: DaskCl
         cluster.credentials.chmod(0o600)
 
 
+@pytest.mark.parametrize("name", WRONG_ANSWERS)
+async def test_what_a_worker_answers_that_it_was_not_asked_is_not_kept(
+    cluster: DaskCluster, tmp_path: Path, name: str
+) -> None:
+    """Another target's outcome, one too many, none at all: the sweep ends with an error, and goes on where that is
+    mended, with each target once."""
+    targets = tmp_path / "targets"
+    targets.write_text("".join(f"{each.server}:{each.port}\n" for each in some(5, OK)))
+    folder = tmp_path / "s"
+    with pytest.raises(LanmanError, match="answered something else than it was asked"):
+        await outcomes_of(by(cluster, [f"@{targets}"], out=folder, task=wrong_ask(name), logon_failures=9))
+    assert lines(folder / "outcomes.jsonl") == []
+    again = sweep(
+        "sessions",
+        resume=folder,
+        scheduler=DaskWorkers(cluster.address, task=scripted_ask),
+        per_subnet=MANY,
+        logon_failures=99,
+    )
+    await outcomes_of(again)
+    check_folder(folder, some(5, OK))
+
+
+async def test_a_worker_that_fails_is_not_taken_for_a_scheduler_that_is_gone(cluster: DaskCluster) -> None:
+    with pytest.raises(LanmanError, match=r"a worker failed: OSError: \[Errno 24\] Too many open files"):
+        await outcomes_of(by(cluster, some(2, OK), task=failing_ask))
+
+
+async def test_what_workers_have_of_a_run_that_was_killed_answers_nothing_of_the_next(cluster: DaskCluster) -> None:
+    """Both have the sweep's name, and number their chunks alike."""
+    found = []
+    runs = [DaskWorkers(cluster.address, task=scripted_ask) for _ in range(2)]
+    for number, (run, port) in enumerate(zip(runs, (HANGS, OK), strict=True)):
+        await run.start(Question(Kind.SESSIONS, "again", 1.0, 0.1), {"lab": WHO}, GuardGate(Guard()))
+        run.give([Job(Target(f"10.0.{number}.1", port), "lab", 1.0)])
+    for run in reversed(runs):
+        found += await run.take()
+    for run in runs:
+        await run.close()
+    assert [(each.server, each.result) for each in found] == [
+        ("10.0.1.1", Result.OK),
+        ("10.0.0.1", Result.TIMEOUT),
+    ]
+
+
+async def test_this_machine_is_asked_here_and_not_on_a_worker(cluster: DaskCluster) -> None:
+    @asynccontextmanager
+    async def here(server: str | None, credentials: object, **_: object) -> AsyncIterator[Manager]:
+        assert server is None
+        yield cast("Manager", ScriptedManager("here"))
+
+    asked = sweep(
+        "sessions",
+        [".", "10.0.0.1:1"],
+        scheduler=DaskWorkers(cluster.address, task=scripted_ask, opener=here),
+        credentials_file=cluster.credentials,
+    )
+    found = {each.server: each for each in await outcomes_of(asked)}
+    assert {server: each.result for server, each in found.items()} == {".": Result.OK, "10.0.0.1": Result.OK}
+    assert {row["user_name"] for row in found["."].rows} == {"here"}
+    assert (found["."].worker or "").startswith("tcp:") is False
+
+
+async def test_a_resumed_sweep_asks_no_more_at_a_time_than_it_was_begun_with(
+    cluster: DaskCluster, tmp_path: Path
+) -> None:
+    for name, how, expected in (("a", {"polite": True}, 16), ("b", {"in_flight": 7}, 7), ("c", {}, None)):
+        folder = tmp_path / name
+        await outcomes_of(by(cluster, ["10.0.0.1:1"], out=folder, **how))
+        scheduler = DaskWorkers(cluster.address, task=scripted_ask)
+        async with sweep("sessions", resume=folder, scheduler=scheduler) as again:
+            assert again.options.in_flight == (expected or scheduler.room)
+
+
 @pytest.mark.parametrize(
     ("certificate", "why"),
     [
@@ -154,6 +239,50 @@ async def test_the_command_by_tls(tls_cluster: DaskCluster, tmp_path: Path, cert
     assert why in said
     assert "Warning" not in said
     assert not (tmp_path / "s").exists()  # so the same command can be given again
+
+
+async def test_ctrl_c_while_a_scheduler_says_nothing_promises_no_folder(tmp_path: Path) -> None:
+    """It takes the connection, and that is all. There is nothing to go on from, and nothing is left behind."""
+    (tmp_path / "credentials").write_text(SECTION)
+    (tmp_path / "credentials").chmod(0o600)
+    connected = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            *(str(LANMAN), "fleet", "sessions", "127.0.0.1:1", "--out", "s", "--credentials", "credentials"),
+            *("--scheduler", f"tcp://127.0.0.1:{port}"),
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"XDG_CONFIG_HOME": str(tmp_path)},
+        )
+        await connected.wait()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert (process.returncode, err) == (130, b"")
+    assert out.startswith(b"Stopped after ")
+    assert out.endswith(b". No target.\n")
+    assert not (tmp_path / "s").exists()
+
+
+async def test_a_scheduler_that_says_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lanman.fleet.dask.scheduler._ANSWER", 0.2)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        scheduler = DaskWorkers(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(ConnectionLost, match="no Dask scheduler answers"):
+            await scheduler.start(Question(Kind.SESSIONS, "s"), {}, GuardGate(Guard()))
 
 
 async def test_a_password_that_was_typed_stays_where_it_is() -> None:

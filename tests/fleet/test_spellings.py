@@ -67,3 +67,10 @@ def test_a_password_stays_inside_the_hosts_of_its_section(tmp_path: Path) -> Non
         logons.choose(Target("10.2.0.1", credential="lab"))
     with pytest.raises(AuthenticationError, match="no credential for it"):
         logons.choose(Target("x.invalid"), ["10.1.2.3", "203.0.113.9"])
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_tags_that_no_json_has_are_refused(word: str) -> None:
+    """They would come back in every row and outcome, which other programs read as JSON."""
+    with pytest.raises(Win32Error, match="is no JSON object"):
+        list(targets_of(f'{{"server": "fs1", "tags": {{"site": {word}}}}}'))

@@ -9,16 +9,19 @@ Its workers read the file `credentials` of `cluster.home`, which has one section
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +30,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from lanman.fleet.dask.task import Unable, ask
+from lanman.fleet.guard import Proof
+from lanman.fleet.values import FleetOutcome, Job, Target
 from lanman.fleet.visit import ChunkAnswer
 from support import fleet_script
 
@@ -44,6 +49,45 @@ def scripted_ask(wanted: str, parcel: bytes, permit: str) -> ChunkAnswer | Unabl
 def other_release(wanted: str, parcel: bytes, permit: str) -> ChunkAnswer | Unable | None:
     """The task, as a client of another release gives it."""
     return ask(f"{wanted}.1", parcel, permit, fleet_script.scripted)
+
+
+def _wrong(change: Callable[[ChunkAnswer], object]) -> Callable[[str, bytes, str], Any]:
+    def task(wanted: str, parcel: bytes, permit: str) -> Any:
+        answer = scripted_ask(wanted, parcel, permit)
+        return change(answer) if isinstance(answer, ChunkAnswer) else answer
+
+    return task
+
+
+def _elsewhere(answer: ChunkAnswer) -> ChunkAnswer:
+    first = answer.outcomes[0]
+    return replace(answer, outcomes=[replace(first, target=Target("10.99.0.1")), *answer.outcomes[1:]])
+
+
+def _out_of_files(answer: ChunkAnswer) -> ChunkAnswer:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+WRONG_ANSWERS: dict[str, Callable[[ChunkAnswer], object]] = {
+    "another target": _elsewhere,
+    "a target twice": lambda answer: replace(answer, outcomes=[*answer.outcomes, answer.outcomes[0]]),
+    "a target in both": lambda answer: replace(answer, left=[Job(answer.outcomes[0].target, "lab", 1.0)]),
+    "a target is missing": lambda answer: replace(answer, outcomes=answer.outcomes[1:]),
+    "more log-ons": lambda answer: replace(answer, proofs={"lab": [(Proof.WRONG, True)] * 90}),
+    "proofs that are none": lambda answer: replace(answer, proofs={"lab": [(cast("Proof", "right"), True)]}),
+    "outcomes that are none": lambda answer: replace(answer, outcomes=cast("list[FleetOutcome]", ["ok"])),
+    "another shape": lambda answer: {"outcomes": []},
+}
+"""What a worker may make of an answer that was right."""
+
+
+def wrong_ask(name: str) -> Callable[[str, bytes, str], Any]:
+    """The task of a worker that answers so."""
+    return _wrong(WRONG_ANSWERS[name])
+
+
+failing_ask = _wrong(_out_of_files)
+"""The task of a worker that has too many open files."""
 
 
 class DaskCluster:

@@ -42,7 +42,7 @@ from lanman.fleet.logons import Logons, read_fleet_logons
 from lanman.fleet.lookups import Lookups
 from lanman.fleet.scheduler import InProcess, Scheduler
 from lanman.fleet.source import Source
-from lanman.fleet.store import FORMATS, Store, Unkept
+from lanman.fleet.store import FORMATS, STATE, Store, Unkept
 from lanman.fleet.targets import STANDARD_INPUT, Sources
 from lanman.fleet.values import THIS_MACHINE, FleetOutcome, Job, Kind, Question, Result, Target
 from lanman.fleet.visit import is_numeric, result_of
@@ -299,6 +299,11 @@ class Sweep:
         found.in_flight, found.seconds = self._line.out, now - self._begun
         return found
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether its folder has what `resume` goes on from: not where there is none, nor where it never began."""
+        return self.folder is not None and (self.folder / STATE).is_file()
+
     def __aiter__(self) -> AsyncIterator[FleetOutcome]:
         return self
 
@@ -486,6 +491,7 @@ class Sweep:
             if name in kept and getattr(given, name) == getattr(default, name)
         }
         self.options = options = replace(given, **left).chosen()
+        self._may_widen = left.get("in_flight", given.in_flight) is None and not options.polite
         self.guard.limit = options.logon_failures
         self._line = Line(options.in_flight or 1, options.per_subnet, options.rate)
 

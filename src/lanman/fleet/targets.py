@@ -124,7 +124,7 @@ def hosts(network: Network) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Ad
 
 def _of_json(text: str, port: int, where: str) -> Target:
     try:
-        found: Any = json.loads(text)
+        found: Any = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         raise bad_target(text, "is no JSON object", where) from None
     if not isinstance(found, dict) or not isinstance(found.get("server"), str):
@@ -144,6 +144,11 @@ def _of_json(text: str, port: int, where: str) -> Target:
     except Win32Error as error:
         raise bad_target(text, error.text, where) from None
     return Target(canonical(server), at, credential, tags)
+
+
+def _no_json(name: str) -> Any:
+    """NaN and Infinity, which Python takes and JSON has not (RFC 8259 6): they would come back in every row."""
+    raise ValueError(name)
 
 
 def as_line(target: Target) -> str:

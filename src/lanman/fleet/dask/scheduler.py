@@ -9,6 +9,10 @@ Rules:
     lost twice is asked one group after the other, in halves again, until it is known which server it is that ends
     workers. That one has an outcome, and takes no other with it.
   - Log-ons that a lost worker had under way may have been sent: the Guard counts them so.
+  - An answer has each target of its chunk once and no other, and shows no more log-ons than the chunk was given: what
+    else a worker says ends the sweep, and is not kept. Chunks of an earlier run of the sweep, which workers may still
+    have, are other ones.
+  - The target "." is this machine, and is asked here.
   - A scheduler that is gone, or says nothing, ends the sweep: it costs what was in flight, and `--resume` goes on. So
     does a worker that cannot ask: another release, no credentials.
 """
@@ -19,7 +23,8 @@ import asyncio
 import contextlib
 import logging
 import pickle
-from collections import deque
+import secrets
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -35,8 +40,9 @@ from lanman.fleet.dask.task import Unable, ask, release, stop
 from lanman.fleet.guard import CredentialStopped, GuardGate, Proof, State
 from lanman.fleet.logons import GIVEN
 from lanman.fleet.scheduler import cancelled
-from lanman.fleet.values import FleetOutcome, Job, Question, Result
-from lanman.fleet.visit import Chunk, ChunkAnswer, result_of
+from lanman.fleet.values import THIS_MACHINE, FleetOutcome, Job, Question, Result
+from lanman.fleet.visit import Chunk, ChunkAnswer, Opener, Visitor, result_of
+from lanman.manage.open import open_manager
 from lanman.net.credentials import Credentials
 
 CHUNK: Final = 200
@@ -89,11 +95,20 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 
 
 class DaskWorkers:
-    """The workers of the Dask scheduler at `address`. `task` is what they run, `patience` seconds without a worker."""
+    """The workers of the Dask scheduler at `address`. `task` is what they run, `patience` seconds without a worker,
+    `opener` what opens this machine's own Manager."""
 
-    def __init__(self, address: str, *, task: Ask = ask, chunk: int = CHUNK, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        task: Ask = ask,
+        chunk: int = CHUNK,
+        patience: float = PATIENCE,
+        opener: Opener = open_manager,
+    ) -> None:
         self.address = checked_address(address)
-        self._task, self._size, self._patience = task, chunk, patience
+        self._task, self._size, self._patience, self._opener = task, chunk, patience, opener
         self._client: Client
         self._gate: GuardGate
         self._question: Question
@@ -103,6 +118,9 @@ class DaskWorkers:
         self._groups: deque[_Group] = deque()
         self._suspects: deque[_Group] = deque()
         self._out: dict[asyncio.Task[None], _Sent] = {}
+        self._here: dict[asyncio.Task[None], Job] = {}
+        # A sweep that is resumed has its name again, and numbers its chunks from the beginning.
+        self._run = secrets.token_hex(8)
         self._last = 0
         self._timer: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -131,15 +149,7 @@ class DaskWorkers:
         # What it has to say of connections is said here.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
-            self._client = await Client(
-                self.address,
-                asynchronous=True,
-                security=self._security(),
-                set_as_default=False,
-                timeout=_CONNECT,
-                name="lanman",
-                direct_to_workers=False,
-            )
+            self._client = await self._connected()
         except (OSError, TimeoutError) as error:
             if _is_about_certificates(error):
                 raise ConnectionLost(
@@ -154,6 +164,25 @@ class DaskWorkers:
             ) from error
         await self._check_workers()
         self._watching = asyncio.create_task(self._watch())
+
+    async def _connected(self) -> Client:
+        """A client, connected. Its own timeout does not bound one that takes the connection and says nothing."""
+        client = Client(
+            self.address,
+            asynchronous=True,
+            security=self._security(),
+            set_as_default=False,
+            timeout=_CONNECT,
+            name="lanman",
+            direct_to_workers=False,
+        )
+        try:
+            async with asyncio.timeout(_ANSWER):
+                await client
+        except BaseException:
+            await _let_go(client)
+            raise
+        return client
 
     def _security(self) -> Security:
         """What Dask's configuration has for the address. Raises LanmanError for certificates that cannot be used."""
@@ -184,9 +213,17 @@ class DaskWorkers:
         try:
             async with asyncio.timeout(_ANSWER):
                 found: dict[str, Any] = await self._client.run(release, on_error="return")
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise ConnectionLost(
+                f"a worker of the Dask scheduler at {self.address} does not answer",
+                code=codes.ERROR_UNEXP_NET_ERR,
+                hint="end the workers that hang",
+            ) from error
+        except OSError as error:
             raise self._gone() from error
         for worker, its in found.items():
+            if isinstance(its, OSError):
+                continue  # it has gone meanwhile
             if isinstance(its, BaseException):
                 self._raise_unable(Unable(worker, f"it has no such lanman: {its}", "install the same on all"))
             elif its != release():
@@ -249,7 +286,10 @@ class DaskWorkers:
     def give(self, jobs: Sequence[Job]) -> None:
         """See `Scheduler.give`."""
         for job in jobs:
-            self._waiting.setdefault(job.credential, deque()).append(job)
+            if job.target.server == THIS_MACHINE:
+                self._here[asyncio.create_task(self._ask_here(job))] = job
+            else:
+                self._waiting.setdefault(job.credential, deque()).append(job)
         self._send_what_may(whole=True)
         if self._timer is None and any(self._waiting.values()):
             self._timer = asyncio.get_running_loop().call_later(_GATHER, self._gathered)
@@ -257,6 +297,11 @@ class DaskWorkers:
     def _gathered(self) -> None:
         self._timer = None
         self._send_what_may(whole=False)
+
+    async def _ask_here(self, job: Job) -> None:
+        outcome = await Visitor(self._question, {}, self._gate, worker="0", opener=self._opener).visit(job)
+        if (task := asyncio.current_task()) is not None and self._here.pop(task, None) is not None:
+            self._came([outcome])
 
     async def take(self) -> list[FleetOutcome]:
         """See `Scheduler.take`."""
@@ -268,6 +313,7 @@ class DaskWorkers:
         over = [job for waiting in self._waiting.values() for job in waiting]
         over += [job for group in (*self._groups, *self._suspects) for job in group.jobs]
         over += [job for sent in self._out.values() for job in sent.group.jobs]
+        over += self._here.values()
         self._waiting.clear()
         self._groups.clear()
         self._suspects.clear()
@@ -275,8 +321,9 @@ class DaskWorkers:
         self._came([cancelled(job) for job in over])
 
     def _stop_workers(self) -> None:
-        for task in self._out:
+        for task in (*self._out, *self._here):
             task.cancel()
+        self._here.clear()
         if self._out and self._stopping is None:
             self._stopping = asyncio.create_task(self._say_stop())
         self._out.clear()
@@ -291,15 +338,14 @@ class DaskWorkers:
             self._timer.cancel()
         if not hasattr(self, "_client"):
             return
-        tasks = [task for task in (self._watching, *self._out) if task is not None]
+        tasks = [task for task in (self._watching, *self._out, *self._here) if task is not None]
         self._stop_workers()
         for task in tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE):
                 await asyncio.gather(*tasks, *filter(None, [self._stopping]), return_exceptions=True)
-        with contextlib.suppress(OSError, TimeoutError, CancelledError):
-            await self._client.close(timeout=_GOODBYE)
+        await _let_go(self._client)
 
     # --- chunks
 
@@ -344,7 +390,7 @@ class DaskWorkers:
         self._last += 1
         chunk = Chunk(self._question, group.jobs, allowances, in_flight=self._size)
         sent = _Sent(group, borrowed, is_suspect)
-        task = asyncio.create_task(self._ask(sent, chunk, f"lanman-{self._question.sweep}-{self._last}"))
+        task = asyncio.create_task(self._ask(sent, chunk, f"lanman-{self._question.sweep}-{self._run}-{self._last}"))
         self._out[task] = sent
 
     async def _ask(self, sent: _Sent, chunk: Chunk, permit: str) -> None:
@@ -365,15 +411,10 @@ class DaskWorkers:
             answer: ChunkAnswer | Unable | None = await sent.future
         except KilledWorker:
             answer = None
-        except (CancelledError, OSError, AttributeError):
-            self._fail(self._gone())
-            return
         except Exception as error:  # noqa: BLE001  # whatever a worker raises
-            self._fail(
-                LanmanError(
-                    f"a worker failed: {type(error).__name__}: {error}", hint="see that all have the same lanman"
-                )
-            )
+            has_answered = sent.future is not None and sent.future.status == "error"
+            is_gone = not has_answered and isinstance(error, CancelledError | OSError | AttributeError)
+            self._fail(self._gone() if is_gone else _failed(error))
             return
         finally:
             if sent.future is not None:
@@ -392,8 +433,17 @@ class DaskWorkers:
                 self._fail(error)
         elif answer is None:
             self._lost(sent)
-        else:
+        elif _is_answer(answer, sent):
             self._answered(sent, answer)
+        else:
+            self._give_back(sent, Proof.UNKNOWN)
+            self._fail(
+                LanmanError(
+                    "a worker answered something else than it was asked",
+                    code=codes.ERROR_INVALID_DATA,
+                    hint="see that all have the same lanman; --resume goes on",
+                )
+            )
         self._send_what_may(whole=self._timer is not None)
 
     def _answered(self, sent: _Sent, answer: ChunkAnswer) -> None:
@@ -404,7 +454,8 @@ class DaskWorkers:
                 sent.borrowed -= counted
         self._give_back(sent, Proof.UNSENT)
         if answer.left:
-            self._groups.append(_Group(tuple(answer.left), sent.group.losses))
+            left = {job.target for job in answer.left}
+            self._groups.append(_Group(tuple(job for job in sent.group.jobs if job.target in left), sent.group.losses))
         self._came(answer.outcomes)
 
     def _give_back(self, sent: _Sent, proof: Proof) -> None:
@@ -429,6 +480,35 @@ class DaskWorkers:
 
     def _came(self, outcomes: Sequence[FleetOutcome]) -> None:
         self._arrivals.came(outcomes)
+
+
+def _failed(error: Exception) -> LanmanError:
+    """What a worker raised, in one line."""
+    return LanmanError(f"a worker failed: {type(error).__name__}: {error}", hint="see that all have the same lanman")
+
+
+def _is_answer(answer: object, sent: _Sent) -> bool:
+    """Whether it is an answer to what was sent: each target once and no other, no log-on that was not let out."""
+    if not isinstance(answer, ChunkAnswer):
+        return False
+    try:
+        its = Counter([outcome.target for outcome in answer.outcomes] + [job.target for job in answer.left])
+        name = sent.group.jobs[0].credential
+        proofs = () if name is None else answer.proofs.get(name, ())
+        tried = sum(counted and proof is not Proof.UNSENT for proof, counted in proofs)
+        return (
+            its == Counter(job.target for job in sent.group.jobs)
+            and all(isinstance(each, FleetOutcome) and isinstance(each.result, Result) for each in answer.outcomes)
+            and all(isinstance(proof, Proof) and isinstance(counted, bool) for proof, counted in proofs)
+            and tried <= sent.borrowed
+        )
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+async def _let_go(client: Client) -> None:
+    with contextlib.suppress(OSError, TimeoutError, CancelledError):
+        await client.close(timeout=_GOODBYE)
 
 
 def _stopped(job: Job, why: str) -> FleetOutcome:

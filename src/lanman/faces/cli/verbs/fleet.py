@@ -284,7 +284,7 @@ class _Run:
     def _record(self, progress: Progress, interrupted: bool) -> dict[str, Any]:
         return {
             "sweep": self.sweep.name,
-            "folder": None if self.sweep.folder is None else str(self.sweep.folder),
+            "folder": str(self.sweep.folder) if self.sweep.is_kept else None,
             "complete": not interrupted,
             "targets": progress.done,
             "outcomes": {name: progress.counts.get(name, 0) for name in _LONG},  # type: ignore[call-overload]
@@ -299,7 +299,7 @@ class _Run:
         lines = [f"{verb} {_clock(time.monotonic() - self._begun)}. {', '.join(counts) or 'No target'}."]
         for name, why in self.sweep.guard.stopped().items():
             lines.append(f"The credential {name} is not used any more: {why}.")
-        if (folder := self.sweep.folder) is not None:
+        if (folder := self.sweep.folder) is not None and self.sweep.is_kept:
             shown = _shown(folder)
             lines.append(f"{progress.rows:,} rows, and what became of each target: {shown}")
             if interrupted:
