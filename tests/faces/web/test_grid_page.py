@@ -471,3 +471,21 @@ async def test_shares_are_added_and_changed_by_their_forms(site: Site) -> None:
     await page.keyboard.press("ArrowDown")
     await change.click()
     assert await page.get_by_role("dialog").get_by_label("Remark").input_value() == "homes"
+
+
+async def test_a_path_that_is_too_long_is_cut_at_its_beginning(site: Site) -> None:
+    # The end is what tells files of one folder apart.
+    site.have(*(file(number, path=f"C:\\{'a-long-folder' * 12}\\({number}) plan.docx") for number in (1, 2)))
+    page = await site.page("server/fs1/files", "phone")
+    seen = await page.evaluate(
+        """() => [...document.querySelectorAll(".grid-body .grid-row:not([hidden]) .keeps-end")].map((cell) => {
+          const [box, text] = [cell.getBoundingClientRect(), document.createRange()];
+          const node = cell.firstChild.firstChild;
+          text.setStart(node, node.length - "(1) plan.docx".length);
+          text.setEnd(node, node.length);
+          const end = text.getBoundingClientRect();
+          return [cell.scrollWidth > cell.clientWidth, end.left >= box.left && end.right <= box.right + 1];
+        })"""
+    )
+    assert seen == [[True, True], [True, True]]
+    assert (await page.locator(".grid-body .keeps-end").first.text_content() or "").endswith("\\(1) plan.docx")

@@ -36,15 +36,15 @@ class Running:
         command = [sys.executable, "-m", "lanman", "web", *words]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert self.process.stderr is not None
-        self.told = [self.process.stderr.readline(), self.process.stderr.readline()]
+        self.told = [self.process.stderr.readline() for _ in range(4)]
 
     @property
     def url(self) -> str:
-        return self.told[0].split(" is at ")[1].strip().removesuffix(".")
+        return self.told[3].strip()
 
     @property
     def word(self) -> str:
-        return self.told[1].split("#once=")[1].split()[0]
+        return self.told[1].split("#once=")[1].strip()
 
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; the exit status, and what else it said."""
@@ -95,6 +95,9 @@ def test_the_socket_goes_with_the_process(tmp_path: Path) -> None:
     path = tmp_path / "web.sock"
     with running("-S", "127.0.0.1:9", "-N", "--listen", f"unix:{path}") as console:
         assert str(path) in console.told[0]
+        # Addresses stand alone: a terminal takes what is behind one into the link.
+        assert console.told[1] == f"http://localhost:8445/#once={console.word}\n"
+        assert console.url == f"unix:{path}"
         assert path.stat().st_mode & 0o777 == 0o600
         assert console.end(signal.SIGTERM)[0] == 0
     assert not path.exists()

@@ -287,6 +287,11 @@ test("idle times are by the server's clock where the two differ", () => {
   assert.equal(here.now(), 1000);
   here.said(1090);
   assert.equal(here.now(), 1090);
+  // What happened before and is told late puts no clock back.
+  here.atLeast(800);
+  assert.equal(here.now(), 1090);
+  here.atLeast(1200);
+  assert.equal(here.now(), 1200);
 });
 
 test("CSV has one line for each row, no formulas, quotes where they are needed", () => {

@@ -202,13 +202,19 @@ def _have_descriptors() -> None:
 
 
 def _say_where(running: WebConsole) -> None:
-    """Where the page is, and how to get in."""
-    output.note(f"the page is at {running.url or escape(running.where)}")
+    """How to get in, and where the page is. Addresses stand alone in their lines: a terminal takes a period or a quote
+    behind one into the link."""
+    page = running.url or running.where
     if running.link is not None:
-        output.note(f"{running.link} lets in whoever opens it first, on this machine and within 10 minutes")
+        _say("this link lets in whoever opens it first, on this machine and within 10 minutes", running.link)
     elif running.once is not None:
-        path = escape(running.where.removeprefix("unix:"))
-        output.note(
-            f"behind `ssh -L 8445:{path} THIS-MACHINE`, http://localhost:8445/#once={running.once} lets in whoever "
-            "opens it first, within 10 minutes"
+        path = running.where.removeprefix("unix:")
+        _say(
+            f"behind `ssh -L 8445:{path} THIS-MACHINE`, this link lets in whoever opens it first, within 10 minutes",
+            f"http://localhost:8445/#once={running.once}",
         )
+    _say("the page is at" if running.once is None else "everybody else logs in at", page)
+
+
+def _say(words: str, address: str) -> None:
+    output.complain([f"Note: {escape(words)}:", escape(address)])

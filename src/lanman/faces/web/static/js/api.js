@@ -4,7 +4,10 @@
 //   - Addresses are relative to the page, so that the console may lie below a path of a reverse proxy.
 //   - 401 means that nothing was done. Whoever registered with `onLogin` may let the person log in again; when they did,
 //     the request is made once more.
+//   - What time it is at the console, the head of each answer says: `serverClock` takes it in.
 //   - Every error is an ApiError. What the server said stands in it as lanman said it.
+
+import { serverClock } from "./times.js";
 
 const BASE = new URL("api/v1/", document.baseURI);
 
@@ -66,6 +69,9 @@ async function ask(method, path, { params, body, signal, login, unattended = fal
       hint: "Is lanman web still running, and is the network there? This page goes on by itself when it is back.",
     });
   }
+  const said = Date.parse(response.headers.get("Date") ?? "");
+  // A head has whole seconds, cut off.
+  if (!Number.isNaN(said)) serverClock.said(said / 1000 + 0.5);
   if (response.status === 401 && login && loginAgain && (await loginAgain())) {
     return ask(method, path, { params, body, signal, login: false });
   }

@@ -138,7 +138,7 @@ export const SESSION_COLUMNS = [
 ];
 
 export const FILE_COLUMNS = [
-  textColumn("path", "Path", member("path"), { width: "minmax(14rem, 4fr)", phone: "title" }),
+  textColumn("path", "Path", member("path"), { width: "minmax(14rem, 4fr)", phone: "title", keepsEnd: true }),
   {
     ...textColumn("user", "User", member("user_name"), { width: "minmax(6rem, 1fr)", phone: "sub" }),
     text: fileUserWords,
@@ -200,7 +200,7 @@ export const SHARE_COLUMNS = [
     width: "6rem",
   }),
   textColumn("kind", "Kind", (row) => shareWord(row.type), { width: "5rem" }),
-  textColumn("folder", "Folder", member("path"), { width: "minmax(10rem, 2fr)", phone: "sub" }),
+  textColumn("folder", "Folder", member("path"), { width: "minmax(10rem, 2fr)", phone: "sub", keepsEnd: true }),
   textColumn("remark", "Remark", (row) => row.problem || row.remark || "", { width: "minmax(8rem, 2fr)" }),
   NODE,
 ];

@@ -1,4 +1,5 @@
 // What the stream has told since this page was opened: openings, closings, servers, orders. The newest are kept.
+import { serverClock } from "./times.js";
 
 const MOST = 2000;
 
@@ -8,9 +9,9 @@ export class EventLog {
     this.listeners = new Set();
     this.number = 0;
     live.on("delta", (delta) => this.#delta(delta));
-    live.on("server", (server) => this.#add({ at: Date.now() / 1000, server: server.name, what: "server", row: server }));
+    live.on("server", (server) => this.#add({ at: serverClock.now(), server: server.name, what: "server", row: server }));
     live.on("plan", (plan) => this.#plan(plan));
-    live.on("resync", (resync) => this.#add({ at: Date.now() / 1000, server: resync.server ?? "", what: "resync", row: resync }));
+    live.on("resync", (resync) => this.#add({ at: serverClock.now(), server: resync.server ?? "", what: "resync", row: resync }));
   }
 
   /** Hear of entries as they come: `listener(entries)`; answers a function that ends it. */
@@ -20,14 +21,14 @@ export class EventLog {
   }
 
   #delta(delta) {
-    const at = delta.t ?? Date.now() / 1000;
+    const at = delta.t ?? serverClock.now();
     const one = (what) => (row) => ({ at, server: delta.server, what, row, how: delta.how });
     this.#add(...(delta.open ?? []).map(one("open")), ...(delta.close ?? []).map(one("close")));
   }
 
   #plan(plan) {
     const rows = (plan.rows ?? plan.outcomes ?? [plan]).filter((row) => row.outcome);
-    this.#add(...rows.map((row) => ({ at: plan.t ?? Date.now() / 1000, server: plan.server ?? row.server ?? "", what: "order", row: { ...row, verb: plan.verb ?? row.verb } })));
+    this.#add(...rows.map((row) => ({ at: plan.t ?? serverClock.now(), server: plan.server ?? row.server ?? "", what: "order", row: { ...row, verb: plan.verb ?? row.verb } })));
   }
 
   #add(...entries) {

@@ -8,6 +8,7 @@
  *   columns   [{id, title, text(row, now, times), order(row), value(row), width, searched, ticks, phone, right}]: `text` is
  *             what stands in the cell ("-" for what is not known), `order` what it is sorted by (null: not known, last),
  *             `value` what CSV has in it, `width` a track of CSS grid, `ticks` that it says another thing each second,
+ *             `keepsEnd` that what is too long is cut at its beginning, as the name of a file is a path's end,
  *             `phone` "title", "end" or "sub": where it stands in the two lines of a narrow window
  *   rows      the Map by key, which the store keeps
  *   actions   [{title, key, grave, why(keys), run(keys)}]: `why` says in words why it cannot be done, null where it can
@@ -390,7 +391,9 @@ export class Grid {
   #node() {
     const cells = [PICK, ...this.columns].map((column, place) => make("div", `grid-cell ${cellClass(column)}`, { role: "gridcell", "aria-colindex": String(place + 1), tabindex: "-1" }));
     const element = make("div", "grid-row", { role: "row" }, ...cells);
-    const node = { element, cells, said: cells.map(() => null), entry: null, place: -1, classes: "" };
+    // Cut at its beginning, a text has to be isolated, or the cell's direction would reorder it.
+    const texts = cells.map((cell, place) => (this.columns[place - 1]?.keepsEnd ? cell.appendChild(make("bdi", "", { dir: "ltr" })) : cell));
+    const node = { element, cells, texts, said: cells.map(() => null), entry: null, place: -1, classes: "" };
     element.node = node;
     this.nodes.push(node);
     this.body.append(element);
@@ -430,7 +433,7 @@ export class Grid {
     if (node.said[number] === text) return;
     node.said[number] = text;
     const cell = node.cells[number];
-    cell.textContent = visible(text);
+    node.texts[number].textContent = visible(text);
     cell.title = "";
     if (number === 0) cell.setAttribute("aria-label", text ? "selected" : "not selected");
   }
@@ -753,7 +756,7 @@ function plain(text) {
 }
 
 function cellClass(column) {
-  return [column.right ? "is-right" : "", column === PICK ? "is-pick" : "", `phone-${column === PICK ? "pick" : (column.phone ?? "none")}`].join(" ").trim();
+  return [column.right ? "is-right" : "", column.keepsEnd ? "keeps-end" : "", column === PICK ? "is-pick" : "", `phone-${column === PICK ? "pick" : (column.phone ?? "none")}`].join(" ").trim();
 }
 
 function isTyping(target) {

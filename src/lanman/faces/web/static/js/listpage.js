@@ -16,10 +16,9 @@ import { denied, empty, failed, h, loading, orderButton, pageHead, stale, toast 
 import { Preferences } from "./preferences.js";
 import { readHash, writeHash } from "./filter.js";
 import { fold, visible } from "./text.js";
-import { ServerClock } from "./times.js";
+import { serverClock as clock } from "./times.js";
 
 const preferences = new Preferences();
-const clock = new ServerClock();
 
 /* How often, in milliseconds, it is looked whether what is shown has grown old, and how long a stream may take. */
 const LOOK_EVERY = 1000;
@@ -51,7 +50,6 @@ class ListPage {
     this.grid.view = readHash(this.route.hash ?? location.hash);
     this.ends = [
       store.subscribe((change) => this.#changed(change)),
-      live.on("delta", ({ t }) => typeof t === "number" && clock.said(t)),
       live.on("server", () => this.#drawState()),
       live.on("hello", () => this.#drawState()),
       live.on("state", () => this.#drawState()),

@@ -7,6 +7,7 @@
 //   live.cannot(server, verb)  null where this person may give this order there, otherwise why not, in words
 import { Store } from "./store.js";
 import { connect } from "./stream.js";
+import { serverClock } from "./times.js";
 
 class Live {
   constructor() {
@@ -36,6 +37,7 @@ class Live {
       onHello: (hello) => this.takeHello(hello),
       onServer: (server) => this.takeServer(server),
       onDelta: (delta) => {
+        if (typeof delta.t === "number") serverClock.atLeast(delta.t);
         this.store.apply(delta);
         this.tell("delta", delta);
       },

@@ -114,7 +114,7 @@ export async function loginDialog(server = null) {
       element.close("in");
     },
   });
-  const words = server ? "Orders and lists at this server need a log-in there." : "Your log-in is over: 15 minutes passed without anything asked. The page stays as it is.";
+  const words = server ? "Orders and lists at this server need a log-in there." : "Your log-in is over: nothing was asked for 15 minutes, or the console was started again. Log in, and this page goes on as it is.";
   const opened = openDialog(server ? `Log in at ${visible(server)}` : "Log in again", [h("p", {}, words), made.element], [], { form: false });
   element = opened.element;
   made.first.focus();

@@ -3,7 +3,7 @@
 // Text always goes in as text, never as markup: `h` makes elements and text nodes and has no way to take HTML. Text of a
 // peer goes through `visible` besides (`text.js`).
 import { grouped, visible } from "./text.js";
-import { UNKNOWN, ago, moment, rfc3339, seconds } from "./times.js";
+import { UNKNOWN, ago, moment, rfc3339, seconds, serverClock } from "./times.js";
 
 /** Text of a peer as it may be shown, "" for what is not known; see `visible` of text.js. */
 export function said(text) {
@@ -70,7 +70,7 @@ export function pageHead(title, { about = null, actions = [] } = {}) {
 }
 
 /** What a time was, in words: "3 min ago", "now", "in 5 min". `at` and `now` are in seconds since 1970. */
-export function since(at, now = Date.now() / 1000) {
+export function since(at, now = serverClock.now()) {
   if (at > now + 5) return `in ${ago(at - now)}`;
   const words = ago(now - at);
   return words === "now" ? words : `${words} ago`;

@@ -1,7 +1,7 @@
 // How a plan is shown, and what becomes of it.
 import { h, number, said, tag } from "./parts.js";
 import { many, uncClient, visible } from "./text.js";
-import { clock, seconds } from "./times.js";
+import { clock, seconds, serverClock } from "./times.js";
 import { COST_ORDER, MEANS, OUTCOMES, REASONS, costOf, verbOf } from "./words.js";
 
 /** So many rows are drawn at first; a button draws the others. */
@@ -171,7 +171,7 @@ const VERDICTS = {
 
 /** One event of a drain in words. */
 function drainLine(event) {
-  const time = event.happened_at ? `${clock(seconds(event.happened_at), Date.now() / 1000)}  ` : "";
+  const time = event.happened_at ? `${clock(seconds(event.happened_at), serverClock.now())}  ` : "";
   const who = event.key ? `${keyWords(event.key)}: ` : "";
   const left = event.left ? `${many(event.left.length, "holder")} left. ` : "";
   return `${time}${who}${event.phase ?? ""} ${left}${event.outcome ?? ""}${event.told ? ` (${event.told})` : ""}${event.message ? `: ${event.message}` : ""}`;

@@ -143,8 +143,18 @@ export class ServerClock {
     this.ahead = Math.abs(ahead) > TOLERANCE ? ahead : 0;
   }
 
+  /** Take in that it is this time at least: that of something that has happened, however long its telling took. */
+  atLeast(at) {
+    if (at > this.now() + TOLERANCE) this.said(at);
+  }
+
   /** Seconds since 1970. */
   now() {
     return this.here() + this.ahead;
   }
 }
+
+/** The one of this page: the head of each answer of the console says what time it is there (`api.js`). Whatever compares
+ * a time of the server with now asks it: this computer's clock may be wrong by hours, and a filter `idle>1h` would let
+ * everybody through. */
+export const serverClock = new ServerClock();

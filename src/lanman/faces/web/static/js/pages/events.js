@@ -1,7 +1,7 @@
 // Events: what happens on the servers, as it is told. It can be paused, and filtered as one types.
 import { empty, field, h, number, pageHead, said, serverChoice, tag } from "../parts.js";
 import { fold, uncClient, visible } from "../text.js";
-import { clock, moment, rfc3339 } from "../times.js";
+import { clock, moment, rfc3339, serverClock } from "../times.js";
 import { OUTCOMES, REASONS } from "../words.js";
 
 const SHOWN = 300;
@@ -72,7 +72,7 @@ function item(entry) {
   return h(
     "li",
     {},
-    h("time", { datetime: rfc3339(entry.at), title: moment(entry.at) }, clock(entry.at, Date.now() / 1000)),
+    h("time", { datetime: rfc3339(entry.at), title: moment(entry.at) }, clock(entry.at, serverClock.now())),
     h("span", { class: "server" }, said(entry.server)),
     tag(words, level),
     h("span", { class: "text" }, textOf(entry)),

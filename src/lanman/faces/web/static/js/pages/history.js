@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { counted, drawChart, pointsOf } from "../chart.js";
 import { empty, field, fill, h, number, pageHead, said, serverChoice, table, time, unknown } from "../parts.js";
 import { uncClient, visible } from "../text.js";
-import { moment, rfc3339, seconds } from "../times.js";
+import { moment, rfc3339, seconds, serverClock } from "../times.js";
 import { HOW } from "../words.js";
 
 const SPANS = [["1", "last hour"], ["24", "last 24 hours"], ["168", "last 7 days"], ["720", "last 30 days"]];
@@ -62,7 +62,7 @@ async function asked(form, { kind, ...params }) {
 class Form {
   constructor(params, names) {
     const text = (name) => h("input", { name, spellcheck: "false", autocapitalize: "none", autocomplete: "off", value: params.get(name) ?? "" });
-    const when = (name) => h("input", { type: "datetime-local", step: "1", name, value: params.get(name) ? local(seconds(params.get(name)) ?? Date.now() / 1000) : "" });
+    const when = (name) => h("input", { type: "datetime-local", step: "1", name, value: params.get(name) ? local(seconds(params.get(name)) ?? serverClock.now()) : "" });
     Object.assign(this, { at: when("at"), since: when("since"), until: when("until"), user: text("user"), client: text("client"), path: text("path") });
     this.server = serverChoice(names, params.get("server") ?? names[0], { name: "server", required: true });
     this.addServers(params.get("server") ? [params.get("server")] : []);
@@ -75,7 +75,7 @@ class Form {
     const times = h("div", { class: "row" });
     const choose = () => {
       this.isAt = this.one.checked;
-      if (this.isAt && !this.at.value) this.at.value = this.until.value || local(Date.now() / 1000);
+      if (this.isAt && !this.at.value) this.at.value = this.until.value || local(serverClock.now());
       times.replaceChildren(...(this.isAt ? [field("At", this.at)] : [field("From", this.since), field("To", this.until, null), this.spans()]));
     };
     this.choose = choose;
@@ -101,7 +101,7 @@ class Form {
   }
 
   last(hours, submit = false) {
-    const now = Math.floor(Date.now() / 1000);
+    const now = Math.floor(serverClock.now());
     this.since.value = local(now - hours * 3600);
     this.until.value = local(now);
     if (submit) this.element.requestSubmit();
@@ -117,7 +117,7 @@ class Form {
 
 function drawn(answer, form) {
   const { stays, gaps } = answer;
-  const span = form.isAt ? null : { since: instant(form.since.value) ?? 0, until: instant(form.until.value) ?? Date.now() / 1000 };
+  const span = form.isAt ? null : { since: instant(form.since.value) ?? 0, until: instant(form.until.value) ?? serverClock.now() };
   return [
     gapsOf(gaps, form.isAt),
     summary(answer, stays, form),
