@@ -16,7 +16,7 @@ from lanman.auth.accounts import Accounts
 from lanman.domain import FileClosed, FilePreserved, FileReclaimed, Open, Reason
 from lanman.events import FileOpened
 from lanman.fscc.files import FILE_RENAME_INFORMATION
-from lanman.rpc.srvsvc.files import NetrFileClose, NetrFileEnum
+from lanman.rpc.srvsvc.files import NetrFileClose, NetrFileEnum, NetrFileGetInfo
 from lanman.rpc.srvsvc.sessions import NetrSessionDel, NetrSessionEnum
 from lanman.server.files.durable import DurableRequest, Reconnect, read_durable
 from lanman.server.state import ServerSession, pack_file_id
@@ -609,6 +609,26 @@ def test_orphans_end_with_their_share_their_account_and_the_service(world: DiskW
     assert world.service.opens() == []
     reasons = [event.reason for event in world.events if isinstance(event, FileClosed)]
     assert reasons == [Reason.SHARE_DELETED, Reason.ACCOUNT, Reason.STOPPED]
+
+
+def test_an_administrators_order_hits_the_orphan_and_no_other_file(world: DiskWorld) -> None:
+    """Its id stays and is given to no other file; who would reclaim it afterwards has it not."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    file_id = id_of(durable(ann))
+    bobs = bob.open("b", disposition=FILE_OPEN_IF)
+    number = next(opened.global_id for opened in world.service.opens() if opened.path.endswith("/a"))
+    world.disconnect(ann)
+    admin = world.connect().log_on("admin").bind()
+    entry = admin.call(NetrFileGetInfo(None, number, 3)).info
+    assert (entry.id, entry.user_name, entry.path.endswith("a")) == (number, "", True)
+    assert admin.call(NetrFileEnum(None, None, "ann", 3)).entries == []
+    assert admin.call(NetrFileClose(None, number)).status == 0
+    assert admin.call(NetrFileClose(None, number)).status == codes.NERR_FileIdNotFound
+    assert reclaimed(world.user(guid=HERE), file_id) == "STATUS_OBJECT_NAME_NOT_FOUND"
+    newer = bob.open("a", disposition=FILE_OPEN_IF)
+    assert number not in [opened.global_id for opened in world.service.opens()]
+    bob.want(WriteRequest(b"x", file_id=bobs))
+    bob.want(WriteRequest(b"x", file_id=newer))
 
 
 def test_the_open_is_orphaned_when_the_last_channel_is_gone(world: DiskWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -349,6 +350,17 @@ async def test_several_servers_and_their_own_cursors(fs1: ScriptedSource) -> Non
         await terminal.press("tab")
         assert terminal.screen.lines.dimmed
         assert terminal.row("carol").startswith(">")
+
+
+async def test_what_is_kept_for_somebody_away_is_no_null_sessions(fs1: ScriptedSource) -> None:
+    kept = file(1, "/data/a.txt", "")._replace(owner="ann", durable=True, expires_at=NOW + 61)
+    fs1.first(session(r"\\pc1", "", 1, idle=100), kept)
+    async with Terminal(fs1).shown(100, 30) as terminal:
+        page = "\n".join(await terminal.press("2", "x"))
+        assert re.search(r"Kept for +ann, whose connection was lost, 00:01:0. more", page)
+        assert re.search(r"Idle +-", page)
+        page = "\n".join(await terminal.press("escape", "1", "x"))
+        assert "a.txt" not in page
 
 
 async def test_explain_says_what_is_known_and_how(fs1: ScriptedSource) -> None:
