@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from lanman.faces.web.people import Access, Person
 from lanman.manage.doctor.report import Diagnosis, Finding, Mark
 from lanman.manage.history import open_store
 from lanman.manage.history.records import Deed
+from lanman.manage.policies.kept import spare
 from lanman.net.credentials import Credentials
 from lanman.records import FileInfo, ServerInfo, SessionInfo, ShareInfo, Statistics, TransportInfo
 from lanman.shown import rfc3339
@@ -390,6 +392,19 @@ async def test_what_policies_have_promised(policies: str, tmp_path: Path) -> Non
     async with api({"fs1": fs1()}, Settings(policies=policies, database=url, timeout=5.0)) as web:
         found = (await web.log_in("ann").get("/policies/status")).json
         assert (found["runs"], found["promises"], found["spared"]) == (None, [], [])
+
+
+async def test_who_is_not_told_of_others_is_not_told_whom_policies_spare(policies: str, tmp_path: Path) -> None:
+    url = f"sqlite://{tmp_path}/history.sqlite"
+    now = time.time()
+    async with open_store(url) as store:
+        for word, server in (("bob", "fs1"), ("carol", ""), ("dave", "fs2")):
+            await spare(store, word, now + 3600, server=server, by="root", now=now)
+    servers = {"fs1": {"paula": fs1(level=0), "": fs1()}, "fs2": fs1()}
+    async with api(servers, Settings(policies=policies, database=url, timeout=5.0)) as web:
+        for user, told in (("paula", []), ("ann", ["bob", "carol"])):
+            found = (await web.log_in(user, "fs1").get("/policies/status")).json
+            assert sorted(each["key"] for each in found["spared"]) == told, user
 
 
 # --- figures

@@ -20,11 +20,10 @@ from lanman import codes
 from lanman.faces.web.answers import Refused, answer
 from lanman.faces.web.api.common import CLIENT, COUNT, HOW, NAME, NAMES, PATH, SERVER, TIME, USER, WHEN
 from lanman.faces.web.api.routing import Asked, bad_request, route
-from lanman.faces.web.api.seen import viewing_of
+from lanman.faces.web.api.seen import is_told_all
 from lanman.faces.web.api.shapes import Shape, many, moment, or_null, record, said, shown, truth, whole, words
 from lanman.manage.history import forms
 from lanman.manage.history.records import GapWhy
-from lanman.manage.watching.rows import Kind
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -106,10 +105,7 @@ async def _store(asked: Asked) -> tuple[Store, str]:
     """The database, and the name of the server whose history this person may read. Raises Refused 403."""
     access = asked.access()
     store = await asked.console.history.store()
-    viewing = await viewing_of(asked, access)
-    picture = viewing.picture
-    told = frozenset() if picture is None else picture.kinds - picture.refused.keys()
-    if not {Kind.SESSION, Kind.FILE} <= told or picture is None or picture.level == 0:
+    if not await is_told_all(asked, access):
         raise Refused(
             HTTPStatus.FORBIDDEN,
             f"{access.server} does not tell you its sessions, their users and its open files now",

@@ -3,7 +3,8 @@
 The rules:
 
   - Policies are those of the user that the console runs as (`policies.toml`), and are looked at with the rights of who
-    asks: of servers where this person is not logged on nothing is told.
+    asks: of servers where this person is not logged on nothing is told. What was promised has others' names in it, and
+    is told to whom the server tells its sessions, with their users, and its open files now.
   - A plan is a dry run: one look at each server. Nothing is done, and nobody is told.
 """
 
@@ -15,9 +16,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lanman.errors import LanmanError
 from lanman.faces.web.answers import Refused, answer
 from lanman.faces.web.api.common import COST, COUNT, NAME, SERVER, WHEN
 from lanman.faces.web.api.routing import Asked, route
+from lanman.faces.web.api.seen import is_told_all
 from lanman.faces.web.api.shapes import many, or_null, record, said, truth, whole, words
 from lanman.manage.policies.api import standing
 from lanman.manage.policies.plan import planned
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from lanman.client_settings import ClientConfiguration
+    from lanman.faces.web.people import Access
     from lanman.manage.policies.declared import Policies
 
 _MODE: Final = words("report", "enforce", doc="`report` says what would be done, `enforce` does it")
@@ -174,14 +178,15 @@ async def plan(asked: Asked) -> Response:
     refusals=(404, 501),
 )
 async def status(asked: Asked) -> Response:
-    """What stands of it, about servers where you are logged on; the first to be due first."""
+    """What stands of it, about servers that tell you their sessions, with users, and open files now; the first to be
+    due first. What is spared at every server is told to whoever is told of one."""
     from lanman.manage.policies.kept import ROLE
 
     store = await asked.console.history.store()
     async with asked.console.history.within():
         promises, spares = await standing(store, asked.console.wall_clock())
         holder = await store.holder(ROLE)
-    theirs = {canonical_client(name) for name in asked.person.accesses}
+    theirs = {canonical_client(name) for name, access in asked.person.accesses.items() if await _is_told(asked, access)}
     return answer(
         database=store.name,
         runs=None if holder is None else {"host": holder.host, "pid": holder.pid, "since_at": rfc3339(holder.since)},
@@ -189,9 +194,17 @@ async def status(asked: Asked) -> Response:
         spared=[
             {"key": each.word, "server": each.server or None, "until_at": rfc3339(each.until), "by": each.by}
             for each in spares
-            if not each.server or canonical_client(each.server) in theirs
+            if (theirs if not each.server else canonical_client(each.server) in theirs)
         ],
     )
+
+
+async def _is_told(asked: Asked, access: Access) -> bool:
+    """Whether a server tells a person of others now; not where it tells nothing, or does not answer."""
+    try:
+        return await is_told_all(asked, access)
+    except LanmanError:
+        return False
 
 
 async def _store(asked: Asked) -> Any:

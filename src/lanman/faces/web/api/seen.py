@@ -206,6 +206,15 @@ async def viewing_of(asked: Asked, access: Access) -> Viewing:
     return viewing
 
 
+async def is_told_all(asked: Asked, access: Access) -> bool:
+    """Whether the server tells a person its sessions, with their users, and its open files now: others' names in what
+    the console itself keeps are for those alone. Raises LanmanError where that is not known."""
+    picture = (await viewing_of(asked, access)).picture
+    assert picture is not None
+    told = picture.kinds - picture.refused.keys()
+    return {Kind.SESSION, Kind.FILE} <= told and picture.level != 0
+
+
 async def _listed(asked: Asked, kind: Kind) -> Response:
     access = asked.access()
     wanted = Wanted.of(asked.query, kind)
