@@ -400,7 +400,7 @@ async def test_who_is_not_told_of_others_is_not_told_whom_policies_spare(policie
     async with open_store(url) as store:
         for word, server in (("bob", "fs1"), ("carol", ""), ("dave", "fs2")):
             await spare(store, word, now + 3600, server=server, by="root", now=now)
-    servers = {"fs1": {"paula": fs1(level=0), "": fs1()}, "fs2": fs1()}
+    servers: dict[str, Any] = {"fs1": {"paula": fs1(level=0), "": fs1()}, "fs2": fs1()}
     async with api(servers, Settings(policies=policies, database=url, timeout=5.0)) as web:
         for user, told in (("paula", []), ("ann", ["bob", "carol"])):
             found = (await web.log_in(user, "fs1").get("/policies/status")).json
