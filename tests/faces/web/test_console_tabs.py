@@ -56,3 +56,24 @@ async def test_tabs(world: World, web: Web, browsing: Browsing, lacks: tuple[str
     for tab in tabs[1:]:
         await tab.close()
     await until(lambda: web.streams == 0)
+
+
+async def test_a_log_in_in_one_tab_is_one_in_all(web: Web, browsing: Browsing) -> None:
+    from playwright.async_api import expect
+
+    context = await browsing.context()
+    browsing.allow("status of 401")
+    await web.log_in(context, "ann")
+    tabs = [await web.opened(context, f"#/server/fs1/{page}") for page in ("sessions", "files")]
+    for tab in tabs:
+        await expect(tab.get_by_role("row").filter(has_text="bob").first).to_be_visible()
+    web.console.people.end_all("the console ends")
+    for tab in tabs:
+        await expect(tab.get_by_role("dialog")).to_contain_text("or the console was started again")
+    dialog = tabs[0].get_by_role("dialog")
+    await dialog.locator("input[name=user]").fill("ann")
+    await dialog.locator("input[name=password]").fill(web.password)
+    await dialog.get_by_role("button", name="Log in", exact=True).click()
+    for tab in tabs:
+        await expect(tab.get_by_role("dialog")).to_have_count(0)
+        await expect(tab.locator("#stream")).to_have_text("live")

@@ -150,17 +150,23 @@ function drawStream() {
   element.title = live.why ?? "";
   element.className = `stream ${live.state}`;
   if (live.state === "expired") letIn(null);
+  else if (live.state === "live") cameBack();
 }
 
 // --- log-in and log-out
 
 let asking = null;
+let cameBack = () => {};
 
 /** Let the person log in again over the page as it is; all who ask at the same time wait for the same dialog. */
 function letIn(server) {
-  asking ??= loginDialog(server).finally(() => {
-    asking = null;
-  });
+  if (asking === null) {
+    // Who has logged in again in another tab is in here too: the stream says so.
+    const elsewhere = server === null ? new Promise((resolve) => (cameBack = resolve)) : null;
+    asking = loginDialog(server, elsewhere).finally(() => {
+      asking = null;
+    });
+  }
   return asking.then((done) => {
     if (done) live.restart();
     return done;

@@ -103,8 +103,9 @@ export async function loginPage(main, { error = null, done }) {
   first.focus();
 }
 
-/** The same as a dialog, over a page that stays as it is; answers whether somebody is in. */
-export async function loginDialog(server = null) {
+/** The same as a dialog, over a page that stays as it is; answers whether somebody is in. It goes when `elsewhere`, a
+ * promise, is kept: somebody is in without it. */
+export async function loginDialog(server = null, elsewhere = null) {
   const { servers } = await offers();
   let element = null;
   const made = form(servers ?? [], {
@@ -117,6 +118,7 @@ export async function loginDialog(server = null) {
   const words = server ? "Orders and lists at this server need a log-in there." : "Your log-in is over: nothing was asked for 15 minutes, or the console was started again. Log in, and this page goes on as it is.";
   const opened = openDialog(server ? `Log in at ${visible(server)}` : "Log in again", [h("p", {}, words), made.element], [], { form: false });
   element = opened.element;
+  elsewhere?.then(() => element.open && element.close("in"));
   made.first.focus();
   return (await opened.closed) === "in";
 }
