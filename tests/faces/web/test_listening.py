@@ -233,6 +233,19 @@ async def test_a_head_that_comes_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -
         writer.close()
 
 
+async def test_a_request_with_two_lengths_is_none_and_what_follows_it_neither() -> None:
+    async with serving() as running:
+        head = b"POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        hidden = b"GET /api/v1/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        for lengths in (
+            b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+            b"Transfer-Encoding: chunked\r\nContent-Length: 0",
+        ):
+            answer = await exchange(running, head + lengths + b"\r\n\r\n0\r\n\r\n" + hidden)
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert answer.count(b"HTTP/1.1 ") == 1
+
+
 async def test_a_head_that_is_too_long() -> None:
     async with serving() as running:
         answer = await exchange(running, b"GET / HTTP/1.1\r\nX: " + b"a" * 100000)

@@ -245,6 +245,9 @@ def check_origin(scope: Scope, headers: Headers) -> None:
 async def _body(scope: Scope, headers: Headers, receive: Receive) -> bytes | None:
     """The whole body of a request that may have one; None for one that has none. Raises Refused 400, 408, 413, 415."""
     length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # A proxy in front may have taken the other length, and what follows for another request (RFC 9112 6.3).
+        raise Refused(HTTPStatus.BAD_REQUEST, "a body has one length")
     if "transfer-encoding" not in headers and length == "0":
         return None
     if scope["method"] in _SAFE:
