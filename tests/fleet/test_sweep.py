@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -350,3 +351,20 @@ def test_twenty_kills(tmp_path: Path) -> None:
     targets = some(3000, OK, SLOW, DEAD, DENIED)
     killed_and_resumed(tmp_path / "s", targets, 20, random.Random(18))
     check_folder(tmp_path / "s", targets)
+
+
+async def test_a_folder_that_is_removed_ends_the_sweep_with_an_error(tmp_path: Path) -> None:
+    """Not `done`: what it wrote since is nowhere."""
+    folder = tmp_path / "s"
+    targets = tmp_path / "targets"
+    targets.write_text("".join(f"{target.server}:{OK}\n" for target in some(4000, OK)))
+
+    async def asked() -> None:
+        async with scripted([f"@{targets}"], out=folder, in_flight=10) as running:
+            async for _ in running:
+                if folder.exists():
+                    shutil.rmtree(folder)
+
+    with pytest.raises(LanmanError, match="was removed while the sweep wrote into it"):
+        await asked()
+    assert not folder.exists()

@@ -214,6 +214,7 @@ class Store:
 
     def record(self, outcomes: Sequence[FleetOutcome]) -> None:
         """Keep outcomes and their rows: on the disk when it returns."""
+        self._check_is_there()
         lines = [json.dumps(outcome.record()) for outcome in outcomes]
         try:
             self._rows.write(outcomes)
@@ -232,6 +233,15 @@ class Store:
             )
             self._put_sizes()
         self._roll(final=False)
+
+    def _check_is_there(self) -> None:
+        """Files that were removed can still be written to, and nobody finds in them what was written."""
+        if not (self.folder / STATE).exists():
+            raise LanmanError(
+                f"{self.folder}: was removed while the sweep wrote into it",
+                code=codes.ERROR_FILE_NOT_FOUND,
+                hint="begin it again, in a folder that stays",
+            )
 
     def spool(self, lines: Iterable[str]) -> None:
         """Keep targets that cannot be read a second time."""
