@@ -188,10 +188,19 @@ async def test_who_has_gone_leaves_the_selection_and_nobody_inherits_it(site: Si
     await page.keyboard.press("Escape")
     await page.keyboard.press("Delete")
     assert site.console.plans == []
+    # Below stands who has come, by the order of clients, and then the next one.
+    await page.keyboard.press("ArrowDown")
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("Delete")
     await until(lambda: site.console.plans)
     assert site.console.plans[0]["targets"] == ["session:2"]
+
+
+async def test_a_list_that_nobody_has_sorted_stands_by_its_first_column(site: Site) -> None:
+    site.have(*(session(number, client_name=rf"\\10.0.0.{number}") for number in (101, 10, 22)))
+    page = await site.page()
+    clients = [r"\\10.0.0.10", r"\\10.0.0.22", r"\\10.0.0.101"]
+    await expect(page, f"{SHOWN}.map(row => row.children[1].textContent)", clients)
 
 
 async def test_a_click_means_the_row_that_was_there_when_the_button_went_down(site: Site) -> None:

@@ -9,6 +9,7 @@ export function show(element, route, context) {
     kind: "file",
     title: "Open files",
     columns: FILE_COLUMNS,
+    sort: { column: "path", down: false },
     along: ["session", "share"],
     actions: [{ title: "Close …", verb: "close", key: "Delete" }],
     empty: ["Nothing is open.", "Files appear here by themselves as soon as somebody opens one."],

@@ -9,6 +9,7 @@ export function show(element, route, context) {
     kind: "session",
     title: "Sessions",
     columns: SESSION_COLUMNS,
+    sort: { column: "client", down: false },
     along: ["file"],
     actions: [{ title: "End …", verb: "end", key: "Delete" }],
     empty: ["Nobody is connected.", "Sessions appear here by themselves as soon as somebody uses a share."],

@@ -11,6 +11,7 @@ export function show(element, route, context) {
     title: "Shares",
     columns: SHARE_COLUMNS,
     sort: { column: "name", down: false },
+    sort: { column: "name", down: false },
     along: ["session"],
     head: [{ title: "Share a folder …", verb: "share", ask: askNewShare }],
     actions: [
