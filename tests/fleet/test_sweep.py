@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 import lanman
+from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
 from lanman.fleet.processes import Processes
 from lanman.fleet.scheduler import InProcess
@@ -368,3 +370,26 @@ async def test_a_folder_that_is_removed_ends_the_sweep_with_an_error(tmp_path: P
     with pytest.raises(LanmanError, match="was removed while the sweep wrote into it"):
         await asked()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "hint"),
+    [
+        (errno.EACCES, codes.ERROR_ACCESS_DENIED, "name another folder with --out"),
+        (errno.EROFS, codes.ERROR_WRITE_PROTECT, "name another folder with --out"),
+        (errno.ENOTDIR, codes.ERROR_PATH_NOT_FOUND, "name another folder with --out"),
+        (errno.ENAMETOOLONG, codes.ERROR_PATH_NOT_FOUND, "name another folder with --out"),
+        (errno.ENOSPC, codes.ERROR_DISK_FULL, "what was kept before is whole: --resume goes on from it"),
+        (errno.EIO, codes.ERROR_GEN_FAILURE, "what was kept before is whole: --resume goes on from it"),
+    ],
+)
+async def test_a_folder_that_cannot_be_used_is_told_for_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int, hint: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(LanmanError, match=re.escape(os.strerror(number))) as caught:
+        await outcomes_of(scripted(["10.0.0.1"], out=tmp_path / "s"))
+    assert (caught.value.code, caught.value.hint) == (code, hint)

@@ -19,6 +19,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -446,13 +447,22 @@ def cut_to(file: IO[bytes], size: int, what: str) -> None:
     file.seek(size)
 
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+
+
 def _failed(folder: Path, error: OSError) -> LanmanError:
-    denied = isinstance(error, PermissionError)
-    return LanmanError(
-        f"{folder}: cannot be used: {error.strerror}",
-        code=codes.ERROR_ACCESS_DENIED if denied else codes.ERROR_DISK_FULL,
-        hint="name another folder with --out" if denied else "what was kept before is whole: --resume goes on from it",
-    )
+    another = "name another folder with --out"
+    if isinstance(error, PermissionError):
+        code, hint = codes.ERROR_ACCESS_DENIED, another
+    elif error.errno == errno.EROFS:
+        code, hint = codes.ERROR_WRITE_PROTECT, another
+    elif error.errno in _ABSENT:
+        code, hint = codes.ERROR_PATH_NOT_FOUND, another
+    else:
+        code = codes.ERROR_DISK_FULL if error.errno in _FULL else codes.ERROR_GEN_FAILURE
+        hint = "what was kept before is whole: --resume goes on from it"
+    return LanmanError(f"{folder}: cannot be used: {error.strerror}", code=code, hint=hint)
 
 
 def _damaged(path: Path, error: Exception) -> LanmanError:
