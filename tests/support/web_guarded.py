@@ -90,10 +90,12 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarded(rules: Rules | None = None, *, readonly: bool = False) -> AsyncIterator[Guarded]:
-    """A console of fs1 and fs2."""
+async def guarded(
+    rules: Rules | None = None, *, readonly: bool = False, own: Credentials | None = None
+) -> AsyncIterator[Guarded]:
+    """A console of fs1 and fs2, with credentials of its `own`."""
     judges = {"fs1": Judge(), "fs2": Judge()}
-    own = Credentials("own", PASSWORD)
+    own = own or Credentials("own", PASSWORD)
     offered = [Offered(name, judge.opening_as(own), judge.opening_as) for name, judge in judges.items()]
     time = [1000.0]
     async with Console(offered, Settings(readonly=readonly), clock=lambda: time[0]) as console:

@@ -182,6 +182,23 @@ async def test_a_log_on_that_was_refused_since_is_tried_once_whatever_it_is_for(
         assert (await browser.get("/api/v1/servers/fs1/statistics")).status_code != 401
 
 
+async def test_credentials_of_the_command_that_were_refused_are_tried_once_whoever_uses_them() -> None:
+    async with guarded(own=Credentials("ann", "what it was before somebody changed it")) as web:
+        people = [web.console.person_of_link(), web.console.person_of_proxy("bob")]
+        ways = [person.accesses["fs1"] for person in people for _ in range(3)]
+
+        async def opened(opening: Opening) -> None:
+            async with opening():
+                pass
+
+        outcomes = await asyncio.gather(*(opened(each.opening) for each in ways), return_exceptions=True)
+        assert [type(each) for each in outcomes] == [AuthenticationError] * 6
+        assert len(web.judges["fs1"].tried) == 1
+        with pytest.raises(AuthenticationError):
+            ways[0].refusal.check()
+        people[0].accesses["fs2"].refusal.check()  # another server has an account of its own
+
+
 async def test_somebody_who_has_logged_in_is_not_kept_out_by_guesses_from_elsewhere() -> None:
     async with guarded() as web, web.browser(peer="10.0.0.1") as browser, web.browser(peer="10.0.9.1") as stranger:
         await web.log_in(browser, "admin")

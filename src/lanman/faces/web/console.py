@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,7 +16,7 @@ from lanman.faces.web.connected import Connected
 from lanman.faces.web.history import History
 from lanman.faces.web.live.hub import Hub
 from lanman.faces.web.managers import Managers
-from lanman.faces.web.people import Access, People, Person
+from lanman.faces.web.people import Access, People, Person, Refusal
 from lanman.faces.web.plans.kept import Plans
 from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT
@@ -94,6 +95,7 @@ class Console:
         self.managers = Managers(clock=clock)
         self.history = History(self.settings.database, self.settings.home, self.settings.timeout)
         self.plans = Plans(self, self.hub.tell_plan)
+        self._refusals: defaultdict[str, Refusal] = defaultdict(Refusal)
         self._find = servers if callable(servers) else None
         if not callable(servers):
             self._offer(servers)
@@ -111,7 +113,8 @@ class Console:
         def opening_as(credentials: Credentials, approach: Approach) -> Opening:
             return self.connected.counted(name, credentials.logon_name, offered.opening_as(credentials, approach))
 
-        opening = self.connected.counted(name, offered.user, offered.opening)
+        # The command's own credentials too are not tried again once they were refused.
+        opening = self._refusals[name].guard(self.connected.counted(name, offered.user, offered.opening))
         return offered._replace(opening=opening, opening_as=opening_as)
 
     async def __aenter__(self) -> Self:
@@ -155,7 +158,10 @@ class Console:
 
     def _own_accesses(self, *, may_order: bool) -> dict[str, Access]:
         """All servers, with the command's own credentials."""
-        return {name: Access(name, each.user, each.opening, may_order) for name, each in self.servers.items()}
+        return {
+            name: Access(name, each.user, each.opening, may_order, refusal=self._refusals[name])
+            for name, each in self.servers.items()
+        }
 
     # --- what outlives a question
 

@@ -85,7 +85,7 @@ class Access:
     credentials: Credentials | None = field(default=None, repr=False)
     """Those of a log-in, which end with the access; None for the command's own."""
     refusal: Refusal = field(default_factory=Refusal, repr=False, compare=False)
-    """Of a log-in, what guards `opening`."""
+    """What guards `opening`: of a log-in its own; of the command's own credentials one for each server."""
 
     def forget(self) -> None:
         """Forget the password of a log-in."""
