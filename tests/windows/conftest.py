@@ -95,8 +95,19 @@ class Service:
 
     def start(self) -> None:
         """Start it, and wait until it runs."""
-        self._api.StartService(self.handle, None)
+        wait_until(self._begin, limit=300)
         self._wait(4)
+
+    def _begin(self) -> bool:
+        """Whether it begins. Wine says that it is stopped while its process is still ending, and then answers a start
+        with ERROR_INTERNAL_ERROR; or it starts nevertheless."""
+        try:
+            self._api.StartService(self.handle, None)
+        except self._api.error as error:
+            if error.winerror not in (1056, 1359):  # ERROR_SERVICE_ALREADY_RUNNING, ERROR_INTERNAL_ERROR
+                raise
+            return bool(error.winerror == 1056)
+        return True
 
     def order(self, control: int, state: int) -> None:
         """Send it a control, and wait for a state: 1 stopped, 4 running, 7 paused."""
