@@ -106,7 +106,8 @@ class Faults:
         """Take what a page says to the browser's console."""
         words = f"{message.type}: {message.text} ({message.location.get('url', '')})"
         self.said.append(words)
-        if message.type == "error":
+        # The browser asks for the icon by itself, when it likes: after a test's server has gone, too.
+        if message.type == "error" and "/favicon.ico" not in f"{message.text} {message.location}":
             self._wrong.append(words)
 
     def raised(self, error: WebError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -61,7 +62,8 @@ def test_an_order_is_taken_where_its_schema_takes_it(body: Any) -> None:
         check(body, ORDER)
     except Mismatch as mismatch:
         says = str(mismatch)
-    assert says is None or says.isprintable()
+    # Characters that this Python's Unicode does not know yet may be in it.
+    assert says is None or not {unicodedata.category(each) for each in says} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert (says is None) == jsonschema.Draft202012Validator(ORDER).is_valid(body)
 
 
