@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import click
 
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.databases import database_url, named_database
+from lanman.faces.cli.ending import end_on_signals
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, number, seconds, verb
 from lanman.faces.cli.output import Format
@@ -173,16 +173,7 @@ async def _run(exporter: Exporter) -> int | None:
         keep_pauses_short()
         output.note(f"the figures are at {exporter.where}")
         running = asyncio.ensure_future(exporter.wait())
-        told: list[int] = []
-
-        def end(number: int) -> None:
-            told.append(number)
-            running.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Windows: the signal ends the process.
-            with contextlib.suppress(NotImplementedError):
-                asyncio.get_running_loop().add_signal_handler(number, end, number)
+        told = end_on_signals(running.cancel)
         try:
             await running
         except asyncio.CancelledError:

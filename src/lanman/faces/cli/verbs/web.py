@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.databases import database_url, named_database
+from lanman.faces.cli.ending import end_on_signals
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import seconds, verb
 from lanman.faces.cli.output import Format
@@ -177,16 +177,7 @@ async def _run(running: WebConsole) -> int | None:
     _have_descriptors()
     async with running:
         keep_pauses_short()
-        told: list[int] = []
-
-        def end(number: int) -> None:
-            told.append(number)
-            running.stop()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Windows: the signal ends the process.
-            with contextlib.suppress(NotImplementedError):
-                asyncio.get_running_loop().add_signal_handler(number, end, number)
+        told = end_on_signals(running.stop)
         _say_where(running)
         await running.wait()
     return output.EXIT_INTERRUPTED if signal.SIGINT in told else None
