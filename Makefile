@@ -3,6 +3,8 @@
 # make long    what takes minutes: very many hostile connections, and an honest client among them
 # make test-windows  the tests that Windows can run, by Windows' own Python under Wine
 # make check   format, lint, types and tests, with their coverage: what CI runs
+# make bench   every benchmark beside its peers, and which figure fell (benchmarks/run.py): some 20 minutes
+# make soak    weeks of a Server in as many minutes as ARGS="--minutes 60" says: mixed work, true lists, nothing left
 # make docs    the documentation site, into build/site
 #
 # Each target sets up .venv by itself and does so once. Needs: python3 (3.11 or later) with venv, make, git.
@@ -21,7 +23,7 @@ pages   := $(VENV)/.npm-installed
 install := $(python) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-windows long check lint format docs clean
+.PHONY: help demo test test-windows long bench soak check lint format docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -34,6 +36,12 @@ test: $(dev) $(tickets) $(pages)
 
 long: $(dev) $(tickets) $(pages)
 	$(python) -m pytest -m long $(ARGS)
+
+bench: $(dev) $(pages)
+	$(python) benchmarks/run.py $(ARGS)
+
+soak: $(dev)
+	$(python) tests/soak/soak.py $(ARGS)
 
 # Without Wine (system-packages.txt) nothing of this runs, and the reason is said.
 test-windows: $(dev)

@@ -1,6 +1,7 @@
 """Several nodes as one beside the same nodes one by one, and with a black hole among them.
 
     .venv/bin/python benchmarks/cluster.py [--nodes 5] [--sessions 200] [--rounds 5] [--delay 0.2] [--timeout 5]
+        [--json]
 
 Servers of lanman run in processes of their own, each on an address of the loopback interface with so many sessions of
 one client; the last one is behind a relay that delays each answer. One process asks for the sessions: of each node by
@@ -25,6 +26,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from figures import Figure, add_json, for_people, report  # noqa: E402
 
 from lanman.manage.open import open_manager  # noqa: E402
 from lanman.net.client import SmbClient  # noqa: E402
@@ -130,8 +133,8 @@ async def timed(work: Callable[[], Awaitable[int]], rounds: int) -> tuple[float,
     return statistics.median(times), found
 
 
-async def measure(names: list[str], hole: str, rounds: int, timeout: float) -> None:
-    """Print what was measured."""
+async def measure(names: list[str], hole: str, rounds: int, timeout: float) -> list[Figure]:
+    """Print what was measured; its ratios."""
     whole = ",".join(names)
     await ask(whole, 30)
     alone = {name: await timed(lambda name=name: ask(name, 30), rounds) for name in names}  # type: ignore[misc]
@@ -141,6 +144,7 @@ async def measure(names: list[str], hole: str, rounds: int, timeout: float) -> N
     seconds, found = await timed(lambda: ask(whole, 30), rounds)
     print(f"{'one by one':<20} {1000 * one_by_one:8.1f} ms")
     print(f"{'as one':<20} {1000 * seconds:8.1f} ms  {found} sessions  {seconds / slowest:.3f} x the slowest")
+    figures = [Figure("as one", seconds / slowest, "x", "lower", 1.05, "the slowest node", 0.1)]
     for questions in (1, 5):
         seconds, found = await timed(lambda questions=questions: ask(f"{whole},{hole}", timeout, questions), rounds)  # type: ignore[misc]
         # What is asked behind the first question takes the slowest node as long as it does alone.
@@ -150,6 +154,9 @@ async def measure(names: list[str], hole: str, rounds: int, timeout: float) -> N
             f"{f'and a black hole, {questions} questions':<20} {1000 * seconds:8.1f} ms  {found} sessions  "
             f"{seconds / least:.3f} x its time-out of {timeout:g} s and what the slowest takes for the others"
         )
+        name = f"with a black hole, {questions} questions"
+        figures.append(Figure(name, seconds / least, "x", "lower", 1.05, "its time-out", 0.1))
+    return figures
 
 
 def main() -> None:
@@ -163,9 +170,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--delay", type=float, default=0.2)
     parser.add_argument("--timeout", type=float, default=5.0)
+    add_json(parser)
     given = parser.parse_args()
-    with nodes(given.nodes, given.sessions, given.delay) as names, black_hole() as hole:
-        asyncio.run(measure(names, hole, given.rounds, given.timeout))
+    with (
+        for_people(given.json),
+        nodes(given.nodes, given.sessions, given.delay) as names,
+        black_hole() as hole,
+    ):
+        figures = asyncio.run(measure(names, hole, given.rounds, given.timeout))
+    report("cluster", figures, given.json)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 r"""Decode NetrSessionEnum's answer, level 502, from bytes to typed records: lanman, Samba's C bindings, impacket.
 
     python benchmarks/decode_sessions.py [--sessions 100000] [--rounds 5] [--impacket-sessions 2000]
-        [--revision COMMIT]...
+        [--revision COMMIT]... [--json]
 
 All decode the same bytes into the same records (`lanman.records.SessionInfo`), each as its users would, each in a
 process of its own. lanman made the bytes; a peer that reads something else from them is a failure. impacket is given
@@ -23,6 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from figures import Figure, add_json, for_people, report
 from revisions import environment, unpack
 
 from lanman.records import SessionInfo
@@ -145,7 +146,15 @@ def main() -> None:
     parser.add_argument("--impacket-sessions", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--revision", action="append", default=[], metavar="COMMIT", help="lanman at that commit, too")
+    add_json(parser)
     options = parser.parse_args()
+    with for_people(options.json):
+        figures = measure(options)
+    report("decode_sessions", figures, options.json)
+
+
+def measure(options: argparse.Namespace) -> list[Figure]:
+    """Let all take their turns, print a table, and give lanman's ratios to those that are here."""
     many = sessions(options.sessions)
     peers = [
         Peer("lanman", LANMAN, many),
@@ -171,6 +180,19 @@ def main() -> None:
     print(
         f"\nlanman encodes the same, {len(stub_of(many)) / 2**20:.1f} MiB, at {fastest_encoding(many):,.0f} entries/s."
     )
+    goals = {"Samba's bindings": 2.0, "impacket": 100.0}
+    return [
+        Figure(
+            f"entries a second beside {peer.name}",
+            peers[0].rate / peer.rate,
+            "x",
+            "higher",
+            goals[peer.name],
+            peer.name,
+        )
+        for peer in peers
+        if peer.name in goals
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long `lanman doctor` takes on a healthy server, as a whole process.
 
-    .venv/bin/python benchmarks/doctor.py [--rounds 10]
+    .venv/bin/python benchmarks/doctor.py [--rounds 10] [--json]
 
 Our Server and an smbd (as root, where it is installed) each in turns with `lanman session -S` of the same server, whose
 one question it takes, and with rpcclient's `netsessenum`. To reach: 2 seconds.
@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from figures import Figure, add_json, for_people, report
 
 from support.loopback_server import PASSWORDS, running_server
 from support.smbd import Account, Samba, missing_tools
@@ -75,16 +77,31 @@ def measure(port: int, account: Account, rounds: int) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
+    add_json(parser)
     options = parser.parse_args()
+    with for_people(options.json):
+        figures = compare(options.rounds)
+    report("doctor", figures, options.json)
+
+
+def compare(rounds: int) -> list[Figure]:
+    """A table, and what an examination takes beside a list."""
+    figures = []
     servers = {"lanman Server": our_server}
     if os.geteuid() == 0 and not missing_tools():
         servers["smbd 4.17"] = smbd
     print("| Server | Process | median | most | of the goal |\n|---|---|---|---|---|")
     for server, start in servers.items():
+        medians: dict[str, float] = {}
         with start() as (port, account):
-            for name, times in measure(port, account, options.rounds).items():
+            for name, times in measure(port, account, rounds).items():
                 median = statistics.median(times)
+                medians[name] = median
                 print(f"| {server} | `{name}` | {median:.3f} s | {max(times):.3f} s | {median / GOAL:.0%} |")
+        ratio = medians["lanman doctor"] / medians["lanman session"]
+        figures.append(Figure(f"{server}: beside lanman session", ratio, "x", "lower", None, "lanman session"))
+        figures.append(Figure(f"{server}: an examination", medians["lanman doctor"], "s", "lower", GOAL))
+    return figures
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """What a sweep costs its client: beside impacket in 100 threads, and against the number of targets.
 
-    .venv/bin/python benchmarks/fleet.py visits [--count 1000] [--processes 2] [--in-flight 100]
-    .venv/bin/python benchmarks/fleet.py sizes [--sizes 100 1000 10000 100000] [--plot docs/images/fleet-cost.svg]
+    .venv/bin/python benchmarks/fleet.py visits [--count 1000] [--processes 2] [--in-flight 100] [--json]
+    .venv/bin/python benchmarks/fleet.py sizes [--sizes 100 1000 10000 100000] [--keep docs/images/what-it-costs.json]
 
 `visits`: a Server of lanman in a process of its own answers at as many loopback addresses as there are targets. `lanman
 fleet`'s sweep asks them, then impacket in 100 threads of a process of its own. What counts is the processor time of the
-clients, all of their processes, by visit; the Server shares the machine with them.
+clients, all of their processes, by visit; the Server shares the machine with them. `warm` is a visit of a sweep that is
+under way: what --count targets take more than a fifth of them, by the difference, so without starting the processes.
+All targets are one Server here, so each visit lists as many sessions as there are visits in flight.
 
 `sizes`: targets whose servers are scripted in the processes that would ask them (`tests/support/fleet_script.py`), a
 tenth of them dead: what a sweep costs but for the protocol. Memory is the largest resident size of all its processes
@@ -16,9 +18,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import ipaddress
 import json
-import math
 import os
 import resource
 import subprocess
@@ -31,29 +33,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
+from figures import Figure, add_json, cannot_run, for_people, report  # noqa: E402
+
 from lanman.fleet.processes import Processes  # noqa: E402
 from lanman.fleet.sweep import sweep  # noqa: E402
 from lanman.net.credentials import Credentials  # noqa: E402
+from support.answering_server import answering_server  # noqa: E402
 from support.fleet_script import DEAD, OK, WHO, WORKER  # noqa: E402
 from support.loopback_server import PASSWORDS  # noqa: E402
-
-SERVER = """
-import asyncio, sys, tempfile
-from pathlib import Path
-sys.path[:0] = {path!r}
-from dataclasses import replace
-from lanman.settings import Configuration, Limits
-from support.loopback_server import running_server
-
-async def main():
-    limits = Limits(unauthenticated=100000, unauthenticated_per_address=100000)
-    with tempfile.TemporaryDirectory() as folder:
-        async with running_server(Path(folder), Configuration(name="FLEET", limits=limits), host="0.0.0.0") as server:
-            print(server.port, flush=True)
-            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-asyncio.run(main())
-"""
 
 IMPACKET = """
 import resource, sys, threading, queue
@@ -131,33 +118,47 @@ async def swept(targets: list[str], who: Credentials, scheduler: Processes, **ho
         return {each.value: count for each, count in running.progress.counts.items()}, most // 1024
 
 
-def visits(count: int, processes: int, in_flight: int, threads: int) -> None:
+def visits(count: int, processes: int, in_flight: int, threads: int) -> list[Figure]:
     """lanman beside impacket."""
-    script = SERVER.format(path=[str(ROOT / "src"), str(ROOT / "tests")])
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        texts = [f"{host}:{port}" for host in hosts(count)]
-        who = Credentials("admin", PASSWORDS["admin"])
-        before, begun = used(), time.monotonic()
-        counts, memory = asyncio.run(
-            swept(texts, who, Processes(processes), in_flight=in_flight, deadline=60.0, connect=30.0)
-        )
-        seconds = time.monotonic() - begun
-        ours = (used() - before) / count
-        print(f"lanman    {ours * 1000:8.2f} ms a visit  {count / seconds:7.1f}/s  {memory} MiB  {counts}")
-        few = hosts(min(count, 300))
-        words = [sys.executable, "-c", IMPACKET, str(port), "admin", PASSWORDS["admin"], str(threads)]
-        begun = time.monotonic()
-        done = subprocess.run(words, input="\n".join(few), capture_output=True, text=True, check=True)
-        theirs, failed, example = done.stdout.split(maxsplit=2)
-        rate = len(few) / (time.monotonic() - begun)
-        theirs_each = float(theirs) / len(few)
-        print(f"impacket  {theirs_each * 1000:8.2f} ms a visit  {rate:7.1f}/s  failed {failed} {example.strip()}")
-        print(f"impacket / lanman: {theirs_each / ours:.1f}")
-        assert server.stdin is not None
-        server.stdin.close()
+    with answering_server() as port:
+        few = count // 5
+        begin, _ = swept_once(few, port, processes, in_flight)
+        whole, seconds = swept_once(count, port, processes, in_flight)
+        ours, warm = whole / count, (whole - begin) / (count - few)
+        print(f"lanman    {ours * 1000:8.2f} ms a visit  {count / seconds:7.1f}/s, warm {warm * 1000:.2f} ms")
+        theirs = impacket_visit(min(count, 300), port, threads)
+        print(f"impacket / lanman: {theirs / ours:.1f}")
+    return [
+        Figure("a visit of a sweep beside impacket's", ours / theirs, goal=1 / 15, peer="impacket in threads"),
+        Figure("a visit of a warm sweep", warm * 1000, "ms", goal=1.4),
+        Figure("servers a second of two processors", 2 / warm, "/s", "higher", goal=1400),
+    ]
+
+
+def swept_once(count: int, port: int, processes: int, in_flight: int) -> tuple[float, float]:
+    """Processor seconds of a sweep's processes, and seconds."""
+    texts = [f"{host}:{port}" for host in hosts(count)]
+    who = Credentials("admin", PASSWORDS["admin"])
+    before, begun = used(), time.monotonic()
+    counts, memory = asyncio.run(
+        swept(texts, who, Processes(processes), in_flight=in_flight, deadline=60.0, connect=30.0)
+    )
+    print(f"{count} targets: {counts}, {memory} MiB")
+    assert counts["ok"] == count, counts
+    return used() - before, time.monotonic() - begun
+
+
+def impacket_visit(count: int, port: int, threads: int) -> float:
+    """Processor seconds of a visit by impacket, in threads of one process."""
+    few = hosts(count)
+    words = [sys.executable, "-c", IMPACKET, str(port), "admin", PASSWORDS["admin"], str(threads)]
+    begun = time.monotonic()
+    done = subprocess.run(words, input="\n".join(few), capture_output=True, text=True, check=True)
+    theirs, failed, example = done.stdout.split(maxsplit=2)
+    rate = len(few) / (time.monotonic() - begun)
+    each = float(theirs) / len(few)
+    print(f"impacket  {each * 1000:8.2f} ms a visit  {rate:7.1f}/s  failed {failed} {example.strip()}")
+    return each
 
 
 def sizes(counts: list[int], processes: int, plot: Path | None) -> None:
@@ -176,47 +177,8 @@ def sizes(counts: list[int], processes: int, plot: Path | None) -> None:
         )
         print(json.dumps(found[-1]), results, flush=True)
     if plot is not None:
-        plot.write_text(svg(found))
-
-
-def svg(found: list[dict[str, Any]]) -> str:
-    """Seconds (left) and MiB (right) by targets; both axes by powers of ten."""
-    width, height, left, right, top, bottom = 640, 360, 60, 60, 40, 50
-
-    def at(targets: float, value: float) -> tuple[float, float]:
-        x = left + (math.log10(targets) - 2) / 3 * (width - left - right)
-        y = height - bottom - (math.log10(max(value, 0.1)) + 1) / 4 * (height - top - bottom)
-        return round(x, 1), round(y, 1)
-
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-        ' font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        '<text x="320" y="20" text-anchor="middle">A sweep by its number of targets, one in ten dead</text>',
-    ]
-    for power in range(-1, 4):
-        _, y = at(100, 10.0**power)
-        lines.append(f'<line x1="{left}" y1="{y}" x2="{width - right}" y2="{y}" stroke="#ddd"/>')
-        lines.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{10.0**power:g}</text>')
-    for power in range(2, 6):
-        x, _ = at(10.0**power, 1)
-        lines.append(f'<text x="{x}" y="{height - bottom + 18}" text-anchor="middle">{10**power:,}</text>')
-    lines.append(f'<text x="{width / 2}" y="{height - 10}" text-anchor="middle">targets</text>')
-    for name, label, colour in (("seconds", "seconds", "#0072b2"), ("memory", "MiB, all processes", "#d55e00")):
-        points = [at(each["targets"], each[name]) for each in found]
-        lines.append(
-            f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
-            + " ".join(f"{x},{y}" for x, y in points)
-            + '"/>'
-        )
-        for (x, y), each in zip(points, found, strict=True):
-            lines.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>')
-            lines.append(f'<text x="{x}" y="{y - 7}" text-anchor="middle" fill="{colour}">{each[name]:g}</text>')
-        lines.append(
-            f'<text x="{width - right}" y="{top - 8 + 14 * (name == "memory")}" text-anchor="end" '
-            f'fill="{colour}">{label}</text>'
-        )
-    return "\n".join([*lines, "</svg>", ""])
+        kept = json.loads(plot.read_text())
+        plot.write_text(json.dumps(kept | {"fleet": found}, indent=1) + "\n")
 
 
 def main() -> None:
@@ -228,10 +190,15 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=100)
     parser.add_argument("--threads", type=int, default=100)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000, 100_000])
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--keep", type=Path, dest="plot", help="the data of the plots, benchmarks/plots.py")
+    add_json(parser)
     given = parser.parse_args()
     if given.what == "visits":
-        visits(given.count, given.processes, given.in_flight, given.threads)
+        if importlib.util.find_spec("impacket") is None:
+            cannot_run("impacket is not installed")
+        with for_people(given.json):
+            figures = visits(given.count, given.processes, given.in_flight, given.threads)
+        report("fleet", figures, given.json)
     else:
         sizes(given.sizes, given.processes, given.plot)
 

@@ -1,6 +1,6 @@
 """What it takes to list the open files and sessions of this machine's Samba by its own tools, beside smbstatus itself.
 
-    .venv/bin/python benchmarks/local_samba.py [--opens 3000] [--connections 10] [--rounds 5]
+    .venv/bin/python benchmarks/local_samba.py [--opens 3000] [--connections 10] [--rounds 5] [--json]
 
 An smbd is started in a scratch folder, which takes root; smbprotocol opens files of its share and holds them. Whole
 processes take turns: smbstatus, and lanman, which runs smbstatus and makes a table or JSON of what it tells. The time
@@ -24,8 +24,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
+from figures import Figure, add_json, cannot_run, for_people, report  # noqa: E402
+
 from support.one_connection import OneConnection  # noqa: E402
-from support.smbd import Samba, tool  # noqa: E402
+from support.smbd import Samba, missing_tools, tool  # noqa: E402
 
 
 def timed(words: Sequence[str]) -> tuple[float, float, bytes]:
@@ -58,7 +60,17 @@ def main() -> None:
     parser.add_argument("--opens", type=int, default=3000)
     parser.add_argument("--connections", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    add_json(parser)
     options = parser.parse_args()
+    if os.geteuid() or missing_tools(["smbstatus"]):
+        cannot_run("smbd wants root, and Debian's samba")
+    with for_people(options.json):
+        figures = measure(options)
+    report("local_samba", figures, options.json)
+
+
+def measure(options: argparse.Namespace) -> list[Figure]:
+    """All take their turns; a table, and what lanman takes beside what it runs."""
     with Samba() as samba, ExitStack() as stack:
         hold(samba, stack, options.opens, options.connections)
         configuration = str(samba.directory / "smb.conf")
@@ -79,9 +91,16 @@ def main() -> None:
             for name, words in programs.items():
                 results[name].append(timed(words)[:2])
     print(f"{options.opens} open files, {options.connections} connections, {options.rounds} rounds")
+    medians = {}
     for name, pairs in results.items():
         took, used = (statistics.median(column) for column in zip(*pairs, strict=True))
+        medians[name] = took, used
         print(f"{name:<22} {took:6.2f} s, {used:6.2f} s of processor time")
+    ratio = medians["lanman file --json"][1] / medians["smbstatus --json -B"][1]
+    return [
+        Figure("processor time beside smbstatus --json", ratio, "x", "lower", None, "smbstatus"),
+        Figure("lanman file --json", medians["lanman file --json"][0], "s", "lower", 3.0),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a scrape of the exporter costs, beside the naive way of three series for each session.
 
-    .venv/bin/python benchmarks/metrics.py [--sessions 10000] [--files 10000] [--shares 300] [--rounds 7]
+    .venv/bin/python benchmarks/metrics.py [--sessions 10000] [--files 10000] [--shares 300] [--rounds 7] [--json]
 
 Processor time of this process, the best and the median of some rounds, both ways in turns. "After a look" is what a
 scrape costs when a look has brought something new: the figures are worked out and written. "Again" is one more scrape
@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
+from figures import Figure, add_json, for_people, report
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
@@ -75,8 +76,8 @@ async def timed(work: Callable[[], Awaitable[bytes]]) -> tuple[float, bytes]:
     return 1000 * (time.process_time() - begun), text
 
 
-async def measure(picture: Picture, rounds: int) -> None:
-    """Print a line for each way."""
+async def measure(picture: Picture, rounds: int) -> list[Figure]:
+    """Print a line for each way; what ours takes beside the naive one."""
     watched = Watched("fs1", picture, top=20)
     watched.answers = Answers(20000, Statistics())
 
@@ -113,14 +114,23 @@ async def measure(picture: Picture, rounds: int) -> None:
             took.append(each)
             texts.append(text)
     print(f"{len(picture.sessions)} sessions, {len(picture.files)} files, {len(picture.shares)} shares")
+    medians, counts = [], []
     for name, (_, took, texts) in ways.items():
         series = sum(not line.startswith(b"#") for line in texts[-1].splitlines())
         median = statistics.median(took)
+        medians.append(median)
+        counts.append(series)
         print(
             f"{name:24} best {min(took):7.1f} ms, median {median:7.1f} ms, {series:6} series, {len(texts[-1]):8} bytes"
         )
     await server.close()
     place.close()
+    return [
+        Figure("the naive way beside a scrape after a look", medians[2] / medians[0], "x", "higher", None, "naive"),
+        Figure("the naive way beside one more scrape", medians[2] / medians[1], "x", "higher", None, "naive", 0.4),
+        Figure("a scrape after a look", medians[0], "ms", "lower", 20.0),
+        Figure("series of a server", counts[0], "series", "lower", 350, tolerance=0.0),
+    ]
 
 
 def main() -> None:
@@ -129,8 +139,12 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--shares", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
+    add_json(parser)
     options = parser.parse_args()
-    asyncio.run(measure(crowded(options.sessions, options.files, options.shares), options.rounds))
+    with for_people(options.json):
+        picture = crowded(options.sessions, options.files, options.shares)
+        figures = asyncio.run(measure(picture, options.rounds))
+    report("metrics", figures, options.json)
 
 
 if __name__ == "__main__":

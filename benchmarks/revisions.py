@@ -9,13 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def unpack(revision: str, scratch: Path) -> Path:
-    """The folder of the sources at that commit, for PYTHONPATH, unpacked under `scratch`; "" is what is here."""
+def unpack(revision: str, scratch: Path, *others: str) -> Path:
+    """The folder of the sources at that commit, for PYTHONPATH, unpacked under `scratch`; "" is what is here. `others`
+    are folders of the project that are unpacked beside it. Raises CalledProcessError if there is no such commit."""
     if not revision:
         return ROOT / "src"
     folder = scratch / f"lanman {revision} source"
     folder.mkdir()
-    archive = subprocess.run(["git", "-C", ROOT, "archive", revision, "src"], check=True, capture_output=True)
+    archive = subprocess.run(["git", "-C", ROOT, "archive", revision, "src", *others], check=True, capture_output=True)
     subprocess.run(["tar", "-x", "-C", folder], check=True, input=archive.stdout)
     return folder / "src"
 

@@ -1,6 +1,6 @@
-"""How fast smbclient gets and puts a large file: from lanman, smbd and impacket's smbserver in turns.
+"""How fast smbclient gets and puts a large file: at lanman and smbd, and impacket's smbserver if asked for, in turns.
 
-    .venv/bin/python benchmarks/transfer.py [--size 512] [--rounds 3] [--revision COMMIT]...
+    .venv/bin/python benchmarks/transfer.py [--size 512] [--rounds 3] [--impacket] [--revision COMMIT]... [--json]
 
 One smbclient, one file of random bytes on the same disk, SMB 3.1.1; what is read goes to /dev/null, what is written
 stays in the page cache. Unprotected, signed and encrypted; impacket's smbserver speaks SMB 2.1 and can only do the
@@ -32,11 +32,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
+from figures import Figure, add_json, cannot_run, for_people, report  # noqa: E402
 from revisions import unpack  # noqa: E402
 
-from support.smbd import Account, Samba, Tools  # noqa: E402
+from support.smbd import Account, Samba, Tools, missing_tools  # noqa: E402
 
 PROTECTIONS = ("off", "sign", "encrypt")
+GOAL = 0.9
 PASSWORD = "a password"
 
 IMPACKET = """
@@ -60,12 +62,31 @@ class Peer:
     tools: Tools
     account: Account
     process: int
+    folder: Path
     protections: tuple[str, ...] = PROTECTIONS
 
     def processor(self) -> float:
-        """The seconds of processor time that it has taken, with those of its children that have ended."""
-        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        """The seconds of processor time that it has taken with all processes that it started, ended ones included."""
+        ticks = 0
+        for process in descendants(self.process):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it ends just now, and is counted with its parent
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def descendants(process: int) -> Iterator[int]:
+    """A process and those that it started, and so on, as far as they live."""
+    yield process
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            yield from descendants(int(child))
+
+
+def samba_peer(samba: Samba) -> Peer:
+    """smbd as a peer, for its ordinary user."""
+    assert samba._process is not None
+    return Peer("smbd", samba, samba.user, samba._process.pid, samba.share)
 
 
 @contextmanager
@@ -99,7 +120,7 @@ def start_lanman(stack: ExitStack, scratch: Path, port: int, revision: str = "")
     serve = [*python, "serve", f"share={folder}", "--listen", "127.0.0.1", "--port", str(port)]
     running = stack.enter_context(process(serve, "Listening", scratch / f"{name}.log", **environment))
     assert str(source) in Path(f"/proc/{running}/environ").read_text(errors="replace")
-    return Peer(name, Tools(scratch, port), Account("daemon", PASSWORD), running)
+    return Peer(name, Tools(scratch, port), Account("daemon", PASSWORD), running, folder)
 
 
 def start_impacket(stack: ExitStack, scratch: Path, port: int) -> Peer:
@@ -107,7 +128,7 @@ def start_impacket(stack: ExitStack, scratch: Path, port: int) -> Peer:
     folder.mkdir()
     command = [sys.executable, "-c", IMPACKET, str(port), str(folder), "daemon", PASSWORD]
     running = stack.enter_context(process(command, "Config file parsed", scratch / "impacket.log"))
-    return Peer("impacket", Tools(scratch, port), Account("daemon", PASSWORD), running, ("off",))
+    return Peer("impacket", Tools(scratch, port), Account("daemon", PASSWORD), running, folder, ("off",))
 
 
 def measure(peer: Peer, source: Path, protection: str) -> dict[str, tuple[float, float]]:
@@ -131,8 +152,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=512, help="MiB")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--impacket", action="store_true", help="impacket's smbserver, too, which takes minutes")
     parser.add_argument("--revision", action="append", default=[], metavar="COMMIT", help="lanman at that commit, too")
+    add_json(parser)
     options = parser.parse_args()
+    if missing := missing_tools():
+        cannot_run(f"Samba is not installed: {', '.join(missing)}")
     results: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="lanman-transfer-"))
@@ -142,15 +167,12 @@ def main() -> None:
             for _ in range(options.size):
                 file.write(os.urandom(1 << 20))
         samba = stack.enter_context(Samba())
-        assert samba._process is not None
         peers = [
             start_lanman(stack, scratch, samba.port + 1 + number, revision)
             for number, revision in enumerate(["", *options.revision])
         ]
-        peers.append(Peer("smbd", samba, samba.user, samba._process.pid))
-        with suppress(ImportError):
-            import impacket  # noqa: F401
-
+        peers.append(samba_peer(samba))
+        if options.impacket:
             peers.append(start_impacket(stack, scratch, samba.port + 20))
         for number in range(options.rounds):
             for protection in PROTECTIONS:
@@ -158,7 +180,24 @@ def main() -> None:
                     if protection in peer.protections:
                         for way, figures in measure(peer, source, protection).items():
                             results[protection, way, peer.name].append(figures)
-    show(options.size, options.rounds, [peer.name for peer in peers], results)
+    with for_people(options.json):
+        show(options.size, options.rounds, [peer.name for peer in peers], results)
+    report("transfer", list(beside_smbd(results)), options.json)
+
+
+def label(protection: str, way: str) -> str:
+    """What is done, in words."""
+    return f"{way}, { {'off': 'unprotected', 'sign': 'signed', 'encrypt': 'encrypted'}[protection] }"
+
+
+def beside_smbd(results: dict[tuple[str, str, str], list[tuple[float, float]]]) -> Iterator[Figure]:
+    """The speeds beside smbd's."""
+    for protection in PROTECTIONS:
+        for way in ("get", "put"):
+            ours, smbd = (
+                statistics.median(rate for rate, _ in results[protection, way, name]) for name in ("lanman", "smbd")
+            )
+            yield Figure(f"{label(protection, way)}: speed beside smbd's", ours / smbd, "x", "higher", GOAL, "smbd")
 
 
 def show(
@@ -175,14 +214,13 @@ def show(
                     for name in names
                     if (found := results[protection, way, name])
                 }
-                label = {"off": "unprotected", "sign": "signed", "encrypt": "encrypted"}[protection]
                 cells = " | ".join(f"{medians[name]:.3g}" if name in medians else "-" for name in names)
                 ratios = ", ".join(
                     f"{medians['lanman'] / medians[name]:.2f} of {name}"
                     for name in names
                     if name in medians and name not in ("lanman", "impacket")
                 )
-                print(f"| {way}, {label} | {cells} | {ratios} |")
+                print(f"| {label(protection, way)} | {cells} | {ratios} |")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from collections import deque
 from datetime import datetime
 from pathlib import Path
 
+from figures import Figure, add_json, for_people, report
+
 import lanman
 from lanman.events import SessionClosed, SessionOpened
 from lanman.manage.manager import Sessions
@@ -126,15 +128,34 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=150)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--changes", type=int, default=500)
+    add_json(parser)
     arguments = parser.parse_args()
+    with for_people(arguments.json):
+        figures = measure(arguments)
+    report("watch", figures, arguments.json)
+
+
+def measure(arguments: argparse.Namespace) -> list[Figure]:
+    """Lines for people, and the figures."""
+    figures = []
     for form in ("--json", "--plain"):
         late = asyncio.run(lateness(arguments.visits, form))
         print(f"{form}: {len(late)} events: late by {late[len(late) // 2] * 1e3:.1f} ms in the median, ", end="")
         print(f"{late[len(late) * 99 // 100] * 1e3:.1f} ms at the 99th percentile, {late[-1] * 1e3:.1f} ms at most")
+        ninety_ninth = late[len(late) * 99 // 100] * 1e3
+        figures.append(Figure(f"{form}: late, 99th percentile", ninety_ninth, "ms", "lower", 50.0))
+    each = []
     for rows in (arguments.rows // 4, arguments.rows):
         took, longest, built, found = compare(rows, arguments.changes)
+        each.append(took / rows)
         print(f"{rows:,} sessions and {rows:,} files, {found} changes: {took * 1e3:.1f} ms", end="")
         print(f", {longest * 1e3:.1f} ms of them at once; building their records {built * 1e3:.1f} ms")
+    return [
+        *figures,
+        Figure("comparing a row, of all beside of a quarter", each[1] / each[0], "x", "lower", 1.5, tolerance=0.3),
+        Figure("comparing beside building the records", took / built, "x", "lower", tolerance=0.3),
+        Figure("longest step of comparing", longest * 1e3, "ms", "lower", 16.0),
+    ]
 
 
 if __name__ == "__main__":

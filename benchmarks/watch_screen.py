@@ -1,6 +1,6 @@
 """How long the screen of `lanman watch` takes to show ten thousand sessions, changes of them, and events of a Server.
 
-    .venv/bin/python benchmarks/watch_screen.py [--rows 10000] [--changes 500] [--rounds 5] [--events 300]
+    .venv/bin/python benchmarks/watch_screen.py [--rows 10000] [--changes 500] [--rounds 5] [--events 300] [--json]
 
 Both ends are the same for the screen and for textual's own DataTable, which has the same rows and columns in the same
 process: from the moment at which the rows are there to the moment at which textual has written, to a driver that keeps
@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from figures import Figure, add_json, for_people, report
 from textual.app import App, ComposeResult
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import DataTable
@@ -84,6 +85,7 @@ class Given:
 
     name = "fs1"
     meant = None
+    nodes = False
 
     def __init__(self) -> None:
         self.updates: asyncio.Queue[Update] = asyncio.Queue()
@@ -229,20 +231,35 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=300)
+    add_json(parser)
     arguments = parser.parse_args()
+    with for_people(arguments.json):
+        figures = measure(arguments)
+    report("watch_screen", figures, arguments.json)
+
+
+def measure(arguments: argparse.Namespace) -> list[Figure]:
+    """Two tables, and the figures."""
     ours, theirs = [], []
     for _ in range(arguments.rounds):
         ours.append(asyncio.run(lanman(arguments.rows, arguments.changes)))
         theirs.append(asyncio.run(datatable(arguments.rows, arguments.changes)))
     print(f"| {arguments.rows:,} rows | lanman watch | DataTable | ratio |\n|---|---|---|---|")
     whats = ("first paint", f"{arguments.changes} changes, sorted", "sorting the other way")
-    for what, one, other in zip(whats, zip(*ours, strict=True), zip(*theirs, strict=True), strict=True):
+    figures = []
+    for what, goal, one, other in zip(
+        whats, (300.0, 50.0, None), zip(*ours, strict=True), zip(*theirs, strict=True), strict=True
+    ):
         mine, table = statistics.median(one), statistics.median(other)
         print(f"| {what} | {mine * 1000:.0f} ms | {table * 1000:.0f} ms | {table / mine:.0f} x |")
+        figures.append(Figure(f"{what}, beside", table / mine, "x", "higher", None, "textual's DataTable", 0.4))
+        figures.append(Figure(what, mine * 1000, "ms", "lower", goal))
     found, late = asyncio.run(events(arguments.events))
     print(f"\n| {len(found)} events of our Server | median | 99th percentile | worst |\n|---|---|---|---|")
     print(f"| from the event to the screen | {percentiles(found)} |")
     print(f"| a pause of the same loop, too long by | {percentiles(late)} |")
+    ninety_ninth = sorted(found)[int(len(found) * 0.99)] * 1000
+    return [*figures, Figure("an event to the screen, 99th percentile", ninety_ninth, "ms", "lower", 50.0)]
 
 
 def percentiles(seconds: list[float]) -> str:

@@ -1,6 +1,7 @@
 """How long the lists of the web console take with very many rows, in Debian's Chromium, and Tabulator beside them.
 
     .venv/bin/python benchmarks/web_grid.py [--rows 10000] [--changes 500] [--rounds 7] [--only grid|page]
+        [--json]
 
 `grid`: one page with the console's own grid and Tabulator (its virtual DOM, the same columns, values and width), in
 turns in the same run. "script" is what the calls themselves and the layout that they cause take, which is what keeps a
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
+
+from figures import Figure, add_json, cannot_run, for_people, report  # noqa: E402
 
 from support.scripted_console import STATIC, ScriptedConsole, session  # noqa: E402
 from support.web_pages import chromium, opened, serving  # noqa: E402
@@ -61,8 +64,8 @@ STEPS = ("build", "sort", "back", "delta", "filter", "all", "scroll", "end")
 SHOWN = ("build", "delta", "sort", "filter", "scroll")
 
 
-async def compare_grids(page: Page, url: str, rows: int, changed: int, rounds: int) -> None:
-    """Both grids in turns, and the median of each measure."""
+async def compare_grids(page: Page, url: str, rows: int, changed: int, rounds: int) -> list[Figure]:
+    """Both grids in turns, and the median of each measure; how much more Tabulator uses."""
     await page.goto(f"{url}/bench")
     await page.wait_for_function("window.ready")
     await page.evaluate("rows => { window.rows = rows }", [session(number) for number in range(rows)])
@@ -88,6 +91,7 @@ async def compare_grids(page: Page, url: str, rows: int, changed: int, rounds: i
     print(f"\n{rows:,} rows, {changed} changes, the median of {rounds} rounds in ms; nodes on the page: {nodes}")
     heads = f"{'script':>8}{'drawn':>8}{'task':>6}"
     print(f"{'':8}{'own: used':>10}{heads}{'Tabulator: used':>18}{heads}")
+    figures = []
     for what in SHOWN:
         own, theirs = _medians(found["own", what]), _medians(found["Tabulator", what])
         each = "".join(
@@ -96,6 +100,9 @@ async def compare_grids(page: Page, url: str, rows: int, changed: int, rounds: i
         )
         ratios = [theirs[of] / max(own[of], 0.1) for of in ("used", "script")]
         print(f"{what:8}{each}   {ratios[0]:.1f} x used, {ratios[1]:.1f} x script")
+        goal = 3.0 if what == "delta" else None
+        figures.append(Figure(f"{what}: processor time beside", ratios[0], "x", "higher", goal, "Tabulator", 0.4))
+    return figures
 
 
 def _medians(measured: list[dict[str, float]]) -> dict[str, float]:
@@ -154,18 +161,23 @@ async def main() -> None:
     parser.add_argument("--changes", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=["grid", "page"])
+    add_json(parser)
     asked = parser.parse_args()
     assert STATIC.exists()
     if not TABULATOR.exists():
-        sys.exit("Tabulator is missing: npm ci --prefix tests/npm")
+        cannot_run("Tabulator is missing: npm ci --prefix tests/npm")
     console = Bench()
-    async with serving(console) as url, chromium() as browser, opened(browser) as (context, _):
-        if asked.only != "page":
-            await compare_grids(await context.new_page(), url, asked.rows, asked.changes, asked.rounds)
-        if asked.only != "grid":
-            await whole_page(await context.new_page(), console, url, asked.rows, asked.changes)
-        console.status = 503
-        console.break_streams()
+    figures = []
+    with for_people(asked.json):
+        async with serving(console) as url, chromium() as browser, opened(browser) as (context, _):
+            if asked.only != "page":
+                page = await context.new_page()
+                figures += await compare_grids(page, url, asked.rows, asked.changes, asked.rounds)
+            if asked.only != "grid":
+                await whole_page(await context.new_page(), console, url, asked.rows, asked.changes)
+            console.status = 503
+            console.break_streams()
+    report("web_grid", figures, asked.json)
 
 
 asyncio.run(main())

@@ -1,6 +1,7 @@
 """What viewers of the web console cost: questions to the server, processor time, memory, and how long the loop is held.
 
     .venv/bin/python benchmarks/web_live.py [--viewers 100] [--sessions 10000] [--changes 500] [--seconds 20]
+        [--json]
 
 One console over real HTTP on the loopback interface, in front of a server that answers from a list, of whose sessions
 so many change each second; it is asked every 2 s, however long it takes. Each viewer is a person of their own with a
@@ -29,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from figures import Figure, add_json, for_people, report
 
 from lanman.faces.web.app import make_app
 from lanman.faces.web.console import Console, Offered
@@ -366,6 +369,7 @@ def main() -> None:
         parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--key", default="", help=argparse.SUPPRESS)
     parser.add_argument("--attacked", action="store_true", help=argparse.SUPPRESS)
+    add_json(parser)
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if arguments.read or arguments.attack:
@@ -379,7 +383,9 @@ def main() -> None:
     elif arguments.attacked:
         print(json.dumps(asyncio.run(attacked(arguments))))
     else:
-        compare(arguments)
+        with for_people(arguments.json):
+            figures = compare(arguments)
+        report("web_live", figures, arguments.json)
 
 
 def again(arguments: argparse.Namespace, *more: str) -> dict[str, Any]:
@@ -390,8 +396,8 @@ def again(arguments: argparse.Namespace, *more: str) -> dict[str, Any]:
     return result
 
 
-def compare(arguments: argparse.Namespace) -> None:
-    """One viewer and many, in turns."""
+def compare(arguments: argparse.Namespace) -> list[Figure]:
+    """One viewer and many, in turns: lines for people, and the figures."""
     found: dict[int, list[dict[str, Any]]] = {1: [], arguments.viewers: []}
     for _ in range(arguments.rounds):
         for viewers, results in found.items():
@@ -411,6 +417,15 @@ def compare(arguments: argparse.Namespace) -> None:
     print(f"each viewer more: {(many['resident'] - one['resident']) / more * 1024:.0f} KiB")
     print(", ".join(f"{name} {one[name]:.1f}" for name in one if name.endswith(("_ms", "_KiB"))))
     print(json.dumps(again(arguments, "--attacked")))
+    asked = many["questions"] / max(1, one["questions"])
+    used = many["processor"] / many["seconds"] / (one["processor"] / one["seconds"])
+    kib = (many["resident"] - one["resident"]) / more * 1024
+    return [
+        Figure(f"questions for {arguments.viewers} viewers", asked, "x", "lower", 1.1, "one viewer", 0.1),
+        Figure(f"processor time for {arguments.viewers} viewers", used, "x", "lower", None, "one viewer", 0.4),
+        Figure("memory of a viewer more", kib, "KiB", "lower", None, tolerance=0.3),
+        Figure("longest step", max(many["held"].values()), "ms", "lower", 20.0),
+    ]
 
 
 if __name__ == "__main__":

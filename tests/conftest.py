@@ -8,6 +8,7 @@ operating system).
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import shutil
@@ -37,6 +38,7 @@ if sys.platform == "win32":
         *(f"manage/test_{name}.py" for name in ("bystanders", "follow", "many_endings", "own", "program_page")),
         "faces/web",  # the extra web is not installed there
         "fleet/test_crowd.py",
+        "fuzz",
         "fleet/test_schedulers.py",
         "manage/ksmbd/test_manager.py",
         "manage/policies/test_live.py",
@@ -44,10 +46,14 @@ if sys.platform == "win32":
         *(f"net/test_{name}.py" for name in ("child", "control", "embedded", "find", "follow", "heap", "home")),
         *(f"net/test_{name}.py" for name in ("kerberos", "listener", "listeners", "logs", "overlay", "place")),
         *(f"net/test_{name}.py" for name in ("privileges", "server", "versions")),
-        *(f"server/test_{name}.py" for name in ("events", "freed", "scheduler", "turns", "watch", "work")),
+        *(
+            f"server/test_{name}.py"
+            for name in ("events", "freed", "long_lists", "scheduler", "turns", "watch", "work")
+        ),
         *(
             f"test_{name}.py"
             for name in (
+                "bench",
                 "citations",
                 "contrib",
                 "contrib_prometheus",
@@ -62,6 +68,7 @@ if sys.platform == "win32":
         "test_samba_fixture.py",
         "test_screenshots.py",
         "peers",
+        "soak",
     ]
     collect_ignore_glob = [
         "faces/web/test_browser*.py",
@@ -73,6 +80,18 @@ if sys.platform == "win32":
         "server/test_files*.py",
         "server/test_sessions*.py",
     ]
+
+# LANMAN_TEST_LOOP=uvloop: tests that have an event loop run on that one (docs/testing.md).
+if os.environ.get("LANMAN_TEST_LOOP") == "uvloop":
+
+    @pytest.fixture(scope="session")
+    def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+        """Whose event loops tests run on; pytest-asyncio asks."""
+        import uvloop
+
+        policy: asyncio.AbstractEventLoopPolicy = uvloop.EventLoopPolicy()
+        return policy
+
 
 # No test is timed: machines are shared, and what is compiled at its first use makes the first example a slow one.
 hypothesis.settings.register_profile("lanman", deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanman import dtyp
-from lanman.dtyp import Ace, Acl, OtherAce, SecurityDescriptor, Sid
+from lanman.dtyp import Ace, Acl, Guid, OtherAce, SecurityDescriptor, Sid
 from lanman.errors import CutShort, LocalProtocolError, MalformedMessage
 from lanman.wire import Structure
 
@@ -230,3 +231,16 @@ def test_damaged_descriptors_give_a_value_or_malformed(data: st.DataObject) -> N
     with suppress(MalformedMessage):
         value = SecurityDescriptor.unpack(bytes(raw[: data.draw(st.integers(0, len(raw)))]))
         assert SecurityDescriptor.unpack(value.pack()) == value
+
+
+def test_a_guid_is_written_in_both_orders() -> None:
+    """The name of NDR (C706, appendix I), as MS-DTYP 2.3.4.2 packs it; Python's own `uuid` says the same."""
+    text = "8a885d04-1ceb-11c9-9fe8-08002b104860"
+    guid = Guid.parse(text)
+    assert guid == bytes.fromhex("045d888aeb1cc9119fe808002b104860") == uuid.UUID(text).bytes_le
+    assert guid.big_endian() == uuid.UUID(text).bytes
+    assert Guid.from_big_endian(guid.big_endian()) == guid
+    assert (str(guid), repr(guid)) == (text, f"Guid('{text}')")
+    for wrong in (text[:-2], f"{text}00", "", "x" * 32):
+        with pytest.raises(ValueError):
+            Guid.parse(wrong)

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import lanman
-from lanman.faces.cli.loader import VERBS
+from lanman.faces.cli.loader import names
 from windows.prepare import VERSIONS
 from windows.run import outcome
 
@@ -77,7 +77,7 @@ def test_documents_name_what_exists(path: Path) -> None:
     for file in re.findall(r"`((?:tests|src|docs|benchmarks|demo|manage|\.ci)/[\w/.]+)`", text):
         assert (ROOT / file).exists() or (ROOT / "src" / "lanman" / file).exists(), file
     for verb in re.findall(r"^    lanman (\w+)", text, re.MULTILINE):
-        assert verb in VERBS, verb
+        assert verb in names(), verb
 
 
 def test_every_room_is_in_the_picture() -> None:
@@ -221,3 +221,12 @@ def test_a_helper_stands_once() -> None:
     for pattern in (r"^PASSWORD\b.*=", r"^def free_port\b", r"^(async )?def until\b", r"^def wait_until\b"):
         found = [path.name for path in sources if re.search(pattern, path.read_text(), re.MULTILINE)]
         assert len(found) == 1, (pattern, found)
+
+
+def test_the_oldest_cryptography_has_what_is_called() -> None:
+    """43 is the first with `hazmat.decrepit` (RC4 for log-ons), and whose `update_into` writes AES-GCM into a buffer of
+    no more than its size."""
+    (wanted,) = (each for each in PROJECT["project"]["dependencies"] if each.startswith("cryptography"))
+    lowest = re.search(r">=(\d+)", wanted)
+    assert lowest is not None
+    assert int(lowest[1]) >= 43

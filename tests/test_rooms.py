@@ -23,7 +23,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "lanman"
 
 WORDS = frozenset(
-    {"wire", "records", "codes", "errors", "events", "names", "shown", "dtyp", "plain", "settings", "versions"}
+    {"wire", "records", "codes", "errors", "events", "few", "names", "shown", "dtyp", "plain", "settings", "versions"}
 )
 CLIENTS_WORDS = frozenset({"client_settings"})
 PROTOCOLS = frozenset({"smb2", "rpc", "auth", "fscc"})
@@ -41,14 +41,15 @@ class Room:
 ROOMS = {
     # 0: words
     "codes": Room(0),
+    "few": Room(0),
     "plain": Room(0),
     "records": Room(0, frozenset({"plain"})),
     "events": Room(0),
     "names": Room(0),
     "shown": Room(0),
     "errors": Room(0, frozenset({"codes"})),
-    "settings": Room(0, frozenset({"names"})),
-    "client_settings": Room(0, frozenset({"settings"})),
+    "settings": Room(0, frozenset({"names", "plain"})),
+    "client_settings": Room(0, frozenset({"plain", "settings"})),
     "versions": Room(0, frozenset({"codes", "errors"})),
     "wire": Room(0, frozenset({"errors", "plain"})),
     "dtyp": Room(0, frozenset({"errors", "wire"})),
@@ -58,7 +59,7 @@ ROOMS = {
     "auth": Room(1, WORDS),
     "fscc": Room(1, WORDS),
     "domain": Room(
-        1, frozenset({"names", "events", "settings"})
+        1, frozenset({"few", "names", "events", "plain", "settings"})
     ),  # sees no byte, no status code and no record of the wire
     # 2: protocol meets domain
     "server": Room(2, WORDS | PROTOCOLS | {"domain"}),
@@ -66,12 +67,12 @@ ROOMS = {
     "net": Room(
         3,
         WORDS | CLIENTS_WORDS | PROTOCOLS | {"domain", "server"},
-        frozenset({"aiohappyeyeballs", "tomli_w", "spnego", "gssapi", "krb5"}),
+        frozenset({"aiohappyeyeballs", "tomli_w", "spnego", "gssapi", "krb5", "uvloop"}),
     ),
     # 4, 5, 6: what one can ask of a server, of many, and what people touch
     "manage": Room(4, WORDS | CLIENTS_WORDS | {"rpc", "net"}),
     "fleet": Room(5, WORDS | {"manage", "net"}),
-    "faces": Room(6, WORDS | CLIENTS_WORDS | {"net", "manage", "fleet"}, frozenset({"click", "rich"})),
+    "faces": Room(6, WORDS | CLIENTS_WORDS | {"net", "manage", "fleet"}, frozenset({"rich"})),
     # stand-ins for other people's APIs: they give answers as they came, so they speak the calls of srvsvc themselves
     "compat": Room(6, WORDS | {"rpc", "net", "manage"}),
     # the calls of MS-SRVS under a public name
@@ -83,20 +84,29 @@ ROOMS = {
 # What a room may use of another, where that is not all of it: the fleet asks by Managers, and knows no SMB.
 NARROW = {
     ("fleet", "net"): frozenset(
-        {"approach", "child", "client_configuration", "credentials", "dial", "resolve", "server_facts"}
+        {
+            "approach",
+            "child",
+            "client_configuration",
+            "collector",
+            "credentials",
+            "dial",
+            "resolve",
+            "server_facts",
+        }
     )
 }
 
 # What one part of a room alone may use: textual takes a quarter of a second to load, and only the screen needs it;
 # asyncpg, pyarrow, prometheus_client, distributed, starlette and uvicorn are extras, and only history in PostgreSQL,
 # columns as files, figures for Prometheus, sweeps by a cluster and the web console need them. What a certificate is for
-# is read with cryptography, which smb2 needs anyway.
+# is read with cryptography, which smb2 needs anyway; so is NTLM's RC4 made.
 INNER = {
     "lanman.faces.tui": frozenset({"textual"}),
     "lanman.faces.web": frozenset({"starlette", "uvicorn"}),
+    "lanman.auth.ntlm": frozenset({"cryptography"}),
     "lanman.faces.web.listening": frozenset({"cryptography"}),
     "lanman.fleet.dask": frozenset({"distributed"}),
-    "lanman.fleet.parts": frozenset({"pyarrow"}),
     "lanman.manage.history.postgresql": frozenset({"asyncpg"}),
     "lanman.manage.metrics": frozenset({"prometheus_client"}),
     "lanman.manage.parquet": frozenset({"pyarrow"}),
@@ -108,7 +118,7 @@ INNER = {
 PURE = frozenset({
     "__future__", "abc", "base64", "binascii", "bisect", "codecs", "collections", "contextlib", "copy",
     "dataclasses", "datetime", "enum", "fnmatch", "functools", "hashlib", "heapq", "hmac", "inspect",
-    "ipaddress", "itertools", "keyword", "math", "operator", "re", "string", "struct", "sys", "textwrap",
+    "ipaddress", "itertools", "keyword", "math", "operator", "re", "reprlib", "string", "struct", "sys", "textwrap",
     "types", "typing", "unicodedata", "uuid", "weakref", "zlib",
 })
 # fmt: on
@@ -258,7 +268,9 @@ SAME_FLOOR = {
     ("records", "plain"),
     ("wire", "plain"),
     ("settings", "names"),
+    ("settings", "plain"),
     ("client_settings", "settings"),
+    ("client_settings", "plain"),
     ("versions", "codes"),
     ("versions", "errors"),
 }

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 
+from lanman.plain import dataclass
 from lanman.settings import FLAG, NAMES, TEXT, Kind, Setting, declared, number, one_of, setting, settings_of
 
 MAX_ADDRESS: Final = 254

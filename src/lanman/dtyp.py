@@ -2,6 +2,7 @@
 
     FILETIME              100 ns since 1601-01-01 UTC, as an int; 0 is "no time" in most places
     access mask           32 bits, as an int; the low 16 mean what the kind of object says (a file's: `smb2.constants`).
+    Guid                  `Guid.parse("8a885d04-...")`, and `str()` for the way back.
     Sid                   whom something is about: `Sid.parse("S-1-5-32-544")`, and `str()` for the way back.
     SecurityDescriptor    who owns an object, and who may do what with it (`Acl`, of `Ace`); self-relative
 
@@ -27,12 +28,54 @@ FILETIME_MAX: Final = 0x7FFFFFFFFFFFFFFF
 
 def filetime(nanoseconds: int) -> int:
     """The FILETIME of so many nanoseconds since 1970, rounded down. What lies outside its range becomes its end."""
-    return min(max(nanoseconds // 100 + FILETIME_EPOCH, 0), FILETIME_MAX)
+    time = nanoseconds // 100 + FILETIME_EPOCH
+    return time if 0 <= time <= FILETIME_MAX else min(max(time, 0), FILETIME_MAX)
 
 
 def nanoseconds(time: int) -> int:
     """Nanoseconds since 1970 of a FILETIME."""
     return (time - FILETIME_EPOCH) * 100
+
+
+# --- GUID (2.3.4)
+
+
+class Guid(bytes):
+    """A GUID (MS-DTYP 2.3.4), which C706 calls a UUID, as little-endian machines write it.
+
+    Python's `uuid` would do the same; loading it takes longer than a whole log-on.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The one that is written so: `8a885d04-1ceb-11c9-9fe8-08002b104860`. Raises ValueError."""
+        raw = bytes.fromhex(text.replace("-", ""))
+        if len(raw) != 16:
+            raise ValueError(f"{text} is no GUID")
+        return cls.from_big_endian(raw)
+
+    @classmethod
+    def from_big_endian(cls, raw: bytes) -> Self:
+        """The one that a big-endian machine has written."""
+        return cls(_turned(raw))
+
+    def big_endian(self) -> bytes:
+        """The bytes as a big-endian machine writes them, in the order of the text."""
+        return _turned(self)
+
+    def __str__(self) -> str:
+        text = self.big_endian().hex()
+        return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+    def __repr__(self) -> str:
+        return f"Guid({str(self)!r})"
+
+
+def _turned(raw: bytes) -> bytes:
+    # Data1, Data2 and Data3 are numbers; Data4 are eight bytes.
+    return raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]
 
 
 # --- ACCESS_MASK (2.4.3): the bits that mean the same for every kind of object

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import Final
 
 # Lower-case characters that had no upper case when the table was made, and those that have none there yet.
-_WITHOUT_ENTRY: Final = re.compile(
+_WITHOUT_ENTRY: Final = (
     "[\u019b\u023f\u0240\u0252\u025c\u0261\u0264-\u0266\u026a\u026c\u0282\u0287\u029d\u029e\u03f3\u0525-\u052f"
     "\u10d0-\u10ff\u13f8-\u13fd\u1c8a\u1d8e\u2c5f\u2cec-\u2cf3\u2d27\u2d2d\ua661\ua699\ua69b\ua790-\ua7ff"
     "\uab30-\uabbf\U00010000-\U0010ffff]"
@@ -35,7 +35,10 @@ class _UpperCase(dict[int, int]):
         upper = character.upper()
         if len(upper) != 1:
             upper = character.title()  # a small alpha with an iota below it: Unicode's upper case are two letters
-        if len(upper) != 1 or upper == character or upper.lower() != character or _WITHOUT_ENTRY.match(character):
+        if len(upper) != 1 or upper == character or upper.lower() != character:
+            return code
+        # So large a set takes longer to compile than most commands need names folded: only where one may be in it.
+        if not character.isascii() and re.match(_WITHOUT_ENTRY, character):
             return code
         self[code] = ord(upper)
         return self[code]
@@ -68,6 +71,8 @@ def fold(name: str) -> str:
 
 def unc_client(name: str) -> str:
     r"""A client's name as MS-SRVS lists it and wants it: `\\PC7`, `\\192.0.2.7`, `\\[2001:db8::7]`."""
+    if name.startswith("\\\\") and ":" not in name and not name.startswith("\\", 2) and not name.startswith("/", 2):
+        return name
     bare = name.lstrip("\\/")
     if ":" in bare and not bare.startswith("["):
         bare = f"[{bare}]"

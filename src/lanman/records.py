@@ -371,6 +371,26 @@ class ShareProblem:
 
 
 @plain
+class PortionDetails:
+    """Of one kind of things that the users of a lanman Server share: how much is taken, and who was refused more. Told
+    on its control socket only.
+
+    `taken` of `most` are taken (`most` 0: there are none, or nobody has said how many), `of_user` of them by the `user`
+    who has most. Since the start `refused` times somebody wanted more than a user may have, `refused_user` the last
+    time; "" stands for nobody. `remedy` is what an administrator can choose; "" where there is no choice.
+    """
+
+    name: str | None = None
+    taken: int = 0
+    most: int = 0
+    user: str | None = None
+    of_user: int = 0
+    refused: int = 0
+    refused_user: str | None = None
+    remedy: str | None = None
+
+
+@plain
 class RefusalDetails:
     """Clients of one name that a lanman Server has refused for one reason. Told on its control socket only.
 

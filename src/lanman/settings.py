@@ -38,10 +38,11 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
 from lanman.names import MAX_SHARE_NAME, NOT_IN_A_SHARE_NAME, fold
+from lanman.plain import dataclass
 
 T = TypeVar("T")
 
@@ -340,6 +341,13 @@ class Limits:
         "files that one session may have open; the next is refused with STATUS_TOO_MANY_OPENED_FILES",
         member=Member("sessopens", SV_SESSOPENS_PARMNUM),
     )
+    opens_per_user: int = setting(
+        32768,
+        number(0, 0x7FFFFFFF),
+        "open files of one user, over all sessions; those kept for a lost connection count, a folder counts twice. "
+        "0: no limit but the one that there always is: a user has at most four fifths of what there are descriptors "
+        "for. The next is refused with STATUS_TOO_MANY_OPENED_FILES",
+    )
     tree_connects_per_session: int = setting(
         2048,
         number(1, 2048),
@@ -535,6 +543,13 @@ class Configuration:
         "whom to become after binding, when started as root",
         applies="start",
         example="files",
+    )
+    loop: Literal["auto", "asyncio", "uvloop"] = setting(
+        "asyncio",
+        one_of("asyncio", "auto", "uvloop"),
+        "the event loop of `lanman serve` and `lanman start server`; uvloop is installed by "
+        "`pip install 'lanman[speed]'`, and `\"auto\"` takes it where it is",
+        applies="start",
     )
     autodisconnect: int = setting(
         15,

@@ -9,13 +9,14 @@ shown this way can be typed back as it was shown: filters know this form too.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Final
 
 # C0 and C1 controls, DEL; the line and paragraph separators; marks without width, the bidirectional ones among them
 # (UAX 9: ALM LRM RLM LRE RLE PDF LRO RLO LRI RLI FSI PDI); tag characters; halves of surrogate pairs, which UTF-16
 # from the wire may hold and no output encoding can; and characters for private use, which stand for what a wire cannot
 # say (`a*b.txt`) and have no shape, so that many names would look like one.
-_UNSAFE: Final = re.compile(
+_UNSAFE: Final = (
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
@@ -23,7 +24,13 @@ _UNSAFE: Final = re.compile(
 
 def escape(text: str) -> str:
     """`text` with every character that could drive or deceive a terminal written as `\\x1b`, `\\u202e`."""
-    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_as_escape, text)
+    return text if text.isascii() and text.isprintable() else _unsafe().sub(_as_escape, text)
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """Only compiled where there is something to look for: so large a set takes longer than all names of most lists."""
+    return re.compile(_UNSAFE)
 
 
 def _as_escape(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@
         previous_session_id: u64 = 0
 
 A declaration becomes a dataclass with slots, and gains `pack()` and `unpack()`: one function each, around one
-`struct.Struct`, generated and compiled when the first of them is called, since a command uses few of all messages.
+`struct.Struct`, generated and compiled when it is first called, since a command uses few of all messages.
 StructureSize, offsets, lengths, counts and padding are computed and cannot be set. Reading checks every bound: any
 bytes give a value or MalformedMessage, which is CutShort if there are too few of them.
 
@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import (
     Annotated,
     Any,
@@ -51,7 +51,7 @@ from typing import (
 )
 
 from lanman.errors import CutShort, LocalProtocolError, MalformedMessage
-from lanman.plain import plain
+from lanman.plain import dataclass, plain
 
 T = TypeVar("T")
 
@@ -175,18 +175,18 @@ def wire(size: int | None = None, *, minimum: int | None = None) -> Callable[[ty
 
 
 def _compile_later(cls: type[Any], size: int | None, minimum: int) -> None:
-    """Have the first call of any of the generated functions generate them all."""
+    """Have the first call of a generated function generate it. Most programs need one direction of a message."""
 
     def unpack(kind: Any, pdu: Any) -> Any:
-        _compile(cls, size, minimum)
+        _compile(cls, size, minimum, reads=True)
         return cls.unpack.__func__(kind, pdu)
 
     def parts(self: Any) -> Any:
-        _compile(cls, size, minimum)
+        _compile(cls, size, minimum, reads=False)
         return cls.parts(self)
 
     def pack(self: Any) -> Any:
-        _compile(cls, size, minimum)
+        _compile(cls, size, minimum, reads=False)
         return cls.pack(self)
 
     cls.unpack, cls.parts, cls.pack = classmethod(unpack), parts, pack
@@ -277,8 +277,8 @@ def _kind(hint: Any) -> Fixed | Variable | None:
     return None
 
 
-def _compile(cls: type[Any], size: int | None, minimum: int) -> None:
-    """Generate `unpack`, `parts` and `pack` of a declared class, in place of what generates them."""
+def _compile(cls: type[Any], size: int | None, minimum: int, *, reads: bool) -> None:
+    """Generate `unpack`, or `parts` and `pack`, of a declared class, in place of what generates them."""
     layout = _Layout(size)
     layout.arguments = layout.declare(cls)
     packer = struct.Struct("<" + "".join(layout.codes))
@@ -298,10 +298,15 @@ def _compile(cls: type[Any], size: int | None, minimum: int) -> None:
         "MalformedMessage": MalformedMessage,
         "LocalProtocolError": LocalProtocolError,
     }
-    lines = _unpack_lines(cls.__name__, layout, base, base + packer.size)
-    lines += _pack_lines(cls.__name__, layout, base + packer.size, packer.size, tail)
+    if reads:
+        lines = _unpack_lines(cls.__name__, layout, base, base + packer.size)
+    else:
+        lines = _pack_lines(cls.__name__, layout, base + packer.size, packer.size, tail)
     exec(compile("\n".join(lines), f"<wire {cls.__name__}>", "exec"), namespace)
-    cls.unpack, cls.parts, cls.pack = classmethod(namespace["unpack"]), namespace["parts"], namespace["pack"]
+    if reads:
+        cls.unpack = classmethod(namespace["unpack"])
+    else:
+        cls.parts, cls.pack = namespace["parts"], namespace["pack"]
 
 
 def _unpack_lines(title: str, layout: _Layout, base: int, end: int) -> list[str]:

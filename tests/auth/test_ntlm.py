@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,3 +166,22 @@ def test_anonymous_messages_as_impacket_reads_them() -> None:
     ours = AuthenticateMessage.unpack(token)
     assert ours.is_anonymous
     assert ntlm.rc4k(bytes(16), ours.encrypted_session_key) == ntlm.ANONYMOUS_SESSION_KEY
+
+
+@pytest.mark.parametrize("key", [bytes(range(16)), bytes(16), RANDOM_SESSION_KEY, b"12345", b"Key"])
+def test_rc4_is_the_same_without_openssl(key: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has no legacy provider, or a policy forbids RC4."""
+    plain = bytes(range(256)) * 3
+    by_openssl, stream = ntlm.rc4k(key, plain), ntlm.RC4(key)
+    assert stream(plain[:5]) + stream(plain[5:]) == by_openssl
+    asked = []
+
+    def refuse(algorithm: object, mode: object) -> None:
+        asked.append(algorithm)
+        raise UnsupportedAlgorithm("no RC4 here")
+
+    _, arc4, unsupported = ntlm._openssl()
+    monkeypatch.setattr(ntlm, "_openssl", lambda: (refuse, arc4, unsupported))
+    own = ntlm.RC4(key)
+    assert own(plain[:5]) + own(plain[5:]) == by_openssl
+    assert bool(asked) == (len(key) != 3)  # OpenSSL is never asked for a key of 24 bits

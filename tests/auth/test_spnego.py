@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanman.auth.ntlm import NTLMSSP_OID
+from lanman.auth import spnego
+from lanman.auth.ntlm import NTLMSSP_OID, SIGNATURE
 from lanman.auth.spnego import (
     KERBEROS_OID,
     MS_KERBEROS_OID,
@@ -107,3 +110,34 @@ def test_any_bytes_are_a_token_or_malformed(noise: bytes, at: int, byte: int) ->
             unpack(token)
         except MalformedMessage:
             pass
+
+
+def _outcome(data: bytes) -> object:
+    try:
+        return unpack(data)
+    except MalformedMessage as error:
+        return str(error)
+
+
+def test_what_is_compared_is_read_as_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens as log-ons by NTLM have them, and those tokens damaged: the same value, or the same refusal."""
+    random = Random(22)
+    tokens = []
+    for state in (None, *NegState):
+        for mech in (None, NTLMSSP_OID, KERBEROS_OID):
+            for size in (8, 16, 90, 119, 120, 240, 300, 70_000):
+                inner = SIGNATURE + random.randbytes(size - len(SIGNATURE))
+                for mic in (None, b"", random.randbytes(16), random.randbytes(17), inner):
+                    tokens.append(pack_response(NegTokenResp(state, mech, inner, mic)))
+        tokens.append(pack_response(NegTokenResp(state, None, None, random.randbytes(16))))
+    for token in [each for each in tokens if len(each) < 400] * 8:
+        damaged = bytearray(token)
+        places = [random.randrange(60), random.randrange(len(token)), -1 - random.randrange(21)]
+        damaged[random.choice(places) % len(token)] = random.choice([0, 1, 4, 16, 0x80, 0x81, 0xA3])
+        tokens += [bytes(damaged), token[: random.randrange(len(token))], token + b"\0"]
+    found = [_outcome(token) for token in tokens]
+    compared = [spnego._usual_response(token) for token in tokens]
+    monkeypatch.setattr(spnego, "_usual_response", lambda data: None)
+    assert found == [_outcome(token) for token in tokens]
+    assert sum(each is not None for each in compared) > 50
+    assert all(each in (None, value) for each, value in zip(compared, found, strict=True))

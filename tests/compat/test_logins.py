@@ -27,6 +27,7 @@ from lanman.net.credentials import Credentials
 from lanman.net.identity import identity_of
 from support.compat_peers import Peer, scripted
 from support.smbd import Samba
+from support.waiting import wait_until
 
 
 def who(server: str | None) -> Credentials | None:
@@ -209,7 +210,7 @@ def test_logout_leaves(windows: Peer) -> None:
     compat.login(windows.server, windows.admin, windows.password)
     win32net.NetSessionEnum(10, windows.server)
     compat.logout("127.0.0.1")  # every port of it
-    assert windows.peer.script.callers == {}
+    wait_until(lambda: windows.peer.script.callers == {})
     assert netapi.NetSessionEnum(windows.server, None, None, 10)[0] == 0  # the login was the port's
 
 
@@ -272,7 +273,7 @@ def test_kept_for_a_while_and_left(made: list[FakeManager]) -> None:
         assert len(made) == 4
         clock.now = 100
         pool.close(("fs2", 0))  # wakes the one who looks at the clock; what is in use stays
-        assert made[0].left.wait(10)
+        assert made[0].left.wait(60)
         assert not made[1].left.is_set()
     assert made[1].left.is_set()
     assert [one.left.is_set() for one in made[2:]] == [False, False]
@@ -304,7 +305,7 @@ def test_one_identitys_connection_serves_no_other(made: list[FakeManager], monke
         {"ccache": "FILE:/c"},
         {"anonymous": True},
     ]
-    assert {name for change in changes for name in change} == {each.name for each in fields(Credentials)}
+    assert {name for change in changes for name in change} == {each.name for each in fields(Credentials) if each.init}
     assert len({id(borrowed(**base)), *(id(borrowed(**{**base, **change})) for change in changes)}) == 9
     # Where the ticket cache says who: another cache, another principal in it, another user of this machine.
     first = borrowed(kerberos=True)
@@ -427,7 +428,7 @@ print(len(win32net.NetSessionEnum(10, {windows.server!r})))
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
-    assert windows.peer.script.callers == {}  # logged off, not cut off
+    wait_until(lambda: windows.peer.script.callers == {})  # logged off, not cut off
 
 
 def test_imports_cost_little() -> None:

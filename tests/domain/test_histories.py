@@ -325,6 +325,7 @@ class Histories(RuleBasedStateMachine):
             for one in self.model.values()
             if not one.opens and (period := self.period(one)) is not None
         ]
+        deadlines += [opened.kept_until for opened in self.preserved.values()]
         assert self.service.next_deadline() == min(deadlines, default=None)
 
     @invariant()

@@ -34,8 +34,14 @@ from lanman.domain import (
     TreeDisconnected,
 )
 from lanman.events import ServerPaused, SessionChanged
+from lanman.rpc.levels import finish
 from lanman.settings import NEVER, Configuration, Limits, RunningSettings
 from support.summaries import summaries, summary
+
+
+def opens_of(service: ServerService, *, size: int = 1, **names: str) -> list[Open]:
+    """Those that are meant, looked at so many at a time."""
+    return finish(service.select_opens(size=size, **names))
 
 
 def log_on(service: ServerService, number: int, user: str = "ann", *, now: float = 0, **details: object) -> Session:
@@ -184,8 +190,8 @@ def test_durable_opens_outlive_a_session_that_loses_its_connection(service: Serv
     assert (service.counters.fopens, tree.open_count, tree.share.current_uses, ann.bytes_read) == (1, 0, 0, 120)
     # It has no user any more, so that no filter by one finds it.
     assert kept.user_name == ""
-    assert service.select_opens(user="ann") == service.select_opens(client=r"\\PC1") == []
-    assert service.select_opens(path="/srv/data") == [kept]
+    assert opens_of(service, user="ann") == opens_of(service, client=r"\\PC1") == []
+    assert opens_of(service, path="/srv/data") == [kept]
 
 
 def test_a_preserved_open_is_reclaimed(service: ServerService, events: list[Event]) -> None:
@@ -417,8 +423,8 @@ def test_time_goes_forward_only(service: ServerService) -> None:
     ann = log_on(service, 1, now=50, created=49)
     service.touch(ann, 40)
     assert ann.idle_time == 50
-    assert (ann.active_seconds(60.9), ann.idle_seconds(60.9)) == (11, 10)
-    assert (ann.active_seconds(0), ann.idle_seconds(0)) == (0, 0)
+    assert ann.times(60.9) == (11, 10)
+    assert ann.times(0) == (0, 0)
     service.close_session(ann, Reason.LOGOFF)
     service.touch(ann, 100)
     assert service.next_deadline() is None
@@ -603,7 +609,7 @@ def test_no_name_means_everybody_and_not_null_sessions_alone(service: ServerServ
         service.register_open(session, connect(service, session), 1, path, 1, 0)
         for session, path in ((ann, "/srv/a"), (null, "/srv/b"))
     ]
-    assert service.select_opens(path="/srv", user="") == opens
+    assert opens_of(service, path="/srv", user="") == opens
 
 
 def test_selecting_does_not_take_one_letter_for_two(service: ServerService) -> None:
@@ -617,15 +623,15 @@ def test_selecting_opens(service: ServerService) -> None:
     a = service.register_open(ann, one, 1, "/srv/data/a/x.txt", 1, 0)
     b = service.register_open(bob, two, 1, "/srv/data/ab", 1, 0)
     pipe = service.register_open(bob, two, 2, r"\PIPE\srvsvc", 1, 0)
-    assert service.select_opens() == [a, b, pipe]
-    assert service.select_opens(path="/srv/data/a") == [a]
-    assert service.select_opens(path="/SRV/data/") == [a, b]
-    assert service.select_opens(path="/") == [a, b]
-    assert service.select_opens(path="/srv/data\\A\\") == [a]
-    assert service.select_opens(path="\\pipe") == [pipe]
-    assert service.select_opens(path="/pipe") == service.select_opens(path="srv") == []
-    assert service.select_opens(user="BOB", path="/srv") == [b]
-    assert service.select_opens(client=r"\\pc1") == [a]
+    assert opens_of(service) == [a, b, pipe]
+    assert opens_of(service, path="/srv/data/a") == [a]
+    assert opens_of(service, path="/SRV/data/") == [a, b]
+    assert opens_of(service, path="/") == [a, b]
+    assert opens_of(service, path="/srv/data\\A\\") == [a]
+    assert opens_of(service, path="\\pipe") == [pipe]
+    assert opens_of(service, path="/pipe") == opens_of(service, path="srv") == []
+    assert opens_of(service, user="BOB", path="/srv") == [b]
+    assert opens_of(service, client=r"\\pc1") == [a]
     assert service.open_by_global_id(b.global_id) is b
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lanman.faces.cli.completion import candidates
-from lanman.faces.cli.loader import VERBS
+from lanman.faces.cli.loader import names
 from lanman.faces.cli.main import PROGRAM
 from support.fake_manager import Command
 from support.process_server import Stage
@@ -29,7 +29,7 @@ def completed(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("", list(VERBS)),
+        ("", list(names())),
         ("se", ["serve", "session"]),
         ("SE", ["serve", "session"]),
         ("-S fs1 sess", ["session"]),

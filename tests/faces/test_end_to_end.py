@@ -53,6 +53,58 @@ def port(lanman: Lanman) -> Iterator[int]:
     lanman("stop", "server", "--timeout", "30")
 
 
+# Whole packages, or modules, that no list of another machine's sessions needs.
+NOT_FOR_A_LIST = {
+    *("rich", "tomllib", "tomli_w", "spnego", "gssapi", "sqlite3", "multiprocessing", "email", "http", "urllib"),
+    *("cryptography.x509", "cryptography.hazmat.backends", "concurrent.futures.thread", "concurrent.futures.process"),
+    *("importlib.metadata", "json", "csv", "getpass", "secrets", "random", "shutil", "tempfile", "aiohappyeyeballs"),
+    *("lanman.domain", "lanman.server", "lanman.net.server", "lanman.net.control", "lanman.net.disk", "lanman.fscc"),
+    *("lanman.settings", "lanman.fleet", "lanman.compat", "lanman.faces.tui", "lanman.faces.web"),
+    *("lanman.manage.history", "lanman.manage.metrics", "lanman.manage.policies", "lanman.manage.own"),
+    *("lanman.faces.cli.helptext", "lanman.faces.cli.completion", "lanman.faces.cli.sessionends"),
+    *("click", "ssl", "uuid", "platform", "pkgutil", "datetime", "gettext"),
+    *("lanman.manage.orders", "lanman.manage.watching", "lanman.manage.samba"),
+    *(f"lanman.rpc.srvsvc.{noun}" for noun in ("shares", "server", "transports", "connections", "files", "names")),
+}
+
+
+def test_a_list_loads_and_compiles_no_more_than_it_needs(port: int, tmp_path: Path) -> None:
+    """Counts, and no times: those are in benchmarks/startup.py."""
+    program = (
+        "import builtins, gc, sys; compiled = []; searches = []; compile_ = compile; execute = exec\n"
+        # Not the files of modules, whose bytecode may have to be made.
+        "builtins.compile = lambda source, name, *more, **named: "
+        "(str(name).startswith('<') and compiled.append(len(source)), compile_(source, name, *more, **named))[1]\n"
+        "builtins.exec = lambda source, *more: "
+        "(isinstance(source, str) and compiled.append(len(source)), execute(source, *more))[1]\n"
+        "from lanman.__main__ import main\n"
+        "gc.callbacks.append(lambda phase, about: searches.append(phase))\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    from lanman.shown import _unsafe\n"
+        "    print(len(searches), _unsafe.cache_info().currsize, file=sys.stderr)\n"
+        "    large = len([size for size in compiled if size > 100])\n"
+        "    print(large, sum(compiled), *sorted(sys.modules), file=sys.stderr)"
+    )
+    words = ["session", "-S", f"127.0.0.1:{port}", "-U", "ann%ann's secret"]
+    # What measures coverage loads and compiles much itself.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    environment |= {"LANMAN_HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, env=environment, check=True, timeout=60
+    )
+    assert "127.0.0.1" in shown.stdout
+    searches, sets, number, size, *loaded = shown.stderr.split()
+    assert (searches, sets) == ("0", "0")  # for cycles among its objects; of characters that no name here has
+    assert [name for name in loaded if any(f"{name}.".startswith(f"{each}.") for each in NOT_FOR_A_LIST)] == []
+    assert len([name for name in loaded if name.partition(".")[0] == "lanman"]) <= 80
+    assert len(loaded) <= 247
+    # The messages and the answer that this command uses, in the direction in which it uses them; and no other class.
+    assert int(number) <= 45
+    assert int(size) <= 60_000
+
+
 async def test_a_session_is_listed_and_ended(lanman: Lanman, port: int) -> None:
     client = SmbClient("127.0.0.1", port, Credentials("bob", "bob's secret"))
     try:

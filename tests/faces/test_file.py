@@ -194,6 +194,18 @@ def test_a_path_as_it_is_listed_closes_itself_alone(command: Command) -> None:
     assert [entry.path for entry in command.manager.opened] == [r"C:\data"]
 
 
+def test_a_file_without_a_user_may_be_kept_and_a_pipe_may_not() -> None:
+    """Over MS-SRVS nothing says for whom (MS-SMB2 3.3.4.20)."""
+    words = "Kept for         owner unknown: it is kept for a client whose connection was lost, or a null session's"
+    assert words in " ".join(file_block(FileInfo(1, 3, 0, "C:\\a", "")))
+    for other in (
+        FileInfo(1, 3, 0, r"\PIPE\srvsvc", ""),
+        FileInfo(1, 3, 0, "C:\\a", "ann"),
+        FileInfo(1, 3, 0, "C:\\a"),
+    ):
+        assert "owner unknown" not in " ".join(file_block(other))
+
+
 def test_for_whom_a_file_is_kept_is_shown() -> None:
     kept = DetailedFile(7, 3, 0, "/srv/a", "", durable=True, owner="bob", expires_at=time.time() + 77.5)
     assert f"Kept for{' ' * 9}bob, whose connection was lost, 00:01:17 more" in list(file_block(kept))

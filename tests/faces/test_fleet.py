@@ -49,8 +49,10 @@ pytestmark = [
         ("fleet sessions fs1 --deadline -1", "--deadline"),
     ],
 )
-def test_words_that_do_not_go_together(command: Command, tmp_path: Path, words: str, remedy: str) -> None:
-    os.chdir(tmp_path)
+def test_words_that_do_not_go_together(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, remedy: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = command([*shlex.split(words), "-U", "ann%x"])
     assert (result.status, result.out) == (1, "")
     assert remedy in " ".join(result.err.split())
@@ -188,6 +190,69 @@ async def test_the_line_of_progress_is_one_line_on_any_terminal(tmp_path: Path, 
     shown = [part for part in said.replace("\r\n", "\n").split("\r\x1b[K") if part]
     assert len(shown) > 1
     assert all(len(part) < columns and "\n" not in part for part in shown)
+
+
+@pytest.mark.parametrize("out", ["s", "-"])
+async def test_the_summary_is_as_narrow_as_the_terminal_and_lacks_nothing(tmp_path: Path, out: str) -> None:
+    """On standard output, or with the rows alone there, on standard error."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    columns, folder = 40, "monday-" + "m" * 60
+    async with running_server(tmp_path / "home", host="0.0.0.0") as server:
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = await asyncio.create_subprocess_exec(
+            str(LANMAN),
+            "fleet",
+            "sessions",
+            *(f"127.0.0.{number}:{server.port}" for number in range(1, 8)),
+            f"127.0.0.1:{free_port()}",
+            *("-A", logon_file(tmp_path, "wrong"), "--out", folder if out == "s" else out),
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=slave if out == "s" else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if out == "s" else slave,
+            env=os.environ | {"TERM": "dumb"},
+        )
+        os.close(slave)
+        said = await asyncio.to_thread(_all_of, master)
+        assert await process.wait() == 4
+    shown = said.splitlines()
+    assert all(len(line) < columns for line in shown)
+    words = "".join(said.split())
+    expected = [
+        "1 refused, 3 not logged on, 4 not asked to the end.",
+        "The credential -U is not used any more: 3 times the user name or the password was wrong.",
+    ]
+    if out == "s":
+        expected.append(f"0 rows, and what became of each target: {folder}")
+        expected.append(f"Again for those: lanman fleet --resume {folder} --retry-failed")
+    assert words.endswith("".join("".join(expected).split())), said
+
+
+@pytest.mark.parametrize(("limit", "at_a_time"), [(64, 2), (80, 32)])
+async def test_few_open_files_are_enough_for_many_targets(tmp_path: Path, limit: int, at_a_time: int) -> None:
+    """Both processes together ask as many at a time as they may have connections, and whoever asked is told."""
+    async with running_server(tmp_path / "home", host="0.0.0.0") as server:
+        targets = [f"127.0.0.{number}:{server.port}" for number in range(1, 61)]
+        (tmp_path / "targets").write_text("\n".join(targets))
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", str(LANMAN), "fleet", "sessions", "@targets"),
+            *("-A", logon_file(tmp_path), "--out", "s", "--processes", "2", "--per-subnet", "1000"),
+            *("--deadline", "60", "--connect", "60"),
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b""), (out, err)
+    assert b" 60 answered." in out
+    told = f"No more than {at_a_time} were asked at a time, since a process may have so few open files here"
+    assert told in out.decode()
 
 
 def _all_of(master: int) -> str:

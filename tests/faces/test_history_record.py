@@ -108,7 +108,7 @@ def test_a_database_that_goes_away_is_waited_for(
     tries: list[str] = []
     has_begun = False
 
-    async def once(servers: Any, url: str, wish: Any, begun: asyncio.Event) -> None:
+    async def once(servers: Any, url: str, wish: Any, begun: asyncio.Event, looked: Any) -> None:
         tries.append(url)
         if has_begun:
             begun.set()

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,40 @@ def test_a_folder_of_the_command_line_that_is_gone_stops_no_reload(tmp_path: Pat
     finally:
         process.terminate()
         process.wait(60)
+
+
+def test_a_signal_counts_from_the_line_that_the_server_listens(tmp_path: Path) -> None:
+    """Also where nothing else of the command has run yet: what reads the log sends it as soon as it may."""
+    script = """
+import logging, signal, sys
+from lanman.__main__ import main
+
+ANSWERS = {"listening on": signal.SIGHUP, "configuration read again": signal.SIGTERM}
+
+
+class Reader(logging.Handler):
+    def emit(self, record):
+        for words, answer in ANSWERS.items():
+            if words in record.getMessage():
+                signal.raise_signal(answer)
+
+
+logging.getLogger("lanman.server").addHandler(Reader())
+sys.exit(main())
+"""
+    words: list[str | Path] = [
+        "--home",
+        tmp_path / "home",
+        "serve",
+        f"data={tmp_path}",
+        "--listen",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "configuration read again" in done.stderr
 
 
 def rotate(home: Path, tmp_path: Path) -> None:

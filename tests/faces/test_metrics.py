@@ -137,7 +137,7 @@ def test_a_socket_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.chdir(tmp_path)
     (listen,) = [each for each in metrics.params if each.name == "listen"]
-    assert place(None, listen, "unix:metrics") == f"unix:{tmp_path}/metrics"  # type: ignore[arg-type]
+    assert place(listen, "unix:metrics") == f"unix:{tmp_path}/metrics"
     assert command("metrics --listen unix:").status == 1
 
 
@@ -169,10 +169,10 @@ def started(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], st
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_it_gives_figures_until_it_is_told_to_end(tmp_path: Path, number: int, status: int) -> None:
     with started(tmp_path, "metrics", "--listen", "127.0.0.1:0") as (process, where):
-        with urllib.request.urlopen(f"http://{where}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{where}/metrics", timeout=60) as answer:
             assert b"lanman_up{" in answer.read()
         process.send_signal(number)
-        assert process.wait(10) == status
+        assert process.wait(60) == status
 
 
 @pytest.mark.posix
@@ -182,12 +182,12 @@ def test_it_ends_at_once_although_a_server_is_stuck(tmp_path: Path) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as hole:
         server = f"127.0.0.1:{hole.getsockname()[1]}"
-        words = "metrics", "-S", server, "-N", "--timeout", "60", "--listen", f"unix:{tmp_path}/metrics"
+        words = "metrics", "-S", server, "-N", "--timeout", "600", "--listen", f"unix:{tmp_path}/metrics"
         with started(tmp_path, *words) as (process, where):
             assert where == f"unix:{tmp_path}/metrics"
             connection, _ = hole.accept()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
             connection.close()
     assert not (tmp_path / "metrics").exists()
 
@@ -241,7 +241,7 @@ def serving(home: Path) -> subprocess.Popen[bytes]:
 
 def figures(where: str) -> bytes:
     try:
-        with urllib.request.urlopen(f"http://{where}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{where}/metrics", timeout=60) as answer:
             text: bytes = answer.read()
     except OSError:
         return b""
@@ -261,7 +261,7 @@ def test_our_server_gives_figures_without_another_process(tmp_path: Path) -> Non
         assert b'lanman_share_users{server="FILER01",share="data"} 0.0' in text
     finally:
         server.terminate()
-        assert server.wait(30) == 0
+        assert server.wait(60) == 0
         assert server.stderr is not None
         server.stderr.close()
 
@@ -320,7 +320,7 @@ def _asked(port: int, query: str) -> list[object]:
     """What Prometheus answers to a query."""
     address = f"http://127.0.0.1:{port}/api/v1/query?query={urllib.request.quote(query)}"  # type: ignore[attr-defined]
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             found: list[object] = json.load(answer)["data"]["result"]
     except OSError:
         return []

@@ -18,6 +18,7 @@ from lanman.faces.moments import (
     moment_words,
     parse_moment,
     rfc3339_local,
+    soon_words,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -226,3 +227,21 @@ def test_how_moments_are_shown() -> None:
     assert moment_words(utc("2025-06-01T00:00:01"), NOW, BERLIN) == "1 June 2025 at 02:00:01 (+02:00)"
     assert clock_words(at, at, BERLIN) == "14:05:00"
     assert clock_words(at, at + timedelta(days=1).total_seconds(), BERLIN) == "2026-11-25 14:05:00"
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ("2026-11-25T22:59:59", "at 23:59"),
+        ("2026-11-25T23:00:00", "Thu 00:00"),
+        ("2026-12-01T22:59:00", "Tue 23:59"),
+        ("2026-12-01T23:00:00", "2026-12-02"),
+        ("2026-11-24T22:59:59", "2026-11-24"),
+    ],
+)
+def test_a_moment_to_come_is_short(at: str, shown: str) -> None:
+    assert soon_words(utc(at), utc("2026-11-25T13:05:00"), BERLIN) == shown
+
+
+def test_a_moment_that_no_calendar_has_is_unknown() -> None:
+    assert soon_words(1e30, 0.0) == "-"

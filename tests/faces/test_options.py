@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 import pytest
 
 from lanman.faces.cli.invocation import split_host
 from lanman.faces.cli.options import duration, seconds
+from lanman.faces.cli.parameters import Option
 from lanman.faces.dialect import DialectError
 from lanman.net.credentials import Credentials
 from support.fake_manager import Command
@@ -69,18 +69,18 @@ def test_a_host_and_its_port(text: str, host: str, port: int | None) -> None:
     ],
 )
 def test_a_duration(text: str, value: float) -> None:
-    assert duration(click.Context(click.Command("x")), click.Option(["--warn"]), text) == value
+    assert duration(Option("--warn"), text) == value
 
 
 @pytest.mark.parametrize(("text", "value"), [("10", 10), ("0.5", 0.5), ("5s", 5), ("2m", 120), ("1h30m", 5400)])
 def test_a_deadline_is_seconds_or_a_duration(text: str, value: float) -> None:
-    assert seconds(click.Context(click.Command("x")), click.Option(["--deadline"]), text) == value
+    assert seconds(Option("--deadline"), text) == value
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "-1", "5 s", "s", "inf", "nan", "400d"])
 def test_what_is_no_deadline(text: str) -> None:
     with pytest.raises(DialectError):
-        seconds(click.Context(click.Command("x")), click.Option(["--deadline"]), text)
+        seconds(Option("--deadline"), text)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_no_deadline(text: str) -> None:
 )
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(DialectError) as caught:
-        duration(click.Context(click.Command("x")), click.Option(["--warn"]), text)
+        duration(Option("--warn"), text)
     assert caught.value.hint is not None
     assert "duration" in caught.value.hint
 
@@ -391,6 +391,14 @@ def test_an_authentication_file_that_cannot_be_read(command: Command, tmp_path: 
         (["session", "-S", "fs1", "-U", ""], "The user's name is empty"),
         (["session", "-S", "fs1", "-U", "%secret"], "The user's name is empty"),
         (["session", "-U", ""], "The user's name is empty"),
+        # What was meant by an empty variable of a script was somebody else, or another Samba.
+        (["session", "/delete", "/y", "-A", ""], "--authentication-file"),
+        (["file", "-S", "fs1", "--authentication-file="], "--authentication-file"),
+        (["session", "/delete", "/y", "--nt-hash", ""], "32 hexadecimal digits"),
+        (["session", "-N", "--nt-hash="], "-N"),
+        (["session", "-N", "-A", ""], "-N"),
+        (["session", "/delete", "/y", "--samba-config", ""], "--samba-config"),
+        (["share", "--service", "samba", "--samba-config="], "--samba-config"),
         ("session -S fs1 -U ann --nt-hash abc", "32 hexadecimal digits"),
         ("session -S fs1 -U ann --nt-hash " + "x" * 32, "32 hexadecimal digits"),
         ("session -S fs1 -N -U ann%secret", "-N"),

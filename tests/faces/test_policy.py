@@ -73,7 +73,7 @@ def test_plan_shows_who_is_meant_and_does_nothing(command: Command) -> None:
     assert (result.status, result.err) == (0, "")
     lines = result.out.splitlines()
     assert lines[0].endswith(': 1 of 3 match (mode is "report": nothing is done)')
-    assert lines[3].startswith("pc1                ann              02:00:00      0  told now, ended at ")
+    assert lines[3].startswith("pc1                ann              02:00:00      0  told now, ended ")
     assert len(command.manager.entries) == 3
     assert all(len(line) <= 80 for line in lines)
 

@@ -528,7 +528,7 @@ def test_with_others_consents(command: Command, switch: str) -> None:
 def test_a_person_is_asked_the_question_that_yes_does_not_answer(
     command: Command, monkeypatch: pytest.MonkeyPatch, answers: str, left: list[str]
 ) -> None:
-    monkeypatch.setattr("lanman.faces.cli.verbs.session.is_terminal", lambda stream: True)
+    monkeypatch.setattr("lanman.faces.cli.sessionends.is_terminal", lambda stream: True)
     a_terminal_server(command)
     result = command("session --user games /delete /y", answers)
     assert OTHERS in result.out + result.err

@@ -342,6 +342,9 @@ def row(**fields: Any) -> FileRow:
     return FileRow(FileKey(5, "a", "bob"), 5, "a", "bob", **fields)
 
 
+KEPT = row(owner="bob")._replace(user_name="")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -354,6 +357,16 @@ def row(**fields: Any) -> FileRow:
             "file renamed: b, bob: it was a",
         ),
         (Change(What.CHANGED, row(oplock="batch"), 0, How.TOLD, before=row(), fields=("oplock",)), None),
+        (
+            Change(What.CHANGED, KEPT, 0, How.SEEN, before=row(), fields=("user_name", "owner")),
+            "file kept: a, bob, whose client is lost",
+        ),
+        (
+            Change(What.CHANGED, row(), 0, How.SEEN, before=KEPT, fields=("user_name", "owner")),
+            "file reclaimed: a, bob",
+        ),
+        (Change(What.CLOSED, KEPT, 0, How.SEEN, why="vanished"), "file closed: a, bob, whose client is lost: vanished"),
+        (Change(What.OPENED, KEPT._replace(owner=None), 0, How.SEEN), "file opened: a, owner unknown"),
         (
             Change(What.OPENED, SessionRow(SessionKey("pc7", ""), "pc7", ""), 0, How.SEEN),
             "session opened: a null session from pc7",

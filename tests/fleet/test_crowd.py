@@ -146,6 +146,7 @@ async def test_ctrl_c_ends_it_soon_and_keeps_everything(tmp_path: Path) -> None:
         out, err = await process.communicate()
     assert (process.returncode, err) == (130, b"")
     assert b"To go on: lanman fleet --resume s\n" in out
-    assert time.monotonic() - begun < 5  # two on a machine that does nothing else
+    # Two on a machine that does nothing else; those that trickle would take 300.
+    assert time.monotonic() - begun < 60
     outcomes = (tmp_path / "s" / "outcomes.jsonl").read_text().splitlines()
     assert all('"outcome": "cancelled"' in line for line in outcomes)

@@ -37,6 +37,8 @@ from support.dask_cluster import (
     WRONG_ANSWERS,
     DaskCluster,
     failing_ask,
+    few_files_ask,
+    hanging_ask,
     other_release,
     scripted_ask,
     wrong_ask,
@@ -117,6 +119,9 @@ async def test_a_worker_that_cannot_ask_is_named_with_the_remedy(cluster: DaskCl
     with pytest.raises(LanmanError, match=r"the worker tcp://127\.0\.0\.1.* it has lanman .* and the sweep") as caught:
         await outcomes_of(by(cluster, some(3, OK), task=other_release))
     assert caught.value.hint == "install the same on all"
+    with pytest.raises(LanmanError, match="it may have 10 connections, and 2 threads with 40 each want more") as caught:
+        await outcomes_of(by(cluster, some(3, OK), task=few_files_ask))
+    assert "ulimit -n" in (caught.value.hint or "")
     targets = [Target("10.0.0.1", OK, "elsewhere")]
     here = cluster.home / "here"
     here.write_text('[elsewhere]\nuser = "eve"\npassword = "x"\n')
@@ -174,6 +179,38 @@ async def test_what_workers_have_of_a_run_that_was_killed_answers_nothing_of_the
         ("10.0.1.1", Result.OK),
         ("10.0.0.1", Result.TIMEOUT),
     ]
+
+
+async def test_a_chunk_whose_worker_hangs_is_given_to_another(cluster: DaskCluster, tmp_path: Path) -> None:
+    """Its heartbeats go on, and what it says in the end comes too late."""
+    targets = some(60, OK)
+    how: dict[str, Any] = {"per_subnet": MANY, "deadline": 0.2, "logon_failures": MANY}
+    with hanging_ask(tmp_path / "hangs", 1) as task:
+        scheduler = DaskWorkers(cluster.address, task=task, chunk=20, margin=1)
+        asked = sweep("sessions", targets, scheduler=scheduler, credentials_file=cluster.credentials, **how)
+        found = await outcomes_of(asked)
+    assert Counter(each.target for each in found) == Counter(targets)
+    assert {each.result for each in found} == {Result.OK}
+    assert Counter(each.attempt for each in found) == {1: 40, 2: 20}
+
+
+async def test_a_chunk_that_hangs_has_spent_its_log_ons(cluster: DaskCluster, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"per_subnet": MANY, "deadline": 0.2, "logon_failures": 3}
+    with hanging_ask(tmp_path / "hangs", 1) as task:
+        scheduler = DaskWorkers(cluster.address, task=task, margin=1)
+        asked = sweep("sessions", some(9, OK), scheduler=scheduler, credentials_file=cluster.credentials, **how)
+        found = await outcomes_of(asked)
+    assert {each.result for each in found} == {Result.CANCELLED}
+    assert asked.guard.stopped() == {"lab": "3 times no answer came to it before it had ever succeeded"}
+
+
+async def test_a_sweep_ends_where_all_workers_hang(cluster: DaskCluster, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"per_subnet": MANY, "deadline": 0.2, "logon_failures": MANY}
+    with hanging_ask(tmp_path / "hangs", 9) as task:
+        scheduler = DaskWorkers(cluster.address, task=task, chunk=20, margin=1)
+        asked = sweep("sessions", some(60, OK), scheduler=scheduler, credentials_file=cluster.credentials, **how)
+        with pytest.raises(LanmanError, match="all 2 threads of the workers hang"):
+            await outcomes_of(asked)
 
 
 async def test_this_machine_is_asked_here_and_not_on_a_worker(cluster: DaskCluster) -> None:
@@ -285,7 +322,9 @@ async def test_a_scheduler_that_says_nothing_is_none(monkeypatch: pytest.MonkeyP
             await scheduler.start(Question(Kind.SESSIONS, "s"), {}, GuardGate(Guard()))
 
 
-async def test_a_password_that_was_typed_stays_where_it_is() -> None:
+async def test_a_password_that_was_typed_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Dask goes on trying for so long, though the port is closed.
+    monkeypatch.setattr("lanman.fleet.dask.scheduler._CONNECT", 0.2)
     scheduler = DaskWorkers("tcp://127.0.0.1:1")
     gate = GuardGate(Guard())
     with pytest.raises(LanmanError, match="was given to this command alone"):

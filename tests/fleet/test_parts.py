@@ -125,6 +125,16 @@ def test_a_locked_account_stops_at_once_and_unknown_counts_until_a_success() -> 
     assert guard.state("b") is State.FREE
 
 
+@pytest.mark.parametrize(
+    ("wrong", "unknown", "more"), [(0, 0, 3), (1, 0, 2), (0, 2, 1), (1, 1, 1), (1, 2, 0), (0, 3, 0)]
+)
+def test_what_an_earlier_run_sent_counts_whether_or_not_it_was_answered(wrong: int, unknown: int, more: int) -> None:
+    guard = Guard(3)
+    guard.carry("a", wrong, unknown)
+    assert guard.borrow("a", 9) == more
+    assert (guard.state("a") is State.STOPPED) == (not more)
+
+
 async def test_who_waits_at_the_gate_is_let_in_or_told_why_not() -> None:
     gate = GuardGate(Guard(1))
     assert await gate.admit("a")
@@ -199,8 +209,8 @@ async def test_a_name_is_looked_up_once_and_one_that_hangs_holds_nobody() -> Non
 
 
 def outcome(number: int, result: Result = Result.OK) -> FleetOutcome:
-    lines = f'{{"server": "fs{number}"}}\n'.encode() * 2 if result is Result.OK else b""
-    return FleetOutcome(Target(f"fs{number}"), result, count=len(lines) and 2, lines=lines)
+    said = f'{{"server": "fs{number}"\n'.encode() * 2 if result is Result.OK else b""
+    return FleetOutcome(Target(f"fs{number}"), result, count=len(said) and 2, said=said, source=b"}\n")
 
 
 def test_what_was_written_and_never_marked_is_cut(tmp_path: Path) -> None:

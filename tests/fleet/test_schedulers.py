@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from lanman.fleet.guard import Guard, GuardGate
-from lanman.fleet.processes import Processes
+from lanman.fleet.processes import WORKER, Processes
 from lanman.fleet.scheduler import InProcess, Scheduler
 from lanman.fleet.values import FleetOutcome, Job, Kind, Question, Result, Target
+from lanman.net.child import module_command
 from lanman.net.credentials import Credentials
+from lanman.settings import Configuration, Limits
+from support import fleet_script
 from support.loopback_server import PASSWORDS, running_server
 
 pytestmark = pytest.mark.posix
@@ -47,6 +51,32 @@ async def all_of(scheduler: Scheduler, count: int) -> list[FleetOutcome]:
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+async def test_a_process_asks_no_more_at_a_time_than_it_may_have_connections(tmp_path: Path) -> None:
+    """Whatever it is given: when another one has died, it gets the jobs of that one too."""
+    limits = Limits(unauthenticated_per_address=1000)
+    few = ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *module_command(WORKER)]
+    async with (
+        running_server(tmp_path, Configuration(name="LANTEST", limits=limits), host="0.0.0.0") as server,
+        started(Processes(1, command=few)) as scheduler,
+    ):
+        scheduler.give([Job(Target(f"127.0.0.{n}", server.port), "admin", 60.0) for n in range(1, 181)])
+        found = await all_of(scheduler, 180)
+    assert {each.result for each in found} == {Result.OK}
+    assert len({each.server for each in found}) == 180
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_what_was_given_and_never_began_is_cancelled_too(is_here: bool) -> None:
+    few = ["sh", "-c", 'ulimit -n 70; exec "$@"', "sh", *fleet_script.WORKER]
+    made = InProcess(opener=fleet_script.scripted) if is_here else Processes(1, command=few)
+    async with started(made) as scheduler:
+        scheduler.give([Job(Target(f"10.0.0.{n}", fleet_script.HANGS), "admin", 60.0) for n in range(1, 21)])
+        scheduler.give([Job(Target("10.0.1.1", fleet_script.OK), "admin", 60.0)])
+        scheduler.cancel()
+        found = await all_of(scheduler, 21)
+    assert Counter(each.result for each in found) == {Result.CANCELLED: 21}
 
 
 @pytest.mark.parametrize("make", SCHEDULERS, ids=["in this process", "in processes"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import csv
 import errno
 import json
@@ -13,7 +15,10 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +27,17 @@ import pytest
 import lanman
 from lanman import codes
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError, Win32Error
+from lanman.fleet.guard import Guard, GuardGate
 from lanman.fleet.processes import Processes
 from lanman.fleet.scheduler import InProcess
 from lanman.fleet.store import Store
 from lanman.fleet.sweep import Sweep, sweep
-from lanman.fleet.values import COLUMNS, FleetOutcome, Kind, Result, Target
+from lanman.fleet.values import COLUMNS, FleetOutcome, Job, Kind, Result, Target
 from lanman.net.approach import Approach
 from lanman.net.credentials import Credentials
 from support import fleet_script
 from support.fleet_script import DEAD, DEADLY, DENIED, EXPECTED, OK, SESSIONS, SLOW, UNSIGNED, WHO, WORKER
+from support.waiting import until
 
 MANY = 1_000_000
 
@@ -171,8 +178,22 @@ async def test_a_wrong_password_is_counted_on_when_the_sweep_is_resumed(tmp_path
     assert await ask("right", retry_failed=True) == {Result.OK: 20}
 
 
-async def test_a_log_on_is_kept_before_it_goes_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So a sweep that is killed and resumed again and again does not send a wrong password to three more each time."""
+class AtOnce(ThreadPoolExecutor):
+    """A thread that has done what it is given before it is known that it has it."""
+
+    def submit(self, *words: Any, **named: Any) -> Future[Any]:
+        future = super().submit(*words, **named)
+        wait([future])
+        return future
+
+
+@pytest.mark.parametrize("thread", [ThreadPoolExecutor, AtOnce])
+async def test_a_log_on_is_kept_before_it_goes_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thread: type[ThreadPoolExecutor]
+) -> None:
+    """So a sweep that is killed and resumed again and again does not send a wrong password to three more each time.
+    However soon the disk has one count, the next is kept too."""
+    monkeypatch.setattr("lanman.fleet.sweep.ThreadPoolExecutor", thread)
     kept = [0]
     seen: list[int] = []
     keep = Store.keep
@@ -192,6 +213,129 @@ async def test_a_log_on_is_kept_before_it_goes_out(tmp_path: Path, monkeypatch: 
     asked = sweep("sessions", targets, wrong, out=tmp_path / "s", scheduler=InProcess(opener=looking))
     assert Counter(each.result for each in await outcomes_of(asked)) == {Result.LOGON: 3, Result.CANCELLED: 5}
     assert (len(seen), min(seen) >= 1, max(seen)) == (3, True, 3)
+
+
+async def test_who_gives_up_does_not_take_from_others_what_they_wait_for() -> None:
+    """Two wait for the same count to be on the disk, and the time of one is over."""
+    kept: Future[None] = Future()
+    gate = GuardGate(Guard(3), keep=lambda: kept)
+    first, second = asyncio.create_task(gate.admit("-U")), asyncio.create_task(gate.admit("-U"))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert not kept.cancelled()
+    kept.set_result(None)
+    assert await second is True
+    assert gate.guard.counted() == {"-U": (0, 1)}
+
+
+_SENT_AND_ENDED = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from lanman.fleet.processes import Processes
+from lanman.fleet.scheduler import InProcess
+from lanman.fleet.sweep import sweep
+from lanman.net.credentials import Credentials
+from support import fleet_script
+
+async def main():
+    how = dict(resume={folder!r}) if {resume} else dict(out={folder!r})
+    targets = [] if {resume} else [f"10.0.0.{{n}}" for n in range(1, 21)]
+    who = Credentials("ann", "wrong")
+    sent = Path({sent!r})
+    if {processes}:
+        scheduler = Processes({processes}, command=fleet_script.noting_worker(sent))
+    else:
+        scheduler = InProcess(opener=fleet_script.noting(sent))
+    async with sweep("sessions", targets, who, scheduler=scheduler, **how) as running:
+        async for outcome in running:
+            pass
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    ("after", "by", "processes"),
+    [
+        ([1, 1, 1], signal.SIGKILL, 0),
+        ([3, 9], signal.SIGKILL, 0),
+        ([2, 1], signal.SIGKILL, 2),
+        ([1, 1, 1], signal.SIGINT, 0),
+        ([2, 1], signal.SIGINT, 2),
+    ],
+)
+async def test_whenever_it_is_ended_a_password_goes_to_three_servers_in_all(
+    tmp_path: Path, after: list[int], by: signal.Signals, processes: int
+) -> None:
+    """`after`: how many log-ons of each run are seen to go out before it is ended, while none is answered."""
+    folder, sent = tmp_path / "s", tmp_path / "sent"
+    sent.touch()
+
+    def seen() -> int:
+        return len(sent.read_text().splitlines())
+
+    def has_come(count: int, ended: asyncio.Task[int]) -> bool:
+        return seen() >= count or ended.done()
+
+    for number, wanted in enumerate([*after, MANY]):
+        before = seen()
+        how = {"tests": str(Path(__file__).parents[1]), "folder": str(folder), "sent": str(sent)}
+        script = _SENT_AND_ENDED.format(**how, resume=bool(number), processes=processes)
+        client = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stderr=subprocess.DEVNULL)
+        ended = asyncio.create_task(client.wait())
+        await until(partial(has_come, before + wanted, ended), limit=60)
+        if not ended.done():
+            client.send_signal(by)
+        await ended
+    # The last run was not ended by anybody: it asked nobody any more, and all have an outcome.
+    assert (client.returncode, seen()) == (0, before)
+    assert 1 <= seen() <= 3
+    assert Counter(each["outcome"] for each in lines(folder / "outcomes.jsonl")) == {"cancelled": 20}
+
+
+class CountedProcesses(Processes):
+    """Processes that note when they are given what, and how many of a subnet they have."""
+
+    def __init__(self) -> None:
+        super().__init__(2, command=WORKER)
+        self.given: list[float] = []
+        self.most = 0
+        self._now: Counter[str] = Counter()
+
+    def give(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.given.append(asyncio.get_running_loop().time())
+            subnet = job.target.server.rpartition(".")[0]
+            self._now[subnet] += 1
+            self.most = max(self.most, self._now[subnet])
+        super().give(jobs)
+
+    async def take(self) -> list[FleetOutcome]:
+        found = await super().take()
+        self._now.subtract(each.server.rpartition(".")[0] for each in found)
+        return found
+
+
+@pytest.mark.posix
+async def test_rate_and_per_subnet_are_of_all_processes_together() -> None:
+    scheduler = CountedProcesses()
+    found = await outcomes_of(scripted(some(60, SLOW), scheduler=scheduler, rate=60.0, deadline=20))
+    assert Counter(each.result for each in found) == {Result.OK: 60}
+    assert len({each.worker for each in found}) == 2
+    # A tenth of a second's may go at once (6); and of the next, no more than the time since has let.
+    begun = scheduler.given[0]
+    assert all(number <= 6 + 2 + 60 * (at - begun) for number, at in enumerate(scheduler.given))
+
+    scheduler = CountedProcesses()
+    targets = [Target(f"10.0.{n % 3}.{n}", SLOW) for n in range(60)]
+    found = await outcomes_of(scripted(targets, scheduler=scheduler, per_subnet=4, deadline=20))
+    assert Counter(each.result for each in found) == {Result.OK: 60}
+    assert len({each.worker for each in found}) == 2
+    assert scheduler.most == 4
 
 
 async def test_a_sweep_goes_on_as_carefully_as_it_was_begun(tmp_path: Path) -> None:
@@ -294,12 +438,15 @@ def test_blocking() -> None:
 _CLIENT = """
 import asyncio, sys
 sys.path.insert(0, {tests!r})
+from lanman.fleet import parts
 from lanman.fleet.processes import Processes
 from lanman.fleet.sweep import sweep
 from support.fleet_script import WHO, WORKER
 
+parts.PART_ROWS = 100
+
 async def main():
-    how = dict(resume={folder!r}) if {resume} else dict(out={folder!r})
+    how = dict(resume={folder!r}) if {resume} else dict(out={folder!r}, format={format!r})
     scheduler = Processes(2, command=WORKER)
     async with sweep("sessions", [] if {resume} else ["@" + {targets!r}], WHO, in_flight=60, per_subnet=10**6,
                      deadline=5, connect=0.01, scheduler=scheduler, **how) as running:
@@ -313,7 +460,9 @@ asyncio.run(main())
 """
 
 
-def killed_and_resumed(folder: Path, targets: list[Target], kills: int, choose: random.Random) -> None:
+def killed_and_resumed(
+    folder: Path, targets: list[Target], kills: int, choose: random.Random, format: str = "jsonl"
+) -> None:
     """Ask with processes, and kill -9 the client or one of its processes again and again; then resume to the end."""
     texts = folder.with_suffix(".targets")
     texts.write_text("".join(f"{target.server}:{target.port}\n" for target in targets))
@@ -322,7 +471,7 @@ def killed_and_resumed(folder: Path, targets: list[Target], kills: int, choose: 
         resume = (folder / "state.sqlite").exists()
         if not resume and folder.exists():
             subprocess.run(["rm", "-r", str(folder)], check=True)
-        script = _CLIENT.format(tests=tests, folder=str(folder), resume=resume, targets=str(texts))
+        script = _CLIENT.format(tests=tests, folder=str(folder), resume=resume, targets=str(texts), format=format)
         with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
             wait = choose.randrange(1, 4) if left else MANY
@@ -330,7 +479,8 @@ def killed_and_resumed(folder: Path, targets: list[Target], kills: int, choose: 
                 if number < wait:
                     continue
                 if choose.random() < 0.5:
-                    os.kill(int(choose.choice(line.split())), signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # where all has been asked meanwhile
+                        os.kill(int(choose.choice(line.split())), signal.SIGKILL)
                 else:
                     client.kill()
                 break
@@ -344,6 +494,25 @@ def test_kills_lose_no_target_and_give_none_twice(tmp_path: Path) -> None:
     targets = some(600, OK, SLOW, DEAD)
     killed_and_resumed(tmp_path / "s", targets, 4, random.Random(7))
     check_folder(tmp_path / "s", targets)
+
+
+@pytest.mark.posix
+def test_kills_leave_columns_with_each_row_once(tmp_path: Path) -> None:
+    """Parts of 100 rows each, of which some are killed while they are written."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    targets = some(500, OK, SLOW, DEAD)
+    folder = tmp_path / "s"
+    killed_and_resumed(folder, targets, 3, random.Random(20), "parquet")
+    rows = parquet.read_table(folder / "rows.parquet").to_pylist()
+    assert Counter(row["server"] for row in rows) == {
+        each.server: SESSIONS for each in targets if EXPECTED[each.port] is Result.OK
+    }
+    assert all(row["user_name"] == row["server"] for row in rows)
+    outcomes = Counter((each["server"], each["port"]) for each in lines(folder / "outcomes.jsonl"))
+    assert outcomes == Counter((each.server, each.port) for each in targets)
+    found = sorted(each.name for each in (folder / "rows.parquet").iterdir())
+    assert found == [f"part-{number:06}.parquet" for number in range(len(found))]
+    assert len(found) > 1
 
 
 @pytest.mark.long

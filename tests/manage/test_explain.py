@@ -200,6 +200,20 @@ def test_what_is_kept_for_somebody_away_is_no_null_sessions() -> None:
         assert ((opener.client_name, opener.how), bool(opener.sessions)) == (expected, expected is of_pc7), each
 
 
+async def test_what_is_kept_is_of_its_owner_and_many_are_no_one_user() -> None:
+    many = [FileInfo(100 + i, 3, 0, rf"D:\projects\{i}.txt", "") for i in range(200)]
+    found = await explain(scene(files=[*many, BUDGET]).manager(), r"D:\projects\*.txt")
+    assert {one.others for one in found.holders} == {0}, "nobody is the same user as nobody"
+    assert {(one.client_name, one.client_how) for one in found.holders} == {(None, How.UNKNOWN)}
+    found = await explain(scene(files=[*many, BUDGET]).manager(), "*", user="bob")
+    assert [one.user_name for one in found.holders] == ["bob"]
+    assert "200 more have no user, and may be kept for bob" in found.missing
+    owned = [DetailedFile(each.id, 3, 0, each.path, "", owner="bob", durable=True) for each in many]
+    found = await explain(scene(files=[*owned, BUDGET]).manager(), "*", user="bob")
+    assert (len(found.holders), found.missing) == (201, [])
+    assert {one.others for one in found.holders} == {200}
+
+
 # --- the same situation on every kind of server
 
 

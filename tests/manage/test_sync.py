@@ -155,7 +155,7 @@ def test_an_interrupt_cancels_the_call(fake: Fake, monkeypatch: pytest.MonkeyPat
             self.future = future
 
         def result(self) -> None:
-            fake.waiting.wait(10)
+            fake.waiting.wait(60)
             raise KeyboardInterrupt
 
         def cancel(self) -> None:
@@ -166,7 +166,7 @@ def test_an_interrupt_cancels_the_call(fake: Fake, monkeypatch: pytest.MonkeyPat
         with pytest.raises(KeyboardInterrupt):
             manager.sessions(user="never")
         monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", real)
-        assert fake.cancelled.wait(10)
+        assert fake.cancelled.wait(60)
 
 
 def test_a_failure_to_connect_leaves_no_thread() -> None:

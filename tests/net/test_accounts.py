@@ -70,10 +70,19 @@ def test_unchanged_file_is_not_read_again(path: Path, monkeypatch: pytest.Monkey
     add(AccountFile(path), "ann")
     os.utime(path, (1_000_000_000, 1_000_000_000))
     file = AccountFile(path)
+    read, looks = module.AtomicFile.read, list[object]()
+
+    def look(file: module.AtomicFile) -> module.Content | None:
+        looks.append(file)
+        return read(file)
+
+    monkeypatch.setattr(module.AtomicFile, "read", look)
     first = file.read()
     assert file.read() is first
+    assert len(looks) == 1
     os.utime(path, (1_000_000_001, 1_000_000_001))
-    assert file.read() is not first
+    assert file.read() is first  # it says the same
+    assert len(looks) == 2
 
 
 def test_change_that_fails_changes_nothing(path: Path) -> None:
@@ -295,3 +304,19 @@ AccountFile(argv[0]).update(lambda accounts: accounts.add(argv[1], nt_hash=bytes
     kill_at_every_step(work, lambda number: [str(path), f"user{number}"], check)
     add(AccountFile(path), "last")
     assert sorted(p.name for p in path.parent.iterdir()) == ["accounts", "accounts.lock"]
+
+
+def test_what_says_the_same_is_the_same_object(path: Path) -> None:
+    """However often it is read: with another one all sessions would be compared at each log-on, while it is young."""
+    add(AccountFile(path), "ann")
+    file = AccountFile(path)
+    first = file.read()
+    assert file.read() is first
+    path.write_bytes(path.read_bytes())
+    assert file.read() is first
+    add(AccountFile(path), "bob")
+    second = file.read()
+    assert list(second.users) == ["ann", "bob"]
+    path.unlink()
+    assert file.read() == Accounts()
+    assert file.read() is file.read()

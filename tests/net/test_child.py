@@ -11,7 +11,7 @@ import pytest
 from lanman.net import child
 
 # What a child would import if the current folder counted: the package's name, and modules that it needs.
-PLANTED = ("lanman/__init__.py", "lanman/__main__.py", "click.py", "logging.py", "resource.py", "_socket.py")
+PLANTED = ("lanman/__init__.py", "lanman/__main__.py", "inspect.py", "logging.py", "resource.py", "_socket.py")
 
 
 @pytest.fixture

@@ -56,3 +56,24 @@ def test_a_server_in_a_process_of_its_own_keeps_its_pauses_short(tmp_path: Path)
         tmp_path / "home",
     )
     assert said.splitlines()[-1] == "frozen True"
+
+
+def test_in_a_process_of_others_the_collector_is_as_it_was_when_the_last_has_left() -> None:
+    said = run(
+        """
+        import gc
+        from lanman.net.collector import SHORT_PAUSES
+        gc.set_threshold(701, 11, 12)
+        try:
+            with SHORT_PAUSES:
+                within = gc.get_threshold()
+                print(within[0] > 701, gc.get_freeze_count() > 1000)
+                with SHORT_PAUSES:
+                    print(gc.get_threshold() == within)
+                print(gc.get_threshold() == within)
+                raise ValueError
+        except ValueError:
+            print(gc.get_threshold(), gc.get_freeze_count())
+        """
+    )
+    assert said == "True True\nTrue\nTrue\n(701, 11, 12) 0\n"

@@ -80,7 +80,7 @@ async def test_stop(server: SmbServer) -> None:
     stopped = asyncio.create_task(server.wait_stopped())
     async with ControlClient(server.home.control) as client:
         await client.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await stopped
 
 
@@ -339,7 +339,7 @@ async def test_who_does_not_read_its_answers_waits_for_the_next(
     assert most < 64 * 1024 + len(answers[0].stub) * 2
     assert most < len(answers[0].stub) * calls / 4
     assert [answer.call_id for answer in answers] == list(range(answers[0].call_id, answers[0].call_id + calls))
-    assert len({answer.stub for answer in answers}) == 1
+    assert len({len(answer.stub) for answer in answers}) == 1  # the same sessions; they grow older meanwhile
 
 
 async def test_who_does_not_read_does_not_outlive_the_server(
@@ -360,5 +360,5 @@ async def test_who_does_not_read_does_not_outlive_the_server(
         await asyncio.get_running_loop().sock_sendall(client, call)
         await until(lambda: protocols[0]._full)
         await server.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await gone.wait()

@@ -173,3 +173,56 @@ async def test_within_lets_the_callers_own_time_limit_through() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0), Within(60, lambda: "fs1"):
             await asyncio.Event().wait()
+
+
+async def test_within_tells_its_own_end_from_being_cancelled() -> None:
+    async def work(within: Within) -> None:
+        async with within:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                asyncio.current_task().cancel()  # type: ignore[union-attr]  # somebody else, in the same turn
+
+    task = asyncio.create_task(work(Within(0, lambda: "fs1")))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+
+
+async def test_within_leaves_no_cancellation_behind() -> None:
+    async with Within(60, lambda: "outer"):
+        with pytest.raises(ConnectionLost, match="inner"):
+            async with Within(0, lambda: "inner"):
+                await asyncio.Event().wait()
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+
+
+async def test_within_an_error_counts_although_it_is_too_late() -> None:
+    async def fails() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with Within(0, lambda: "fs1"):
+            await fails()
+
+
+async def test_within_is_over_with_what_is_awaited_in_it_although_it_is_suspended() -> None:
+    """Somebody else's wait may outlast it: nothing is cancelled afterwards."""
+    within = Within(0.01, lambda: "fs1")
+    goes_on = asyncio.Event()
+
+    async def outlasts() -> None:
+        with within.suspended():
+            await goes_on.wait()
+
+    async with within:
+        other = asyncio.create_task(outlasts())
+        await asyncio.sleep(0)
+    goes_on.set()
+    await other
+    assert within._timer is not None
+    assert within._timer.cancelled()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,11 @@ from lanman.fscc.attributes import (
 )
 from lanman.names import fold
 from lanman.net.disk.files import Files
-from lanman.net.disk.system import DiskRefused, check_platform, status_of
+from lanman.net.disk.folders import Folder, closing
+from lanman.net.disk.system import CLOCK_TICK, DiskRefused, check_platform, status_of, tells_at_once
 from lanman.server import disk_effects as do
 from lanman.server.disk_effects import Access, Kind, Opened, OpenFile
+from lanman.server.effects import LATER
 from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_OPEN,
@@ -62,7 +65,9 @@ class World:
         return opened
 
     def close(self, opened: Opened, *, delete: bool = False) -> do.FileStat:
-        return self.files.close(do.CloseFile(opened.handle, delete))
+        closed = self.files.close(do.CloseFile(opened.handle, delete))
+        assert closed is not None
+        return closed
 
     def put(self, *path: str, data: bytes = b"") -> None:
         self.close(self.create(*path, data=data))
@@ -211,10 +216,42 @@ def test_what_may_be_done_is_told(world: World) -> None:
 
 
 def test_no_more_files_than_the_process_can_have(world: World) -> None:
-    world.files = Files(limit=3)
-    for name in "abc":
-        world.create(name)
+    world.files = Files(limit=4)  # three and the directory that they are in
+    opened = [world.create(name) for name in "abc"]
     assert refused(world.create, "d") == "STATUS_TOO_MANY_OPENED_FILES"
+    world.close(opened.pop())
+    world.create("d")
+
+
+def test_directories_listings_and_renames_take_descriptors_too(world: World) -> None:
+    for name in "abcdefgh":
+        (world.root / name).mkdir()
+    before = descriptors()
+    world.files = Files(limit=8)
+    for name in "abcd":
+        world.create(name, "file")
+    assert world.files.directories() == 4
+    assert refused(world.create, "e", "file") == "STATUS_TOO_MANY_OPENED_FILES"
+    assert descriptors() - before <= 8
+    world.files.close_all()
+    world.files = Files(limit=8)
+    listed = [world.open(name, access=Access.READ) for name in "abcd"]
+    for opened in listed[:3]:
+        world.files.list(do.ListDirectory(opened.handle, 10))
+        world.files.list(do.ListDirectory(opened.handle, 10, restart=True))
+    assert refused(world.files.list, do.ListDirectory(listed[3].handle, 10)) == "STATUS_TOO_MANY_OPENED_FILES"
+    assert descriptors() - before <= 8
+    world.close(listed[0])
+    world.files.list(do.ListDirectory(listed[3].handle, 10))
+    world.files.close_all()
+    assert not world.files._scans
+    world.files = Files(limit=8)
+    files = [world.create(name) for name in ("1", "2", "3", "4", "5")]
+    world.files.rename(do.RenameFile(files[0].handle, ("a", "1")))
+    world.files.rename(do.RenameFile(files[1].handle, ("b", "2")))
+    assert refused(world.files.rename, do.RenameFile(files[2].handle, ("c", "3"))) == "STATUS_TOO_MANY_OPENED_FILES"
+    world.files.rename(do.RenameFile(files[2].handle, ("b", "3")))
+    assert descriptors() - before <= 8
 
 
 def test_names_of_every_kind_are_listed_and_opened(world: World) -> None:
@@ -252,17 +289,94 @@ def test_contents(world: World) -> None:
 def test_a_read_of_what_is_in_memory_needs_no_thread(world: World) -> None:
     opened = world.create("file", data=b"x" * 100_000)
     whole = world.files.try_read(do.ReadFile(opened.handle, 0, 65536))
-    if whole is None:
+    if whole is LATER:
         pytest.skip("this file system does not say whether a read would wait (RWF_NOWAIT)")
     assert bytes(whole) == b"x" * 65536
     end = world.files.try_read(do.ReadFile(opened.handle, 90_000, 65536))
-    assert end is not None
+    assert end is not LATER
     assert len(end) == 10_000
     behind = world.files.try_read(do.ReadFile(opened.handle, 200_000, 10))
-    assert behind is not None
+    assert behind is not LATER
     assert len(behind) == 0
     world.close(opened)
     assert refused(world.files.try_read, do.ReadFile(opened.handle, 0, 10)) == "STATUS_FILE_CLOSED"
+
+
+def put_a_while_ago(world: World, name: str) -> Path:
+    """A file whose time of change is over, so that the next change shows in it."""
+    with closing(os.open(world.root, os.O_RDONLY)) as descriptor:
+        if not tells_at_once(descriptor):
+            pytest.skip("this file system is not known to tell of files without waiting")
+    world.put(name, data=b"contents")
+    path = world.root / name
+    while time.time_ns() - path.stat().st_ctime_ns < 2 * CLOCK_TICK:
+        pass
+    return path
+
+
+def test_what_was_only_read_is_told_of_and_closed_without_a_thread(world: World) -> None:
+    put_a_while_ago(world, "file")
+    opened = world.open("file", access=Access.READ)
+    query = do.QueryFile(opened.handle)
+    assert world.files.try_query(query) == world.files.query(query) == opened.stat
+    assert world.files.try_close(do.CloseFile(opened.handle)) == opened.stat
+    assert refused(world.files.query, query) == "STATUS_FILE_CLOSED"
+    again = world.open("file", access=Access.NONE)
+    assert world.files.try_close(do.CloseFile(again.handle, tells=False)) is None
+    assert len(world.files) == 0
+
+
+def test_what_has_changed_since_is_asked_of_the_disk(world: World) -> None:
+    path = put_a_while_ago(world, "file")
+    opened = world.open("file", access=Access.READ)
+    query = do.QueryFile(opened.handle)
+    assert world.files.try_query(query) is not LATER
+    writer = world.open("file")
+    world.files.set(do.SetFile(writer.handle, attributes=FILE_ATTRIBUTE_HIDDEN, creation_time=FILETIME_2000))
+    world.close(writer)
+    assert world.files.try_query(query) is LATER
+    assert world.files.try_close(do.CloseFile(opened.handle)) is LATER
+    told = world.close(opened)
+    assert (told.attributes, told.creation_time) == (FILE_ATTRIBUTE_HIDDEN, FILETIME_2000)
+    just_now = world.open("file", access=Access.READ)
+    path.write_bytes(b"longer than it was")
+    assert world.files.try_query(do.QueryFile(just_now.handle)) is LATER
+
+
+def test_what_has_just_changed_is_not_taken_for_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put_a_while_ago(world, "file")
+    now = path.stat().st_ctime_ns + CLOCK_TICK // 2  # another change might be given the same time
+    monkeypatch.setattr("lanman.net.disk.files.time.time_ns", lambda: now)
+    opened = world.open("file", access=Access.READ)
+    assert world.files.try_query(do.QueryFile(opened.handle)) is LATER
+    assert world.files.try_close(do.CloseFile(opened.handle)) is LATER
+    assert world.files.try_close(do.CloseFile(opened.handle, tells=False)) is None
+
+
+def test_what_may_have_to_wait_is_not_closed_without_a_thread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put_a_while_ago(world, "file")
+
+    def later(opened: Opened, *, delete: bool = False) -> bool:
+        return world.files.try_close(do.CloseFile(opened.handle, delete, tells=False)) is LATER
+
+    reader, writer = world.open("file", access=Access.READ), world.open("file")
+    assert later(writer), "what was written is still to be put somewhere"
+    assert later(reader), "and some file systems do that at the first close, whoever's it is"
+    world.close(writer)
+    assert later(reader, delete=True)
+    user = world.files.take(reader.handle)
+    assert later(reader), "it is in use"
+    world.files.put_back(user)
+    path.unlink()
+    assert later(reader), "all that it takes is freed with its last handle"
+    world.close(reader)
+    assert later(world.create("new", access=Access.READ)), "a handle that creates a file can write to it"
+    monkeypatch.setattr("lanman.net.disk.system._TELL_AT_ONCE", frozenset())
+    elsewhere = World(world.root)
+    opened = elsewhere.open("new", access=Access.READ)
+    assert elsewhere.files.try_query(do.QueryFile(opened.handle)) is LATER
+    assert elsewhere.files.try_close(do.CloseFile(opened.handle, tells=False)) is LATER
+    elsewhere.close(opened)
 
 
 def test_eight_mebibytes_at_once(world: World) -> None:
@@ -446,6 +560,11 @@ def test_a_directory_that_is_renamed_takes_along_what_is_open_in_it(world: World
 def test_deleting(world: World) -> None:
     folder = world.create("folder", kind=Kind.DIRECTORY)
     inside = world.create("folder", "file")
+    for path, deletable in (((), False), (("folder",), False), (("folder", "file"), True)):
+        for to_delete in (True, False):
+            opened = world.open(*path, to_delete=to_delete)
+            assert opened.deletable == (deletable and to_delete)
+            world.close(opened)
     assert refused(world.files.check_deletable, do.CheckDeletable(folder.handle)) == "STATUS_DIRECTORY_NOT_EMPTY"
     world.files.check_deletable(do.CheckDeletable(inside.handle))
     assert world.close(inside, delete=True).links == 0
@@ -517,6 +636,7 @@ def test_a_file_system_that_is_full(world: World) -> None:
     code = f"""
 import resource, sys
 from lanman.net.disk.files import Files
+from lanman.net.disk.folders import Folder
 from lanman.net.disk.system import status_of
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
@@ -577,6 +697,7 @@ import random
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.net.disk.files import Files
+from lanman.net.disk.folders import Folder
 from lanman.net.disk.system import DiskRefused, check_platform, status_of
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
@@ -634,6 +755,7 @@ def test_what_the_process_may_not_do() -> None:
 _OWNER_OF_A_READ_ONLY_FILE = """
 import os
 from lanman.net.disk.files import Files
+from lanman.net.disk.folders import Folder
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 from lanman.smb2.constants import FILE_CREATE
@@ -658,6 +780,7 @@ def test_what_was_flushed_survives(world: World) -> None:
     code = f"""
 import os, signal
 from lanman.net.disk.files import Files
+from lanman.net.disk.folders import Folder
 from lanman.fscc.attributes import *
 from lanman.server.disk_effects import *
 from lanman.smb2.constants import FILE_CREATE
@@ -768,3 +891,142 @@ def test_many_threads_at_once_leave_nothing_behind(world: World) -> None:
     for name in names:
         left = os.listdir(world.root / name)
         assert len(left) == len({fold(each) for each in left}), "no two names differ in case alone"
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "denied"), OSError(errno.ENAMETOOLONG, "too long")])
+def test_a_name_that_cannot_be_looked_up_is_not_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    """As in a listing of all, where it is left out: in a folder that may be read and not entered nothing is there."""
+
+    def refuse(self: Folder, directory: int, name: bytes) -> bytes:
+        raise error
+
+    folder = world.open(access=Access.READ)
+    monkeypatch.setattr(Folder, "look", refuse)
+    assert world.files.list(do.ListDirectory(folder.handle, 1000, name="a")) == do.Listing((), last=True)
+    error.errno = errno.EIO
+    with pytest.raises(OSError, match=r"denied|too long"):
+        world.files.list(do.ListDirectory(folder.handle, 1000, name="a"))
+
+
+# --- what was created, and is taken back
+
+
+def taken_back(opened: Opened) -> do.CloseFile:
+    return do.CloseFile(opened.handle, delete=True, tells=False, unless_shared=True)
+
+
+def test_what_was_created_is_taken_back(world: World) -> None:
+    for kind in (Kind.FILE, Kind.DIRECTORY):
+        access = READ_WRITE if kind is Kind.FILE else Access.NONE
+        world.files.close(taken_back(world.create("new", kind=kind, access=access)))
+        assert world.names() == []
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_it_is_not_once_another_has_found_it(world: World, closed: bool) -> None:
+    created, found = world.create("new"), world.open("NEW", access=Access.READ)
+    if closed:
+        world.close(found)
+    world.files.close(taken_back(created))
+    assert world.names() == ["new"]
+
+
+def test_it_is_not_once_it_has_contents(world: World) -> None:
+    created = world.create("new")
+    (world.root / "new").write_bytes(b"of another program")
+    world.files.close(taken_back(created))
+    assert (world.root / "new").read_bytes() == b"of another program"
+
+
+def test_it_is_not_where_it_was_opened_before_it_had_a_handle(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    register, found = Files._register, list[Opened]()
+
+    def late(files: Files, *args: Any, created: bool) -> Opened:
+        if created:
+            found.append(world.open("new"))
+        return register(files, *args, created=created)
+
+    monkeypatch.setattr(Files, "_register", late)
+    world.files.close(taken_back(world.create("new")))
+    world.files.write(do.WriteFile(found[0].handle, 0, b"kept"))
+    assert (world.root / "new").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("disposition", [FILE_OPEN, FILE_OPEN_IF])
+def test_who_finds_it_while_it_is_taken_back_looks_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, disposition: int
+) -> None:
+    """The other has found the name when it begins to go, and comes by its place before or after it has gone."""
+    unlink, waits = Files._unlink, threading.Event()
+
+    def slow(folder: Folder, parent: int, name: bytes, *, directory: bool) -> None:
+        assert waits.wait(10), "the other has come"
+        unlink(folder, parent, name, directory=directory)
+
+    created = world.create("new")
+    find = Folder.find
+    threads: list[threading.Thread] = []
+
+    def found_then_taken_back(folder: Folder, *args: Any, **more: Any) -> Any:
+        found = find(folder, *args, **more)
+        if not threads:
+            threads.append(threading.Thread(target=world.files.close, args=(taken_back(created),)))
+            threads[0].start()
+            while not world.files._going:
+                assert threads[0].is_alive()
+        return found
+
+    place = Files._place
+
+    def then_gone(files: Files, *args: Any, **more: Any) -> Any:
+        waits.set()
+        return place(files, *args, **more)
+
+    monkeypatch.setattr(Files, "_unlink", staticmethod(slow))
+    monkeypatch.setattr(Folder, "find", found_then_taken_back)
+    monkeypatch.setattr(Files, "_place", then_gone)
+    if disposition == FILE_OPEN:
+        assert refused(world.open, "new") == "STATUS_OBJECT_NAME_NOT_FOUND"
+        assert world.names() == []
+    else:
+        again = world.open("new", disposition=FILE_OPEN_IF)
+        assert again.created
+        world.files.write(do.WriteFile(again.handle, 0, b"theirs"))
+        assert (world.root / "new").read_bytes() == b"theirs"
+    threads[0].join()
+
+
+def test_who_comes_by_it_when_it_has_gone_looks_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    created, place = world.create("new"), Files._place
+    taken = [taken_back(created)]
+
+    def late(files: Files, *args: Any, **more: Any) -> Any:
+        while taken:
+            files.close(taken.pop())
+        return place(files, *args, **more)
+
+    monkeypatch.setattr(Files, "_place", late)
+    again = world.open("new", disposition=FILE_OPEN_IF)
+    assert again.created
+    assert again.stat.links == 1
+    assert len(world.files) == 1
+
+
+@pytest.mark.parametrize("found_first", [False, True])
+def test_what_lacks_what_was_asked_for_stays_if_another_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, found_first: bool
+) -> None:
+    found = list[Opened]()
+
+    def full(*args: Any) -> None:
+        if found_first:
+            found.append(world.open("new"))
+            world.files.write(do.WriteFile(found[0].handle, 0, b"theirs"))
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("lanman.net.disk.files.check_room", full)
+    with pytest.raises(OSError, match="full"):
+        world.create("new", allocation=1)
+    assert world.names() == (["new"] if found_first else [])

@@ -13,6 +13,7 @@ import pytest
 from lanman import codes
 from lanman.net.disk import system
 from lanman.net.disk.files import Files
+from lanman.net.disk.folders import JUDGED_FOR, Folder
 from lanman.net.disk.guard import NO_STORAGE, Guard, no_storage
 from lanman.net.disk.system import DiskRefused, status_of
 from lanman.server import disk_effects as do
@@ -238,3 +239,59 @@ def test_storage_below_what_is_none(tmp_path: Path) -> None:
     for place in mounted("tmpfs"):
         if any(place.startswith(f"{other}/") for other in mounted("sysfs")):
             assert World("/").attempt(place) == "STATUS_ACCESS_DENIED"
+
+
+# --- the guard's word counts for a moment
+
+
+class Asked(Guard):
+    """A guard that says whom it was asked of."""
+
+    def __init__(self, *private: Path) -> None:
+        super().__init__(private)
+        self.asked: list[int] = []
+
+    def check(self, descriptor: int, there: system.Statx, root: int | None = None) -> None:
+        self.asked.append(there.inode)
+        super().check(descriptor, there, root)
+
+
+def test_a_directory_is_judged_once_in_a_while(tmp_path: Path) -> None:
+    guard, now = Asked(), [100.0]
+    folder = Folder(str(tmp_path), guard, clock=lambda: now[0])
+    (tmp_path / "d").mkdir()
+
+    def asked() -> int:
+        guard.asked.clear()
+        folder.find((b"d", b"file")).close()
+        return len(guard.asked)
+
+    assert [asked(), asked()] == [1, 0]
+    now[0] += JUDGED_FOR
+    assert [asked(), asked()] == [1, 0]
+
+
+def test_a_directory_that_has_the_inode_of_one_that_is_gone_is_judged(tmp_path: Path) -> None:
+    guard = Asked()
+    folder = Folder(str(tmp_path), guard, clock=lambda: 100.0)
+    with folder.opened() as root:
+        there = system.statx(root)
+        for born in (1, 1, 2):
+            folder._judge(root, there._replace(born=born), root)
+    assert len(guard.asked) == 2
+
+
+def test_within_that_moment_no_file_of_the_home_and_nothing_outside_is_reached(tmp_path: Path) -> None:
+    """A directory that was the share's a moment ago is moved into the home, and a link out takes its place."""
+    share, home, outside = tmp_path / "share", tmp_path / "share" / "home", tmp_path / "outside"
+    for each in (home, share / "d", outside):
+        each.mkdir(parents=True)
+    (share / "d" / "file").write_bytes(b"once shared")
+    (outside / "file").write_bytes(SECRET)
+    world = World(share, home)
+    assert world.attempt(share / "d" / "file") == b"once shared"
+    (share / "d").rename(home / "d")
+    (share / "d").symlink_to(outside)
+    assert world.attempt(home / "d" / "file") == "STATUS_ACCESS_DENIED"
+    assert world.attempt(share / "d" / "file") == "STATUS_ACCESS_DENIED"
+    assert world.attempt(home) == "STATUS_ACCESS_DENIED"

@@ -109,18 +109,22 @@ async def happen(server: SmbServer, choose: random.Random, numbers: range) -> No
     server.flush()
 
 
-async def follow(server: SmbServer, batch: int, until: asyncio.Event) -> tuple[ServerState, list[Event], int]:
+async def follow(
+    server: SmbServer, batch: int, begun: asyncio.Barrier, until: asyncio.Event
+) -> tuple[ServerState, list[Event], int]:
     """Follow from now on, in batches of that size, to the end. What is known then, seen, and how often lost."""
     seen: list[Event] = []
     lost = 0
     async with ControlClient(server.home.control) as client:
         follower = await EventFollower.begin(client)
+        beginning = asyncio.create_task(begun.wait())
         while not (until.is_set() and follower.state.sequence == server.service.sequence):
             try:
                 seen += await follower.more(0.05, batch)
             except EventsLost:
                 lost += 1
                 await follower.begin_again()
+        await beginning
         return follower.state, seen, lost
 
 
@@ -131,15 +135,18 @@ async def test_each_change_exactly_once(server: SmbServer, seed: int, monkeypatc
     server.feed._max_events = 40 if seed % 2 else 10_000
     everything: list[Event] = []
     server.service.subscribe(everything.append)
-    over = asyncio.Event()
-    followers = [asyncio.create_task(follow(server, batch, over)) for batch in (1, 3, 1000)]
+    begun, over = asyncio.Barrier(5), asyncio.Event()
+    followers = [asyncio.create_task(follow(server, batch, begun, over)) for batch in (1, 3, 1000)]
     choose = random.Random(seed)
     first = server.service.sequence
     await happen(server, choose, range(1, 120))
-    late = asyncio.create_task(follow(server, 50, over))
+    late = asyncio.create_task(follow(server, 50, begun, over))
     await happen(server, choose, range(120, 180))
-    over.set()
     async with asyncio.timeout(60):
+        # However long it took them to begin, each of them sees some of what happens.
+        await begun.wait()
+        await happen(server, choose, range(180, 200))
+        over.set()
         results = await asyncio.gather(*followers, late)
     now = described(server.service)
     by_number = {event.sequence: event for event in everything}
@@ -236,7 +243,7 @@ async def test_what_waits_is_answered_when_something_happens(server: SmbServer) 
         waiting = [asyncio.create_task(each.more(60.0)) for each in (follower, second)]
         await until(lambda: server.feed._followers and all(each._more for each in server.feed._followers))
         log_on(server, 7)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for events in await asyncio.gather(*waiting):
                 (event,) = events
                 assert isinstance(event, SessionOpened)

@@ -7,11 +7,12 @@ import errno
 import os
 import resource
 import socket
+from typing import cast
 
 import pytest
 
 from lanman.net.descriptors import RESERVE, Descriptors, fit
-from lanman.net.listener import Listener
+from lanman.net.listener import Listener, Protocols
 from support.waiting import until
 
 
@@ -23,7 +24,7 @@ class Accepted(asyncio.Protocol):
         door.scarce.append(scarce)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)
         self.door.transports.append(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -57,7 +58,7 @@ class Door:
         self.address = sock.getsockname()
         self.listener = Listener(
             sock,
-            lambda scarce: Accepted(self, scarce),
+            Protocols(lambda scarce: Accepted(self, scarce)),
             backlog=16,
             has_room=lambda: len(self.transports) < self.room,
             paused=self.paused.append,

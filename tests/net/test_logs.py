@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lanman.errors import AccessDenied, LanmanError
-from lanman.net.logs import Journal, LogFile
+from lanman.net.logs import FORMAT, Journal, Lines, LogFile
 from lanman.server.quiet import PERIOD
 
 
@@ -125,3 +125,20 @@ async def test_lines_that_were_left_out_are_counted(
         "another",
         "another: 1 more like this about 192.0.2.2 were left out",
     ]
+
+
+def test_lines_are_those_of_logging() -> None:
+    lines, theirs = Lines(), logging.Formatter(FORMAT)
+    for at in (0.0, 1_700_000_000.0005, 1_700_000_000.9999, 1_700_000_001.25, 1_711_846_800.0, 1_700_000_000.5):
+        record = logging.LogRecord(
+            "lanman.audit", logging.INFO, "", 0, "session opened user=%s id=%d", ("ann", 3), None
+        )
+        record.created, record.msecs = at, at % 1 * 1000
+        assert lines.format(record) == theirs.format(record)
+    try:
+        raise ValueError("what was wrong")
+    except ValueError as error:
+        trace = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("lanman.server", logging.ERROR, "", 0, "failed", None, trace)
+    assert lines.format(record) == theirs.format(record)
+    assert "ValueError: what was wrong" in lines.format(record)

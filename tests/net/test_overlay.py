@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lanman.errors import LanmanError
 from lanman.net import overlay as overlay_module
 from lanman.net.configuration import ConfigurationError
 from lanman.net.overlay import Overlay, SettingsFile, ShareChange, _dump, configuration_of, parse
+from lanman.plain import dataclass
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from support.kill_points import kill_at_every_step
 

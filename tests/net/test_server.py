@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import socket
+import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lanman import codes
 from lanman.domain.policy import idle_period
+from lanman.domain.portions import PIECE
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.events import Event, SettingChanged
 from lanman.manage.open import open_manager
 from lanman.net.client import SmbClient
 from lanman.net.control.client import ControlClient
 from lanman.net.credentials import Credentials
+from lanman.net.disk import AT_ONCE
 from lanman.net.disk.system import DiskRefused
 from lanman.net.home import Home, HomeError
+from lanman.net.loop import loop_name
 from lanman.net.server import SmbServer
-from lanman.net.server.protocol import peer_address
+from lanman.net.server.protocol import Hold, SmbProtocol, peer_address
 from lanman.rpc.srvsvc import NetrSessionEnum
-from lanman.server.disk_effects import OpenFile
+from lanman.server.disk_effects import Access, CloseFile, OpenFile, ReadFile
+from lanman.server.dispatch import ConnectionDispatch
+from lanman.server.effects import Effect, Work
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.smb2.client import ClientConnection
-from support.loopback_server import running_server
+from lanman.smb2.messages import CreateRequest, EchoRequest
+from support.loopback_server import PASSWORDS, running_server
 from support.waiting import until
 
 LOOPBACK = Configuration(listen=("127.0.0.1",), port=0)
@@ -52,6 +62,10 @@ async def server(tmp_path: Path) -> AsyncIterator[SmbServer]:
 
 def logged_on(server: SmbServer, user: str, *, host: str = "127.0.0.1") -> SmbClient:
     return SmbClient(host, server.port, Credentials(user, "secret"))
+
+
+async def test_users_share_the_handles_that_its_disk_has(server: SmbServer) -> None:
+    assert server.driver.dispatch.files.handles.limit == server.driver.disk.files.limit >= 64
 
 
 async def test_start_and_stop(tmp_path: Path) -> None:
@@ -165,10 +179,10 @@ async def test_a_peer_that_does_not_read_its_answers_is_read_no_more(server: Smb
         await loop.sock_sendall(sock, b"".join(core.data_to_send()))
         core.receive_data(await loop.sock_recv(sock, 65536))
         (protocol,) = server.driver.protocols.values()
-        paused = []
-        protocol._transport.pause_reading = lambda: paused.append(True)  # type: ignore[method-assign]
-        protocol._transport.write(bytes(8 * 1024 * 1024))
-        assert paused == [True]
+        protocol._outgoing.send([bytes(8 * 1024 * 1024)])
+        protocol.flush()
+        assert Hold(protocol._holds) == Hold.ANSWERS
+        assert not protocol.is_reading
 
 
 async def test_whoever_comes_when_its_places_are_taken_waits_and_gets_in(
@@ -181,7 +195,7 @@ async def test_whoever_comes_when_its_places_are_taken_waits_and_gets_in(
         # Until those two have been silent for a moment this one is not read from.
         async with logged_on(server, "ann"):
             assert len(server.service.sessions()) == 1
-            assert len(server.driver.protocols) == 2
+            await until(lambda: len(server.driver.protocols) == 2)
         for _, other in held:
             other.close()
     waits, ended = (message for message in caplog.messages if message.startswith("connection from 127.0.0.1"))
@@ -195,6 +209,27 @@ async def test_a_burst_of_clients_that_reconnect_in_one_instant_gets_in_whole(se
         assert len(server.service.sessions()) == 200
         assert server.driver.dispatch.admission.total == 200
     await until(lambda: server.driver.dispatch.admission.total == 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux are all of 127.0.0.0/8 this machine's")
+async def test_a_burst_of_connections_waits_in_the_system(tmp_path: Path) -> None:
+    """Beyond the line that Linux keeps for a socket it answers with cookies, and resets whom it does not believe."""
+    if int(Path("/proc/sys/net/core/somaxconn").read_text()) < 1024:
+        pytest.skip("net.core.somaxconn is below 1024")
+    async with running_server(tmp_path) as server:
+        with contextlib.ExitStack() as stack:
+            established = 0
+            for number in range(700):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.bind((f"127.0.3.{1 + number % 100}", 0))
+                with contextlib.suppress(BlockingIOError):
+                    client.connect(("127.0.0.1", server.port))
+                with contextlib.suppress(OSError):
+                    client.getpeername()
+                    established += 1
+            assert established == 700  # while the event loop has not run
+        await until(lambda: server.driver.dispatch.admission.total == 0)
 
 
 async def test_accepting_pauses_while_all_connections_have_sessions(
@@ -303,10 +338,9 @@ async def test_an_account_file_that_is_damaged(server: SmbServer, caplog: pytest
 async def test_a_connection_is_freed_with_its_socket_without_the_garbage_collector(
     server: SmbServer, kind: str
 ) -> None:
-    def left() -> list[str]:
-        # asyncio's transport, emptied, stays: it holds a method of its own.
+    def left() -> Counter[str]:
         kinds = ("SmbProtocol", "ConnectionDispatch", "ServerConnection", "ServerSession")
-        return sorted(type(each).__name__ for each in gc.get_objects() if type(each).__name__ in kinds)
+        return Counter(name for each in gc.get_objects() if (name := type(each).__name__) in kinds)
 
     gc.collect()
     before = left()
@@ -314,11 +348,11 @@ async def test_a_connection_is_freed_with_its_socket_without_the_garbage_collect
     try:
         if kind == "logged on":
             async with logged_on(server, "ann"):
-                assert left() != before
+                assert not left() <= before
         else:
             await _connect_and_leave(server, kind)
         await until(lambda: not server.driver.protocols)
-        await until(lambda: left() == before)
+        await until(lambda: left() <= before)
     finally:
         gc.enable()
 
@@ -338,7 +372,7 @@ async def _connect_and_leave(server: SmbServer, kind: str) -> None:
             await loop.sock_sendall(sock, (60000).to_bytes(4, "big") + bytes(50000))
         if kind == "nothing read":
             (protocol,) = server.driver.protocols.values()
-            protocol._transport.write(bytes(8 * 1024 * 1024))
+            protocol._outgoing.send([bytes(8 * 1024 * 1024)])
             protocol.close()
 
 
@@ -354,14 +388,15 @@ async def test_a_peer_that_reads_late_gets_all(server: SmbServer) -> None:
         await loop.sock_sendall(sock, b"".join(core.data_to_send()))
         core.receive_data(await loop.sock_recv(sock, 65536))
         (protocol,) = server.driver.protocols.values()
-        protocol._transport.write(bytes(4 * 1024 * 1024))
-        assert not protocol._transport.is_reading()
+        protocol._outgoing.send([bytes(4 * 1024 * 1024)])
+        protocol.flush()
+        assert not protocol.is_reading
         async with logged_on(server, "ann"):
             pass
         size = 0
         while size < 4 * 1024 * 1024:
             size += len(await loop.sock_recv(sock, 1 << 20))
-        await until(protocol._transport.is_reading)
+        await until(lambda: protocol.is_reading)
 
 
 async def test_a_folder_that_is_gone_stops_neither_the_start_nor_a_reload(
@@ -402,6 +437,47 @@ async def test_who_was_refused_is_told_on_the_control_socket(tmp_path: Path) -> 
     assert refusal.first <= refusal.last
 
 
+async def test_what_users_share_is_told_on_the_control_socket(tmp_path: Path) -> None:
+    """How much of each kind is taken, by whom most, who was refused last and what to do; and nothing of it is kept."""
+    (tmp_path / "data").mkdir()
+    shared = {"data": ShareConfiguration(str(tmp_path / "data"))}
+    limits = Limits(opens_per_user=2)
+    async with running_server(tmp_path / "home", Configuration(shares=shared, limits=limits)) as server:
+        async with SmbClient("127.0.0.1", server.port, Credentials("ann", PASSWORDS["ann"])) as client:
+            tree = await client.tree_connect("data")
+            asked = [CreateRequest(name=name, desired_access=0x2, create_disposition=2) for name in ("a", "b", "c")]
+            answers = [(await client.request_all([each], tree))[0] for each in asked]
+            assert [answer.status for answer in answers] == [0, 0, codes.STATUS_TOO_MANY_OPENED_FILES]
+            async with open_manager(home=tmp_path / "home") as manager:
+                told = {each.name: each for each in await manager.portions()}
+                assert await manager.event_loop() == loop_name(asyncio.get_running_loop())
+        files = told["open files"]
+        assert (files.taken, files.user, files.of_user, files.refused, files.refused_user) == (2, "ANN", 2, 1, "ANN")
+        assert "[limits] opens_per_user" in (files.remedy or "")
+        assert (told["sessions"].taken, told["sessions"].refused, told["sessions"].refused_user) == (1, 0, "")
+        assert {each.name for each in server.service.portions} == told.keys()
+        await until(lambda: not any(each.taken for each in server.service.portions))
+
+
+async def test_what_very_many_share_is_looked_for_in_turns(server: SmbServer) -> None:
+    """Who has most among tens of thousands: others have their turns meanwhile."""
+    for portion in server.service.portions:
+        for number in range(20 * PIECE):
+            portion.count(f"USER{number}", 1 + number % 5)
+        portion.count("USER7", 5)
+    turns, loop = [0], asyncio.get_running_loop()
+
+    def turn() -> None:
+        turns[0] += 1
+        loop.call_soon(turn)
+
+    async with ControlClient(server.home.control) as client:
+        turn()
+        _, told = await client.portions()
+    assert [(each.user, each.of_user) for each in told] == [("USER7", 8)] * len(told)
+    assert turns[0] >= 20 * len(told)
+
+
 async def test_its_configuration_and_keytab_are_in_no_share(tmp_path: Path) -> None:
     """Whoever may write to a folder above them would be asked what is shared with whom at the next reload."""
     (tmp_path / "lanman.toml").write_text("")
@@ -413,3 +489,111 @@ async def test_its_configuration_and_keytab_are_in_no_share(tmp_path: Path) -> N
                 server.driver.disk.files.open(OpenFile(str(tmp_path), (name,)))
     with_keys = SmbServer(replace(configuration, keytab="/etc/krb5.keytab"), Home(tmp_path / "home"))
     assert "/etc/krb5.keytab" in with_keys._private
+
+
+async def test_servers_of_two_event_loops_share_no_buffer(tmp_path: Path) -> None:
+    """Two threads would write into it at once, and one client's bytes be taken for another's."""
+    async with AsyncExitStack() as stack:
+        buffers = []
+        for name in ("one", "two"):
+            server = await stack.enter_async_context(SmbServer(LOOPBACK, Home(tmp_path / name)))
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            stack.callback(writer.close)
+            protocols = server.driver.protocols
+            await until(lambda protocols=protocols: bool(protocols))  # type: ignore[misc]
+            (protocol,) = protocols.values()
+            buffers.append(protocol._server.arrivals.few)
+        buffers[0][:4], buffers[1][:4] = b"1111", b"2222"
+        assert bytes(buffers[0][:4]) == b"1111"
+
+
+@pytest.mark.parametrize("step", ["receive_data", "receive_buffer", "data_to_send"])
+async def test_a_mistake_in_one_connection_s_turn_costs_no_other(
+    server: SmbServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    unhandled: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: unhandled.append(context))
+    async with logged_on(server, "ann") as other:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await until(lambda: len(server.driver.protocols) == 2)
+        struck = server.driver.dispatch.connections[max(server.driver.protocols)]
+        real = getattr(ConnectionDispatch, step)
+
+        def fail(connection: ConnectionDispatch, *arguments: Any) -> Any:
+            if connection is struck:
+                raise MemoryError
+            return real(connection, *arguments)
+
+        monkeypatch.setattr(ConnectionDispatch, step, fail)
+        core = ClientConnection(client_guid=bytes(16), random=os.urandom)
+        core.negotiate()
+        writer.writelines(core.data_to_send())
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+        await until(lambda: len(server.driver.protocols) == 1)
+        (echo,) = await other.request_all([EchoRequest()])
+        assert echo.status == 0
+    assert "connection from 127.0.0.1 ended by an error in the server" in caplog.text
+    assert not unhandled
+
+
+async def test_a_connection_that_gives_way_as_soon_as_it_has_come_is_ended(
+    server: SmbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = server.driver.dispatch.connect
+
+    def connect(address: str, now: float, *, scarce: bool = False) -> ConnectionDispatch | None:
+        connection = real(address, now, scarce=scarce)
+        assert connection is not None
+        connection.displace("a test")
+        return connection
+
+    monkeypatch.setattr(server.driver.dispatch, "connect", connect)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
+    assert not server.driver.protocols
+    assert not server.driver.dispatch.connections
+
+
+async def test_a_connection_that_brings_too_much_is_found_without_a_look_at_the_others(server: SmbServer) -> None:
+    class Unseen(dict[int, SmbProtocol]):
+        """Thousands of connections, which nobody is to go through."""
+
+        def values(self) -> Any:
+            raise AssertionError
+
+    driver = server.driver
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    await until(lambda: bool(driver.protocols))
+    protocols, driver.protocols = driver.protocols, Unseen(driver.protocols)
+    ((number, protocol),) = protocols.items()
+    driver._press(number, True)
+    assert protocol._holds == Hold.DISK
+    driver._press(number, False)
+    assert not protocol._holds
+    for nobody in (number + 1, None):
+        driver._press(nobody, True)
+    assert not protocol._holds
+    driver.protocols = protocols
+    writer.close()
+
+
+async def test_what_waits_for_nothing_overtakes_nothing_of_the_same_turn(server: SmbServer, tmp_path: Path) -> None:
+    """A client may close a file in the frame after that of a long read."""
+    (tmp_path / "file").write_bytes(b"x" * (AT_ONCE + 1))
+    scheduler, disk = server.driver.dispatch.scheduler, server.driver.disk
+    opened = disk.files.open(OpenFile(str(tmp_path), ("file",), Access.READ))
+    told: list[Any] = []
+
+    def work(effect: Effect[Any]) -> Work[None]:
+        told.append((yield effect))
+
+    scheduler.start(work(ReadFile(opened.handle, 0, AT_ONCE + 1)), failed=told.append)
+    scheduler.start(work(CloseFile(opened.handle, tells=False)), failed=told.append)
+    assert told == [], "it is closed after what was asked for before"
+    assert [type(effect) for _, effect in scheduler.unperformed] == [CloseFile], "the disk has the read"
+    server.driver.flush()
+    await until(lambda: len(told) == 2)

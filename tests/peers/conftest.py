@@ -13,6 +13,14 @@ from support.loopback_server import running_server
 
 
 @pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What a share of the module's configuration shares."""
+    folder = tmp_path / "share"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def configuration() -> Configuration:
     """What the Server of a test is told; a test that wants something else overrides it."""
     return Configuration(name="LANTEST")

@@ -27,13 +27,6 @@ DIALECTS = ("SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def configuration(tmp_path: Path, folder: Path) -> Configuration:
     path = str(folder)
     return Configuration(

@@ -48,8 +48,8 @@ async def test_the_manager_tells_who_caches_what(server: SmbServer) -> None:
             (entry,) = [each for each in await manager.opened_files() if each.user_name == "ann"]
             assert isinstance(entry, DetailedFile)
             (opened,) = [each for each in server.service.opens() if each.session.user_name == "ann"]
-            key = opened.lease_key
-            assert len(bytes.fromhex(key)) == 16
+            assert len(opened.lease_key) == 16
+            key = opened.lease_key.hex()
             assert (entry.oplock, entry.lease, entry.lease_key) == ("", "RWH", key)
             (listed,) = [each for each in await manager.files() if each.user_name == "ann"]
             (again,) = await manager.detailed_files([listed])

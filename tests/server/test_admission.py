@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from itertools import count
 
@@ -16,7 +17,7 @@ from lanman.server.resources import ResourceLimits
 from lanman.settings import Configuration, Limits, RunningSettings
 from lanman.smb2.messages import LogoffRequest
 from support.memory_server import Client, World
-from support.step_counter import growth
+from support.step_counter import growth, steps
 
 HALF_OPEN, WAITING, ANONYMOUS, NAMED, GONE = (
     Standing.HALF_OPEN,
@@ -25,6 +26,18 @@ HALF_OPEN, WAITING, ANONYMOUS, NAMED, GONE = (
     Standing.NAMED,
     Standing.GONE,
 )
+
+
+class _Newcomer:
+    def __init__(self, told: list[str], network: str) -> None:
+        self._told, self._network = told, network
+        self.unheard = False
+
+    def mark_ready(self) -> None:
+        self._told.append(f"{self._network} admitted")
+
+    def displace(self, why: str) -> None:
+        self._told.append(f"{self._network} displaced: {why}")
 
 
 class Door:
@@ -41,8 +54,7 @@ class Door:
         return self.admission.arrive(
             network,
             self.now,
-            admitted=lambda: self.told.append(f"{network} admitted"),
-            displaced=lambda why: self.told.append(f"{network} displaced: {why}"),
+            _Newcomer(self.told, network),
             scarce=scarce,
         )
 
@@ -122,6 +134,73 @@ def test_whoever_pretends_to_be_busy_has_its_place_for_a_while_only() -> None:
     assert standings([busy, waiting]) == [HALF_OPEN, WAITING]
     door.wait(3 * POLL)
     assert standings([busy, waiting]) == [GONE, HALF_OPEN]
+
+
+def test_one_user_leaves_a_fifth_of_all_connections_to_others() -> None:
+    world = World(limits=Limits(connections=10))
+    refused: list[LogonRefused] = []
+    world.service.subscribe(lambda event: refused.append(event), LogonRefused)  # type: ignore[arg-type]
+    clients = [world.connect().log_on("ann") for _ in range(8)]
+    one_more = world.connect()
+    with pytest.raises(StatusError) as raised:
+        one_more.log_on("ann")
+    assert raised.value.status == codes.STATUS_REQUEST_NOT_ACCEPTED
+    assert [(event.user_name, event.reason) for event in refused] == [("ann", Reason.LIMIT)]
+    assert "four fifths of [limits] connections" in refused[0].detail
+    assert one_more.connection.refusal_of_user("ANN")  # so that it is bound to none of that user's sessions either
+    one_more.log_on("bob")
+    clients[0].log_on("ann")  # one more session there takes no more room
+    world.disconnect(clients.pop())
+    clients.append(world.connect().log_on("ann"))
+    assert world.dispatch.connections_of == {"user ANN": 8, "user BOB": 1}
+    clients[1].ask(LogoffRequest())
+    assert world.dispatch.connections_of == {"user ANN": 7, "user BOB": 1}
+    for client in [*clients, one_more]:
+        world.disconnect(client)
+    assert world.dispatch.connections_of == {}
+
+
+@pytest.mark.parametrize("limits", [{"unauthenticated": 1}, {"unauthenticated_per_address": 1}])
+def test_whose_request_waits_for_its_turn_is_not_silent(limits: dict[str, int]) -> None:
+    door = Door(**limits)
+    first = door.place()
+    assert isinstance(first.newcomer, _Newcomer)
+    first.newcomer.unheard = True
+    second = door.place()
+    door.wait(MUTE * 2)
+    assert standings([first, second]) == [HALF_OPEN, WAITING]
+    first.newcomer.unheard = False
+    door.wait(POLL)
+    assert standings([first, second]) == [GONE, HALF_OPEN]
+
+
+def test_whose_requests_wait_for_their_turns_has_its_place_for_a_while_only() -> None:
+    door = Door(unauthenticated=1)
+    first = door.place()
+    assert isinstance(first.newcomer, _Newcomer)
+    first.newcomer.unheard = True
+    second = door.place()
+    door.wait(SLOW + POLL)
+    assert standings([first, second]) == [GONE, HALF_OPEN]
+
+
+def test_a_newcomer_that_the_server_has_not_come_to_stays_however_long_others_keep_it() -> None:
+    """It has negotiated and been displaced before its turn came, where the Server had much to do for others."""
+    world = World(limits=Limits(unauthenticated=1))
+    connection = world.dispatch.connect("192.0.2.1", world.now)
+    assert connection is not None
+    world.dispatch.scheduler._budget = 0  # spent on others
+    connection.receive_data(struct.pack(">I", 64) + bytes(64), world.now)
+    assert connection.unheard
+    other = world.dispatch.connect("192.0.2.2", world.now)
+    assert other is not None
+    world.dispatch.admission.pump(world.now + 2 * MUTE)
+    assert connection.finished is None
+    assert other.waits
+    world.dispatch.scheduler.refill()
+    world.dispatch.scheduler.run(world.now + 2 * MUTE)
+    assert not connection.unheard
+    assert "an SMB2 header" in (connection.finished or "")
 
 
 def test_a_server_that_is_behind_with_its_work_takes_nobody_for_silent() -> None:
@@ -306,13 +385,51 @@ def test_in_any_history_the_counts_are_right_and_all_is_given_back(seed: int) ->
         assert admission.waiting == now.count(WAITING)
         assert len(admission._half_open) == now.count(HALF_OPEN) == len(admission._mute) + len(admission._spoken)
         assert admission._anonymous == now.count(ANONYMOUS)
+        networks = admission._networks.values()
+        for ranking, numbers in (
+            (admission._most_half_open, {of: len(of.half_open) for of in networks if of.half_open}),
+            (admission._most_waiting, {of: len(of.waiting) for of in networks if of.waiting}),
+            (admission._contended, {of: of.taken for of in networks if of.waiting}),
+        ):
+            assert ranking._number == numbers
+            if (most := ranking.most()) is not None and (fewest := ranking.fewest()) is not None:
+                assert numbers[most] == max(numbers.values())
+                assert numbers[fewest] == min(numbers.values())
     for place in places:
         admission.gone(place, door.now)
     for network in ghosts:
         admission.exorcise(network, door.now)
     assert admission.total == admission.waiting == admission._ghosts == admission._anonymous == 0
     assert not admission._networks
-    assert not admission._contended
+    assert not admission._contended.all()
+
+
+def test_one_more_is_the_same_work_from_however_many_addresses_others_have_come() -> None:
+    """Others have all places, and wait for more; or one address has all that an address may have."""
+
+    def arrivals(addresses: int) -> int:
+        door = Door(unauthenticated=500, unauthenticated_per_address=500, connections=20_000)
+        for number in range(addresses):
+            door.come(f"crowd {number}")
+
+        def ten_more() -> None:
+            for number in range(10):
+                door.come(f"another {number}")
+                door.now += 0.05
+                door.admission.pump(door.now)
+
+        return steps(ten_more)
+
+    assert arrivals(1400) < arrivals(600) + 500  # one step more for each would be 8000
+
+    def of_one_address(places: int) -> int:
+        door = Door(unauthenticated=5000, unauthenticated_per_address=places, connections=20_000)
+        for _ in range(places):
+            door.come("crowd")
+        door.now += 0.5
+        return steps(lambda: [door.come("crowd") for _ in range(10)])
+
+    assert of_one_address(2000) < of_one_address(20) + 500
 
 
 # --- through the whole Server

@@ -37,8 +37,8 @@ def test_a_connection_goes_by_the_settings_of_its_moment() -> None:
     second = server.dispatch.connect("192.0.2.2", 6.0)
     assert first is not None
     assert second is not None
-    assert (bool(first.core._ciphers), bool(second.core._ciphers)) == (True, False)
-    assert (first.core._signing_required, second.core._signing_required) == (True, False)
+    assert (bool(first.core._terms.ciphers), bool(second.core._terms.ciphers)) == (True, False)
+    assert (first.core._terms.signing_required, second.core._terms.signing_required) == (True, False)
 
 
 def test_events_have_the_time_that_the_shell_told_last() -> None:

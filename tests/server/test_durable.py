@@ -251,7 +251,7 @@ def test_guests_and_who_holds_less_get_none(world: DiskWorld) -> None:
     world.share("open", world.folder, guest="write")
     guest = world.user("bob", "open")
     world.accounts.add_member("Guests", "bob")
-    world.dispatch.watch.use_accounts(Accounts.parse(world.accounts.dump()))
+    world.dispatch.scheduler.start(world.dispatch.watch.use_accounts(Accounts.parse(world.accounts.dump())))
     assert session_of(guest).session.guest
     assert granted(durable(guest, "b")) is None
     ann.log_off()
@@ -300,8 +300,12 @@ def test_caps_refuse_the_durability_and_not_the_file(world: DiskWorld) -> None:
     assert granted(durable(bob, "more")) is None, "orphans count"
     world.advance(60)
     assert granted(durable(bob, "again", dh2q(SECOND))) == 60
-    world.set(limits=Limits(durable_opens=0))
-    assert granted(durable(world.user(), "none")) is None
+    (portion,) = [each for each in world.service.portions if each.name == "files that clients may reclaim"]
+    assert (portion.refused, portion.refused_last) == (3, "BOB")
+    for number, off in enumerate((Limits(durable_opens=0), Limits(durable_opens_per_user=0))):
+        world.set(limits=off)
+        assert granted(durable(world.user(), f"none{number}", dh2q(bytes([100 + number]) * 16))) is None
+    assert portion.refused == 3, "what is turned off is refused to nobody"
 
 
 # --- kept or closed
@@ -534,8 +538,8 @@ def test_who_may_not_reclaim_it(world: DiskWorld, tmp_path: Path) -> None:
         hidden=False,
         device_names=False,
     )
-    world.dispatch.watch.reassess()
-    assert reclaimed(again, file_id, **with_lease) == "STATUS_ACCESS_DENIED", "ann may only read by now"
+    reader = world.user(guid=HERE)  # before the look that closes what is kept
+    assert reclaimed(reader, file_id, **with_lease) == "STATUS_ACCESS_DENIED", "ann may only read by now"
     world.service.change_access(
         the_open(world).tree_connect.share, readers=None, writers=None, guest="", hidden=False, device_names=False
     )
@@ -611,6 +615,48 @@ def test_orphans_end_with_their_share_their_account_and_the_service(world: DiskW
     assert reasons == [Reason.SHARE_DELETED, Reason.ACCOUNT, Reason.STOPPED]
 
 
+def test_orphans_end_when_their_group_or_their_share_takes_the_right_away(world: DiskWorld) -> None:
+    """As what a live session has open is closed, and no other's is."""
+    world.accounts.add_group("Writers")
+    for name in ("ann", "bob"):
+        world.accounts.add_member("Writers", name)
+    share = world.share("group", world.folder, writers=frozenset({"Writers"}))
+    for number, name in enumerate(("ann", "bob")):
+        client = world.user(name, "group")
+        durable(client, f"of {name}", dh2q(bytes([number + 1]) * 16))
+        world.disconnect(client)
+    world.dispatch.watch.start(world.now)
+    world.advance(3)
+    assert [opened.owner[0] for opened in world.service.opens()] == ["ann", "bob"]
+    world.accounts = Accounts.parse(world.accounts.dump())
+    world.accounts.remove_member("Writers", "ann")
+    world.advance(3)
+    assert [opened.owner[0] for opened in world.service.opens()] == ["bob"]
+    share.writers = frozenset({"admin"})
+    world.dispatch.watch.reassess()
+    assert world.service.opens() == []
+    assert [event.reason for event in world.events if isinstance(event, FileClosed)] == [Reason.RIGHTS, Reason.RIGHTS]
+
+
+def test_what_was_left_to_removed_accounts_ends_when_the_setting_is_turned_on(world: DiskWorld) -> None:
+    world.set(end_sessions_of_removed_accounts=False)
+    for number, name in enumerate(("ann", "bob")):
+        client = world.user(name)
+        durable(client, f"of {name}", dh2q(bytes([number + 1]) * 16))
+        if name == "ann":
+            world.disconnect(client)
+    world.dispatch.watch.start(world.now)
+    world.accounts = Accounts.parse(world.accounts.dump())
+    for name in ("ann", "bob"):
+        world.accounts.delete(name)
+    world.advance(5)
+    assert [opened.owner[0] for opened in world.service.opens()] == ["ann", "bob"]
+    world.set(end_sessions_of_removed_accounts=True)
+    world.advance(3)
+    assert world.service.opens() == []
+    assert world.service.sessions() == []
+
+
 def test_an_administrators_order_hits_the_orphan_and_no_other_file(world: DiskWorld) -> None:
     """Its id stays and is given to no other file; who would reclaim it afterwards has it not."""
     ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
@@ -649,8 +695,8 @@ def test_the_open_is_orphaned_when_the_last_channel_is_gone(world: DiskWorld) ->
 def test_many_orphans_are_closed_in_slices(tmp_path: Path, number: int) -> None:
     """Many end at one time: each turn of the event loop closes so many, and the heap keeps nothing of them."""
     with emptied_world(tmp_path / "folder") as world:
-        world.set(limits=Limits(durable_opens=number, durable_opens_per_user=number))
-        world.files._limit = 2 * number
+        world.set(limits=Limits(durable_opens=2 * number, durable_opens_per_user=number))
+        world.files.limit = 2 * number
         ann = world.user()
         for each in range(number):
             durable(ann, f"file{each}", dh2q((each + 1).to_bytes(16, "little")))

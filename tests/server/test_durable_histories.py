@@ -101,8 +101,10 @@ class Histories(RuleBasedStateMachine):
 
     # --- what happens
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(at_once=st.booleans())
+    def begin(self, at_once: bool) -> None:
+        if at_once:
+            self.world.dispatch.scheduler.at_once = self.world.do_at_once
         for user, guid in (("ann", GUIDS[0]), ("ann", GUIDS[1]), ("bob", GUIDS[1])):
             self.come(user, guid)
 

@@ -9,8 +9,9 @@ import pytest
 
 from lanman import codes
 from lanman.server import handlers
-from lanman.server.effects import ReadAccounts, Reply, Until, Work
+from lanman.server.effects import LATER, Effect, ReadAccounts, Reply, Until, Work
 from lanman.server.requests import PENDING_AFTER
+from lanman.server.scheduler import BUDGET, Scheduler
 from lanman.server.state import Context
 from lanman.smb2.constants import ANY_FILE_ID, SMB2_FLUSH, SMB2_QUERY_INFO
 from lanman.smb2.messages import EchoRequest, FlushRequest, FlushResponse, LogoffRequest, QueryInfoRequest
@@ -147,3 +148,65 @@ def test_many_chains_come_back_in_any_order(client: Client) -> None:
     assert all(finish(ticket) for ticket in reversed(tickets))
     world.pump()
     assert client.order[-5:] == numbers[::-1]
+
+
+def test_what_waits_for_nothing_is_performed_where_it_is_asked_for(client: Client) -> None:
+    client.world.hold_effects = True
+    done: list[Effect[Any]] = []
+
+    def at_once(effect: Effect[Any]) -> Any:
+        done.append(effect)
+        return LATER if len(done) == 3 else None
+
+    client.world.dispatch.scheduler.at_once = at_once
+    assert client.ask(FLUSH).status == 0
+    first, second = client.send(FLUSH), client.send(FLUSH)
+    assert client.answers[first].status == 0
+    assert second not in client.answers, "LATER: it is performed as any other"
+    release(client)
+    assert client.answers[second].status == 0
+    assert done == [ReadAccounts()] * 3
+
+
+def test_a_task_goes_on_with_what_waits_for_nothing() -> None:
+    scheduler, found = Scheduler(), list[Any]()
+
+    def work() -> Work[None]:
+        found.append((yield ReadAccounts()))
+        found.append((yield Until(5)))
+
+    scheduler.at_once = lambda effect: "at once"
+    task = scheduler.start(work())
+    assert (found, task.over, scheduler.effects()) == (["at once"], False, [])
+    scheduler.expire(6)
+    assert task.over
+
+
+def test_what_is_performed_at_once_costs_as_much_as_a_step(client: Client) -> None:
+    """Whoever asks for very much of it does not hold the loop."""
+    world, scheduler = client.world, client.world.dispatch.scheduler
+    scheduler.at_once = lambda effect: world.accounts
+    for _ in range(BUDGET):
+        client.core.send(FLUSH, session_id=client.session_id, tree_id=client.tree_id)
+    before = len(client.order)
+    scheduler.refill()
+    client.connection.receive_data(b"".join(map(bytes, client.core.data_to_send())), world.now)
+    for data in client.connection.data_to_send():
+        client.deliver(bytes(data))
+    assert len(client.order) - before == BUDGET // 4, "a frame, its request, what is performed, and the answer"
+    assert scheduler.needs_turn
+    world.pump()
+    assert len(client.order) - before == BUDGET
+
+
+def test_what_a_task_does_at_once_costs_as_much_as_steps() -> None:
+    scheduler = Scheduler()
+    scheduler.at_once = lambda effect: None
+
+    def work() -> Work[None]:
+        for _ in range(BUDGET // 2):
+            yield ReadAccounts()
+
+    assert not scheduler.needs_turn
+    assert scheduler.start(work()).over
+    assert scheduler.needs_turn

@@ -5,25 +5,38 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lanman import codes
-from lanman.domain import Reason
+from lanman.domain import Reason, Share
 from lanman.dtyp import DELETE, MAXIMUM_ALLOWED
 from lanman.errors import StatusError
-from lanman.server.disk_effects import CloseFile, OpenFile, WriteFile
+from lanman.server.disk_effects import CloseFile, ListDirectory, LookUp, Opened, OpenFile, WriteFile
+from lanman.server.effects import Effect
+from lanman.server.files.open import DiskOpen
 from lanman.server.files.oplocks import BREAK_TIMEOUT
+from lanman.server.files.table import shares_conflict
+from lanman.server.requests import PENDING_AFTER
 from lanman.smb2.constants import (
+    FILE_APPEND_DATA,
     FILE_CREATE,
+    FILE_CREATED,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,
+    FILE_EXECUTE,
     FILE_OPEN,
     FILE_OPEN_IF,
+    FILE_OPENED,
     FILE_OVERWRITE_IF,
     FILE_READ_ATTRIBUTES,
+    FILE_READ_DATA,
     FILE_SHARE_READ,
+    FILE_WRITE_DATA,
     FSCTL_SRV_COPYCHUNK,
     FSCTL_SRV_REQUEST_RESUME_KEY,
     SMB2_LOCKFLAG_EXCLUSIVE_LOCK,
@@ -39,6 +52,7 @@ from lanman.smb2.messages import (
     ChangeNotifyRequest,
     CloseRequest,
     CreateContext,
+    CreateResponse,
     FlushRequest,
     IoctlRequest,
     LockElement,
@@ -47,6 +61,7 @@ from lanman.smb2.messages import (
     QueryDirectoryRequest,
     QueryInfoRequest,
     ReadRequest,
+    SetInfoRequest,
     WriteRequest,
 )
 from support.disk_server import ALL, READ, DiskWorld, FileClient, emptied_world
@@ -255,6 +270,41 @@ def test_what_is_deleted_goes_with_its_last_open(world: DiskWorld) -> None:
     assert bob.status("a") == "STATUS_OBJECT_NAME_NOT_FOUND"
 
 
+@pytest.mark.parametrize("other", range(8))
+def test_counted_share_modes_are_those_of_each_pair(world: DiskWorld, other: int) -> None:
+    rights = (FILE_READ_DATA, FILE_EXECUTE, FILE_WRITE_DATA, FILE_APPEND_DATA, DELETE, FILE_READ_ATTRIBUTES)
+    accesses = [first | second for first, second in product(rights, repeat=2)]
+    ann = world.user()
+    for access in accesses:
+        file_id = ann.open("a", access=access, share=other, disposition=FILE_OPEN_IF)
+        (opened,) = ann.connection.channels[ann.session_id].opens.values()
+        assert isinstance(opened, DiskOpen)
+        for asked, share in product(accesses, range(8)):
+            assert opened.state.violates(asked, share) == shares_conflict(asked, share, access, other)
+        ann.shut(file_id)
+
+
+def test_how_often_the_disk_is_asked_when_a_name_is_looked_for_and_deleted(world: DiskWorld) -> None:
+    """As smbclient's `rm NAME` does. Each of these is a way to a thread and back."""
+    ann = world.user()
+    ann.shut(ann.make("a"))
+    asked: list[type[Effect[Any]]] = []
+
+    def remember(effect: Effect[Any]) -> bool:
+        asked.append(type(effect))
+        return False
+
+    world.held = remember
+    folder = ann.open("", access=READ, options=FILE_DIRECTORY_FILE)
+    for status in ("STATUS_SUCCESS", "STATUS_NO_MORE_FILES"):
+        question = QueryDirectoryRequest(12, file_id=folder, name="a", output_buffer_length=100)
+        assert codes.ntstatus_name(ann.ask(question).status) == status
+    ann.shut(ann.open("a", access=DELETE, options=FILE_DELETE_ON_CLOSE))
+    ann.shut(folder)
+    assert asked == [OpenFile, ListDirectory, OpenFile, CloseFile, CloseFile]
+    assert not (world.folder / "a").exists()
+
+
 def test_delete_on_close_goes_even_if_the_client_does(world: DiskWorld) -> None:
     ann = world.user()
     ann.make("a", options=FILE_DELETE_ON_CLOSE)
@@ -263,16 +313,133 @@ def test_delete_on_close_goes_even_if_the_client_does(world: DiskWorld) -> None:
     assert not (world.folder / "a").exists()
 
 
-def test_a_name_that_is_going_is_not_opened(world: DiskWorld) -> None:
+@pytest.mark.parametrize("disposition", [FILE_OPEN, FILE_OPEN_IF, FILE_CREATE])
+@pytest.mark.parametrize("can_go", [True, False])
+def test_who_opens_a_name_that_is_just_going_waits_until_it_has_gone(
+    world: DiskWorld, disposition: int, can_go: bool
+) -> None:
+    """Its last open is closed: to clients it has gone with that, though the disk takes its time (smb2.oplock.exclusive9
+    makes a folder in the place of one whose connection has just been cut)."""
     ann, bob = world.user(), world.user("bob")
-    file_id = ann.make("a", options=FILE_DELETE_ON_CLOSE)
-    world.held = lambda effect: isinstance(effect, CloseFile)
+    ann.mkdir("d")
+    file_id = ann.open("d", options=FILE_DELETE_ON_CLOSE | FILE_DIRECTORY_FILE)
+    world.held = lambda effect: isinstance(effect, CloseFile) and effect.delete
     number = ann.send(CloseRequest(file_id=file_id))
-    assert ann.result(number) == ""
-    assert bob.status("a") == "STATUS_DELETE_PENDING"
+    other = bob.send(bob.create("d", disposition=disposition, options=FILE_DIRECTORY_FILE))
+    assert ann.result(number) == bob.result(other) == ""
+    assert bob.pendings == [], "it is a matter of moments"
+    world.advance(PENDING_AFTER)
+    assert bob.pendings == [other]
+    if not can_go:
+        (world.folder / "d" / "of another program").touch()
     world.let_go()
     assert ann.result(number) == "STATUS_SUCCESS"
-    assert not (world.folder / "a").exists()
+    status = "STATUS_SUCCESS"
+    if disposition == FILE_OPEN and can_go:
+        status = "STATUS_OBJECT_NAME_NOT_FOUND"
+    elif disposition == FILE_CREATE and not can_go:
+        status = "STATUS_OBJECT_NAME_COLLISION"
+    assert bob.result(other) == status
+    assert (world.folder / "d").exists() == (disposition != FILE_OPEN or not can_go)
+
+
+@pytest.mark.parametrize("by", ["its name", "another name", "nobody"])
+def test_what_is_written_is_not_lost_with_a_file_that_goes_while_it_is_opened(world: DiskWorld, by: str) -> None:
+    """The disk has opened the old file, and another client's close takes it away before the Server hears of either."""
+    ann, bob = world.user(), world.user("bob")
+    ann.shut(ann.make("a", b"old"))
+    os.link(world.folder / "a", world.folder / "b")
+    doomed = ann.open("b" if by == "another name" else "a", options=FILE_DELETE_ON_CLOSE)
+    world.told_late = lambda effect: isinstance(effect, OpenFile)
+    number = bob.send(bob.create("a", disposition=FILE_OPEN_IF))
+    if by == "nobody":
+        world.tell()
+    ann.shut(doomed)
+    world.tell()
+    assert bob.result(number) == "STATUS_SUCCESS"
+    answer = bob.answers[number].message
+    assert isinstance(answer, CreateResponse)
+    assert answer.create_action == (FILE_CREATED if by == "its name" else FILE_OPENED)
+    bob.want(WriteRequest(b"new", file_id=answer.file_id))
+    bob.shut(answer.file_id)
+    names = {"its name": "ab", "another name": "a", "nobody": "b"}[by]
+    assert sorted(each.name for each in world.folder.iterdir()) == list(names)
+    if by != "nobody":  # then he was the last to close it, and knew that it was to go
+        assert (world.folder / "a").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("can_go", [True, False])
+def test_what_is_just_going_is_not_in_the_way_of_a_rename(world: DiskWorld, replace: bool, can_go: bool) -> None:
+    ann, bob = world.user(), world.user("bob")
+    doomed = ann.make("a", options=FILE_DELETE_ON_CLOSE)
+    kept = bob.make("b", b"kept")
+    world.held = lambda effect: isinstance(effect, CloseFile) and effect.delete
+    ann.send(CloseRequest(file_id=doomed))
+    number = bob.send(SetInfoRequest(1, RENAME, rename("a", replace=replace), file_id=kept))
+    assert bob.result(number) == ""
+    if not can_go:
+        (world.folder / "a").unlink()
+        (world.folder / "a").write_bytes(b"another program's")
+    world.let_go()
+    assert bob.result(number) == ("STATUS_SUCCESS" if can_go or replace else "STATUS_OBJECT_NAME_COLLISION")
+    bob.shut(kept)
+    expected = {"a": b"kept"} if can_go or replace else {"a": b"another program's", "b": b"kept"}
+    assert {each.name: each.read_bytes() for each in world.folder.iterdir()} == expected
+
+
+@pytest.mark.parametrize("told", ["before", "after"])
+def test_who_creates_what_has_gone_meanwhile_is_not_refused(world: DiskWorld, told: str) -> None:
+    """The disk has met the old file, and it has gone before the Server hears of that, or looks what it was."""
+    ann, bob = world.user(), world.user("bob")
+    file_id = ann.make("a", options=FILE_DELETE_ON_CLOSE)
+    late = OpenFile if told == "before" else LookUp
+    world.told_late = lambda effect: isinstance(effect, late)
+    if told == "after":
+        world.held = lambda effect: isinstance(effect, CloseFile)
+        ann.send(CloseRequest(file_id=file_id))
+        other = bob.send(bob.create("a", disposition=FILE_CREATE))
+    else:
+        other = bob.send(bob.create("a", disposition=FILE_CREATE))
+        ann.shut(file_id)
+    world.let_go()
+    assert bob.result(other) == ""
+    world.tell()
+    assert bob.result(other) == "STATUS_SUCCESS"
+
+
+def test_who_creates_what_is_there_is_refused_whatever_else_goes(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    ann.shut(ann.make("kept"))
+    os.link(world.folder / "kept", world.folder / "other")
+    for name in ("a", "other"):
+        going = ann.open(name, disposition=FILE_OPEN_IF, options=FILE_DELETE_ON_CLOSE)
+        world.held = lambda effect: isinstance(effect, CloseFile) and effect.delete
+        ann.send(CloseRequest(file_id=going))
+        number = bob.send(bob.create("kept", disposition=FILE_CREATE))
+        assert bob.result(number) == ("STATUS_OBJECT_NAME_COLLISION" if name == "a" else "")
+        world.let_go()
+        assert bob.result(number) == "STATUS_OBJECT_NAME_COLLISION"
+
+
+def test_a_new_file_may_have_the_identity_of_one_whose_removal_is_not_heard_of_yet(world: DiskWorld) -> None:
+    """A disk gives the number of a file that is gone to the next one at once."""
+    ann, bob = world.user(), world.user("bob")
+    file_id = ann.make("a", options=FILE_DELETE_ON_CLOSE)
+    ((volume, number),) = world.dispatch.files._states
+    really_open = world._performers[OpenFile]
+
+    def reused(effect: OpenFile) -> Opened:
+        opened: Opened = really_open(effect)
+        return replace(opened, stat=replace(opened.stat, volume=volume, file_id=number))
+
+    world._performers[OpenFile] = reused
+    world.held = lambda effect: isinstance(effect, CloseFile)
+    ann.send(CloseRequest(file_id=file_id))
+    made = bob.send(bob.create("b", disposition=FILE_CREATE))
+    world.let_go()
+    assert bob.result(made) == "STATUS_SUCCESS"
+    assert [each.name for each in world.folder.iterdir()] == ["b"]
 
 
 def test_a_directory_with_something_in_it_stays(world: DiskWorld) -> None:
@@ -510,6 +677,43 @@ def test_changes_are_told_of(world: DiskWorld) -> None:
     assert bob.set(file_id, DISPOSITION, b"\1") == "STATUS_SUCCESS"
     bob.shut(file_id)
     assert changes(ann.ask(watch)) == [(3, "d\\b"), (2, "d\\b")]
+
+
+@pytest.mark.parametrize(
+    ("watched", "by", "seen"),
+    [
+        (("share", ""), ("inner", "n"), r"d\n"),
+        (("share", "d"), ("inner", "n"), "n"),
+        (("share", "D"), ("inner", r"deep\n"), r"deep\n"),
+        (("inner", ""), ("share", r"d\n"), "n"),
+        (("inner", ""), ("share", r"D\DEEP\n"), r"deep\n"),
+        (("inner", "deep"), ("share", r"d\deep\n"), "n"),
+        (("inner", "deep"), ("same", r"deep\n"), "n"),
+        (("inner", ""), ("share", "n"), None),
+        (("inner", "deep"), ("share", r"d\n"), None),
+        (("inner", ""), ("share", "d2"), None),
+        (("beside", ""), ("share", r"d\n"), None),
+        (("beside", ""), ("inner", "n"), None),
+        (("inner", ""), ("beside", "n"), None),
+        (("inner", ""), ("share", r"D\n"), "n"),
+    ],
+)
+def test_changes_through_another_share_are_told_of(
+    world: DiskWorld, watched: tuple[str, str], by: tuple[str, str], seen: str | None
+) -> None:
+    (world.folder / "d" / "deep").mkdir(parents=True)
+    world.share("inner", world.folder / "d")
+    world.service.add_share(Share("same", path=f"{world.folder}/d/"))
+    # Another folder, whose name differs by case alone: what is in it is no business of the first one's watchers.
+    world.share("beside", world.folder.parent / f"{world.folder.name.upper()}" / "D")
+    (world.folder.parent / f"{world.folder.name.upper()}" / "D").mkdir(parents=True)
+    ann, bob = world.user(share=watched[0]), world.user("bob", share=by[0])
+    folder = ann.open(watched[1], access=READ, options=FILE_DIRECTORY_FILE)
+    number = ann.send(ChangeNotifyRequest(SMB2_WATCH_TREE, 4096, folder, 0x17F))
+    bob.mkdir(by[1])
+    assert ann.result(number) == ("STATUS_SUCCESS" if seen else "")
+    if seen:
+        assert changes(ann.answers[number]) == [(1, seen)]
 
 
 def test_the_server_copies(world: DiskWorld) -> None:

@@ -65,7 +65,9 @@ def alive() -> Counter[str]:
     return Counter(
         type(each).__name__
         for each in gc.get_objects()
-        if type(each).__name__ in WATCHED and type(each).__module__.startswith("lanman.")
+        if type(each).__name__ in WATCHED
+        and type(each).__module__.startswith("lanman.")
+        and type(each).__module__ != "lanman.rpc.pdu"  # a Context there is a structure of bytes, which clients keep
     )
 
 
@@ -177,7 +179,7 @@ def requests_that_wait(world: DiskWorld) -> FileClient:
     client.send(QueryDirectoryRequest(37, file_id=folder, name="*", output_buffer_length=65536))
     client.send(QueryDirectoryRequest(37, file_id=folder, name="*", output_buffer_length=65536))
     client.send(client.create("other"))
-    assert len(client.connection._waiting) >= 7
+    assert len(client.connection._waiting or ()) >= 7
     world.disconnect(other)
     del other
     return client

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,8 @@ from lanman.domain import Reason
 from lanman.dtyp import READ_CONTROL
 from lanman.events import LeaseChanged
 from lanman.fscc.files import FILE_DISPOSITION_INFORMATION, FILE_END_OF_FILE_INFORMATION, FILE_RENAME_INFORMATION
-from lanman.server.disk_effects import OverwriteFile, SetFile, WriteFile
+from lanman.server.disk_effects import CheckDeletable, CloseFile, OverwriteFile, SetFile, WriteFile
+from lanman.server.effects import Effect
 from lanman.server.files.caching import HOLDABLE, NONE, RH, RW, RWH, R, W
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.resources import ResourceLimits
@@ -37,6 +40,7 @@ from lanman.smb2.constants import (
     SMB2_OPLOCK_LEVEL_NONE,
 )
 from lanman.smb2.messages import (
+    CloseRequest,
     CreateContext,
     CreateLease,
     CreateLeaseV2,
@@ -97,6 +101,14 @@ def told(client: FileClient) -> list[tuple[int, int, int]]:
     client.told.clear()
     assert all(isinstance(each, LeaseBreakNotification) for each in notices)
     return [(each.flags, each.current_lease_state, each.new_lease_state) for each in notices]  # type: ignore[attr-defined]
+
+
+def replace(client: FileClient) -> None:
+    """The client logs on over another connection, in place of its session (3.3.5.5.3)."""
+    again = FileClient(client.world, guid=HERE)
+    again.negotiate()
+    again.log_on("ann", previous=client.session_id)
+    client.world.pump()
 
 
 def acknowledge(client: FileClient, state: int, key: bytes = FIRST) -> str:
@@ -283,6 +295,71 @@ def test_a_deletion_waits_until_others_have_given_the_handle_back(world: DiskWor
     assert acknowledge(ann, R) == "STATUS_SUCCESS"
     assert bob.result(number) == "STATUS_SUCCESS"
     ann.shut(mine)
+
+
+@pytest.mark.parametrize("what", [FILE_DISPOSITION_INFORMATION, FILE_RENAME_INFORMATION])
+@pytest.mark.parametrize("asking", [0, 1])
+def test_nothing_is_left_of_a_session_that_is_replaced_while_it_waits_for_its_own_handle(
+    tmp_path: Path, what: int, asking: int
+) -> None:
+    """`emptied_world` looks. The end of the other open wakes the request; its own is gone before it goes on."""
+    with emptied_world(tmp_path / "folder") as world:
+        ann = world.user(guid=HERE)
+        mine = [bytes(leased(ann, "a", RH, key).file_id) for key in (FIRST, SECOND)]
+        name = "b".encode("utf-16-le")
+        renaming = bytes(16) + len(name).to_bytes(4, "little") + name
+        data = b"\x01" if what == FILE_DISPOSITION_INFORMATION else renaming
+        number = ann.send(SetInfoRequest(1, what, data, file_id=mine[asking]))
+        assert ann.pendings == [number]
+        replace(ann)
+        assert ann.result(number) != "STATUS_SUCCESS"
+        assert len(list(world.folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("oplock", [SMB2_OPLOCK_LEVEL_BATCH, SMB2_OPLOCK_LEVEL_LEASE])
+def test_who_closes_a_file_before_its_open_is_answered_caches_nothing(world: DiskWorld, oplock: int) -> None:
+    """Its FileId can be guessed."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    ann.shut(ann.open("a", disposition=FILE_OPEN_IF))
+    world.held = lambda effect: isinstance(effect, OverwriteFile)
+    asks = [context(RWH)] if oplock == SMB2_OPLOCK_LEVEL_LEASE else []
+    number = ann.send(ann.create("a", oplock=oplock, contexts=asks, disposition=FILE_OVERWRITE))
+    (opened,) = ann.connection.channels[ann.session_id].opens.values()
+    ann.send(CloseRequest(0, opened.file_id))
+    world.let_go()
+    assert ann.result(number) == "STATUS_FILE_CLOSED"
+    assert bob.opened("a", oplock=SMB2_OPLOCK_LEVEL_BATCH).oplock_level == SMB2_OPLOCK_LEVEL_BATCH
+    assert told(ann) == []
+
+
+def test_who_closes_a_file_before_its_deletion_is_answered_deletes_nothing(world: DiskWorld) -> None:
+    ann, bob = world.user(), world.user("bob")
+    mine = ann.open("a", disposition=FILE_OPEN_IF)
+    theirs = bob.open("a")
+    world.held = lambda effect: isinstance(effect, CheckDeletable)
+    number = ann.send(SetInfoRequest(1, FILE_DISPOSITION_INFORMATION, b"\x01", file_id=mine))
+    ann.send(CloseRequest(0, mine))
+    world.let_go()
+    assert ann.result(number) == "STATUS_FILE_CLOSED"
+    bob.shut(theirs)
+    assert (world.folder / "a").exists()
+
+
+def test_whether_a_file_can_be_deleted_is_asked_again_when_others_had_to_give_way(world: DiskWorld) -> None:
+    """Much may have happened since the disk has opened it."""
+    ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
+    leased(ann, "a", RWH)
+    number = bob.send(bob.create("a", options=FILE_DELETE_ON_CLOSE))
+    asked: list[type[Effect[Any]]] = []
+
+    def remember(effect: Effect[Any]) -> bool:
+        asked.append(type(effect))
+        return False
+
+    world.held = remember
+    assert acknowledge(ann, RH) == "STATUS_SUCCESS"
+    assert bob.result(number) == "STATUS_SUCCESS"
+    assert asked == [CheckDeletable]
 
 
 def test_a_deletion_by_closing_waits_for_nobody(world: DiskWorld) -> None:
@@ -484,7 +561,7 @@ def test_an_acknowledgement_does_not_wait_behind_what_it_releases(world: DiskWor
 @pytest.mark.parametrize("limits", [ResourceLimits(leases_per_client=2), ResourceLimits(leases=2)])
 def test_where_there_is_no_room_the_lease_is_refused_and_not_the_open(tmp_path: Path, limits: ResourceLimits) -> None:
     with emptied_world(tmp_path / "folder") as world:
-        world.dispatch.leases._limits = limits
+        world.dispatch.leases.limits = limits
         ann = world.user(guid=HERE)
         states = [lease_of(leased(ann, f"a{each}", RWH, bytes([each]) * 16)).lease_state for each in range(4)]
         assert states == [RWH, RWH, NONE, NONE]
@@ -568,7 +645,7 @@ def test_ten_thousand_leases_are_held_and_broken(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         with emptied_world(tmp_path / "folder") as world:
-            world.files._limit = 11_000
+            world.files.limit = 11_000
             ann, bob = world.user(guid=HERE), world.user("bob", guid=THERE)
             bob.make("a")
             for number in range(10_000):
@@ -668,3 +745,22 @@ def test_who_waits_for_a_file_waits_for_one_holder_of_w(world: DiskWorld) -> Non
     ann.shut(first)
     world.advance(0)
     assert ann.result(queued) == bob.result(number) == "STATUS_SUCCESS"
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_who_waits_for_a_name_to_go_does_not_wait_for_handles_of_another_name(world: DiskWorld, name: str) -> None:
+    """Bob's client keeps the file open by its other name, and takes its time to say whether it goes on with that."""
+    ann, bob, carl = world.user(guid=HERE), world.user("bob", guid=THERE), world.user("admin")
+    ann.shut(ann.make("a"))
+    os.link(world.folder / "a", world.folder / "b")
+    leased(bob, "b", RH)
+    doomed = ann.open("a", options=FILE_DELETE_ON_CLOSE)
+    world.held = lambda effect: isinstance(effect, CloseFile) and effect.delete
+    number = ann.send(CloseRequest(file_id=doomed))
+    assert told(bob) == [(1, RH, R)]
+    other = carl.send(carl.create(name))
+    assert carl.result(other) == ""
+    world.let_go()
+    world.advance(0)
+    assert ann.result(number) == "STATUS_SUCCESS"
+    assert carl.result(other) == ("STATUS_OBJECT_NAME_NOT_FOUND" if name == "a" else "STATUS_SUCCESS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from hypothesis import given
@@ -31,9 +32,9 @@ def test_sizes_count_members_and_strings_with_their_terminators() -> None:
 
 def test_last_entry_returned_is_the_handle_in_the_whole_list() -> None:
     items = ["a", "-", "b", "-", "c"]
-    answer = whole_page(items, lambda item: None if item == "-" else item, len, resume_handle=0, length=2)
+    answer = whole_page(items, str, len, wanted=lambda item: item != "-", resume_handle=0, length=2)
     assert (answer.entries, answer.total, answer.resume_handle, answer.status) == (["a", "b"], 3, 3, 234)
-    answer = whole_page(items, lambda item: None if item == "-" else item, len, resume_handle=3, length=2)
+    answer = whole_page(items, str, len, wanted=lambda item: item != "-", resume_handle=3, length=2)
     assert (answer.entries, answer.total, answer.resume_handle, answer.status) == (["c"], 1, 0, 0)
 
 
@@ -47,7 +48,7 @@ def test_none_fits() -> None:
 def test_beyond_the_end_there_is_nothing() -> None:
     for handle in (1, 2, 0xFFFFFFFF):
         answer = whole_page(["a"], lambda item: item, len, resume_handle=handle, length=ALL)
-        assert (answer.entries, answer.total, answer.status) == ([], 0, 0)
+        assert (list(answer.entries), answer.total, answer.status) == ([], 0, 0)
 
 
 def test_a_later_smaller_entry_does_not_jump_the_queue() -> None:
@@ -64,7 +65,7 @@ def test_pages_make_the_whole_list(items: list[tuple[bool, str]], length: int) -
     found: list[str] = []
     handle = 0
     while True:
-        answer = whole_page(items, lambda item: item[1] if item[0] else None, len, resume_handle=handle, length=length)
+        answer = whole_page(items, itemgetter(1), len, wanted=itemgetter(0), resume_handle=handle, length=length)
         assert answer.total == len(wanted) - len(found)
         assert sum(map(len, answer.entries)) <= length
         found += answer.entries

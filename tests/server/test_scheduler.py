@@ -781,6 +781,7 @@ class Turns:
     def __init__(self, said: list[str]) -> None:
         self.said = said
         self.has_work = True
+        self.party = ""
 
     def turn(self, now: float, most: int) -> int:
         self.has_work = False

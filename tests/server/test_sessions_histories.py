@@ -58,10 +58,10 @@ class Histories(RuleBasedStateMachine):
         self.durable: set[int] = set()
         self.number = 0
 
-    @initialize(encrypt=st.booleans())
-    def begin(self, encrypt: bool) -> None:
+    @initialize(encrypt=st.booleans(), at_once=st.booleans())
+    def begin(self, encrypt: bool, at_once: bool) -> None:
         encryption = "required" if encrypt else "offered"
-        self.world = DiskWorld(Path(self.folder.name), encryption=encryption, autodisconnect=-1)
+        self.world = DiskWorld(Path(self.folder.name), at_once=at_once, encryption=encryption, autodisconnect=-1)
 
     def use(self, key: bytes, nonce: bytes) -> None:
         """Encrypt, or sign, with a nonce."""

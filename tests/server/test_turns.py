@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lanman import codes
-from lanman.domain import Reason
+from lanman.domain import Portions, Reason
 from lanman.rpc.client import RpcClient
 from lanman.rpc.pdu import PFC_FIRST_FRAG, REQUEST, build
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareAdd
 from lanman.server.resources import ResourceLimits
-from lanman.server.room import UNREAD_FOR
-from lanman.server.scheduler import BUDGET, TURN
+from lanman.server.room import UNREAD_FOR, Room
+from lanman.server.scheduler import BUDGET, TURN, Scheduler
 from lanman.smb2.connection import MAX_COMPOUND
 from lanman.smb2.constants import FILE_DIRECTORY_FILE
 from lanman.smb2.messages import (
@@ -138,7 +141,7 @@ def test_one_frame_after_the_other_and_others_in_between() -> None:
     busy.send(*[busy.pdu(EchoRequest()) for _ in range(1000)], pump=False)
     assert busy.connection.overloaded
     assert world.dispatch.scheduler.busy
-    before = len(busy.connection.core._requests)
+    before = len(busy.connection.core._requests or ())
     other.send(other.pdu(EchoRequest()), pump=False)  # in the same turn of the loop, whose budget is spent
     world.dispatch.scheduler.refill()
     world.dispatch.scheduler.run(world.now)
@@ -148,6 +151,184 @@ def test_one_frame_after_the_other_and_others_in_between() -> None:
     world.pump()
     assert [header.status for header, _ in busy.answers] == [0] * 1000
     assert not busy.connection.overloaded
+
+
+class Busy:
+    """A connection that always has more to do."""
+
+    def __init__(self, party: str, said: list[Busy]) -> None:
+        self.party = party
+        self.has_work = True
+        self.said = said
+
+    def turn(self, now: float, most: int) -> int:
+        self.said.append(self)
+        return most
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+
+def turns(scheduler: Scheduler, said: list[Busy], number: int) -> list[Busy]:
+    """The next so many turns."""
+    said.clear()
+    while len(said) < number:
+        scheduler.refill()
+        scheduler._budget = TURN
+        scheduler.run(0.0)
+    return list(said)
+
+
+def test_who_has_five_hundred_connections_has_as_many_turns_as_who_has_one() -> None:
+    scheduler, said = Scheduler(), list[Busy]()
+    crowd = [Busy("user A", said) for _ in range(500)]
+    for each in crowd:
+        scheduler.has_work(each)
+    one = Busy("user B", said)
+    scheduler.has_work(one)
+    assert one in turns(scheduler, said, 3)
+    assert turns(scheduler, said, 1000).count(one) == 500
+    # Nobody starves: all of the crowd have their turns, one after the other.
+    turns(scheduler, said, 2000)
+    assert set(turns(scheduler, said, 1000)) == {*crowd, one}
+    # Whoever comes anew, as one user more, has one of the next two turns, and then one in three.
+    third = Busy("user C", said)
+    scheduler.has_work(third)
+    assert third in turns(scheduler, said, 2)
+    found = turns(scheduler, said, 900)
+    assert found.count(one) == found.count(third) == 300
+
+
+def test_within_a_party_who_has_just_got_something_to_do_does_not_wait_for_all_who_have_much() -> None:
+    scheduler, said = Scheduler(), list[Busy]()
+    for _ in range(500):
+        scheduler.has_work(Busy("user A", said))
+    turns(scheduler, said, 1500)
+    new = Busy("user A", said)
+    scheduler.has_work(new)
+    assert new in turns(scheduler, said, 2)
+
+
+def test_a_connection_waits_as_whose_it_was_when_it_came_and_may_go_meanwhile() -> None:
+    scheduler, said = Scheduler(), list[Busy]()
+    lanes = [Busy(f"user {number % 3}", said) for number in range(9)]
+    for each in lanes:
+        scheduler.has_work(each)
+        scheduler.has_work(each)
+    for each in lanes:
+        each.party = "user 7"  # somebody has logged on there
+    for each in lanes[:6]:
+        scheduler.forget(each)
+        scheduler.forget(each)
+    assert set(turns(scheduler, said, 6)) == set(lanes[6:])
+    lanes[6].has_work = False
+    turns(scheduler, said, 10)
+    assert set(turns(scheduler, said, 4)) == set(lanes[7:])
+    for each in lanes:
+        scheduler.forget(each)
+    assert not scheduler.busy
+
+
+@given(st.lists(st.tuples(st.sampled_from(["come", "turn", "quiet", "go", "moves"]), st.integers(0, 8))))
+def test_whatever_happens_all_that_have_work_have_turns_and_no_others(history: list[tuple[str, int]]) -> None:
+    scheduler, said = Scheduler(), list[Busy]()
+    lanes = [Busy(f"user {number % 4}", said) for number in range(9)]
+    waiting = dict[Busy, None]()
+    for what, number in history:
+        lane = lanes[number]
+        if what == "come":
+            lane.has_work = True
+            scheduler.has_work(lane)
+            waiting[lane] = None
+        elif what == "turn" and waiting:
+            (had,) = turns(scheduler, said, 1)
+            assert had in waiting
+            if not had.has_work:
+                del waiting[had]
+        elif what == "quiet":
+            lane.has_work = False
+        elif what == "go":
+            scheduler.forget(lane)
+            waiting.pop(lane, None)
+        elif what == "moves":
+            lane.party = f"user {(number + len(waiting)) % 4}"
+        assert scheduler.busy == bool(waiting)
+    if waiting:
+        for lane in waiting:
+            lane.has_work = True
+        # A party has every second turn of its kind at worst, and has at most nine connections of either kind.
+        assert set(turns(scheduler, said, 2 * 4 * 2 * 9)) == set(waiting)
+
+
+def test_a_turn_takes_as_much_work_however_many_wait() -> None:
+    def one(number: int) -> int:
+        scheduler, said = Scheduler(), list[Busy]()
+        for at in range(number):
+            scheduler.has_work(Busy(f"user {at % (number // 10)}", said))
+        turns(scheduler, said, number)
+        scheduler.refill()
+        return steps(lambda: scheduler.run(0.0))
+
+    assert one(5000) <= one(50) * 1.02
+
+
+def test_one_request_among_those_of_a_user_with_many_connections() -> None:
+    """Done within one turn of the user who has them all, whom it need not be told from by address."""
+    world = World()
+    crowd = [RawClient(world, address="192.0.2.1") for _ in range(30)]
+    other = RawClient(world, address="192.0.2.1")
+    for client in crowd:
+        client.log_on("ann")
+    other.log_on("bob")
+    for client in crowd:
+        while client.connection.core._window.available < 100:
+            client.send(client.pdu(EchoRequest(), credits=512))
+    assert {client.connection.party for client in crowd} == {"user ANN"}
+    assert other.connection.party == "user BOB"
+    scheduler = world.dispatch.scheduler
+    scheduler.refill()
+    for client in crowd:
+        client.send(*[client.pdu(EchoRequest()) for _ in range(100)], pump=False)
+    assert scheduler.busy  # what may be done in one turn of the loop is spent
+    other.send(other.pdu(EchoRequest()), pump=False)
+    scheduler.refill()
+    scheduler._budget = TURN + 1  # one turn of the others, at most
+    scheduler.run(world.now)
+    assert other.connection.core.unsent > 0
+    world.pump()
+    assert all(len(client.answers) == 100 for client in crowd)
+
+
+def test_who_has_not_logged_on_takes_turns_by_network() -> None:
+    world = World()
+    first, second = RawClient(world, address="2001:db8::1"), RawClient(world, address="2001:db8::2")
+    other = RawClient(world, address="192.0.2.2")
+    assert first.connection.party == second.connection.party == first.connection.network
+    assert other.connection.party == "192.0.2.2"
+    other.log_on("ann")
+    assert other.connection.party == "user ANN"
+    first.log_on("")
+    assert first.connection.party == second.connection.party
+    (session,) = [each for each in world.service.sessions() if each.user_name]
+    world.service.close_session(session, Reason.DELETED)
+    assert other.connection.party == "192.0.2.2"
+
+
+def test_little_work_needs_no_turn_of_its_own() -> None:
+    """Of what may be done in one turn of the loop half is left for whatever comes next; then a turn is asked for."""
+    world = World()
+    client = RawClient(world)
+    client.log_on()
+    scheduler = world.dispatch.scheduler
+    scheduler.refill()
+    done = 0
+    while not scheduler.needs_turn:
+        client.send(client.pdu(EchoRequest()), pump=False)
+        assert not scheduler.busy
+        done += 1
+    assert done > BUDGET // 8
+    scheduler.refill()
+    assert not scheduler.needs_turn
 
 
 def test_a_turn_costs_the_same_however_much_there_is() -> None:
@@ -281,11 +462,10 @@ def test_a_compound_of_reads_waits_for_room_as_well(world: Silent) -> None:
     assert [client.answers[number].status for number in numbers] == [0] * 60
 
 
-def silent_readers(world: Silent, requests: int) -> list[FileClient]:
+def silent_readers(world: Silent, requests: int, user: str = "ann") -> list[FileClient]:
     """Eight that have asked for so many times 64 KiB of the file `a` each, and read nothing."""
-    clients = [with_credits(world.user(), 300) for _ in range(8)]
-    file_id = clients[0].make("a", bytes(64 * KILO))
-    clients[0].shut(file_id)
+    clients = [with_credits(world.user(user), 300) for _ in range(8)]
+    (world.folder / "a").write_bytes(bytes(64 * KILO))
     for client in clients:
         file_id = client.open("a")
         world.silence(client)
@@ -298,10 +478,10 @@ def silent_readers(world: Silent, requests: int) -> list[FileClient]:
 
 
 def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
-    clients = silent_readers(world, 20)
-    assert world.dispatch.room.output <= 1024 * KILO + 8 * 8 * KILO
+    clients = silent_readers(world, 20) + silent_readers(world, 20, "bob")
+    assert world.dispatch.room.output <= 1024 * KILO + 16 * 8 * KILO
     # What is small always has room; what is large waits until those who read nothing are gone.
-    other, third = world.user("bob"), world.user("bob")
+    other, third = world.user("admin"), world.user("admin")
     large = other.send(ReadRequest(length=64 * KILO, file_id=other.open("a")))
     assert third.want(EchoRequest())
     assert third.open("a")
@@ -313,9 +493,35 @@ def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
     assert all("does not read" in client.finished for client in ended)
 
 
-def test_who_waits_for_room_waits_for_one_answer_of_each_of_the_others(world: Silent) -> None:
-    clients = silent_readers(world, 40)
+def test_one_user_leaves_room_for_the_answers_of_others(world: Silent) -> None:
+    """However many connections that user has, and whatever waits on them."""
+    silent_readers(world, 20)
+    answers = world.dispatch.room.answers
+    assert answers.of("user ANN") <= 4 * (1024 * KILO - world.dispatch.room.output) + 4
+    assert 700 * KILO < answers.of("user ANN") < 820 * KILO
     other = world.user("bob")
+    large = other.send(ReadRequest(length=64 * KILO, file_id=other.open("a")))
+    world.pump()
+    assert other.answers[large].status == 0
+    assert answers.taken == answers.of("user ANN")  # bob has read his
+    for client in list(world.clients.values()):
+        world.disconnect(client)
+    assert (answers.taken, world.dispatch.room.output) == (0, 0)
+
+
+def test_room_goes_with_a_connection_to_whom_it_works_for(world: Silent) -> None:
+    clients = silent_readers(world, 20)
+    answers, connection = world.dispatch.room.answers, clients[0].connection
+    before = answers.of("user ANN")
+    (session,) = connection.channels.values()
+    world.service.close_session(session.session, Reason.DELETED)
+    assert answers.of(connection.network) > 0
+    assert answers.of("user ANN") + answers.of(connection.network) == answers.taken <= before + 64 * KILO
+
+
+def test_who_waits_for_room_waits_for_one_answer_of_each_of_the_others(world: Silent) -> None:
+    clients = silent_readers(world, 40) + silent_readers(world, 40, "bob")
+    other = world.user("admin")
     large = other.send(ReadRequest(length=64 * KILO, file_id=other.open("a")))
     before = sum(len(client.answers) for client in clients)
     while large not in other.answers:  # they do read, slowly
@@ -392,3 +598,52 @@ def test_what_some_keep_on_their_pipes_keeps_nobody_else_from_asking() -> None:
     assert bob.ask(WriteRequest(RpcClient().bind(), file_id=bob.file_id)).status == codes.STATUS_INSUFFICIENT_RESOURCES
     admin = world.connect().log_on("admin").bind()
     assert admin.call(NetrSessionEnum(None, None, None, 502)).total_entries == 2
+
+
+def test_a_lone_request_takes_no_turn_of_the_loop_of_its_own() -> None:
+    """The shell gives the scheduler one, and so polls its sockets once more, when half of the budget is spent."""
+    world = World()
+    client = RawClient(world)
+    client.log_on()
+    scheduler = world.dispatch.scheduler
+    scheduler.refill()
+    client.send(client.pdu(EchoRequest()), pump=False)
+    assert not scheduler.needs_turn
+    for _ in range(BUDGET):
+        client.send(client.pdu(EchoRequest()), pump=False)
+    assert scheduler.needs_turn
+    world.pump()
+    assert [header.status for header, _ in client.answers] == [0] * (BUDGET + 1)
+
+
+@dataclass(eq=False)
+class Asks:
+    """A connection that wants room."""
+
+    party: str
+    lacking: int = 0
+    output: int = 0
+    unsent_since: float = 0.0
+
+    def use_room(self) -> bool:
+        return False
+
+    def finish(self, why: str, *, at_once: bool = False) -> None:
+        raise AssertionError(why)
+
+
+def test_of_one_user_who_wants_little_does_not_come_before_who_wants_much() -> None:
+    limits = ResourceLimits(output=100, output_always=1)
+    room = Room(Scheduler(None), lambda: limits, list[Asks], Portions())
+    room.output = 60
+    room.answers.count("user ANN", 60)
+    much, little, other = Asks("user ANN", 30), Asks("user ANN", 2), Asks("user BOB", 2)
+    assert room.has_room(little, 2)
+    assert not room.has_room(much, 30)
+    room.wait(much)
+    assert not room.has_room(little, 2)
+    assert room.has_room(other, 2)
+    room.output = 0
+    room.answers.give_back("user ANN", 60)
+    assert not room.has_room(other, 2)
+    assert room.has_room(much, 30)

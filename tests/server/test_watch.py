@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lanman.domain import Reason, SessionClosed, Share, ShareAvailability, TreeD
 from lanman.dtyp import MAXIMUM_ALLOWED
 from lanman.errors import StatusError
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareEnum
+from lanman.server import watch
 from lanman.server.disk_effects import CheckShare, OpenFile
 from lanman.server.effects import StepLogon
 from lanman.server.watch import ACCOUNTS_EVERY, NOT_LOOKED_AT, SHARES_EVERY
@@ -507,7 +509,7 @@ def test_only_new_sessions_are_compared_while_the_file_does_not_change(world: Di
 
     accounts = Counting()
     for _ in range(3):
-        world.dispatch.watch.use_accounts(accounts)  # type: ignore[arg-type]
+        world.dispatch.scheduler.start(world.dispatch.watch.use_accounts(accounts))  # type: ignore[arg-type]
     assert compared == ["ann"]
 
 
@@ -515,3 +517,65 @@ def test_a_share_of_its_own_is_not_marked(world: DiskWorld) -> None:
     marked = Share("other", problem="")
     world.service.mark_share(marked, "")
     assert not [event for event in world.events if isinstance(event, ShareAvailability)]
+
+
+# --- many sessions, which are compared in pieces
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A session of an administrator, then ten, of ann and of bob in turn; three are compared in one turn."""
+    monkeypatch.setattr(watch, "AT_ONCE", 3)
+    world = World()
+    for name in ("admin", *("ann", "bob") * 5):
+        world.connect().log_on(name)
+    return world
+
+
+REST = ["admin", *["bob"] * 5]
+
+
+def test_a_change_of_accounts_is_compared_with_few_sessions_in_a_turn(many: World) -> None:
+    accounts_of(many).delete("ann")
+    known = many.dispatch.watch.look_up()
+    ((ticket, effect),) = many.dispatch.scheduler.effects()
+    many.perform(ticket, effect)
+    left = [11, len(many.users())]
+    while not known.woken:
+        many.dispatch.expire(many.now)
+        left.append(len(many.users()))
+    assert many.users() == REST  # it is known when it is in force
+    assert max(before - after for before, after in pairwise(left)) == 2  # every other one is ann
+
+
+def test_each_session_is_compared_with_one_state_of_the_accounts_after_the_other(many: World) -> None:
+    """ann is deleted, and is there again before all her sessions have been looked at: each ends all the same."""
+    gone, back = Accounts.parse(many.accounts.dump()), Accounts.parse(many.accounts.dump())
+    gone.delete("ann")
+    many.accounts = back
+    for accounts in (gone, back):
+        many.dispatch.scheduler.start(many.dispatch.watch.use_accounts(accounts))
+    assert len(many.users()) > 6
+    many.pump()
+    assert many.users() == REST
+    many.connect().log_on("ann")
+    assert many.users() == [*REST, "ann"]
+
+
+def test_a_call_waits_until_the_change_has_reached_its_session(many: World) -> None:
+    admin = next(iter(many.clients.values())).bind()
+    call = NetrSessionEnum(None, None, None, 502)
+    assert admin.call(call).status == codes.ERROR_SUCCESS
+    accounts_of(many).remove_member("Administrators", "admin")
+    assert admin.call(call).status == codes.ERROR_ACCESS_DENIED
+    assert not admin.pendings
+
+
+def test_it_goes_on_when_whoever_has_asked_is_gone(many: World) -> None:
+    accounts_of(many).delete("ann")
+    asking = many.dispatch.watch.use_accounts(many.accounts)
+    next(asking)
+    asking.close()
+    assert len(many.users()) > 6
+    many.pump()
+    assert many.users() == REST

@@ -188,7 +188,8 @@ def test_pending_cancelled_and_answered(encrypt: bool) -> None:
             server.respond([Response(waiting[0], STATUS_CANCELLED)])
         elif isinstance(event, RequestsReceived) and isinstance(event.requests[0].message, ReadRequest):
             waiting.append(event.requests[0])
-            assert server.pending(event.requests[0]) == server.pending(event.requests[0]) == 1
+            async_id = server.pending(event.requests[0])
+            assert async_id == server.pending(event.requests[0]) == event.requests[0].async_id != 0
         else:
             answer(server, event)
 
@@ -197,7 +198,7 @@ def test_pending_cancelled_and_answered(encrypt: bool) -> None:
     message_id = client.send(ReadRequest(length=5, file_id=ID), session_id=session_id)
     credits = client.credits
     (told,) = feed(client, server, hold)
-    assert told == PendingReceived(message_id, 1)
+    assert told == PendingReceived(message_id, waiting[0].async_id)
     assert client.credits > credits
     client.cancel(message_id)
     client.cancel(message_id)
@@ -538,6 +539,7 @@ def test_what_is_no_smb_at_all() -> None:
         b"SSH-2.0-x\r\n",
         b"\0\0\0\x24\xffSMB" + bytes(32),
         b"\0\0\0\4abcd",
+        b"\0\0\0\0",
     ):
         client, _ = make_pair()
         client.negotiate()
@@ -545,7 +547,7 @@ def test_what_is_no_smb_at_all() -> None:
             client.receive_data(data)
     client, _ = make_pair()
     with pytest.raises(RemoteProtocolError, match="compress"):
-        client.receive_data(b"\0\0\0\4\xfcSMB")
+        client.receive_data(b"\0\0\0\x24\xfcSMB" + bytes(32))
 
 
 def test_a_frame_has_its_limit() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,7 @@ from lanman.smb2.constants import (
     Dialect,
 )
 from lanman.smb2.header import NO_SIGNATURE, Header, TransformHeader
+from lanman.smb2.session import SessionKeys
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -47,35 +51,85 @@ def lines(name: str) -> list[bytes]:
 
 
 def test_keys_of_3_0() -> None:
-    keys = crypto.session_keys(Dialect.SMB_3_0, SESSION_KEY_300, b"", AES_128_CCM)
-    assert keys.signing.hex() == "0b7e9c5cac36c0f6ea9ab275298cedce"
-    assert keys.client_to_server.hex() == "fad27796665b313ebb578f388632b4f7"
-    assert keys.server_to_client.hex() == "b0f0427f7ceb416d1d9dcc0cd4f99447"
-    second = crypto.session_keys(Dialect.SMB_3_0_2, bytes.fromhex("4E01A2B313BCF660CC250BEF021AEDE6"), b"", 0)
-    assert second.signing.hex() == "ba1a17dbbfec349bca105563d598952f"
-    assert not second.client_to_server
+    assert crypto.signing_key(Dialect.SMB_3_0, SESSION_KEY_300, b"").hex() == "0b7e9c5cac36c0f6ea9ab275298cedce"
+    inward, outward = crypto.encryption_keys(Dialect.SMB_3_0, SESSION_KEY_300, b"", AES_128_CCM)
+    assert inward.hex() == "fad27796665b313ebb578f388632b4f7"
+    assert outward.hex() == "b0f0427f7ceb416d1d9dcc0cd4f99447"
+    second = crypto.signing_key(Dialect.SMB_3_0_2, bytes.fromhex("4E01A2B313BCF660CC250BEF021AEDE6"), b"")
+    assert second.hex() == "ba1a17dbbfec349bca105563d598952f"
 
 
 def test_keys_of_3_1_1() -> None:
-    keys = crypto.session_keys(Dialect.SMB_3_1_1, SESSION_KEY_311, PREAUTH_311, AES_128_GCM)
-    assert keys.signing.hex() == "73fe7a9a77bef0bde49c650d8ccb5f76"
-    assert keys.client_to_server.hex() == "629bcbc54422a0f572b97f45989b6073"
-    assert keys.server_to_client.hex() == "e2af0dcefac68da71a0dfbd0d1350d74"
-    assert "629b" not in repr(keys)
+    signing = crypto.signing_key(Dialect.SMB_3_1_1, SESSION_KEY_311, PREAUTH_311)
+    assert signing.hex() == "73fe7a9a77bef0bde49c650d8ccb5f76"
+    inward, outward = crypto.encryption_keys(Dialect.SMB_3_1_1, SESSION_KEY_311, PREAUTH_311, AES_128_GCM)
+    assert inward.hex() == "629bcbc54422a0f572b97f45989b6073"
+    assert outward.hex() == "e2af0dcefac68da71a0dfbd0d1350d74"
 
 
 def test_keys_of_aes_256_come_from_the_whole_session_key() -> None:
     key = bytes(range(32))
-    keys = crypto.session_keys(Dialect.SMB_3_1_1, key, PREAUTH_311, AES_256_GCM)
-    assert keys.signing == crypto.session_keys(Dialect.SMB_3_1_1, key[:16], PREAUTH_311, 0).signing
-    assert len(keys.client_to_server) == len(keys.server_to_client) == 32
-    assert keys.client_to_server == crypto.derive_key(key, b"SMBC2SCipherKey\0", PREAUTH_311, 32)
-    assert keys.client_to_server[:16] != crypto.derive_key(key, b"SMBC2SCipherKey\0", PREAUTH_311, 16)
+    signing = crypto.signing_key(Dialect.SMB_3_1_1, key, PREAUTH_311)
+    assert signing == crypto.signing_key(Dialect.SMB_3_1_1, key[:16], PREAUTH_311)
+    inward, outward = crypto.encryption_keys(Dialect.SMB_3_1_1, key, PREAUTH_311, AES_256_GCM)
+    assert len(inward) == len(outward) == 32
+    assert inward == crypto.derive_key(key, b"SMBC2SCipherKey\0", PREAUTH_311, 32)
+    assert inward[:16] != crypto.derive_key(key, b"SMBC2SCipherKey\0", PREAUTH_311, 16)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "cipher", "size"),
+    [(Dialect.SMB_3_0, AES_128_CCM, 16), (Dialect.SMB_3_1_1, AES_128_GCM, 16), (Dialect.SMB_3_1_1, AES_256_GCM, 32)],
+)
+def test_a_session_derives_the_keys_that_encrypt_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch, dialect: int, cipher: int, size: int
+) -> None:
+    key = bytes(range(size))
+    expected = crypto.encryption_keys(dialect, key, PREAUTH_311, cipher)
+    derived: list[int] = []
+    real = crypto.encryption_keys
+
+    def counted(*given: Any) -> tuple[bytes, bytes]:
+        derived.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(crypto, "encryption_keys", counted)
+    ends = []
+    for server in (False, True):
+        keys = SessionKeys(7, dialect, AES_CMAC)
+        keys.derive(key, PREAUTH_311, cipher, bytes, server=server)
+        ends.append(keys)
+    assert not derived
+    assert [end.decryption_key for end in ends] == [expected[1], expected[0]]
+    for sender, receiver in (ends, ends[::-1]):
+        assert sender.encryptor is not None
+        frame = b"".join(bytes(part) for part in sender.encryptor.encrypt(b"something"))
+        header = TransformHeader.unpack(memoryview(frame))
+        assert crypto.decrypt(cipher, receiver.decryption_key, header, memoryview(frame)) == b"something"
+    assert len(derived) == 2
+
+
+def test_a_session_without_a_cipher_has_no_keys_that_encrypt() -> None:
+    keys = SessionKeys(7, Dialect.SMB_3_1_1, AES_CMAC)
+    keys.derive(SESSION_KEY_311, PREAUTH_311, 0, bytes, server=True)
+    assert keys.decryption_key == b""
+    assert keys.encryptor is None
+
+
+@pytest.mark.parametrize("algorithm", [HMAC_SHA256, AES_CMAC, AES_GMAC])
+def test_a_signer_signs_as_sign_does(algorithm: int) -> None:
+    key = bytes(range(16))
+    signer = crypto.signer(algorithm, key)
+    for number in range(3):
+        nonce = crypto.signing_nonce(number, response=False, cancel=False)
+        whole = bytes([number]) * (64 + 37 * number)
+        assert signer(whole, nonce) == crypto.sign(algorithm, key, (whole[:64], whole[64:]), nonce)
 
 
 def test_before_3_0_the_session_key_signs() -> None:
-    assert crypto.session_keys(Dialect.SMB_2_1, b"short", b"", 0).signing == b"short".ljust(16, b"\0")
-    assert crypto.session_keys(Dialect.SMB_2_0_2, bytes(range(32)), b"", 0).signing == bytes(range(16))
+    assert crypto.signing_key(Dialect.SMB_2_1, b"short", b"") == b"short".ljust(16, b"\0")
+    assert crypto.signing_key(Dialect.SMB_2_0_2, bytes(range(32)), b"") == bytes(range(16))
+    assert crypto.encryption_keys(Dialect.SMB_2_1, SESSION_KEY_300, b"", AES_128_CCM) == (b"", b"")
 
 
 def test_preauth_hash_and_last_signature_of_windows() -> None:
@@ -84,22 +138,23 @@ def test_preauth_hash_and_last_signature_of_windows() -> None:
     for message, expected in zip(log_on, HASHES_311, strict=True):
         current = crypto.preauth_hash(current, message)
         assert current == bytes.fromhex(expected)
-    keys = crypto.session_keys(Dialect.SMB_3_1_1, SESSION_KEY_311, current, AES_128_GCM)
+    key = crypto.signing_key(Dialect.SMB_3_1_1, SESSION_KEY_311, current)
     pdu = memoryview(last)
-    assert crypto.verify(AES_CMAC, keys.signing, pdu, b"")
+    assert crypto.verify(AES_CMAC, key, pdu, b"")
     assert Header.unpack(pdu).signature.hex() == "ebe146da120ba25fc3376a49dfe31bc1"
     for at in range(len(pdu)):
         changed = bytearray(pdu)
         changed[at] ^= 1
-        assert not crypto.verify(AES_CMAC, keys.signing, memoryview(changed), b"")
+        assert not crypto.verify(AES_CMAC, key, memoryview(changed), b"")
 
 
 def test_encryption_of_windows() -> None:
     found = lines("smb2_windows_encryption.hex")
-    keys = crypto.session_keys(Dialect.SMB_3_0, bytes.fromhex("B4546771B515F766A86735532DD6C4F0"), b"", AES_128_CCM)
-    assert keys.signing.hex() == "f773cd23c18fd1e08ee510cada7cf852"
+    session_key = bytes.fromhex("B4546771B515F766A86735532DD6C4F0")
+    inward, outward = crypto.encryption_keys(Dialect.SMB_3_0, session_key, b"", AES_128_CCM)
+    assert crypto.signing_key(Dialect.SMB_3_0, session_key, b"").hex() == "f773cd23c18fd1e08ee510cada7cf852"
     for number, (clear, encrypted) in enumerate(zip(found[::2], found[1::2], strict=True)):
-        key = keys.server_to_client if number % 2 else keys.client_to_server
+        key = outward if number % 2 else inward
         header = TransformHeader.unpack(memoryview(encrypted))
         assert header.session_id == 0x8E40014000011
         assert crypto.decrypt(AES_128_CCM, key, header, memoryview(encrypted)) == clear
@@ -160,6 +215,52 @@ def test_encrypted_and_decrypted(cipher: int) -> None:
             with pytest.raises(RemoteProtocolError):
                 crypto.decrypt(cipher, key, TransformHeader.unpack(view), view)
     assert len(nonces) == 3
+
+
+@pytest.mark.parametrize("size", [32_768 - 52, 32_768, 100_001, 1 << 20])
+@pytest.mark.parametrize("cipher", [AES_128_GCM, AES_256_GCM, AES_128_CCM])
+def test_large_messages_are_the_same_in_parts_and_in_place(cipher: int, size: int) -> None:
+    key = bytes(range(32 if cipher == AES_256_GCM else 16))
+    head, body, tail = b"head" * 20, random.Random(size).randbytes(size), b"tail"
+    whole = b"".join(crypto.Encryptor(cipher, key, 77, lambda size: b"r" * size).encrypt(head + body + tail))
+    for ours in (body, memoryview(bytearray(body)), memoryview(bytearray(b"in front" + body))[8:]):
+        for in_place in (False, True):
+            encryptor = crypto.Encryptor(cipher, key, 77, lambda size: b"r" * size)
+            was_ours = memoryview(ours).tobytes()
+            frame = b"".join(encryptor.encrypt_parts([head, ours, tail], in_place=in_place))
+            assert frame == whole
+            if not in_place:
+                assert ours == was_ours, "a client's data stay as they are"
+            elif isinstance(ours, memoryview):
+                ours[:] = body
+    header = TransformHeader.unpack(memoryview(whole))
+    for received in (whole, bytearray(whole)):
+        assert crypto.decrypt(cipher, key, header, memoryview(received)) == head + body + tail
+    for at in (20, 51, 52, len(whole) - 1):
+        changed = bytearray(whole)
+        changed[at] ^= 1
+        view = memoryview(changed)
+        with pytest.raises(RemoteProtocolError, match="changed in transit"):
+            crypto.decrypt(cipher, key, TransformHeader.unpack(view), view)
+
+
+def test_a_large_answer_is_encrypted_without_being_copied() -> None:
+    """A frame of 8 MiB was copied twice on its way out, and twice on its way in."""
+    size = 8 << 20
+    encryptor = crypto.Encryptor(AES_128_GCM, bytes(16), 77, lambda size: b"r" * size)
+    data = memoryview(bytearray(size))
+    tracemalloc.start()
+    try:
+        parts = encryptor.encrypt_parts([bytes(80), data], in_place=True)
+        frame = bytearray().join(parts)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        encryptor.encrypt_parts([bytes(80), data], in_place=True)
+        crypto.decrypt(AES_128_GCM, bytes(16), TransformHeader.unpack(memoryview(frame)), memoryview(frame))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < size / 100
 
 
 def test_an_unknown_algorithm_is_refused() -> None:

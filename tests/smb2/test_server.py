@@ -58,8 +58,10 @@ from lanman.smb2.server import (
     RequestsReceived,
     Response,
     ServerConnection,
+    Terms,
 )
 from support.smb2_pair import Answering, ask, begun, connected, counted_random, feed, log_on, make_pair
+from support.step_counter import steps
 
 GUID = bytes(range(16))
 PREAUTH = NegotiateContext(1, PreauthIntegrityCapabilities([1], b"salt").pack())
@@ -75,7 +77,7 @@ def reply(request: Request) -> Any:
 
 
 def make_server(**options: Any) -> ServerConnection:
-    return ServerConnection(server_guid=GUID, random=counted_random(), **options)
+    return ServerConnection(Terms(server_guid=GUID, **options), counted_random())
 
 
 def frame(*messages: tuple[Header, Message]) -> bytes:
@@ -544,7 +546,36 @@ def test_the_time_of_the_server_is_told() -> None:
     assert message.system_time == 133_500_000_000_000_000
 
 
-@given(st.lists(st.integers(1, 3000), min_size=1, max_size=60), st.randoms(use_true_random=False))
+@pytest.mark.parametrize("blob", [b"", b"a", bytes(range(90))])
+def test_each_answer_to_a_negotiate_has_its_own_time_and_salt(blob: bytes) -> None:
+    clock = iter((5, 6, 7))
+    terms = Terms(server_guid=GUID, now_filetime=lambda: next(clock), security_blob=blob)
+    random = counted_random()
+    offers = (
+        (PREAUTH, NegotiateContext(2, EncryptionCapabilities([2, 1]).pack())),
+        (PREAUTH, NegotiateContext(2, EncryptionCapabilities([2, 1]).pack())),
+        (PREAUTH, NegotiateContext(8, SigningCapabilities([1]).pack())),
+    )
+    answers = [negotiate(ServerConnection(terms, random), NegotiateRequest([0x0311], contexts=[*o]))[1] for o in offers]
+    salts = []
+    for answer, time, others in zip(
+        answers,
+        (5, 6, 7),
+        ([(2, EncryptionCapabilities([2]).pack())], [(2, EncryptionCapabilities([2]).pack())], [(8, b"\1\0\1\0")]),
+        strict=True,
+    ):
+        assert isinstance(answer, NegotiateResponse)
+        assert (answer.system_time, answer.security_buffer, answer.server_guid) == (time, blob, GUID)
+        preauth, *rest = answer.contexts
+        assert [(context.type, context.data) for context in rest] == others
+        found = PreauthIntegrityCapabilities.unpack(preauth.data)
+        assert (preauth.type, found.hash_algorithms, len(found.salt)) == (1, [1], 32)
+        salts.append(found.salt)
+    known = counted_random()
+    assert salts == [known(32) for _ in salts]
+
+
+@given(st.lists(st.integers(32, 3000), min_size=1, max_size=60), st.randoms(use_true_random=False))
 def test_frames_arrive_whole_however_they_are_put_in(sizes: list[int], random: Random) -> None:
     """By `take` and in place; and one that has begun has no more memory than four times what has come of it."""
     server = make_server()
@@ -561,7 +592,18 @@ def test_frames_arrive_whole_however_they_are_put_in(sizes: list[int], random: R
         stream = stream[count:]
         assert len(server._frame or b"") <= 4 * server._filled
     assert server.receive_buffer() is None
-    assert [bytes(each) for each in server._arrived] == frames  # type: ignore[arg-type]
+    assert [bytes(each) for each in server.arrived] == frames  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\0\xff\xff\xff", bytes.fromhex("00000020") + bytes(32)])
+def test_what_pours_behind_something_that_is_no_frame_is_not_looked_at(beginning: bytes) -> None:
+    """65,536 frames of nothing fit into what one read may bring; and more comes before the connection is ended."""
+    server = make_server()
+    assert steps(lambda: server.take(beginning + bytes(256 * 1024))) < 500
+    assert steps(lambda: server.take(bytes(256 * 1024))) < 50
+    assert len(server.arrived) <= 2
+    with pytest.raises(MalformedMessage):
+        server.receive_data(b"")
 
 
 def test_the_rest_of_a_long_frame_is_put_where_it_stays() -> None:
@@ -574,7 +616,7 @@ def test_the_rest_of_a_long_frame_is_put_where_it_stays() -> None:
     assert len(rest) == 45000
     rest[-1:] = b"x"
     server.received(45000)
-    (frame,) = server._arrived
+    (frame,) = server.arrived
     assert isinstance(frame, memoryview)
     assert frame.obj is rest.obj
     assert bytes(frame) == bytes(59999) + b"x"

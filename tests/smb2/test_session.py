@@ -155,7 +155,7 @@ def test_each_answer_of_a_binding_is_signed_with_its_own_key() -> None:
 
     def kept(answering: ServerConnection, event: Event) -> None:
         both.binding(answering, event)
-        seen.append(b"".join(bytes(each) for each in answering._outgoing)[4:])
+        seen.append(b"".join(bytes(each) for each in answering._outgoing or ())[4:])
 
     for message in (FIRST, LAST):
         both.ask(message, kept)

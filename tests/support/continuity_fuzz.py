@@ -82,7 +82,7 @@ class Round:
 
     def __init__(self, number: int, folder: Path) -> None:
         self.dice = random.Random(number)
-        self.world = DiskWorld(folder, multichannel=True, directory_leases=True)
+        self.world = DiskWorld(folder, at_once=number % 2 == 0, multichannel=True, directory_leases=True)
         self.file_ids = [bytes(16), b"\xff" * 16]
         self.clients: list[FileClient] = []
         for _ in range(3):

@@ -16,12 +16,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
+from unittest.mock import patch
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -36,6 +38,14 @@ from lanman.fleet.visit import ChunkAnswer
 from support import fleet_script
 
 _TESTS = Path(__file__).parents[1]
+
+QUIET: Final = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+}
+"""What Dask need not look at all the time; docs/how-to/a-fleet-on-several-machines.md has the same."""
+
 SECRET = "not-on-the-wire"
 SECTION = f'[lab]\nuser = "ann"\npassword = "{SECRET}"\nhosts = ["*"]\n'
 
@@ -49,6 +59,12 @@ def scripted_ask(wanted: str, parcel: bytes, permit: str) -> ChunkAnswer | Unabl
 def other_release(wanted: str, parcel: bytes, permit: str) -> ChunkAnswer | Unable | None:
     """The task, as a client of another release gives it."""
     return ask(f"{wanted}.1", parcel, permit, fleet_script.scripted)
+
+
+def few_files_ask(wanted: str, parcel: bytes, permit: str) -> ChunkAnswer | Unable | None:
+    """The task of a worker that may have ten connections."""
+    with patch("lanman.fleet.dask.task.raise_open_files", lambda: 10):
+        return ask(wanted, parcel, permit, fleet_script.scripted)
 
 
 def _wrong(change: Callable[[ChunkAnswer], object]) -> Callable[[str, bytes, str], Any]:
@@ -84,6 +100,38 @@ WRONG_ANSWERS: dict[str, Callable[[ChunkAnswer], object]] = {
 def wrong_ask(name: str) -> Callable[[str, bytes, str], Any]:
     """The task of a worker that answers so."""
     return _wrong(WRONG_ANSWERS[name])
+
+
+@contextmanager
+def hanging_ask(folder: Path, times: int) -> Iterator[Callable[[str, bytes, str], Any]]:
+    """The task of a worker that asks, and then hangs, `times` times in all, until the end of this.
+
+    Threads of one worker and several workers share the count: each takes a file of `folder` away, which one of them
+    can do and no other.
+    """
+    folder.mkdir()
+    for number in range(times):
+        (folder / str(number)).touch()
+
+    def task(wanted: str, parcel: bytes, permit: str) -> Any:
+        answer = scripted_ask(wanted, parcel, permit)
+        if any(_taken(folder / str(number)) for number in range(times)):
+            while folder.exists():
+                time.sleep(0.02)
+        return answer
+
+    try:
+        yield task
+    finally:
+        folder.rename(folder.with_suffix(".ended"))
+
+
+def _taken(token: Path) -> bool:
+    try:
+        token.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 failing_ask = _wrong(_out_of_files)
@@ -164,7 +212,7 @@ class DaskCluster:
             (process.terminate if self._nanny else process.kill)()
         for process in (*self.workers, self.scheduler):
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -175,7 +223,7 @@ class DaskCluster:
             files = {"--tls-ca-file": "ca.pem", "--tls-cert": "this.pem", "--tls-key": "this.key"}
             words = (*words, *(word for option, name in files.items() for word in (option, str(self._tls / name))))
             words += ("--protocol", "tls")
-        environ = os.environ | {"PYTHONPATH": str(_TESTS), "XDG_CONFIG_HOME": str(self.home)}
+        environ = os.environ | QUIET | {"PYTHONPATH": str(_TESTS), "XDG_CONFIG_HOME": str(self.home)}
         with (self._folder / "dask.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{module}", *words],

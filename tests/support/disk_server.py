@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lanman.net.disk.files import Files, Handle
 from lanman.net.disk.system import DiskRefused, status_of
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Opened
-from lanman.server.effects import Effect
+from lanman.server.effects import LATER, Effect
 from lanman.smb2.client import OplockBreakReceived, ResponseReceived
 from lanman.smb2.constants import FILE_CREATE, FILE_DIRECTORY_FILE, FILE_OPEN
 from lanman.smb2.messages import (
@@ -37,17 +38,21 @@ SHARE_ALL = 7
 class DiskWorld(World):
     """`share` is a folder that everybody may change. Effects that `held` holds for wait until it is called off.
 
-    They have begun: a handle that is closed meanwhile stays theirs until they have ended, as it does in a thread.
+    They have begun: a handle that is closed meanwhile stays theirs until they have ended, as it does in a thread. Those
+    that `told_late` holds for are performed, and the Server hears of it with `tell`. `at_once`: what waits for no disk
+    is performed where it is asked for.
     """
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *, at_once: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.folder = folder
         self.files = Files(limit=1000)
         # A listing that is left to the collector is a warning, which fails whatever test is run just then.
         weakref.finalize(self, self.files.close_all)
         self.held: Callable[[Effect[Any]], bool] = lambda effect: False
+        self.told_late: Callable[[Effect[Any]], bool] = lambda effect: False
         self._waiting: list[tuple[int, Effect[Any]]] = []
+        self._untold: list[Callable[[], None]] = []
         self._taken: dict[int, list[Handle]] = {}  # what those that wait have begun with, by their tickets
         files = self.files
         self._performers: dict[type[Effect[Any]], Callable[[Any], Any]] = {
@@ -67,7 +72,21 @@ class DiskWorld(World):
             effects.QueryVolume: files.volume,
             effects.CheckShare: files.check_share,
         }
+        if at_once:
+            self.dispatch.scheduler.at_once = self.do_at_once
         self.share("share", folder)
+
+    def do_at_once(self, effect: Effect[Any]) -> Any:
+        """What neither has to wait nor is about a handle with which something is under way, like a Server's driver."""
+        looks = isinstance(effect, effects.ReadFile | effects.QueryFile)
+        if not looks and not (isinstance(effect, effects.CloseFile) and not effect.delete):
+            return LATER
+        if self.held(effect) or self.told_late(effect) or self.dispatch.scheduler.unperformed or self._waiting:
+            return LATER
+        try:
+            return self._performers[type(effect)](effect)
+        except (DiskRefused, OSError):
+            return LATER
 
     def share(self, name: str, folder: Path, **options: Any) -> Share:
         share = Share(name, path=str(folder), **options)
@@ -88,28 +107,48 @@ class DiskWorld(World):
         elif self.held(effect):
             self._waiting.append((ticket, effect))
             self._taken[ticket] = self._taken_by(effect)
+        elif self.told_late(effect):
+            self._untold.append(self._done(ticket, effect))
         else:
-            self._perform(ticket, effect)
+            self._done(ticket, effect)()
 
-    def _perform(self, ticket: int, effect: Effect[Any]) -> None:
+    def _done(self, ticket: int, effect: Effect[Any]) -> Callable[[], None]:
+        """Perform it; what tells of the result."""
         try:
             result = self._performers[type(effect)](effect)
         except DiskRefused as error:
-            self.dispatch.scheduler.failed(ticket, error.status, self.now)
+            return partial(self._failed, ticket, error.status)
         except OSError as error:
-            self.dispatch.scheduler.failed(ticket, status_of(error), self.now)
-        else:
-            if not self.dispatch.scheduler.completed(ticket, result, self.now) and isinstance(result, Opened):
-                self.files.release(result.handle)
+            return partial(self._failed, ticket, status_of(error))
+        return partial(self._completed, ticket, result)
+
+    def _failed(self, ticket: int, status: int) -> None:
+        self.dispatch.scheduler.failed(ticket, status, self.now)
+
+    def _completed(self, ticket: int, result: Any) -> None:
+        if not self.dispatch.scheduler.completed(ticket, result, self.now) and isinstance(result, Opened):
+            self.files.release(result.handle)
+
+    def tell(self) -> None:
+        """Tell of what was performed, and not told."""
+        self.told_late = lambda effect: False
+        untold, self._untold = self._untold, []
+        for each in untold:
+            each()
+        self.pump()
 
     def let_go(self) -> None:
-        """Perform what was held."""
+        """Perform what was held, and hold nothing more."""
         self.held = lambda effect: False
-        waiting, self._waiting = self._waiting, []
+        self.perform_held()
+
+    def perform_held(self, most: int | None = None) -> None:
+        """Perform that much of what was held, or all; what comes of it is held again."""
+        waiting, self._waiting = self._waiting[:most], [] if most is None else self._waiting[most:]
         for ticket, effect in waiting:
             handles = self._taken.pop(ticket)
             with self._there_again([each for each in handles if each.closed]):
-                self._perform(ticket, effect)
+                self._done(ticket, effect)()
             for each in handles:
                 self.files.put_back(each)
         self.pump()
@@ -225,5 +264,6 @@ def emptied_world(folder: Path) -> Iterator[DiskWorld]:
     world.let_go()
     assert len(world.files) == 0, "handles are left over"
     assert not world.dispatch.files._states
+    assert not world.dispatch.files.removing
     assert not world.dispatch.files._names
     assert len(world.dispatch.files.create_guids) == 0

@@ -194,7 +194,7 @@ class LibSmbClient(FileClient):
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             stream.close()
-        self._process.wait(10)
+        self._process.wait(60)
         shutil.rmtree(self._home, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -109,6 +109,38 @@ async def scripted(
     if port == SLOW:
         await asyncio.sleep(0.05)
     yield cast("Manager", ScriptedManager(server))
+
+
+@asynccontextmanager
+async def silent_after_proof(server: str, approach: Approach, sent: Callable[[], None]) -> AsyncIterator[Manager]:
+    """In the place of `open_manager`: a server that is sent what shows a password, and says nothing for a day."""
+    if approach.before_logon is not None:
+        await approach.before_logon(FACTS)
+    sent()
+    if approach.on_proof is not None:
+        approach.on_proof()
+    await asyncio.sleep(86400)
+    yield cast("Manager", ScriptedManager(server))
+
+
+def noting(file: Path) -> Callable[..., Any]:
+    """An opener whose servers write their names into a file when they are sent what shows a password, and say nothing
+    for a day."""
+
+    def opener(server: str, who: Credentials, *, approach: Approach, **_: Any) -> Any:
+        return silent_after_proof(server, approach, lambda: _note(file, server))
+
+    return opener
+
+
+def _note(file: Path, server: str) -> None:
+    with file.open("a") as noted:  # by several processes: O_APPEND, and one write
+        noted.write(f"{server}\n")
+
+
+def noting_worker(file: Path) -> list[str]:
+    """The command of a process with that opener."""
+    return [*WORKER[:2], WORKER[2].replace("s.main()", f"s.main(s.noting(s.Path({str(file)!r})))")]
 
 
 def main(opener: Any = scripted) -> None:

@@ -32,6 +32,7 @@ from lanman.server.effects import Effect, ListInterfaces, ReadAccounts
 from lanman.server.resources import ResourceLimits
 from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.client import ClientConnection, ResponseReceived
+from lanman.smb2.connection import chain
 from lanman.smb2.constants import (
     ALL_DIALECTS,
     FSCTL_PIPE_TRANSCEIVE,
@@ -44,14 +45,13 @@ from lanman.smb2.messages import (
     IoctlRequest,
     LogoffRequest,
     Message,
-    NegotiateRequest,
     NetworkInterfaceInfo,
     ReadRequest,
     SessionSetupRequest,
     TreeConnectRequest,
     WriteRequest,
 )
-from lanman.smb2.session import SessionKeys
+from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 from support.passwords import PASSWORD
 
@@ -204,15 +204,42 @@ class CountingConnection(ClientConnection):
     capabilities = 0  # that it has beside those of our client
     change: Callable[[bytes], bytes] | None = None  # what becomes of a request's body before it is signed
 
+    def negotiate(self) -> int:
+        """Send the NEGOTIATE, with the capabilities that are wanted."""
+        number = super().negotiate()
+        if self.capabilities:
+            assert self._offer is not None
+            self._offer.capabilities |= self.capabilities
+            # 2.2.3: Capabilities, behind the header.
+            offer = bytearray(self._offer_pdu)
+            offer[72:76] = self._offer.capabilities.to_bytes(4, "little")
+            self._offer_pdu = bytes(offer)
+            self.data_to_send()
+            self._send_frame([self._offer_pdu])
+        return number
+
     def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
         flags |= SMB2_FLAGS_REPLAY_OPERATION if self.replay else 0
-        if isinstance(message, NegotiateRequest):
-            message.capabilities |= self.capabilities
         header, body = super()._request(message, session_id, tree_id, flags)
         header.status = self.channel_sequence
         if self.change is not None:
             body = [self.change(b"".join(bytes(part) for part in body))]
         return header, body
+
+    def _protected(
+        self,
+        message: Message,
+        session_id: int,
+        tree_id: int,
+        flags: int,
+        channel: Channel | None,
+        *,
+        is_last: bool = True,
+    ) -> list[Data]:
+        header, body = self._request(message, session_id, tree_id, flags)
+        if not is_last:
+            chain(header, body)
+        return [self._head(header, body, channel), *body]
 
 
 class Client:

@@ -107,7 +107,7 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         try:
             for client in self.people:
-                self._do(client.abort())
+                self.do(client.abort())
         finally:
             # Whatever went wrong before, no Server is left behind.
             self.run("lanman stop server --timeout 30")
@@ -128,7 +128,7 @@ class Stage:
         credentials = Credentials(user, PASSWORD) if user else Credentials(anonymous=True)
         client = SmbClient("127.0.0.1", self.port, credentials, local_address=f"127.0.0.{address}")
         self.people.append(client)
-        self._do(_visit(client, files, pipe))
+        self.do(_visit(client, files, pipe))
         return client
 
     def ask(self, client: SmbClient, name: str = "notes.txt") -> int:
@@ -139,7 +139,7 @@ class Stage:
             answer = await client.request_all([_open(name)], tree)
             return answer[0].status
 
-        return self._do(ask())
+        return self.do(ask())
 
     def run(self, command: str, typed: str = "", **names: str) -> Typed:
         """Type a line into a bash that has `net` for an alias; `names` are put over the stage's environment."""
@@ -193,7 +193,8 @@ class Stage:
         text = re.sub(rf"\b{self.scheduler_port}\b", "8786", text)
         return normalised(text)
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of something asynchronous of the people on it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
 

@@ -181,7 +181,7 @@ class RawClient:
         ((header, _),) = self.send(pdu)
         if not header.status:
             preauth = crypto.preauth_hash(self._leg_hash, pdu)
-            self.key = crypto.session_keys(self.dialect, self._initiator.session_key, preauth, 0).signing
+            self.key = crypto.signing_key(self.dialect, self._initiator.session_key, preauth)
         return header.status
 
     def renew(self, user: str = "", password: str = PASSWORD, *, sign: bool = True) -> Answer:

@@ -223,8 +223,9 @@ class ScriptedConsole:
             "person": PERSON,
             "servers": list(self.servers.values()),
         }
-        queue.put_nowait(f"id: {self.epoch}-{self.number}\nevent: hello\ndata: {json.dumps(hello)}\n\n")
         epoch, _, number = last.rpartition("-")
+        place = last if epoch == self.epoch else f"{self.epoch}-{self.number}"
+        queue.put_nowait(f"id: {place}\nevent: hello\ndata: {json.dumps(hello)}\n\n")
         if epoch == self.epoch:
             for _, told, missed in self._told:
                 if told > int(number):

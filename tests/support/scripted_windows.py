@@ -15,6 +15,8 @@ plain lists, and what Windows does that a reader of MS-SRVS might not expect sta
 * an answer may hold part of the list with ERROR_MORE_DATA (`page`), although all of it was asked for;
 * rights (`users`): an administrator's; those of an authenticated user before Windows 10 1607, who may read session
   levels 0 and 10 ("legacy"); those of one after it, who may read none ("hardened");
+* a compound's related requests go on with the tree connect and the pipe of the one before (`related`, `hangs_up`: it
+  does not take them);
 * 2022 and later speak AES-256 and AES-GMAC, 2025 asks for signing; any may ask for encryption;
 * NTLM's challenge says the build, and the domain that the server is in (`build`, `joined`).
 """
@@ -55,7 +57,7 @@ from lanman.rpc.server import RpcServer
 from lanman.smb2 import constants as smb2
 from lanman.smb2 import messages
 from lanman.smb2.constants import Dialect
-from lanman.smb2.server import Request, RequestsReceived, Response, ServerConnection
+from lanman.smb2.server import Request, RequestsReceived, Response, ServerConnection, Terms
 from support.service_script import ServiceDatabase
 
 Rights = Literal["administrator", "legacy", "hardened"]
@@ -124,6 +126,10 @@ class Windows:
     services: ServiceDatabase = field(default_factory=ServiceDatabase)
     refused: dict[str, int] = field(default_factory=dict)  # by share or pipe (IPC$, srvsvc): the status of its opening
     asynchronous: bool = False  # whether pipe transactions are first answered with STATUS_PENDING
+    related: int = 0  # the status that related requests of a compound are refused with; 0: they are taken
+    hangs_up: bool = False  # whether it ends the connection instead of answering a compound
+    nonsense: bool = False  # whether what it answers to a compound cannot be read
+    encrypted_pipes: bool = False  # whether IPC$ alone wants encryption
 
 
 def _server_info(name: str) -> ServerInfo:
@@ -517,9 +523,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: ScriptedWindows) -> None:
         self.server = server
         windows = server.windows
-        self.core = ServerConnection(
+        terms = Terms(
             server_guid=b"scripted windows",
-            random=os.urandom,
             now_filetime=lambda: int((time.time() + windows.clock) * 10_000_000) + 116444736000000000,
             dialects=windows.dialects,
             ciphers=windows.ciphers,
@@ -528,8 +533,10 @@ class _Connection(asyncio.Protocol):
             encryption=windows.encryption,
             security_blob=server.acceptor().hint_token(),
         )
+        self.core = ServerConnection(terms, os.urandom)
         self.sessions: dict[int, _Session] = {}
         self.chained = CHAINED
+        self.chained_tree = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -560,15 +567,26 @@ class _Connection(asyncio.Protocol):
 
     def _chain(self, requests: Sequence[Request]) -> None:
         responses = []
+        if self.server.windows.hangs_up and len(requests) > 1:
+            self.transport.close()
+            return
+        if self.server.windows.nonsense and len(requests) > 1:
+            self.transport.write(b"\0\0\0\x07\xfeSMB\0\0\0")
+            return
         for request in requests:
+            if request.related:
+                request.tree_id = self.chained_tree
+            self.chained_tree = request.tree_id
             response = self._respond(request)
             if response is None:
                 self.core.pending(request)  # a read of a pipe that has said nothing yet
             else:
                 responses.append(response)
         if responses:
-            if self.server.windows.asynchronous and [r.command for r in requests] == [smb2.SMB2_IOCTL]:
-                self.core.pending(requests[0])
+            if self.server.windows.asynchronous and requests[-1].command == smb2.SMB2_IOCTL:
+                self.core.respond(responses[:-1])  # as smbd does: the last one alone may be waited for
+                self.core.pending(requests[-1])
+                responses = responses[-1:]
             self.core.respond(responses)
         for session_id in self.server.script.gone:
             self.server.forget(session_id)
@@ -577,6 +595,8 @@ class _Connection(asyncio.Protocol):
     def _respond(self, request: Request) -> Response | None:
         if self.core.begin(request):
             return Response(request, request.status, None)
+        if request.related and self.server.windows.related:
+            return Response(request, self.server.windows.related, None)
         try:
             handler: Callable[[Request, Any], Response | None] = getattr(
                 self, f"_{type(request.message).__name__}", self._unknown
@@ -594,6 +614,8 @@ class _Connection(asyncio.Protocol):
             raise _Refused(codes.STATUS_USER_SESSION_DELETED)
         if request.tree_id not in session.trees and request.command != smb2.SMB2_TREE_CONNECT:
             raise _Refused(codes.STATUS_NETWORK_NAME_DELETED)
+        if self.server.windows.encrypted_pipes and session.trees and not request.encrypted:
+            raise _Refused(codes.STATUS_ACCESS_DENIED)
         return session
 
     def _pipe(self, request: Request, file_id: bytes) -> tuple[_Session, _Pipe]:
@@ -647,9 +669,10 @@ class _Connection(asyncio.Protocol):
             raise _Refused(codes.STATUS_BAD_NETWORK_NAME)
         if "IPC$" in self.server.windows.refused:
             raise _Refused(self.server.windows.refused["IPC$"])
-        tree_id = len(session.trees) + 1
+        self.chained_tree = tree_id = len(session.trees) + 1
         session.trees.add(tree_id)
-        answer = messages.TreeConnectResponse(smb2.SMB2_SHARE_TYPE_PIPE, 0x30, 0, 0x1F01FF)
+        flags = 0x30 | (smb2.SMB2_SHAREFLAG_ENCRYPT_DATA if self.server.windows.encrypted_pipes else 0)
+        answer = messages.TreeConnectResponse(smb2.SMB2_SHARE_TYPE_PIPE, flags, 0, 0x1F01FF)
         return Response(request, 0, answer, tree_id=tree_id)
 
     def _TreeDisconnectRequest(self, request: Request, message: messages.TreeDisconnectRequest) -> Response:

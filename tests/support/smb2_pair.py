@@ -12,7 +12,7 @@ from lanman.smb2.client import ClientConnection, ResponseReceived
 from lanman.smb2.connection import Connection, Event, chain
 from lanman.smb2.constants import RELATED_SESSION_ID, RELATED_TREE_ID, SMB2_FLAGS_RELATED_OPERATIONS
 from lanman.smb2.messages import Message, SessionSetupRequest, SessionSetupResponse
-from lanman.smb2.server import Request, RequestsReceived, Response, ServerConnection
+from lanman.smb2.server import Request, RequestsReceived, Response, ServerConnection, Terms
 from lanman.smb2.session import SessionKeys
 from lanman.wire import Data
 
@@ -173,8 +173,6 @@ def send_compound(
     channel = client._ready(session_id)
     if not messages or sum(map(client.charge, messages)) > client.credits:
         raise LocalProtocolError("a compound needs messages, and credits for all of them")
-    keys = channel.keys if channel is not None and channel.keys.protected else None
-    encrypt = keys is not None and keys.encrypt
     frame: list[Data] = []
     message_ids: list[int] = []
     for number, message in enumerate(messages):
@@ -185,10 +183,8 @@ def send_compound(
             header.session_id, header.tree_id = RELATED_SESSION_ID, RELATED_TREE_ID
         if number < len(messages) - 1:
             chain(header, body)
-        signed = channel is not None and keys is not None and not encrypt
-        frame.append(client._sign(channel.signing_key, header, body) if channel and signed else header.pack())
-        frame += body
-    client._send_frame(frame, keys.encryptor if keys is not None and encrypt else None)
+        frame += [client._head(header, body, channel), *body]
+    client._send_on(channel, frame)
     return message_ids
 
 
@@ -198,7 +194,7 @@ def make_pair(
     """Two fresh cores."""
     return (
         ClientConnection(client_guid=GUID, random=counted_random(), **(client or {})),
-        ServerConnection(server_guid=GUID[::-1], random=counted_random(), security_blob=BLOB, **(server or {})),
+        ServerConnection(Terms(server_guid=GUID[::-1], security_blob=BLOB, **(server or {})), counted_random()),
     )
 
 

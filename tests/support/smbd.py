@@ -148,7 +148,7 @@ class HeldClient:
             assert stream is not None
             stream.close()
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -269,7 +269,7 @@ class Samba(Tools):
             self._process = subprocess.Popen(
                 [tool("smbd"), "-F", "-s", str(self._smb_conf)], stdin=subprocess.PIPE, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1):
                 return self._process.poll() is None
@@ -318,7 +318,7 @@ class Samba(Tools):
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], *, limit: float = 10) -> None:
+async def until(condition: Callable[[], object], *, limit: float = 60) -> None:
     """Let the event loop run until something holds. Raises TimeoutError after `limit` seconds."""
     async with asyncio.timeout(limit):
         while not condition():  # noqa: ASYNC110 - what is waited for may set no Event

@@ -162,7 +162,7 @@ async def api(
     """A console in front of Managers. Who is no user of a server's Managers is refused the log-on."""
     now = [1000.0]
     offered = [each if isinstance(each, Offered) else offer(name, each) for name, each in servers.items()]
-    console = Console(offered, settings or Settings(timeout=5.0, every=60.0), clock=lambda: now[0], **how)
+    console = Console(offered, settings or Settings(timeout=60.0, every=60.0), clock=lambda: now[0], **how)
     web = Web(console, now)
     tell = console.plans._emit
 

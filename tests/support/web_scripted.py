@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import lanman
+from support.web_pages import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Route
@@ -37,7 +38,7 @@ delete window.SharedWorker;
 window.sources = new Set();
 window.streaming = new Promise((resolve, reject) => {
   window.streams = resolve;
-  setTimeout(() => reject(new Error("the page has asked for no stream")), 10000);
+  setTimeout(() => reject(new Error("the page has asked for no stream")), PATIENCE);
 });
 window.streaming.catch(() => {});
 const asking = window.fetch;
@@ -133,6 +134,6 @@ class ScriptedConsole:
 async def scripted(page: Page) -> ScriptedConsole:
     """The scripted console behind a page."""
     console = ScriptedConsole(page)
-    await page.add_init_script(_SOURCES)
+    await page.add_init_script(_SOURCES.replace("PATIENCE", str(PATIENCE)))
     await page.route("**/*", console.answer)
     return console

@@ -21,6 +21,12 @@ if sys.platform != "win32":
     collect_ignore_glob = ["test_*.py"]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Neither does one run elsewhere that is named: this machine's own Server would be started by it."""
+    if sys.platform != "win32":
+        pytest.skip("only on Windows")
+
+
 class Fake:
     """`fake_netapi.c`, loaded by the name of Windows' own: what it counted, and how it is made to fail."""
 

@@ -73,6 +73,7 @@ class Acceptor:
         self._mech_type_list = b""
         self._mic_required = False
         self._accepted: Accepted | None = None
+        self._read: tuple[bytes, NegTokenInit | NegTokenResp] | None = None
 
     def use_accounts(self, accounts: Accounts) -> None:
         """Use these accounts from now on: the account file has been read again since the log-on began."""
@@ -92,7 +93,7 @@ class Acceptor:
             return None
         try:
             if self._state is _State.MECHANISM:
-                message = unpack(token)
+                message = self._unpack(token)
                 token = message.response_token or b"" if isinstance(message, NegTokenResp) else b""
             return self._ntlm.claimed_account(token)
         except MalformedMessage:
@@ -126,7 +127,7 @@ class Acceptor:
             return self._ntlm.step(token, now)
         if self._state is _State.RAW:
             raise MalformedMessage("SPNEGO token during an NTLM log-on")
-        message = unpack(token)
+        message = self._unpack(token)
         if isinstance(message, NegTokenInit):
             if self._state is not _State.START:
                 raise MalformedMessage("SPNEGO NegTokenInit during a log-on")
@@ -138,6 +139,12 @@ class Acceptor:
         if self._state is _State.LIST_MIC:
             return self._finish(message)
         return self._continue(message, now)
+
+    def _unpack(self, token: bytes) -> NegTokenInit | NegTokenResp:
+        """Read a token, once however often it is asked for."""
+        if self._read is None or self._read[0] != token:
+            self._read = token, unpack(token)
+        return self._read[1]
 
     def _start(self, message: NegTokenInit, now: float) -> Step:
         chosen = next(((m, oid) for m in self._mechanisms for oid in message.mech_types if oid in m.oids), None)

@@ -28,13 +28,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman import codes
 from lanman.auth.md4 import BadHash, nt_hash, parse_nt_hash
 from lanman.errors import LanmanError, Win32Error
 from lanman.names import ADMINISTRATORS, GUESTS, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS, USERS, fold, upper_each
+from lanman.plain import dataclass
 from lanman.versions import NewerVersion, check_version, version_line
 
 BUILT_IN_GROUPS: Final = {

@@ -7,7 +7,8 @@ that answers with another. There is no fallback.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 from lanman.auth.ntlm import (
     ANONYMOUS_SESSION_KEY,
@@ -54,6 +55,15 @@ class InitiatingMechanism(Protocol):
         """Whether the server made `signature` over `data`."""
 
 
+_NTLM: Final = (NTLMSSP_OID,)
+
+
+@lru_cache(maxsize=4)
+def _ntlm_opening(negotiate: bytes | None) -> tuple[bytes, bytes]:
+    """The list of mechanisms that a log-on by NTLM offers, and its first token: all of them begin alike."""
+    return pack_mech_types(_NTLM), pack_init(NegTokenInit(_NTLM, negotiate))
+
+
 class SpnegoInitiator:
     """The client's half of SPNEGO around one mechanism (RFC 4178 4.2).
 
@@ -86,9 +96,12 @@ class SpnegoInitiator:
         """
         if not self._started:
             self._started = True
-            oids = self._mechanism.oids
-            self._mech_type_list = pack_mech_types(oids)
-            return pack_init(NegTokenInit(oids, self._mechanism.step(None)))
+            mechanism = self._mechanism
+            if mechanism.oids == _NTLM:
+                self._mech_type_list, opening = _ntlm_opening(mechanism.step(None))
+                return opening
+            self._mech_type_list = pack_mech_types(mechanism.oids)
+            return pack_init(NegTokenInit(mechanism.oids, mechanism.step(None)))
         if self.complete:
             raise LocalProtocolError("this log-on has already ended")
         if not token:

@@ -10,7 +10,7 @@ has given this server a key, so the key that decrypted the ticket must be of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 from lanman import codes
@@ -18,6 +18,7 @@ from lanman.auth.accounts import Account, Accounts
 from lanman.auth.outcome import Accepted, Refused, SecurityContext, Step
 from lanman.auth.spnego import KERBEROS_OID, MS_KERBEROS_OID
 from lanman.errors import LanmanError
+from lanman.plain import dataclass
 
 # What is kept of a name that a client claims.
 _MAX_NAME: Final = 256

@@ -16,11 +16,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable
+from dataclasses import field
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from lanman.dtyp import FILETIME_EPOCH
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+    from cryptography.hazmat.primitives.ciphers import Cipher
 
 SIGNATURE: Final = b"NTLMSSP\x00"
 
@@ -84,6 +91,11 @@ VERSION: Final = struct.pack("<BBH3xB", 6, 1, 7601, 0x0F)
 MIC_LENGTH: Final = 16
 _FIELDS: Final = struct.Struct("<HHI")
 _AV: Final = struct.Struct("<HH")
+# Length and offset of LmChallengeResponse, NtChallengeResponse, DomainName, UserName, Workstation and
+# EncryptedRandomSessionKey; NegotiateFlags.
+_AUTHENTICATE: Final = struct.Struct("<12x" + "H2xI" * 6 + "I")
+# Signature, kind, the same fields with their maximum length, NegotiateFlags, Version and 16 zero bytes of MIC.
+_AUTHENTICATE_HEAD: Final = struct.Struct("<8sI" + "HHI" * 6 + "I8s16x")
 _PRODUCT: Final = struct.Struct("<BBH")
 
 
@@ -99,31 +111,62 @@ def _md5(data: bytes) -> bytes:
 class RC4:
     """The RC4 key stream (MS-NLMP section 6, RC4Init and RC4).
 
-    Not OpenSSL's, which has RC4 only where its legacy provider is installed; a log-on needs 16 bytes of it. The key is
-    scheduled when it is first used: a log-on has two streams for signatures, and many clients neither send nor ask for
-    one.
+    OpenSSL's, or one of our own where its legacy provider, or a policy, does not let it have RC4; that takes six times
+    as long. The key is scheduled when it is first used: a log-on has two streams for signatures, and many clients
+    neither send nor ask for one.
     """
 
-    __slots__ = ("_i", "_j", "_key", "_state")
+    __slots__ = ("_key", "_stream")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._state: list[int] | None = None
-        self._i = self._j = 0
+        self._stream: Callable[[bytes], bytes] | None = None
 
-    def _schedule(self) -> list[int]:
+    def __call__(self, data: bytes) -> bytes:
+        """`data` combined with the next bytes of the stream."""
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = _openssl_stream(self._key) or _Stream(self._key)
+        return stream(data)
+
+
+@cache
+def _openssl() -> tuple[type[Cipher[None]], type[ARC4], type[Exception]]:
+    """What makes OpenSSL's streams, imported when the first is made."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+    from cryptography.hazmat.primitives.ciphers import Cipher
+
+    return Cipher, ARC4, UnsupportedAlgorithm
+
+
+def _openssl_stream(key: bytes) -> Callable[[bytes], bytes] | None:
+    """The stream of a 16-byte key; None where OpenSSL makes none."""
+    cipher, arc4, unsupported = _openssl()
+    try:
+        return cipher(arc4(key), None).encryptor().update
+    except (unsupported, ValueError):  # ValueError: it takes keys of some lengths only
+        return None
+
+
+class _Stream:
+    """RC4 without OpenSSL."""
+
+    __slots__ = ("_i", "_j", "_state")
+
+    def __init__(self, key: bytes) -> None:
+        self._i = self._j = 0
         state = self._state = list(range(256))
-        stretched = self._key * (256 // len(self._key) + 1)
+        stretched = key * (256 // len(key) + 1)
         j = 0
         for i, value, byte in zip(range(256), state, stretched, strict=False):  # `value` is state[i] as it is by then
             j = (j + value + byte) & 255
             state[i] = state[j]
             state[j] = value
-        return state
 
     def __call__(self, data: bytes) -> bytes:
         """`data` combined with the next bytes of the stream."""
-        state, i, j = self._state or self._schedule(), self._i, self._j
+        state, i, j = self._state, self._i, self._j
         out = bytearray(len(data))
         for at, byte in enumerate(data):
             i = (i + 1) & 255
@@ -182,16 +225,16 @@ def pack_av_pairs(pairs: dict[int, bytes]) -> bytes:
 def unpack_av_pairs(data: bytes) -> dict[int, bytes]:
     """The AV_PAIRs up to MsvAvEOL, which must be there; what follows it is ignored (2.2.2.1)."""
     pairs: dict[int, bytes] = {}
-    at = 0
-    while at + 4 <= len(data):
-        id, length = _AV.unpack_from(data, at)
-        at += 4
+    at, size = 4, len(data)
+    while at <= size:
+        id, length = _AV.unpack_from(data, at - 4)
         if id == MsvAvEOL:
             return pairs
-        if at + length > len(data):
+        end = at + length
+        if end > size:
             raise MalformedMessage("AV_PAIR beyond the end of its list")
-        pairs[id] = data[at : at + length]
-        at += length
+        pairs[id] = data[at:end]
+        at = end + 4
     raise MalformedMessage("AV_PAIR list without its end")
 
 
@@ -284,23 +327,37 @@ class AuthenticateMessage:
 
     def pack(self) -> bytes:
         """The message with its Version and 16 zero bytes of MIC, names in Unicode."""
-        fields = []
-        payload = b""
-        names = (name.encode("utf-16-le") for name in (self.domain_name, self.user_name, self.workstation))
-        for value in (self.lm_response, self.nt_response, *names, self.encrypted_session_key):
-            fields.append(_FIELDS.pack(len(value), len(value), 88 + len(payload)))
-            payload += value
-        head = SIGNATURE + AUTHENTICATE.to_bytes(4, "little") + b"".join(fields)
-        return head + self.flags.to_bytes(4, "little") + VERSION + bytes(MIC_LENGTH) + payload
+        values = (
+            self.lm_response,
+            self.nt_response,
+            self.domain_name.encode("utf-16-le"),
+            self.user_name.encode("utf-16-le"),
+            self.workstation.encode("utf-16-le"),
+            self.encrypted_session_key,
+        )
+        fields: list[int] = []
+        at = 88
+        for value in values:
+            size = len(value)
+            fields += (size, size, at)
+            at += size
+        return _AUTHENTICATE_HEAD.pack(SIGNATURE, AUTHENTICATE, *fields, self.flags, VERSION) + b"".join(values)
 
     @classmethod
     def unpack(cls, token: bytes) -> AuthenticateMessage:
         """Read the message. Raises MalformedMessage."""
         expect(token, AUTHENTICATE, 64)
-        flags = int.from_bytes(token[60:64], "little")
-        found = [_field(token, at) for at in range(12, 60, 8)]
-        payload = min((offset for offset, _ in found if offset), default=len(token))
-        lm, nt, domain, user, workstation, key = (content for _, content in found)
+        size = payload = len(token)
+        values = _AUTHENTICATE.unpack_from(token)
+        flags = values[12]
+        found = []
+        for length, offset in zip(values[0:12:2], values[1:12:2], strict=True):
+            if length and 0 < offset < payload:
+                payload = offset
+            if length and offset + length > size:
+                raise MalformedMessage("NTLM field beyond the end of its message")
+            found.append(token[offset : offset + length] if length else b"")
+        lm, nt, domain, user, workstation, key = found
         return cls(
             flags,
             lm,
@@ -328,39 +385,62 @@ def rc4k(key: bytes, data: bytes) -> bytes:
 
 
 class SessionSecurity:
-    """NTLM message signatures (3.4.4) by an exported session key, with the sequence numbers of both directions."""
+    """NTLM message signatures (3.4.4) by an exported session key, with the sequence numbers of both directions. Many
+    clients neither send nor ask for one, so the keys of a direction are derived for its first."""
 
-    __slots__ = ("_flags", "_in", "_in_key", "_in_number", "_out", "_out_key", "_out_number")
+    __slots__ = ("_flags", "_in", "_key", "_out", "_server")
 
     def __init__(self, flags: int, session_key: bytes, *, server: bool) -> None:
-        ours, theirs = (b"server-to-client", b"client-to-server")[:: 1 if server else -1]
         self._flags = flags
-        self._out_key = _sign_key(session_key, ours)
-        self._in_key = _sign_key(session_key, theirs)
-        self._out = RC4(_seal_key(flags, session_key, ours))
-        self._in = RC4(_seal_key(flags, session_key, theirs))
-        self._out_number = self._in_number = 0
+        self._key = session_key
+        self._server = server
+        self._in: _Direction | None = None
+        self._out: _Direction | None = None
 
     def sign(self, data: bytes) -> bytes:
         """The 16-byte NTLMSSP_MESSAGE_SIGNATURE of our next message."""
-        self._out_number += 1
-        return self._mac(self._out_key, self._out, self._out_number - 1, data)
+        return self._outward.mac(data)
 
     def verify(self, data: bytes, signature: bytes) -> bool:
         """Whether `signature` is right for the peer's next message."""
-        self._in_number += 1
-        return hmac.compare_digest(self._mac(self._in_key, self._in, self._in_number - 1, data), signature)
+        if self._in is None:
+            self._in = _Direction(self._flags, self._key, _FROM_CLIENT if self._server else _FROM_SERVER)
+        return hmac.compare_digest(self._in.mac(data), signature)
 
     def seal(self, data: bytes) -> bytes:
         """`data` encrypted for the peer; its signature is made over the plain text right after (3.4.3)."""
-        return self._out(data)
+        return self._outward.stream(data)
 
-    def _mac(self, key: bytes, stream: RC4, number: int, data: bytes) -> bytes:
+    @property
+    def _outward(self) -> _Direction:
+        if self._out is None:
+            self._out = _Direction(self._flags, self._key, _FROM_SERVER if self._server else _FROM_CLIENT)
+        return self._out
+
+
+_FROM_CLIENT: Final = b"client-to-server"
+_FROM_SERVER: Final = b"server-to-client"
+
+
+class _Direction:
+    """What is signed and sealed in one direction: its keys, its stream, and how many signatures there were."""
+
+    __slots__ = ("_encrypts", "_key", "_number", "stream")
+
+    def __init__(self, flags: int, session_key: bytes, direction: bytes) -> None:
+        self._key = _sign_key(session_key, direction)
+        self._encrypts = flags & NTLMSSP_NEGOTIATE_KEY_EXCH != 0
+        self._number = 0
+        self.stream = RC4(_seal_key(flags, session_key, direction))
+
+    def mac(self, data: bytes) -> bytes:
+        """The signature of its next message."""
         # 3.4.4.2: with extended session security; the checksum is encrypted where a key was exchanged.
-        sequence = number.to_bytes(4, "little")
-        checksum = hmac_md5(key, sequence + data)[:8]
-        if self._flags & NTLMSSP_NEGOTIATE_KEY_EXCH:
-            checksum = stream(checksum)
+        sequence = self._number.to_bytes(4, "little")
+        self._number += 1
+        checksum = hmac_md5(self._key, sequence + data)[:8]
+        if self._encrypts:
+            checksum = self.stream(checksum)
         return b"\x01\x00\x00\x00" + checksum + sequence
 
 
@@ -384,7 +464,7 @@ def security_context(flags: int, session_key: bytes, *, server: bool) -> Session
 
 # RC4 under the anonymous key, 16 zero bytes, keeps nothing secret, so the exchanged key may be those zeros too.
 ANONYMOUS_SESSION_KEY: Final = bytes(16)
-_ANONYMOUS_ENCRYPTED_KEY: Final = rc4k(bytes(16), ANONYMOUS_SESSION_KEY)
+_ANONYMOUS_ENCRYPTED_KEY: Final = _Stream(bytes(16))(ANONYMOUS_SESSION_KEY)
 
 
 def anonymous_negotiate() -> bytes:

@@ -43,6 +43,7 @@ from lanman.names import fold
 
 # AuthenticateMessage.pack() always leaves room for it here.
 _MIC_AT: Final = 72
+_NEGOTIATE: Final = pack_negotiate(OFFER)
 
 
 class NtlmInitiator:
@@ -80,7 +81,7 @@ class NtlmInitiator:
     def step(self, token: bytes | None) -> bytes | None:
         """The next message. Raises MalformedMessage, and AuthenticationError for a challenge that is not valid."""
         if token is None:
-            return pack_negotiate(OFFER)
+            return _NEGOTIATE
         self.challenge = challenge = ChallengeMessage.unpack(token)
         answer = self._authenticate(challenge, token)
         self.complete = True
@@ -126,7 +127,7 @@ class NtlmInitiator:
         answer = AuthenticateMessage(flags, lm_response, proof + blob, domain, user_name, workstation, exchanged).pack()
         if timestamp is None:
             return answer
-        mic = hmac_md5(self.session_key, pack_negotiate(OFFER) + token + answer)
+        mic = hmac_md5(self.session_key, _NEGOTIATE + token + answer)
         return answer[:_MIC_AT] + mic + answer[_MIC_AT + MIC_LENGTH :]
 
     def sign(self, data: bytes) -> bytes:

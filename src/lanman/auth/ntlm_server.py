@@ -117,6 +117,7 @@ class NtlmAcceptor:
         self._challenge = b""
         self._server_challenge = b""
         self._flags = 0
+        self._read: tuple[bytes, AuthenticateMessage] | None = None
 
     def step(self, token: bytes, now: float) -> Step:
         """Take the client's NEGOTIATE or AUTHENTICATE; `now` is in seconds since 1970. Raises MalformedMessage."""
@@ -131,11 +132,17 @@ class NtlmAcceptor:
         """
         if not self._challenge:
             return None
-        message = AuthenticateMessage.unpack(token)
+        message = self._authenticate(token)
         if message.is_anonymous:
             return None
         account = self._find(message.user_name)
         return fold(account.name if account is not None else message.user_name.partition("@")[0][:MAX_NAME])
+
+    def _authenticate(self, token: bytes) -> AuthenticateMessage:
+        """The AUTHENTICATE that `token` is, which is read once however often it is asked for."""
+        if self._read is None or self._read[0] != token:
+            self._read = token, AuthenticateMessage.unpack(token)
+        return self._read[1]
 
     def _answer_negotiate(self, token: bytes, now: float) -> bytes:
         # 3.2.5.1.1. Only the flags matter, and old clients send no more than those.
@@ -168,7 +175,7 @@ class NtlmAcceptor:
 
     def _answer_authenticate(self, token: bytes) -> Accepted | Refused:
         # 3.2.5.1.2
-        message = AuthenticateMessage.unpack(token)
+        message = self._authenticate(token)
         if message.is_anonymous:
             return self._answer_anonymous(message)
         user_name = message.user_name[:MAX_NAME]

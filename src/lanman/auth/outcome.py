@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from lanman.auth.accounts import Accounts
+from lanman.plain import dataclass
 
 
 @dataclass(slots=True, frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from lanman.manage.manager import DEFAULT_TIMEOUT
 from lanman.net.credentials import Credentials
+from lanman.plain import dataclass
 
 
 class Address(NamedTuple):

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from lanman.compat._endpoint import Address, Login
@@ -23,6 +23,7 @@ from lanman.errors import LanmanError
 from lanman.manage.sync import BlockingManager, connect
 from lanman.names import fold, same
 from lanman.net.identity import identity_of
+from lanman.plain import dataclass
 
 KEEP: Final = 10.0
 

@@ -9,9 +9,10 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from typing import Any, TypeVar
 
+from lanman.plain import dataclass
 from lanman.rpc.levels import Levels
 
 S = TypeVar("S")

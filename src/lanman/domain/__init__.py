@@ -3,6 +3,7 @@
     server_service.py  the lists, and how they change
     nouns.py           what is in them
     policy.py          limits and times that are set
+    portions.py        what users share, and who has how much of it
     idle.py            who falls due when
     selection.py       whom a management call means
     counters.py        what is counted
@@ -34,7 +35,7 @@ from lanman.domain.nouns import (
     fold_client,
     is_member,
 )
-from lanman.domain.selection import matches
+from lanman.domain.portions import Portion, Portions, user_named
 from lanman.domain.server_service import Limit, LimitReached, ServerService
 from lanman.domain.stream import Failed, Listener
 from lanman.events import (
@@ -79,6 +80,8 @@ __all__ = [
     "Listener",
     "LogonRefused",
     "Open",
+    "Portion",
+    "Portions",
     "Reason",
     "ServerService",
     "Session",
@@ -99,5 +102,5 @@ __all__ = [
     "fold",
     "fold_client",
     "is_member",
-    "matches",
+    "user_named",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from lanman.domain.nouns import Open
+from lanman.domain.portions import Portions
+from lanman.names import fold
 from lanman.settings import RunningSettings
 
 
@@ -17,16 +18,20 @@ class DurableOpens:
     forgotten when its time comes, or when most entries are of opens that have been reclaimed or closed.
     """
 
-    def __init__(self, settings: RunningSettings) -> None:
+    def __init__(self, settings: RunningSettings, portions: Portions) -> None:
         self._settings = settings
-        self._of_owner: Counter[tuple[str, str]] = Counter()
-        self._count = 0
+        self._portion = portions.new(
+            "files that clients may reclaim",
+            lambda: settings.current.limits.durable_opens,
+            lambda: settings.current.limits.durable_opens_per_user,
+            "set more in [limits]: durable_opens for all, durable_opens_per_user for each",
+        )
         self._preserved: dict[int, Open] = {}
         self._heap: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         """How many there are, in sessions and preserved."""
-        return self._count
+        return self._portion.taken
 
     @property
     def preserved(self) -> Iterator[Open]:
@@ -47,20 +52,17 @@ class DurableOpens:
         if opened.durable:
             return True
         limits = self._settings.current.limits
-        if self._count >= limits.durable_opens or self._of_owner[owner] >= limits.durable_opens_per_user:
+        if not (limits.durable_opens and limits.durable_opens_per_user):
+            return False  # it is turned off: nobody has wanted more than others leave
+        if not self._portion.take(_user(owner)):
             return False
         opened.durable, opened.owner, opened.durable_timeout = True, owner, timeout
-        self._of_owner[owner] += 1
-        self._count += 1
         return True
 
     def forget(self, opened: Open) -> None:
         """A durable open is closed, or is to be durable no longer."""
         self._preserved.pop(opened.global_id, None)
-        self._count -= 1
-        self._of_owner[opened.owner] -= 1
-        if not self._of_owner[opened.owner]:
-            del self._of_owner[opened.owner]
+        self._portion.give_back(_user(opened.owner))
 
     def preserve(self, opened: Open, now: float) -> None:
         """A durable open is in no session from now on."""
@@ -90,3 +92,9 @@ class DurableOpens:
     def first(self) -> Open:
         """The open that `next` spoke of."""
         return self._preserved[self._heap[0][1]]
+
+
+def _user(owner: tuple[str, str]) -> str:
+    """By what key the owner of an open takes a part of what is shared out: as `Session.shares_as`. Guests and null
+    sessions own none."""
+    return fold(owner[0])

@@ -12,11 +12,14 @@ The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
 from enum import Enum, auto
 from typing import Final, Literal
 
+from lanman.few import NOTHING
 from lanman.names import ADMINISTRATORS, fold
+from lanman.plain import dataclass
 
 DIRECT_TCP: Final = "\\Device\\NetbiosSmb"  # the transport name that Windows gives SMB over TCP port 445
 
@@ -109,6 +112,10 @@ class Session:
     `creation_time` is when its first log-on message came, `idle_time` (the specification's name) when its last request
     did; `begun_at` is the former as events show it. `bytes_read` and `bytes_written` are those of its opens that are
     closed.
+
+    `shares_as` is by what key it takes its part of what is shared out among users: its user, "" for all null sessions
+    and guests together. It stays the one of the first log-on, whatever it becomes: a session that is anonymous for a
+    while would let its user have the part of two.
     """
 
     global_id: int
@@ -130,10 +137,11 @@ class Session:
     signing: str = ""
     encryption: str = ""
     begun_at: float = 0.0
+    shares_as: str = ""
     bytes_read: int = 0
     bytes_written: int = 0
-    tree_connects: dict[int, TreeConnect] = field(default_factory=dict)
-    opens: dict[int, Open] = field(default_factory=dict)
+    tree_connects: Mapping[int, TreeConnect] = field(default_factory=lambda: NOTHING)
+    opens: Mapping[int, Open] = field(default_factory=lambda: NOTHING)
 
     @property
     def connection_id(self) -> int:
@@ -156,13 +164,11 @@ class Session:
             return False
         return any(fold(name) == fold(self.user_name) or is_member(self.groups, name) for name in names)
 
-    def active_seconds(self, now: float) -> int:
-        """Whole seconds since it was set up (sesi502_time)."""
-        return max(0, int(now - self.creation_time))
-
-    def idle_seconds(self, now: float) -> int:
-        """Whole seconds since its last request (sesi502_idle_time); never more than `active_seconds`."""
-        return min(max(0, int(now - self.idle_time)), self.active_seconds(now))
+    def times(self, now: float) -> tuple[int, int]:
+        """Whole seconds since it was set up (sesi502_time), and since its last request (sesi502_idle_time), which are
+        never more."""
+        active = max(0, int(now - self.creation_time))
+        return active, min(max(0, int(now - self.idle_time)), active)
 
 
 @dataclass(slots=True, eq=False)
@@ -186,9 +192,9 @@ class TreeConnect:
 class Open:
     r"""One open file, folder or pipe (MS-SMB2 3.3.1.10). `path` is the real one, or `\PIPE\name`.
 
-    `oplock` is "" for none, "level II", "exclusive" or "batch"; `lease` and `lease_key` are as in `events.FileRecord`.
-    `bytes_read` and `bytes_written` are what READ and WRITE requests on a file, and copies that the Server makes, have
-    moved.
+    `oplock` is "" for none, "level II", "exclusive" or "batch"; `lease` is as in `events.FileRecord`, and `lease_key`
+    are its bytes. `bytes_read` and `bytes_written` are what READ and WRITE requests on a file, and copies that the
+    Server makes, have moved.
 
     One that is `durable` (Open.IsDurable) may outlive its session. It is `preserved` then: in no session, until it is
     reclaimed or closed; `session` and `tree_connect` are those that it was in. `owner` is the user who may reclaim it,
@@ -208,7 +214,7 @@ class Open:
     num_locks: int = 0
     oplock: str = ""
     lease: str = ""
-    lease_key: str = ""
+    lease_key: bytes = b""
     bytes_read: int = 0
     bytes_written: int = 0
     durable: bool = False

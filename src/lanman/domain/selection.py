@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from lanman.domain.nouns import Session, fold_client
+from lanman.domain.nouns import Session
 from lanman.names import fold
 
 T = TypeVar("T")
-
-
-def matches(session: Session, client: str | None, user: str | None) -> bool:
-    """Whether a session is of this client and this user; None or "" means any."""
-    return (not client or fold_client(session.client_name) == fold_client(client)) and (
-        not user or fold(session.user_name) == fold(user)
-    )
 
 
 def prefer_exact_user(found: list[T], user: str | None, session_of: Callable[[T], Session]) -> list[T]:

@@ -26,9 +26,10 @@ Events also say when they happened, and since when things are; for that alone th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final, Literal
+from sys import intern
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from lanman import events
 from lanman.domain.counters import Counters
@@ -47,17 +48,25 @@ from lanman.domain.nouns import (
     fold_client,
 )
 from lanman.domain.policy import anonymous_period, idle_period
-from lanman.domain.selection import is_at_or_under, matches, path_components, prefer_exact_user
+from lanman.domain.portions import Portions
+from lanman.domain.selection import is_at_or_under, path_components, prefer_exact_user
 from lanman.domain.stream import Failed, Listener
 from lanman.domain.values import connection_record, file_record, share_record, tree_record
 from lanman.events import Reason
+from lanman.few import NOTHING, with_one, without
 from lanman.names import fold, unc_client
 from lanman.settings import Configuration, RunningSettings, settings_as_text
+
+K = TypeVar("K")
 
 _LAST_ID: Final = 0xFFFFFFFF
 
 # The ends of a session that its durable opens outlive.
 _PRESERVING: Final = frozenset({Reason.DISCONNECTED, Reason.LOGOFF, Reason.REPLACED})
+
+# Sessions and tree connects of all together: so many, or this times the connections there may be.
+SESSIONS: Final = 65536
+TREE_CONNECTS: Final = 131072
 
 # How many preserved opens whose time is over are closed at once.
 UNCLAIMED_AT_ONCE: Final = 64
@@ -67,8 +76,10 @@ class Limit(Enum):
     """What there was no more room for."""
 
     SESSIONS = "sessions"
+    SESSIONS_PER_USER = "sessions of this user"
     SESSIONS_PER_CONNECTION = "sessions of this connection"
     TREE_CONNECTS = "tree connects of this session"
+    TREE_CONNECTS_PER_USER = "tree connects of this user"
     OPENS = "open files of this session"
     SHARE_USERS = "users of this share"
     PAUSED = "sessions and tree connects on a server that is paused"
@@ -108,8 +119,8 @@ class ServerService:
         self._running = False
         self._sessions: dict[int, Session] = {}
         self._by_session_id: dict[int, Session] = {}
-        self._by_connection: dict[int, list[Session]] = {}
-        self._by_names: dict[tuple[str, str], dict[int, Session]] = {}
+        self._by_connection = _Groups[int]()
+        self._by_names = _Groups[str]()
         self._tree_connects: dict[int, TreeConnect] = {}
         self._opens: dict[int, Open] = {}
         self._shares: dict[str, Share] = {}
@@ -118,10 +129,22 @@ class ServerService:
         self._anonymous = IdleOrder()
         self._expirations = Expirations(self._sessions)
         self._connections: dict[int, Connection] = {}
-        self.durable = DurableOpens(self.settings)
+        self.portions = Portions()
+        self._sessions_shared = self.portions.new(
+            "sessions", lambda: self._most(SESSIONS, 16), remedy="set more [limits] connections: 16 sessions for each"
+        )
+        self._trees_shared = self.portions.new(
+            "tree connects",
+            lambda: self._most(TREE_CONNECTS, 32),
+            remedy="set more [limits] connections: 32 tree connects for each",
+        )
+        self.durable = DurableOpens(self.settings, self.portions)
         self._clock = clock
         self._news = News(clock, time_of_day, failed)
         self.settings.on_replaced = self._settings_replaced
+
+    def _most(self, least: int, of_each: int) -> int:
+        return max(least, of_each * self.settings.current.limits.connections)
 
     # --- connections ---
 
@@ -154,15 +177,12 @@ class ServerService:
         if connection is not None and session.signing:
             session.signing = connection.signing
         if connection is not None and connection.address != session.address:
-            self._forget_names(session)
+            self._by_names.drop(_names(session.client_name, session.user_name), session)
             session.address, session.client_name = connection.address, unc_client(connection.address)
-            self._by_names.setdefault(_names(session), {})[session.global_id] = session
+            self._by_names.put(_names(session.client_name, session.user_name), session)
 
     def _leave(self, session: Session, connection_id: int) -> None:
-        sessions = self._by_connection[connection_id]
-        sessions.remove(session)
-        if not sessions:
-            del self._by_connection[connection_id]
+        self._by_connection.drop(connection_id, session)
 
     # --- sessions ---
 
@@ -211,13 +231,15 @@ class ServerService:
             signing=signing,
             encryption=encryption,
             begun_at=self._news.of_day(now if created is None else created),
+            shares_as="" if anonymous or guest else intern(fold(user_name)),
         )
         self._make_room(session, now)
+        self._sessions_shared.count(session.shares_as, 1)
         self._last_session = session.global_id = _next_id(self._last_session, self._sessions)
         self._sessions[session.global_id] = session
         self._by_session_id[session_id] = session
-        self._by_connection.setdefault(connection_id, []).append(session)
-        self._by_names.setdefault(_names(session), {})[session.global_id] = session
+        self._by_connection.put(connection_id, session)
+        self._by_names.put(_names(session.client_name, session.user_name), session)
         self.counters.sopens += 1
         self._order_of(session).put(session)
         self._expirations.watch(session)
@@ -241,6 +263,9 @@ class ServerService:
                 self.expire(now)
             if len(self._sessions) >= maximum + session.administrator:
                 limit = Limit.SESSIONS
+        if limit is None and not (session.administrator or self._sessions_shared.fits(session.shares_as)):
+            self._sessions_shared.refuse(session.shares_as)
+            limit = Limit.SESSIONS_PER_USER
         if limit is not None:
             reason = Reason.PAUSED if limit in (Limit.PAUSED, Limit.STOPPED) else Reason.LIMIT
             self._refuse(session.client_name, session.user_name, reason)
@@ -248,7 +273,7 @@ class ServerService:
 
     def _is_full(self, connection_id: int) -> bool:
         maximum = self.settings.current.limits.sessions_per_connection
-        return 0 < maximum <= len(self._by_connection.get(connection_id, ()))
+        return 0 < maximum <= len(self._by_connection.get(connection_id))
 
     def refuse_logon(
         self, client_name: str, user_name: str, reason: Reason = Reason.CREDENTIALS, detail: str = ""
@@ -294,7 +319,7 @@ class ServerService:
         if self._is_full(connection_id):
             raise LimitReached(Limit.SESSIONS_PER_CONNECTION)
         session.connection_ids += (connection_id,)
-        self._by_connection.setdefault(connection_id, []).append(session)
+        self._by_connection.put(connection_id, session)
         self._news.session(events.SessionChanged, session)
         self._news.deliver()
 
@@ -331,9 +356,9 @@ class ServerService:
         _require_open(session)
         self._order_of(session).discard(session)
         session.state = State.VALID
-        self._forget_names(session)
+        self._by_names.drop(_names(session.client_name, session.user_name), session)
         session.user_name = "" if anonymous else user_name
-        self._by_names.setdefault(_names(session), {})[session.global_id] = session
+        self._by_names.put(_names(session.client_name, session.user_name), session)
         session.domain, session.groups = domain, groups
         session.anonymous, session.guest, session.expires_at = anonymous, guest, expires_at
         if not session.opens:
@@ -350,17 +375,18 @@ class ServerService:
         if session.state is State.CLOSED:
             return
         session.state = State.CLOSED
+        self._sessions_shared.give_back(session.shares_as)
         self._order_of(session).discard(session)
         del self._sessions[session.global_id]
         del self._by_session_id[session.session_id]
-        self._forget_names(session)
+        self._by_names.drop(_names(session.client_name, session.user_name), session)
         for connection_id in session.connection_ids:
             self._leave(session, connection_id)
         self.counters.sopens -= 1
         if reason is Reason.IDLE:
             self.counters.stimedout += 1
-        opens, session.opens = list(session.opens.values()), {}
-        trees, session.tree_connects = list(session.tree_connects.values()), {}
+        opens, session.opens = list(session.opens.values()), NOTHING
+        trees, session.tree_connects = list(session.tree_connects.values()), NOTHING
         for opened in opens:
             if opened.outlives and reason in _PRESERVING:
                 self._preserve(opened)
@@ -377,12 +403,6 @@ class ServerService:
             self._news.tree_disconnected(tree, reason)
         self._news.session_closed(session, reason)
         self._news.deliver()
-
-    def _forget_names(self, session: Session) -> None:
-        alike = self._by_names[_names(session)]
-        del alike[session.global_id]
-        if not alike:
-            del self._by_names[_names(session)]
 
     def close_sessions(self, sessions: Iterable[Session], reason: Reason) -> None:
         """Close each of these sessions, for one reason."""
@@ -406,9 +426,12 @@ class ServerService:
             raise LimitReached(Limit.TREE_CONNECTS)
         if 0 < share.max_users <= share.current_uses:
             raise LimitReached(Limit.SHARE_USERS)
+        if not self._trees_shared.take(session.shares_as):
+            raise LimitReached(Limit.TREE_CONNECTS_PER_USER)
         self._last_tree_connect = _next_id(self._last_tree_connect, self._tree_connects)
         tree = TreeConnect(self._last_tree_connect, tree_id, session, share, now, self._news.of_day(now))
-        self._tree_connects[tree.global_id] = session.tree_connects[tree_id] = tree
+        self._tree_connects[tree.global_id] = tree
+        session.tree_connects = with_one(session.tree_connects, tree_id, tree)
         share.current_uses += 1
         self._news.tree(events.TreeConnected, tree)
         self._news.deliver()
@@ -419,7 +442,7 @@ class ServerService:
         session = tree.session
         if session.tree_connects.get(tree.tree_id) is not tree:
             return
-        del session.tree_connects[tree.tree_id]
+        session.tree_connects = without(session.tree_connects, tree.tree_id)
         opens = [opened for opened in session.opens.values() if opened.tree_connect is tree]
         for opened in opens:
             self._remove_open(opened)
@@ -431,6 +454,7 @@ class ServerService:
 
     def _forget_tree_connect(self, tree: TreeConnect) -> None:
         del self._tree_connects[tree.global_id]
+        self._trees_shared.give_back(tree.session.shares_as)
         tree.share.current_uses -= 1
 
     # --- opens ---
@@ -453,7 +477,8 @@ class ServerService:
         opened = Open(self._last_open, file_id, session, tree, path, granted_access, now, self._news.of_day(now))
         if not session.opens:
             self._order_of(session).discard(session)
-        self._opens[opened.global_id] = session.opens[file_id] = opened
+        self._opens[opened.global_id] = opened
+        session.opens = with_one(session.opens, file_id, opened)
         tree.open_count += 1
         self.counters.fopens += 1
         self._news.file(events.FileOpened, opened)
@@ -478,11 +503,10 @@ class ServerService:
                 self._news.file(events.OplockGranted, opened)
             self._news.deliver()
 
-    def set_lease(self, opened: Open, lease: str, key: str, *, breaking: bool = False) -> None:
-        """What the lease that its client has for it allows now: "RWH", "RW", "RH", "R" or ""; `key` is the lease's, in
-        hexadecimal digits."""
+    def set_lease(self, opened: Open, lease: str, key: bytes, *, breaking: bool = False) -> None:
+        """What the lease that its client has for it allows now: "RWH", "RW", "RH", "R" or ""; `key` is the lease's."""
         before = opened.lease
-        opened.lease, opened.lease_key, opened.breaking = lease, key if lease else "", breaking
+        opened.lease, opened.lease_key, opened.breaking = lease, key if lease else b"", breaking
         if before != lease and self._is_open(opened):
             self._news.file(events.LeaseChanged, opened, before)
             self._news.deliver()
@@ -510,7 +534,7 @@ class ServerService:
 
     def _remove_open(self, opened: Open) -> None:
         session = opened.session
-        del session.opens[opened.file_id]
+        session.opens = without(session.opens, opened.file_id)
         self._forget_open(opened)
         if not session.opens:
             self._order_of(session).put(session)
@@ -565,7 +589,7 @@ class ServerService:
         opened.session, opened.tree_connect = session, tree
         if not session.opens:
             self._order_of(session).discard(session)
-        session.opens[opened.file_id] = opened
+        session.opens = with_one(session.opens, opened.file_id, opened)
         tree.open_count += 1
         # What it has moved in other sessions is not this one's.
         session.bytes_read -= opened.bytes_read
@@ -692,7 +716,7 @@ class ServerService:
 
     def connection_sessions(self, connection_id: int) -> list[Session]:
         """The sessions of one connection. Once autodisconnect has taken its last session, it is to end too."""
-        return list(self._by_connection.get(connection_id, ()))
+        return list(self._by_connection.get(connection_id))
 
     def channels_of(self, session: Session) -> list[Connection]:
         """The connections of a session, the oldest first."""
@@ -709,28 +733,42 @@ class ServerService:
 
         Where both are named, the time depends on how many are meant, and not on how many there are.
         """
+        return prefer_exact_user(self._sessions_of(client, user), user, lambda session: session)
+
+    def _sessions_of(self, client: str | None, user: str | None) -> list[Session]:
+        """As `select_sessions`, but for users whose names differ in case: those are all meant."""
         if client and user:
-            found = list(self._by_names.get((fold_client(client), fold(user)), {}).values())
-        elif client or user:
-            found = [session for session in self._sessions.values() if matches(session, client, user)]
-        else:
-            found = list(self._sessions.values())
-        return prefer_exact_user(found, user, lambda session: session)
+            return list(self._by_names.get(_names(client, user)))
+        if not (client or user):
+            return list(self._sessions.values())
+        place, name = (0, fold_client(client)) if client else (2, fold(user or ""))
+        found = [
+            session
+            for names, alike in self._by_names.items()
+            if names.partition("\0")[place] == name
+            for session in alike
+        ]
+        return sorted(found, key=lambda session: session.global_id)
 
     def select_opens(
-        self, *, path: str | None = None, client: str | None = None, user: str | None = None
-    ) -> list[Open]:
+        self, *, path: str | None = None, client: str | None = None, user: str | None = None, size: int
+    ) -> Generator[None, None, list[Open]]:
         """Opens at or under a path (whole components), of this client and this user; None or "" means any. A user
-        who is named exactly is meant alone. Preserved opens are no client's and no user's."""
+        who is named exactly is meant alone. Preserved opens are no client's and no user's.
+
+        A generator that yields after each `size` opens, so that others have their turn.
+        """
         if not (path or client or user):
             return list(self._opens.values())
         wanted = path_components(path or "")
-        found = [
-            opened
-            for opened in self._opens.values()
-            if (not (client or user) if opened.preserved else matches(opened.session, client, user))
-            and is_at_or_under(opened.path, wanted)
-        ]
+        sessions = set(self._sessions_of(client, user)) if client or user else None
+        found = []
+        for number, opened in enumerate(self.opens(), 1):
+            is_theirs = sessions is None or (opened.session in sessions and not opened.preserved)
+            if is_theirs and is_at_or_under(opened.path, wanted):
+                found.append(opened)
+            if number % size == 0:
+                yield
         return prefer_exact_user(found, user, lambda opened: opened.session)
 
     # --- time ---
@@ -883,9 +921,50 @@ class ServerService:
                     yield describe(found)
 
 
-def _names(session: Session) -> tuple[str, str]:
-    """What `matches` compares."""
-    return fold_client(session.client_name), fold(session.user_name)
+class _Groups(Generic[K]):
+    """Sessions by something that they have in common. Most groups have one session, which stands for itself then."""
+
+    __slots__ = ("_groups",)
+
+    def __init__(self) -> None:
+        self._groups: dict[K, Session | dict[int, Session]] = {}
+
+    def __len__(self) -> int:
+        """How many groups there are."""
+        return len(self._groups)
+
+    def get(self, key: K) -> Collection[Session]:
+        """The sessions of a group, the oldest first; none if it is not there."""
+        found = self._groups.get(key)
+        if found is None:
+            return ()
+        return found.values() if isinstance(found, dict) else (found,)
+
+    def items(self) -> Iterator[tuple[K, Collection[Session]]]:
+        """All groups with their keys."""
+        for key, found in self._groups.items():
+            yield key, found.values() if isinstance(found, dict) else (found,)
+
+    def put(self, key: K, session: Session) -> None:
+        """Add a session to a group."""
+        found = self._groups.setdefault(key, session)
+        if isinstance(found, dict):
+            found[session.global_id] = session
+        elif found is not session:
+            self._groups[key] = {found.global_id: found, session.global_id: session}
+
+    def drop(self, key: K, session: Session) -> None:
+        """Take a session out of a group."""
+        found = self._groups[key]
+        if isinstance(found, dict):
+            del found[session.global_id]
+        if found is session or not found:
+            del self._groups[key]
+
+
+def _names(client: str, user: str) -> str:
+    """What management calls select sessions by, as it is compared. No name of a client has a NUL."""
+    return f"{fold_client(client)}\0{fold(user)}"
 
 
 def _require_open(session: Session) -> None:

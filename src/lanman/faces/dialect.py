@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman import codes
+from lanman.plain import dataclass
 
 _SWITCH: Final = re.compile(r"/(\?|[A-Za-z][A-Za-z0-9_-]*)(?:[:=](.*))?\Z", re.DOTALL)
 # Few commands get as far as a computer's name: compiled when it is needed, since that takes time.

@@ -57,7 +57,7 @@ def holder_form(holder: Holder) -> dict[str, Any]:
     """A session or a file that a drain counts."""
     common = {"user_name": holder.user_name, "cost": holder.cost.value, "cost_why": holder.why or None}
     if holder.path is not None:
-        return {"key": holder_key(holder), "id": holder.id, "path": holder.path, **common}
+        return {"key": holder_key(holder), "id": holder.id, "path": holder.path, "owner": holder.owner, **common}
     return {
         "key": holder_key(holder),
         "client_name": holder.client_name,

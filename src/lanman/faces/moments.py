@@ -29,6 +29,8 @@ _MONTHS: Final = (
 )
 # fmt: on
 
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
 _DATE: Final = r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|today|yesterday)"
 _TIME: Final = r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)?"
 _OFFSET: Final = r"(?:z|[+-][0-9]{2}:[0-9]{2})"
@@ -183,3 +185,16 @@ def clock_words(at: float, beside: float, zone: tzinfo | None = None) -> str:
     there = datetime.fromtimestamp(int(at), UTC).astimezone(zone)
     same_day = datetime.fromtimestamp(int(beside), UTC).astimezone(zone).date() == there.date()
     return f"{there:%H:%M:%S}" if same_day else f"{there:%Y-%m-%d %H:%M:%S}"
+
+
+def soon_words(at: float, now: float, zone: tzinfo | None = None) -> str:
+    """A moment to come, in a narrow column: `at 14:05` of the day of `now`, `Sat 00:05` of the six days after it, else
+    its day, `2026-12-24`; `-` where no calendar has it."""
+    try:
+        there = datetime.fromtimestamp(at, UTC).astimezone(zone)
+    except (OverflowError, ValueError, OSError):
+        return "-"
+    days = (there.date() - datetime.fromtimestamp(now, UTC).astimezone(zone).date()).days
+    if days == 0:
+        return f"at {there:%H:%M}"
+    return f"{_DAYS[there.weekday()]} {there:%H:%M}" if 0 < days < 7 else f"{there:%Y-%m-%d}"

@@ -12,9 +12,10 @@ bidirectional ones could make `gpj.exe` read as `exe.jpg`: `lanman.shown.escape`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from lanman.plain import dataclass
 from lanman.shown import escape as escape
 
 RULER: Final = "-" * 79
@@ -59,6 +60,22 @@ def fit(text: str, columns: int) -> str:
         kept.append(character)
         used += needed
     return "".join(kept) + " " * (columns - used)
+
+
+def wrapped(text: str, room: int, *, indent: int = 0, breaks_words: bool = False) -> list[str]:
+    """The lines of an escaped text, of so many columns at most where its words allow that, or break; at least one."""
+    lines = [""]
+    for word in text.split(" "):
+        line = lines[-1]
+        if line.strip() and width(line) + 1 + width(word) > room:
+            lines.append(" " * indent + word)
+        else:
+            lines[-1] = f"{line} {word}" if line else word
+        while breaks_words and width(lines[-1]) > room >= indent + 2:
+            whole = lines[-1]
+            lines[-1] = fit(whole, room).rstrip()
+            lines.append(" " * indent + whole[len(lines[-1]) :])
+    return lines
 
 
 def cut(text: str, columns: int) -> str:
@@ -226,6 +243,13 @@ def duration(seconds: int | None) -> str:
     if seconds < 86400:
         return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return f"{seconds // 86400:02}D {seconds // 3600 % 24:02}H {seconds // 60 % 60:02}M"
+
+
+OWNER_UNKNOWN: Final = "owner unknown"
+"""Whose a file is that has no user, where the server does not say for whom it is kept, nor whether it is."""
+
+MAY_BE_KEPT: Final = f"{OWNER_UNKNOWN}: it is kept for a client whose connection was lost, or a null session's"
+"""The same as a sentence."""
 
 
 def kept_for(owner: str, expires_at: float | None, now: float) -> str:

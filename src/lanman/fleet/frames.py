@@ -55,7 +55,9 @@ class Frames:
             end = at + _LENGTH.size + length
             if len(self._data) < end:
                 break
-            found.append(pickle.loads(bytes(self._data[at + _LENGTH.size : end])))
+            # In place: a frame may have all that a server of a hundred thousand sessions said.
+            with memoryview(self._data) as whole, whole[at + _LENGTH.size : end] as body:
+                found.append(pickle.loads(body))
             at = end
         del self._data[:at]
         return found

@@ -21,13 +21,14 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final, Protocol
 
 from lanman import codes
 from lanman.errors import AuthenticationError, LanmanError
 from lanman.fleet.values import FleetOutcome, Result
+from lanman.plain import dataclass
 
 DEFAULT_LIMIT: Final = 3
 
@@ -104,11 +105,11 @@ class Guard:
         return {name: known.stopped for name, known in self._known.items() if known.stopped is not None}
 
     def carry(self, name: str, wrong: int, unknown: int) -> None:
-        """Go on with what an earlier run of the sweep has counted with this password. One log-on that had no answer is
-        not held against it, so that a run which was ended early can be resumed."""
+        """Go on with what an earlier run of the sweep has counted with this password. A log-on that had no answer when
+        that run ended counts as wrong as well: it may have been."""
         known = self._of(name)
-        known.wrong, known.unknown = wrong, max(0, min(unknown, self.limit - 1 - wrong))
-        if known.wrong >= self.limit:
+        known.wrong, known.unknown = wrong, unknown
+        if known.wrong + known.unknown >= self.limit:
             known.stopped = _why(known)
 
     def counted(self) -> dict[str, tuple[int, int]]:
@@ -196,9 +197,10 @@ class GuardGate:
         return counted
 
     async def kept(self) -> None:
-        """Wait until what is counted is on the disk, where it is kept. Raises LanmanError."""
+        """Wait until what is counted is on the disk, where it is kept. Raises LanmanError. Others wait for the same:
+        who is cancelled leaves it under way."""
         if self._keep is not None:
-            await asyncio.wrap_future(self._keep())
+            await asyncio.shield(asyncio.wrap_future(self._keep()))
 
     async def _turn(self, name: str) -> bool:
         waiting = self._waiting.get(name)

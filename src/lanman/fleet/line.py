@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Generic, TypeVar
+
+from lanman.plain import dataclass
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ from lanman.manage.selection import Pattern, is_pattern
 from lanman.names import fold
 from lanman.net.client_configuration import logon_credentials, read_logons
 from lanman.net.credentials import Credentials
+from lanman.plain import dataclass
 
 GIVEN: Final = "-U"
 """The name of the credential that was given beside the file."""

@@ -1,27 +1,37 @@
 """Rows as columns: a folder of Parquet files, which readers take for one table. It needs the extra `parquet`.
 
 A Parquet file is whole or nothing. So rows are gathered as lines in rows.spool, and every 50,000 of them, and in the
-end, become a part: it is written beside, put on the disk and given its name; then the state says that there is one part
-more, and nothing gathered. A part that the state knows nothing of is removed, and made again from the lines.
+end, become a part (`lanman.manage.parquet`); then the state says that there is one part more, and nothing gathered. A
+part that the state knows nothing of is removed, and made again from the lines.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.fleet.values import COLUMNS, FLAG, INTEGER, JSON, REAL, TEXT, TIME, FleetOutcome, Kind
-from lanman.manage.parquet import check_parquet
+from lanman.manage.parquet import Holds, check_parquet, parquet_part
 
 PART_ROWS: Final = 50_000
 SPOOL: Final = "rows.spool"
 FOLDER: Final = "rows.parquet"
+_PART: Final = "part-"
+
+_HOLDS: Final = {
+    TEXT: Holds.TEXT,
+    INTEGER: Holds.NUMBER,
+    REAL: Holds.REAL,
+    FLAG: Holds.TRUTH,
+    TIME: Holds.INSTANT,
+    JSON: Holds.JSON,
+}
 
 
 class PartRows:
@@ -30,7 +40,7 @@ class PartRows:
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         check_parquet()
-        self._columns = COLUMNS[kind]
+        self._columns = {name: _HOLDS[what] for name, what in COLUMNS[kind].items()}
         self._folder = folder / FOLDER
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._spool: IO[bytes] = open(folder / SPOOL, "a+b")  # noqa: SIM115  # closed by `close`
@@ -43,7 +53,7 @@ class PartRows:
         if self._gathered != self._spool.seek(0, os.SEEK_END):
             self._spool.truncate(self._gathered)
         for outcome in outcomes:
-            self._spool.write(outcome.lines)
+            self._spool.writelines(outcome.pieces())
             self._counted += outcome.count
         self._spool.flush()
         os.fsync(self._spool.fileno())
@@ -66,8 +76,9 @@ class PartRows:
         self._spool.truncate(gathered)
         self._spool.seek(0)
         self._counted = sum(1 for _ in self._spool)
+        whole = {self._part(each) for each in range(parts)}
         for path in self._folder.iterdir():
-            if path.suffix == ".new" or (path.suffix == ".parquet" and path >= self._part(parts)):
+            if path.name.removeprefix(".").startswith(_PART) and path not in whole:
                 path.unlink()
 
     def roll(self, *, final: bool) -> bool:
@@ -82,49 +93,12 @@ class PartRows:
         self._spool.close()
 
     def _part(self, number: int) -> Path:
-        return self._folder / f"part-{number:06}.parquet"
+        return self._folder / f"{_PART}{number:06}.parquet"
 
     def _make_part(self) -> None:
         """What is gathered becomes a part. The lines stay until the state has heard of it."""
-        import pyarrow
-        import pyarrow.parquet
-
         self._spool.seek(0)
-        rows = [json.loads(line) for line in self._spool.read(self._gathered).splitlines()]
-        schema = pyarrow.schema([(name, _type(kind)) for name, kind in self._columns.items()])
-        columns = {name: [_value(row, name, kind) for row in rows] for name, kind in self._columns.items()}
-        new = self._part(self._parts).with_suffix(".new")
-        with open(new, "wb") as file:
-            pyarrow.parquet.write_table(pyarrow.table(columns, schema=schema), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self._part(self._parts))
+        with parquet_part(self._part(self._parts), self._columns) as table:
+            table.add(map(json.loads, islice(self._spool, self._counted)))
         self._parts += 1
         self._gathered = self._counted = 0
-
-
-def _type(kind: str) -> Any:
-    import pyarrow
-
-    types = {
-        TEXT: pyarrow.string,
-        JSON: pyarrow.string,
-        INTEGER: pyarrow.int64,
-        REAL: pyarrow.float64,
-        FLAG: pyarrow.bool_,
-    }
-    return pyarrow.timestamp("ms", tz="UTC") if kind == TIME else types[kind]()
-
-
-def _value(row: Mapping[str, Any], name: str, kind: str) -> Any:
-    value = row.get(name)
-    if value is None:
-        return None
-    if kind == JSON:
-        return json.dumps(value)
-    if kind == TIME:
-        return datetime.fromisoformat(value).astimezone(UTC)
-    if kind == TEXT:
-        # Halves of surrogate pairs, which a peer may send, are no text in UTF-8.
-        return str(value).encode("utf-8", "backslashreplace").decode()
-    return value

@@ -165,7 +165,7 @@ class Processes:
     room = None
 
     def __init__(self, count: int, *, command: Sequence[str] | None = None) -> None:
-        self._count = max(1, count)
+        self.processes = max(1, count)
         self._command = module_command(WORKER) if command is None else list(command)
         self._processes: dict[_Process, asyncio.Task[None]] = {}
         self._losses: Counter[str] = Counter()
@@ -191,7 +191,7 @@ class Processes:
         self.gate = gate
         gate.on_change(self._say_state)
         self._hello = question, dict(credentials)
-        for _ in range(self._count):
+        for _ in range(self.processes):
             self._begin()
 
     def _begin(self, *, alone: bool = False) -> _Process:
@@ -296,7 +296,7 @@ class Processes:
             self._arrivals.came(over)
         if self._arrivals.failure is not None or self._is_closing:
             return
-        while sum(not process.alone for process in self._processes) < self._count:
+        while sum(not process.alone for process in self._processes) < self.processes:
             self._begin()
         self.give(again)
         self._give_suspect()

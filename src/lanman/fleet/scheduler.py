@@ -8,7 +8,6 @@ event loop of the sweep; `lanman.fleet.processes` asks in processes of this mach
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -28,6 +27,10 @@ class Scheduler(Protocol):
     - `give` returns at once. The sweep gives no more than it was told may be in flight.
     - Log-ons go through the gate that `start` is given (`lanman.fleet.guard`), or through allowances of its Guard.
     """
+
+    @property
+    def processes(self) -> int:
+        """How many processes of this machine connect to servers; 0 where others do."""
 
     @property
     def room(self) -> int | None:
@@ -53,12 +56,13 @@ class Scheduler(Protocol):
 class InProcess:
     """Asks in the event loop of the sweep: for few targets, and for tests."""
 
+    processes = 1
     room = None
 
     def __init__(self, *, opener: Opener = open_manager) -> None:
         self._opener = opener
         self._visitor: Visitor | None = None
-        self._tasks: dict[asyncio.Task[None], Job] = {}
+        self._tasks: dict[asyncio.Task[FleetOutcome], Job] = {}
         self._arrivals = Arrivals()
 
     async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
@@ -68,9 +72,10 @@ class InProcess:
     def give(self, jobs: Sequence[Job]) -> None:
         """See `Scheduler.give`."""
         for job in jobs:
-            task = asyncio.create_task(self._visit(job))
+            assert self._visitor is not None
+            task = asyncio.create_task(self._visitor.visit(job))
             self._tasks[task] = job
-            task.add_done_callback(self._tasks.pop)
+            task.add_done_callback(self._ended)
 
     async def take(self) -> list[FleetOutcome]:
         """See `Scheduler.take`."""
@@ -87,12 +92,10 @@ class InProcess:
         self.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _visit(self, job: Job) -> None:
-        assert self._visitor is not None
-        outcome = cancelled(job, "0")
-        with contextlib.suppress(asyncio.CancelledError):
-            outcome = await self._visitor.visit(job)
-        self._arrivals.came([outcome])
+    def _ended(self, task: asyncio.Task[FleetOutcome]) -> None:
+        """One is through, or was cancelled: maybe before its first step, so that it could say nothing itself."""
+        job = self._tasks.pop(task)
+        self._arrivals.came([cancelled(job, "0") if task.cancelled() else task.result()])
 
 
 def cancelled(job: Job, worker: str | None = None) -> FleetOutcome:

@@ -82,8 +82,8 @@ class LineRows:
     def write(self, outcomes: Sequence[FleetOutcome]) -> None:
         """See `Rows.write`."""
         for outcome in outcomes:
-            if outcome.lines:
-                self._file.write(outcome.lines if self._columns is None else csv_lines(outcome, self._columns))
+            pieces = outcome.pieces()
+            self._file.writelines(pieces if self._columns is None else csv_lines(pieces, self._columns))
         _on_disk(self._file)
 
     def size(self) -> str:
@@ -103,13 +103,12 @@ class LineRows:
         self._file.close()
 
 
-def csv_lines(outcome: FleetOutcome, columns: Sequence[str]) -> bytes:
-    """The rows of an outcome as lines of CSV, every cell in quotation marks."""
-    lines = []
-    for row in outcome.rows:
-        cells = (row.get(name) for name in columns)
-        lines.append(",".join(_quoted(_plain(each)) for each in cells))
-    return "".join(f"{line}\n" for line in lines).encode()
+def csv_lines(pieces: Iterable[bytes], columns: Sequence[str]) -> Iterator[bytes]:
+    """Lines of JSON as lines of CSV, every cell in quotation marks."""
+    for piece in pieces:
+        for line in piece.splitlines():
+            row = json.loads(line)
+            yield f"{','.join(_quoted(_plain(row.get(name))) for name in columns)}\n".encode()
 
 
 def _plain(value: Any) -> str:

@@ -27,7 +27,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -47,6 +47,7 @@ from lanman.fleet.targets import STANDARD_INPUT, Sources
 from lanman.fleet.values import THIS_MACHINE, FleetOutcome, Job, Kind, Question, Result, Target
 from lanman.fleet.visit import is_numeric, result_of
 from lanman.manage.manager import DEFAULT_TIMEOUT
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -253,6 +254,8 @@ class Sweep:
         self._given = options
         self.options = options.chosen()
         self.folder = out or resume
+        self.is_narrowed = False
+        """Whether fewer are asked at a time than was wanted, for want of open files."""
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self.guard = Guard(self.options.logon_failures)
         self._kind, self._sources, self._streams = kind, replace(sources, shuffled=self.options.polite), list(streams)
@@ -363,24 +366,28 @@ class Sweep:
             )
         limit = raise_open_files()
         scheduler = self._scheduler = self._scheduler or self._chosen_scheduler()
-        if limit is not None and isinstance(scheduler, InProcess):
-            self._line = Line(min(limit, self.options.in_flight or 1), self.options.per_subnet, self.options.rate)
+        if limit is not None and 0 < limit * scheduler.processes < (self.options.in_flight or 1):
+            self.is_narrowed = True
+            self._ask_at_a_time(limit * scheduler.processes)
         question = Question(
             self._kind, self.name, self.options.deadline, self.options.connect, self.options.require_signing
         )
         await scheduler.start(question, self._logons.credentials, GuardGate(self.guard, keep=self._keep_counts))
         if self._may_widen and scheduler.room is not None:
-            self.options = replace(self.options, in_flight=scheduler.room)
-            self._line = Line(scheduler.room, self.options.per_subnet, self.options.rate)
+            self._ask_at_a_time(scheduler.room)
+
+    def _ask_at_a_time(self, count: int) -> None:
+        self.options = replace(self.options, in_flight=count)
+        self._line = Line(count, self.options.per_subnet, self.options.rate)
 
     def _keep_counts(self) -> Future[None]:
         """Have what log-ons came to on the disk, for a run that goes on: the password itself is not kept."""
-        if self._counts is None:
+        # What is counted now is kept by one that has not begun, and by none that has.
+        if self._counts is None or self._counts.running() or self._counts.done():
             self._counts = self._thread.submit(self._write_counts)
         return self._counts
 
     def _write_counts(self) -> None:
-        self._counts = None  # what is counted from now on is kept by the next
         counts = {
             name: [*counted, self._print_of(self._logons.credentials[name])]
             for name, counted in self.guard.counted().items()

@@ -30,7 +30,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -41,6 +40,7 @@ from lanman.manage.cluster import is_cluster, single_servers
 from lanman.manage.link import split_server
 from lanman.manage.selection import Pattern, is_pattern
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 STANDARD_INPUT: Final = "-"

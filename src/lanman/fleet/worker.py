@@ -8,12 +8,12 @@ what is to be done.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import queue
 import signal
 import sys
 import threading
+from collections import deque
 from typing import Any, BinaryIO, Final
 
 from lanman.fleet.frames import packed, read_frame
@@ -23,6 +23,7 @@ from lanman.fleet.scheduler import cancelled
 from lanman.fleet.values import FleetOutcome, Job
 from lanman.fleet.visit import Opener, Visitor
 from lanman.manage.open import open_manager
+from lanman.net.collector import keep_pauses_short
 
 # Seconds for which outcomes are gathered before they are sent, and how many are sent at once.
 _GATHER: Final = 0.02
@@ -103,13 +104,17 @@ class _Writer:
 
 
 class _Worker:
-    def __init__(self, writer: _Writer, opener: Opener) -> None:
+    """Asks what it is given, `room` at a time: each connection is an open file."""
+
+    def __init__(self, writer: _Writer, opener: Opener, room: int) -> None:
         self._writer = writer
+        self._room = room
+        self._waiting: deque[Job] = deque()
         self._opener = opener
         self._gate = PipeGate(writer)
         self._visitor: Visitor | None = None
         self._name = ""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[FleetOutcome], Job] = {}
         self._done: list[FleetOutcome] = []
         self._flushing: asyncio.TimerHandle | None = None
 
@@ -117,26 +122,37 @@ class _Worker:
         """A frame from the sweep."""
         what, *rest = words
         if what == "jobs":
-            for job in rest[0]:
-                task = asyncio.create_task(self._visit(job))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            self._waiting += rest[0]
+            self._begin_what_may()
         elif what == "answer":
             self._gate.answered(*rest)
         elif what == "state":
             self._gate.set_state(*rest)
         elif what == "cancel":
+            for job in self._waiting:
+                self._came(cancelled(job, self._name))
+            self._waiting.clear()
             for task in self._tasks:
                 task.cancel()
         elif what == "hello":
             question, credentials, self._name = rest
             self._visitor = Visitor(question, credentials, self._gate, worker=self._name, opener=self._opener)
 
-    async def _visit(self, job: Job) -> None:
-        assert self._visitor is not None
-        outcome = cancelled(job, self._name)
-        with contextlib.suppress(asyncio.CancelledError):
-            outcome = await self._visitor.visit(job)
+    def _begin_what_may(self) -> None:
+        while self._waiting and len(self._tasks) < self._room:
+            assert self._visitor is not None
+            job = self._waiting.popleft()
+            task = asyncio.create_task(self._visitor.visit(job))
+            self._tasks[task] = job
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[FleetOutcome]) -> None:
+        """One is through, or was cancelled: maybe before its first step, so that it could say nothing itself."""
+        job = self._tasks.pop(task)
+        self._came(cancelled(job, self._name) if task.cancelled() else task.result())
+        self._begin_what_may()
+
+    def _came(self, outcome: FleetOutcome) -> None:
         self._done.append(outcome)
         if len(self._done) >= _MANY:
             self._flush()
@@ -155,18 +171,19 @@ class _Worker:
 def main(opener: Opener = open_manager) -> None:
     """Ask what comes over standard input, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise_open_files()
+    room = raise_open_files()
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # a stray print would break the frames
     # Before anything is asked that could end this process.
     target.write(packed("ready"))
     target.flush()
-    asyncio.run(_serve(source, _Writer(target), opener))
+    keep_pauses_short()
+    asyncio.run(_serve(source, _Writer(target), opener, sys.maxsize if room is None else room))
 
 
-async def _serve(source: BinaryIO, writer: _Writer, opener: Opener) -> None:
+async def _serve(source: BinaryIO, writer: _Writer, opener: Opener, room: int) -> None:
     loop = asyncio.get_running_loop()
-    worker = _Worker(writer, opener)
+    worker = _Worker(writer, opener, room)
 
     def read() -> None:
         while (words := read_frame(source)) is not None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar, overload
+from dataclasses import field
+from typing import Final, Generic, NamedTuple, TypeVar, overload
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.names import unc_client
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 from lanman.shown import escape
 
 T = TypeVar("T")
+
+NO_MATCH: Final = frozenset({codes.NERR_ClientNameNotFound, codes.NERR_UserNotFound})
+"""What a server says where no session has that client, or that user."""
 
 
 class Absent(NamedTuple):

@@ -20,7 +20,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from lanman import codes
@@ -38,8 +38,10 @@ from lanman.manage.selection import (
     is_pattern,
     split_unc,
 )
+from lanman.manage.watching.clients import owner_unknown
 from lanman.manage.watching.keys import How, session_key
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 from lanman.shown import rfc3339
 
@@ -57,7 +59,7 @@ class Holder:
     `client_name` is from where, and `client_how` how that is known: TOLD, INFERRED (the user has sessions from there
     alone), CANDIDATES (`candidates` are the clients that it may be), UNKNOWN. `opened_at` is known where `opened_how`
     is TOLD; `not_before` is when the first session began that may have it. `others` is how many other files the user
-    has open.
+    has open, or has kept; 0 where there is none who is known.
     """
 
     file: FileInfo
@@ -221,7 +223,7 @@ async def explain(manager: Manager, path: str, *, user: str | None = None, clien
             everywhere if unc is None else chosen_paths((file.path for file in each.files), _wanted(unc, each.found))
         )
         openers = Openers(each.sessions)
-        each_has = Counter(fold(file.user_name) for file in each.files if file.user_name is not None)
+        each_has = Counter(fold(whose) for file in each.files if (whose := _whose(file)))
         begun = {id(session): session_key(session, each.at).begun_at for session in each.sessions}
         for file in each.files:
             if file.path in paths:
@@ -367,17 +369,25 @@ def _holder(
         min(known) if known and len(known) == len(began) else None,
         cost,
         why,
-        0 if file.user_name is None else each_has[fold(file.user_name)] - 1,
+        each_has[fold(whose)] - 1 if (whose := _whose(file)) else 0,
     )
+
+
+def _whose(file: FileInfo) -> str | None:
+    """Its user, or for whom it is kept; "" and None for nobody who is known."""
+    return getattr(file, "owner", None) or file.user_name
 
 
 async def _leave_out(manager: Manager, found: Explanation, user: str | None, client: str | None) -> None:
     """Leave out the holders that filters do not mean; those who may be meant all the same are counted and named."""
     if user is not None:
-        users = chosen_users((holder.user_name for holder in found.holders), user)
+        users = chosen_users((_whose(holder.file) for holder in found.holders), user)
         nameless = [holder for holder in found.holders if holder.user_name is None]
-        found.holders = [holder for holder in found.holders if holder.user_name in users]
+        kept = [each.file for each in found.holders]
+        unknown = sum(owner_unknown(file.user_name, file.path, getattr(file, "owner", None)) for file in kept)
+        found.holders = [holder for holder in found.holders if _whose(holder.file) in users]
         _note_unsure(found, len(nameless), f"are open by somebody whom the server does not name, who may be {user}")
+        _note_unsure(found, unknown, f"have no user, and may be kept for {user}")
     if client is not None:
         names = {name for holder in found.holders for name in (holder.client_name, *holder.candidates) if name}
         meant = await manager.clients_called(client, sorted(names))

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import field
 from typing import Final, Protocol, TypeVar
 
 from lanman import codes
-from lanman.errors import ConnectionLost, ProtocolError, Win32Error
+from lanman.errors import ConnectionLost, ProtocolError, Unprotected, Win32Error
 from lanman.net.approach import PLAIN, Approach
 from lanman.net.client import Pipe, SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.server_facts import ServerFacts
+from lanman.plain import dataclass
 from lanman.rpc.ndr import Call, Interface, Response
 
 R = TypeVar("R", bound=Response)
@@ -73,7 +74,11 @@ class Conversation(Protocol):
 
 @dataclass(slots=True)
 class SmbLink:
-    """The SMB connection of a Manager: made when needed, and a few pipes on it that calls take turns on."""
+    """The SMB connection of a Manager: made when needed, and a few pipes on it that calls take turns on.
+
+    A server that ends the connection instead of answering a compound, or whose answer cannot be read (impacket's
+    smbserver), is connected to once more, without: that is the one case in which it sees a second log-on.
+    """
 
     server: str
     port: int
@@ -87,6 +92,7 @@ class SmbLink:
     _client: SmbClient | None = None
     _since: float = 0.0
     _doing: str = ""
+    _lost_in_compound: bool = False
     _idle: list[Pipe] = field(default_factory=list)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PIPES))
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -113,29 +119,43 @@ class SmbLink:
 
     async def connect(self) -> SmbClient:
         """The live connection, made and logged on now if there is none."""
+        if not self._connecting.locked() and self._client is not None and self._client.error is None:
+            return self._client
         async with self._connecting:
             if self._client is not None and self._client.error is None:
                 return self._client
             await self._drop(self._client)
-            self._since = asyncio.get_running_loop().time()
-            self._client = client = SmbClient(
-                self.server, self.port, self.credentials, encrypt=self.encrypt, approach=self.approach
-            )
             try:
-                await client.connect()
-                self.address = client.address
-                if self.approach.before_logon is not None:
-                    await self.approach.before_logon(client.facts)
-                async with (self.approach.around_logon or nullcontext)():
+                return await self._connect()
+            except (ConnectionLost, ProtocolError) as error:
+                if not self._lost_in_compound or isinstance(error, Unprotected):
+                    raise
+            return await self._connect()
+
+    async def _connect(self) -> SmbClient:
+        self._since = asyncio.get_running_loop().time()
+        self._client = client = SmbClient(
+            self.server, self.port, self.credentials, encrypt=self.encrypt, approach=self.approach
+        )
+        try:
+            await client.connect()
+            self.address = client.address
+            if self.approach.before_logon is not None:
+                await self.approach.before_logon(client.facts)
+            if self.approach.around_logon is None:
+                await client.log_on()
+            else:
+                async with self.approach.around_logon():
                     await client.log_on()
-                self._idle.append(await client.open_pipe("srvsvc"))
-            except BaseException as error:
-                await self._drop(client)
-                self._name_server(error)
-                raise
-            self.local_address = client.local_address
-            self.is_samba = is_samba(client.negotiated.server_guid)
-            return client
+            self._idle.append(await client.open_pipe("srvsvc"))
+        except BaseException as error:
+            self._lost_in_compound = client.lost_in_compound
+            await self._drop(client)
+            self._name_server(error)
+            raise
+        self.local_address = client.local_address
+        self.is_samba = is_samba(client.negotiated.server_guid)
+        return client
 
     async def call(self, request: Call[R], *, again: bool = True) -> R:
         """Make a call. A question whose connection turns out to be dead is asked `again`, once."""

@@ -26,7 +26,6 @@ from lanman.manage.answers import FileCloseResult as FileCloseResult
 from lanman.manage.answers import Sessions as Sessions
 from lanman.manage.answers import no_such_file as no_such_file
 from lanman.manage.answers import no_such_session as no_such_session
-from lanman.manage.orders.plan import Consent, Done, Outcome, Plan, Target, What
 from lanman.manage.selection import bare_client, canonical_client, is_pattern
 from lanman.records import FileInfo, ServiceState, SessionInfo
 
@@ -36,10 +35,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from lanman.manage.orders.files import FileOrders
+    from lanman.manage.orders.plan import Consent, Done, Outcome, Plan, Target
     from lanman.net.control.follow import EventFollower
     from lanman.net.server_facts import ServerFacts
     from lanman.records import (
         ConnectionInfo,
+        PortionDetails,
         RefusalDetails,
         ServerInfo,
         ShareInfo,
@@ -386,6 +387,15 @@ class Manager(ABC):
         any other, and where one may not ask, there are none."""
         return []
 
+    async def portions(self) -> list[PortionDetails]:
+        """What the users of the Server of this machine share (open files, locks, memory for answers, ...): how much is
+        taken, by whom most, and who was refused more. Of any other, and where one may not ask, there are none."""
+        return []
+
+    async def event_loop(self) -> str:
+        """Which event loop the Server of this machine runs on: "asyncio" or "uvloop"; "" where that is not told."""
+        return ""
+
     def follow(self) -> AbstractAsyncContextManager[EventFollower]:
         """Follow what happens on the Server of this machine, from a snapshot on, over a connection of its own.
 
@@ -547,6 +557,8 @@ class _Results:
         session = self._sessions[place]
         if place in self._plan.missing:
             return CloseResult(session, self._plan.missing[place].error)
+        from lanman.manage.orders.plan import What
+
         known = [self._outcomes[self._plan.targets[target]] for target in self._plan.asked[place]]
         first = next((one for one in known if one.what is not What.DONE), known[0])
         return CloseResult(session, first.error, first.note, first.others)

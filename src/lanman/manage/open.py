@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
@@ -27,6 +27,7 @@ from lanman.errors import AuthenticationError, LanmanError, Win32Error
 from lanman.manage.cluster import is_cluster
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_PORT, DEFAULT_TIMEOUT, Manager
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from lanman.manage.selection import canonical_client
-from lanman.manage.watching.clients import may_be_kept
+from lanman.manage.watching.clients import may_be_kept, owner_unknown
 from lanman.manage.watching.keys import How, told_id
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 
 
@@ -74,6 +74,13 @@ class Openers:
         if len(clients) == 1:
             return Opener(tuple(theirs), theirs[0].client_name, How.INFERRED)
         return Opener(tuple(theirs), None, How.CANDIDATES)
+
+    def may_have(self, file: FileInfo) -> list[SessionInfo]:
+        """The null sessions that may have a file open of which it is not told whether it is kept for a client that is
+        away: `of` names nobody for it."""
+        if owner_unknown(file.user_name, file.path, getattr(file, "owner", None)):
+            return self._by_user.get((file.node, ""), [])
+        return []
 
 
 def _from(sessions: Iterable[SessionInfo], file: FileInfo, client: str) -> list[SessionInfo]:

@@ -18,7 +18,7 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -35,7 +35,17 @@ from lanman.net.control.client import ControlClient, ServerNotStarted
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.net.home import Home, client_homes
-from lanman.records import FileDetails, FileInfo, RefusalDetails, SessionDetails, SessionInfo, ShareDetails, ShareInfo
+from lanman.plain import dataclass
+from lanman.records import (
+    FileDetails,
+    FileInfo,
+    PortionDetails,
+    RefusalDetails,
+    SessionDetails,
+    SessionInfo,
+    ShareDetails,
+    ShareInfo,
+)
 from lanman.rpc.ndr import Call, Interface, Response
 from lanman.rpc.srvsvc.paths import local_path
 from lanman.rpc.srvsvc.server import NetrServerGetInfo
@@ -174,6 +184,13 @@ class ControlLink:
         except Win32Error:  # denied, or a Server that was started before this call was made
             return []
 
+    async def portions(self) -> tuple[str, list[PortionDetails]]:
+        """The Server's event loop, and what its users share; nothing for those who may not ask."""
+        try:
+            return await (await self.connect()).portions()
+        except Win32Error:  # denied, or a Server that was started before this call was made
+            return "", []
+
     async def close(self) -> None:
         """Close the socket; a later call connects again."""
         client, self._client = self._client, None
@@ -277,6 +294,16 @@ class OwnManager(SrvsvcManager):
         """See `Manager.refusals`. The Server tells root and the user that it runs as."""
         async with self._within():
             return await self._control.refusals()
+
+    async def portions(self) -> list[PortionDetails]:
+        """See `Manager.portions`. The Server tells root and the user that it runs as."""
+        async with self._within():
+            return (await self._control.portions())[1]
+
+    async def event_loop(self) -> str:
+        """See `Manager.event_loop`. The Server tells root and the user that it runs as."""
+        async with self._within():
+            return (await self._control.portions())[0]
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[EventFollower]:

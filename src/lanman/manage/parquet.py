@@ -1,12 +1,14 @@
-"""Rows as Parquet files, written by pyarrow (extra `parquet`); a sweep has its parts of tables in `lanman.fleet.parts`.
+"""Rows as Parquet files, written by pyarrow (extra `parquet`): those of the history, and the parts of a sweep's table.
 
-A file is written under another name and then put in the place of an older one, so that a reader never meets half a
-file. Only its owner may read it: such files say who had what open. Texts are as they were given, since nothing here is
-shown or calculated; but for halves of surrogate pairs, which UTF-8 cannot hold and are written as `\\\\udc80`.
+A file is written under another name, which readers of folders pass over, put on the disk, and then put in the place of
+an older one: a reader never meets half a file. Only its owner may read it: such files say who had what open. Texts are
+as they were given, since nothing here is shown or calculated; but for halves of surrogate pairs, which UTF-8 cannot
+hold and are written as `\\\\udc80`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,7 +22,7 @@ from lanman.errors import AccessDenied, LanmanError
 
 INSTALL: Final = "pip install 'lanman[parquet]'"
 
-GROUP: Final = 50_000
+GROUP: Final = 5_000
 """How many rows are held before they are written as a group."""
 
 
@@ -30,8 +32,13 @@ class Holds(Enum):
     TEXT = "text"
     NUMBER = "number"
     TRUTH = "truth"
+    REAL = "real"
     MOMENT = "moment"
-    """Seconds since 1970, or RFC 3339."""
+    """To the second: seconds since 1970, or RFC 3339."""
+    INSTANT = "instant"
+    """The same to the millisecond."""
+    JSON = "json"
+    """Any value that JSON has, as its text."""
 
 
 def check_parquet() -> None:
@@ -57,12 +64,15 @@ class ParquetTable:
             Holds.TEXT: pyarrow.string(),
             Holds.NUMBER: pyarrow.int64(),
             Holds.TRUTH: pyarrow.bool_(),
+            Holds.REAL: pyarrow.float64(),
             Holds.MOMENT: pyarrow.timestamp("s", tz="UTC"),
+            Holds.INSTANT: pyarrow.timestamp("ms", tz="UTC"),
+            Holds.JSON: pyarrow.string(),
         }
         self._columns = columns
         self._make = pyarrow.Table.from_pylist
         self._schema = pyarrow.schema([(name, types[holds]) for name, holds in columns.items()])
-        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
+        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._held: list[dict[str, Any]] = []
         self.rows = 0
 
@@ -86,16 +96,12 @@ class ParquetTable:
 
 
 @contextmanager
-def parquet_file(path: Path, columns: Mapping[str, Holds]) -> Iterator[ParquetTable]:
-    """A file of that name, which is in its place once the context has ended without an error. Its folder is made.
-
-    Raises LanmanError where it cannot be written; an older file stays as it was then.
-    """
-    check_parquet()
+def parquet_part(path: Path, columns: Mapping[str, Holds]) -> Iterator[ParquetTable]:
+    """A file of that name, which is in its place and on the disk once the context has ended without an error; an older
+    one stays as it was then. A process that is killed leaves `.NAME.PID`. Raises OSError."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
             table = ParquetTable(file, columns)
@@ -104,18 +110,35 @@ def parquet_file(path: Path, columns: Mapping[str, Holds]) -> Iterator[ParquetTa
                 table.flush()
             finally:
                 table.close()  # while there is a file that it may write to
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except OSError as error:
-        kind = AccessDenied if isinstance(error, PermissionError) else LanmanError
-        raise kind(f"{path}: cannot be written: {error.strerror or error}", hint="name another folder") from None
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def parquet_file(path: Path, columns: Mapping[str, Holds]) -> Iterator[ParquetTable]:
+    """The same for a file that somebody has named: its folder is made.
+
+    Raises LanmanError where it cannot be written, or pyarrow is missing.
+    """
+    check_parquet()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with parquet_part(path, columns) as table:
+            yield table
+    except OSError as error:
+        kind = AccessDenied if isinstance(error, PermissionError) else LanmanError
+        raise kind(f"{path}: cannot be written: {error.strerror or error}", hint="name another folder") from None
+
+
 def _value(value: Any, holds: Holds) -> Any:
     if value is None:
         return None
-    if holds is Holds.MOMENT:
+    if holds in (Holds.MOMENT, Holds.INSTANT):
         return datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
+    if holds is Holds.JSON:
+        return json.dumps(value)
     return str(value).encode("utf-8", "backslashreplace").decode() if holds is Holds.TEXT else value

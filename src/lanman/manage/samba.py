@@ -15,16 +15,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.errors import TimedOut, Win32Error
 from lanman.manage.calls import Purpose
 from lanman.manage.manager import NO_PAUSE_HINT
-from lanman.manage.orders.files import FileOrders
 from lanman.manage.srvsvc import UNKNOWN_TIME, SrvsvcManager
 from lanman.names import fold, unc_client
 from lanman.records import ConnectionInfo, FileInfo, ServerInfo, ServiceState, SessionInfo
+
+if TYPE_CHECKING:
+    from lanman.manage.orders.files import FileOrders
 
 # NetrServerGetInfo answers these with constants, whatever is configured.
 _CONSTANT_SERVER_FIELDS: Final = frozenset({"users", "disc", "hidden", "announce", "anndelta", "licenses", "userpath"})
@@ -131,6 +133,8 @@ class SambaManager(SrvsvcManager):
         return self._only_file(id, [entry for entry in await self._files() if entry.id == id])
 
     def _file_orders(self) -> FileOrders:
+        from lanman.manage.orders.files import FileOrders
+
         return FileOrders(self.server, one=None, listed=self.files, give=self._give_close)
 
     async def _give_close(self, file: FileInfo) -> bool:

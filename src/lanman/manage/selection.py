@@ -18,12 +18,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
 from lanman.errors import Win32Error
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 from lanman.shown import escape
 

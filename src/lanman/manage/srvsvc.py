@@ -9,6 +9,8 @@ Rules:
     the server listed it.
   - A method that is public takes its time (`_within`) and may be called from anywhere; a private one is called within
     that time, and may be overridden by a class for a kind of server.
+  - A method loads the calls that it makes, but for those about sessions, and what gives orders: a command makes few of
+    them, and declaring all takes longer than asking.
   - Questions are asked again once when the connection turns out to be dead. Orders never are: what became of an order
     whose answer was lost is found out by connecting again and looking.
 """
@@ -22,16 +24,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
-from lanman.manage.answers import only_file
+from lanman.manage.answers import NO_MATCH, only_file
 from lanman.manage.calls import LEVEL_REFUSED, Calls, Purpose
 from lanman.manage.clients import Clients
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.link import Link, SmbLink
 from lanman.manage.manager import SESSION_LEVELS, Manager, Sessions, no_such_file
-from lanman.manage.orders.files import FileOrders
-from lanman.manage.orders.listed import Order, Pairs
-from lanman.manage.orders.plan import Consent, Done, Outcome, Plan
-from lanman.manage.orders.sessions import NO_MATCH, Given, SessionOrders
 from lanman.manage.own_session import OwnSession
 from lanman.manage.selection import (
     canonical_client,
@@ -55,15 +53,14 @@ from lanman.records import (
     TransportInfo,
 )
 from lanman.rpc.ndr import Call, Response
-from lanman.rpc.srvsvc.connections import NetrConnectionEnum
-from lanman.rpc.srvsvc.files import NetrFileClose, NetrFileEnum, NetrFileGetInfo
 from lanman.rpc.srvsvc.paths import drive_path
-from lanman.rpc.srvsvc.server import NetrRemoteTOD, NetrServerGetInfo, NetrServerSetInfo, NetrServerStatisticsGet
 from lanman.rpc.srvsvc.sessions import NetrSessionDel, NetrSessionEnum
-from lanman.rpc.srvsvc.shares import NetrShareAdd, NetrShareDel, NetrShareEnum, NetrShareGetInfo, NetrShareSetInfo
-from lanman.rpc.srvsvc.transports import NetrServerTransportEnum
 
 if TYPE_CHECKING:
+    from lanman.manage.orders.files import FileOrders
+    from lanman.manage.orders.listed import Order
+    from lanman.manage.orders.plan import Consent, Done, Outcome, Plan
+    from lanman.manage.orders.sessions import Given, SessionOrders
     from lanman.manage.service import ServiceControl
     from lanman.net.server_facts import ServerFacts
 
@@ -209,6 +206,9 @@ class SrvsvcManager(Manager):
         return await self._orders().run(plan, with_others, include_mine=include_mine, at_once=at_once, done=done)
 
     def _orders(self) -> SessionOrders:
+        from lanman.manage.orders.listed import Pairs
+        from lanman.manage.orders.sessions import SessionOrders
+
         listed = self._sessions
         return SessionOrders(
             self._own_session,
@@ -252,6 +252,8 @@ class SrvsvcManager(Manager):
             return [entry for name in names for entry in await self._connections(name)]
 
     async def _connections(self, qualifier: str) -> list[ConnectionInfo]:
+        from lanman.rpc.srvsvc.connections import NetrConnectionEnum
+
         async def ask(level: int) -> list[ConnectionInfo]:
             return await self._asks.pages(
                 lambda resume: NetrConnectionEnum(self._unc, qualifier, level, resume_handle=resume),
@@ -325,6 +327,8 @@ class SrvsvcManager(Manager):
 
     async def _is_called(self, name: str) -> bool:
         """Whether this server goes by a name or address."""
+        from lanman.rpc.srvsvc.server import NetrServerGetInfo
+
         wanted = canonical_client(name)
         if wanted in {canonical_client(known) for known in (self.server, self._link.server)}:
             return True
@@ -338,6 +342,8 @@ class SrvsvcManager(Manager):
             return await self._clients.is_host(wanted, self._link.server)
 
     async def _files(self, user_or_client: str | None = None) -> list[FileInfo]:
+        from lanman.rpc.srvsvc.files import NetrFileEnum
+
         # An empty string is a user without a name to Samba: NULL is what means everyone.
         return await self._asks.pages(
             lambda resume: NetrFileEnum(self._unc, None, user_or_client, 3, resume_handle=resume),
@@ -357,6 +363,8 @@ class SrvsvcManager(Manager):
             return await self._file(id)
 
     async def _file(self, id: int) -> FileInfo:
+        from lanman.rpc.srvsvc.files import NetrFileGetInfo
+
         try:
             answer = await self._link.call(NetrFileGetInfo(self._unc, id, 3))
         except Win32Error as error:
@@ -381,6 +389,8 @@ class SrvsvcManager(Manager):
         return closed.file
 
     def _file_orders(self) -> FileOrders:
+        from lanman.manage.orders.files import FileOrders
+
         return FileOrders(self.server, one=self.file, listed=self.files, give=self._give_close)
 
     async def _give_close(self, file: FileInfo) -> bool:
@@ -388,6 +398,8 @@ class SrvsvcManager(Manager):
 
         That no such file was found may mean that it has been closed meanwhile.
         """
+        from lanman.rpc.srvsvc.files import NetrFileClose
+
         id = file.id or 0
         async with self._within():
             try:
@@ -404,6 +416,8 @@ class SrvsvcManager(Manager):
 
     async def shares(self, level: int | None = None) -> list[ShareInfo]:
         """See `Manager.shares`. NetrShareEnum, page by page."""
+        from lanman.rpc.srvsvc.shares import NetrShareEnum
+
         async with self._within():
 
             async def ask(level: int) -> list[ShareInfo]:
@@ -416,6 +430,8 @@ class SrvsvcManager(Manager):
 
     async def share(self, name: str) -> ShareInfo:
         """See `Manager.share`. NetrShareGetInfo."""
+        from lanman.rpc.srvsvc.shares import NetrShareGetInfo
+
         _require_share(name)
         async with self._within():
 
@@ -429,6 +445,8 @@ class SrvsvcManager(Manager):
 
     async def add_share(self, name: str, path: str, *, remark: str = "", max_users: int = 0) -> None:
         """See `Manager.add_share`. NetrShareAdd at level 2; a path without a drive travels behind `C:`."""
+        from lanman.rpc.srvsvc.shares import NetrShareAdd
+
         async with self._within():
             info = ShareInfo(
                 netname=name,
@@ -452,11 +470,15 @@ class SrvsvcManager(Manager):
                 await self._set_share(name, 1006, ShareInfo(max_uses=max_users or _NO_LIMIT))
 
     async def _set_share(self, name: str, level: int, info: ShareInfo) -> None:
+        from lanman.rpc.srvsvc.shares import NetrShareSetInfo
+
         answer = await self._link.call(NetrShareSetInfo(self._unc, name, level, info), again=False)
         self._asks.check(self._share_status(answer.status), f"share {name}", Purpose.CHANGE_SHARE)
 
     async def delete_share(self, name: str) -> None:
         """See `Manager.delete_share`. NetrShareDel."""
+        from lanman.rpc.srvsvc.shares import NetrShareDel
+
         _require_share(name)
         async with self._within():
             answer = await self._link.call(NetrShareDel(self._unc, name), again=False)
@@ -474,6 +496,8 @@ class SrvsvcManager(Manager):
             return await self._server_info(level)
 
     async def _server_info(self, level: int | None = None) -> ServerInfo:
+        from lanman.rpc.srvsvc.server import NetrServerGetInfo
+
         async def ask(level: int) -> ServerInfo:
             answer = await self._link.call(NetrServerGetInfo(self._unc, level))
             self._asks.check(answer.status, "its configuration")
@@ -501,6 +525,8 @@ class SrvsvcManager(Manager):
 
     async def _set(self, level: int, name: str, value: Any, what: str) -> None:
         """Set one value, and read it back: Samba reports success and changes nothing."""
+        from lanman.rpc.srvsvc.server import NetrServerSetInfo
+
         async with self._within():
             info = ServerInfo(**{name: value})
             answer = await self._link.call(NetrServerSetInfo(self._unc, level, info), again=False)
@@ -518,6 +544,8 @@ class SrvsvcManager(Manager):
 
     async def statistics(self) -> Statistics:
         """See `Manager.statistics`. Raises Win32Error 50 where the server lacks NetrServerStatisticsGet."""
+        from lanman.rpc.srvsvc.server import NetrServerStatisticsGet
+
         async with self._within():
             answer = await self._asks.optional(NetrServerStatisticsGet(self._unc), "statistics")
             self._asks.check(answer.status, "its statistics")
@@ -525,6 +553,8 @@ class SrvsvcManager(Manager):
 
     async def time_of_day(self) -> TimeOfDay:
         """See `Manager.time_of_day`. Raises Win32Error 50 where the server lacks NetrRemoteTOD."""
+        from lanman.rpc.srvsvc.server import NetrRemoteTOD
+
         async with self._within():
             answer = await self._asks.optional(NetrRemoteTOD(self._unc), "clock")
             self._asks.check(answer.status, "its clock")
@@ -532,6 +562,8 @@ class SrvsvcManager(Manager):
 
     async def transports(self) -> list[TransportInfo]:
         """See `Manager.transports`. Raises Win32Error 50 where the server lacks NetrServerTransportEnum."""
+        from lanman.rpc.srvsvc.transports import NetrServerTransportEnum
+
         async with self._within():
             try:
                 return await self._asks.pages(

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lanman.manage.answers import Absent, Answers
-from lanman.manage.background import Background
+from lanman.manage.background import Background, Closing
 from lanman.manage.granted import GrantedLevels
 from lanman.manage.manager import DEFAULT_TIMEOUT, CloseResult, FileCloseResult, Manager, Sessions
 from lanman.manage.open import open_manager
@@ -23,6 +23,7 @@ from lanman.manage.orders.plan import Consent, Cost, Done, Outcome, Plan
 from lanman.records import (
     ConnectionInfo,
     FileInfo,
+    PortionDetails,
     RefusalDetails,
     ServerInfo,
     ServiceState,
@@ -35,7 +36,6 @@ from lanman.records import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
     from lanman.events import Event, ServerState
@@ -146,7 +146,7 @@ def blocking_doctor(
         background.stop()
 
 
-class BlockingManager:
+class BlockingManager(Closing):
     """A Manager whose methods block. See `lanman.manage.manager.Manager` for what each of them means and raises."""
 
     def __init__(
@@ -239,14 +239,6 @@ class BlockingManager:
     def is_own_name(self, name: str) -> bool:
         """Whether a name is the one that this Manager was opened by; see `Manager.is_own_name`."""
         return self._manager.is_own_name(name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Log off, disconnect and end the thread. May be called twice."""
@@ -380,6 +372,14 @@ class BlockingManager:
     def refusals(self) -> list[RefusalDetails]:
         """Which clients were refused lately and why; see `Manager.refusals`."""
         return self._background.run(self._manager.refusals())
+
+    def portions(self) -> list[PortionDetails]:
+        """What the Server's users share, and who was refused more; see `Manager.portions`."""
+        return self._background.run(self._manager.portions())
+
+    def event_loop(self) -> str:
+        """Which event loop the Server runs on; see `Manager.event_loop`."""
+        return self._background.run(self._manager.event_loop())
 
     @contextlib.contextmanager
     def follow(self) -> Iterator[BlockingFollower]:

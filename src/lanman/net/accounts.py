@@ -7,6 +7,7 @@ disclosed by then anyway. A file of a newer version is refused (`lanman.versions
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import stat
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lanman.auth.accounts import Accounts, AccountsError
+from lanman.errors import LanmanError
 from lanman.net.atomic import AtomicFile, Content, Identity
+from lanman.plain import dataclass
 
 T = TypeVar("T")
 
@@ -27,33 +30,63 @@ _log = logging.getLogger("lanman.accounts")
 _SETTLED_AFTER: Final = 2.5
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of the file last, and a digest of it; `settled` if it had aged by then."""
+
+    accounts: Accounts
+    identity: Identity | None
+    digest: bytes
+    settled: bool
+
+
 class AccountFile:
     """The accounts of one Server. `read` is cheap while the file does not change; `update` changes it.
 
     A file that does not exist is no error: there are no users yet. Instances may be used by several threads and
-    processes, except that `read` of one instance belongs to one thread at a time.
+    processes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._file = AtomicFile(path, "accounts")
-        self._identity: Identity | None = None
-        self._settled = False
-        self._accounts = Accounts()
+        self._last = _Read(Accounts(), None, b"", settled=False)
         self._warned_of: Identity | None = None
 
     def read(self) -> Accounts:
-        """The accounts as they are now. What is returned is shared with later calls: do not change it.
+        """The accounts as they are now. What is returned is shared with later calls: do not change it. It is the same
+        object as long as the file says the same, however often it has been written.
 
         Raises AccountsError for a file that cannot be understood, AccessDenied or LanmanError for one that cannot be
         read.
         """
-        if not (self._settled and self._file.identity() == self._identity):
-            content = self._file.read()
-            self._accounts = self._parsed(content)
-            self._identity = content.identity if content is not None else ()
-            self._settled = content is not None and time.time_ns() - content.identity[0] > _SETTLED_AFTER * 1e9
-        return self._accounts
+        last = self._last
+        if last.settled and self._file.identity() == last.identity:
+            return last.accounts
+        content = self._file.read()
+        identity = content.identity if content is not None else ()
+        settled = content is not None and time.time_ns() - content.identity[0] > _SETTLED_AFTER * 1e9
+        digest = hashlib.sha256(content.data).digest() if content is not None else b""
+        if last.identity is not None and digest == last.digest:
+            # Whoever is given another object compares all sessions with it.
+            accounts = last.accounts
+            if content is not None:
+                self._warn(content)
+        else:
+            accounts = self._parsed(content)
+        self._last = _Read(accounts, identity, digest, settled)
+        return accounts
+
+    def unchanged(self) -> Accounts | None:
+        """What `read` would give, if one stat(2) shows that the file is what was read last; None: call `read`.
+
+        It reads nothing, so an event loop may call it where the file system answers without a network.
+        """
+        last = self._last
+        try:
+            return last.accounts if last.settled and self._file.identity() == last.identity else None
+        except LanmanError:
+            return None  # `read` will say what it is
 
     def update(self, change: Callable[[Accounts], T]) -> T:
         """Let `change` alter the accounts as they are now, and keep what it made of them; gives what it returned.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from lanman.net.server_facts import ServerFacts

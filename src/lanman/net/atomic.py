@@ -16,13 +16,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
 from lanman.net.place import Directory, place_of
+from lanman.plain import dataclass
 
 # How long to wait for another writer, in seconds. A change takes milliseconds, so a longer wait means a hung process.
 LOCK_TIMEOUT: Final = 10.0

@@ -19,9 +19,9 @@ Values in quotation marks are JSON strings in ASCII: what a peer sends can neith
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from lanman.events import (
@@ -50,7 +50,7 @@ _NOTABLE: Final = frozenset({Reason.DELETED, Reason.CREDENTIALS, Reason.OTHER_US
 
 def quoted(text: str) -> str:
     """Text from a peer, fit for one field of one line."""
-    return json.dumps(text)
+    return encode_basestring_ascii(text)
 
 
 def _has_account(session: SessionRecord) -> bool:

@@ -5,7 +5,13 @@
 The rules:
 
 * Requests are sent as soon as the server's credits allow, in the order in which they were asked for (`ask` queues,
-  `_send_queued` sends), and any number may be in flight. Compounds are not used.
+  `_send_queued` sends), and any number may be in flight.
+* A pipe is opened in one round trip: TREE_CONNECT, CREATE and the bind are one compound. What of it a server refuses is
+  asked again in single steps, on the same session, and their answers count. A server whose answers to the single steps
+  are better, or who ends the connection instead of answering, is asked in single steps from then on
+  (`lanman.net.compounds`).
+* LOGOFF closes the pipes and trees too (MS-SMB2 3.3.5.6). Nobody waits for its answer: the connection is closed when it
+  has been handed to the system.
 * A waiter may be cancelled at any moment: the request is then cancelled at the server too (MS-SMB2 3.2.4.24), and its
   late answer is dropped, but for the credits that it returns.
 * When the connection ends, every waiter is given the reason, and so is everyone who asks later (`error`). A connection
@@ -20,11 +26,10 @@ The rules:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from lanman import codes
 from lanman.errors import (
@@ -39,19 +44,24 @@ from lanman.errors import (
     Win32Error,
 )
 from lanman.net.approach import PLAIN, Approach
+from lanman.net.compounds import KNOWN
 from lanman.net.credentials import Credentials
 from lanman.net.dial import dial
 from lanman.net.exchange import next_event, response_of
 from lanman.net.initiators import initiator_for
+from lanman.net.loop import has_server
+from lanman.net.replies import Reply
 from lanman.net.resolve import in_daemon_thread, known_addresses, resolve
 from lanman.net.server_facts import server_facts
+from lanman.net.transport import start
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.ndr import Interface, Response
 from lanman.rpc.srvsvc.interface import SRVSVC
-from lanman.smb2.client import ClientConnection, ResponseReceived
+from lanman.smb2.client import ClientConnection, NoCredits, OplockBreakReceived, ResponseReceived
 from lanman.smb2.constants import (
     ALL_DIALECTS,
+    ANY_FILE_ID,
     CREDIT_SIZE,
     FILE_OPEN,
     FILE_SHARE_READ,
@@ -60,6 +70,7 @@ from lanman.smb2.constants import (
     PIPE_ACCESS,
     SMB1_PROTOCOL_ID,
     SMB2_0_IOCTL_IS_FSCTL,
+    SMB2_FLAGS_ASYNC_COMMAND,
     SMB2_SESSION_FLAG_ENCRYPT_DATA,
     SMB2_SESSION_FLAG_IS_GUEST,
     SMB2_SESSION_FLAG_IS_NULL,
@@ -93,6 +104,7 @@ if TYPE_CHECKING:
     from lanman.net.server_facts import ServerFacts
     from lanman.rpc.ndr import Call
     from lanman.smb2.connection import Negotiated
+    from lanman.wire import Data
 
 R = TypeVar("R", bound=Response)
 M = TypeVar("M", bound=Message)
@@ -102,6 +114,10 @@ _IMPERSONATION: Final = 2
 _NEGATIVE_SESSION_RESPONSE: Final = b"\x83"
 # What a READ of a pipe asks for: one credit's worth. No fragment of DCE/RPC is longer.
 _PIPE_READ: Final = CREDIT_SIZE
+# The share that has the pipes.
+_PIPES: Final = "IPC$"
+# What a pipe answers a request with: all there is, or the beginning of it.
+_ANSWERED: Final = frozenset({codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW})
 
 # The session, tree or open that a request went to is not there any more; connecting again may help.
 _GONE: Final = frozenset(
@@ -141,62 +157,99 @@ class _ClientProtocol(asyncio.Protocol):
         self.error: LanmanError | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._pending: dict[int, asyncio.Future[ResponseReceived]] = {}
-        self._queue: deque[tuple[asyncio.Future[ResponseReceived], Message, int, int]] = deque()
-        self._closers: list[asyncio.Future[None]] | None = []
+        self._pending: dict[int, Reply[ResponseReceived]] = {}
+        self._queue: deque[tuple[Reply[ResponseReceived], Message, int, int]] = deque()
+        self._closers: list[Reply[None]] | None = []
+        self._was_waited_for = False
 
     # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the TCP connection stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # An assertion would end here on loops that others wrote: uvloop's transports are no subclass.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio: hand bytes to the core, and its answers to their waiters."""
+        """asyncio: hand bytes to the core, and its answers to their waiters, which go on when all of them are there."""
+        answered: list[Reply[ResponseReceived]] = []
         try:
             for event in self.core.receive_data(data):
                 if isinstance(event, ResponseReceived):
                     waiter = self._pending.pop(event.message_id, None)
                     if waiter is not None and not waiter.done():
                         waiter.set_result(event)
+                        answered.append(waiter)
+                    else:
+                        self._close_opened(event)
+                elif isinstance(event, OplockBreakReceived):
+                    # 3.2.5.19: these come unsigned and at any time, so that a flood of them would never be an error.
+                    raise RemoteProtocolError("breaks an oplock or a lease, of which this client has none")
         except ProtocolError as error:
             self.fail(self._not_understood(data, error))
-            return
         if self._queue:
             self._send_queued()
+        for waiter in answered:
+            waiter.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio: the socket is closed; every waiter is told why."""
         closers, self._closers = self._closers, None
-        for future in closers or ():
-            if not future.done():
-                future.set_result(None)
-        self.fail(self._disconnected(error))
+        self.fail(self._disconnected(error) if self.error is None else self.error)
+        for closer in closers or ():
+            if not closer.done():
+                closer.set_result(None)
+                closer.wake()
 
     # --- what the client calls
 
-    def ask(self, message: Message, session_id: int, tree_id: int) -> asyncio.Future[ResponseReceived]:
+    def ask(self, message: Message, session_id: int, tree_id: int) -> Reply[ResponseReceived]:
         """Send a request as soon as credits allow, after those asked for earlier."""
-        future: asyncio.Future[ResponseReceived] = self._loop.create_future()
+        future: Reply[ResponseReceived] = Reply(self._loop)
         if self.error is not None:
             future.set_exception(self.error)
             return future
-        self._queue.append((future, message, session_id, tree_id))
-        self._send_queued()
+        if self._queue:
+            self._queue.append((future, message, session_id, tree_id))
+            self._send_queued()
+            return future
+        try:
+            self._pending[self.core.send(message, session_id=session_id, tree_id=tree_id)] = future
+        except NoCredits:
+            self._queue.append((future, message, session_id, tree_id))
+        except ProtocolError as error:
+            self.fail(error)
+            future.set_exception(error)
+        self._flush()
         return future
 
-    def negotiate(self) -> asyncio.Future[ResponseReceived]:
+    def ask_together(self, messages: Sequence[Message], session_id: int, tree_id: int) -> list[Reply[ResponseReceived]]:
+        """Send requests as a compound, at once; nothing where that cannot be: credits are short, or others wait."""
+        if self.error is not None or self._queue:
+            return []
+        futures = []
+        try:
+            message_ids = self.core.send_compound(messages, session_id=session_id, tree_id=tree_id)
+        except NoCredits:
+            return []
+        for message_id in message_ids:
+            future: Reply[ResponseReceived] = Reply(self._loop)
+            self._pending[message_id] = future
+            futures.append(future)
+        self._flush()
+        return futures
+
+    def negotiate(self) -> Reply[ResponseReceived]:
         """Send the NEGOTIATE."""
-        future: asyncio.Future[ResponseReceived] = self._loop.create_future()
+        future: Reply[ResponseReceived] = Reply(self._loop)
         self._pending[self.core.negotiate()] = future
         self._flush()
         return future
 
-    def forget(self, future: asyncio.Future[ResponseReceived]) -> None:
+    def forget(self, future: Reply[ResponseReceived]) -> None:
         """Drop an answer that is no longer waited for, and ask the server to stop (MS-SMB2 3.2.4.24)."""
-        if future.done() and not future.cancelled():
-            future.exception()  # retrieved, so that asyncio does not report it
+        # The exception is retrieved, so that asyncio does not report it.
+        if future.done() and not future.cancelled() and future.exception() is None:
+            self._close_opened(future.result())
         for message_id, waiter in self._pending.items():
             if waiter is future:
                 # The answer, or STATUS_CANCELLED, still comes and still returns its credits.
@@ -206,23 +259,60 @@ class _ClientProtocol(asyncio.Protocol):
                     self._flush()
                 return
 
+    def _close_opened(self, response: ResponseReceived) -> None:
+        """Close what a CREATE has opened whose answer nobody takes: the connection may stay for long."""
+        header = response.header
+        if (
+            isinstance(response.message, CreateResponse)
+            and self.error is None
+            and not header.flags & SMB2_FLAGS_ASYNC_COMMAND  # its answer does not say on which tree it is
+        ):
+            self.ask_and_ignore(CloseRequest(file_id=response.message.file_id), header.session_id, header.tree_id)
+
+    def ask_and_ignore(self, message: Message, session_id: int, tree_id: int) -> None:
+        """Send a request and ignore its result."""
+        self.ask(message, session_id, tree_id)
+
     def fail(self, error: LanmanError) -> None:
         """End the connection with `error`, which every waiter and every later request is given."""
+        self._end(error)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def leave(self, error: LanmanError) -> None:
+        """The same, as soon as the system has taken what there is to send."""
+        self._end(error)
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, error: LanmanError) -> None:
         if self.error is None:
             self.error = error
+        if not self._pending and not self._queue:
+            return
         waiting = [*self._pending.values(), *(entry[0] for entry in self._queue)]
         self._pending.clear()
         self._queue.clear()
         for future in waiting:
             if not future.done():
                 future.set_exception(self.error)
-        if self._transport is not None:
-            self._transport.abort()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its socket is closed, and whoever waited for that was told."""
+        return self._closers is None and self._was_waited_for
 
     async def closed(self) -> None:
-        """Wait until the transport has let go of its socket."""
-        if self._transport is not None and self._closers is not None:
-            closer: asyncio.Future[None] = self._loop.create_future()
+        """Wait until the transport has let go of its socket, and a Server in this event loop has read what was sent."""
+        if self._transport is None:
+            return
+        if not self._was_waited_for:
+            self._was_waited_for = True
+            if has_server(self._loop):
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+        if self._closers is not None:
+            closer: Reply[None] = Reply(self._loop)
             self._closers.append(closer)
             await closer
 
@@ -316,6 +406,8 @@ class SmbClient:
         """The NTSTATUS that the server refused the log-on with; 0 where it did not."""
         self.became = ""
         """"a guest" or "anonymous" where the server made the session of a user such a one."""
+        self.lost_in_compound = False
+        """Whether the connection ended while it was asked for several things in one frame."""
         self._challenge: ChallengeMessage | None = None
         self.local_address = local_address
         self._encrypt = encrypt
@@ -386,12 +478,14 @@ class SmbClient:
         )
         self.local_address = connection.getsockname()[0]
         self.address = connection.getpeername()[0]
-        self._protocol = protocol = _ClientProtocol(self.server, self._core)
+        protocol = _ClientProtocol(self.server, self._core)
         try:
-            await asyncio.get_running_loop().create_connection(lambda: protocol, sock=connection)
+            await start(connection, protocol)
         except BaseException:
             connection.close()
             raise
+        # Not before: of one that is given up while it begins, uvloop never tells that it has ended.
+        self._protocol = protocol
 
     async def negotiate(self) -> None:
         """Agree on a dialect: the last step of `connect`."""
@@ -496,80 +590,157 @@ class SmbClient:
         )
 
     async def close(self) -> None:
-        """Log off, which closes every pipe at the server too (MS-SMB2 3.3.5.6), and hang up. Never fails."""
-        if self._protocol is None:
+        """Log off, which closes every pipe at the server too (MS-SMB2 3.3.5.6), and hang up. Never fails, and waits for
+        no answer: only until the system has taken the bytes."""
+        protocol = self._protocol
+        if protocol is None:
             return
         try:
-            if self.session_id and self._protocol.error is None:
-                self.doing = "no answer to the log-off"
-                with contextlib.suppress(LanmanError):
-                    await self._ask(LogoffRequest(), session_id=self.session_id)
+            if self.session_id and protocol.error is None:
+                self.doing = "its log-off could not be sent"
+                self.send_and_ignore(LogoffRequest())
+                self._forget_session()
+                protocol.leave(self._closed_here())
+                await protocol.closed()
         finally:
             await self.abort()
 
     async def abort(self) -> None:
         """Hang up at once, and wait until the socket is closed."""
+        self._forget_session()
+        if self._protocol is not None and not self._protocol.has_ended:
+            self._protocol.fail(self._closed_here())
+            await self._protocol.closed()
+
+    def _forget_session(self) -> None:
         self.session_id = 0
         self._trees.clear()
-        if self._protocol is not None:
-            self._protocol.fail(ConnectionLost("the connection was closed here", server=self.server))
-            await self._protocol.closed()
+
+    def _closed_here(self) -> ConnectionLost:
+        return ConnectionLost("the connection was closed here", server=self.server)
 
     # --- trees and pipes
 
-    async def tree_connect(self, share: str = "IPC$") -> int:
+    async def tree_connect(self, share: str = _PIPES) -> int:
         """The tree id of a share (MS-SMB2 3.2.4.2.4); asked for once."""
         if (known := self._trees.get(share)) is not None:
             return known
         self.doing = f"no answer to the connection to {share}"
-        response = await self._ask(
-            TreeConnectRequest(flags=0, path=f"\\\\{self.server}\\{share}"), session_id=self.session_id
-        )
+        return self._connected_to(share, await self._ask(self._tree_request(share), session_id=self.session_id))
+
+    def _tree_request(self, share: str) -> TreeConnectRequest:
+        return TreeConnectRequest(flags=0, path=f"\\\\{self.server}\\{share}")
+
+    def _connected_to(self, share: str, response: ResponseReceived) -> int:
+        """The tree id, if the server says so; from then on it is known."""
         if response.status == codes.STATUS_BAD_NETWORK_NAME:
             raise StatusError(
                 response.status,
                 f"has no share named {share}",
-                hint="its Server service may be stopped or not be one that can be managed" if share == "IPC$" else None,
+                hint="its Server service may be stopped or not be one that can be managed" if share == _PIPES else None,
                 server=self.server,
             )
         if response.status != codes.STATUS_SUCCESS:
             raise self._refused(response.status, share)
         tree_id = response.header.tree_id
-        self._trees[share] = tree_id
-        if _body(response, TreeConnectResponse).share_flags & SMB2_SHAREFLAG_ENCRYPT_DATA:
+        if _encrypts(response):
             self._core.encrypt_session(self.session_id)
+        self._trees[share] = tree_id
         return tree_id
 
     async def open_pipe(self, name: str = "srvsvc", interface: Interface = SRVSVC) -> Pipe:
         """A named pipe, bound to an interface. Raises Win32Error 2114 where the server has no such pipe."""
-        tree_id = await self.tree_connect("IPC$")
-        self.doing = f"no answer to the opening of \\PIPE\\{name}"
-        request = CreateRequest(
-            impersonation_level=_IMPERSONATION,
-            desired_access=PIPE_ACCESS,
-            share_access=FILE_SHARE_READ | FILE_SHARE_WRITE,
-            create_disposition=FILE_OPEN,
-            name=name,
-        )
-        requests: list[Message] = [request]
+        pipe = Pipe(self, name, interface)
+        try:
+            await self._open(pipe)
+        except BaseException:
+            if pipe.is_open and self.error is None:
+                pipe.abandon()  # nobody has it, and the connection may stay for long
+            raise
+        return pipe
+
+    async def _open(self, pipe: Pipe) -> None:
+        now = asyncio.get_running_loop().time
+        refused = False
+        if not KNOWN.refuses(self.address, self.port, now()):
+            if self._negotiate_unverified:
+                await self.tree_connect()  # the proof that goes along with the CREATE needs it
+            refused = await self._open_together(pipe)
+        if not pipe.is_open:
+            await self._open_alone(pipe)
+        if not pipe.is_bound:
+            await pipe.bind()
+        if refused:
+            KNOWN.refused(self.address, self.port, now())
+
+    async def _open_together(self, pipe: Pipe) -> bool:
+        """Do all that is left to do for a pipe in one round trip. Whether something of it was refused in a way that
+        single steps may not be. Does nothing where credits are short."""
+        assert self._protocol is not None
+        tree_id = self._trees.get(_PIPES, 0)
+        requests: list[Message] = [] if tree_id else [self._tree_request(_PIPES)]
+        requests += (pipe.create_request(), pipe.bind_request())
+        futures = self._protocol.ask_together(requests, self.session_id, tree_id)
+        if not futures:
+            return False
+        self.doing = f"no answer to the opening of \\PIPE\\{pipe.name}"
         if self._negotiate_unverified:
             # 3.2.5.5: in the same flight, since nothing has been entrusted to the connection so far.
+            proof = self._core.build_validate_negotiate()
+            futures.append(self._protocol.ask(proof, self.session_id, tree_id))
+        self.lost_in_compound = True
+        try:
+            responses = await self._answers(futures)
+        except BaseException:
+            # No answer, or one that makes no sense.
+            KNOWN.refused(self.address, self.port, asyncio.get_running_loop().time())
+            raise
+        self.lost_in_compound = False
+        encrypts = False
+        if not tree_id:
+            connected = responses.pop(0)
+            if connected.status not in (codes.STATUS_SUCCESS, codes.STATUS_BAD_NETWORK_NAME):
+                return True
+            self._connected_to(_PIPES, connected)
+            encrypts = _encrypts(connected)
+        created, bound, *proofs = responses
+        for answer in proofs:
+            self._check_negotiate(answer)
+        if encrypts and created.status == codes.STATUS_ACCESS_DENIED:
+            return await self._open_together(pipe)  # what was on its way was not encrypted yet
+        if created.status not in (codes.STATUS_SUCCESS, codes.STATUS_OBJECT_NAME_NOT_FOUND):
+            return True
+        self._created(pipe, created)
+        if bound.status not in _ANSWERED:
+            return True
+        KNOWN.taken(self.address, self.port)
+        await pipe.take_bind(bound)
+        return False
+
+    async def _open_alone(self, pipe: Pipe) -> None:
+        """Open a pipe at the server, in single steps."""
+        tree_id = await self.tree_connect()
+        self.doing = f"no answer to the opening of \\PIPE\\{pipe.name}"
+        requests: list[Message] = [pipe.create_request()]
+        if self._negotiate_unverified:
             requests.append(self._core.build_validate_negotiate())
         response, *proofs = await self._ask_all(requests, tree_id)
         for proof in proofs:
             self._check_negotiate(proof)
+        self._created(pipe, response)
+
+    def _created(self, pipe: Pipe, response: ResponseReceived) -> None:
+        """What the answer to the CREATE of a pipe says."""
         if response.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
             raise Win32Error(
                 codes.NERR_ServerNotStarted,
-                f"has no \\PIPE\\{name}: {codes.win32_text(codes.NERR_ServerNotStarted)}",
+                f"has no \\PIPE\\{pipe.name}: {codes.win32_text(codes.NERR_ServerNotStarted)}",
                 hint="it serves files without a management interface, or its Server service is stopped",
                 server=self.server,
             )
         if response.status != codes.STATUS_SUCCESS:
-            raise self._refused(response.status, f"\\PIPE\\{name}")
-        pipe = Pipe(self, tree_id, _body(response, CreateResponse).file_id, name)
-        await pipe.bind(interface)
-        return pipe
+            raise self._refused(response.status, f"\\PIPE\\{pipe.name}")
+        pipe.opened(self._trees[_PIPES], _body(response, CreateResponse).file_id)
 
     def _check_negotiate(self, response: ResponseReceived) -> None:
         """Have the NEGOTIATE confirmed by a signed answer (MS-SMB2 3.2.5.14.12)."""
@@ -592,7 +763,7 @@ class SmbClient:
             raise ConnectionLost("not connected", server=self.server)
         return await self._answer(self._protocol.ask(message, session_id, tree_id))
 
-    async def _answer(self, future: asyncio.Future[ResponseReceived]) -> ResponseReceived:
+    async def _answer(self, future: Reply[ResponseReceived]) -> ResponseReceived:
         assert self._protocol is not None
         try:
             return await future
@@ -600,21 +771,29 @@ class SmbClient:
             self._protocol.forget(future)
             raise
 
+    async def request(self, request: Message, tree_id: int = 0) -> ResponseReceived:
+        """The answer to one request, whatever its status. Raises ConnectionLost as `request_all` does."""
+        return self._not_gone(await self._ask(request, session_id=self.session_id, tree_id=tree_id))
+
     async def request_all(self, requests: Sequence[Message], tree_id: int = 0) -> list[ResponseReceived]:
         """The answers to requests that are sent in one flight, in order, whatever their status.
 
         Raises ConnectionLost when the connection, the session or what the requests are about is gone.
         """
-        responses = await self._ask_all(requests, tree_id)
-        for response in responses:
-            if response.status in _GONE:
-                raise self._refused(response.status, "the request")
-        return responses
+        return list(map(self._not_gone, await self._ask_all(requests, tree_id)))
+
+    def _not_gone(self, response: ResponseReceived) -> ResponseReceived:
+        if response.status in _GONE:
+            raise self._refused(response.status, "the request")
+        return response
 
     async def _ask_all(self, requests: Sequence[Message], tree_id: int) -> list[ResponseReceived]:
         if self._protocol is None:
             raise ConnectionLost("not connected", server=self.server)
-        futures = [self._protocol.ask(request, self.session_id, tree_id) for request in requests]
+        return await self._answers([self._protocol.ask(request, self.session_id, tree_id) for request in requests])
+
+    async def _answers(self, futures: Sequence[Reply[ResponseReceived]]) -> list[ResponseReceived]:
+        assert self._protocol is not None
         try:
             return [await future for future in futures]
         except BaseException:
@@ -626,9 +805,7 @@ class SmbClient:
     def send_and_ignore(self, request: Message, tree_id: int = 0) -> None:
         """Send a request and ignore its result."""
         if self._protocol is not None:
-            # An exception that is never retrieved would be reported by asyncio.
-            answer = self._protocol.ask(request, self.session_id, tree_id)
-            answer.add_done_callback(lambda future: future.cancelled() or future.exception())
+            self._protocol.ask_and_ignore(request, self.session_id, tree_id)
 
     def _refused(self, status: int, what: str) -> LanmanError:
         if status in _GONE:
@@ -652,14 +829,21 @@ class Pipe:
     A pipe that an interrupted call left with an answer under way is of no more use: see `usable`.
     """
 
-    def __init__(self, client: SmbClient, tree_id: int, file_id: bytes, name: str) -> None:
+    def __init__(self, client: SmbClient, name: str, interface: Interface) -> None:
         self.client = client
         self.name = name
-        self._tree_id = tree_id
-        self._file_id = file_id
+        self.is_bound = False
+        self._tree_id = 0
+        self._file_id = b""
         self._rpc = RpcClient()
+        self._bind = self._rpc.bind(interface)
         self._lock = asyncio.Lock()
         self._busy = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has opened it."""
+        return bool(self._file_id)
 
     @property
     def usable(self) -> bool:
@@ -671,14 +855,41 @@ class Pipe:
         self._busy = True
         self.client.send_and_ignore(CloseRequest(file_id=self._file_id), self._tree_id)
 
-    async def bind(self, interface: Interface = SRVSVC) -> None:
+    # --- opening, by the client that it is on
+
+    def create_request(self) -> CreateRequest:
+        """What opens it."""
+        return CreateRequest(
+            impersonation_level=_IMPERSONATION,
+            desired_access=PIPE_ACCESS,
+            share_access=FILE_SHARE_READ | FILE_SHARE_WRITE,
+            create_disposition=FILE_OPEN,
+            name=self.name,
+        )
+
+    def bind_request(self) -> IoctlRequest:
+        """What asks for the interface; behind its CREATE in a compound, if it is not open yet."""
+        return self._transceive_request(self._bind)
+
+    def opened(self, tree_id: int, file_id: bytes) -> None:
+        """The server has opened it."""
+        self._tree_id, self._file_id = tree_id, file_id
+
+    async def bind(self) -> None:
         """Agree on the interface. Raises Win32Error 1717 when the server does not know it."""
-        event = await self._exchange([self._rpc.bind(interface)])
+        await self.take_bind(await self._ask(self.bind_request()))
+
+    async def take_bind(self, response: ResponseReceived) -> None:
+        """The server's answer to the bind, or the beginning of it."""
+        event = await next_event(self._rpc, _read_from_pipe(_body(response, IoctlResponse).output), self._read)
         if not isinstance(event, BindAccepted):
             reason = getattr(event, "reason", type(event).__name__)
             raise Win32Error(
                 codes.RPC_S_UNKNOWN_IF, f"\\PIPE\\{self.name} refuses to be asked: {reason}", server=self.client.server
             )
+        self.is_bound = True
+
+    # --- calls
 
     async def call(self, request: Call[R]) -> R:
         """Make a call and give its answer, whatever status is in it. Raises Win32Error for an RPC fault."""
@@ -701,15 +912,17 @@ class Pipe:
 
     async def _transceive(self, pdu: bytes) -> bytes:
         """Write and read in one round trip (MS-SMB2 3.2.4.20.4)."""
-        request = IoctlRequest(
+        response = await self._ask(self._transceive_request(pdu))
+        return _read_from_pipe(_body(response, IoctlResponse).output)
+
+    def _transceive_request(self, pdu: bytes) -> IoctlRequest:
+        return IoctlRequest(
             ctl_code=FSCTL_PIPE_TRANSCEIVE,
-            file_id=self._file_id,
+            file_id=self._file_id or ANY_FILE_ID,
             input=pdu,
             max_output_response=_PIPE_READ,
             flags=SMB2_0_IOCTL_IS_FSCTL,
         )
-        response = await self._ask(request)
-        return bytes(_body(response, IoctlResponse).output)
 
     async def _write(self, fragments: Sequence[bytes]) -> bytes:
         requests = [WriteRequest(file_id=self._file_id, offset=0, data=fragment) for fragment in fragments]
@@ -719,16 +932,27 @@ class Pipe:
 
     async def _read(self) -> bytes:
         response = await self._ask(ReadRequest(file_id=self._file_id, offset=0, length=_PIPE_READ, minimum_count=0))
-        return bytes(_body(response, ReadResponse).data)
+        return _read_from_pipe(_body(response, ReadResponse).data)
 
     async def _ask(self, message: Message) -> ResponseReceived:
-        (response,) = await self.client.request_all([message], self._tree_id)
-        return self._check(response)
+        return self._check(await self.client.request(message, self._tree_id))
 
     def _check(self, response: ResponseReceived) -> ResponseReceived:
-        if response.status not in (codes.STATUS_SUCCESS, codes.STATUS_BUFFER_OVERFLOW):
+        if response.status not in _ANSWERED:
             raise StatusError(response.status, server=self.client.server, subject=f"\\PIPE\\{self.name}")
         return response
+
+
+def _read_from_pipe(data: Data) -> bytes:
+    """What a server has answered of a pipe. More than was asked for would hold up the event loop, and all others."""
+    if len(data) > _PIPE_READ:
+        raise RemoteProtocolError(f"answers with {len(data)} bytes of a pipe, where {_PIPE_READ} were asked for")
+    return bytes(data)
+
+
+def _encrypts(response: ResponseReceived) -> bool:
+    """Whether a TREE_CONNECT was answered for a share that wants encryption."""
+    return bool(_body(response, TreeConnectResponse).share_flags & SMB2_SHAREFLAG_ENCRYPT_DATA)
 
 
 def _body(response: ResponseReceived, kind: type[M]) -> M:

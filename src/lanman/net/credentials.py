@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from lanman.auth.md4 import parse_nt_hash
+from lanman.auth.md4 import nt_hash, parse_nt_hash
+from lanman.plain import dataclass
 
 __all__ = ["Credentials", "parse_nt_hash"]
 
@@ -25,6 +26,8 @@ class Credentials:
     anonymous: bool = False
     keytab: str | None = None
     ccache: str | None = None
+    # The password that was hashed last and its hash, for whoever asks many servers. It goes with this object.
+    _hashed: tuple[str, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Credentials:
@@ -40,6 +43,15 @@ class Credentials:
                 domain, _, user_name = name.partition(separator)
                 break
         return cls(user_name, password if percent else None, domain=domain, anonymous=not name and not percent)
+
+    @property
+    def key(self) -> bytes | None:
+        """What NTLM proves to know: the NT hash, or else that of the password. None where both are missing."""
+        if self.nt_hash is not None or self.password is None:
+            return self.nt_hash
+        if self._hashed is None or self._hashed[0] != self.password:
+            self._hashed = self.password, nt_hash(self.password)
+        return self._hashed[1]
 
     @property
     def logon_name(self) -> str:

@@ -6,8 +6,9 @@ control socket, the log and the account file, so that an administrator gets in a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from lanman.plain import dataclass
 
 RESERVE: Final = 64
 

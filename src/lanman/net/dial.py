@@ -1,4 +1,11 @@
-"""A TCP connection to whichever of a host's addresses answers first, and a bound on how long anything may take."""
+"""A TCP connection to whichever of a host's addresses answers first, and a bound on how long anything may take.
+
+Rules:
+
+  - One address is tried alone; of several the next is tried beside it after a while, and the first to connect is taken.
+  - A bound ends what is awaited by cancelling its task, as asyncio.timeout does. It tells its own end from somebody
+    else's cancellation, which goes on, and leaves nothing behind: no cancellation, and no timer.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from lanman import codes
 from lanman.errors import ConnectionLost, TimedOut
 from lanman.net.resolve import Address
+from lanman.net.transport import connect
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -47,7 +55,20 @@ class Within:
     answer it was, where it is somebody's. Time that is spent under `suspended` is not counted.
     """
 
-    __slots__ = ("_deadline", "_describe", "_seconds", "_server", "_timeout", "ended", "suspended_for")
+    __slots__ = (
+        "_at",
+        "_cancellations",
+        "_deadline",
+        "_describe",
+        "_is_over",
+        "_loop",
+        "_seconds",
+        "_server",
+        "_task",
+        "_timer",
+        "ended",
+        "suspended_for",
+    )
 
     def __init__(
         self,
@@ -61,6 +82,7 @@ class Within:
         self._deadline = deadline
         self._describe = describe
         self._server = server
+        self._timer: asyncio.TimerHandle | None = None
         self.suspended_for = 0.0
         """Seconds that were not counted."""
         self.ended = False
@@ -68,38 +90,54 @@ class Within:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """What is awaited in here takes none of the time: it is another's turn, and nobody's fault."""
-        at = self._timeout.when()
-        begun = asyncio.get_running_loop().time()
-        self._timeout.reschedule(None)
+        begun = self._loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
         try:
             yield
         finally:
-            taken = asyncio.get_running_loop().time() - begun
+            taken = self._loop.time() - begun
             self.suspended_for += taken
-            if not self._timeout.expired():
-                self._timeout.reschedule(None if at is None else at + taken)
+            if self._at is not None and not self._is_over and not self.ended:
+                self._at += taken
+                self._timer = self._loop.call_at(self._at, self._end)
+
+    # As asyncio.timeout does, which would be a third of what a method of a Manager costs beyond its call.
 
     async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a bound on time is for a task")
+        self._task = task
+        self._cancellations = task.cancelling()
+        self._loop = loop = asyncio.get_running_loop()
+        self._is_over = False
         at = self._deadline
         if self._seconds is not None:
-            now = asyncio.get_running_loop().time()
-            at = now + self._seconds if at is None else min(at, now + self._seconds)
-        self._timeout = asyncio.timeout_at(at)
-        await self._timeout.__aenter__()
+            within = loop.time() + self._seconds
+            at = within if at is None or within < at else at
+        self._at = at
+        if at is not None:
+            self._timer = loop.call_at(at, self._end)
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._task.cancel()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.ended = True
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
-            limit = f" within {self._seconds:g} seconds" if self._seconds is not None else " in time"
-            raise TimedOut(
-                self._describe() + limit,
-                hint="see whether it is the right server and port, or allow more time with --timeout",
-                server=self._server,
-            ) from None
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._is_over or self._task.uncancel() > self._cancellations or kind is not asyncio.CancelledError:
+            return
+        limit = f" within {self._seconds:g} seconds" if self._seconds is not None else " in time"
+        raise TimedOut(
+            self._describe() + limit,
+            hint="see whether it is the right server and port, or allow more time with --timeout",
+            server=self._server,
+        ) from None
 
 
 async def dial(
@@ -112,11 +150,11 @@ async def dial(
     """
     failures: list[OSError] = []
     try:
-        async with asyncio.timeout(seconds):
-            if len(addresses) == 1:
-                connection = await _connect(addresses[0], local_address)
-            else:
-                connection = await _race(addresses, local_address, failures)
+        if seconds is None:
+            connection = await _dial(addresses, local_address, failures)
+        else:
+            async with asyncio.timeout(seconds):
+                connection = await _dial(addresses, local_address, failures)
     except TimeoutError as error:
         if seconds is None or error.errno is not None:  # ETIMEDOUT is what the system calls so
             raise _unreachable(host, port, failures or [error]) from error
@@ -131,6 +169,12 @@ async def dial(
     return connection
 
 
+async def _dial(addresses: Sequence[Address], local_address: str, failures: list[OSError]) -> socket.socket:
+    if len(addresses) == 1:
+        return await _connect(addresses[0], local_address)
+    return await _race(addresses, local_address, failures)
+
+
 async def _connect(address: Address, local_address: str) -> socket.socket:
     """The way to the only address, which is most servers': it needs no race, and imports nothing for one."""
     family, where = address
@@ -140,7 +184,7 @@ async def _connect(address: Address, local_address: str) -> socket.socket:
         _send_at_once(connection)
         if local_address:
             connection.bind((local_address, 0))
-        await asyncio.get_running_loop().sock_connect(connection, where)
+        await connect(connection, where)
     except BaseException:
         connection.close()
         raise

@@ -17,7 +17,6 @@ import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -29,6 +28,7 @@ from lanman.names import fold
 from lanman.net.atomic import AtomicFile, try_lock
 from lanman.net.home import default_home
 from lanman.net.place import place_of
+from lanman.plain import dataclass
 from lanman.versions import NewerVersion, check_version
 
 VERSION: Final = 1

@@ -2,7 +2,8 @@
 
 By default glibc returns what lies free at the end of its heap to the system as soon as that is more than a frame or
 two of 8 MiB: transfers then spend more time on page faults than on encryption. So a little more is kept while there are
-connections, and all of it is given back when the last one has ended.
+connections, and all of it is given back when there have been none for a moment, or a crowd of them has gone: what a
+crowd has left lies between what is in use, and of that glibc gives nothing back by itself.
 """
 
 from __future__ import annotations

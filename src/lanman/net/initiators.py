@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lanman import codes
 from lanman.auth.initiator import AnonymousInitiator, SpnegoInitiator
-from lanman.auth.md4 import nt_hash
 from lanman.auth.ntlm_client import NtlmInitiator
 from lanman.auth.spnego import KERBEROS_OID, MS_KERBEROS_OID
 from lanman.errors import AuthenticationError
@@ -167,7 +166,7 @@ def _failed(error: Exception) -> AuthenticationError:
 
 def _ntlm_identity(credentials: Credentials) -> tuple[str, str, bytes]:
     """Domain, user name and NT hash; AuthenticationError when one of them cannot be had."""
-    name, hash = credentials.logon_name, credentials.nt_hash
+    name, hash = credentials.logon_name, credentials.key
     if not credentials.user_name:
         raise AuthenticationError(
             "a log-on needs a user name", code=codes.ERROR_NOT_AUTHENTICATED, hint="-U USER, or -N for a null session"
@@ -179,11 +178,9 @@ def _ntlm_identity(credentials: Credentials) -> tuple[str, str, bytes]:
             f"{name!a} is not a user name: it has bytes that are no characters", code=codes.ERROR_NOT_AUTHENTICATED
         ) from None
     if hash is None:
-        if credentials.password is None:
-            raise AuthenticationError(
-                f"no password for {name}", code=codes.ERROR_NOT_AUTHENTICATED, hint="give one, or an NT hash"
-            )
-        hash = nt_hash(credentials.password)
+        raise AuthenticationError(
+            f"no password for {name}", code=codes.ERROR_NOT_AUTHENTICATED, hint="give one, or an NT hash"
+        )
     if len(hash) != 16:
         raise AuthenticationError("an NT hash has 16 bytes", code=codes.ERROR_INVALID_PARAMETER)
     if credentials.domain:

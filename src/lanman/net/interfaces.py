@@ -19,9 +19,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from lanman.plain import dataclass
 from lanman.smb2.messages import NetworkInterfaceInfo, socket_address
 
 # rtnetlink(7).

@@ -14,12 +14,33 @@ import logging
 import os
 import stat
 import sys
+import time
 from typing import Final
 
 from lanman.errors import AccessDenied, LanmanError
 from lanman.server.quiet import PERIOD, Quiet
 
 FORMAT: Final = "%(asctime)s %(name)s: %(message)s"
+
+
+class Lines(logging.Formatter):
+    """Records as lines of FORMAT, as logging.Formatter has them. Most are about sessions, and many within one second:
+    its text is made once."""
+
+    def __init__(self) -> None:
+        super().__init__(FORMAT)
+        self._second: tuple[int, str] = (-1, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines with a traceback."""
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        second = int(record.created)
+        known, text = self._second
+        if second != known:
+            text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._second = second, text
+        return f"{text},{int(record.msecs):03d} {record.name}: {record.getMessage()}"
 
 
 class LogFile(logging.Handler):
@@ -37,7 +58,7 @@ class LogFile(logging.Handler):
         owner: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter(FORMAT))
+        self.setFormatter(Lines())
         self._path = os.fspath(path)
         self._max_bytes = max_bytes
         self._keep = keep
@@ -144,11 +165,19 @@ def set_up(path: str, *, background: str, owner: tuple[int, int] | None = None) 
         path = background
     file = LogFile(path, owner=owner) if path else None
     handler: logging.Handler = file or logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.setFormatter(Lines())
+    _ask_for_what_is_shown()
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.addHandler(handler)
     return file
+
+
+def _ask_for_what_is_shown() -> None:
+    """Have logging find out nothing for a record that FORMAT does not show: the source line that has logged it, the
+    thread, the process (the ways are those of its own documentation, "Optimization")."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class Journal:

@@ -44,7 +44,7 @@ import dataclasses
 import logging
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +54,7 @@ from lanman.domain import Share
 from lanman.names import fold
 from lanman.net.atomic import AtomicFile, Content, Identity
 from lanman.net.configuration import ConfigurationError
+from lanman.plain import dataclass
 from lanman.settings import (
     CHANGEABLE,
     Configuration,

@@ -24,7 +24,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 # Kept under names of their own: steps that only look are no steps after which something could be half done.
 from os import close as _close
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Final
 
 from lanman.errors import AccessDenied
+from lanman.plain import dataclass
 
 _WINDOWS: Final = sys.platform == "win32"
 _O_PATH: Final = getattr(os, "O_PATH", 0)

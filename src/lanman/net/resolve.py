@@ -13,6 +13,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from lanman import codes
@@ -55,11 +56,10 @@ def numeric_address(host: str, port: int) -> Address | None:
     """The address that `host` already is (`10.0.0.1`, `::1`, `[::1]`, `fe80::1%eth0`); None for a name."""
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     plain, _, scope = bare.partition("%")
-    try:
-        address = ipaddress.ip_address(plain)
-    except ValueError:
+    version = _version(plain)
+    if not version:
         return None
-    if address.version == 4:
+    if version == 4:
         return None if scope else (socket.AF_INET, (plain, port))
     if not scope:
         return socket.AF_INET6, (plain, port, 0, 0)
@@ -68,6 +68,15 @@ def numeric_address(host: str, port: int) -> Address | None:
     except OSError as error:
         message = f"there is no network interface {scope!r}"
         raise ConnectionLost(message, code=codes.ERROR_BAD_NETPATH, server=host) from error
+
+
+@lru_cache(maxsize=1024)
+def _version(text: str) -> int:
+    """4 or 6 for a numeric address without scope, 0 for other text. Who asks many servers asks thrice of each."""
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return 0
 
 
 def known_addresses(texts: Sequence[str], port: int) -> list[Address]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lanman import dtyp
 from lanman.auth.ntlm import MsvAvDnsComputerName, MsvAvDnsDomainName, MsvAvNbComputerName, MsvAvNbDomainName
+from lanman.plain import dataclass
 from lanman.smb2.constants import (
     AES_128_CCM,
     AES_128_GCM,

@@ -16,12 +16,12 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lanman import codes
 from lanman.errors import MalformedMessage, Win32Error
+from lanman.plain import dataclass
 
 FOLDERS: Final = tuple(
     Path(folder)

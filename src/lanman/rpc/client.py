@@ -16,10 +16,12 @@ The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from lanman.errors import LocalProtocolError, RemoteProtocolError
+from lanman.plain import dataclass
 from lanman.rpc import pdu as pdus
 from lanman.rpc.ndr import Call, Interface
 from lanman.rpc.srvsvc.interface import SRVSVC
@@ -66,7 +68,7 @@ class FaultReceived:
 
 @dataclass(slots=True)
 class ShutdownReceived:
-    """The server asks to close the connection when no call is under way (C706 12.6.4.11)."""
+    """The server asks to close the connection when no call is under way (C706 12.6.4.11). Once is enough."""
 
 
 Event = BindAccepted | BindRefused | ResponseReceived | FaultReceived | ShutdownReceived
@@ -95,6 +97,18 @@ class _Sent:
     begun: bool = False
 
 
+@lru_cache(maxsize=16)
+def _bind(
+    bound: bool, call_id: int, interface: Interface, ndr64: bool, first: int, group: int, max_frag: int
+) -> tuple[tuple[pdus.Context, ...], bytes]:
+    """The presentation contexts that ask for an interface, and the PDU. An association begins as all others do."""
+    abstract = pdus.Syntax(interface.uuid, interface.major, interface.minor)
+    transfers = (pdus.NDR32, pdus.NDR64) if ndr64 else (pdus.NDR32,)
+    contexts = tuple(pdus.Context(first + at, abstract, [transfer]) for at, transfer in enumerate(transfers))
+    body = pdus.Bind(max_frag, max_frag, group, list(contexts)).pack()
+    return contexts, pdus.build(pdus.ALTER_CONTEXT if bound else pdus.BIND, pdus.PFC_WHOLE, call_id, body)
+
+
 class RpcClient:
     """One association. Calls may be made before earlier ones are answered; the server answers them in order."""
 
@@ -105,11 +119,12 @@ class RpcClient:
         self._transmit = pdus.MUST_RECEIVE_FRAG_SIZE
         self._splitter = pdus.Splitter(max_frag)
         self._bound = False
-        self._binding: tuple[int, Interface, list[pdus.Context]] | None = None
+        self._binding: tuple[int, Interface, Sequence[pdus.Context]] | None = None
         self._contexts: dict[Interface, tuple[int, bool]] = {}
         self._next_context = 0
         self._group = 0
         self._calls: dict[int, _Sent] = {}
+        self._is_to_close = False
 
     def bind(self, interface: Interface = SRVSVC, *, ndr64: bool = False) -> bytes:
         """The PDU that asks for an interface: a bind at first, an alter_context for a further one.
@@ -118,15 +133,13 @@ class RpcClient:
         """
         if self._binding is not None:
             raise LocalProtocolError("a bind is under way")
-        abstract = pdus.Syntax(interface.uuid, interface.major, interface.minor)
-        contexts = []
-        for transfer in (pdus.NDR32, pdus.NDR64) if ndr64 else (pdus.NDR32,):
-            contexts.append(pdus.Context(self._next_context, abstract, [transfer]))
-            self._next_context += 1
         self.call_id += 1
+        contexts, pdu = _bind(
+            self._bound, self.call_id, interface, ndr64, self._next_context, self._group, self._max_frag
+        )
+        self._next_context += len(contexts)
         self._binding = (self.call_id, interface, contexts)
-        body = pdus.Bind(self._max_frag, self._max_frag, self._group, contexts).pack()
-        return pdus.build(pdus.ALTER_CONTEXT if self._bound else pdus.BIND, pdus.PFC_WHOLE, self.call_id, body)
+        return pdu
 
     def ndr64(self, interface: Interface = SRVSVC) -> bool:
         """Whether calls of a bound interface are packed in NDR64."""
@@ -134,9 +147,9 @@ class RpcClient:
 
     def call(self, request: Call[Any]) -> list[bytes]:
         """The PDUs of a call, each to be written whole. Its id is `call_id` from now on."""
-        if request.interface not in self._contexts:
+        if (found := self._contexts.get(request.interface)) is None:
             raise LocalProtocolError(f"{type(request).__name__}: the interface {request.interface.name} is not bound")
-        context, ndr64 = self._contexts[request.interface]
+        context, ndr64 = found
         stub = request.pack(ndr64)
         self.call_id += 1
         self._calls[self.call_id] = _Sent(ndr64, pdus.Reassembly(self._max_stub))
@@ -167,7 +180,8 @@ class RpcClient:
             self._binding = None
             reason = pdu.number(0, 2)
             return BindRefused(_NAK_REASONS.get(reason, f"reason {reason}"))
-        if pdu.type == pdus.SHUTDOWN:
+        if pdu.type == pdus.SHUTDOWN and not self._is_to_close:
+            self._is_to_close = True
             return ShutdownReceived()
         raise RemoteProtocolError(f"a PDU of type {pdu.type} that no client expects")
 
@@ -190,8 +204,8 @@ class RpcClient:
                     raise RemoteProtocolError(f"the server chose {result.transfer}, which was not offered")
                 # NDR64 comes last, and is taken where both were accepted.
                 self._contexts[interface] = (context.id, result.transfer == pdus.NDR64)
-        if interface in self._contexts:
-            return BindAccepted(interface, self._contexts[interface][1])
+        if (found := self._contexts.get(interface)) is not None:
+            return BindAccepted(interface, found[1])
         reason = ack.results[0].reason
         return BindRefused(_REJECTIONS.get(reason, f"reason {reason}"))
 

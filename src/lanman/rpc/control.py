@@ -1,8 +1,9 @@
 """The control interface between the command and the running Server, spoken on its control socket only.
 
 It has what MS-SRVS has no call for: to stop, to read the configuration again, to say of sessions and shares what no
-level of NetrSessionEnum and NetrShareEnum holds, and who was refused. It is never offered on a named pipe: nobody meets
-it over SMB. All calls need the rights of an administrator of the machine, which the socket's peer credentials decide.
+level of NetrSessionEnum and NetrShareEnum holds, who was refused, and what users share and how much of it is taken. It
+is never offered on a named pipe: nobody meets it over SMB. All calls need the rights of an administrator of the
+machine, which the socket's peer credentials decide.
 
 The encoding is that of any interface, NDR or NDR64; so the control socket needs no protocol of its own, and carries
 srvsvc beside this. The version goes up when a call changes; an unknown one is refused when binding.
@@ -12,9 +13,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from lanman.records import FileDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.records import FileDetails, PortionDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.levels import BOOL, levels
-from lanman.rpc.ndr import Call, Entries, Interface, Response, struct_level, u32
+from lanman.rpc.ndr import Call, Entries, Interface, Response, string, struct_level, u32
 from lanman.rpc.srvsvc.interface import StatusResponse
 
 LANMAN: Final = Interface("lanman", "6b1d0f52-3c1e-4d0a-9a51-7e2f4c8d9b63", 1)
@@ -152,3 +153,28 @@ class GetFileDetails(Call[FileDetailsResponse]):
 
     level: struct_level = 0
     entries: Annotated[list[FileDetails] | None, Entries(FILE_DETAILS)] = None
+
+
+PORTIONS: Final = levels(
+    PortionDetails,
+    {0: "name taken most user of_user refused refused_user remedy"},
+    strings="name user refused_user remedy",
+)
+
+
+class PortionsResponse(Response):
+    """`loop` is the event loop that the Server runs on: `asyncio`, `uvloop`. `entries` are in no order; their names are
+    unique."""
+
+    loop: string = None
+    level: struct_level = 0
+    entries: Annotated[list[PortionDetails] | None, Entries(PORTIONS)] = None
+    status: u32 = 0
+
+
+@LANMAN.call(9)
+class GetPortions(Call[PortionsResponse]):
+    """What the Server's users share, how much of it is taken, and who was refused more. The only level is 0."""
+
+    level: struct_level = 0
+    entries: Annotated[list[PortionDetails] | None, Entries(PORTIONS)] = None

@@ -10,13 +10,13 @@ An entry that is none of these is a MalformedMessage.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final, get_args, get_type_hints
 
 from lanman import events
 from lanman.errors import MalformedMessage
 from lanman.events import Event, Reason
+from lanman.plain import dataclass
 from lanman.rpc.control import LANMAN
 from lanman.rpc.levels import BOOL, levels
 from lanman.rpc.ndr import Call, Entries, Response, string, struct_level, u32

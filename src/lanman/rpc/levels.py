@@ -21,9 +21,11 @@ import dataclasses
 import struct
 from codecs import utf_16_le_decode, utf_16_le_encode
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
 
 Record = TypeVar("Record")
 T = TypeVar("T")
@@ -31,7 +33,7 @@ P = ParamSpec("P")
 
 # Structures that are read in one piece, and that are written in one.
 PIECE: Final = 2048
-WRITTEN_PIECE: Final = 1024
+WRITTEN_PIECE: Final = 512
 
 FIRST_REFERENT: Final = 0x00020000  # where Windows and Samba begin to number the pointers of a message; then by fours
 
@@ -124,9 +126,16 @@ class _Lengths(dict[str, int]):
         if offset or actual > maximum or not actual:
             raise MalformedMessage(f"a string of {actual} units, {maximum} at most from {offset}")
         length = self._header.size // 2 + int(actual)
-        if len(self) < 4096:  # a hostile peer may send a new one each time
-            self[header] = length
+        if len(self) >= 4096:  # a hostile peer may send a new one each time
+            self.clear()
+        self[header] = length
         return length
+
+
+@cache
+def _lengths(word: int, pairs: bool) -> _Lengths:
+    """Those of all lists: what a header says depends on nothing else."""
+    return _Lengths(word, pairs)
 
 
 class _Headers(dict[int, str]):
@@ -152,7 +161,7 @@ def _unterminated() -> MalformedMessage:
     return MalformedMessage("a string without its terminator")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Kind:
     """What a member is on the wire. `codes` are struct's; P is a pointer, whose size is that of the transfer syntax."""
 
@@ -233,11 +242,6 @@ class Codec(Generic[Record]):
     `read_in_pieces`.
     """
 
-    read: Callable[[bytes, int, int], tuple[list[Record], int]]
-    read_in_pieces: Callable[[bytes, int, int], Generator[None, None, tuple[list[Record], int]]]
-    write: Callable[[Sequence[Record], int], tuple[bytes, int]]
-    write_in_pieces: Callable[[Sequence[Record], int], Generator[None, None, tuple[bytes, int]]]
-
     def __init__(self, owner: Levels[Record], level: int, word: int) -> None:
         self.owner = owner
         self.members = owner.members(level)
@@ -247,16 +251,64 @@ class Codec(Generic[Record]):
         # The fast way needs everything behind the fixed parts to be text.
         texts = [kind.text for _, kind in self.members]
         fast = any(texts) and not any(kind.data for _, kind in self.members)
-        sources = [self._read_slowly(), self._write_slowly()]
-        if fast:
-            sources += [self._read_fast(), self._write_fast()]
+        self._fast = fast
+        self._name = f"{owner.record.__name__} level {level}, {8 * word} bit"
+
+    # A client only reads, and a Server mostly writes: each is compiled when it is first needed.
+
+    @cached_property
+    def read_in_pieces(self) -> Callable[[bytes, int, int], Generator[None, None, tuple[list[Record], int]]]:
+        """See above."""
+        made: Any = self._made("read_fast", self._read_fast()) if self._fast else self._slow_read
+        return made  # type: ignore[no-any-return]
+
+    @cached_property
+    def write_in_pieces(self) -> Callable[..., Generator[None, None, tuple[bytes, int]]]:
+        """See above."""
+        made: Any = self._made("write_fast", self._write_fast()) if self._fast else self._slow_write
+        return made  # type: ignore[no-any-return]
+
+    @cached_property
+    def read(self) -> Callable[[bytes, int, int], tuple[list[Record], int]]:
+        """See above."""
+        return _whole(self.read_in_pieces)
+
+    @cached_property
+    def write(self) -> Callable[[Sequence[Record], int], tuple[bytes, int]]:
+        """See above."""
+        return _whole(self.write_in_pieces)
+
+    @cached_property
+    def read_slowly(self) -> Callable[[bytes, int, int], tuple[list[Record], int]]:
+        """String by string: for what the fast way cannot slice."""
+        return _whole(self._slow_read)
+
+    @cached_property
+    def write_slowly(self) -> Callable[[Sequence[Record], int], tuple[bytes, int]]:
+        """String by string."""
+        return _whole(self._slow_write)
+
+    @cached_property
+    def _slow_read(self) -> Any:
+        return self._made("read", self._read_slowly())
+
+    @cached_property
+    def _slow_write(self) -> Any:
+        return self._made("write", self._write_slowly())
+
+    def _read_again(self, stub: bytes, at: int, count: int) -> Any:
+        # The fast way's last resort, compiled when it is taken.
+        return self._slow_read(stub, at, count)
+
+    def _made(self, function: str, source: str) -> Any:
+        layout = struct.Struct(self.format)
         names: dict[str, Any] = {
-            "Record": owner.record,
-            "iter_fixed": struct.Struct(self.format).iter_unpack,
-            "pack_into": struct.Struct(self.format).pack_into,
-            "text": TEXT[word],
-            "Lengths": _Lengths,
-            "headers": _Headers(word),
+            "Record": self.owner.record,
+            "iter_fixed": layout.iter_unpack,
+            "pack_into": layout.pack_into,
+            "text": TEXT[self.word],
+            "lengths_of": _lengths,
+            "headers": _Headers(self.word),
             "never": _NEVER,
             "decode": utf_16_le_decode,
             "encode": utf_16_le_encode,
@@ -265,16 +317,10 @@ class Codec(Generic[Record]):
             "unterminated": _unterminated,
             "without_surrogates": _without_surrogates,
             "MalformedMessage": MalformedMessage,
+            "read": self._read_again,
         }
-        exec(compile("\n".join(sources), f"<{owner.record.__name__} level {level}, {8 * word} bit>", "exec"), names)
-        self.source = "\n".join(sources)
-        self.read_in_pieces = names["read_fast" if fast else "read"]
-        self.read = _whole(self.read_in_pieces)
-        self.write_in_pieces = names["write_fast" if fast else "write"]
-        self.write = _whole(self.write_in_pieces)
-        # Both ways, for tests and measurements.
-        self.read_slowly = _whole(names["read"])
-        self.write_slowly = _whole(names["write"])
+        exec(compile(source, f"<{self._name}: {function}>", "exec"), names)
+        return names[function]
 
     def _format(self) -> str:
         """The fixed part of one structure as struct has it, padded as an array wants it."""
@@ -354,7 +400,7 @@ class Codec(Generic[Record]):
             "    pairs = len(text) != units",
             "    if pairs:",
             "        text = without_surrogates(bytes)",
-            f"    lengths = Lengths({self.word}, pairs)",
+            f"    lengths = lengths_of({self.word}, pairs)",
             "    entries = []",
             "    add = entries.append",
             "    stop = 0",

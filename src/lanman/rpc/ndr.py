@@ -31,8 +31,8 @@ import struct
 import typing
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
-from uuid import UUID
 
+from lanman.dtyp import Guid
 from lanman.errors import LocalProtocolError, MalformedMessage
 from lanman.records import DiskInfo
 from lanman.rpc.levels import FIRST_REFERENT, TEXT, Codec, Levels, finish
@@ -668,7 +668,7 @@ class Message(metaclass=_MessageType):
             raise LocalProtocolError(f"{self!r} cannot be packed: {error}") from None
 
     def pack_in_pieces(self, ndr64: bool = False) -> Generator[None, None, bytes]:
-        """`pack`, which yields whenever others may have a turn: not before 1,024 entries have been written."""
+        """`pack`, which yields whenever others may have a turn: not before 512 entries have been written."""
         try:
             return typing.cast(bytes, (yield from _compiled_to_pack_in_pieces(type(self), 8 if ndr64 else 4)(self)))
         except (struct.error, OverflowError) as error:
@@ -778,7 +778,7 @@ class Interface:
 
     def __init__(self, name: str, uuid: str, major: int, minor: int = 0) -> None:
         self.name = name
-        self.uuid = UUID(uuid)
+        self.uuid = Guid.parse(uuid)
         self.major = major
         self.minor = minor
         self.requests: dict[int, type[Call[Any]]] = {}

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
+from lanman.dtyp import Guid
 from lanman.errors import MalformedMessage, RemoteProtocolError
+from lanman.plain import dataclass
 
 # PTYPE (C706 12.6.4.1 to 12.6.4.12, MS-RPCE 2.2.2.10)
 REQUEST: Final = 0
@@ -81,7 +81,7 @@ _LITTLE: Final = b"\x10\0\0\0"  # little-endian, ASCII, IEEE
 class Syntax:
     """The name of an interface or of a transfer syntax (p_syntax_id_t)."""
 
-    uuid: UUID
+    uuid: Guid
     major: int
     minor: int = 0
 
@@ -89,14 +89,14 @@ class Syntax:
         return f"{self.uuid} {self.major}.{self.minor}"
 
 
-NDR32: Final = Syntax(UUID("8a885d04-1ceb-11c9-9fe8-08002b104860"), 2)
-NDR64: Final = Syntax(UUID("71710533-beba-4937-8319-b5dbef9ccc36"), 1)
-_FEATURES_PREFIX: Final = UUID("6cb71c2c-9812-4540-0000-000000000000").bytes[:8]
+NDR32: Final = Syntax(Guid.parse("8a885d04-1ceb-11c9-9fe8-08002b104860"), 2)
+NDR64: Final = Syntax(Guid.parse("71710533-beba-4937-8319-b5dbef9ccc36"), 1)
+_FEATURES_PREFIX: Final = Guid.parse("6cb71c2c-9812-4540-0000-000000000000").big_endian()[:8]
 
 
 def offered_features(syntax: Syntax) -> int | None:
     """The features that a transfer syntax stands for (MS-RPCE 3.3.1.5.3), or None if it is a transfer syntax."""
-    raw = syntax.uuid.bytes
+    raw = syntax.uuid.big_endian()
     return int.from_bytes(raw[8:], "little") if raw[:8] == _FEATURES_PREFIX and syntax.major == 1 else None
 
 
@@ -122,10 +122,12 @@ class Pdu:
 
     def syntax(self, at: int) -> Syntax:
         """A syntax id of 20 bytes in the body."""
+        if not self.big_endian and (known := _TRANSFERS.get(self.body[at : at + 20])) is not None:
+            return known
         raw = self.body[at : at + 16]
         if len(raw) != 16:
             raise MalformedMessage(f"a PDU of type {self.type} ends within its fields")
-        uuid = UUID(bytes=raw) if self.big_endian else UUID(bytes_le=raw)
+        uuid = Guid.from_big_endian(raw) if self.big_endian else Guid(raw)
         # The version is one number, of which the upper half is the minor one.
         version = self.number(at + 16, 4)
         return Syntax(uuid, version & 0xFFFF, version >> 16)
@@ -145,6 +147,9 @@ class Splitter:
     def receive_data(self, data: bytes) -> Iterator[Pdu]:
         """Take bytes, and give the PDUs that are complete. Raises RemoteProtocolError: close the connection."""
         buffer = self._buffer
+        if not buffer and len(data) >= HEADER_SIZE and self._size(data, 0) == len(data):
+            yield parse(data)  # one whole PDU, as most that arrives
+            return
         buffer += data
         at = 0
         try:
@@ -158,7 +163,7 @@ class Splitter:
         finally:
             del buffer[:at]
 
-    def _size(self, buffer: bytearray, at: int) -> int:
+    def _size(self, buffer: bytes | bytearray, at: int) -> int:
         if buffer[at] != 5 or buffer[at + 1] > 1:
             raise RemoteProtocolError(f"DCE/RPC version {buffer[at]}.{buffer[at + 1]}, not 5.0")
         size = int.from_bytes(buffer[at + 8 : at + 10], "little" if buffer[at + 4] & 0x10 else "big")
@@ -193,7 +198,10 @@ def build(type: int, flags: int, call_id: int, body: bytes) -> bytes:
 
 
 def _pack_syntax(syntax: Syntax) -> bytes:
-    return syntax.uuid.bytes_le + struct.pack("<HH", syntax.major, syntax.minor)
+    return syntax.uuid + struct.pack("<HH", syntax.major, syntax.minor)
+
+
+_TRANSFERS: Final = {_pack_syntax(syntax): syntax for syntax in (NDR32, NDR64)}
 
 
 @dataclass(slots=True)
@@ -247,6 +255,10 @@ class Bind:
         return cls(pdu.number(0, 2), pdu.number(2, 2), pdu.number(4, 4), contexts)
 
 
+# What a BindAck begins with, and each of its results; little-endian and big-endian.
+_ACK_HEADS: Final = tuple((struct.Struct(order + "HHIH"), struct.Struct(order + "HH")) for order in "<>")
+
+
 @dataclass(slots=True)
 class BindAck:
     """The body of bind_ack and alter_context_resp (C706 12.6.4.4, 12.6.4.2)."""
@@ -270,14 +282,18 @@ class BindAck:
     @classmethod
     def unpack(cls, pdu: Pdu) -> BindAck:
         """Read the body. Raises MalformedMessage."""
-        length = pdu.number(8, 2)
-        address = pdu.body[10 : 10 + length].split(b"\0")[0].decode("ascii", "replace")
-        at = 10 + length + (-(10 + length) % 4)
-        results = []
-        for number in range(pdu.number(at, 1)):
-            place = at + 4 + 24 * number
-            results.append(Result(pdu.number(place, 2), pdu.number(place + 2, 2), pdu.syntax(place + 4)))
-        return cls(pdu.number(0, 2), pdu.number(2, 2), pdu.number(4, 4), address, results)
+        body, heads = pdu.body, _ACK_HEADS[pdu.big_endian]
+        try:
+            max_xmit, max_recv, group, length = heads[0].unpack_from(body)
+            address = body[10 : 10 + length].split(b"\0")[0].decode("ascii", "replace")
+            at = 10 + length + (-(10 + length) % 4)
+            results = []
+            for place in range(at + 4, at + 4 + 24 * body[at], 24):
+                result, reason = heads[1].unpack_from(body, place)
+                results.append(Result(result, reason, pdu.syntax(place + 4)))
+        except (struct.error, IndexError):
+            raise MalformedMessage(f"a PDU of type {pdu.type} ends within its fields") from None
+        return cls(max_xmit, max_recv, group, address, results)
 
 
 def bind_nak(call_id: int, reason: int) -> bytes:

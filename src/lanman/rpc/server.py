@@ -27,11 +27,11 @@ are made; a client may not interleave the fragments of two (concurrent multiplex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lanman import codes
 from lanman.errors import RemoteProtocolError
+from lanman.plain import dataclass
 from lanman.rpc import pdu as pdus
 from lanman.rpc.ndr import Call
 from lanman.rpc.ndr import Interface as Interface

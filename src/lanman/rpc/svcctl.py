@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Final
 
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
 from lanman.records import ServiceState
 from lanman.rpc.levels import levels
 from lanman.rpc.ndr import (

@@ -22,6 +22,7 @@ The rules:
   patience there is with it, down to LEAST: a burst of honest clients is never hurried, and an honest client behind the
   same address as a flood comes to its turn before it gives up.
 * A Server that is behind with its work extends these times by as much: a connection that it has not read is not silent.
+  Neither is one whose request has come and waits for its turn (`Newcomer.unheard`), but for SLOW.
 * The next free place goes to the network that has the fewest, and of its connections to the one that has waited
   longest. At most twice `unauthenticated` wait; one more pushes out the newest of the network that has most of them.
 * Connections with null sessions and guests alone have limits of their own. There the next such *log-on* is refused;
@@ -34,11 +35,12 @@ The rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import field
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
+from lanman.plain import dataclass
 from lanman.settings import Limits, RunningSettings
 
 # Seconds, see above; and how often whether somebody has become silent is looked at while others wait.
@@ -65,24 +67,41 @@ class Standing(Enum):
     GONE = auto()
 
 
+class Newcomer(Protocol):
+    """A connection, as far as admission has to do with it."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it has sent a request that has not had its turn yet."""
+
+    def mark_ready(self) -> None:
+        """It need not wait any more."""
+
+    def displace(self, why: str) -> None:
+        """It has to go."""
+
+
 @dataclass(slots=True, eq=False)
 class Place:
-    """One connection. `admitted()` is called when it need not wait any more, `displaced(why)` when it has to go."""
+    """The place of one connection, which is told of what becomes of it."""
 
     network: str
-    admitted: Callable[[], None]
-    displaced: Callable[[str], None]
+    newcomer: Newcomer
     standing: Standing = Standing.GONE
     began: float = 0.0
     since: float = 0.0  # when it came, or made progress last
     mute: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Network:
-    """What one network has: half-open connections, ghosts of such, those that wait in their order, anonymous ones."""
+    """What one network has: half-open connections, ghosts of such, those that wait in their order, anonymous ones.
+
+    `mute` and `spoken` are its half-open connections once more, each in the order of `since`."""
 
     half_open: dict[Place, None] = field(default_factory=dict)
+    mute: dict[Place, None] = field(default_factory=dict)
+    spoken: OrderedDict[Place, None] = field(default_factory=OrderedDict)
     ghosts: int = 0
     waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
     anonymous: int = 0
@@ -90,8 +109,24 @@ class _Network:
 
     def finds_silent(self, place: Place, now: float, lag: float) -> bool:
         """Whether one of its half-open connections may have to go."""
+        if now - place.began >= SLOW + 2 * lag:
+            return True
+        if place.newcomer.unheard:
+            return False
         patience = max((MUTE if place.mute else SILENT) / (1 + self.failed / MANY), LEAST[place.mute]) + 2 * lag
-        return now - place.since >= patience or now - place.began >= SLOW + 2 * lag
+        return now - place.since >= patience
+
+    def silent(self, now: float, lag: float) -> Place | None:
+        """Which of its half-open connections has to go, if one may: the first of those `finds_silent` is true of."""
+        for order in (self.mute, self.spoken, self.half_open):
+            if (place := next(iter(order), None)) is not None and self.finds_silent(place, now, lag):
+                return place
+        return None
+
+    @property
+    def quietest(self) -> Place:
+        """The half-open connection that has said nothing for longest."""
+        return next(iter(self.mute or self.spoken))
 
     @property
     def taken(self) -> int:
@@ -104,6 +139,42 @@ class _Network:
         return not (self.half_open or self.ghosts or self.waiting or self.anonymous)
 
 
+class _Ranking:
+    """Networks by how many of something each has. Numbers change by one, and there are few that differ: all that is
+    counted together has as many as the limits allow, so that a thousand different numbers would be half a million."""
+
+    def __init__(self) -> None:
+        self._number: dict[_Network, int] = {}
+        self._having: dict[int, dict[_Network, None]] = {}
+
+    def put(self, of: _Network, number: int | None) -> None:
+        """It has so many now; None: it is not to be counted any more."""
+        before = self._number.get(of)
+        if before == number:
+            return
+        if before is not None:
+            del self._number[of]
+            others = self._having[before]
+            del others[of]
+            if not others:
+                del self._having[before]
+        if number is not None:
+            self._number[of] = number
+            self._having.setdefault(number, {})[of] = None
+
+    def most(self) -> _Network | None:
+        """One of those that have most; None if nobody has any."""
+        return next(iter(self._having[max(self._having)])) if self._having else None
+
+    def all(self) -> Collection[_Network]:
+        """All that are counted."""
+        return self._number
+
+    def fewest(self) -> _Network | None:
+        """Of those that have fewest, the one that has had so many for longest."""
+        return next(iter(self._having[min(self._having)])) if self._having else None
+
+
 class Admission:
     """The places of all connections. The limits are those in force, whenever one is looked at."""
 
@@ -113,7 +184,9 @@ class Admission:
         self.waiting = 0
         self.lag = 0.0
         self._networks: dict[str, _Network] = {}
-        self._contended: dict[str, _Network] = {}  # those of which connections wait
+        # Those of which connections wait, by how many do, and by how many places they take.
+        self._most_waiting, self._contended = _Ranking(), _Ranking()
+        self._most_half_open = _Ranking()
         self._half_open: OrderedDict[Place, None] = OrderedDict()  # by `began`
         self._mute: OrderedDict[Place, None] = OrderedDict()  # by `since`
         self._spoken: OrderedDict[Place, None] = OrderedDict()  # by `since`
@@ -136,9 +209,8 @@ class Admission:
         self,
         network: str,
         now: float,
+        newcomer: Newcomer,
         *,
-        admitted: Callable[[], None],
-        displaced: Callable[[str], None],
         scarce: bool = False,
     ) -> Place | None:
         """A new connection; None if there is no room for it. See its `standing`. `scarce`: descriptors run out, so that
@@ -148,7 +220,7 @@ class Admission:
             if victim is None:
                 return None
             self._displace(victim, "connections")
-        place = Place(network, admitted, displaced, began=now, since=now)
+        place = Place(network, newcomer, began=now, since=now)
         self.total += 1
         of = self._network(network)
         has_place = self._make_own_place(of, now) and self._make_place(of, now)
@@ -170,14 +242,18 @@ class Admission:
         place.standing = Standing.GONE
         self.total -= 1
         if ghost and was_half_open:
-            self._network(place.network).ghosts += 1
+            of = self._network(place.network)
+            of.ghosts += 1
             self._ghosts += 1
+            self._counted(of)
         self.pump(now)
 
     def exorcise(self, network: str, now: float) -> None:
         """A ghost's time is over."""
-        self._network(network).ghosts -= 1
+        of = self._network(network)
+        of.ghosts -= 1
         self._ghosts -= 1
+        self._counted(of)
         self.pump(now)
 
     def lags(self, seconds: float) -> None:
@@ -194,25 +270,25 @@ class Admission:
 
     def _seat_first(self, of: _Network, now: float) -> None:
         place, _ = of.waiting.popitem(last=False)
-        self._stopped_waiting(place, of)
+        self.waiting -= 1
         self._seat(place, of, now)
-        place.admitted()
+        place.newcomer.mark_ready()
 
     def _next(self, now: float) -> _Network | None:
         """The network to get the next free place, if there is one."""
         limit = self.limits.unauthenticated_per_address
-        if self._contended and all(of.taken >= limit for of in self._contended.values()):
-            # O(places), of which there are `unauthenticated`.
-            for of in self._contended.values():
-                if (victim := self._silent_of(of, now)) is not None:
+        fewest = self._contended.fewest()
+        if fewest is not None and fewest.taken >= limit:
+            # All have as many as they may. There are no more of these than `unauthenticated` has room for.
+            for of in self._contended.all():
+                if (victim := of.silent(now, self.lag)) is not None:
                     self._displace(victim, "unauthenticated_per_address")
                     of.failed += 1
                     break
-            else:
-                return None
-        below = [of for of in self._contended.values() if of.taken < limit]
-        fewest = min(below, key=lambda of: of.taken) if below else None
-        return fewest if fewest is not None and self._make_place(fewest, now) else None
+            fewest = self._contended.fewest()
+        if fewest is None or fewest.taken >= limit:
+            return None
+        return fewest if self._make_place(fewest, now) else None
 
     # --- what connections tell
 
@@ -220,10 +296,14 @@ class Admission:
         """A whole request has come on it."""
         if place.standing is Standing.HALF_OPEN:
             place.since = now
-            place.mute = False
-            self._mute.pop(place, None)
-            self._spoken[place] = None
-            self._spoken.move_to_end(place)
+            of = self._networks[place.network]
+            if place.mute:
+                self._hush(place, of)
+                place.mute = False
+                self._spoken[place] = of.spoken[place] = None
+            else:
+                self._spoken.move_to_end(place)
+                of.spoken.move_to_end(place)
 
     def refusal_of_anonymous(self, place: Place) -> str:
         """Why nobody may log on there without a name, or as guest; "" if they may."""
@@ -245,10 +325,11 @@ class Admission:
         if standing is Standing.HALF_OPEN:
             # Its sessions have ended. Nothing is under way on it, so it gives way at once.
             self._seat(place, of, now)
-            del self._mute[place]
+            self._hush(place, of)
             place.mute, place.since = False, now - SILENT
-            self._spoken[place] = None
-            self._spoken.move_to_end(place, last=False)
+            for order in (self._spoken, of.spoken):
+                order[place] = None
+                order.move_to_end(place, last=False)
         else:
             place.standing = standing
             if standing is Standing.NAMED:
@@ -263,7 +344,7 @@ class Admission:
     def _make_own_place(self, of: _Network, now: float) -> bool:
         """Whether a network may have one more place of its own, if need be by giving one up."""
         if of.taken >= self.limits.unauthenticated_per_address:
-            victim = self._silent_of(of, now)
+            victim = of.silent(now, self.lag)
             if victim is None:
                 return False
             self._displace(victim, "unauthenticated_per_address")
@@ -284,60 +365,66 @@ class Admission:
     def _silent(self, now: float) -> Place | None:
         """The connection that has been silent for longest; first those that have sent nothing."""
         for order, patience in ((self._mute, MUTE), (self._spoken, SILENT)):
-            if (place := next(iter(order), None)) is not None and now - place.since >= patience + 2 * self.lag:
+            place = next(iter(order), None)
+            if place is not None and now - place.since >= patience + 2 * self.lag and not place.newcomer.unheard:
                 return place
         place = next(iter(self._half_open), None)
         return place if place is not None and now - place.began >= SLOW else None
 
-    def _silent_of(self, of: _Network, now: float) -> Place | None:
-        candidates = [place for place in of.half_open if of.finds_silent(place, now, self.lag)]
-        return min(candidates, key=lambda place: (not place.mute, place.since), default=None)
-
     def _from_many(self, of: _Network) -> Place | None:
-        most = max(self._networks.values(), key=lambda other: len(other.half_open))
-        if len(most.half_open) < MANY or len(most.half_open) < 2 * (of.taken + 1):
+        most = self._most_half_open.most()
+        if most is None or len(most.half_open) < MANY or len(most.half_open) < 2 * (of.taken + 1):
             return None
-        return min(most.half_open, key=lambda place: (not place.mute, place.since))
+        return most.quietest
 
     def _least_of_all(self) -> Place | None:
         """Who goes when there is no room for any more connections."""
-        if self.waiting:
-            return next(reversed(max(self._contended.values(), key=lambda of: len(of.waiting)).waiting))
-        if not self._half_open:
-            return None
-        most = max(self._networks.values(), key=lambda of: len(of.half_open))
-        return min(most.half_open, key=lambda place: (not place.mute, place.since))
+        if (most := self._most_waiting.most()) is not None:
+            return next(reversed(most.waiting))
+        most = self._most_half_open.most()
+        return most.quietest if most is not None else None
+
+    def _hush(self, place: Place, of: _Network) -> None:
+        """It is neither among those that have said nothing nor among those that have."""
+        if place.mute:
+            del self._mute[place], of.mute[place]
+        else:
+            del self._spoken[place], of.spoken[place]
+
+    def _counted(self, of: _Network) -> None:
+        """What a network has of places has changed."""
+        self._most_half_open.put(of, len(of.half_open) or None)
+        if of.waiting or of in self._contended.all():
+            self._most_waiting.put(of, len(of.waiting) or None)
+            self._contended.put(of, of.taken if of.waiting else None)
 
     def _network(self, name: str) -> _Network:
         self._touched.add(name)
-        return self._networks.setdefault(name, _Network())
+        if (found := self._networks.get(name)) is None:
+            found = self._networks[name] = _Network()
+        return found
 
     def _seat(self, place: Place, of: _Network, now: float) -> None:
         place.standing = Standing.HALF_OPEN
         place.began = place.since = now
         place.mute = True
-        of.half_open[place] = None
+        of.half_open[place] = of.mute[place] = None
         self._half_open[place] = self._mute[place] = None
+        self._counted(of)
 
     def _wait(self, place: Place, of: _Network) -> None:
         place.standing = Standing.WAITING
         of.waiting[place] = None
-        self._contended[place.network] = of
         self.waiting += 1
-        if self.waiting > 2 * self.limits.unauthenticated:
-            most = max(self._contended.values(), key=lambda of: len(of.waiting))
+        self._counted(of)
+        if self.waiting > 2 * self.limits.unauthenticated and (most := self._most_waiting.most()) is not None:
             self._displace(next(reversed(most.waiting)), "unauthenticated")
-
-    def _stopped_waiting(self, place: Place, of: _Network) -> None:
-        self.waiting -= 1
-        if not of.waiting:
-            self._contended.pop(place.network, None)
 
     def _displace(self, place: Place, key: str) -> None:
         self._leave(place)
         place.standing = Standing.GONE
         self.total -= 1
-        place.displaced(self.limits.reached(key))
+        place.newcomer.displace(self.limits.reached(key))
 
     def _leave(self, place: Place) -> None:
         """It is no more what it was."""
@@ -346,11 +433,12 @@ class Admission:
         of = self._network(place.network)
         if place.standing is Standing.HALF_OPEN:
             del of.half_open[place], self._half_open[place]
-            self._mute.pop(place, None)
-            self._spoken.pop(place, None)
+            self._hush(place, of)
+            self._counted(of)
         elif place.standing is Standing.WAITING:
             del of.waiting[place]
-            self._stopped_waiting(place, of)
+            self.waiting -= 1
+            self._counted(of)
         else:
             of.anonymous -= 1
             self._anonymous -= 1

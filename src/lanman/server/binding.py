@@ -58,4 +58,5 @@ def _refusal_of_session(context: Context, session: ServerSession) -> int:
         return codes.STATUS_REQUEST_NOT_ACCEPTED
     if not context.request.signed:
         return codes.STATUS_ACCESS_DENIED
-    return codes.STATUS_INSUFFICIENT_RESOURCES if len(session.channels) >= MAX_CHANNELS else codes.STATUS_SUCCESS
+    full = len(session.channels) >= MAX_CHANNELS or context.connection.refusal_of_user(session.session.user_name)
+    return codes.STATUS_INSUFFICIENT_RESOURCES if full else codes.STATUS_SUCCESS

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.domain import Share
+from lanman.plain import dataclass
 from lanman.server.effects import Detached, Effect, Wait, Waiter, Work
 
 R = TypeVar("R")

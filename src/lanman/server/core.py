@@ -23,8 +23,8 @@ from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
 from lanman.server.svcctl import ServiceControlEndpoint
-from lanman.settings import RunningSettings
-from lanman.smb2.server import ServerConnection
+from lanman.settings import Configuration, RunningSettings
+from lanman.smb2.server import ServerConnection, Terms
 
 
 class Server:
@@ -69,8 +69,9 @@ class Server:
         )
         self._random = random
         self._guid = guid
-        # One function for all connections, of which there are thousands.
         self._now_filetime = lambda: filetime(int(wall_clock(self.scheduler.now) * 1e9))
+        self._terms: Terms | None = None
+        self._terms_made_of: tuple[Configuration, bool, bytes] | None = None
         self.dispatch = ServerDispatch(
             self.service,
             self.pipes,
@@ -92,16 +93,18 @@ class Server:
         return self.dispatch.scheduler
 
     def _new_core(self, security_blob: bytes) -> ServerConnection:
-        """The SMB2 core of a new connection."""
-        settings = self.settings.current
-        return ServerConnection(
-            server_guid=self._guid,
-            random=self._random,
-            now_filetime=self._now_filetime,
-            signing_required=settings.signing == "required",
-            encryption=settings.encryption,
-            multichannel=self.dispatch.multichannel,
-            security_blob=security_blob,
-            leasing=True,
-            directory_leasing=settings.directory_leases,
-        )
+        """The SMB2 core of a new connection. What is offered is one object for all, until something of it changes."""
+        made_of = self.settings.current, self.dispatch.multichannel, security_blob
+        if self._terms is None or self._terms_made_of != made_of:
+            settings, multichannel, _ = self._terms_made_of = made_of
+            self._terms = Terms(
+                server_guid=self._guid,
+                now_filetime=self._now_filetime,
+                signing_required=settings.signing == "required",
+                encryption=settings.encryption,
+                multichannel=multichannel,
+                security_blob=security_blob,
+                leasing=True,
+                directory_leasing=settings.directory_leases,
+            )
+        return ServerConnection(self._terms, self._random)

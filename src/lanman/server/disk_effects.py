@@ -11,7 +11,7 @@
     SetFile             -> FileStat          size, allocation, attributes, times
     RenameFile          -> tuple[str, ...]   the new path, as the disk has it
     CheckDeletable      -> None              whether it could be deleted now
-    CloseFile           -> FileStat          the handle is gone; with `delete` so is the name
+    CloseFile           -> FileStat | None   the handle is gone; with `delete` so is the name
     ListDirectory       -> Listing           the next names of a directory
     QueryVolume         -> VolumeStat
     CheckShare          -> str               why a share's folder cannot be used
@@ -39,7 +39,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Final, TypeAlias
 
@@ -52,6 +51,7 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_SYSTEM,
     FILE_ATTRIBUTE_TEMPORARY,
 )
+from lanman.plain import dataclass
 from lanman.server.effects import Effect
 from lanman.smb2.constants import FILE_OPEN
 from lanman.wire import Data
@@ -89,9 +89,10 @@ class Kind(Enum):
     DIRECTORY = "directory"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileStat:
-    """What is known about a file or directory (MS-FSCC 2.4).
+    """What is known about a file or directory (MS-FSCC 2.4). Nobody changes one; it is not frozen since a listing makes
+    one for each name and that would take four times as long.
 
     Sizes are bytes, times FILETIMEs (100 ns since 1601). `volume` and `file_id` are st_dev and st_ino; `attributes`
     are as a client sees them, never 0; of them `set_attributes` were set by a client and decide what may be done, while
@@ -126,11 +127,12 @@ class FileStat:
         return self.volume, self.file_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """What an OpenFile has got. `path` is spelt as the disk has it; `access` is what the handle can do, `maximal` what
     its owner may do with the contents (only if that was asked for). `by_link`: the name is that of a link, which a
-    delete or rename means, and `stat` tells of what the link leads to."""
+    delete or rename means, and `stat` tells of what the link leads to. `deletable`: it was asked for, and it could be
+    deleted then (`CheckDeletable`)."""
 
     handle: int
     stat: FileStat
@@ -139,9 +141,10 @@ class Opened:
     access: Access
     maximal: Access = Access.NONE
     by_link: bool = False
+    deletable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One name in a directory. Without `details` there is no `stat`."""
 
@@ -177,7 +180,8 @@ class OpenFile(Effect[Opened]):
 
     `access` is what the handle must be able to do; with `maximum_allowed` it is tried for and what cannot be had is
     left out. `kind` says what must be there; what is created is a directory if it is Kind.DIRECTORY, a file otherwise.
-    `attributes` and `allocation` are for what is created. `maximal` asks for `Opened.maximal`.
+    `attributes` and `allocation` are for what is created. `maximal` asks for `Opened.maximal`, and `to_delete` for
+    `Opened.deletable` of what was there.
 
     Names are looked for as they are spelt, then without regard to case; a new one is spelt as asked for. Fails with
     OBJECT_NAME_NOT_FOUND (only the last name is missing), OBJECT_PATH_NOT_FOUND (one before it is),
@@ -195,6 +199,7 @@ class OpenFile(Effect[Opened]):
     allocation: int = 0
     maximum_allowed: bool = False
     maximal: bool = False
+    to_delete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,15 +304,19 @@ class CheckDeletable(Effect[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class CloseFile(Effect[FileStat]):
-    """Give the handle back; what is known about the file as it was left. Never cancelled, never dropped.
+class CloseFile(Effect[FileStat | None]):
+    """Give the handle back; what is known about the file as it was left, if it `tells`. Never cancelled, never dropped.
 
     `delete` removes the name by which it was opened (a link, not what it leads to), unless something else has taken
-    its place meanwhile. If that fails the handle is gone all the same.
+    its place meanwhile. If that fails the handle is gone all the same. `unless_shared`: this handle has created it, and
+    that is to be undone, unless another handle has been found by that name since or the file has been written to. An
+    OpenFile that comes at the same time keeps it by that, or does not find it.
     """
 
     handle: int
     delete: bool = False
+    tells: bool = True
+    unless_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +328,9 @@ class ListDirectory(Effect[Listing]):
     so that a Listing may be empty and not the last: ask again. What the taker cannot use it keeps; there is no way back
     but `restart`. FIFOs, sockets, devices and links that leave the share or lead nowhere are listed as files of no
     size.
+
+    `name`: the one name that is wanted. It is looked for as OpenFile looks for it, and no other name is read; the
+    Listing is empty if it is not there or can be no file's.
     """
 
     handle: int
@@ -326,6 +338,7 @@ class ListDirectory(Effect[Listing]):
     restart: bool = False
     wanted: Callable[[str], bool] | None = None
     details: bool = True
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,35 @@ scheduler's `effects()` to perform and the `next_deadline()`. Times are the seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from sys import intern
 from typing import Final
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Mechanism
 from lanman.auth.accounts import Accounts
-from lanman.domain import STYPE_IPC, Connection, Event, LogonRefused, Reason, ServerService, Session, Share, State
+from lanman.domain import (
+    STYPE_IPC,
+    Connection,
+    Event,
+    LogonRefused,
+    Reason,
+    ServerService,
+    Session,
+    Share,
+    State,
+)
 from lanman.errors import RemoteProtocolError
-from lanman.names import unc_client
+from lanman.few import NOTHING, with_one, without
+from lanman.names import fold, unc_client
 from lanman.server.admission import POLL, Admission, Place, Standing
 from lanman.server.effects import Outcome, Reply
 from lanman.server.files.backend import DiskShare
 from lanman.server.files.leases import Leases
 from lanman.server.files.table import Files
 from lanman.server.handlers import COMMANDS, Command, Needs
+from lanman.server.judging import Judging
 from lanman.server.pipes import Pipes
 from lanman.server.refusals import CHOICES, Refusals
 from lanman.server.requests import Chain, Requests
@@ -40,6 +53,7 @@ from lanman.server.sessions import SessionTable
 from lanman.server.shares import PipeShare
 from lanman.server.state import Context, Logon, ServerSession, ShareBackend
 from lanman.server.throttle import Throttle, network_of
+from lanman.server.timers import Timer
 from lanman.server.watch import Watch
 from lanman.settings import Configuration, RunningSettings
 from lanman.smb2.connection import Event as WireEvent
@@ -60,7 +74,19 @@ _DIALECTS: Final = {0x0202: "2.0.2", 0x0210: "2.1", 0x0300: "3.0", 0x0302: "3.0.
 _SIGNING: Final = {0: "HMAC-SHA256", 1: "AES-128-CMAC", 2: "AES-128-GMAC"}
 _CIPHERS: Final = {1: "AES-128-CCM", 2: "AES-128-GCM", 3: "AES-256-CCM", 4: "AES-256-GCM"}
 
+# The accounts of a log-on before they have been read for it. Nobody changes them.
+_NOBODY: Final = Accounts()
+
 _NO_HANDLER: Final = Command(lambda context, message: Reply(codes.STATUS_NOT_SUPPORTED), Needs.TREE)
+
+
+def party_of(shares_as: str) -> str:
+    """The name under which a user's connections take turns, which is no network's; one object for thousands."""
+    return intern(f"user {shares_as}")
+
+
+def _not_at_once() -> Accounts | None:
+    return None
 
 
 class ConnectionDispatch(Requests):
@@ -71,12 +97,11 @@ class ConnectionDispatch(Requests):
         "__dict__",
         "__weakref__",
         "_lacking",
-        "_named",
+        "_nameless",
         "_reaper",
         "address",
         "at_once",
         "channels",
-        "client_name",
         "explained",
         "held_until",
         "logons",
@@ -89,22 +114,21 @@ class ConnectionDispatch(Requests):
     def __init__(
         self, server: ServerDispatch, connection_id: int, core: ServerConnection, address: str, now: float
     ) -> None:
-        super().__init__(connection_id, core, server.scheduler, server.room, now)
+        self.network = network_of(address)
+        super().__init__(connection_id, core, server.scheduler, server.room, self.network, now)
         self.server = server
         self.address = address
-        self.network = network_of(address)
-        self.client_name = unc_client(address)
-        self.channels: dict[int, ServerSession] = {}  # its sessions, by their ids
+        self.channels: Mapping[int, ServerSession] = NOTHING  # its sessions, by their ids
         self.traffic = Connection(connection_id, address)
-        self.logons: dict[int, Logon] = {}
-        self._named: set[int] = set()  # the ids of the sessions that have a user with an account
+        self.logons: Mapping[int, Logon] = NOTHING
+        self._nameless: Mapping[int, Session] = NOTHING  # its null sessions and guests', which few connections have
         self.held_until = now  # until when a refused log-on counts against the limits, even if its peer has gone
         self.explained = False  # whether the log has been told already why, in words that name the remedy
         self.at_once = False  # whether it is to end without what is still to be sent
         self.unread = 0  # bytes that its pipes keep: of calls, and of answers that nobody has read
         self.place: Place | None = None
         self._lacking: tuple[Reason, ...] = ()  # what its client lacks, as far as that has been told; a set takes more
-        self._reaper = server.scheduler.timers.at(now + UNAUTHENTICATED_FOR, self._reap)
+        self._reaper: Timer | None = server.scheduler.timers.at(now + UNAUTHENTICATED_FOR, self._reap)
 
     # --- what the shell calls ---
 
@@ -130,9 +154,8 @@ class ConnectionDispatch(Requests):
         scheduler.now = now
         self.server.service.counters.bytes_received += count
         self.traffic.bytes_received += count
-        if self.core.has_frames:
-            scheduler.has_work(self)
-            scheduler.run(now)
+        if self.core.arrived:
+            scheduler.serve(self, now)
 
     def data_to_send(self) -> list[Data]:
         """What there is to send, ready for the transport. Tell it by `sent` how much of it is left."""
@@ -148,14 +171,14 @@ class ConnectionDispatch(Requests):
     def withdraw(self) -> None:
         """Drop a connection that admission did not accept."""
         self._lost = True
-        self._reaper.cancel()
+        self._spare()
 
     def connection_lost(self, now: float) -> None:
         """The transport is gone (MS-SMB2 3.3.7.1). May be called twice."""
         if self._lost:
             return
-        self._reaper.cancel()
-        self.logons.clear()
+        self._spare()
+        self.logons = NOTHING
         self.lose()
         self.server.forget_connection(self, now)
         self.recount()
@@ -209,7 +232,7 @@ class ConnectionDispatch(Requests):
     def count_unread(self, difference: int) -> None:
         """Its pipes keep so many bytes more, or less."""
         self.unread += difference
-        self.server.room.unread += difference
+        self.server.room.pipes.count(self.party, difference)
 
     @property
     def may_ask_pipes(self) -> bool:
@@ -217,7 +240,7 @@ class ConnectionDispatch(Requests):
         limits = self.server.resources
         if self.unread <= limits.output_always:
             return True  # whatever others keep
-        return self.unread <= limits.unread_per_connection and self.server.room.unread <= limits.unread
+        return self.unread <= limits.unread_per_connection and self.server.room.has_room_for_pipes(self.party)
 
     def session_keys(self, request: Request) -> SessionKeys | None:
         """The keys of the session that a request names, if this connection is no channel of it: it may ask to be."""
@@ -264,6 +287,12 @@ class ConnectionDispatch(Requests):
             if context.tree.backend.encrypt and not request.encrypted:
                 self.lacks(Reason.UNENCRYPTED_SHARE, session.session.user_name)
                 return Reply(codes.STATUS_ACCESS_DENIED)  # 3.3.5.2.11
+        judging = self.server.judging
+        if judging.waiting and session is not None and not judging.may_use(session, context.tree):
+            # What comes next, when its turn has come: its tree connect is to end, or the session with all that it has.
+            return Reply(
+                codes.STATUS_USER_SESSION_DELETED if context.tree is None else codes.STATUS_NETWORK_NAME_DELETED
+            )
         return command.handler(context, request.message)
 
     def _lacks_protection(self, request: Request) -> None:
@@ -294,9 +323,9 @@ class ConnectionDispatch(Requests):
 
     def channel_begun(self, session: ServerSession) -> None:
         """A log-on has succeeded, or has bound it to a session."""
-        self._reaper.cancel()
+        self._spare()
         self.traffic.signing = self.signing_name
-        self.channels[session.session.session_id] = session
+        self.channels = with_one(self.channels, session.session.session_id, session)
         self.identified(session.session)
 
     def channel_ended(self, session: ServerSession) -> None:
@@ -304,20 +333,24 @@ class ConnectionDispatch(Requests):
         session_id = session.session.session_id
         if self.channels.get(session_id) is not session:
             return
-        del self.channels[session_id]
+        self.channels = without(self.channels, session_id)
+        self._nameless = without(self._nameless, session_id)
         self.core.forget_session(session_id)
-        self._named.discard(session_id)
         self.classify()
+        if not self.channels:
+            self._work_for(self.network)
         if not self.channels and not self._lost:
             self._reaper = self._scheduler.timers.at(self._scheduler.now + UNAUTHENTICATED_FOR, self._reap)
         self.mark_ready()
 
     def identified(self, session: Session) -> None:
         """One of its sessions has a user, or another one."""
-        if session.anonymous or session.guest:
-            self._named.discard(session.session_id)
-        elif session.session_id in self.channels:
-            self._named.add(session.session_id)
+        session_id = session.session_id
+        if not (session.anonymous or session.guest):
+            self._work_for(party_of(session.shares_as))  # as whoever logged on last
+            self._nameless = without(self._nameless, session_id)
+        elif session_id in self.channels:
+            self._nameless = with_one(self._nameless, session_id, session)
         self.classify()
 
     def classify(self) -> None:
@@ -327,7 +360,7 @@ class ConnectionDispatch(Requests):
         if not self.channels:
             standing = Standing.HALF_OPEN
         else:
-            standing = Standing.NAMED if self._named else Standing.ANONYMOUS
+            standing = Standing.NAMED if len(self._nameless) < len(self.channels) else Standing.ANONYMOUS
         self.server.admission.holds(self.place, standing, self._scheduler.now)
 
     @property
@@ -338,9 +371,37 @@ class ConnectionDispatch(Requests):
     def refusal_of_anonymous(self) -> str:
         """Why null sessions and guests are refused here; "" if they are not."""
         most = self.server.resources.anonymous_sessions_per_connection
-        if len(self.channels) - len(self._named) >= most:
+        if len(self._nameless) >= most:
             return f"there are {most} of them on this connection"
         return self.server.admission.refusal_of_anonymous(self.place) if self.place is not None else ""
+
+    def refusal_of_user(self, user_name: str) -> str:
+        """Why nobody may log on here by that name, who is no guest; "" if they may."""
+        party = party_of(fold(user_name))
+        most = self.server.configuration.limits.connections
+        most -= most // 5
+        if party == self.party or self.server.connections_of.get(party, 0) < most:
+            return ""
+        return f"this user has {most} connections, four fifths of [limits] connections"
+
+    def _work_for(self, party: str) -> None:
+        """From now on it takes that one's turns, and counts for it if it is a user."""
+        if party == self.party:
+            return
+        counted = self.server.connections_of
+        if self.party is not self.network:
+            counted[self.party] -= 1
+            if not counted[self.party]:
+                del counted[self.party]
+        if party is not self.network:
+            counted[party] = counted.get(party, 0) + 1
+        self.server.room.pipes.move(self.party, party, self.unread)
+        self.server.room.change_party(self, party, self._beyond)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a whole frame has come that has not had its turn yet."""
+        return self.core.has_frames
 
     def displace(self, why: str) -> None:
         """Another connection gets its place."""
@@ -353,11 +414,22 @@ class ConnectionDispatch(Requests):
             self.finished = why
         self.mark_ready()
 
+    def _spare(self) -> None:
+        """It is not to be ended for having no session."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+            self._reaper = None
+
     def _reap(self, now: float) -> None:
         """3.3.6.3: it had no session for too long."""
         self.finish("nobody has logged on")
 
     # --- what handlers ask ---
+
+    @property
+    def client_name(self) -> str:
+        """The client, as sessions name it."""
+        return unc_client(self.address)
 
     @property
     def dialect_name(self) -> str:
@@ -430,11 +502,14 @@ class ServerDispatch:
         self.resources = resources or ResourceLimits()
         self.dns_name = dns_name
         self.port = 0  # the Server's; the shell knows it when it listens
+        # The accounts as they are now, where that takes no effect; None: it takes a ReadAccounts. The shell knows.
+        self.accounts_at_once: Callable[[], Accounts | None] = _not_at_once
         self.random = random
         self.wall_clock = wall_clock
         self.scheduler = Scheduler(None if failed is None else lambda error: failed(None, error))
         self.connections: dict[int, ConnectionDispatch] = {}
-        self.room = Room(self.scheduler, lambda: self.resources, self.connections.values)
+        self.connections_of: dict[str, int] = {}  # how many have a session of a user, by the name of its turns
+        self.room = Room(self.scheduler, lambda: self.resources, self.connections.values, service.portions)
         self.throttle = Throttle(random)
         self.admission = Admission(settings)
         self.refusals = Refusals()
@@ -442,9 +517,10 @@ class ServerDispatch:
         self._connection_ids = count(1)
         self.to_look_at: dict[ConnectionDispatch, None] = {}  # what `ready` gives: connections put themselves in
         self._watching = False
-        self._ipc = PipeShare(pipes)
+        self._ipc = PipeShare(pipes, settings, service.portions)
         self.sessions = SessionTable(service, self.scheduler, self._share_removed)
         self.files = Files(self.scheduler, service, self.resources)
+        self.judging = Judging(self)
         self.watch = Watch(self)
         self._folders: dict[Share, DiskShare] = {}
         self._hint: bytes | None = None  # what NEGOTIATE says of the mechanisms there are
@@ -463,8 +539,7 @@ class ServerDispatch:
         connection.place = self.admission.arrive(
             connection.network,
             now,
-            admitted=connection.mark_ready,
-            displaced=connection.displace,
+            connection,
             scarce=scarce,
         )
         if connection.place is None:
@@ -479,6 +554,11 @@ class ServerDispatch:
         """The connections that may have something to send, or that are to be ended. Asking takes them."""
         ready, self.to_look_at = list(self.to_look_at), {}
         return ready
+
+    def party_of(self, connection_id: int | None) -> str:
+        """Whom a connection works for, as those are that take turns; "" for what is no connection's."""
+        found = self.connections.get(connection_id) if connection_id is not None else None
+        return found.party if found is not None else ""
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do; None: never, as things stand. Ask again after anything has changed."""
@@ -550,7 +630,7 @@ class ServerDispatch:
         """The server's half of a log-on. Until its accounts have been read there are none."""
         configuration = self.configuration
         return Acceptor(
-            Accounts(),
+            _NOBODY,
             server_name=configuration.name,
             dns_name=self.dns_name,
             random=self.random,
@@ -580,10 +660,9 @@ class ServerDispatch:
         """All leases."""
         return self.files.leases
 
-    def first_user_of(self, session: Session) -> tuple[str, str] | None:
-        """The name and domain of the user whose log-on a session's keys come from; None: it has none."""
-        found = self.sessions.find(session)
-        return found.first_user if found is not None else None
+    def session_of(self, session: Session) -> ServerSession | None:
+        """Its session of a domain's session; None if that has ended."""
+        return self.sessions.find(session)
 
     def has_pipe(self, name: str) -> bool:
         """Whether there is a pipe of that (canonical) name."""

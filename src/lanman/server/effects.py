@@ -15,18 +15,20 @@ A handler returns its `Reply`, or it is a generator that yields what has to happ
         return Reply(message=ReadResponse(data))
 
 Handlers touch no disk and no clock. An effect names the I/O with all that it needs; floor 3 performs it in a bounded
-pool. When a generator goes on, when it is closed and what it may do then is told in `scheduler`.
+pool, or at once where that waits for nothing (`Scheduler.at_once`). When a generator goes on, when it is closed and
+what it may do then is told in `scheduler`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from enum import Enum
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor, Step
 from lanman.auth.accounts import Accounts
+from lanman.plain import dataclass
 from lanman.smb2.messages import Message, NetworkInterfaceInfo
 
 T = TypeVar("T")
@@ -36,6 +38,15 @@ class Effect(Generic[T]):
     """I/O that a handler wants done; T is what comes of it."""
 
     __slots__ = ()
+
+
+class Later(Enum):
+    """LATER: an effect cannot be performed at once, since it waits for something, or might."""
+
+    LATER = "later"
+
+
+LATER: Final = Later.LATER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,15 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
 from lanman import codes
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import MalformedMessage
+from lanman.few import with_one
 from lanman.fscc.controls import PipeWait
+from lanman.plain import dataclass
 from lanman.server.effects import ListInterfaces, Outcome, Reply, Work
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
@@ -37,6 +38,7 @@ from lanman.smb2.constants import (
     SMB2_0_IOCTL_IS_FSCTL,
     SMB2_CHANGE_NOTIFY,
     SMB2_CLOSE,
+    SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB,
     SMB2_CREATE,
     SMB2_ECHO,
     SMB2_FLUSH,
@@ -133,7 +135,8 @@ def handle_tree_connect(context: Context, message: TreeConnectRequest) -> Work[R
         return Reply(codes.STATUS_USER_SESSION_DELETED)  # whoever heard that the folder is there again has ended it
     if server_session.session.tree_connects.get(tree_connect.tree_id) is not tree_connect:
         return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # whoever heard of it has ended it at once
-    server_session.trees[tree_connect.tree_id] = ServerTree(tree_connect, backend, maximal_access)
+    tree = ServerTree(tree_connect, backend, maximal_access)
+    server_session.trees = with_one(server_session.trees, tree.tree_connect.tree_id, tree)
     return Reply(
         message=TreeConnectResponse(
             share_type=backend.share_type,
@@ -180,6 +183,7 @@ def handle_close(context: Context, message: CloseRequest) -> Outcome:
     opened = context.find_open(message.file_id)
     if opened is None:
         return Reply(codes.STATUS_FILE_CLOSED)
+    opened.tells_when_closed = bool(message.flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB)
     context.server.service.close_open(opened.open)
     return opened.close(context, message)
 
@@ -263,10 +267,9 @@ def handle_oplock_break(context: Context, message: Message) -> Outcome:
 
 def _lease_break(context: Context, message: LeaseBreak) -> Reply:
     """3.3.5.22.2. Any session of the client may answer whose user has the file open."""
-    negotiated = context.connection.core.negotiated
-    assert negotiated is not None, "a session has begun"
+    client = context.connection.core.client_guid
     status = context.server.leases.acknowledge(
-        negotiated.client_guid, message.lease_key, message.lease_state, context.checked_session, context.now
+        client, message.lease_key, message.lease_state, context.checked_session, context.now
     )
     return Reply(status, None if status else LeaseBreak(0, message.lease_key, message.lease_state))
 

@@ -21,9 +21,10 @@ from lanman import codes
 from lanman.auth.outcome import Accepted, Refused, Step
 from lanman.domain import Limit, LimitReached, Reason, State
 from lanman.errors import StatusError
+from lanman.few import with_one, without
 from lanman.names import fold
 from lanman.server.binding import session_to_bind
-from lanman.server.effects import Outcome, ReadAccounts, Reply, StepLogon, Until, Work
+from lanman.server.effects import Outcome, Reply, StepLogon, Until, Work
 from lanman.server.refusals import CHOICES
 from lanman.server.state import Context, Logon, ServerSession
 from lanman.server.throttle import Attempt
@@ -56,7 +57,7 @@ def handle_session_setup(context: Context, message: SessionSetupRequest) -> Outc
         return Reply(codes.STATUS_REQUEST_OUT_OF_SEQUENCE)
     if logon.fresh and not logon.acceptor.may_block:
         logon.fresh = False
-        return _judged(context, message, logon, _step(context, message, logon))
+        return _judged(context, message, logon, _step(context, bytes(message.security_buffer), logon))
     logon.fresh = False
     logon.busy = True
     return _decide(context, message, logon)
@@ -68,16 +69,15 @@ def _decide(context: Context, message: SessionSetupRequest, logon: Logon) -> Wor
     server, token = context.server, bytes(message.security_buffer)
     try:
         while True:
-            logon.accounts = accounts = yield ReadAccounts()
+            logon.accounts = accounts = yield from server.watch.read()
             logon.acceptor.use_accounts(accounts)
-            server.watch.use_accounts(accounts)
             if logon.acceptor.may_block:
                 step = yield StepLogon(logon.acceptor, token, server.wall_clock(context.now))
                 break
             account = logon.acceptor.claimed_account(token)
             logon.attempt = None if account is None else logon.attempt or Attempt(context.connection.network, account)
             if logon.attempt is None or not (yield from _wait_for_turn(context, logon.attempt)):
-                step = _step(context, message, logon)
+                step = _step(context, token, logon)
                 break
             if logon.attempt.displaced:
                 return _displaced(context, logon, logon.attempt)
@@ -122,13 +122,13 @@ def _find_logon(context: Context, binding: ServerSession | None) -> Logon | Repl
         existing,
         binding,
     )
-    connection.logons[logon.session_id] = logon
+    connection.logons = with_one(connection.logons, logon.session_id, logon)
     return logon
 
 
-def _step(context: Context, message: SessionSetupRequest, logon: Logon) -> Step:
+def _step(context: Context, token: bytes, logon: Logon) -> Step:
     """Have the acceptor judge a token, which takes no time."""
-    return logon.acceptor.step(bytes(message.security_buffer), context.server.wall_clock(context.now))
+    return logon.acceptor.step(token, context.server.wall_clock(context.now))
 
 
 def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: Step) -> Work[Reply]:
@@ -138,10 +138,10 @@ def _judged(context: Context, message: SessionSetupRequest, logon: Logon, step: 
     if _has_ended(context, logon):
         return _abandon(context, logon, codes.STATUS_USER_SESSION_DELETED)
     if isinstance(outcome, Accepted):
-        connection.logons.pop(logon.session_id, None)
+        connection.logons = without(connection.logons, logon.session_id)
         return _accepted(context, message, logon, outcome, step.token, context.now)
     if isinstance(outcome, Refused):
-        connection.logons.pop(logon.session_id, None)
+        connection.logons = without(connection.logons, logon.session_id)
         return (yield from _refused(context, logon, outcome))
     # 3.3.5.5.2: a session that is being renewed keeps its id; a new one learns it here.
     return Reply(
@@ -163,15 +163,15 @@ def _has_ended(context: Context, logon: Logon) -> bool:
 def _drop_ended(context: Context) -> None:
     """Forget the log-ons of the connection that would bind it to sessions that have ended: nobody can go on with them,
     and they would keep the place of others."""
-    logons = context.connection.logons
-    for logon in [each for each in logons.values() if each.binding is not None]:
+    connection = context.connection
+    for logon in [each for each in connection.logons.values() if each.binding is not None]:
         if not logon.busy and _has_ended(context, logon):
-            del logons[logon.session_id]
+            connection.logons = without(connection.logons, logon.session_id)
 
 
 def _abandon(context: Context, logon: Logon, status: int) -> Reply:
     """The log-on cannot go on, for a reason other than a wrong password."""
-    context.connection.logons.pop(logon.session_id, None)
+    context.connection.logons = without(context.connection.logons, logon.session_id)
     return Reply(status)
 
 
@@ -286,7 +286,7 @@ def _renew(context: Context, existing: ServerSession, who: Accepted, expires_at:
         expires_at=expires_at,
     )
     for tree in existing.trees.values():
-        tree.maximal_access = connection.server.watch.allowed(session, tree)
+        tree.maximal_access = connection.server.judging.allowed(session, tree)
     return codes.STATUS_SUCCESS
 
 
@@ -309,7 +309,7 @@ def _establish(
             connection.client_name, who.user_name, Reason.UNENCRYPTED, CHOICES[Reason.UNENCRYPTED]
         )
         return codes.STATUS_ACCESS_DENIED
-    if not protected and (why := connection.refusal_of_anonymous()):
+    if why := connection.refusal_of_user(who.user_name) if protected else connection.refusal_of_anonymous():
         server.service.refuse_logon(connection.client_name, who.user_name, Reason.LIMIT, why)
         return codes.STATUS_REQUEST_NOT_ACCEPTED
     _replace_previous(context, message, who)

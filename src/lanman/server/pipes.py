@@ -16,7 +16,7 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman import codes
@@ -41,6 +41,7 @@ from lanman.fscc.files import (
     FilePipeLocalInformation,
     FileStandardInformation,
 )
+from lanman.plain import dataclass
 from lanman.rpc.ndr import Interface
 from lanman.server.association import Association, Endpoint
 from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
@@ -225,10 +226,19 @@ def ioctl_response(request: IoctlRequest, output: bytes | memoryview = b"") -> I
 
 
 class PipeOpen(ServerOpen):
-    """An open pipe. Reads that find no message wait (MS-SMB2 3.3.5.12), and are answered in their order."""
+    """An open pipe. Reads that find no message wait (MS-SMB2 3.3.5.12), and are answered in their order. `give_back` is
+    called once, when it is closed."""
 
-    def __init__(self, open_: Open, session: ServerSession, tree: ServerTree, pipe: NamedPipe) -> None:
+    def __init__(
+        self,
+        open_: Open,
+        session: ServerSession,
+        tree: ServerTree,
+        pipe: NamedPipe,
+        give_back: Callable[[], None] = _ignore,
+    ) -> None:
         super().__init__(open_, session, tree)
+        self._give_back = give_back
         self._session = session  # a pipe is never preserved
         self._pipe = pipe
         pipe.on_message = self._wake
@@ -401,5 +411,6 @@ class PipeOpen(ServerOpen):
     def released(self) -> None:
         """Close the pipe. The requests that waited on it were cancelled before."""
         self._released = True
+        self._give_back()
         self._readers.clear()
         self._pipe.close()

@@ -8,8 +8,9 @@ a flood from however many addresses writes a bounded number of lines a minute, a
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
+
+from lanman.plain import dataclass
 
 PERIOD: Final = 60.0
 KEYS: Final = 256

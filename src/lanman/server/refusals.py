@@ -7,11 +7,11 @@ lacks is told as a LogonRefused event, once for a connection, with what an admin
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from lanman.domain import LogonRefused, Reason
+from lanman.plain import dataclass
 
 # How many (client, reason) are remembered.
 REMEMBERED: Final = 256

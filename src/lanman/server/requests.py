@@ -26,12 +26,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from lanman import codes
 from lanman.errors import RemoteProtocolError, StatusError
-from lanman.server.effects import Outcome, Reply, Until, Wait, Work, Yielded
+from lanman.plain import dataclass
+from lanman.server.effects import LATER, Effect, Outcome, Reply, Until, Wait, Work, Yielded
 from lanman.server.room import Room
 from lanman.server.scheduler import TURN, Scheduler, Suspension, raise_in
 from lanman.server.state import Context, ServerOpen, ServerSession
@@ -45,6 +46,8 @@ from lanman.smb2.session import SessionKeys
 # A request that waits is told so after this many seconds; at once if it is not known how long it will be.
 PENDING_AFTER: Final = 0.5
 
+_QUERIES: Final = (QueryInfoRequest, QueryDirectoryRequest)  # a union would be made at each look
+
 # Bytes that cost as much as a step.
 _COSTS_ONE: Final = 65536
 
@@ -56,7 +59,7 @@ def _answer_size(message: Message | None, core: ServerConnection) -> int:
         return 0
     if isinstance(message, ReadRequest):
         return min(message.length, core.negotiated.max_read_size)
-    if isinstance(message, QueryInfoRequest | QueryDirectoryRequest):
+    if isinstance(message, _QUERIES):
         return min(message.output_buffer_length, core.negotiated.max_transact_size)
     if isinstance(message, IoctlRequest):
         return min(message.max_output_response, core.negotiated.max_transact_size)
@@ -135,10 +138,12 @@ Step = Continuation | Callable[[float], None]
 class Requests(ABC):
     """One connection's requests. `output` is in bytes: what is reserved for answers, and what is answered and not sent.
 
-    There are thousands that do nothing, so what is mostly empty is a list: an empty deque takes ten times as much.
+    There are thousands that do nothing, so what is mostly empty is None then, and what is hardly ever anything else is
+    a tuple: an empty deque takes ten times as much.
     """
 
     __slots__ = (
+        "_beyond",
         "_cost",
         "_deferred",
         "_led_to",
@@ -155,29 +160,32 @@ class Requests(ABC):
         "core",
         "finished",
         "output",
+        "party",
         "unsent_since",
         "violation",
     )
 
     def __init__(
-        self, connection_id: int, core: ServerConnection, scheduler: Scheduler, room: Room, now: float
+        self, connection_id: int, core: ServerConnection, scheduler: Scheduler, room: Room, party: str, now: float
     ) -> None:
         self.connection_id = connection_id
+        self.party = party  # whom it works for: who takes turns
         self.core = core
         self.finished: str | None = None  # why the shell is to end it, once all is sent
         self.violation = False  # whether that is for what the peer said
         self.output = 0
+        self._beyond = 0  # what it counts for of the room that users share
         self.unsent_since = now
         self._scheduler = scheduler
         self._room = room
         self._reserved = 0
         self._unsent = 0
-        self._waiting: dict[int, Waiting] = {}
-        self._waiting_on: dict[ServerOpen | ServerSession, dict[Waiting, None]] = {}
-        self._steps: list[Step] = []  # the last one is the next
+        self._waiting: dict[int, Waiting] | None = None
+        self._waiting_on: dict[ServerOpen | ServerSession, dict[Waiting, None]] | None = None
+        self._steps: list[Step] | None = None  # the last one is the next
         self._led_to: list[Step] | None = None  # what the step under way leads to
-        self._deferred: list[Callable[[float], None]] = []
-        self._stalled: list[tuple[Chain, int]] = []  # what waits for room, and for how much
+        self._deferred: tuple[Callable[[float], None], ...] = ()
+        self._stalled: tuple[tuple[Chain, int], ...] = ()  # what waits for room, and for how much
         self._cost = 0
         self._lost = False
 
@@ -226,7 +234,7 @@ class Requests(ABC):
         """Whether a turn would do something."""
         if self._lost:
             return False
-        return bool(self._steps or self._deferred or (self.core.has_frames and self._takes_frames))
+        return bool(self._steps or self._deferred or (self.core.arrived and self._takes_frames))
 
     @property
     def _takes_frames(self) -> bool:
@@ -235,7 +243,7 @@ class Requests(ABC):
     @property
     def overloaded(self) -> bool:
         """Whether it has brought more than could be begun so far, so that the rest is better left in the kernel."""
-        return not self._lost and (self.core.has_frames or bool(self._stalled))
+        return not self._lost and bool(self.core.arrived or self._stalled)
 
     def turn(self, now: float, most: int) -> int:
         """Do steps until they have cost `most`; what they have cost."""
@@ -245,8 +253,8 @@ class Requests(ABC):
                 if self._steps:
                     step = self._steps.pop()
                 elif self._deferred:
-                    step = self._deferred.pop(0)
-                elif self.core.has_frames and self._takes_frames:
+                    step, self._deferred = self._deferred[0], self._deferred[1:]
+                elif self.core.arrived and self._takes_frames:
                     step = self._next_frame
                 else:
                     break
@@ -254,13 +262,15 @@ class Requests(ABC):
                 self._do(step, now)
                 cost += self._cost
         finally:
+            if not self._steps:
+                self._steps = None
             self.mark_ready()
         return cost
 
     def defer(self, action: Callable[[float], None]) -> None:
         """Do it when the answers are made to what is being done."""
         if not self._lost:
-            self._deferred.append(action)
+            self._deferred += (action,)
             self._scheduler.has_work(self)
 
     def _do(self, step: Step, now: float) -> None:
@@ -271,15 +281,25 @@ class Requests(ABC):
             else:
                 step(now)
         except RemoteProtocolError as error:
-            self._steps.extend(led_to)
-            led_to.clear()
+            if led_to:
+                self._put_first(led_to.copy())
+                led_to.clear()
             self.explain(error)
             self._break_off(str(error))
         finally:
             self._led_to = None
-            self._steps.extend(reversed(led_to))
+            if led_to:
+                led_to.reverse()
+                self._put_first(led_to)
             if self._lost:
                 self._drop_work()
+
+    def _put_first(self, steps: list[Step]) -> None:
+        """The last of them is the next."""
+        if self._steps is None:
+            self._steps = steps
+        else:
+            self._steps.extend(steps)
 
     def _add(self, step: Step) -> None:
         """A step for this connection: next, if the step under way leads to it; otherwise after those there are."""
@@ -289,17 +309,17 @@ class Requests(ABC):
         elif self._led_to is not None:
             self._led_to.append(step)
         else:
+            self._steps = self._steps or []
             self._steps.insert(0, step)
             self._scheduler.has_work(self)
 
     def _drop_work(self) -> None:
         """Nothing more is to be done."""
-        steps, self._steps = self._steps, []
-        for step in steps:
+        steps, self._steps = self._steps, None
+        for step in steps or ():
             if isinstance(step, Continuation):
                 self._drop(step)
-        self._deferred.clear()
-        self._stalled.clear()
+        self._deferred = self._stalled = ()
         self._room.stop_waiting(self)
 
     def _drop(self, step: Continuation) -> None:
@@ -316,7 +336,7 @@ class Requests(ABC):
     def lose(self) -> None:
         """The transport is gone: close every handler, and take no step any more."""
         self._lost = True
-        for waiting in list(self._waiting.values()):
+        for waiting in list(self._waiting.values()) if self._waiting else ():
             if waiting.context.goes_on_without(self):
                 self._hand_over(waiting)
             else:
@@ -334,12 +354,17 @@ class Requests(ABC):
     def _next_frame(self, now: float) -> None:
         events = self.core.next_events()
         self.frame_begins(events, now)
+        if len(events) == 1 and isinstance(event := events[0], RequestsReceived) and len(event.requests) == 1:
+            # Most frames. The frame has led to nothing else, so this would be the next step anyhow.
+            self._cost += 1 + event.requests[0].size // _COSTS_ONE
+            self._advance(Chain(event.requests), now)
+            return
         for event in events:
             if isinstance(event, RequestsReceived):
                 self._cost += sum(request.size for request in event.requests) // _COSTS_ONE
                 self._add_chain(Chain(event.requests))
             elif isinstance(event, CancelReceived):
-                waiting = self._waiting.get(event.message_id)
+                waiting = self._waiting.get(event.message_id) if self._waiting else None
                 if waiting is not None and waiting.cancellable:
                     self._cancel(waiting, now)
 
@@ -362,11 +387,16 @@ class Requests(ABC):
         if output == self.output:
             return
         difference, self.output = output - self.output, output
-        self._room.output += difference
+        room = self._room
+        room.output += difference
+        if self._beyond or output > room.always:
+            beyond = output if output > room.always else 0
+            room.answers.count(self.party, beyond - self._beyond)
+            self._beyond = beyond
         if difference < 0:
             if self._stalled:
                 self.use_room()
-            self._room.use()
+            room.use()
 
     def _fits(self, size: int) -> bool:
         """Whether an answer of `size` bytes is within what this connection may have."""
@@ -380,9 +410,14 @@ class Requests(ABC):
 
     def _stall(self, chain: Chain, size: int) -> None:
         """A chain goes on when there is room for its next answer."""
-        self._stalled.append((chain, size))
+        self._stalled += ((chain, size),)
         if self._fits(size):
             self._room.wait(self)
+
+    @property
+    def lacking(self) -> int:
+        """How much room the first chain wants that waits for some."""
+        return self._stalled[0][1] if self._stalled else 0
 
     def use_room(self) -> bool:
         """Go on with the first chain that waits for room; then it is the turn of other connections. False: there is no
@@ -391,7 +426,7 @@ class Requests(ABC):
             if not self._has_room(self._stalled[0][1]):
                 self._room.wait(self)
                 return False
-            chain, size = self._stalled.pop(0)
+            (chain, size), self._stalled = self._stalled[0], self._stalled[1:]
             chain.granted = size
             self._reserved += size
             self.recount()
@@ -399,16 +434,15 @@ class Requests(ABC):
         self._room.stop_waiting(self)
         if self._stalled and self._fits(self._stalled[0][1]):
             self._room.wait(self)
-        elif self.core.has_frames:
+        elif self.core.arrived:
             self._scheduler.has_work(self)
         return True
 
     def _reserve(self, chain: Chain, size: int) -> None:
         chain.under_way = size
-        if size:
-            chain.reserved += size
-            self._reserved += size
-            self.recount()
+        chain.reserved += size
+        self._reserved += size
+        self.recount()
 
     def _give_back(self, chain: Chain, size: int) -> None:
         chain.reserved -= size
@@ -425,13 +459,17 @@ class Requests(ABC):
             binding = self.session_keys(request) if request.command == SMB2_SESSION_SETUP else None
             status = self.core.begin(request, binding=binding)
             size = 0 if status else _answer_size(request.message, self.core)
-            granted, chain.granted = chain.granted, 0
-            self._reserved -= granted  # it is the chain's from now on
-            if size > granted and not self._makes_room(chain, size):
-                request.pdu = pdu  # it is judged again when there is room
-                self._stall(chain, size)
-                return
-            self._reserve(chain, size)
+            if granted := chain.granted:
+                chain.granted = 0
+                self._reserved -= granted  # it is the chain's from now on
+            if size:
+                if size > granted and not self._makes_room(chain, size):
+                    request.pdu = pdu  # it is judged again when there is room
+                    self._stall(chain, size)
+                    return
+                self._reserve(chain, size)
+            else:
+                chain.under_way = 0
             context = self.new_context(request, now, chain.file_id)
             outcome = self._begin(chain, context)
             if self._led_to:
@@ -470,6 +508,9 @@ class Requests(ABC):
         assert work is not None
         try:
             what = work.send(value) if error is None else raise_in(work, error)
+            while isinstance(what, Effect) and (result := self._scheduler.at_once(what)) is not LATER:
+                self._cost += 1
+                what = work.send(result)
         except StopIteration as end:
             reply: Reply = end.value
             return reply
@@ -496,13 +537,23 @@ class Requests(ABC):
         """Go on with a handler or keep what has come of it, and go on with its chain."""
         step.context.now = now
         outcome = step.outcome
-        if outcome is None:
+        if outcome is None and step.context.opened is not None and not step.context.may_have(step.context.opened):
+            outcome = self._is_taken(step)
+        elif outcome is None:
             outcome = self._step(step.chain, step.context, step.value, step.error)
         if self._led_to:
             step.outcome = outcome
             self._add(step)
         elif self._settle(step.chain, step.context, outcome, now):
             self._advance(step.chain, now)
+
+    def _is_taken(self, step: Continuation) -> Reply:
+        """What a request has waited on may not be its session's any more, and has been closed: as if it had been while
+        the request waited. What the disk has done for it by then is no less done."""
+        ended = step.context.outlived()
+        self._close_work(step.chain)
+        ended()
+        return Reply(codes.STATUS_CANCELLED)
 
     def _answer(self, chain: Chain) -> None:
         """Send the answers that a chain has so far."""
@@ -511,7 +562,8 @@ class Requests(ABC):
             self.core.respond(chain.responses)
             chain.responses = []
             self._cost += (self.core.unsent - before) // _COSTS_ONE
-        self._give_back(chain, chain.reserved - chain.under_way)
+        if chain.reserved:
+            self._give_back(chain, chain.reserved - chain.under_way)  # what is left counts when it is sent: `sent`
 
     def _settle(self, chain: Chain, context: Context, outcome: Reply | Yielded, now: float) -> bool:
         """Keep an answer, or wait for what was yielded. Whether the chain can go on."""
@@ -520,9 +572,7 @@ class Requests(ABC):
             return False
         request = context.request
         self.answered(context, outcome)
-        chain.responses.append(
-            Response(request, outcome.status, outcome.message, session_id=outcome.session_id, tree_id=outcome.tree_id)
-        )
+        chain.responses.append(Response(request, outcome.status, outcome.message, outcome.session_id, outcome.tree_id))
         # 3.3.5.2.7.2: ids that an answer brings are those that a related request means.
         chain.tree_id = outcome.tree_id or chain.tree_id
         chain.file_id = context.file_id or chain.file_id
@@ -535,8 +585,12 @@ class Requests(ABC):
 
     def _wait(self, chain: Chain, context: Context, what: Yielded, now: float) -> None:
         waiting = Waiting(self, chain, context)
+        if self._waiting is None or self._waiting_on is None:
+            self._waiting, self._waiting_on = {}, {}
         self._waiting[context.request.message_id] = waiting
-        waiting.about = tuple(each for each in (context.opened, context.session) if each is not None)
+        opened, session = context.opened, context.session
+        if session is not None:
+            waiting.about = (session,) if opened is None else (opened, session)
         for about in waiting.about:
             self._waiting_on.setdefault(about, {})[waiting] = None
         at_once = False
@@ -590,12 +644,16 @@ class Requests(ABC):
     def _release(self, waiting: Waiting, *, withdraw: bool = False) -> None:
         """It waits no more. `withdraw`: take back what it waits for, and close its handler."""
         waiting.over = True
+        assert self._waiting is not None, "it has waited"
+        assert self._waiting_on is not None, "it has waited"
         self._waiting.pop(waiting.context.request.message_id, None)
         for about in waiting.about:
             others = self._waiting_on[about]
             del others[waiting]
             if not others:
                 del self._waiting_on[about]
+        if not self._waiting:
+            self._waiting = self._waiting_on = None
         waiting.about = ()
         if waiting.pending_timer is not None:
             waiting.pending_timer.cancel()
@@ -620,7 +678,7 @@ class Requests(ABC):
     ) -> None:
         """3.3.4.17: requests that wait on what has ended are cancelled, but for those of an open that is spared.
         `cancellable_only`: only those that their client may cancel, not I/O."""
-        for waiting in list(self._waiting_on.get(about, ())):
+        for waiting in list(self._waiting_on.get(about, ())) if self._waiting_on else ():
             if cancellable_only and not waiting.cancellable:
                 continue
             if spared is not None and waiting.context.opened is spared:

@@ -15,11 +15,12 @@ Two presets of the session descriptor (`SrvsvcSessionInfo` of the registry) diff
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from lanman.domain import Session, is_member
 from lanman.names import ADMINISTRATORS, AUTHENTICATED_USERS, EVERYONE, POWER_USERS, PRINT_OPERATORS, SERVER_OPERATORS
+from lanman.plain import dataclass
 
 SessionRights = Literal["hardened", "legacy"]
 

@@ -14,7 +14,8 @@ the closing of a file. Both are run here alike; they differ in who gives them th
 and it leaves `waiting` in exactly one of three ways:
 
 * *Its effect is performed* (`completed`, `failed`). It goes on at once, in that very call: what has come may be a file
-  that somebody has to own, and a queued step may be dropped.
+  that somebody has to own, and a queued step may be dropped. An effect that waits for nothing is performed where it is
+  yielded (`at_once`), and the generator goes on without having waited; that costs as much as a step.
 * *It is woken, or its time has come.* It becomes queued. A request goes on in a step of its connection, a task in the
   next turn of the event loop.
 * *It is cancelled*, because its client says so, or what it is about has ended: the open, the session, the connection.
@@ -34,9 +35,11 @@ since the one that closes it does not wait.
 error of ours. It ends the connection whose step it came out of, and no other (`Lane.fail`); out of a task it ends that
 task. Either way the shell is told (`on_error`), and it says so in the log.
 
-**Turns.** Work is done in steps that do little. Connections take turns of a few steps (`TURN`), those that have just
-got something to do and those that have more to do than one turn alternating; `run` ends when `BUDGET` is spent. The
-shell then lets others have the loop, calls `refill` and `run` again.
+**Turns.** Work is done in steps that do little, in turns of a few steps (`TURN`). Whom connections work for take turns
+(`Lane.party`: a user, or the network of those on which nobody has logged on), and among the connections of one party
+those take turns; so whoever has five hundred of them has no more turns than whoever has one. Parties, and connections
+of one party, that have just got something to do alternate with those that have more to do than one turn. `run` ends
+when `BUDGET` is spent. The shell then lets others have the loop, calls `refill` and `run` again.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ from itertools import count
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from lanman.errors import StatusError
-from lanman.server.effects import Detached, Effect, Until, Wait, Waiter, Work, Yielded
+from lanman.server.effects import LATER, Detached, Effect, Until, Wait, Waiter, Work, Yielded
 from lanman.server.timers import Timer, Timers
 
 R = TypeVar("R")
@@ -57,11 +60,14 @@ R = TypeVar("R")
 # What one `run` may cost, and one connection's turn in it. A step costs 1, and 1 more for every 64 KiB it signs,
 # verifies, encrypts or decrypts: 20 to 50 microseconds.
 BUDGET: Final = 64
+_HALF: Final = BUDGET // 2
 TURN: Final = 8
 
 
 class Lane(Protocol):
-    """What takes turns: a connection."""
+    """What takes turns: a connection. `party` is whom it works for."""
+
+    party: str
 
     @property
     def has_work(self) -> bool:
@@ -152,6 +158,11 @@ class Task(Suspension, Generic[R]):
         self._running = True
         try:
             self.yielded = self._work.send(value) if error is None else raise_in(self._work, error)
+            while isinstance(self.yielded, Effect) and not self.over:
+                if (result := self._scheduler.at_once(self.yielded)) is LATER:
+                    break
+                self._scheduler.spend(1)
+                self.yielded = self._work.send(result)
         except StopIteration as end:
             self._end()
             if self._done is not None:
@@ -204,10 +215,94 @@ class Task(Suspension, Generic[R]):
                 self._work.close()
 
 
+class _Party:
+    """Several connections of one party that wait: those that have had no turn yet, and those that have more to do."""
+
+    __slots__ = ("_next_left", "fresh", "left")
+
+    def __init__(self, first: Lane) -> None:
+        self.fresh: OrderedDict[Lane, None] = OrderedDict()
+        self.left: OrderedDict[Lane, None] = OrderedDict({first: None})
+        self._next_left = True
+
+    def take(self) -> Lane:
+        """Whose turn it is, of either kind in turn; there is one."""
+        queue = self.left if (self._next_left and self.left) or not self.fresh else self.fresh
+        self._next_left = queue is self.fresh
+        return queue.popitem(last=False)[0]
+
+    def drop(self, lane: Lane) -> None:
+        """It does not wait any more."""
+        self.fresh.pop(lane, None)
+        self.left.pop(lane, None)
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.left)
+
+
+class _Turns:
+    """Connections that wait for a turn. All of it takes the same however many there are.
+
+    `waiting` has all of them, with the party that each waits in, since it may have another one meanwhile. It is looked
+    at from outside, which is cheaper than a call. A party is in one of the orders, that of those which had nothing to
+    do before or that of the others; most parties have one connection, which stands for itself.
+    """
+
+    __slots__ = ("_fresh", "_left", "_next_left", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[Lane, str] = {}
+        self._fresh: OrderedDict[str, Lane | _Party] = OrderedDict()
+        self._left: OrderedDict[str, Lane | _Party] = OrderedDict()
+        self._next_left = False
+
+    def put(self, lane: Lane, *, more: bool = False) -> None:
+        """It waits from now on; `more`: it has had a turn, and has more to do."""
+        party = self.waiting[lane] = lane.party
+        order = self._left if party in self._left else self._fresh
+        found = order.get(party)
+        if found is None:
+            (self._left if more else self._fresh)[party] = lane
+            return
+        if not isinstance(found, _Party):
+            found = order[party] = _Party(found)
+        (found.left if more else found.fresh)[lane] = None
+
+    def take(self) -> Lane:
+        """Whose turn it is, which waits no more; its party comes behind the others. There is one."""
+        order = self._left if (self._next_left and self._left) or not self._fresh else self._fresh
+        self._next_left = order is self._fresh
+        party, found = order.popitem(last=False)
+        if isinstance(found, _Party):
+            lane = found.take()
+            if found:
+                self._left[party] = found
+        else:
+            lane = found
+        del self.waiting[lane]
+        return lane
+
+    def drop(self, lane: Lane) -> None:
+        """It does not wait any more."""
+        party = self.waiting.pop(lane, None)
+        if party is None:
+            return
+        order = self._left if party in self._left else self._fresh
+        found = order[party]
+        if isinstance(found, _Party):
+            found.drop(lane)
+        if found is lane or not found:
+            del order[party]
+
+
 class _EndOfTask(Waiter[R]):
     """What is woken when a task is over, which runs on if nobody waits for that."""
 
     __slots__ = ()
+
+
+def _later(effect: Effect[Any]) -> Any:
+    return LATER
 
 
 def _ignoring(effect: Effect[Any]) -> Work[None]:
@@ -216,19 +311,20 @@ def _ignoring(effect: Effect[Any]) -> Work[None]:
 
 
 class Scheduler:
-    """What one Server's generators wait for, and whose turn it is. `now` is the time that the shell has told last."""
+    """What one Server's generators wait for, and whose turn it is. `now` is the time that the shell has told last;
+    `at_once`, the shell's, performs an effect that waits for nothing and gives its result, or LATER."""
 
     def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
         self.now = 0.0
         self.timers = Timers()
+        self.at_once: Callable[[Effect[Any]], Any] = _later
         self._on_error = on_error
         self._tickets = count(1)
         self._performing: dict[int, Suspension] = {}
-        self._effects: list[tuple[int, Effect[Any]]] = []
-        self._abandoned: list[int] = []
+        self.unperformed: list[tuple[int, Effect[Any]]] = []  # for `effects`
+        self.unwanted: list[int] = []  # for `abandoned`
         self._outliving: dict[int, Callable[[], None]] = {}  # abandoned, and not known to be over
-        self._fresh: OrderedDict[Lane, None] = OrderedDict()  # have work, and have had no turn yet
-        self._left: OrderedDict[Lane, None] = OrderedDict()  # have had a turn, and have more to do
+        self._turns = _Turns()
         self._running = False
         self._budget = BUDGET
 
@@ -250,13 +346,13 @@ class Scheduler:
 
     def effects(self) -> list[tuple[int, Effect[Any]]]:
         """The effects to perform, each with the ticket under which its result is awaited. Asking takes them."""
-        effects, self._effects = self._effects, []
+        effects, self.unperformed = self.unperformed, []
         return effects
 
     def abandoned(self) -> list[int]:
         """The tickets whose results are not waited for any more, so that their effects need not begin. Asking takes
         them; ask after `effects`."""
-        abandoned, self._abandoned = self._abandoned, []
+        abandoned, self.unwanted = self.unwanted, []
         return abandoned
 
     def source_of(self, ticket: int) -> int | None:
@@ -277,23 +373,51 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         """Whether there is work left: `refill` and `run` again, when the loop has done something else."""
-        return bool(self._fresh or self._left)
+        return bool(self._turns.waiting)
+
+    @property
+    def needs_turn(self) -> bool:
+        """Whether the loop should do something else soon, and then `refill`: there is work left, or half of what may be
+        done before that is spent."""
+        return self._budget <= _HALF or bool(self._turns.waiting)
+
+    @property
+    def within_step(self) -> bool:
+        """Whether a step, a piece of a task or a timer is under way, so that dispatch is not to be told anything."""
+        return self._running
 
     def refill(self) -> None:
         """The loop has done something else: `run` may go on."""
         self._budget = BUDGET
 
+    def spend(self, cost: int) -> None:
+        """Something has been done that is no step of a connection, and has cost as much as so many."""
+        self._budget -= cost
+
+    def serve(self, lane: Lane, now: float) -> None:
+        """A connection has something to do: as `has_work` and `run`. Most often nobody else waits, and it has its turn
+        at once."""
+        if self._running or self._budget <= 0 or self._turns.waiting:
+            self.has_work(lane)
+        else:
+            self._running = True
+            try:
+                self._turn(lane, now)
+            finally:
+                self._running = False
+            if not self._turns.waiting:
+                return
+        self.run(now)
+
     def run(self, now: float) -> None:
         """Have the connections take their turns until there is nothing to do or the budget is spent. Within a turn this
         does nothing."""
-        if self._running:
+        if self._running or not self._turns.waiting:
             return
         self._running = True
         try:
-            while self._budget > 0 and (self._fresh or self._left):
-                for queue in (self._fresh, self._left):
-                    if queue:
-                        self._turn(queue.popitem(last=False)[0], now)
+            while self._budget > 0 and self._turns.waiting:
+                self._turn(self._turns.take(), now)
         finally:
             self._running = False
 
@@ -302,9 +426,10 @@ class Scheduler:
             self._budget -= lane.turn(now, TURN)
         except Exception as error:  # noqa: BLE001 - whatever it is, it costs this connection and no other
             lane.fail(error)
-        self._fresh.pop(lane, None)
+        if lane in self._turns.waiting:
+            self._turns.drop(lane)
         if lane.has_work:
-            self._left[lane] = None
+            self._turns.put(lane, more=True)
 
     def _finish(self, ticket: int, result: Any, status: int | None, now: float) -> bool:
         self.now = now
@@ -325,13 +450,12 @@ class Scheduler:
 
     def has_work(self, lane: Lane) -> None:
         """It has something to do, and gets a turn."""
-        if lane not in self._left:
-            self._fresh[lane] = None
+        if lane not in self._turns.waiting:
+            self._turns.put(lane)
 
     def forget(self, lane: Lane) -> None:
         """It is lost, and gets no turn any more."""
-        self._fresh.pop(lane, None)
-        self._left.pop(lane, None)
+        self._turns.drop(lane)
 
     def start(
         self,
@@ -359,7 +483,7 @@ class Scheduler:
         if isinstance(what, Effect):
             who.on = ticket = next(self._tickets)
             self._performing[ticket] = who
-            self._effects.append((ticket, what))
+            self.unperformed.append((ticket, what))
         elif isinstance(what, Wait):
             self._wait(who, what.waiter)
         elif isinstance(what, Detached):
@@ -397,7 +521,7 @@ class Scheduler:
         on, who.on = who.on, None
         if isinstance(on, int):
             if self._performing.pop(on, None) is not None:
-                self._abandoned.append(on)
+                self.unwanted.append(on)
                 if outlived is not None:
                     self._outliving[on] = outlived()
         elif isinstance(on, Timer):

@@ -25,6 +25,7 @@ from itertools import count
 from typing import Final
 
 from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
+from lanman.few import NOTHING, with_one, without
 from lanman.server.scheduler import Scheduler
 from lanman.server.state import HandlerConnection, ServerOpen, ServerSession, ServerTree
 
@@ -125,7 +126,7 @@ class SessionTable:
         session = server_open.session
         assert session is not None, "an open begins in a session"
         self._opens[server_open.persistent_id] = server_open
-        session.opens[server_open.volatile_id] = server_open
+        session.opens = with_one(session.opens, server_open.volatile_id, server_open)
 
     def reclaim(self, server_open: ServerOpen, session: ServerSession, tree: ServerTree) -> None:
         """Put a preserved open into a session (3.3.5.9.7, 3.3.5.9.12), on a tree connect to the same share. Its FileId
@@ -139,14 +140,15 @@ class SessionTable:
             raise ValueError("the open has ended")  # as in `register_open`
         server_open.session, server_open.tree = session, tree
         server_open.volatile_id = next(self._file_ids)
-        session.opens[server_open.volatile_id] = server_open
+        session.opens = with_one(session.opens, server_open.volatile_id, server_open)
 
     def release(self, server_open: ServerOpen) -> None:
         """Release an open that the domain has closed already, and whose last answer has been read now; its session too,
         if that only waited for it."""
         session = server_open.session
-        if session is None or session.opens.pop(server_open.volatile_id, None) is None:
+        if session is None or server_open.volatile_id not in session.opens:
             return
+        session.opens = without(session.opens, server_open.volatile_id)
         self._release(server_open)
         if session.closing and not session.opens:
             self.forget(session)
@@ -168,7 +170,7 @@ class SessionTable:
             return
         if session is not None:
             # Gone first: what is behind a cancelled request in its chain must not find it any more.
-            del session.opens[server_open.volatile_id]
+            session.opens = without(session.opens, server_open.volatile_id)
         server_open.ended(now)
         for connection in session.channels if session is not None else ():
             # I/O that was under way when the client itself closed the file comes to its end.
@@ -182,7 +184,7 @@ class SessionTable:
         if server_open is None or server_open.open is not opened or server_open.session is None:
             return
         session, server_open.session = server_open.session, None
-        session.opens.pop(server_open.volatile_id, None)
+        session.opens = without(session.opens, server_open.volatile_id)
         for connection in session.channels:
             connection.cancel_all(server_open, self._scheduler.now)
 
@@ -191,7 +193,7 @@ class SessionTable:
         session = self.find(tree.session)
         found = session.trees.get(tree.tree_id) if session is not None else None
         if session is not None and found is not None and found.tree_connect is tree:
-            del session.trees[tree.tree_id]
+            session.trees = without(session.trees, tree.tree_id)
 
     def session_closed(self, session: Session, reason: Reason) -> None:
         """A session has ended (3.3.4.12), on all its channels. Its opens and tree connects have ended before."""
@@ -200,7 +202,7 @@ class SessionTable:
             return
         now = self._scheduler.now
         for connection in found.channels:
-            connection.logons.pop(session.session_id, None)
+            connection.logons = without(connection.logons, session.session_id)
             connection.cancel_all(found, now, spared=found.speaking)
         if found.opens:
             # Only the pipe that a call is being made on can be left: the caller has ended its own session.
@@ -231,6 +233,6 @@ class SessionTable:
             session.lingers.cancel()
         for server_open in session.opens.values():
             self._release(server_open)
-        session.opens.clear()
+        session.opens = NOTHING
         for connection in session.channels:
             connection.channel_ended(session)

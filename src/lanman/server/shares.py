@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from lanman import codes
-from lanman.domain import LimitReached, Session, State
+from lanman.domain import LimitReached, Portions, Session, State
 from lanman.errors import StatusError
 from lanman.fscc.attributes import FILE_ATTRIBUTE_NORMAL
-from lanman.server.effects import ReadAccounts, Reply, Work
+from lanman.server.effects import Reply, Work
 from lanman.server.pipes import PIPE_QUOTA, PipeOpen, Pipes, canonical_pipe_name
 from lanman.server.rights import Caller
 from lanman.server.state import Context, ShareBackend
+from lanman.settings import RunningSettings
 from lanman.smb2.constants import FILE_OPENED, PIPE_ACCESS, SMB2_SHARE_TYPE_PIPE, SMB2_SHAREFLAG_NO_CACHING
 from lanman.smb2.messages import CreateRequest, CreateResponse
+
+# Pipes that all together may have open: so many, or this times the connections there may be.
+PIPES: Final = 32768
 
 PIPE_SHARE_ACCESS: Final = 0x001F00A9  # as Samba 4.17 and Windows 2019 have it
 # GENERIC_READ, _WRITE, _EXECUTE, _ALL and MAXIMUM_ALLOWED: on a pipe they mean PIPE_ACCESS.
@@ -27,8 +32,13 @@ class PipeShare(ShareBackend):
     share_flags = SMB2_SHAREFLAG_NO_CACHING
     capabilities = 0
 
-    def __init__(self, pipes: Pipes) -> None:
+    def __init__(self, pipes: Pipes, settings: RunningSettings, portions: Portions) -> None:
         self._pipes = pipes
+        self._portion = portions.new(
+            "open pipes",
+            lambda: max(PIPES, 8 * settings.current.limits.connections),
+            remedy="set more [limits] connections: 8 pipes for each",
+        )
 
     def access_for(self, session: Session) -> int:
         """The same for everybody; who may open what is the pipes' business."""
@@ -40,7 +50,7 @@ class PipeShare(ShareBackend):
         session = context.checked_session.session
         if not session.anonymous:
             try:
-                context.server.watch.use_accounts((yield ReadAccounts()))
+                yield from context.server.watch.read()
             except StatusError:
                 pass  # the log says why; those who are known stay what they are
             if session.state is State.CLOSED:
@@ -60,6 +70,10 @@ class PipeShare(ShareBackend):
         if message.desired_access & GENERIC:
             access |= PIPE_ACCESS
         caller = Caller(session.user_name, session.groups, session)
+        user = session.shares_as
+        if not self._portion.fits(user):
+            self._portion.refuse(user)
+            return Reply(codes.STATUS_TOO_MANY_OPENED_FILES)
         try:
             opened = context.server.sessions.register_open(
                 context.checked_session, context.checked_tree, f"\\PIPE\\{name}", access, context.now
@@ -69,7 +83,9 @@ class PipeShare(ShareBackend):
         except ValueError:
             return Reply(codes.STATUS_NETWORK_NAME_DELETED)  # the tree connect has ended meanwhile
         pipe = open_pipe(caller, context.server.scheduler)
-        pipe_open = PipeOpen(opened, context.checked_session, context.checked_tree, pipe)
+        self._portion.count(user, 1)
+        taken = partial(self._portion.give_back, user)
+        pipe_open = PipeOpen(opened, context.checked_session, context.checked_tree, pipe, taken)
         context.server.sessions.add_open(pipe_open)
         context.made(pipe_open)
         return Reply(

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Final, Protocol
 
 from lanman import codes
@@ -19,6 +20,8 @@ from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
 from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
 from lanman.errors import StatusError
+from lanman.few import NOTHING
+from lanman.plain import dataclass
 from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
 from lanman.server.resources import ResourceLimits
@@ -82,8 +85,8 @@ class ServerSession:
     session: Session
     keys: SessionKeys
     channels: tuple[HandlerConnection, ...]
-    trees: dict[int, ServerTree] = field(default_factory=dict)
-    opens: dict[int, ServerOpen] = field(default_factory=dict)
+    trees: Mapping[int, ServerTree] = field(default_factory=lambda: NOTHING)
+    opens: Mapping[int, ServerOpen] = field(default_factory=lambda: NOTHING)
     last_tree_id: int = 0
     speaking: ServerOpen | None = None
     closing: bool = False
@@ -182,12 +185,26 @@ class ServerOpen(ABC):
     of it yet, so its client may never have heard of it, and may send its CREATE again.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_settling",
+        "channel_sequence",
+        "closing",
+        "open",
+        "replay_eligible",
+        "session",
+        "tells_when_closed",
+        "tree",
+        "volatile_id",
+    )
+
     def __init__(self, open_: Open, session: ServerSession, tree: ServerTree) -> None:
         self.open = open_
         self.session: ServerSession | None = session
         self.tree = tree
         self.volatile_id = open_.file_id
         self.closing = False  # ended by its own request, as its session may be
+        self.tells_when_closed = False  # its client wants to know what there is to know of it then
         self.channel_sequence = ChannelSequence()
         self.replay_eligible = False
         self._settling: tuple[Waiter[None], ...] = ()
@@ -285,8 +302,8 @@ class ServerOpen(ABC):
 class AccountsAndRights(Protocol):
     """What handlers ask of `watch`, which follows what changes between requests."""
 
-    def use_accounts(self, accounts: Accounts) -> None:
-        """These are the accounts as they are now."""
+    def read(self) -> Work[Accounts]:
+        """The accounts as they are now; what has changed is in force. Raises StatusError if they cannot be read."""
 
     def follow(self, session: Session, accounts: Accounts | None) -> None:
         """A session whose log-on was judged by these accounts has begun, or has been renewed."""
@@ -299,6 +316,18 @@ class AccountsAndRights(Protocol):
 
     def mark(self, share: Share, problem: str) -> None:
         """What came of a look at a share's folder: why it cannot be used, "" if it can."""
+
+
+class Judge(Protocol):
+    """What is asked of `judging`. `waiting` are the sessions of whose rights more than usual is to be asked."""
+
+    waiting: OrderedDict[ServerSession, None]
+
+    def access(self, session: ServerSession, tree: ServerTree) -> int:
+        """The most that a session may do on a tree connect of its own now."""
+
+    def may_have(self, session: ServerSession, server_open: ServerOpen) -> bool:
+        """Whether a session may go on with an open that a request is about. If not, it is closed."""
 
     def allowed(self, session: Session, tree: ServerTree) -> int:
         """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
@@ -373,6 +402,10 @@ class HandlerServer(Protocol):
     def watch(self) -> AccountsAndRights:
         """What follows accounts and shares."""
 
+    @property
+    def judging(self) -> Judge:
+        """What ends that which rights do not allow any more."""
+
     def new_session_id(self) -> int:
         """64 unpredictable bits (3.3.5.5.1)."""
 
@@ -396,15 +429,18 @@ class HandlerConnection(Protocol):
     connection_id: int
     address: str
     network: str
-    client_name: str
-    channels: dict[int, ServerSession]
-    logons: dict[int, Logon]
+    channels: Mapping[int, ServerSession]
+    logons: Mapping[int, Logon]
     held_until: float
     finished: str | None
 
     @property
     def server(self) -> HandlerServer:
         """The Server that it belongs to."""
+
+    @property
+    def client_name(self) -> str:
+        """The client, as sessions name it."""
 
     @property
     def dialect_name(self) -> str:
@@ -446,6 +482,9 @@ class HandlerConnection(Protocol):
 
     def refusal_of_anonymous(self) -> str:
         """Why null sessions and guests are refused here; "" if they are not."""
+
+    def refusal_of_user(self, user_name: str) -> str:
+        """Why nobody may log on here by that name, who is no guest; "" if they may."""
 
     def channel_begun(self, session: ServerSession) -> None:
         """It is a channel of that session from now on."""
@@ -523,24 +562,31 @@ class Context:
         """
         opens = self.checked_session.opens
         if file_id != CHAINED_FILE_ID:
-            persistent_id, self.file_id = unpack_file_id(file_id)
+            persistent_id, self.file_id = _FILE_ID.unpack(file_id)
             found = opens.get(self.file_id)
-            if found is None or found.persistent_id != persistent_id:
-                self.file_id, found = 0, None  # no open has 0
-        else:
-            found = opens.get(self.file_id)
-        # A FileId counts on the tree connect that it was opened on (smb2.tcon). The reading of a last answer has none
-        # any more.
-        if found is not None and self.tree is not None and found.tree is not self.tree:
-            found = None
+            if found is None or found.open.file_id != persistent_id:
+                self.file_id = 0  # no open has it
+                return None
+        elif (found := opens.get(self.file_id)) is None:
+            return None
+        if found.tree is not self.tree and self.tree is not None:
+            # A FileId counts on the tree connect that it was opened on (smb2.tcon). The reading of a last answer has
+            # none any more.
+            return None
+        if not self.may_have(found):
+            return None
         self.opened = found
-        if found is not None:
-            found.replay_eligible = False
-            request, sequence = self.request, found.channel_sequence
-            self.era = sequence.begin(request.channel_sequence, request.flags & SMB2_FLAGS_REPLAY_OPERATION)
-            if self.era is None and request.command in _CHANGING:
-                raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
+        found.replay_eligible = False
+        request = self.request
+        self.era = found.channel_sequence.begin(request.channel_sequence, request.flags & SMB2_FLAGS_REPLAY_OPERATION)
+        if self.era is None and request.command in _CHANGING:
+            raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
         return found
+
+    def may_have(self, server_open: ServerOpen) -> bool:
+        """Whether its session may go on with that open as things are now. If not, it is closed."""
+        judging = self.server.judging
+        return not judging.waiting or judging.may_have(self.checked_session, server_open)
 
     def made(self, server_open: ServerOpen) -> None:
         """A CREATE has opened or reclaimed this: it is what those behind it in its compound may mean."""

@@ -16,12 +16,12 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lanman import codes
 from lanman.domain import ServerService
 from lanman.names import ADMINISTRATORS, fold
+from lanman.plain import dataclass
 from lanman.records import ServiceState
 from lanman.rpc import svcctl as scm
 from lanman.rpc.ndr import Call

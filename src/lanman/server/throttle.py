@@ -23,9 +23,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv6Address
 from typing import Final
+
+from lanman.plain import dataclass
 
 
 def network_of(address: str) -> str:

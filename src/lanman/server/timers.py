@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from itertools import count
+from math import inf
 
 Action = Callable[[float], None]
 
@@ -33,9 +34,11 @@ class Timer:
 
 
 class Timers:
-    """All timers. Cancelled ones leave the heap when their time comes, or when they are most of it."""
+    """All timers. Cancelled ones leave the heap when their time comes, or when they are most of it. `soonest`: nothing
+    is to be done before that time, as far as one can tell without a look at the heap (`next`)."""
 
     def __init__(self) -> None:
+        self.soonest = inf
         self._heap: list[tuple[float, int, Timer]] = []
         self._numbers = count()
         self._alive = 0
@@ -48,6 +51,7 @@ class Timers:
         """Do it at that time, or as soon as `expire` is called after it."""
         timer = Timer(self, at, action)
         heapq.heappush(self._heap, (at, next(self._numbers), timer))
+        self.soonest = min(self.soonest, at)
         self._alive += 1
         return timer
 
@@ -55,6 +59,7 @@ class Timers:
         """When `expire` has something to do; None: never."""
         while self._heap and self._heap[0][2].cancelled:
             heapq.heappop(self._heap)
+        self.soonest = self._heap[0][0] if self._heap else inf
         return self._heap[0][0] if self._heap else None
 
     def expire(self, now: float) -> None:

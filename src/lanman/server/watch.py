@@ -11,29 +11,36 @@ The rules:
   more, unless the configuration lets them go on.
 * Whatever takes rights away reaches what is connected and open: a tree connect that its session may not make any more
   is ended, and an open that has been granted more than it would be now is closed.
-* What is kept for a client whose connection was lost follows its owner's account likewise. What its owner may do on a
-  share is judged when it is reclaimed.
+* What is kept for a client whose connection was lost follows its owner's account and its share's lists likewise.
+* Where the configuration begins to end sessions of removed accounts, the next look takes those removed before, too.
+* Accounts that have changed are compared with all sessions, AT_ONCE in one turn of the event loop. Whoever comes with
+  accounts meanwhile waits for its turn, so that every session is compared with one state after the other.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from copy import copy
 from typing import Final, Protocol
 
 from lanman import codes
 from lanman.auth.accounts import Account, Accounts
-from lanman.domain import STYPE_IPC, Reason, ServerService, Session, Share, State
+from lanman.domain import STYPE_IPC, Open, Reason, ServerService, Session, Share, State
 from lanman.errors import StatusError
 from lanman.server.disk_effects import CheckShare
-from lanman.server.effects import ReadAccounts, Waiter, Work
+from lanman.server.effects import ReadAccounts, Wait, Waiter, Work
+from lanman.server.judging import Judging
 from lanman.server.scheduler import Scheduler
-from lanman.server.state import ServerSession, ServerTree
+from lanman.server.state import ServerSession, ShareBackend
 from lanman.settings import Configuration
-from lanman.smb2.constants import SMB2_SHARE_TYPE_PIPE
 
 SHARES_EVERY: Final = 30.0
 ACCOUNTS_EVERY: Final = 2.0
+
+# Sessions, and kept opens, that are compared with accounts in one turn of the event loop.
+AT_ONCE: Final = 256
 
 # Why a share is refused before its folder has been looked at for the first time.
 NOT_LOOKED_AT: Final = "its folder has not been looked at yet"
@@ -48,6 +55,7 @@ class WatchedServer(Protocol):
 
     service: ServerService
     scheduler: Scheduler
+    judging: Judging
 
     @property
     def configuration(self) -> Configuration:
@@ -57,11 +65,14 @@ class WatchedServer(Protocol):
     def sessions(self) -> Iterable[ServerSession]:
         """Its sessions."""
 
-    def first_user_of(self, session: Session) -> tuple[str, str] | None:
-        """The name and domain of the user whose log-on a session's keys come from; None: it has none."""
+    def accounts_at_once(self) -> Accounts | None:
+        """The accounts as they are now, where that takes no ReadAccounts."""
 
-    def is_null_share(self, name: str) -> bool:
-        """Whether a null session may connect to that share."""
+    def session_of(self, session: Session) -> ServerSession | None:
+        """Its session of a domain's session; None if that has ended."""
+
+    def backend_of(self, share: Share) -> ShareBackend:
+        """What stands behind a share."""
 
 
 class Watch:
@@ -74,7 +85,10 @@ class Watch:
         self._accounts: Accounts | None = None
         self._asking: list[Waiter[None]] = []  # who waits for the next look at the accounts
         self._reading = False  # whether one is under way
+        self._coming: deque[tuple[Accounts, Waiter[None]]] = deque()  # what is to be compared, and who waits for that
+        self._comparing = False  # whether many sessions are being compared
         self._newest = 0  # the newest session that was compared with these accounts
+        self._ended_removed = False  # whether they were compared to end sessions of removed accounts
 
     def start(self, now: float) -> None:
         """Look at shares and accounts from time to time, from now on."""
@@ -145,7 +159,15 @@ class Watch:
         """Look at the accounts. A file that cannot be read or understood takes nothing away: the log says so, and
         nobody new gets in."""
         with suppress(StatusError):
-            self.use_accounts((yield ReadAccounts()))
+            yield from self.read()
+
+    def read(self) -> Work[Accounts]:
+        """The accounts as they are now; what has changed is in force. Raises StatusError if they cannot be read."""
+        accounts = self._server.accounts_at_once()
+        if accounts is None:
+            accounts = yield ReadAccounts()
+        yield from self.use_accounts(accounts)
+        return accounts
 
     def look_up(self) -> Waiter[None]:
         """Look at the accounts as they are from now on; what is returned is woken when that which has changed is in
@@ -167,32 +189,83 @@ class Watch:
         finally:
             self._reading = False
 
-    def use_accounts(self, accounts: Accounts) -> None:
-        """These are the accounts as they are now."""
+    def use_accounts(self, accounts: Accounts) -> Work[None]:
+        """These are the accounts as they are now. It has come to its end when what has changed is in force; that goes
+        on even if this is closed."""
+        service = self._server.service
+        many = len(service.sessions()) > AT_ONCE or len(service.durable) > AT_ONCE
+        if not self._comparing and not (many and self._is_anew(accounts)):
+            yield from self._take(accounts)  # it does not yield
+            return
+        done: Waiter[None] = Waiter()
+        self._coming.append((accounts, done))
+        if not self._comparing:
+            self._server.scheduler.start(self._take_all())
+        yield Wait(done, cancellable=False, deferred=True)
+
+    def _is_anew(self, accounts: Accounts) -> bool:
+        """Whether all sessions are to be compared with them."""
+        ends_removed = self._server.configuration.end_sessions_of_removed_accounts
+        return accounts is not self._accounts or (ends_removed and not self._ended_removed)
+
+    def _take_all(self) -> Work[None]:
+        self._comparing = True
+        done: Waiter[None] | None = None
+        try:
+            while self._coming:
+                accounts, done = self._coming.popleft()
+                yield from self._take(accounts)
+                done.wake(None)
+        finally:
+            self._comparing = False
+            coming, self._coming = self._coming, deque()
+            for waiter in (*([done] if done is not None else []), *(waiter for _, waiter in coming)):
+                waiter.wake(None)
+
+    def _take(self, accounts: Accounts) -> Work[None]:
+        """Compare sessions with accounts: all if these have changed, else those that have come since."""
+        anew = self._is_anew(accounts)
         before, self._accounts = self._accounts, accounts
-        compared = self._newest if before is accounts else 0
-        changed = []
-        for session in reversed(self._server.service.sessions()):
+        self._ended_removed = self._server.configuration.end_sessions_of_removed_accounts
+        compared = 0 if anew else self._newest
+        changed: list[Session] = []
+        for number, session in enumerate(reversed(self._server.service.sessions())):
             if session.global_id <= compared:
                 break
+            if number and number % AT_ONCE == 0:
+                self.reassess(changed)
+                changed = []
+                yield None
             self._newest = max(self._newest, session.global_id)
             if self._compare(session, accounts, before):
                 changed.append(session)
         if changed:
             self.reassess(changed)
-        if before is not accounts:
-            self._compare_preserved(accounts)
+        if anew:
+            yield from self._compare_preserved(accounts)
 
-    def _compare_preserved(self, accounts: Accounts) -> None:
-        """Close what is kept for users who are deleted or disabled."""
+    def _compare_preserved(self, accounts: Accounts) -> Work[None]:
+        """Close what is kept for users who are deleted or disabled, or may not have it open any more."""
         configuration = self._server.configuration
-        if not configuration.end_sessions_of_removed_accounts:
-            return
-        for opened in self._server.service.durable.preserved:
+        for number, opened in enumerate(self._server.service.durable.preserved):
+            if number and number % AT_ONCE == 0:
+                yield None
+            if not opened.preserved:
+                continue  # somebody has reclaimed it meanwhile
             user_name, domain = opened.owner
             account = accounts.find(user_name)
             if (account is None and domain == configuration.name) or (account is not None and account.disabled):
-                self._server.service.close_open(opened, Reason.ACCOUNT)
+                if configuration.end_sessions_of_removed_accounts:
+                    self._server.service.close_open(opened, Reason.ACCOUNT)
+            elif self._is_beyond(opened, account):
+                self._server.service.close_open(opened, Reason.RIGHTS)
+
+    def _is_beyond(self, opened: Open, account: Account | None) -> bool:
+        """Whether a preserved open was granted more than its owner would be now, who has that account."""
+        owner = copy(opened.session)
+        if account is not None:
+            owner.groups = account.groups
+        return bool(opened.granted_access & ~self._server.backend_of(opened.tree_connect.share).access_for(owner))
 
     def follow(self, session: Session, accounts: Accounts | None) -> None:
         """A session whose log-on was judged by these accounts has begun, or has been renewed; they may have changed
@@ -203,7 +276,8 @@ class Watch:
 
     def _compare(self, session: Session, accounts: Accounts, before: Accounts | None) -> bool:
         """Have a session follow its account. Whether it may do something else now."""
-        first_user = self._server.first_user_of(session)
+        found = self._server.session_of(session)
+        first_user = found.first_user if found is not None else None
         user_name, domain = session.user_name, session.domain
         if session.anonymous:
             # A user's session that was renewed anonymously keeps what the user has open.
@@ -231,44 +305,17 @@ class Watch:
     # --- rights ---
 
     def reassess(self, sessions: Iterable[Session] | None = None) -> None:
-        """End what these sessions, or all, may not go on with as things are now."""
-        wanted = None if sessions is None else set(sessions)
-        for server_session in self._server.sessions:
-            session = server_session.session
-            if session.state is not State.CLOSED and (wanted is None or session in wanted):
-                self._reassess(server_session)
+        """End what these sessions may not go on with as things are now; or all, and what is kept for lost ones. From
+        now on nobody is served by what was in force before (`judging`)."""
+        if sessions is None:
+            self._server.judging.again(self._server.sessions, self._judge_preserved)
+        else:
+            found = map(self._server.session_of, sessions)
+            self._server.judging.again(each for each in found if each is not None)
 
-    def _reassess(self, server_session: ServerSession) -> None:
-        service, session = self._server.service, server_session.session
-        if server_session.stranger and not self._server.configuration.guest:
-            service.close_session(session, Reason.RIGHTS)
-            return
-        for tree in list(server_session.trees.values()):
-            allowed = self.allowed(session, tree)
-            if not allowed:
-                service.close_tree_connect(tree.tree_connect, Reason.RIGHTS)
-                continue
-            tree.maximal_access = allowed
-            for server_open in list(server_session.opens.values()):
-                opened = server_open.open
-                if opened.tree_connect is tree.tree_connect and self._exceeds(
-                    session, opened.path, opened.granted_access, tree
-                ):
-                    service.close_open(opened, Reason.RIGHTS)
-
-    def allowed(self, session: Session, tree: ServerTree) -> int:
-        """The most that a session may do on a tree connect as things are now; 0: it may not make it any more."""
-        name = tree.tree_connect.share.name
-        pipes = tree.backend.share_type == SMB2_SHARE_TYPE_PIPE
-        if session.anonymous and not pipes and not self._server.is_null_share(name):
-            return 0
-        return tree.backend.access_for(session)
-
-    def _exceeds(self, session: Session, path: str, granted: int, tree: ServerTree) -> bool:
-        if tree.backend.share_type == SMB2_SHARE_TYPE_PIPE:
-            pipe = path.rpartition("\\")[2].lower()
-            return session.anonymous and not self._server.configuration.null_sessions.has_pipe(pipe)
-        return bool(granted & ~tree.maximal_access)
+    def _judge_preserved(self) -> Work[None]:
+        if self._accounts is not None:
+            yield from self._compare_preserved(self._accounts)
 
 
 def _was_there(accounts: Accounts | None, user_name: str) -> bool:

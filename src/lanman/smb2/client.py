@@ -27,8 +27,10 @@ Rules:
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from hmac import compare_digest
 from typing import Final
 
 from lanman.codes import (
@@ -39,8 +41,17 @@ from lanman.codes import (
     STATUS_USER_SESSION_DELETED,
 )
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError, Unprotected
+from lanman.few import with_one, without
+from lanman.plain import dataclass
 from lanman.smb2 import crypto
-from lanman.smb2.connection import Connection, Event, Negotiated, credits_for, default_signing_algorithm
+from lanman.smb2.connection import (
+    Connection,
+    Event,
+    Negotiated,
+    credits_for,
+    default_signing_algorithm,
+    messages_behind,
+)
 from lanman.smb2.constants import (
     AES_128_CCM,
     ALL_CIPHERS,
@@ -48,11 +59,13 @@ from lanman.smb2.constants import (
     ALL_SIGNING_ALGORITHMS,
     ANY_FILE_ID,
     FSCTL_VALIDATE_NEGOTIATE_INFO,
+    RELATED_TREE_ID,
     SHA_512,
     SMB1_PROTOCOL_ID,
     SMB2_CANCEL,
     SMB2_ENCRYPTION_CAPABILITIES,
     SMB2_FLAGS_ASYNC_COMMAND,
+    SMB2_FLAGS_RELATED_OPERATIONS,
     SMB2_FLAGS_SERVER_TO_REDIR,
     SMB2_FLAGS_SIGNED,
     SMB2_GLOBAL_CAP_ENCRYPTION,
@@ -63,12 +76,13 @@ from lanman.smb2.constants import (
     SMB2_NEGOTIATE_SIGNING_REQUIRED,
     SMB2_OPLOCK_BREAK,
     SMB2_PREAUTH_INTEGRITY_CAPABILITIES,
+    SMB2_PROTOCOL_ID,
     SMB2_SESSION_SETUP,
     SMB2_SIGNING_CAPABILITIES,
     UNSOLICITED,
     Dialect,
 )
-from lanman.smb2.header import Header
+from lanman.smb2.header import HEADER_SIZE, NO_SIGNATURE, SIGNATURE_AT, Header, pack_request
 from lanman.smb2.messages import (
     CancelRequest,
     EncryptionCapabilities,
@@ -95,6 +109,8 @@ CREDITS_WANTED: Final = 128
 _KEYLESS: Final = frozenset({STATUS_USER_SESSION_DELETED, STATUS_NETWORK_SESSION_EXPIRED})
 # 3.2.5.2: a server that negotiates less than this is refused.
 _LEAST_SIZE: Final = 4096
+# Of the hash that protects NEGOTIATE; as Windows has it.
+_SALT_SIZE: Final = 32
 
 
 @dataclass(slots=True)
@@ -124,17 +140,23 @@ class OplockBreakReceived(Event):
     message: Message
 
 
-@dataclass(slots=True)
+class NoCredits(LocalProtocolError):
+    """The server has to answer before more can be asked: nothing was sent."""
+
+
 class _Pending:
     """A request that waits for its answer. `preauth` is the hash including it, for a log-on."""
 
-    command: int
-    session_id: int
-    channel: Channel | None
-    encrypted: bool
-    preauth: bytes = b""
-    async_id: int = 0
-    cancelled: bool = False
+    # Most are never changed from this: an object sets what differs.
+    preauth = b""
+    async_id = 0
+    cancelled = False
+
+    def __init__(self, command: int, session_id: int, channel: Channel | None) -> None:
+        self.command = command
+        self.session_id = session_id
+        self.channel = channel
+        self.encrypted = channel is not None and channel.keys.encrypt
 
 
 @dataclass(slots=True)
@@ -172,7 +194,7 @@ class ClientConnection(Connection):
         if not dialects:
             raise LocalProtocolError("no dialect to offer")
         self._client_guid = client_guid
-        self._dialects = sorted(int(dialect) for dialect in dialects)
+        self._dialects = sorted(map(int, dialects))
         self._signing_algorithms = list(signing_algorithms)
         self._ciphers = list(ciphers)
         self._encrypt = encrypt
@@ -182,6 +204,7 @@ class ClientConnection(Connection):
         self._offer_pdu = b""
         self._next_id = 0
         self._credits = 1
+        self._multi_credit = False  # `negotiated.multi_credit`, which each request asks for several times
         self._pending: dict[int, _Pending] = {}
         self._logons: dict[int, bytes] = {}
         self._finals: dict[int, _Final] = {}
@@ -202,58 +225,106 @@ class ClientConnection(Connection):
         if self._dialects[-1] >= Dialect.SMB_3_0:
             capabilities = SMB2_GLOBAL_CAP_LARGE_MTU | (SMB2_GLOBAL_CAP_ENCRYPTION if self._ciphers else 0)
             capabilities |= SMB2_GLOBAL_CAP_MULTI_CHANNEL if self._multichannel else 0
-        contexts: list[NegotiateContext] = []
-        if Dialect.SMB_3_1_1 in self._dialects:
-            contexts = self._contexts()
         # 2.2.3: a client that knows 2.0.2 only has no GUID.
         client_guid = self._client_guid if self._dialects[-1] > Dialect.SMB_2_0_2 else bytes(16)
-        self._offer = NegotiateRequest(
-            self._dialects, SMB2_NEGOTIATE_SIGNING_REQUIRED, capabilities, client_guid, contexts
+        self._offer = NegotiateRequest(self._dialects, SMB2_NEGOTIATE_SIGNING_REQUIRED, capabilities, client_guid)
+        head, middle, tail = _offer(
+            tuple(self._dialects),
+            capabilities,
+            tuple(self._ciphers),
+            tuple(self._signing_algorithms),
+            self._server_name,
         )
-        header, body = self._request(self._offer, 0, 0, 0)
-        pdu = header.pack() + b"".join(body)
-        self._offer_pdu = pdu
-        self._send_frame([pdu])
-        return header.message_id
-
-    def _contexts(self) -> list[NegotiateContext]:
-        offered: list[
-            PreauthIntegrityCapabilities | EncryptionCapabilities | SigningCapabilities | NetnameNegotiateContextId
-        ] = [PreauthIntegrityCapabilities([SHA_512], self._random(32))]
-        if self._ciphers:
-            offered.append(EncryptionCapabilities(self._ciphers))
-        if self._signing_algorithms:
-            offered.append(SigningCapabilities(self._signing_algorithms))
-        if self._server_name:
-            offered.append(NetnameNegotiateContextId(self._server_name))
-        return [NegotiateContext(each.type, each.pack()) for each in offered]
+        salt = self._random(_SALT_SIZE) if tail is not None else b""
+        message_id, self._next_id = self._next_id, self._next_id + 1
+        self._credits -= 1
+        self._pending[message_id] = _Pending(SMB2_NEGOTIATE, 0, None)
+        header = pack_request(SMB2_NEGOTIATE, message_id, 0, 0, 0, CREDITS_WANTED - self._credits, 0, 0)
+        self._offer_pdu = b"".join((header, head, client_guid, middle, salt, tail or b""))
+        self._send_frame([self._offer_pdu])
+        return message_id
 
     def charge(self, message: Message) -> int:
         """The credits that a request would take (CreditCharge, 3.1.5.2)."""
-        return credits_for(message) if self.negotiated is not None and self.negotiated.multi_credit else 1
+        return credits_for(message) if self._multi_credit else 1
 
     def can_send(self, message: Message) -> bool:
         """Whether there are enough credits for it."""
         return self.charge(message) <= self._credits
 
     def send(self, message: Message, *, session_id: int = 0, tree_id: int = 0) -> int:
-        """Send a request; its message id. Raises LocalProtocolError without enough credits, or before NEGOTIATE."""
+        """Send a request; its message id. Raises NoCredits, and LocalProtocolError before NEGOTIATE."""
         channel = self._ready(session_id)
-        header, body = self._request(message, session_id, tree_id, 0)
-        if message.command == SMB2_SESSION_SETUP and channel is None:
-            self._send_session_setup(header, body, self._pending[header.message_id])
+        message_id = self._next_id
+        if channel is None and message.command == SMB2_SESSION_SETUP:
+            header, body = self._request(message, session_id, tree_id, 0)
+            self._send_session_setup(header, body, self._pending[message_id])
         else:
-            self._send_protected(header, body, channel)
-        return header.message_id
+            self._send_on(channel, self._protected(message, session_id, tree_id, 0, channel))
+        return message_id
 
-    def _send_protected(self, header: Header, body: list[Data], channel: Channel | None) -> None:
-        """Encrypted or signed as the session wants it (3.2.4.1.1, 3.2.4.1.8)."""
-        if channel is None or not channel.keys.protected:
-            self._send_frame([header.pack(), *body])
-        elif channel.keys.encrypt:
-            self._send_frame([header.pack(), *body], channel.keys.encryptor)
-        else:
-            self._send_frame([self._sign(channel.signing_key, header, body), *body])
+    def can_send_all(self, messages: Sequence[Message]) -> bool:
+        """Whether there are any, and enough credits for a compound of them."""
+        if not self._multi_credit:
+            return 0 < len(messages) <= self._credits
+        return 0 < sum(map(credits_for, messages)) <= self._credits
+
+    def send_compound(self, messages: Sequence[Message], *, session_id: int, tree_id: int = 0) -> list[int]:
+        """Send requests of a session in one frame, as related operations (3.2.4.1.4); their message ids.
+
+        The server takes them one after the other, each going on from the one before: ANY_FILE_ID is the FileId that a
+        CREATE among them gave, and without a `tree_id` the first is the TREE_CONNECT that the others are on. They are
+        answered one by one, in one frame or in several. Raises NoCredits without enough for all.
+        """
+        channel = self._ready(session_id)
+        if not self.can_send_all(messages):
+            raise NoCredits(f"a compound of {len(messages)} requests, {self._credits} credits are left")
+        frame: list[Data] = []
+        message_ids: list[int] = []
+        last = len(messages) - 1
+        for number, message in enumerate(messages):
+            # The session's id is in each, although it would be that of the one before: smbd 4.17 answers with the ids
+            # that a request has, and an answer has to be for its session.
+            flags = SMB2_FLAGS_RELATED_OPERATIONS if number else 0
+            tree = tree_id or (RELATED_TREE_ID if number else 0)
+            message_ids.append(self._next_id)
+            frame += self._protected(message, session_id, tree, flags, channel, is_last=number == last)
+        self._send_on(channel, frame)
+        return message_ids
+
+    def _protected(
+        self,
+        message: Message,
+        session_id: int,
+        tree_id: int,
+        flags: int,
+        channel: Channel | None,
+        *,
+        is_last: bool = True,
+    ) -> list[Data]:
+        """A request in pieces, which is pending from now on: signed where its session wants it (3.2.4.1.1), padded and
+        with NextCommand where another one follows in its compound (3.2.4.1.4)."""
+        message_id, wanted, charge, body = self._begin(message, session_id, channel)
+        following = 0
+        if not is_last:
+            following = HEADER_SIZE + sum(map(len, body))
+            if gap := -following % 8:
+                body.append(bytes(gap))
+                following += gap
+        if channel is None or channel.signer is None or channel.keys.encrypt:
+            return [
+                pack_request(message.command, message_id, session_id, tree_id, flags, wanted, charge, following),
+                *body,
+            ]
+        flags |= SMB2_FLAGS_SIGNED
+        head = pack_request(message.command, message_id, session_id, tree_id, flags, wanted, charge, following)
+        nonce = crypto.signing_nonce(message_id, response=False, cancel=False)
+        if following or sum(map(len, body)) <= crypto.SMALL:
+            whole = b"".join((head, *body))
+            return [head[:SIGNATURE_AT], channel.signer(whole, nonce), whole[HEADER_SIZE:]]
+        assert self.negotiated is not None
+        signature = crypto.sign(self.negotiated.signing_algorithm, channel.signing_key, (head, *body), nonce)
+        return [head[:SIGNATURE_AT] + signature, *body]
 
     def cancel(self, message_id: int) -> None:
         """Ask the server to cancel a request (3.2.4.24), which is still answered. No error if it is not pending."""
@@ -264,8 +335,21 @@ class ClientConnection(Connection):
         header = Header(SMB2_CANCEL, message_id, pending.session_id)
         if pending.async_id:
             header.flags, header.async_id = SMB2_FLAGS_ASYNC_COMMAND, pending.async_id
-        body = CancelRequest().parts()
-        self._send_protected(header, body, pending.channel)
+        self._send_protected(header, CancelRequest().parts(), pending.channel)
+
+    def _send_protected(self, header: Header, body: list[Data], channel: Channel | None) -> None:
+        """Encrypted or signed as the session wants it (3.2.4.1.1, 3.2.4.1.8)."""
+        self._send_on(channel, [self._head(header, body, channel), *body])
+
+    def _head(self, header: Header, body: list[Data], channel: Channel | None) -> bytes:
+        """A header, signed where its session wants it: what is encrypted is not."""
+        if channel is None or not channel.keys.protected or channel.keys.encrypt:
+            return header.pack()
+        return self._sign(channel.signing_key, header, body)
+
+    def _send_on(self, channel: Channel | None, parts: list[Data]) -> None:
+        """A frame, encrypted where its session wants it."""
+        self._send_frame(parts, channel.keys.encryptor if channel is not None and channel.keys.encrypt else None)
 
     def _ready(self, session_id: int) -> Channel | None:
         if self._dead:
@@ -276,29 +360,24 @@ class ClientConnection(Connection):
 
     def _request(self, message: Message, session_id: int, tree_id: int, flags: int) -> tuple[Header, list[Data]]:
         """Header and body of a request, which is pending from now on."""
-        charge = self.charge(message)
-        if charge > self._credits:
-            raise LocalProtocolError(
-                f"{command_name(message.command)} costs {charge} credits, {self._credits} are left"
-            )
+        message_id, wanted, charge, body = self._begin(message, session_id, self._channels.get(session_id))
+        return Header(message.command, message_id, session_id, tree_id, flags, 0, wanted, charge), body
+
+    def _begin(self, message: Message, session_id: int, channel: Channel | None) -> tuple[int, int, int, list[Data]]:
+        """Message id, credits to ask for, CreditCharge and body of a request, which is pending from now on."""
+        message_id, command = self._next_id, message.command
+        charge, told = 1, 0
+        if self._multi_credit:
+            charge = told = credits_for(message)
+        left = self._credits - charge
+        if left < 0:
+            raise NoCredits(f"{command_name(command)} costs {charge} credits, {self._credits} are left")
         body = message.parts()
-        multi_credit = self.negotiated is not None and self.negotiated.multi_credit
-        self._credits -= charge
-        header = Header(
-            message.command,
-            self._next_id,
-            session_id,
-            tree_id,
-            flags,
-            0,
-            max(charge, CREDITS_WANTED - self._credits),
-            charge if multi_credit else 0,
-        )
-        self._next_id += charge
-        channel = self._channels.get(session_id)
-        encrypted = channel is not None and channel.keys.encrypt
-        self._pending[header.message_id] = _Pending(message.command, session_id, channel, encrypted)
-        return header, body
+        self._credits = left
+        self._next_id = message_id + charge
+        self._pending[message_id] = _Pending(command, session_id, channel)
+        wanted = CREDITS_WANTED - left
+        return message_id, wanted if wanted > charge else charge, told, body
 
     def _send_session_setup(self, header: Header, body: list[Data], pending: _Pending) -> None:
         """A round trip of a new session's log-on, or of one that binds this connection to a session, which is signed
@@ -346,9 +425,10 @@ class ClientConnection(Connection):
             session_id, session_key, kept.preauth, protected=not anonymous_or_guest, encrypt=encrypt
         )
         if channel.keys.protected:
+            channel.signer = crypto.signer(self.negotiated.signing_algorithm, channel.signing_key)
             # 3.2.5.3.1: on 3.1.1 that signature is what protects everything before it.
             self._check_final(kept, channel, required=self.negotiated.dialect == Dialect.SMB_3_1_1)
-        self._channels[session_id] = channel
+        self._channels = with_one(self._channels, session_id, channel)
         self._allow_large_frames()
         return channel.keys
 
@@ -373,8 +453,10 @@ class ClientConnection(Connection):
         if kept is None or self._bindings.pop(kept.header.session_id, None) is not keys:
             raise LocalProtocolError(f"message {final} bound no session")
         channel = self._further_channel(keys, session_key, kept.preauth)
+        assert self.negotiated is not None
+        channel.signer = crypto.signer(self.negotiated.signing_algorithm, channel.signing_key)
         self._check_final(kept, channel, required=True)
-        self._channels[keys.session_id] = channel
+        self._channels = with_one(self._channels, keys.session_id, channel)
         self._allow_large_frames()
 
     def _check_final(self, kept: _Final, channel: Channel, *, required: bool) -> None:
@@ -438,16 +520,17 @@ class ClientConnection(Connection):
     # --- answers ---
 
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
-        if bytes(frame[:4]) == SMB1_PROTOCOL_ID:
-            raise MalformedMessage("the server speaks SMB 1")
-        messages, encrypted_for = self._open(frame)
-        for header, pdu in self._split(messages):
-            if not header.flags & SMB2_FLAGS_SERVER_TO_REDIR:
-                raise RemoteProtocolError("the server sends a request")
-            if header.message_id == UNSOLICITED:
-                self._receive_break(header, pdu, events)
-            else:
-                self._receive_response(header, pdu, encrypted_for, events)
+        encrypted_for: Channel | None = None
+        if (protocol := bytes(frame[:4])) != SMB2_PROTOCOL_ID:
+            if protocol == SMB1_PROTOCOL_ID:
+                raise MalformedMessage("the server speaks SMB 1")
+            frame, encrypted_for = self._open(frame)
+        header = Header.unpack(frame)
+        if not header.next_command:
+            self._receive_response(header, frame, encrypted_for, events)
+            return
+        for each, pdu in messages_behind(header, frame):
+            self._receive_response(each, pdu, encrypted_for, events)
 
     def _receive_break(self, header: Header, pdu: memoryview, events: list[Event]) -> None:
         # 3.2.5.19: the one message that a server sends unsolicited. It is not signed.
@@ -458,31 +541,37 @@ class ClientConnection(Connection):
     def _receive_response(
         self, header: Header, pdu: memoryview, encrypted_for: Channel | None, events: list[Event]
     ) -> None:
-        pending = self._pending.get(header.message_id)
-        if pending is None or pending.command != header.command:
-            raise RemoteProtocolError(f"a response to no request: {command_name(header.command)} {header.message_id}")
+        message_id, command, status, flags = header.message_id, header.command, header.status, header.flags
+        if not flags & SMB2_FLAGS_SERVER_TO_REDIR:
+            raise RemoteProtocolError("the server sends a request")
+        if message_id == UNSOLICITED:
+            self._receive_break(header, pdu, events)
+            return
+        pending = self._pending.get(message_id)
+        if pending is None or pending.command != command:
+            raise RemoteProtocolError(f"a response to no request: {command_name(command)} {message_id}")
         if header.session_id != pending.session_id and pending.session_id:
-            raise RemoteProtocolError(f"{command_name(header.command)} is answered for another session")
-        if encrypted_for is not None and encrypted_for is not pending.channel:
-            raise RemoteProtocolError(f"{command_name(header.command)} is encrypted with another session's key")
-        if header.status == STATUS_PENDING:
+            raise RemoteProtocolError(f"{command_name(command)} is answered for another session")
+        channel = pending.channel
+        if encrypted_for is not None and encrypted_for is not channel:
+            raise RemoteProtocolError(f"{command_name(command)} is encrypted with another session's key")
+        if status == STATUS_PENDING:
             self._receive_interim(header, pending, events)
             return
-        if header.flags & SMB2_FLAGS_ASYNC_COMMAND and header.async_id != pending.async_id:
-            raise RemoteProtocolError(f"{command_name(header.command)} has another AsyncId")
-        channel = pending.channel
+        if flags & SMB2_FLAGS_ASYNC_COMMAND and header.async_id != pending.async_id:
+            raise RemoteProtocolError(f"{command_name(command)} has another AsyncId")
         if channel is not None and channel.keys.protected and encrypted_for is None:
             self._check_signature(channel, header, pdu, pending)
-        message = unpack_response(header.command, header.status, pdu)
-        del self._pending[header.message_id]
+        message = unpack_response(command, status, pdu)
+        del self._pending[message_id]
         self._credits += header.credits
-        if header.command == SMB2_NEGOTIATE:
+        if command == SMB2_NEGOTIATE:
             self._receive_negotiate(header, message, pdu)
-        elif header.command == SMB2_SESSION_SETUP and channel is None:
+        elif command == SMB2_SESSION_SETUP and channel is None:
             self._receive_session_setup(header, pdu, pending)
-        elif header.command == SMB2_LOGOFF and header.status == STATUS_SUCCESS:
-            self._channels.pop(pending.session_id, None)
-        events.append(ResponseReceived(header.message_id, header.status, header, message, len(pdu)))
+        elif command == SMB2_LOGOFF and status == STATUS_SUCCESS:
+            self._channels = without(self._channels, pending.session_id)
+        events.append(ResponseReceived(message_id, status, header, message, len(pdu)))
 
     def _receive_interim(self, header: Header, pending: _Pending, events: list[Event]) -> None:
         """3.2.5.1.5. It is not signed, so it only changes how a CANCEL names the request."""
@@ -500,7 +589,13 @@ class ClientConnection(Connection):
             return  # unsigned, or it repeats the flag of its request, with a signature of no key
         if not header.flags & SMB2_FLAGS_SIGNED:
             raise Unprotected(f"the answer to {command_name(header.command)} is not signed")
-        if not self._verify(channel.signing_key, header.message_id, pdu):
+        if channel.signer is not None and len(pdu) <= crypto.SMALL:
+            bare = b"".join((pdu[:SIGNATURE_AT], NO_SIGNATURE, pdu[HEADER_SIZE:]))
+            expected = channel.signer(bare, crypto.signing_nonce(header.message_id, response=True, cancel=False))
+            is_signed = compare_digest(expected, header.signature)
+        else:
+            is_signed = self._verify(channel.signing_key, header.message_id, pdu)
+        if not is_signed:
             raise Unprotected(f"the answer to {command_name(header.command)} is signed wrongly")
         if pending.encrypted:
             raise Unprotected(f"the answer to {command_name(header.command)} is not encrypted")
@@ -557,7 +652,6 @@ class ClientConnection(Connection):
             max_read_size=message.max_read_size,
             max_write_size=message.max_write_size,
             server_guid=message.server_guid,
-            client_guid=self._client_guid,
             security_mode=message.security_mode,
             capabilities=message.capabilities,
             security_blob=message.security_buffer,
@@ -566,6 +660,7 @@ class ClientConnection(Connection):
             signing_required=bool(message.security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
             system_time=message.system_time,
         )
+        self._multi_credit = self.negotiated.multi_credit
         self._offer_pdu = b""
 
     def _chosen(self, message: NegotiateResponse) -> tuple[int, int]:
@@ -575,18 +670,72 @@ class ClientConnection(Connection):
             if contexts.setdefault(context.type, context.data) is not context.data:
                 raise RemoteProtocolError(f"the server sent negotiate context {context.type} twice")
         hashes = contexts.get(SMB2_PREAUTH_INTEGRITY_CAPABILITIES)
-        if hashes is None or PreauthIntegrityCapabilities.unpack(hashes).hash_algorithms != [SHA_512]:
+        if hashes is None or not _is_sha_512(hashes):
             raise RemoteProtocolError("the server chose no hash for pre-authentication integrity")
         cipher, signing = 0, default_signing_algorithm(Dialect.SMB_3_1_1)
         if (data := contexts.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None:
-            cipher = _only(EncryptionCapabilities.unpack(data).algorithms, [*self._ciphers, 0], "cipher")
+            cipher = _only(data, EncryptionCapabilities, [*self._ciphers, 0], "cipher")
         if (data := contexts.get(SMB2_SIGNING_CAPABILITIES)) is not None:
-            offered = self._signing_algorithms
-            signing = _only(SigningCapabilities.unpack(data).algorithms, offered, "signing algorithm")
+            signing = _only(data, SigningCapabilities, self._signing_algorithms, "signing algorithm")
         return cipher, signing
 
 
-def _only(chosen: Sequence[int], offered: Sequence[int], what: str) -> int:
-    if len(chosen) != 1 or chosen[0] not in offered:
+_ONE: Final = struct.Struct("<HH")
+_ONE_HASH: Final = struct.Struct("<HHH")
+
+
+def _is_sha_512(data: bytes) -> bool:
+    """Whether the context of the hash names that one alone."""
+    if len(data) >= _ONE_HASH.size:
+        count, salt_size, algorithm = _ONE_HASH.unpack_from(data)
+        if count == 1 and len(data) >= _ONE_HASH.size + salt_size:
+            return bool(algorithm == SHA_512)
+    return PreauthIntegrityCapabilities.unpack(data).hash_algorithms == [SHA_512]
+
+
+def _only(
+    data: bytes,
+    kind: type[EncryptionCapabilities] | type[SigningCapabilities],
+    offered: Sequence[int],
+    what: str,
+) -> int:
+    """The one algorithm of a context, which has to be of those offered."""
+    count, algorithm = _ONE.unpack_from(data) if len(data) >= _ONE.size else (0, 0)
+    if count != 1 and len(algorithms := kind.unpack(data).algorithms) == 1:
+        count, algorithm = 1, algorithms[0]
+    if count != 1 or algorithm not in offered:
         raise RemoteProtocolError(f"the server chose a {what} that was not offered")
-    return chosen[0]
+    return int(algorithm)
+
+
+@lru_cache(maxsize=16)
+def _offer(
+    dialects: tuple[int, ...],
+    capabilities: int,
+    ciphers: tuple[int, ...],
+    algorithms: tuple[int, ...],
+    server_name: str,
+) -> tuple[bytes, bytes, bytes | None]:
+    """The body of a NEGOTIATE before its GUID, between that and the salt of its contexts, and behind it: None without
+    contexts, which 3.1.1 alone has. Nothing else in it differs between the connections of a program."""
+    contexts: list[NegotiateContext] = []
+    if Dialect.SMB_3_1_1 in dialects:
+        offered: list[
+            PreauthIntegrityCapabilities | EncryptionCapabilities | SigningCapabilities | NetnameNegotiateContextId
+        ] = [PreauthIntegrityCapabilities([SHA_512], bytes(_SALT_SIZE))]
+        if ciphers:
+            offered.append(EncryptionCapabilities(ciphers))
+        if algorithms:
+            offered.append(SigningCapabilities(algorithms))
+        if server_name:
+            offered.append(NetnameNegotiateContextId(server_name))
+        contexts = [NegotiateContext(each.type, each.pack()) for each in offered]
+    (body,) = NegotiateRequest(
+        list(dialects), SMB2_NEGOTIATE_SIGNING_REQUIRED, capabilities, bytes(16), contexts
+    ).parts()
+    body = bytes(body)
+    # 2.2.3: ClientGuid is at 12, NegotiateContextOffset behind it. The salt ends the first context.
+    if not contexts:
+        return body[:12], body[28:], None
+    salt_at = int.from_bytes(body[28:32], "little") - HEADER_SIZE + 8 + len(contexts[0].data) - _SALT_SIZE
+    return body[:12], body[28:salt_at], body[salt_at + _SALT_SIZE :]

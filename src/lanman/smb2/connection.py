@@ -17,11 +17,12 @@ Rules that hold for both ends:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 from lanman.errors import LocalProtocolError, MalformedMessage, ProtocolError, RemoteProtocolError
+from lanman.few import NOTHING, without
+from lanman.plain import dataclass
 from lanman.smb2 import crypto
 from lanman.smb2.constants import (
     AES_CMAC,
@@ -45,8 +46,12 @@ from lanman.wire import Data
 FIRST_FRAME_LIMIT: Final = 0x10000 + 0x1000
 # How many bytes longer than the largest payload a frame may be: headers, and the other messages of a compound.
 _FRAME_EXTRA: Final = 0x10000
+# The shortest header is that of SMB 1. Frames of nothing would be work without end: a kilobyte holds 256 of them.
+_LEAST_FRAME: Final = 32
 # The direct TCP transport has 24 bits for a length (2.1).
 _LARGEST_FRAME: Final = 0xFFFFFF
+# A frame of so many bytes is sent as one buffer: to copy it takes less than to count several.
+_JOINED: Final = 16 * 1024
 NO_PREAUTH: Final = bytes(64)
 # The messages that one frame may hold. MS-SMB2 has no bound; clients compound ten at most (Linux' MAX_COMPOUND).
 MAX_COMPOUND: Final = 64
@@ -64,7 +69,6 @@ class Negotiated:
     max_read_size: int
     max_write_size: int
     server_guid: bytes
-    client_guid: bytes
     security_mode: int  # the peer's
     capabilities: int  # the server's, from its NEGOTIATE response
     security_blob: bytes
@@ -100,7 +104,6 @@ class Connection:
 
     # Servers have thousands: objects of one class share the keys of their dicts up to 30 attributes and no further.
     __slots__ = (
-        "_arrived",
         "_beginning",
         "_channels",
         "_dead",
@@ -111,6 +114,7 @@ class Connection:
         "_outgoing",
         "_preauth",
         "_random",
+        "arrived",
         "negotiated",
         "unsent",
     )
@@ -119,12 +123,12 @@ class Connection:
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self.negotiated: Negotiated | None = None
         self._random = random
-        self._channels: dict[int, Channel] = {}  # by session id
+        self._channels: Mapping[int, Channel] = NOTHING  # by session id
         self._preauth = NO_PREAUTH
-        self._outgoing: list[Data] = []
+        self._outgoing: list[Data] | None = None
         self.unsent = 0  # bytes for `data_to_send`
         self._beginning = b""  # the first bytes of a frame's length field
-        self._arrived: list[memoryview | MalformedMessage] = []
+        self.arrived: list[memoryview | MalformedMessage] = []  # complete frames, for `next_events`
         # An incomplete frame: the bytes that have arrived, and from a quarter of its length on a buffer for all of it.
         self._frame: bytearray | None = None
         self._filled = 0  # bytes of it that have arrived
@@ -136,20 +140,43 @@ class Connection:
 
     def receive_data(self, data: Data) -> list[Event]:
         """The events of the frames that are complete with `data`, in order. After a RemoteProtocolError it is dead."""
-        self.take(data)
         events: list[Event] = []
-        while self._arrived:
+        if not self.arrived and not self._dead and self._is_whole_frame(data):  # as most that arrives
+            try:
+                self._receive_frame(memoryview(bytes(data))[4:], events)
+            except ProtocolError:
+                self._dead = True
+                raise
+            return events
+        self.take(data)
+        while self.arrived:
             events += self.next_events()
         return events
 
     def take(self, data: Data) -> None:
-        """Keep what the peer sent for `next_events`. `data` is copied, so its buffer may be reused."""
+        """Keep what the peer sent for `next_events`. `data` is copied, so its buffer may be reused. What follows on
+        something that is no frame is not looked at."""
         if self._dead:
             raise RemoteProtocolError("the connection is dead")
+        if self.arrived and isinstance(self.arrived[-1], MalformedMessage):
+            return
+        if self._is_whole_frame(data):
+            self.arrived.append(memoryview(bytes(data))[4:])
+            return
         try:
-            self._arrived.extend(self._frames(data))
+            self.arrived.extend(self._frames(data))
         except MalformedMessage as error:
-            self._arrived.append(error)  # the frames before it are still valid
+            self.arrived.append(error)  # the frames before it are still valid
+
+    def _is_whole_frame(self, data: Data) -> bool:
+        """Whether what has come is exactly one frame."""
+        length = len(data) - 4
+        return (
+            self._frame is None
+            and not self._beginning
+            and int.from_bytes(data[:4], "big") == length
+            and _LEAST_FRAME <= length <= self._frame_limit
+        )
 
     def receive_buffer(self) -> memoryview | None:
         """The buffer for the rest of an incomplete frame, for reading into without a copy: call `received` with the
@@ -164,37 +191,37 @@ class Connection:
             raise RemoteProtocolError("the connection is dead")
         self._filled += count
         if (frame := self._whole_frame()) is not None:
-            self._arrived.append(frame)
+            self.arrived.append(frame)
 
     @property
     def has_frames(self) -> bool:
         """Whether there are complete frames that `next_events` has not taken."""
-        return bool(self._arrived)
+        return bool(self.arrived)
 
     def next_events(self) -> list[Event]:
         """The events of the next complete frame. Raises RemoteProtocolError, as `receive_data` does."""
         if self._dead:
             raise RemoteProtocolError("the connection is dead")
         events: list[Event] = []
-        frame = self._arrived.pop(0)
+        frame = self.arrived.pop(0)
         try:
             if isinstance(frame, MalformedMessage):
                 raise frame
             self._receive_frame(frame, events)
         except ProtocolError:
             self._dead = True
-            self._arrived.clear()
+            self.arrived.clear()
             raise
         return events
 
     def data_to_send(self) -> list[Data]:
         """The buffers to send, for `transport.writelines()`. They are removed here."""
-        outgoing, self._outgoing, self.unsent = self._outgoing, [], 0
-        return outgoing
+        outgoing, self._outgoing, self.unsent = self._outgoing, None, 0
+        return outgoing or []
 
     def forget_session(self, session_id: int) -> None:
         """Drop this connection's channel of a session. A session that is not there is no error."""
-        self._channels.pop(session_id, None)
+        self._channels = without(self._channels, session_id)
 
     # --- frames ---
 
@@ -207,6 +234,8 @@ class Connection:
             if (frame := self._whole_frame()) is None:
                 return
             yield frame
+            if len(view) == missing:
+                return
             view = view[missing:]
         view = memoryview(self._beginning + bytes(view))
         self._beginning = b""
@@ -216,8 +245,8 @@ class Connection:
                 self._beginning = bytes(view[at:])
                 return
             length = int.from_bytes(view[at : at + 4], "big")
-            if length > self._frame_limit:
-                raise MalformedMessage(self._too_long(bytes(view[at : at + 8]), length))
+            if not _LEAST_FRAME <= length <= self._frame_limit:
+                raise MalformedMessage(self._wrong_length(bytes(view[at : at + 8]), length))
             at += 4
             if length > size - at:
                 self._frame, self._filled, self._length = bytearray(), 0, length
@@ -247,9 +276,11 @@ class Connection:
         frame, self._frame = self._frame, None
         return memoryview(frame)
 
-    def _too_long(self, start: bytes, length: int) -> str:
+    def _wrong_length(self, start: bytes, length: int) -> str:
         if start[0]:
             return "not a direct-TCP SMB frame"
+        if length < _LEAST_FRAME:
+            return f"a frame of {length} bytes, which holds no message"
         return f"a frame of {length} bytes, and {self._frame_limit} are allowed"
 
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
@@ -266,31 +297,27 @@ class Connection:
     def _send_frame(self, parts: Sequence[Data], encryptor: crypto.Encryptor | None = None) -> None:
         """Send a message or compound, given in parts; encrypted where there is an encryptor."""
         if encryptor is not None:
-            parts = encryptor.encrypt(b"".join(parts))
+            # What a client sends is its user's, who may go on with it; what a server answers was made for that.
+            parts = encryptor.encrypt_parts(parts, in_place=self._is_server)
         size = sum(map(len, parts))
+        length = size.to_bytes(4, "big")
         self.unsent += size + 4
-        if size <= 4096:
-            self._outgoing.append(b"".join((size.to_bytes(4, "big"), *parts)))
+        outgoing = self._outgoing
+        if outgoing is None:
+            outgoing = self._outgoing = []
+        if size <= _JOINED:
+            outgoing.append(b"".join((length, *parts)))
         else:
-            self._outgoing.append(size.to_bytes(4, "big") + parts[0])
-            self._outgoing += parts[1:]
+            outgoing.append(length + parts[0])
+            outgoing += parts[1:]
 
     # --- messages of a frame ---
 
     @staticmethod
-    def _split(frame: memoryview) -> Iterator[tuple[Header, memoryview]]:
+    def _split(frame: memoryview) -> Iterable[tuple[Header, memoryview]]:
         """The messages of a compound (3.2.5.1.9, 3.3.5.2.7), each with its header."""
-        for _ in range(MAX_COMPOUND):
-            header = Header.unpack(frame)
-            following = header.next_command
-            if not following:
-                yield header, frame
-                return
-            if following % 8 or following < HEADER_SIZE or following + HEADER_SIZE > len(frame):
-                raise MalformedMessage(f"NextCommand {following} is outside the frame or misaligned")
-            yield header, frame[:following]
-            frame = frame[following:]
-        raise MalformedMessage(f"a compound of more than {MAX_COMPOUND} messages")
+        header = Header.unpack(frame)
+        return messages_behind(header, frame) if header.next_command else ((header, frame),)
 
     def _open(self, frame: memoryview) -> tuple[memoryview, Channel | None]:
         """A frame's messages; if they were encrypted, decrypted, and with them the channel of their session."""
@@ -361,6 +388,21 @@ class Connection:
             raise LocalProtocolError("a channel is bound once, after NEGOTIATE")
         keys.check_binding(self.negotiated)
         return Channel(keys, crypto.signing_key(self.negotiated.dialect, session_key, preauth))
+
+
+def messages_behind(header: Header, frame: memoryview) -> Iterator[tuple[Header, memoryview]]:
+    """The messages of a frame, each with its header, of which that of the first has been read."""
+    for _ in range(MAX_COMPOUND):
+        following = header.next_command
+        if not following:
+            yield header, frame
+            return
+        if following % 8 or following < HEADER_SIZE or following + HEADER_SIZE > len(frame):
+            raise MalformedMessage(f"NextCommand {following} is outside the frame or misaligned")
+        yield header, frame[:following]
+        frame = frame[following:]
+        header = Header.unpack(frame)
+    raise MalformedMessage(f"a compound of more than {MAX_COMPOUND} messages")
 
 
 def default_signing_algorithm(dialect: int) -> int:

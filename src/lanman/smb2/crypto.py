@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -35,8 +35,12 @@ from lanman.smb2.header import NO_SIGNATURE, SIGNATURE_AT, TRANSFORM_SIZE, Trans
 from lanman.wire import Data
 
 # Below this a message is signed in one piece: joining it costs less than the calls saved.
-_SMALL: Final = 8192
+SMALL: Final = 8192
 _TAG_SIZE: Final = 16
+_NONCE: Final = struct.Struct("<QB3x")
+
+# From here on a message is encrypted and decrypted where it is: the calls that it takes more cost less than the copies.
+_LARGE: Final = 32768
 _CCM: Final = frozenset({AES_128_CCM, AES_256_CCM})
 _KEY_SIZES: Final = {AES_128_CCM: 16, AES_128_GCM: 16, AES_256_CCM: 32, AES_256_GCM: 32}
 
@@ -54,18 +58,6 @@ def derive_key(key: bytes, label: bytes, context: bytes, size: int = 16) -> byte
     return hmac.digest(key, block, "sha256")[:size]
 
 
-@dataclass(slots=True)
-class Keys:
-    """The keys of one session. `client_to_server` and `server_to_client` are empty where nothing can be encrypted."""
-
-    signing: bytes
-    client_to_server: bytes = b""
-    server_to_client: bytes = b""
-
-    def __repr__(self) -> str:
-        return "Keys(...)"
-
-
 def signing_key(dialect: int, session_key: bytes, preauth: bytes) -> bytes:
     """The 16-byte key that signs: of a session (3.2.5.3.1, 3.3.5.5.3), or of a further channel (3.2.5.3.3).
 
@@ -80,23 +72,21 @@ def signing_key(dialect: int, session_key: bytes, preauth: bytes) -> bytes:
     return derive_key(short, b"SMBSigningKey\0", preauth)
 
 
-def session_keys(dialect: int, session_key: bytes, preauth: bytes, cipher: int) -> Keys:
-    """What a session's key becomes in each dialect (3.2.5.3.1, 3.3.5.5.3).
+def encryption_keys(dialect: int, session_key: bytes, preauth: bytes, cipher: int) -> tuple[bytes, bytes]:
+    """The keys of what the client sends and of what the server sends (3.2.5.3.1, 3.3.5.5.3); empty below 3.0.
 
-    `preauth` counts in 3.1.1 only, `cipher` is 0 where there is none. AES-256 takes the whole session key, the rest the
-    first 16 bytes.
+    `preauth` counts in 3.1.1 only. AES-256 takes the whole session key, the rest the first 16 bytes.
     """
-    signing = signing_key(dialect, session_key, preauth)
-    if dialect < Dialect.SMB_3_0 or not cipher:
-        return Keys(signing)
+    if dialect < Dialect.SMB_3_0:
+        return b"", b""
     short = _short(session_key)
     if dialect < Dialect.SMB_3_1_1:
         inward = derive_key(short, b"SMB2AESCCM\0", b"ServerIn \0")
-        return Keys(signing, inward, derive_key(short, b"SMB2AESCCM\0", b"ServerOut\0"))
+        return inward, derive_key(short, b"SMB2AESCCM\0", b"ServerOut\0")
     size = _KEY_SIZES[cipher]
     whole = session_key if size == 32 else short
     inward = derive_key(whole, b"SMBC2SCipherKey\0", preauth, size)
-    return Keys(signing, inward, derive_key(whole, b"SMBS2CCipherKey\0", preauth, size))
+    return inward, derive_key(whole, b"SMBS2CCipherKey\0", preauth, size)
 
 
 def _short(session_key: bytes) -> bytes:
@@ -106,7 +96,7 @@ def _short(session_key: bytes) -> bytes:
 
 def signing_nonce(message_id: int, *, response: bool, cancel: bool) -> bytes:
     """The 12-byte nonce of an AES-GMAC signature (3.1.4.1): the message id, the sender, and whether it is a CANCEL."""
-    return message_id.to_bytes(8, "little") + bytes((response | cancel << 1, 0, 0, 0))
+    return _NONCE.pack(message_id, response | cancel << 1)
 
 
 def sign(algorithm: int, key: bytes, parts: Sequence[Data], nonce: bytes) -> bytes:
@@ -114,7 +104,7 @@ def sign(algorithm: int, key: bytes, parts: Sequence[Data], nonce: bytes) -> byt
     whole: Data | None = None
     if len(parts) == 1:
         whole = parts[0]
-    elif sum(map(len, parts)) <= _SMALL:
+    elif sum(map(len, parts)) <= SMALL:
         whole = b"".join(parts)
     if algorithm == AES_CMAC:
         cmac = CMAC(AES(key))
@@ -137,6 +127,15 @@ def sign(algorithm: int, key: bytes, parts: Sequence[Data], nonce: bytes) -> byt
             digest.update(part)
         return digest.digest()[:16]
     raise ValueError(f"no signing algorithm {algorithm}")
+
+
+def signer(algorithm: int, key: bytes) -> Callable[[Data, bytes], bytes]:
+    """`sign` of whole messages, by a message and its nonce, for a key that is used again and again: with AES-GMAC its
+    cipher is made once."""
+    if algorithm != AES_GMAC:
+        return lambda whole, nonce: sign(algorithm, key, (whole,), nonce)
+    encrypt = AESGCM(key).encrypt
+    return lambda whole, nonce: encrypt(nonce, b"", whole)
 
 
 def verify(algorithm: int, key: bytes, pdu: memoryview, nonce: bytes) -> bool:
@@ -171,18 +170,50 @@ class Encryptor:
 
     def encrypt(self, message: Data) -> list[Data]:
         """TRANSFORM_HEADER and ciphertext of one message or compound."""
-        nonce = self._prefix + self._count.to_bytes(8, "little")
-        self._count += 1
-        header = TransformHeader(nonce.ljust(16, b"\0"), len(message), self._session_id).pack()
+        nonce, header = self._next(len(message))
         encrypted = _aead(self._cipher, self._key).encrypt(nonce, message, header[20:])
         return [header[:4] + encrypted[-_TAG_SIZE:] + header[20:], memoryview(encrypted)[:-_TAG_SIZE]]
 
+    def encrypt_parts(self, parts: Sequence[Data], *, in_place: bool) -> list[Data]:
+        """The same of a message in parts. `in_place`: large buffers that can be written to are encrypted where they
+        are, since nobody needs their contents any more."""
+        size = sum(map(len, parts))
+        if size < _LARGE or self._cipher in _CCM:  # OpenSSL has CCM in one piece only
+            return self.encrypt(b"".join(parts))
+        nonce, header = self._next(size)
+        encryptor = Cipher(AES(self._key), GCM(nonce)).encryptor()
+        encryptor.authenticate_additional_data(header[20:])
+        encrypted: list[Data] = []
+        for part in parts:
+            view = memoryview(part)
+            if in_place and len(view) >= _LARGE and not view.readonly:
+                encryptor.update_into(view, view)
+                encrypted.append(view)
+            else:
+                encrypted.append(encryptor.update(view))
+        encryptor.finalize()
+        return [header[:4] + encryptor.tag + header[20:], *encrypted]
 
-def decrypt(cipher: int, key: bytes, header: TransformHeader, frame: memoryview) -> bytes:
-    """The message in an encrypted frame. Raises RemoteProtocolError if its authentication tag is wrong."""
+    def _next(self, size: int) -> tuple[bytes, bytes]:
+        """A nonce that was not used before, and the TRANSFORM_HEADER with it."""
+        nonce = self._prefix + self._count.to_bytes(8, "little")
+        self._count += 1
+        return nonce, TransformHeader(nonce.ljust(16, b"\0"), size, self._session_id).pack()
+
+
+def decrypt(cipher: int, key: bytes, header: TransformHeader, frame: memoryview) -> Data:
+    """The message in an encrypted frame; of a large one whose buffer can be written to it takes the place. Raises
+    RemoteProtocolError if its authentication tag is wrong."""
     nonce = header.nonce[: nonce_size(cipher)]
-    encrypted = b"".join((frame[TRANSFORM_SIZE:], header.signature))
     try:
+        if len(frame) >= _LARGE and not frame.readonly and cipher not in _CCM:
+            message = frame[TRANSFORM_SIZE:]
+            decryptor = Cipher(AES(key), GCM(nonce, header.signature)).decryptor()
+            decryptor.authenticate_additional_data(frame[20:TRANSFORM_SIZE])
+            decryptor.update_into(message, message)
+            decryptor.finalize()  # before that nobody looks at it
+            return message
+        encrypted = b"".join((frame[TRANSFORM_SIZE:], header.signature))
         return _aead(cipher, key).decrypt(nonce, encrypted, bytes(frame[20:TRANSFORM_SIZE]))
     except InvalidTag:
         raise RemoteProtocolError("an encrypted message was changed in transit") from None

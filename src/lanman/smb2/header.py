@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
 from lanman.smb2.constants import (
     SMB2_FLAGS_ASYNC_COMMAND,
     SMB2_PROTOCOL_ID,
@@ -46,7 +46,7 @@ class Header:
     signature: bytes = NO_SIGNATURE
 
     def pack(self) -> bytes:
-        """The 64 bytes."""
+        """The 64 bytes. `pack_request` makes them without the object."""
         if self.flags & SMB2_FLAGS_ASYNC_COMMAND:
             wide = self.async_id
         else:
@@ -106,6 +106,26 @@ class Header:
             process_id,
             signature,
         )
+
+
+def pack_request(
+    command: int, message_id: int, session_id: int, tree_id: int, flags: int, credits: int, charge: int, following: int
+) -> bytes:
+    """The header of a synchronous request, without its signature. `following` is NextCommand."""
+    return _HEADER.pack(
+        SMB2_PROTOCOL_ID,
+        HEADER_SIZE,
+        charge,
+        0,
+        command,
+        credits,
+        flags,
+        following,
+        message_id,
+        tree_id << 32,
+        session_id,
+        NO_SIGNATURE,
+    )
 
 
 @dataclass(slots=True)

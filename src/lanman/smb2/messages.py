@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from lanman.codes import STATUS_BUFFER_OVERFLOW, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
 from lanman.smb2.constants import (
     COMMAND_NAMES,
     SMB2_0_IOCTL_IS_FSCTL,
@@ -343,6 +344,14 @@ class NegotiateRequest(Message):
 
 
 _NEGOTIATE_RESPONSE: Final = struct.Struct("<HHHH16sIIIIQQHHI")
+_FILETIME: Final = struct.Struct("<Q")
+# Where SystemTime and NegotiateContextOffset are in it; and where a salt begins that is given with one hash algorithm,
+# from the beginning of its context.
+_SYSTEM_TIME_AT: Final = 40
+_CONTEXTS_AT_AT: Final = 60
+_SALT_WITHIN: Final = 14
+SALT_SIZE: Final = 32
+"""Bytes of a Server's salt in PREAUTH_INTEGRITY_CAPABILITIES."""
 
 
 @dataclass(slots=True)
@@ -421,6 +430,17 @@ class NegotiateResponse(Message):
         return cls(
             dialect, mode, server_guid, capabilities, transact, read, write, now, start, security_buffer, contexts
         )
+
+
+def filled_in(response: bytes, system_time: int, salt: bytes) -> bytes:
+    """A NegotiateResponse that is packed, with another SystemTime; and, if `salt` is not empty, with this salt in the
+    first of its contexts, a PREAUTH_INTEGRITY_CAPABILITIES of one algorithm and a salt of that size."""
+    body = bytearray(response)
+    _FILETIME.pack_into(body, _SYSTEM_TIME_AT, system_time)
+    if salt:
+        at = int.from_bytes(body[_CONTEXTS_AT_AT : _CONTEXTS_AT_AT + 4], "little") - HEADER_SIZE + _SALT_WITHIN
+        body[at : at + len(salt)] = salt
+    return bytes(body)
 
 
 # --- sessions and tree connects ---

@@ -1,6 +1,6 @@
 """The server's half of an SMB 2/3 connection (MS-SMB2 3.3): NEGOTIATE, message ids and credits, protection, answers.
 
-    connection = ServerConnection(server_guid=..., random=os.urandom, now_filetime=..., security_blob=hint)
+    connection = ServerConnection(Terms(server_guid=..., now_filetime=..., security_blob=hint), os.urandom)
     for event in connection.receive_data(data):
         if isinstance(event, RequestsReceived):
             for request in event.requests:
@@ -28,8 +28,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from typing import Final, Literal
 
 from lanman.codes import (
@@ -42,6 +42,8 @@ from lanman.codes import (
     STATUS_SUCCESS,
 )
 from lanman.errors import LocalProtocolError, MalformedMessage, RemoteProtocolError
+from lanman.few import NOTHING, with_one, without
+from lanman.plain import dataclass
 from lanman.smb2 import crypto
 from lanman.smb2.connection import (
     FIRST_FRAME_LIMIT,
@@ -88,6 +90,7 @@ from lanman.smb2.constants import (
 )
 from lanman.smb2.header import Header
 from lanman.smb2.messages import (
+    SALT_SIZE,
     EncryptionCapabilities,
     ErrorResponse,
     Message,
@@ -99,6 +102,7 @@ from lanman.smb2.messages import (
     SigningCapabilities,
     ValidateNegotiateInfoRequest,
     ValidateNegotiateInfoResponse,
+    filled_in,
     unpack_request,
 )
 from lanman.smb2.session import Channel, SessionKeys
@@ -183,31 +187,36 @@ class CancelReceived(Event):
 
 
 class CommandWindow:
-    """CommandSequenceWindow, the message ids that may come (3.3.1.1): from low up to high, without those that came."""
+    """CommandSequenceWindow, the message ids that may come (3.3.1.1): from low up to high, without those that came.
+    `_came` has a bit for each of the latter, the lowest that of low: they are few, and a client may leave gaps."""
 
     __slots__ = ("_came", "_high", "_low")
 
     def __init__(self) -> None:
         self._low = 0
         self._high = 1
-        self._came: set[int] = set()
+        self._came = 0
 
     @property
     def available(self) -> int:
         """How many ids may still come: the credits that the client has."""
-        return self._high - self._low - len(self._came)
+        return self._high - self._low - self._came.bit_count()
 
     def take(self, first: int, count: int) -> bool:
         """Use up `count` ids from `first` on; False if one of them is outside the window or was used."""
-        if first < self._low or first + count > self._high:
+        low, came = self._low, self._came
+        if first < low or first + count > self._high:
             return False
-        ids = range(first, first + count)
-        if not self._came.isdisjoint(ids):
+        if first == low and not came:
+            self._low = low + count
+            return True
+        ids = ((1 << count) - 1) << (first - low)
+        if came & ids:
             return False
-        self._came.update(ids)
-        while self._low in self._came:
-            self._came.remove(self._low)
-            self._low += 1
+        came |= ids
+        without_gap = (~came & (came + 1)).bit_length() - 1
+        self._low = low + without_gap
+        self._came = came >> without_gap
         return True
 
     def grant(self, wanted: int, most: int) -> int:
@@ -215,89 +224,150 @@ class CommandWindow:
 
         3.3.1.1: a client that leaves an early id unused gets no more when the window has grown to four times `most`.
         """
-        available = self.available
-        room = most - available if self._high - self._low < 4 * most else 0
-        granted = max(min(wanted, room), 0)
-        if not granted and not available:
-            granted = 1
+        size = available = self._high - self._low
+        if self._came:
+            available -= self._came.bit_count()
+        room = most - available if size < 4 * most else 0
+        granted = wanted if wanted < room else room
+        if granted <= 0:
+            granted = 0 if available else 1
         self._high += granted
         return granted
 
 
-class ServerConnection(Connection):
-    """A server's end. `random(n)` gives n unpredictable bytes, `now_filetime()` the time for NEGOTIATE as a FILETIME.
+# How much of what was settled is remembered for others; clients choose a part of it.
+MOST_SETTLED: Final = 64
+
+
+@dataclass(slots=True, eq=False)
+class Terms:
+    """What a server offers: the same to all its connections, as long as its settings stay.
 
     `signing_algorithms` and `ciphers` are best first. `multichannel` offers to bind sessions to further connections,
     and then prefers AES-GMAC to no other algorithm. `encryption` "off" negotiates none; "offered" and "required" are
     the same here: `establish_session` says which session is encrypted. `security_blob` is the GSS token of
     the NEGOTIATE response. `leasing`: there are leases for files, which 2.1 and later know; `directory_leasing`: for
-    directories too, which 3.x knows.
+    directories too, which 3.x knows. `now_filetime()` is the time for NEGOTIATE as a FILETIME.
     """
+
+    server_guid: bytes
+    now_filetime: Callable[[], int] = lambda: 0
+    dialects: Sequence[int] = ALL_DIALECTS
+    signing_algorithms: Sequence[int] = ALL_SIGNING_ALGORITHMS
+    ciphers: Sequence[int] = ALL_CIPHERS
+    max_transact_size: int = 8 * 1024 * 1024
+    max_read_size: int = 8 * 1024 * 1024
+    max_write_size: int = 8 * 1024 * 1024
+    signing_required: bool = True
+    encryption: Literal["offered", "required", "off"] = "offered"
+    multichannel: bool = False
+    security_blob: bytes = b""
+    leasing: bool = False
+    directory_leasing: bool = False
+    # Bodies of NEGOTIATE responses, without time and salt, by what was settled: of each there are a few choices.
+    answers: dict[tuple[int, int, int | None, int | None], bytes] = field(default_factory=dict, init=False, repr=False)
+    # What was settled, by the same and the client's security mode, which may be anything.
+    settled: dict[tuple[int, int, int, int, int], Negotiated] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.encryption == "off":
+            self.ciphers = ()
+
+    @property
+    def security_mode(self) -> int:
+        """SecurityMode of the NEGOTIATE response."""
+        required = SMB2_NEGOTIATE_SIGNING_REQUIRED if self.signing_required else 0
+        return SMB2_NEGOTIATE_SIGNING_ENABLED | required
+
+    def sizes_in(self, dialect: int) -> tuple[int, int, int]:
+        """MaxTransactSize, MaxReadSize and MaxWriteSize (2.2.4). Without multi-credit requests, which 2.0.2 has not, a
+        payload is at most what one credit pays for."""
+        if dialect == Dialect.SMB_2_0_2:
+            return CREDIT_SIZE, CREDIT_SIZE, CREDIT_SIZE
+        return self.max_transact_size, self.max_read_size, self.max_write_size
+
+    def settle(self, dialect: int, capabilities: int, cipher: int, signing: int, security_mode: int) -> Negotiated:
+        """What NEGOTIATE has settled with a client of that security mode: one for all connections where it is the same.
+        Nobody changes it."""
+        key = dialect, capabilities, cipher, signing, security_mode
+        found = self.settled.get(key)
+        if found is None:
+            sizes = self.sizes_in(dialect)
+            found = Negotiated(
+                dialect=dialect,
+                max_transact_size=sizes[0],
+                max_read_size=sizes[1],
+                max_write_size=sizes[2],
+                server_guid=self.server_guid,
+                security_mode=security_mode,
+                capabilities=capabilities,
+                security_blob=self.security_blob,
+                cipher=cipher,
+                signing_algorithm=signing,
+                signing_required=bool(security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
+            )
+            if len(self.settled) < MOST_SETTLED:
+                self.settled[key] = found
+        return found
+
+    def answer(self, dialect: int, capabilities: int, cipher: int | None, signing: int | None, salt: bytes) -> bytes:
+        """The body of a NEGOTIATE response, as of now. `cipher` and `signing` are what its contexts on 3.1.1 say, None
+        where there is none of that type; `salt` is the 32 bytes in the other one."""
+        settled = dialect, capabilities, cipher, signing
+        body = self.answers.get(settled)
+        if body is None:
+            body = self.answers[settled] = self._answer(dialect, capabilities, cipher, signing)
+        return filled_in(body, self.now_filetime(), salt if dialect == Dialect.SMB_3_1_1 else b"")
+
+    def _answer(self, dialect: int, capabilities: int, cipher: int | None, signing: int | None) -> bytes:
+        contexts: list[NegotiateContext] = []
+        if dialect == Dialect.SMB_3_1_1:
+            preauth = PreauthIntegrityCapabilities([SHA_512], bytes(SALT_SIZE))
+            contexts.append(NegotiateContext(preauth.type, preauth.pack()))
+        if cipher is not None:
+            contexts.append(NegotiateContext(SMB2_ENCRYPTION_CAPABILITIES, EncryptionCapabilities([cipher]).pack()))
+        if signing is not None:
+            contexts.append(NegotiateContext(SMB2_SIGNING_CAPABILITIES, SigningCapabilities([signing]).pack()))
+        return NegotiateResponse(
+            dialect,
+            self.security_mode,
+            self.server_guid,
+            capabilities,
+            *self.sizes_in(dialect),
+            security_buffer=self.security_blob,
+            contexts=contexts,
+        ).pack()
+
+
+class ServerConnection(Connection):
+    """A server's end, on its terms. `random(n)` gives n unpredictable bytes."""
 
     # Tests put things of theirs into a dict; without one an idle connection takes 1 KiB less.
     __slots__ = (
         "__dict__",
-        "_ciphers",
-        "_dialects",
-        "_directory_leasing",
         "_large",
-        "_last_async_id",
-        "_leasing",
         "_logons",
         "_most_credits",
         "_multi_protocol",
-        "_multichannel",
-        "_now_filetime",
         "_offer",
         "_requests",
-        "_security_blob",
-        "_server_guid",
-        "_signing_algorithms",
-        "_signing_required",
-        "_sizes",
+        "_terms",
         "_window",
+        "client_guid",
     )
     _is_server = True
 
-    def __init__(
-        self,
-        *,
-        server_guid: bytes,
-        random: Callable[[int], bytes],
-        now_filetime: Callable[[], int] = lambda: 0,
-        dialects: Sequence[int] = ALL_DIALECTS,
-        signing_algorithms: Sequence[int] = ALL_SIGNING_ALGORITHMS,
-        ciphers: Sequence[int] = ALL_CIPHERS,
-        max_transact_size: int = 8 * 1024 * 1024,
-        max_read_size: int = 8 * 1024 * 1024,
-        max_write_size: int = 8 * 1024 * 1024,
-        signing_required: bool = True,
-        encryption: Literal["offered", "required", "off"] = "offered",
-        multichannel: bool = False,
-        security_blob: bytes = b"",
-        leasing: bool = False,
-        directory_leasing: bool = False,
-    ) -> None:
+    def __init__(self, terms: Terms, random: Callable[[int], bytes]) -> None:
         super().__init__(random)
-        self._server_guid = server_guid
-        self._now_filetime = now_filetime
-        self._dialects = dialects
-        self._signing_algorithms = signing_algorithms
-        self._ciphers = ciphers if encryption != "off" else ()
-        self._sizes = max_transact_size, max_read_size, max_write_size
-        self._signing_required = signing_required
-        self._multichannel = multichannel
-        self._security_blob = security_blob
-        self._leasing = leasing
-        self._directory_leasing = directory_leasing
+        self._terms = terms
         self._offer: NegotiateRequest | None = None
+        self.client_guid = b""  # Connection.ClientGuid, once that is negotiated
         self._window = CommandWindow()
         self._most_credits = INITIAL_CREDITS
         self._multi_protocol = False
-        self._requests: dict[int, Request] = {}
-        self._logons: dict[int, bytes] = {}
-        self._large: set[int] = set()  # the ids of sessions for which frames may be as long as was negotiated
-        self._last_async_id = 0
+        self._requests: dict[int, Request] | None = None  # None while there are none
+        self._logons: Mapping[int, bytes] = NOTHING
+        self._large = 0  # channels for which frames may be as long as was negotiated
 
     # --- requests ---
 
@@ -315,7 +385,8 @@ class ServerConnection(Connection):
             if header.command == SMB2_CANCEL:
                 self._receive_cancel(header, pdu, encrypted_for, events)
                 continue
-            if not self._window.take(header.message_id, self._cost(header)):
+            cost = self._cost(header) if header.credit_charge > 1 else 1
+            if not self._window.take(header.message_id, cost):
                 raise RemoteProtocolError(f"message id {header.message_id} is outside the window or was used")
             if self.negotiated is None or header.command == SMB2_NEGOTIATE:
                 self._receive_negotiate(header, pdu)
@@ -325,6 +396,8 @@ class ServerConnection(Connection):
                 # Somebody between client and server may have appended them to the frame of another's log-on.
                 request.status = STATUS_INVALID_PARAMETER
             logs_on |= request.command == SMB2_SESSION_SETUP
+            if self._requests is None:
+                self._requests = {}
             self._requests[request.message_id] = request
             requests.append(request)
         if requests:
@@ -337,18 +410,21 @@ class ServerConnection(Connection):
     def _request(
         self, header: Header, pdu: memoryview, before: Request | None, encrypted_for: Channel | None
     ) -> Request:
-        related = bool(header.flags & SMB2_FLAGS_RELATED_OPERATIONS)
+        flags, sequence, status = header.flags, header.status & 0xFFFF, 0
         session_id, tree_id = header.session_id, header.tree_id
-        if related and before is not None:
+        related = flags & SMB2_FLAGS_RELATED_OPERATIONS != 0
+        if related:
             # 3.3.5.2.7.2
-            session_id, tree_id = before.session_id, before.tree_id
+            if before is None:
+                status = STATUS_INVALID_PARAMETER
+            else:
+                session_id, tree_id = before.session_id, before.tree_id
         if encrypted_for is not None and session_id != encrypted_for.keys.session_id:
             # 3.3.5.2.9: an encrypted request speaks for the session whose key encrypted it.
             raise RemoteProtocolError("a request in another session's encryption")
-        flags, sequence = header.flags, header.status & 0xFFFF
         if self.negotiated is None or self.negotiated.dialect < Dialect.SMB_3_0:
             flags, sequence = flags & ~SMB2_FLAGS_REPLAY_OPERATION, 0
-        request = Request(
+        return Request(
             header.message_id,
             header.command,
             session_id,
@@ -360,14 +436,12 @@ class ServerConnection(Connection):
             False,
             encrypted_for is not None,
             len(pdu),
+            status,
             credits_requested=header.credits,
             channel_sequence=sequence,
             channel=encrypted_for or self._channels.get(session_id),
             pdu=pdu,
         )
-        if related and before is None:
-            request.status = STATUS_INVALID_PARAMETER
-        return request
 
     def begin(self, request: Request, *, binding: SessionKeys | None = None) -> int:
         """A request is to run now: judge it, and read its body. Returns the status to refuse it with, or 0, and then
@@ -423,8 +497,8 @@ class ServerConnection(Connection):
             request.status = STATUS_INVALID_PARAMETER
             return
         # 3.3.5.2.5: a request for more than its CreditCharge covers is refused.
-        multi_credit = self.negotiated is not None and self.negotiated.multi_credit
-        if multi_credit and credits_for(message) > max(request.credit_charge, 1):
+        is_beyond = credits_for(message) > max(request.credit_charge, 1)
+        if is_beyond and self.negotiated is not None and self.negotiated.multi_credit:
             request.status = STATUS_INVALID_PARAMETER
         else:
             request.message = message
@@ -439,11 +513,13 @@ class ServerConnection(Connection):
             return
         if encrypted_for is not None and header.session_id != encrypted_for.keys.session_id:
             raise RemoteProtocolError("a request in another session's encryption")
+        requests = self._requests or {}
         if header.flags & SMB2_FLAGS_ASYNC_COMMAND:
-            waiting = (each for each in self._requests.values() if each.async_id == header.async_id)
-            request = next(waiting, None) if header.async_id else None
+            request = requests.get(header.async_id - 1)
+            if request is not None and not request.async_id:
+                request = None
         else:
-            request = self._requests.get(header.message_id)
+            request = requests.get(header.message_id)
         if request is not None and request.session_id == header.session_id:
             events.append(CancelReceived(request.message_id, request.async_id))
 
@@ -479,8 +555,10 @@ class ServerConnection(Connection):
 
     def _response(self, response: Response) -> tuple[Header, list[Data]]:
         request = response.request
-        if self._requests.pop(request.message_id, None) is not request:
+        if self._requests is None or self._requests.pop(request.message_id, None) is not request:
             raise LocalProtocolError(f"message {request.message_id} is not pending")
+        if not self._requests:
+            self._requests = None
         flags = SMB2_FLAGS_SERVER_TO_REDIR | request.flags & SMB2_FLAGS_RELATED_OPERATIONS
         header = Header(
             request.command,
@@ -523,9 +601,14 @@ class ServerConnection(Connection):
         """3.3.5.5: every message of the log-on but the last answer is part of the hash that the keys come from."""
         request = response.request
         if response.status != STATUS_MORE_PROCESSING_REQUIRED:
-            self._logons.pop(request.session_id, None)
+            self._forget_logon(request.session_id)
         elif request.preauth:
-            self._logons[header.session_id] = crypto.preauth_hash(request.preauth, b"".join(parts))
+            preauth = crypto.preauth_hash(request.preauth, b"".join(parts))
+            self._logons = with_one(self._logons, header.session_id, preauth)
+
+    def _forget_logon(self, session_id: int) -> None:
+        """A log-on is over."""
+        self._logons = without(self._logons, session_id)
 
     def _grant(self, wanted: int) -> int:
         if self._channels:
@@ -538,11 +621,11 @@ class ServerConnection(Connection):
         The interim response grants the credits, unless too many requests are pending: then the answer does. It is not
         signed. It is encrypted if the request was.
         """
-        if self._requests.get(request.message_id) is not request:
+        if self._requests is None or self._requests.get(request.message_id) is not request:
             raise LocalProtocolError(f"message {request.message_id} is not pending")
         if not request.async_id:
-            self._last_async_id += 1
-            request.async_id = self._last_async_id
+            # Made of the message id, and never 0: a CANCEL, which takes no credit, finds its request without a search.
+            request.async_id = request.message_id + 1
             request.credited = len(self._requests) <= MAX_WAITING
             header = Header(
                 request.command,
@@ -585,7 +668,7 @@ class ServerConnection(Connection):
         `large_frames`: frames may be as long as was negotiated; a session that cannot write does not need that.
         A renewed log-on changes nothing here: the keys stay those of the first.
         """
-        self._logons.pop(session_id, None)
+        self._forget_logon(session_id)
         if (known := self._channels.get(session_id)) is not None:
             return known.keys
         if self.negotiated is None or request.command != SMB2_SESSION_SETUP:
@@ -606,7 +689,7 @@ class ServerConnection(Connection):
         Whether the session may be bound is the caller's decision. Raises LocalProtocolError where it cannot: it is
         unprotected, is bound already, or differs in its dialect or cipher; or `request` does not ask for it.
         """
-        self._logons.pop(keys.session_id, None)
+        self._forget_logon(keys.session_id)
         if request.binding is not keys:
             raise LocalProtocolError("a channel is bound by a SESSION_SETUP that was verified with the session's key")
         channel = self._further_channel(keys, session_key, request.preauth)
@@ -623,25 +706,29 @@ class ServerConnection(Connection):
         assert self.negotiated is not None
         mode = request.message.security_mode if isinstance(request.message, SessionSetupRequest) else 0
         return (
-            self._signing_required or self.negotiated.signing_required or bool(mode & SMB2_NEGOTIATE_SIGNING_REQUIRED)
+            self._terms.signing_required
+            or self.negotiated.signing_required
+            or bool(mode & SMB2_NEGOTIATE_SIGNING_REQUIRED)
         )
 
     def _add_channel(self, channel: Channel, request: Request, *, large_frames: bool) -> None:
-        session_id = channel.keys.session_id
-        self._channels[session_id] = channel
+        self._channels = with_one(self._channels, channel.keys.session_id, channel)
         request.channel, request.establishes = channel, True
         if large_frames:
-            self._large.add(session_id)
+            channel.large_frames = True
+            self._large += 1
             self._allow_large_frames()
 
     def forget_session(self, session_id: int) -> None:
         """Drop this connection's channel of a session, or a log-on under way. Requests that came before are still
         answered under its keys."""
-        self._logons.pop(session_id, None)
+        self._forget_logon(session_id)
+        channel = self._channels.get(session_id)
         super().forget_session(session_id)
-        self._large.discard(session_id)
-        if not self._large:
-            self._frame_limit = FIRST_FRAME_LIMIT
+        if channel is not None and channel.large_frames:
+            self._large -= 1
+            if not self._large:
+                self._frame_limit = FIRST_FRAME_LIMIT
 
     # --- NEGOTIATE ---
 
@@ -657,13 +744,13 @@ class ServerConnection(Connection):
             raise MalformedMessage("an SMB 1 message that is not a NEGOTIATE")
         offered = bytes(frame[_SMB1_HEADER_SIZE + 3 :]).split(b"\0")
         self._multi_protocol = True
-        if b"\x02SMB 2.???" in offered and max(self._dialects) > Dialect.SMB_2_0_2:
-            response = self._negotiate_response(SMB2_WILDCARD, SMB2_GLOBAL_CAP_LARGE_MTU, [])
-        elif b"\x02SMB 2.002" in offered and Dialect.SMB_2_0_2 in self._dialects:
+        if b"\x02SMB 2.???" in offered and max(self._terms.dialects) > Dialect.SMB_2_0_2:
+            response = self._terms.answer(SMB2_WILDCARD, SMB2_GLOBAL_CAP_LARGE_MTU, None, None, b"")
+        elif b"\x02SMB 2.002" in offered and Dialect.SMB_2_0_2 in self._terms.dialects:
             # SMB 1 has no SecurityMode: the client sends 0 when it validates the NEGOTIATE (3.3.5.15.12).
             offer = NegotiateRequest([Dialect.SMB_2_0_2], 0)
             self._settle(offer, Dialect.SMB_2_0_2, 0, 0, default_signing_algorithm(Dialect.SMB_2_0_2))
-            response = self._negotiate_response(Dialect.SMB_2_0_2, 0, [])
+            response = self._terms.answer(Dialect.SMB_2_0_2, 0, None, None, b"")
         else:
             raise Smb1Only("the client speaks SMB 1 only")
         self._answer_negotiate(Header(SMB2_NEGOTIATE, 0), STATUS_SUCCESS, response)
@@ -683,23 +770,23 @@ class ServerConnection(Connection):
         if self._is_311:
             self._preauth = crypto.preauth_hash(crypto.preauth_hash(self._preauth, pdu), answer)
 
-    def _negotiate(self, offer: NegotiateRequest) -> tuple[int, NegotiateResponse | None]:
-        """The status and the response. On success `negotiated` is set."""
-        common = set(offer.dialects) & {int(dialect) for dialect in self._dialects}
+    def _negotiate(self, offer: NegotiateRequest) -> tuple[int, bytes | None]:
+        """The status and the body of the response. On success `negotiated` is set."""
+        common = set(offer.dialects) & {int(dialect) for dialect in self._terms.dialects}
         if not common:
             return STATUS_NOT_SUPPORTED, None
         dialect = max(common)
         capabilities = 0
         if dialect > Dialect.SMB_2_0_2:
-            capabilities = SMB2_GLOBAL_CAP_LARGE_MTU | (SMB2_GLOBAL_CAP_LEASING if self._leasing else 0)
-        cipher, signing = 0, default_signing_algorithm(dialect)
-        contexts: list[NegotiateContext] = []
-        if dialect >= Dialect.SMB_3_0 and self._multichannel:
+            capabilities = SMB2_GLOBAL_CAP_LARGE_MTU | (SMB2_GLOBAL_CAP_LEASING if self._terms.leasing else 0)
+        cipher, signing, salt = 0, default_signing_algorithm(dialect), b""
+        said: tuple[int | None, int | None] = None, None
+        if dialect >= Dialect.SMB_3_0 and self._terms.multichannel:
             capabilities |= offer.capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL
-        if dialect >= Dialect.SMB_3_0 and self._directory_leasing:
+        if dialect >= Dialect.SMB_3_0 and self._terms.directory_leasing:
             capabilities |= offer.capabilities & SMB2_GLOBAL_CAP_DIRECTORY_LEASING
         if dialect in (Dialect.SMB_3_0, Dialect.SMB_3_0_2):
-            if offer.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._ciphers:
+            if offer.capabilities & SMB2_GLOBAL_CAP_ENCRYPTION and AES_128_CCM in self._terms.ciphers:
                 cipher = AES_128_CCM
                 capabilities |= SMB2_GLOBAL_CAP_ENCRYPTION
         elif dialect == Dialect.SMB_3_1_1:
@@ -710,81 +797,39 @@ class ServerConnection(Connection):
             ):
                 return STATUS_SMB_NO_PREAUTH_INTEGRITY_HASH_OVERLAP, None
             nonces_repeat = bool(capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL)
-            cipher, signing, contexts = self._choose(offered, avoid=AES_GMAC if nonces_repeat else None)
+            salt = self._random(SALT_SIZE)
+            said = self._choose(offered, avoid=AES_GMAC if nonces_repeat else None)
+            cipher, signing = said[0] or 0, signing if said[1] is None else said[1]
         self._settle(offer, dialect, capabilities, cipher, signing)
-        return STATUS_SUCCESS, self._negotiate_response(dialect, capabilities, contexts)
+        return STATUS_SUCCESS, self._terms.answer(dialect, capabilities, *said, salt)
 
-    def _choose(self, offered: dict[int, bytes], *, avoid: int | None) -> tuple[int, int, list[NegotiateContext]]:
-        """Cipher, signing algorithm, and the contexts of the response. The signing algorithm to `avoid` is chosen only
-        if there is no other (see `session`)."""
-        preauth = PreauthIntegrityCapabilities([SHA_512], self._random(32))
-        contexts = [NegotiateContext(preauth.type, preauth.pack())]
-        cipher, signing = 0, default_signing_algorithm(Dialect.SMB_3_1_1)
-        if (data := offered.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None and self._ciphers:
+    def _choose(self, offered: dict[int, bytes], *, avoid: int | None) -> tuple[int | None, int | None]:
+        """Cipher and signing algorithm, as the contexts of the response say; None: it has none of that type. The
+        signing algorithm to `avoid` is chosen only if there is no other (see `session`)."""
+        cipher = signing = None
+        if (data := offered.get(SMB2_ENCRYPTION_CAPABILITIES)) is not None and self._terms.ciphers:
             theirs = EncryptionCapabilities.unpack(data).algorithms
-            cipher = next((each for each in self._ciphers if each in theirs), 0)
-            contexts.append(NegotiateContext(SMB2_ENCRYPTION_CAPABILITIES, EncryptionCapabilities([cipher]).pack()))
+            cipher = next((each for each in self._terms.ciphers if each in theirs), 0)
         if (data := offered.get(SMB2_SIGNING_CAPABILITIES)) is not None:
             theirs = SigningCapabilities.unpack(data).algorithms
-            common = sorted((each for each in self._signing_algorithms if each in theirs), key=lambda it: it == avoid)
-            chosen = next(iter(common), None)
-            if chosen is not None:
-                signing = chosen
-                contexts.append(NegotiateContext(SMB2_SIGNING_CAPABILITIES, SigningCapabilities([signing]).pack()))
-        return cipher, signing, contexts
+            common = sorted(
+                (each for each in self._terms.signing_algorithms if each in theirs), key=lambda it: it == avoid
+            )
+            signing = next(iter(common), None)
+        return cipher, signing
 
     def _settle(self, offer: NegotiateRequest, dialect: int, capabilities: int, cipher: int, signing: int) -> None:
-        sizes = self._sizes_in(dialect)
         self._offer = offer if dialect < Dialect.SMB_3_1_1 else None  # for validate_negotiate_info alone
-        self.negotiated = Negotiated(
-            dialect=dialect,
-            max_transact_size=sizes[0],
-            max_read_size=sizes[1],
-            max_write_size=sizes[2],
-            server_guid=self._server_guid,
-            client_guid=offer.client_guid,
-            security_mode=offer.security_mode,
-            capabilities=capabilities,
-            security_blob=self._security_blob,
-            cipher=cipher,
-            signing_algorithm=signing,
-            signing_required=bool(offer.security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED),
-        )
+        self.client_guid = offer.client_guid
+        self.negotiated = self._terms.settle(dialect, capabilities, cipher, signing, offer.security_mode)
 
-    def _sizes_in(self, dialect: int) -> tuple[int, int, int]:
-        """MaxTransactSize, MaxReadSize and MaxWriteSize (2.2.4). Without multi-credit requests, which 2.0.2 has not, a
-        payload is at most what one credit pays for."""
-        return (CREDIT_SIZE, CREDIT_SIZE, CREDIT_SIZE) if dialect == Dialect.SMB_2_0_2 else self._sizes
-
-    @property
-    def _security_mode(self) -> int:
-        required = SMB2_NEGOTIATE_SIGNING_REQUIRED if self._signing_required else 0
-        return SMB2_NEGOTIATE_SIGNING_ENABLED | required
-
-    def _negotiate_response(
-        self, dialect: int, capabilities: int, contexts: list[NegotiateContext]
-    ) -> NegotiateResponse:
-        sizes = self._sizes_in(dialect)
-        return NegotiateResponse(
-            dialect,
-            self._security_mode,
-            self._server_guid,
-            capabilities,
-            sizes[0],
-            sizes[1],
-            sizes[2],
-            system_time=self._now_filetime(),
-            security_buffer=self._security_blob,
-            contexts=contexts,
-        )
-
-    def _answer_negotiate(self, header: Header, status: int, response: NegotiateResponse | None) -> bytes:
+    def _answer_negotiate(self, header: Header, status: int, response: bytes | None) -> bytes:
         granted = self._window.grant(header.credits, INITIAL_CREDITS)
         answer = Header(
             SMB2_NEGOTIATE, header.message_id, 0, 0, SMB2_FLAGS_SERVER_TO_REDIR, status, granted, header.credit_charge
         )
         answer.process_id = header.process_id
-        message = answer.pack() + (response if response is not None else ErrorResponse()).pack()
+        message = answer.pack() + (response if response is not None else ErrorResponse().pack())
         self._send_frame([message])
         return message
 
@@ -802,7 +847,7 @@ class ServerConnection(Connection):
         ):
             return None
         return ValidateNegotiateInfoResponse(
-            negotiated.capabilities, self._server_guid, self._security_mode, negotiated.dialect
+            negotiated.capabilities, self._terms.server_guid, self._terms.security_mode, negotiated.dialect
         ).pack()
 
 

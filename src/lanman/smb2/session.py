@@ -20,7 +20,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from lanman.codes import (
     STATUS_INVALID_PARAMETER,
@@ -31,6 +31,9 @@ from lanman.codes import (
 from lanman.errors import LocalProtocolError
 from lanman.smb2 import crypto
 from lanman.smb2.constants import AES_GMAC, Dialect
+from lanman.wire import Data
+
+_PREAUTH_SIZE: Final = 64
 
 
 class Agreed(Protocol):
@@ -45,17 +48,21 @@ class SessionKeys:
     """The keys that all channels of one session share, and what must be done with them.
 
     `protected` is false for an anonymous or guest session, and then there are no keys. `encrypt` (Session.EncryptData)
-    demands that every message is encrypted. `encryptor` is None and `decryption_key` empty where no cipher was
-    negotiated. `signing_required` (Session.SigningRequired) is what a server demands of its client; a client always
-    demands it. `signing_algorithm` is that of its first connection; `multichannel`: that has negotiated multichannel.
+    demands that every message is encrypted. `decryption_key` (of what the peer sends) is empty where no cipher was
+    negotiated; it and the key of `encryptor` are derived when one of them is first needed, since most sessions never
+    encrypt. `signing_required` (Session.SigningRequired) is what a server demands of its client;
+    a client always demands it. `signing_algorithm` is that of its first connection; `multichannel`: that has negotiated
+    multichannel.
     """
 
     __slots__ = (
+        "_encryption",
+        "_encryptor",
+        "_is_server",
+        "_random",
         "cipher",
-        "decryption_key",
         "dialect",
         "encrypt",
-        "encryptor",
         "multichannel",
         "protected",
         "session_id",
@@ -74,8 +81,11 @@ class SessionKeys:
         self.encrypt = False
         self.signing_key = b""
         self.signing_required = True
-        self.encryptor: crypto.Encryptor | None = None
-        self.decryption_key = b""
+        # The keys that encrypt; until they are needed what they come from, the log-on's hash and the session key.
+        self._encryption: tuple[bytes, bytes] | bytes = (b"", b"")
+        self._is_server = False
+        self._encryptor: crypto.Encryptor | None = None
+        self._random: Callable[[int], bytes] | None = None
 
     def derive(
         self, session_key: bytes, preauth: bytes, cipher: int, random: Callable[[int], bytes], *, server: bool
@@ -85,16 +95,34 @@ class SessionKeys:
         `session_key` is what the GSS exchange of the first log-on gave, `preauth` that log-on's hash (3.1.1 only),
         `cipher` what was negotiated, 0 for none. `random(n)` gives n unpredictable bytes, for the nonces' prefix.
         """
-        keys = crypto.session_keys(self.dialect, session_key, preauth, cipher)
         self.protected = True
-        self.signing_key = keys.signing
+        self.signing_key = crypto.signing_key(self.dialect, session_key, preauth)
         if cipher:
-            own, peer = keys.client_to_server, keys.server_to_client
-            if server:
-                own, peer = peer, own
             self.cipher = cipher
-            self.decryption_key = peer
-            self.encryptor = crypto.Encryptor(cipher, own, self.session_id, random)
+            self._encryption = preauth.ljust(_PREAUTH_SIZE, b"\0") + session_key
+            self._is_server = server
+            self._random = random
+
+    def _encryption_keys(self) -> tuple[bytes, bytes]:
+        """Those of what this side sends and of what the peer sends; empty where nothing can be encrypted."""
+        if isinstance(self._encryption, bytes):
+            preauth, session_key = self._encryption[:_PREAUTH_SIZE], self._encryption[_PREAUTH_SIZE:]
+            inward, outward = crypto.encryption_keys(self.dialect, session_key, preauth, self.cipher)
+            self._encryption = (outward, inward) if self._is_server else (inward, outward)
+        return self._encryption
+
+    @property
+    def decryption_key(self) -> bytes:
+        """That of what the peer sends; empty where nothing can be encrypted."""
+        return self._encryption_keys()[1]
+
+    @property
+    def encryptor(self) -> crypto.Encryptor | None:
+        """What encrypts for all channels of the session; None where no cipher was negotiated. Most sessions never
+        encrypt, so it is made for the first message."""
+        if self._encryptor is None and self._random is not None:
+            self._encryptor = crypto.Encryptor(self.cipher, self._encryption_keys()[0], self.session_id, self._random)
+        return self._encryptor
 
     def refusal_of_binding(self, agreed: Agreed, *, multichannel: bool = True) -> int:
         """Why a connection that has agreed on this may not be a channel of the session; 0 if it may (3.3.5.5).
@@ -127,10 +155,14 @@ class SessionKeys:
 
 
 class Channel:
-    """A session on one connection: the session's keys, and the key that signs on this connection (3.3.1.14)."""
+    """A session on one connection: the session's keys, and the key that signs on this connection (3.3.1.14).
+    `large_frames`: on account of it a server takes frames as long as was negotiated. `signer`: `crypto.signer` of that
+    key, which a client keeps; a server has too many channels for that."""
 
-    __slots__ = ("keys", "signing_key")
+    __slots__ = ("keys", "large_frames", "signer", "signing_key")
 
     def __init__(self, keys: SessionKeys, signing_key: bytes) -> None:
         self.keys = keys
+        self.large_frames = False
+        self.signer: Callable[[Data, bytes], bytes] | None = None
         self.signing_key = signing_key

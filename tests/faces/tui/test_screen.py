@@ -363,6 +363,45 @@ async def test_what_is_kept_for_somebody_away_is_no_null_sessions(fs1: ScriptedS
         assert "a.txt" not in page
 
 
+@pytest.mark.parametrize("many", [300, pytest.param(16_384, marks=pytest.mark.long)])
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("told", [False, True])
+async def test_very_many_files_are_kept_for_somebody_away(
+    fs1: ScriptedSource, many: int, columns: int, told: bool
+) -> None:
+    owner, until = ("ann", NOW + 61) if told else (None, None)
+    kept = [
+        file(number, rf"D:\data\{number:05}.txt", "")._replace(owner=owner, durable=told or None, expires_at=until)
+        for number in range(1, many + 1)
+    ]
+    fs1.first(session(r"\\pc1", "", 2, idle=100), session(r"\\pc2", "ann", 0), *kept)
+    async with Terminal(fs1).shown(columns, 30) as terminal:
+        assert all(width(line) <= columns for line in terminal.lines)
+        assert columns == 40 or f"{many:,} files" in terminal.lines[0]
+        page = "\n".join(await terminal.press("2", "x"))
+        assert ("ann, whose" if told else "owner unknown") in page
+        assert "Durable" not in page
+        await terminal.press("escape", "1")
+        for _ in range(2):
+            page = " ".join(" ".join(await terminal.press("x")).split())
+            if told or "A session of ann" in page:
+                assert "files open:" not in page
+            else:
+                assert "cannot be told" in page
+            await terminal.press("escape", "down")
+        fs1.changed(*(closed(each) for each in kept[1:]))
+        assert columns == 40 or "1 file " in (await terminal.settled())[0]
+
+
+async def test_an_open_that_may_be_reclaimed_is_said_to_be_durable(fs1: ScriptedSource) -> None:
+    fs1.first(BOB, BUDGET._replace(durable=True, owner="", lease="RWH", lease_key="6b" * 16))
+    async with Terminal(fs1).shown(100, 30) as terminal:
+        page = "\n".join(await terminal.press("2", "x"))
+        assert re.search(r"Durable +yes", page)
+        assert re.search(r"Lease +RWH  (6b){16}", page)
+        assert re.search(r"Kept for +-", page)
+
+
 async def test_explain_says_what_is_known_and_how(fs1: ScriptedSource) -> None:
     two = [session(r"\\pc4", "carol", 1), session(r"\\pc9", "carol", 0)]
     shared = file(5990, r"D:\projects\budget.xlsx", "carol")

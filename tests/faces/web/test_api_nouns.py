@@ -250,7 +250,7 @@ async def recorded(tmp_path: Path) -> AsyncIterator[tuple[str, Clock]]:
 async def test_the_history_of_a_server_that_tells(recorded: tuple[str, Clock]) -> None:
     url, clock = recorded
     at = rfc3339(NOON + 7)
-    async with api({"fs1": fs1(), "fs2": fs1()}, Settings(database=url, timeout=5.0)) as web:
+    async with api({"fs1": fs1(), "fs2": fs1()}, Settings(database=url, timeout=60.0)) as web:
         ann = web.log_in("ann", "fs1")
         store = open_store(url, wall_clock=clock.wall)
         await store.open()
@@ -291,7 +291,7 @@ async def test_the_history_of_a_server_that_tells(recorded: tuple[str, Clock]) -
     ],
 )
 async def test_times_that_are_none(recorded: tuple[str, Clock], query: dict[str, str], says: str) -> None:
-    async with api({"fs1": fs1()}, Settings(database=recorded[0], timeout=5.0)) as web:
+    async with api({"fs1": fs1()}, Settings(database=recorded[0], timeout=60.0)) as web:
         answer = await web.log_in("ann").get("/history/at", server="fs1", **query)
         assert (answer.status, says in answer.message) == (400, True), answer
 
@@ -303,7 +303,7 @@ async def test_who_is_not_told_now_is_not_told_of_yesterday(recorded: tuple[str,
 
     poor = fs1(level=0)
     servers = {"fs1": {"carl": NoFiles(server="fs1", entries=fs1().entries), "paula": poor, "": fs1()}}
-    async with api(servers, Settings(database=recorded[0], timeout=5.0)) as web:
+    async with api(servers, Settings(database=recorded[0], timeout=60.0)) as web:
         for user, status in (("carl", 403), ("paula", 403), ("ann", 200)):
             assert (await web.log_in(user).get("/history/gaps", server="fs1")).status == status, user
 
@@ -318,7 +318,7 @@ async def test_what_is_done_is_noted(tmp_path: Path) -> None:
     url = f"sqlite://{tmp_path}/history.sqlite"
     async with open_store(url):
         pass  # there is one now
-    async with api({"fs1": fs1()}, Settings(database=url, timeout=5.0)) as web:
+    async with api({"fs1": fs1()}, Settings(database=url, timeout=60.0)) as web:
         ann = web.log_in("ann")
         (key,) = await ann.keys("fs1", "files", q="other")
         done = await ann.run(await ann.plan("fs1", "close", [key]))
@@ -335,7 +335,7 @@ async def test_what_is_done_is_noted(tmp_path: Path) -> None:
 
 
 async def test_an_order_does_not_depend_on_the_history(tmp_path: Path) -> None:
-    async with api({"fs1": fs1()}, Settings(database=f"sqlite://{tmp_path}/nothing", timeout=5.0)) as web:
+    async with api({"fs1": fs1()}, Settings(database=f"sqlite://{tmp_path}/nothing", timeout=60.0)) as web:
         ann = web.log_in("ann")
         (key,) = await ann.keys("fs1", "files", q="other")
         done = await ann.run(await ann.plan("fs1", "close", [key]))
@@ -368,7 +368,9 @@ def policies(tmp_path: Path) -> str:
 async def test_policies_are_planned_with_the_rights_of_who_asks(policies: str) -> None:
     manager = fs1()
     manager.entries.append(SessionInfo(r"\\pc8", "bob", 0, 300, 200))
-    async with api({"fs1": manager, "fs9": FakeManager(server="fs9")}, Settings(policies=policies, timeout=5.0)) as web:
+    async with api(
+        {"fs1": manager, "fs9": FakeManager(server="fs9")}, Settings(policies=policies, timeout=60.0)
+    ) as web:
         ann = web.log_in("ann", "fs1")
         listed = (await ann.get("/policies")).json["policies"]
         assert [(each["policy"], each["mode"]) for each in listed] == [("three", "report")]
@@ -381,7 +383,7 @@ async def test_policies_are_planned_with_the_rights_of_who_asks(policies: str) -
 
 
 async def test_no_policies_are_said() -> None:
-    async with api({"fs1": fs1()}, Settings(policies="/nowhere/policies.toml", timeout=5.0)) as web:
+    async with api({"fs1": fs1()}, Settings(policies="/nowhere/policies.toml", timeout=60.0)) as web:
         assert (await web.log_in("ann").get("/policies")).status == 404
 
 
@@ -389,7 +391,7 @@ async def test_what_policies_have_promised(policies: str, tmp_path: Path) -> Non
     url = f"sqlite://{tmp_path}/history.sqlite"
     async with open_store(url):
         pass
-    async with api({"fs1": fs1()}, Settings(policies=policies, database=url, timeout=5.0)) as web:
+    async with api({"fs1": fs1()}, Settings(policies=policies, database=url, timeout=60.0)) as web:
         found = (await web.log_in("ann").get("/policies/status")).json
         assert (found["runs"], found["promises"], found["spared"]) == (None, [], [])
 
@@ -401,7 +403,7 @@ async def test_who_is_not_told_of_others_is_not_told_whom_policies_spare(policie
         for word, server in (("bob", "fs1"), ("carol", ""), ("dave", "fs2")):
             await spare(store, word, now + 3600, server=server, by="root", now=now)
     servers: dict[str, Any] = {"fs1": {"paula": fs1(level=0), "": fs1()}, "fs2": fs1()}
-    async with api(servers, Settings(policies=policies, database=url, timeout=5.0)) as web:
+    async with api(servers, Settings(policies=policies, database=url, timeout=60.0)) as web:
         for user, told in (("paula", []), ("ann", ["bob", "carol"])):
             found = (await web.log_in(user, "fs1").get("/policies/status")).json
             assert sorted(each["key"] for each in found["spared"]) == told, user

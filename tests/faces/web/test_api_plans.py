@@ -344,7 +344,7 @@ async def test_who_may_only_look(web: Web, kind: Any) -> None:
 
 
 async def test_a_console_that_only_looks(fs1: FakeManager) -> None:
-    async with api({"fs1": fs1}, Settings(readonly=True, timeout=5.0)) as web:
+    async with api({"fs1": fs1}, Settings(readonly=True, timeout=60.0)) as web:
         ann = web.log_in("ann")
         answer = await ann.post("/servers/fs1/plans", {"verb": "pause"})
         assert (answer.status, answer.message) == (403, "this console only looks")

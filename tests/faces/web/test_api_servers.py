@@ -10,7 +10,11 @@ import pytest
 
 from lanman import codes
 from lanman.faces.web.console import Offered, Settings
+from lanman.faces.web.plans.drains import Aside, Draining
 from lanman.faces.web.program import examined, over_smb
+from lanman.manage.drain.machine import End, Holder, Rules
+from lanman.manage.drain.shell import DrainOrder, Seen
+from lanman.manage.orders.plan import Cost, Plan, Verb
 from lanman.net.credentials import Credentials
 from support.smbd import Samba
 from support.waiting import until
@@ -120,6 +124,20 @@ async def test_everybody_leaves_but_the_console(web: Web, world: World) -> None:
     assert done["events"][-1]["result"]["paused"]
     assert is_paused(world)
     assert who_is_there(world) <= {"ann", "adam"}
+
+
+@pytest.mark.parametrize(("owner", "whose"), [("bob", "bob"), (None, "owner unknown")])
+def test_a_drain_shows_what_is_kept_for_those_who_are_away(owner: str | None, whose: str) -> None:
+    ann = Holder(r"\\pc7", "ann", 0, cost=Cost.NONE, why="nothing is open")
+    kept = Holder(None, "", cost=Cost.UNSAVED, why="write access", id=7, path="/srv/a", owner=owner)
+    order, seen = DrainOrder(), Seen(Plan(Verb.END, "fs1"), (ann,), (kept,))
+    for end in (End.IDLE, End.ALL):
+        work = Draining(Rules(end=end), order, None, seen, Aside(dict, "ann"))
+        assert [(row["number"], row["kind"], row["cost"], row["cost_why"]) for row in work.rows] == [
+            (0, "session", "none", "nothing is open"),
+            (1, "file", "unsaved", f"open for a client that is away ({whose}), write access"),
+        ]
+        assert work.is_grave(with_others=False) is (end is End.ALL)
 
 
 async def test_a_drain_that_is_stopped_opens_the_server_again(web: Web, world: World) -> None:

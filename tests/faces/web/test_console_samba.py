@@ -59,7 +59,7 @@ async def test_samba_behind_the_command(start_samba: Callable[..., Samba], brows
             assert await axe(page) == []
             # A stream is open, and the command ends all the same.
             command.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await command.wait() == 0
     finally:
         if command.returncode is None:

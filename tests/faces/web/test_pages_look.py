@@ -27,6 +27,7 @@ async def opened(page: Page, name: str) -> ScriptedConsole:
     if name == "events":
         await console.say("delta", DELTA)
     await expect(page.locator("main")).to_contain_text(SEEN[name])
+    await expect(page.locator("main [aria-busy=true], main .loading")).to_have_count(0)
     return console
 
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from lanman.manage.watching.keys import FileKey
+from support.waiting import until
 from support.web_pages import Browsing, axe
 from support.web_sample import BAD, HELLO, PAGES, PLAN, SEEN, SHOWN, sampled
 from support.web_scripted import ScriptedConsole, scripted
@@ -240,8 +241,7 @@ async def test_a_setting_is_changed_by_a_plan(page: Page) -> None:
     await console.say("plan", {"v": 1, "plan": "p1", "state": "running", "outcome": done})
     await console.say("plan", {"v": 1, "plan": "p1", "state": "done", "verdict": None, "error": None, "note": None})
     await dialog.get_by_role("button", name="Close").click()
-    asked_again = [one for one in console.asked if one.path == "servers/fs1/settings"]
-    assert len(asked_again) == 2
+    await until(lambda: [one.path for one in console.asked].count("servers/fs1/settings") == 2)
 
 
 async def test_a_drain_is_planned_followed_and_stopped(page: Page) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import datetime
 import os
 import socket
 from pathlib import Path
@@ -18,8 +20,9 @@ from lanman.manage.doctor.run import checks, doctor
 from lanman.manage.samba_local.find import Smbd
 from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
+from lanman.net.loop import loop_name
 from lanman.net.server import SmbServer
-from lanman.records import RefusalDetails
+from lanman.records import PortionDetails, RefusalDetails
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS, running_server
 
@@ -101,6 +104,8 @@ async def test_the_server_of_this_machine(tmp_path: Path) -> None:
     assert "share gone" in found["LD085"].says
     assert found["LD081"].mark is found["LD082"].mark is found["LD080"].mark is Mark.OK
     assert found["LD034"].evidence["granted"] == 502
+    assert found["LD088"].mark is Mark.OK
+    assert found["LD089"].says == f"the Server runs on {loop_name(asyncio.get_running_loop())}"
     assert found["LD086"].says == "1 log-on refused for what no setting changes"
     assert not {"reach", "protocol", "log-on"} & {finding.category for finding in diagnosis.findings}
 
@@ -224,7 +229,36 @@ def test_who_was_refused_with_a_remedy_is_a_warning() -> None:
     assert [finding.mark for finding in found] == [Mark.WARNING] * 5 + [Mark.OK]
     assert r"\\pc0 (scan) was refused 3 times: speaks SMB 1 only" in found[0].says
     assert found[0].fix == "turn SMB 2 on"
+    when = datetime.datetime.fromtimestamp(200)
+    assert found[0].why == f"last at {when:%Y-%m-%d %H:%M:%S}"
+    assert found[0].evidence["last"] == 200
     assert "6 other log-ons" in found[5].says
+
+
+def found_of_portions(*portions: PortionDetails) -> list[Finding]:
+    facts = Facts("x", way=Way.OWN, here=Here(HomeFacts(Path("/h")), portions=list(portions)))
+    return [finding for check in checks() if check.id == "LD088" for finding in check.findings(facts)]
+
+
+def test_who_wanted_more_than_a_part_is_a_warning_with_the_setting() -> None:
+    files = PortionDetails("open files", 900, 1000, "ann", 800, 3, "ann", "set more [limits] opens_per_user")
+    locks = PortionDetails("byte-range locks", 5, 50, "bob", 4, 1, "guests and null sessions", "")
+    idle = PortionDetails("leases", 0, 9)
+    found = found_of_portions(files, locks, idle)
+    assert [(finding.mark, finding.cause) for finding in found] == [
+        (Mark.WARNING, "refused"),
+        (Mark.WARNING, "refused-always"),
+    ]
+    assert found[0].says == "open files: more than a user may have was wanted 3 times, the last time by ann"
+    assert found[0].why == "900 of 1000 taken, 800 by ann"
+    assert found[0].fix == "set more [limits] opens_per_user"
+    assert "no setting changes it" in (found[1].fix or "")
+    assert found_of_portions() == []
+    (well,) = found_of_portions(idle, PortionDetails("open files", 9, 10, "ann", 9))
+    assert (well.mark, well.says) == (
+        Mark.OK,
+        "nobody was refused a part of what all share; open files: 9 of 10 taken, 9 by ann",
+    )
 
 
 # --- for programs

@@ -23,17 +23,22 @@ NULL = Credentials(anonymous=True)
 async def answering(data: bytes | None, *, hang_up: bool = False) -> AsyncIterator[int]:
     """The port of a peer that answers every message with `data`, or says nothing."""
 
+    tasks: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while await reader.read(65536):
                 if hang_up:
                     break
                 writer.write(data or b"")
-            writer.close()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda *ends: tasks.add(asyncio.create_task(serve(*ends))), "127.0.0.1", 0)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
+    await asyncio.gather(*tasks)
 
 
 async def stopped(port: int, **options: float) -> tuple[str, str | None, Verdict]:

@@ -30,10 +30,10 @@ async def test_who_is_aside_does_not_count() -> None:
     async def opening() -> AsyncIterator[FakeManager]:
         yield manager
 
-    plan, holders = await look(opening, Scope(), aside=aside)
+    plan, holders, _ = await look(opening, Scope(), aside=aside)
     # One watcher is the program's; the other is somebody's. The session that looks is not counted as ever.
     assert [(holder.client_name, holder.user_name) for holder in holders] == [(r"\\pc8", "watcher")]
     assert [target.record.node for target in plan.targets] == [None]
-    _, everybody = await look(opening, Scope())
+    _, everybody, _ = await look(opening, Scope())
     assert len(everybody) == 2
     assert await manager.own_names([]) == frozenset()

@@ -8,7 +8,7 @@ import pytest
 
 from lanman.manage.drain.machine import Verdict
 from support.drain_world import Race
-from support.hostile_crowd import say
+from support.measured import say
 
 
 async def run_race(folder: Path, seed: int) -> Verdict:

@@ -23,7 +23,7 @@ from lanman.net.client import SmbClient
 from lanman.net.credentials import Credentials
 from lanman.net.drains import KeptDrain
 from lanman.smb2.messages import CreateRequest
-from support.hostile_crowd import say
+from support.measured import say
 from support.smbd import Account, Samba
 
 pytestmark = [pytest.mark.samba, pytest.mark.root]
@@ -51,7 +51,7 @@ class Person:
         credentials = Credentials(self.account.user_name, self.account.password)
         client = SmbClient(self.samba.host, self.samba.port, credentials, local_address=f"127.0.0.{20 + self.number}")
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await client.connect()
                 await client.log_on()
                 tree = await client.tree_connect("share")

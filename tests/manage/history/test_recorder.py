@@ -298,6 +298,52 @@ async def test_a_file_is_one_stay_of_its_owner_over_a_lost_connection_and_back(u
         assert stay.why == "not reclaimed in time"
 
 
+@pytest.mark.parametrize("many", [300, pytest.param(16_384, marks=pytest.mark.long)])
+@pytest.mark.parametrize("told", [False, True])
+async def test_very_many_files_are_kept_and_reclaimed(url: str, many: int, told: bool) -> None:
+    """Each is one stay of its user all the time, whether the server tells for whom it is kept or not."""
+    clock = Clock()
+    owner = ("", "ann") if told else (None, None)
+    files = [
+        file(number, f"/{number}.txt", "ann", "pc7")._replace(client_how=How.TOLD, durable=True, owner=owner[0])
+        for number in range(many)
+    ]
+    kept = [one._replace(user_name="", client_name=None, client_how=How.UNKNOWN, owner=owner[1]) for one in files]
+    async with Stage(url, clock, "fs1") as stage:
+        fs1 = await first_look(stage, *files)
+        for before, after in ((files, kept), (kept, files), (files, kept)):
+            clock.now += 5
+            fs1.look(*(fs1.changed(old, new) for old, new in zip(before, after, strict=True)))
+            await stage.play()
+            stays = (await stage.store.by_user("ann", limit=2 * many)).stays
+            assert len(stays) == many
+            assert {(stay.begun_at, stay.ended_at, stay.client_name) for stay in stays} == {(NOON, None, "pc7")}
+        clock.now += 5
+        fs1.look(*(fs1.ended_as_told(one, "not reclaimed in time") for one in kept))
+        await stage.play()
+        stays = (await stage.store.by_user("ann", limit=2 * many)).stays
+        assert {(stay.begun_at, stay.ended_at, stay.why) for stay in stays} == {
+            (NOON, NOON + 20, "not reclaimed in time")
+        }
+        assert len(stays) == many
+
+
+async def test_a_file_that_was_kept_from_the_first_is_of_whoever_reclaims_it(url: str) -> None:
+    """Over MS-SRVS nothing says for whom it is kept; its owner alone can reclaim it (MS-SMB2 3.3.5.9.7)."""
+    clock = Clock()
+    kept, null = file(1, "/a.txt", ""), file(2, r"\PIPE\x", "")
+    async with Stage(url, clock, "fs1") as stage:
+        fs1 = await first_look(stage, kept, null)
+        assert [each.user_name for each in (await stage.store.who("/a.txt")).stays] == [""]
+        clock.now += 5
+        fs1.look(fs1.changed(kept, kept._replace(user_name="ann", client_name="pc7", client_how=How.INFERRED)))
+        fs1.look(fs1.changed(null, null._replace(user_name="eve")))
+        await stage.play()
+        [stay] = (await stage.store.who("/a.txt")).stays
+        assert (stay.user_name, stay.client_name, stay.ended_at) == ("ann", "pc7", None)
+        assert len((await stage.store.who(r"\PIPE\x")).stays) == 2, "a pipe is never kept: it was a null session's"
+
+
 async def test_paths_by_pattern_and_share(url: str) -> None:
     clock = Clock()
     names = [r"D:\projects\a.txt", r"D:\projects\sub\b.txt", r"D:\other\a.txt", "C:\\srv\\x.txt"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lanman.manage.metrics import table
 from lanman.manage.metrics.table import MAX_TOP, TABLE
 from lanman.manage.metrics.watched import Answers, Sample, build
-from lanman.records import Statistics
+from lanman.records import PortionDetails, Statistics
 from manage.metrics.test_watched import series, watched
 from support.promtool import check_metrics
 from support.scripted_watch import file, session, share
@@ -47,7 +47,7 @@ def everything() -> list[Sample]:
     for streamed in (False, True):
         one = watched(*rows, top=MAX_TOP, streamed=streamed)
         one.name = f"fs{streamed:d}"
-        one.answers = Answers(20, Statistics())
+        one.answers = Answers(20, Statistics(), [PortionDetails("open files", 3, 9, "ann", 3, 1, "ann")])
         samples += series(one)
     return samples
 

@@ -158,3 +158,31 @@ def test_labels_are_never_there_twice(names: list[str], top: int) -> None:
         labels = [name for name, _ in each.entries] if each is not None else []
         assert len(labels) == len(set(labels))
         assert each is found.shares or len(labels) <= top
+
+
+def test_files_that_are_kept_are_no_null_sessions() -> None:
+    """They have no user, and count as their owner's; over MS-SRVS whose they are may not be known."""
+    rows = file(1, "a", "")._replace(owner="ann"), file(2, "a", "ann"), file(3, "a", ""), file(4, r"\PIPE\x", "")
+    assert figures(*rows, top=9).user_files == Top((("ann", 2), ("(null session)", 1), ("(owner unknown)", 1)), 0)
+
+
+def test_only_our_own_server_tells_of_connections_and_of_files_that_are_kept() -> None:
+    rows = (
+        session("a", "ann")._replace(channels=("192.0.2.1", "192.0.2.2")),
+        session("b", "bob"),
+        file(1, "x", "ann")._replace(durable=True),
+        file(2, "y", "")._replace(durable=True, owner="ann", expires_at=NOW + 60),
+        file(3, "z", ""),
+    )
+    seen = picture(*rows)
+    found = worked_out(counted(seen))
+    assert (found.connections, found.kept) == (None, None)
+    seen.streamed = True
+    found = worked_out(counted(seen))
+    assert (found.connections, found.kept) == (3, 1)
+    seen.refused = {Kind.FILE: Win32Error(5)}
+    found = worked_out(counted(seen))
+    assert (found.connections, found.kept) == (3, None)
+    empty = picture()
+    empty.streamed = True
+    assert worked_out(counted(empty)).kept == 0

@@ -12,7 +12,7 @@ from lanman.manage.metrics.table import MAX_SERIES, MAX_TOP, Metric
 from lanman.manage.metrics.watched import KEPT, Answers, Sample, Watched
 from lanman.manage.watching.changes import Change, Picture, Update
 from lanman.manage.watching.rows import Row
-from lanman.records import Statistics
+from lanman.records import PortionDetails, Statistics
 from support.scripted_watch import NOW, closed, file, opened, session, share
 
 
@@ -137,12 +137,22 @@ def test_what_was_asked_beside() -> None:
     assert values(fs1, table.SERVER_BYTES) == {("received",): 1 << 32, ("sent",): 7}
 
 
+def test_what_users_share_is_told_by_kind() -> None:
+    fs1 = watched(BOB)
+    assert values(fs1, table.PORTION_TAKEN) == values(fs1, table.PORTION_REFUSED) == {}
+    portions = [PortionDetails("open files", 7, 100, "ann", 5, 2, "bob"), PortionDetails("leases", 1)]
+    fs1.answers = Answers(None, None, portions)
+    assert values(fs1, table.PORTION_TAKEN) == {("open files",): 7, ("leases",): 1}
+    assert values(fs1, table.PORTION_REFUSED) == {("open files",): 2, ("leases",): 0}
+
+
 def test_never_more_series_than_the_bound() -> None:
     rows: list[Row] = [share(f"s{number}", "/s", number) for number in range(1000)]
     rows += [session(f"pc{number}", f"u{number}", idle=number) for number in range(1000)]
     rows += [file(number, f"/f{number}", f"u{number}") for number in range(1000)]
     fs1 = watched(*rows, top=MAX_TOP, streamed=True)
-    fs1.answers = Answers(2000, Statistics())
+    portions = [PortionDetails(f"things {number}") for number in range(100)]
+    fs1.answers = Answers(2000, Statistics(), portions)
     found = series(fs1)
     # All but the duration of looks, which there are none of here.
     assert len(found) == table.most_series(MAX_TOP) - 1 <= MAX_SERIES

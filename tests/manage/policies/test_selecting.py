@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from lanman.manage.own import DetailedFile
 from lanman.manage.policies.declared import Policy
 from lanman.manage.policies.reading import parse_policies
 from lanman.manage.policies.selecting import Choice, Seen, View, choose, described
@@ -159,6 +160,32 @@ TWICE = [SessionInfo(r"\\pc5", "twice", 1, 100, 1), SessionInfo(r"\\pc6", "twice
 def test_who_has_what_open(select: str, meant: list[str], undecided: int) -> None:
     found = choose(policy(f"select = {{ {select} }}"), view([*PEOPLE, *TWICE], FILES, SHARES))
     assert (users(found), len(found.undecided), found.skipped) == (meant, undecided, "")
+
+
+@pytest.mark.parametrize("many", [300, pytest.param(16_384, marks=pytest.mark.long)])
+@pytest.mark.parametrize("told", [False, True])
+def test_what_is_kept_for_clients_that_are_away_is_in_no_session(many: int, told: bool) -> None:
+    """No session is meant because of it, neither its user's own nor a null session's. Where it is not told that it is
+    kept, a null session may have it open, and is neither meant nor spared by it."""
+    kept: list[FileInfo] = [
+        DetailedFile(number, 3, 0, f"/srv/home/{number}.mdb", "", durable=True, owner="ann", expires_at=NOW + 60)
+        if told
+        else FileInfo(number, 3, 0, f"/srv/home/{number}.mdb", "")
+        for number in range(many)
+    ]
+    others = ["ann", "bob", "svc_backup", r"EXAMPLE\carol"]
+    for select, meant in (
+        ('path = "*.mdb"', []),
+        ('share = "home"', []),
+        ('not_path = "*.mdb"', others),
+        ('not_share = "home"', others),
+    ):
+        found = choose(policy(f"select = {{ {select} }}"), view(PEOPLE, kept, SHARES))
+        undecided = [(seen.entry.user_name, why) for seen, why in found.undecided]
+        assert undecided == ([] if told else [("", "whether it has a file open is not known")])
+        assert users(found) == [*meant, *([""] if told and meant else [])]
+    found = choose(policy('select = { not_path = "*.mdb" }'), view(PEOPLE, [FileInfo(1, 3, 0, r"\PIPE\x.mdb", "")]))
+    assert "" not in users(found), "a pipe is never kept: it is the null session's"
 
 
 def test_a_share_that_is_not_there_decides_nothing() -> None:

@@ -15,7 +15,7 @@ from lanman.manage.manager import Sessions
 from lanman.manage.samba_local.records import SambaFile
 from lanman.manage.watching.changes import Change, Picture, What
 from lanman.manage.watching.differ import STEP, Differ, Look
-from lanman.manage.watching.keys import How
+from lanman.manage.watching.keys import FileKey, How
 from lanman.manage.watching.matching import Begun
 from lanman.manage.watching.rows import FileRow, Kind, SessionRow, ShareRow
 from lanman.records import FileInfo, SessionInfo, ShareInfo
@@ -146,7 +146,7 @@ class Truth(RuleBasedStateMachine):
         files = [FileInfo(each.id, 1, each.locks, each.path, each.user) for each in self.files]
         shares = [ShareInfo("data", 0, current_uses=len(self.sessions))]
         at = Begun(self.now, self.wall + self.now)
-        changes = self.differ.take(Look(at, took, sessions, files, shares))
+        changes = self.differ.take(Look(at, took, sessions, files, shares, kept_ids=False))
         # Whether users are told decides whether looks compare.
         compares = self.last_level is not None and bool(self.last_level) == bool(self.level)
         assert (changes is not None) == compares
@@ -206,6 +206,77 @@ class Truth(RuleBasedStateMachine):
 
 TestTruth = Truth.TestCase
 TestTruth.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+
+
+@dataclass(eq=False)
+class TrueOpen:
+    id: int
+    owner: str
+    away: bool = False
+
+
+class Losses(RuleBasedStateMachine):
+    """A server that keeps files for clients that are lost, and gives no id twice. A file is open from when it opened
+    until it closes, whoever looks when; whose it is is known where it was ever seen with its user, and never wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0.0
+        self.files: list[TrueOpen] = []
+        self.known: dict[int, str] = {}
+        self.seen: set[int] | None = None
+        self.last = 0
+        self.picture = Picture("fs1")
+        self.differ = Differ(self.picture)
+        self.mirror = Mirror()
+
+    @rule(owner=st.sampled_from(["ann", "bob"]))
+    def open(self, owner: str) -> None:
+        self.last += 1
+        self.files.append(TrueOpen(self.last, owner))
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data(), away=st.booleans())
+    def lose_or_reclaim(self, data: st.DataObject, away: bool) -> None:
+        data.draw(st.sampled_from(self.files)).away = away
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        self.files.remove(data.draw(st.sampled_from(self.files)))
+
+    @rule()
+    def look(self) -> None:
+        self.at += 2
+        listed = [FileInfo(each.id, 3, 0, r"C:\data\a", "" if each.away else each.owner) for each in self.files]
+        sessions = [SessionInfo(rf"\\{user}", user, 1, 100 + int(self.at), 0) for user in ("ann", "bob")]
+        look = Look(Begun(self.at, 1.7e9 + self.at), 0.0, Sessions("fs1", 502, sessions), listed, [])
+        changes = self.differ.take(look)
+        now = {each.id for each in self.files}
+        self.known = {id: user for id, user in self.known.items() if id in now}
+        self.known |= {each.id: each.owner for each in self.files if not each.away}
+        if self.seen is None or changes is None:
+            self.mirror.first(self.picture)
+        else:
+            self.mirror.take(changes)
+            found = {
+                what: [one.row.id or 0 for one in changes if one.what is what and isinstance(one.row, FileRow)]
+                for what in What
+            }
+            assert sorted(found[What.OPENED]) == sorted(now - self.seen)
+            assert sorted(found[What.CLOSED]) == sorted(self.seen - now)
+        self.seen = now
+        assert self.mirror.rows == rows_of(self.picture)
+        rows = {row.id: row for row in self.picture.files.values()}
+        for each in self.files:
+            row = rows[each.id]
+            assert row.user_name == ("" if each.away else each.owner)
+            assert row.owner == (self.known.get(each.id) if each.away else None)
+            assert row.client_name == (None if each.away else rf"\\{each.owner}")
+
+
+TestLosses = Losses.TestCase
+TestLosses.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 class Crowd(RuleBasedStateMachine):
@@ -534,6 +605,53 @@ def test_a_file_without_a_user_may_be_kept_for_somebody_away(watched: Watched) -
     watched.look([null], [file(path=r"\PIPE\srvsvc", user="")])
     assert from_where(watched.file) == (How.INFERRED, r"\\pc1", ())
     assert watched.file.not_before is not None
+
+
+def test_a_file_whose_client_is_lost_is_kept_and_reclaimed_and_never_closed(watched: Watched) -> None:
+    """Over MS-SRVS it has the same id and path, and no user (MS-SMB2 3.3.4.20)."""
+    ann = session("ann", age=100, client=r"\\pc1")
+    watched.look([ann], [file(user="ann")])
+    watched.look([], [file(user="")])
+    assert (watched.file.user_name, watched.file.owner) == ("", "ann")
+    assert from_where(watched.file) == (How.UNKNOWN, None, ())
+    assert watched.look([], [file(user="")]) == []
+    watched.look([session("ann", age=1, client=r"\\pc2")], [file(user="ANN")])
+    assert (watched.file.user_name, watched.file.owner) == ("ANN", None)
+    assert from_where(watched.file) == (How.INFERRED, r"\\pc2", ())
+    assert watched.file.key == FileKey(5, "a", "ann")
+
+
+def test_whose_a_kept_file_is_that_never_had_a_user_is_not_invented(watched: Watched) -> None:
+    watched.look([session("ann")], [file(user="")])
+    assert watched.file.owner is None
+    watched.look([session("ann", age=102)], [file(user="ann")])
+    assert (watched.file.user_name, watched.file.owner) == ("ann", None)
+
+
+def test_another_user_has_reclaimed_nothing(watched: Watched) -> None:
+    """A preserved open is its owner's alone (MS-SMB2 3.3.5.9.7): the id was given again."""
+    watched.look([], [file(user="ann")])
+    watched.look([], [file(user="")])
+    assert watched.look([], [file(user="bob")]) == ["-a", "+a"]
+    assert (watched.file.user_name, watched.file.owner) == ("bob", None)
+
+
+def test_a_pipe_is_never_kept(watched: Watched) -> None:
+    watched.look([], [file(path=r"\PIPE\srvsvc", user="ann")])
+    path = r"\PIPE\srvsvc"
+    assert watched.look([], [file(path=path, user="")]) == [f"-{path}", f"+{path}"]
+
+
+def test_ids_that_collide_do_not_mix_up_what_is_kept(watched: Watched) -> None:
+    """Whatever a server lists, each entry has a row with a key of its own."""
+    watched.look([], [file(user="ann")])
+    watched.look([], [file(user="")])
+    watched.look([], [file(user=""), file(user="ann")])
+    assert sorted((row.user_name, row.owner) for row in watched.picture.files.values()) == [("", "ann"), ("ann", None)]
+    assert watched.look([], [file(user="ann"), file(user="")]) == []
+    watched.look([], [file(user="ann"), file(user="ann")])
+    assert [row.user_name for row in watched.picture.files.values()] == ["ann", "ann"]
+    assert watched.look([], [file(user="ann"), file(user="ann")]) == []
 
 
 def test_since_when_a_file_is_open(watched: Watched) -> None:

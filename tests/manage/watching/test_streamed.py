@@ -175,7 +175,7 @@ class Histories(RuleBasedStateMachine):
         elif what == "oplock":
             self.service.set_oplock(opened, data.draw(st.sampled_from(["", "level II", "batch"])))
         elif what == "lease":
-            self.service.set_lease(opened, data.draw(st.sampled_from(["", "R", "RWH"])), "6b" * 16)
+            self.service.set_lease(opened, data.draw(st.sampled_from(["", "R", "RWH"])), b"k" * 16)
         elif what == "rename":
             self.service.rename_open(opened, opened.path + "x", opened)
         elif what == "durable":

@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, option
 from lanman.faces.cli.progress import turning_when_slow
 from lanman.faces.cli.services import SERVICE, show_services
 
@@ -37,7 +36,7 @@ POLL: Final = 0.05
 SLOW: Final = 2.0
 
 
-def number_of_sessions(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+def number_of_sessions(parameter: Parameter, text: str | None) -> int | None:
     """A number of sessions, or the name of an edition of Windows that has such a limit."""
     if text is None:
         return None
@@ -51,29 +50,29 @@ def number_of_sessions(context: click.Context, parameter: click.Parameter, text:
 
 def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of `serve`, which `start server` hands on."""
-    for option in (
-        click.option(
+    for declare in (
+        option(
             "--listen",
             metavar="ADDR",
             multiple=True,
             help="an address to listen on, as ADDRESS, ADDRESS:PORT or [::1]:PORT; repeatable; without it, all",
         ),
-        click.option(
+        option(
             "--config",
             "config_file",
             metavar="FILE",
             shell_complete=completers.files,
             help="the configuration; without it, server.toml in the home",
         ),
-        click.option(
+        option(
             "--max-sessions",
             metavar="N",
             callback=number_of_sessions,
             help="how many sessions may exist at once: a number (0 is no limit), or workstation, home or windows11",
         ),
-        click.option("--require-encryption", is_flag=True, help="refuse clients that cannot encrypt"),
+        option("--require-encryption", is_flag=True, help="refuse clients that cannot encrypt"),
     ):
-        function = option(function)
+        function = declare(function)
     return function
 
 

@@ -1,8 +1,8 @@
 r"""What may stand as a value where somebody presses TAB.
 
-Each is one of click's `shell_complete` functions, given with the option or argument that it completes:
+Each is given with the option or argument that it completes:
 
-    @click.argument("computer", required=False, shell_complete=completers.clients)
+    @argument("computer", required=False, shell_complete=completers.clients)
 
 It gets what has been typed of the value so far, and gives what begins so. What this machine's own Server lists is
 offered where it can be asked without a password, within `PATIENCE` seconds; where it cannot, nothing is offered.
@@ -17,17 +17,13 @@ import os
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from lanman.errors import LanmanError
 from lanman.faces.cli.invocation import Invocation
+from lanman.faces.cli.parameters import Candidate, Completer, Context
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from lanman.manage.manager import Manager
 
-    Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 # How long a person who pressed TAB is kept waiting for the Server of this machine, in seconds.
 PATIENCE: Final = 2.0
@@ -36,7 +32,7 @@ Meanings = Iterable[tuple[str, str]]
 """Words, each with what it means; "" where there is nothing to say."""
 
 
-def beginning(words: Meanings, begun: str) -> list[CompletionItem]:
+def beginning(words: Meanings, begun: str) -> list[Candidate]:
     """Those of `words` that begin with `begun`, in any case."""
     return _items((word, about) for word, about in words if word.casefold().startswith(begun.casefold()))
 
@@ -44,7 +40,7 @@ def beginning(words: Meanings, begun: str) -> list[CompletionItem]:
 def one_of(*words: str, help: str | None = None) -> Completer:
     """A completer for words that are known beforehand, in any case; `help` is what each of them means."""
 
-    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    def complete(context: Context, begun: str) -> list[Candidate]:
         return beginning(((word, help or "") for word in words), begun)
 
     return complete
@@ -55,17 +51,15 @@ server_service: Final = one_of("server", help="the Server service")
 yes_or_no: Final = one_of("YES", "NO")
 
 
-def files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def files(context: Context, begun: str) -> list[Candidate]:
     """The names of files and folders, which the shell completes itself."""
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(begun, type="file")]
+    return [Candidate(begun, is_file=True)]
 
 
 # --- what this machine's Server lists
 
 
-def clients(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def clients(context: Context, begun: str) -> list[Candidate]:
     r"""The clients of this machine's Server, behind as many slashes as were typed: `\\pc7`, `//pc7`, `pc7`."""
     bare = begun.lstrip("'\"\\/")
     slashes = begun[: len(begun) - len(bare)]
@@ -77,7 +71,7 @@ def clients(context: click.Context, parameter: click.Parameter, begun: str) -> l
     return _items((f"{slashes}{word}", about) for word, about in _asked(listed, bare))
 
 
-def open_files(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def open_files(context: Context, begun: str) -> list[Candidate]:
     """The identifiers of the files that are open through this machine's Server, each with its path."""
 
     async def listed(manager: Manager) -> Meanings:
@@ -86,7 +80,7 @@ def open_files(context: click.Context, parameter: click.Parameter, begun: str) -
     return _items(_asked(listed, begun))
 
 
-def shares(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def shares(context: Context, begun: str) -> list[Candidate]:
     """The shares of this machine's Server, each with its remark."""
 
     async def listed(manager: Manager) -> Meanings:
@@ -120,7 +114,7 @@ def _asked(listed: Callable[[Manager], Awaitable[Meanings]], begun: str) -> list
 # --- what this user's lanman.toml lists
 
 
-def clusters(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def clusters(context: Context, begun: str) -> list[Candidate]:
     """The clusters of lanman.toml, each with its nodes, as -S takes them: `cluster:files`."""
     from lanman.manage.cluster import PREFIX
     from lanman.net.client_configuration import read_client_configuration
@@ -136,17 +130,17 @@ def clusters(context: click.Context, parameter: click.Parameter, begun: str) -> 
 # --- what this user's account file lists
 
 
-def users(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def users(context: Context, begun: str) -> list[Candidate]:
     """The accounts of this user's Server."""
     return _accounts("users", begun)
 
 
-def groups(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def groups(context: Context, begun: str) -> list[Candidate]:
     """The groups of this user's Server."""
     return _accounts("groups", begun)
 
 
-def _accounts(what: str, begun: str) -> list[CompletionItem]:
+def _accounts(what: str, begun: str) -> list[Candidate]:
     from lanman.net.accounts import AccountFile
     from lanman.net.home import default_home
 
@@ -155,10 +149,8 @@ def _accounts(what: str, begun: str) -> list[CompletionItem]:
     return beginning([(name, "") for name in names if _is_harmless(name)], begun)
 
 
-def _items(words: Meanings) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(word, help=about) for word, about in words]
+def _items(words: Meanings) -> list[Candidate]:
+    return [Candidate(word, about) for word, about in words]
 
 
 def _is_harmless(word: str) -> bool:

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import click
-
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
-from lanman.faces.cli.loader import VERBS, load
+from lanman.faces.cli.loader import load, names
 from lanman.faces.cli.options import (
     COMMON_OPTIONS,
     NetOption,
     Program,
     switches,
 )
+from lanman.faces.cli.parameters import Argument, Context, Option, Parameter
 from lanman.faces.dialect import DialectError, Grammar, split_verb
 
 FILES: Final = ":files"
@@ -48,10 +47,12 @@ def candidates(before: Sequence[str], current: str, program: Program) -> Iterato
         yield from _options(COMMON_OPTIONS, before, current)
         if current[:1] not in ("-", "/"):
             begun = current.casefold()
-            yield from ((each, load(each).summary) for each in VERBS if each.startswith(begun))
+            yield from ((each, load(each).summary) for each in names() if each.startswith(begun))
         return
     command = load(name)
-    context = click.Context(command, obj=program)
+    # What stands before it, for a completer whose words depend on that.
+    words = [word for word in rest if not word.startswith(("-", "/"))]
+    context = Context(program, words)
     if (waiting := _waiting_for_value(before, command.params)) is not None:
         yield from _values(context, waiting, current)
     elif current.startswith("-") or (current.startswith("/") and not current.startswith("//")):
@@ -59,44 +60,41 @@ def candidates(before: Sequence[str], current: str, program: Program) -> Iterato
         if command.takes_paths and current.startswith("/"):
             yield FILES, ""
     else:
-        # What stands before it, for a completer whose words depend on that.
-        context.args = [word for word in rest if not word.startswith(("-", "/"))]
-        place = len(context.args)
-        arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+        place = len(words)
+        arguments = [parameter for parameter in command.params if isinstance(parameter, Argument)]
         # The last argument of a verb may be many words.
         found = arguments[place] if place < len(arguments) else arguments[-1] if arguments else None
-        if found is not None and (place < len(arguments) or found.nargs < 0):
+        if found is not None and (place < len(arguments) or found.many):
             yield from _values(context, found, current)
 
 
-def _without_last_value(before: Sequence[str], params: Sequence[click.Parameter]) -> list[str]:
+def _without_last_value(before: Sequence[str], params: Sequence[Parameter]) -> list[str]:
     # An option whose value is being typed is not there yet, as far as finding the verb goes.
     return list(before[:-1]) if _waiting_for_value(before, params) is not None else list(before)
 
 
-def _waiting_for_value(before: Sequence[str], params: Sequence[click.Parameter]) -> click.Option | None:
+def _waiting_for_value(before: Sequence[str], params: Sequence[Parameter]) -> Option | None:
     """The option whose value comes next (`--client`, `-S`); NET's switches carry theirs with them."""
     if not before or not before[-1].startswith("-") or "=" in before[-1]:
         return None
     for option in params:
-        if isinstance(option, click.Option) and not option.is_flag and before[-1] in option.opts:
+        if isinstance(option, Option) and not option.is_flag and before[-1] in option.opts:
             return option
     return None
 
 
-def _options(params: Sequence[click.Parameter], before: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
+def _options(params: Sequence[Parameter], before: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
     """The options in the dialect in which one was begun, or the value behind the colon."""
     if current[:1] not in ("-", "/"):
         return
-    options = [parameter for parameter in params if isinstance(parameter, click.Option)]
+    options = [parameter for parameter in params if isinstance(parameter, Option)]
     slash = current.startswith("/")
     name, mark, value = current.partition(":" if slash else "=")
     if mark:
         spelling = f"--{name.lstrip('-/').casefold()}"
-        context = click.Context(click.Command("lanman"))
         for option in options:
             if spelling in option.opts:
-                found = _values(context, option, value)
+                found = _values(Context(), option, value)
                 yield from ((f"{name}{mark}{word}", about) for word, about in found if word != FILES)
         return
     upper = current.upper() == current
@@ -108,13 +106,13 @@ def _options(params: Sequence[click.Parameter], before: Sequence[str], current: 
             if slash and not option.is_flag:
                 shown += ":"
             if shown.casefold().startswith(current.casefold()) and shown not in before:
-                yield shown, option.help or ""
+                yield shown, option.help
 
 
-def _values(context: click.Context, parameter: click.Parameter, current: str) -> Iterator[tuple[str, str]]:
+def _values(context: Context, parameter: Parameter, current: str) -> Iterator[tuple[str, str]]:
     """What may stand as the value of an option or argument, as its completer says."""
-    for item in parameter.shell_complete(context, current):
-        if item.type == "file":
+    for item in parameter.candidates(context, current):
+        if item.is_file:
             yield FILES, ""
         else:
-            yield item.value, item.help or ""
+            yield item.value, item.help

@@ -46,9 +46,13 @@ _FOR_MOUNTS_ALONE: Final = frozenset({"password2"})
 def credentials_from(options: dict[str, Any], server: str | None) -> Credentials | None:
     """Who the options say to be; None for this machine's own Server, which asks the kernel who we are."""
     login, file, nt_hash = options["login"], options["authentication_file"], options["nt_hash"]
-    if options["no_pass"] and (options["kerberos"] or login or file or nt_hash):
+    named = any(each is not None for each in (login, file, nt_hash))
+    if options["no_pass"] and (options["kerberos"] or named):
         raise DialectError(3510, hint="-N is an anonymous log-on: it goes with none of -U, -A, -k and --nt-hash.")
-    if server is None and not (login or login == "" or file or nt_hash or options["kerberos"] or options["no_pass"]):
+    if file == "":
+        # A variable of a script that was not set; whoever runs the command would be meant.
+        raise DialectError(3952, "--authentication-file", "It is a file with a user and a password.")
+    if server is None and not (named or options["kerberos"] or options["no_pass"]):
         return None
 
     from lanman.net.credentials import Credentials

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from lanman.faces.cli import completers
+from lanman.faces.cli.invocation import DATABASE_VARIABLE
 from lanman.faces.cli.options import LateOption, bad_value
+from lanman.faces.cli.parameters import Parameter, option
 
 if TYPE_CHECKING:
     from lanman.faces.cli.invocation import Invocation
 
-VARIABLE: Final = "LANMAN_DB"
-
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def database_url(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def database_url(parameter: Parameter, text: str | None) -> str | None:
     """What --db names. Raises DialectError 3952 for an empty one: a variable that is not set is no database."""
     if text is not None and not text.strip():
         raise bad_value(
@@ -34,7 +32,7 @@ def database_url(context: click.Context, parameter: click.Parameter, text: str |
 
 def database_option() -> Decorator:
     """`--db URL`."""
-    return click.option(
+    return option(
         "--db",
         "database",
         cls=LateOption,
@@ -47,7 +45,7 @@ def database_option() -> Decorator:
 
 def named_database(typed: str | None) -> str | None:
     """The URL that is named, on the command line or in the environment; None for the file in the home."""
-    return typed or os.environ.get(VARIABLE) or None
+    return typed or os.environ.get(DATABASE_VARIABLE) or None
 
 
 def recorded_name(invocation: Invocation) -> str:

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Final
 
 from lanman.faces.cli import output
-from lanman.faces.text import escape, width
+from lanman.faces.text import escape, width, wrapped
 from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
 
 SYMBOLS: Final = {Mark.OK: "\u221a", Mark.WARNING: "\u203c", Mark.PROBLEM: "\u00d7", Mark.UNKNOWN: "?"}
@@ -166,16 +166,4 @@ def help_page(word: str) -> list[str] | None:
             head, *tail = wrapped(text, room - 9)
             lines += [f"  {name + ':':<7}{head}", *(f"{'':<9}{line}" for line in tail)]
         lines.append("")
-    return lines
-
-
-def wrapped(text: str, room: int, *, indent: int = 0) -> list[str]:
-    """The lines of a text of so many columns at most, where its words allow that; at least one."""
-    lines = [""]
-    for word in text.split(" "):
-        line = lines[-1]
-        if line.strip() and width(line) + 1 + width(word) > room:
-            lines.append(" " * indent + word)
-        else:
-            lines[-1] = f"{line} {word}" if line else word
     return lines

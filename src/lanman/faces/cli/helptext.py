@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
-
-import click
 
 from lanman import codes
 from lanman.faces.cli import output
 from lanman.faces.cli.options import Verb
+from lanman.faces.cli.parameters import Option
+
+WIDTH: Final = 79
 
 EXAMPLES: Final = r"""
 lanman session                      who is connected to this machine
@@ -99,18 +100,28 @@ def short_help(command: Verb) -> list[str]:
 
 def long_help(command: Verb) -> list[str]:
     """The syntax, what the verb does, and every option."""
-    formatter = click.HelpFormatter(width=79)
     import textwrap
 
-    context = click.Context(command)
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    records = [record for option in options if (record := option.get_help_record(context)) is not None]
-    formatter.indent()
-    formatter.write_dl(records)
-    about = textwrap.wrap(" ".join(command.about.split()), 79, break_on_hyphens=False)
+    records = [option.help_record() for option in command.params if isinstance(option, Option)]
+    about = textwrap.wrap(" ".join(command.about.split()), WIDTH, break_on_hyphens=False)
     lines = [*short_help(command), *about, ""]
     if command.examples:
         examples = (f"  {line}" for line in command.examples.strip().splitlines())
         lines += [output.heading("Examples:"), *examples, ""]
-    lines += [output.heading("Options:"), *formatter.getvalue().splitlines(), ""]
+    lines += [output.heading("Options:"), *_in_two_columns(records), ""]
     return [*lines, "Options may be written in NET's way as well (/DELETE, /del, /USER:ann) and stand anywhere.", ""]
+
+
+def _in_two_columns(records: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """How each option is written, and what it does beside it, or below where the former takes up too much room."""
+    import textwrap
+
+    wide = min(max(len(written) for written, _ in records), 30)
+    for written, about in records:
+        first, *others = textwrap.wrap(about, WIDTH - wide - 4) or [""]
+        if len(written) > wide:
+            yield f"  {written}"
+            yield f"  {'':{wide}}  {first}"
+        else:
+            yield f"  {written:{wide}}  {first}".rstrip()
+        yield from (f"  {'':{wide}}  {line}" for line in others)

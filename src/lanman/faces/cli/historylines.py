@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lanman.faces.cli import output
 from lanman.faces.moments import clock_words, moment_words
-from lanman.faces.text import duration, escape, shorten, shorten_client, width
+from lanman.faces.text import OWNER_UNKNOWN, duration, escape, shorten, shorten_client, width
 from lanman.manage.history.forms import writes
 from lanman.manage.history.records import UNKNOWN_END, Answer, GapRecord, GapWhy, Stats, Stay, Watched
 from lanman.manage.watching.changes import VANISHED
+from lanman.manage.watching.clients import owner_unknown
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import Kind
 from lanman.names import unc_client
+from lanman.plain import dataclass
 
 NEAR: Final = 600
 """How many seconds around a moment are looked at for gaps."""
@@ -177,7 +178,9 @@ def _cells(stay: Stay, asked: Asked) -> _Cells:
         until, why = f"seen until {clock_words(stay.ended_at, asked.day)}", ""
     return _Cells(
         escape(stay.server),
-        "-" if stay.user_name is None else escape(stay.user_name or "nobody"),
+        "-"
+        if stay.user_name is None
+        else escape(stay.user_name or (OWNER_UNKNOWN if _may_be_kept(stay) else "nobody")),
         _client(stay),
         _since(stay, asked),
         until,
@@ -185,6 +188,11 @@ def _cells(stay: Stay, asked: Asked) -> _Cells:
         access_word(stay),
         path,
     )
+
+
+def _may_be_kept(stay: Stay) -> bool:
+    """Whether it is a file that nobody may have had open (`lanman.manage.watching.clients`)."""
+    return stay.kind is Kind.FILE and owner_unknown(stay.user_name, stay.path, None)
 
 
 def access_word(stay: Stay) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
@@ -42,6 +41,7 @@ from lanman.manage.history.store import Store
 from lanman.manage.selection import is_pattern
 from lanman.manage.watching.rows import Kind
 from lanman.net.dial import Within
+from lanman.plain import dataclass
 from lanman.shown import rfc3339
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from lanman.errors import AuthenticationError, LanmanError
@@ -34,6 +34,7 @@ from lanman.manage.history.recorder import KEEP, Recorder
 from lanman.manage.watching.changes import Update
 from lanman.manage.watching.poller import Poller
 from lanman.manage.watching.rows import Kind
+from lanman.plain import dataclass
 
 EVERY: Final = 5.0
 EVER: Final = 1_000_000
@@ -93,12 +94,17 @@ async def _record(invocation: Invocation, database: str | None, wish: Recording)
     servers = await servers_of(invocation, wish.servers)
     ended = asyncio.Event()
     interrupted = _end_on_signals(ended)
-    if wish.how_long is not None:
-        asyncio.get_running_loop().call_later(wish.how_long, ended.set)
+    timer: list[asyncio.TimerHandle] = []
+
+    def looked() -> None:
+        # The time of --for counts from the first look on: on a busy machine it takes a while until then.
+        if wish.how_long is not None and not timer:
+            timer.append(asyncio.get_running_loop().call_later(wish.how_long, ended.set))
+
     url = named_database(database)
     begun = asyncio.Event()
     while not ended.is_set():
-        work = asyncio.ensure_future(_record_once(servers, url, wish, begun))
+        work = asyncio.ensure_future(_record_once(servers, url, wish, begun, looked))
         waiting = asyncio.ensure_future(ended.wait())
         try:
             await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +118,7 @@ async def _record(invocation: Invocation, database: str | None, wish: Recording)
         except StoreError as error:
             if ended.is_set() or not (begun.is_set() or _is_away(url, error)):
                 raise
+            looked()
             _log.error("%s; trying again in %g s", escape(error.message), AGAIN)
             await asyncio.wait({waiting}, timeout=AGAIN)
         finally:
@@ -145,10 +152,14 @@ def _end_on_signals(ended: asyncio.Event) -> asyncio.Event:
 
 
 async def _record_once(
-    servers: Mapping[str, Invocation], url: str | None, wish: Recording, begun: asyncio.Event
+    servers: Mapping[str, Invocation],
+    url: str | None,
+    wish: Recording,
+    begun: asyncio.Event,
+    looked: Callable[[], None],
 ) -> None:
-    """Record until it is cancelled; `begun` is set once it has. Raises StoreError where it cannot be kept,
-    AuthenticationError where no server is left to be asked."""
+    """Record until it is cancelled; `begun` is set once it has, and `looked` called after each look. Raises StoreError
+    where it cannot be kept, AuthenticationError where no server is left to be asked."""
     every = EVERY if wish.every is None else wish.every
     keep = KEEP if wish.keep is None else wish.keep or EVER
     logged = {name: _Logged(name) for name in servers}
@@ -163,6 +174,7 @@ async def _record_once(
             output.emit([_beginning(store.name, list(logged), every, wish), ""])
         begun.set()
         async for update in recorder:
+            looked()
             logged[by_picture[id(update.picture)]].take(update)
     if refused := [each.refused for each in logged.values() if each.refused is not None]:
         raise refused[-1]

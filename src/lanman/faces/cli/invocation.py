@@ -16,7 +16,7 @@ import os
 import re
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman import codes
@@ -36,6 +36,7 @@ from lanman.faces.cli.output import (
     write,
 )
 from lanman.faces.dialect import DialectError, computer_name
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -53,6 +54,9 @@ MAX_QUESTIONS = 10
 MAX_ANSWER = 1000
 
 DEFAULT_TIMEOUT = 10.0
+
+DATABASE_VARIABLE: Final = "LANMAN_DB"
+"""What names the database of history, in which an order is noted (`databases`, `deeds`)."""
 
 PORT_HINT = "A port is a number from 1 to 65535."
 
@@ -274,6 +278,16 @@ class Invocation:
                 for name, node in doubles.items():
                     note(f"{name} is {node} by another address, and counts once")
 
+    @property
+    def name_served(self) -> str:
+        """What a program that serves figures or pages of this server calls it: its node, or its name and a port that
+        was said; this machine by its own name."""
+        from lanman.manage.metrics.exporter import this_machine
+
+        if self.node is None and self.server is not None and self.port is not None:
+            return f"{self.server}:{self.port}"
+        return self.node or self.server or this_machine()
+
     def confirm(self, question: str, *, default: bool) -> bool:
         """Ask, or take the answer of /YES or /NO. Raises LanmanError 3757 when no answer comes, or none that is one."""
         if self.answer is not None:
@@ -369,6 +383,9 @@ def _service(typed: str | None, samba_config: str | None) -> str | None:
     """The service of this machine that is named, or that a configuration of Samba means. Raises DialectError."""
     if typed is None and samba_config is None:
         return None
+    if samba_config == "":
+        # Another Samba would be meant than was said.
+        raise DialectError(3952, "--samba-config", "It is the smb.conf that the smbd was started with.")
     from lanman.manage.open import SAMBA, SERVICES
 
     name = SAMBA if typed is None else typed.casefold()

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
@@ -63,14 +61,10 @@ def _run(arguments: Sequence[str]) -> int:
 
             output.emit(short_help(command) if any(word in ("/?", "-?") for word in words) else long_help(command))
             return output.EXIT_SUCCESS
-        with command.make_context(command.name, line.argv(), obj=PROGRAM) as context:
-            status: int | None = command.invoke(context)
-            return output.EXIT_SUCCESS if status is None else status
+        status = command.run(line, PROGRAM)
+        return output.EXIT_SUCCESS if status is None else status
     except DialectError as error:
         return _misspelt(error, command)
-    except click.UsageError as error:
-        # The dialect has checked every option; what click still finds is a missing or a superfluous argument.
-        return _misspelt(DialectError(3503, hint=error.format_message()), command)
 
 
 def _without_a_verb(words: Sequence[str]) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-import click
-
 from lanman import __version__
 from lanman.faces.cli.helptext import TOPICS
-from lanman.faces.cli.loader import VERBS, load
+from lanman.faces.cli.loader import load, names
 from lanman.faces.cli.options import COMMON_OPTIONS, Verb
+from lanman.faces.cli.parameters import Option, Parameter
 
 DESCRIPTION = """
 lanman is the Windows Server service and the NET SESSION family. It lists, inspects and ends the sessions and open files
@@ -61,7 +60,7 @@ def _lines() -> Iterator[str]:
     yield from (".SH SYNOPSIS", ".B lanman", ".I VERB", "[options]")
     yield from (".SH DESCRIPTION", *_prose(DESCRIPTION))
     yield ".SH VERBS"
-    for name in VERBS:
+    for name in names():
         yield from _verb(load(name))
     yield from (".SH OPTIONS OF EVERY VERB", *_options(COMMON_OPTIONS))
     for topic in ("syntax", "net"):
@@ -82,14 +81,8 @@ def _verb(command: Verb) -> Iterator[str]:
         yield from (".PP", "Examples:", *_listing(command.examples))
 
 
-def _options(options: Sequence[click.Parameter]) -> Iterator[str]:
-    context = click.Context(click.Command("lanman"))
-    records = [
-        record
-        for option in options
-        if isinstance(option, click.Option) and (record := option.get_help_record(context)) is not None
-    ]
-    yield from _pairs(records)
+def _options(options: Sequence[Parameter]) -> Iterator[str]:
+    yield from _pairs([option.help_record() for option in options if isinstance(option, Option)])
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 Rules:
 
-  - Each option is declared once, here or at its verb, as one of click's; the grammar of the NET dialect is read off
+  - Each option is declared once, here or at its verb, as an `Option`; the grammar of the NET dialect is read off
     that.
   - A value is checked and converted before any server is asked.
 """
@@ -10,30 +10,30 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
-
-import click
 
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import PORT_HINT, Invocation
-from lanman.faces.dialect import DialectError, Grammar, Switch
+from lanman.faces.cli.parameters import Option, Parameter, declared, option, values
+from lanman.faces.dialect import DialectError, Grammar, Line, Switch
+from lanman.plain import dataclass
 from lanman.shown import seconds_of
 
 
-class NetOption(click.Option):
+class NetOption(Option):
     """An option that NET has too, so that its short form comes before those of other options."""
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+    def help_record(self) -> tuple[str, str]:
         """How the option is written in NET's way, and what it does: `/DELETE`, `/USERS:n`."""
         names = [f"/{name[2:].upper()}" for name in self.opts if name.startswith("--")]
         value = "" if self.is_flag else f":{self.metavar}"
-        return f"{', '.join(names)}{value}", self.help or ""
+        return f"{', '.join(names)}{value}", self.help
 
 
-class LateOption(click.Option):
+class LateOption(Option):
     """An option that came to a verb later, and takes no shortened form from those that it had."""
 
 
@@ -46,21 +46,22 @@ class Explained:
     words: Callable[[], Iterable[tuple[str, str]]]
 
 
-class Verb(click.Command):
+class Verb:
     """One verb. Its function is called with an `Invocation` and its own options, and gives the exit status or None.
 
     `summary` is one line for the list of verbs, `aliases` are other names. `takes_paths`: `/srv` is a folder where it
     is no switch. `names_server` gives the server that an argument names, where -S names none, from the verb's own
-    options and those of every verb. What may stand behind an option or as an argument is told by click's
+    options and those of every verb. What may stand behind an option or as an argument is told by its
     `shell_complete` (`completers`).
     An option of its own takes the place of one of every verb that is written alike. `many_servers`: -S may be repeated
     (`Invocation.each`); `one_server`: a cluster is refused. `explained` are words of the verb that `lanman help VERB
-    WORD` explains.
+    WORD` explains. `asks_program`: its function is called with the Program first.
     """
 
     def __init__(
         self,
         name: str,
+        callback: Callable[..., int | None],
         *,
         summary: str,
         syntax: str,
@@ -72,10 +73,10 @@ class Verb(click.Command):
         names_server: Callable[[dict[str, Any], dict[str, Any]], str | None] | None = None,
         many_servers: bool = False,
         one_server: bool = False,
-        **attributes: Any,
+        asks_program: bool = False,
     ) -> None:
-        # --help is the dialect's, which knows /? too.
-        super().__init__(name, add_help_option=False, **attributes)
+        self.name = name
+        self._callback = callback
         self.summary = summary
         self.aliases = aliases
         self.syntax = syntax
@@ -84,10 +85,12 @@ class Verb(click.Command):
         self.takes_paths = takes_paths
         self.one_server = one_server
         self.names_server = names_server
-        own = {name for option in self.params for name in option.opts}
+        self.asks_program = asks_program
+        params = declared(callback)
+        own = {name for option in params for name in option.opts}
         common = (MANY_SERVERS if many_servers and option.name == "server" else option for option in COMMON_OPTIONS)
         self._common = tuple(option for option in common if own.isdisjoint(option.opts))
-        self.params.extend(self._common)
+        self.params: list[Parameter] = [*params, *self._common]
         self.explained = explained
 
     @property
@@ -95,30 +98,30 @@ class Verb(click.Command):
         """The switches of this verb, in both dialects."""
         return Grammar([*switches(self.params), HELP_SWITCH], self.takes_paths)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb, and run it again where `ctx.obj`, the Program, has started this machine's Server service for
-        it."""
-        assert self.callback is not None
-        given = {option.name: ctx.params.pop(option.name) for option in self._common}
-        options: dict[str, Any] = {option.name or "": given.get(option.name) for option in COMMON_OPTIONS}
+    def run(self, line: Line, program: Program) -> int | None:
+        """Run the verb, and run it again where the program has started this machine's Server service for it. Gives the
+        exit status, None for success."""
+        own = values(self.params, line)
+        given = {option.name: own.pop(option.name) for option in self._common}
+        options: dict[str, Any] = {option.name: given.get(option.name) for option in COMMON_OPTIONS}
         if options["server"] in (None, ()) and self.names_server is not None:
-            options["server"] = self.names_server(ctx.params, options)
+            options["server"] = self.names_server(own, options)
         invocation = Invocation.from_options(options)
         if self.one_server:
-            invocation.require_single(self.name or "")
+            invocation.require_single(self.name)
+        callback = partial(self._callback, program) if self.asks_program else self._callback
         try:
-            return invocation.report_missing(self.callback(invocation, **ctx.params))
+            return invocation.report_missing(callback(invocation, **own))
         except LanmanError as error:
-            program: Program = ctx.obj
             may = error.code == codes.NERR_ServerNotStarted and invocation.is_own
             if not may or not program.start_server(invocation):
                 raise
-        return self.callback(invocation, **ctx.params)
+        return callback(invocation, **own)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a verb may ask of the command that runs it; click's `context.obj`.
+    """What a verb may ask of the command that runs it.
 
     `load` gives the verb of a name or raises UnknownVerb, `every_verb` gives all. `start_server` may ask whether to
     start this machine's Server service, and says whether it has.
@@ -135,22 +138,17 @@ VERSION_SWITCH: Final = Switch(("version",), ("V",))
 
 
 def verb(name: str, **attributes: Any) -> Callable[[Callable[..., int | None]], Verb]:
-    """Make a function the verb `name`; click's own decorators below it add what it takes. `attributes`: see `Verb`."""
-
-    def decorate(function: Callable[..., int | None]) -> Verb:
-        params = list(reversed(getattr(function, "__click_params__", [])))
-        return Verb(name, params=params, callback=function, **attributes)
-
-    return decorate
+    """Make a function the verb `name`; `option` and `argument` below it add what it takes. `attributes`: see `Verb`."""
+    return lambda function: Verb(name, function, **attributes)
 
 
 def net_option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A switch that NET has too."""
-    return click.option(*names, cls=NetOption, **attributes)
+    return option(*names, cls=NetOption, **attributes)
 
 
-def switches(parameters: Iterable[click.Parameter]) -> list[Switch]:
-    """The dialect's words for click's options."""
+def switches(parameters: Iterable[Parameter]) -> list[Switch]:
+    """The dialect's words for options."""
     return [
         Switch(
             tuple(name[2:] for name in option.opts if name.startswith("--")),
@@ -160,19 +158,19 @@ def switches(parameters: Iterable[click.Parameter]) -> list[Switch]:
             gives_way=isinstance(option, LateOption),
         )
         for option in parameters
-        if isinstance(option, click.Option)
+        if isinstance(option, Option)
     ]
 
 
 # --- values
 
-Check = Callable[[click.Context, click.Parameter, str | None], Any]
+Check = Callable[[Parameter, str | None], Any]
 
 
 def number(low: int, high: int, hint: str) -> Check:
     """A whole number in a range. What is none is NET's message 3952, which names the option."""
 
-    def check(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    def check(parameter: Parameter, text: str | None) -> int | None:
         if text is None:
             return None
         digits = text.strip().removeprefix("-")
@@ -183,7 +181,7 @@ def number(low: int, high: int, hint: str) -> Check:
     return check
 
 
-def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def seconds(parameter: Parameter, text: str | None) -> float | None:
     """A time in seconds, more than none; a duration as people write it too."""
     if text is None:
         return None
@@ -196,7 +194,7 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
     return value
 
 
-def duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def duration(parameter: Parameter, text: str | None) -> float | None:
     """A duration in seconds, as people write it: `90`, `5s`, `10m`, `2h`, `1d`, `1h30m`; none at all is 0."""
     if text is None:
         return None
@@ -208,7 +206,7 @@ def duration(context: click.Context, parameter: click.Parameter, text: str | Non
     return value
 
 
-def yes_or_no(context: click.Context, parameter: click.Parameter, text: str | None) -> bool | None:
+def yes_or_no(parameter: Parameter, text: str | None) -> bool | None:
     """YES or NO, or what they begin with."""
     if text is None:
         return None
@@ -218,7 +216,7 @@ def yes_or_no(context: click.Context, parameter: click.Parameter, text: str | No
     return answer.startswith("y")
 
 
-def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
+def bad_value(parameter: Parameter, hint: str) -> DialectError:
     """NET's message 3952 about an option, written as people type it: `/AUTODISCONNECT`, `--port`."""
     name = next((option for option in parameter.opts if option.startswith("--")), f"--{parameter.name}")
     return DialectError(3952, name[1:].upper().replace("-", "/", 1) if isinstance(parameter, NetOption) else name, hint)
@@ -226,8 +224,9 @@ def bad_value(parameter: click.Parameter, hint: str) -> DialectError:
 
 # --- the options of every verb
 
-MANY_SERVERS: Final = click.Option(
-    ["-S", "--server"],
+MANY_SERVERS: Final = Option(
+    "-S",
+    "--server",
     multiple=True,
     metavar="HOST[:PORT]",
     shell_complete=completers.clusters,
@@ -235,51 +234,55 @@ MANY_SERVERS: Final = click.Option(
 )
 """In place of -S, for a verb that asks many servers."""
 
-COMMON_OPTIONS: Final[tuple[click.Option, ...]] = (
-    click.Option(
-        ["-S", "--server"],
+COMMON_OPTIONS: Final[tuple[Option, ...]] = (
+    Option(
+        "-S",
+        "--server",
         metavar="HOST[:PORT]",
         shell_complete=completers.clusters,
         help="the server to ask, or several: fs1,fs2, cluster:NAME, NAME*; without it, this machine's own",
     ),
-    click.Option(["-p", "--port"], metavar="N", callback=number(0, 65535, PORT_HINT), help="its port (445)"),
-    click.Option(
-        ["-U", "--login"],
+    Option("-p", "--port", metavar="N", callback=number(0, 65535, PORT_HINT), help="its port (445)"),
+    Option(
+        "-U",
+        "--login",
         metavar=r"[DOMAIN\]USER",
         help="who to be; a password is taken from USER%PASSWORD, -A, LANMAN_PASSWORD or a question, in this order",
     ),
-    click.Option(
-        ["-A", "--authentication-file"],
+    Option(
+        "-A",
+        "--authentication-file",
         shell_complete=completers.files,
         metavar="FILE",
         help="smbclient's or mount.cifs' file: lines `username =`, `password =`, `domain =`; `nt_hash =` as well",
     ),
-    click.Option(["--nt-hash"], metavar="HEX", help="the NT hash in place of the password"),
-    click.Option(["-k", "--kerberos"], is_flag=True, help="log on with the ticket cache or a keytab, and no other way"),
-    click.Option(["-N", "--no-pass"], is_flag=True, help="log on anonymously (a null session)"),
-    click.Option(["--json"], is_flag=True, help="answer with one JSON object"),
-    click.Option(["--csv"], is_flag=True, help="answer with comma-separated values"),
-    click.Option(["--timeout"], metavar="S", callback=seconds, help="seconds for the whole call (10)"),
-    click.Option(
-        ["--home"],
+    Option("--nt-hash", metavar="HEX", help="the NT hash in place of the password"),
+    Option("-k", "--kerberos", is_flag=True, help="log on with the ticket cache or a keytab, and no other way"),
+    Option("-N", "--no-pass", is_flag=True, help="log on anonymously (a null session)"),
+    Option("--json", is_flag=True, help="answer with one JSON object"),
+    Option("--csv", is_flag=True, help="answer with comma-separated values"),
+    Option("--timeout", metavar="S", callback=seconds, help="seconds for the whole call (10)"),
+    Option(
+        "--home",
         metavar="DIR",
         shell_complete=completers.files,
         help="where this user's Server keeps its accounts (LANMAN_HOME)",
     ),
-    click.Option(
-        ["--service", "which_service"],  # `service` is an argument of some verbs
+    Option(
+        "--service",
+        "which_service",  # `service` is an argument of some verbs
         metavar="NAME",
         shell_complete=completers.one_of("lanman", "windows", "samba", "ksmbd"),
         help="which service of this machine to ask: lanman (its own Server), windows (Windows' own), samba, ksmbd",
     ),
-    click.Option(
-        ["--samba-config"],
+    Option(
+        "--samba-config",
         metavar="FILE",
         shell_complete=completers.files,
         help="the smb.conf of this machine's Samba, where it is not the default; means --service samba",
     ),
-    click.Option(["-v", "--verbose"], is_flag=True, help="say on standard error which service answered"),
-    NetOption(["--yes", "--y"], is_flag=True, help="answer every question with yes"),
-    NetOption(["--no", "--n"], is_flag=True, help="answer every question with no"),
+    Option("-v", "--verbose", is_flag=True, help="say on standard error which service answered"),
+    NetOption("--yes", "--y", is_flag=True, help="answer every question with yes"),
+    NetOption("--no", "--n", is_flag=True, help="answer every question with no"),
 )
 """The options that every verb has, as `Invocation.from_options` expects them."""

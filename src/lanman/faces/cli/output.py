@@ -89,12 +89,13 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def terminal_columns() -> int | None:
-    """How many columns the terminal at standard output has; None where it is none, or does not say."""
-    if not is_terminal(sys.stdout):
+def terminal_columns(stream: TextIO | None = None) -> int | None:
+    """How many columns the terminal has at a stream, standard output; None where it is none, or does not say."""
+    stream = stream or sys.stdout
+    if stream is None or not is_terminal(stream):
         return None
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        return os.get_terminal_size(stream.fileno()).columns or None
     except (OSError, ValueError):
         return None
 

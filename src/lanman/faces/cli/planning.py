@@ -10,13 +10,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lanman.errors import LanmanError
 from lanman.faces.cli import output
 from lanman.faces.cli.options import LateOption
 from lanman.faces.cli.output import Format
-from lanman.faces.text import Column, escape, shorten_path, table
+from lanman.faces.cli.parameters import option
+from lanman.faces.text import OWNER_UNKNOWN, Column, escape, shorten_path, table
 from lanman.names import unc_client
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 
@@ -34,7 +33,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 def dry_run_option() -> Decorator:
     """`--dry-run`: show what would be done, and do nothing. `/D` and `--d` stay short for --delete, `--w` for
     --with-others."""
-    return click.option(
+    return option(
         "--dry-run",
         "--whatif",
         "dry_run",
@@ -46,7 +45,7 @@ def dry_run_option() -> Decorator:
 
 def include_mine_option() -> Decorator:
     """`--include-mine`: the session of this command itself too."""
-    return click.option(
+    return option(
         "--include-mine",
         "--includemine",
         "include_mine",
@@ -90,7 +89,10 @@ def described(target: Target) -> str:
         return whose(record)
     at = f"{record.node}: " if record.node else ""
     if isinstance(record, FileInfo):
-        return f"{at}{record.id} {record.path or ''}, {record.user_name or 'nobody'}"
+        from lanman.manage.watching.clients import owner_unknown  # not for who lists sessions
+
+        unknown = owner_unknown(record.user_name, record.path, getattr(record, "owner", None))
+        return f"{at}{record.id} {record.path or ''}, {OWNER_UNKNOWN if unknown else record.user_name or 'nobody'}"
     assert isinstance(record, ShareInfo)
     return f"{at}{record.netname or ''} ({record.path or ''})"
 

@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +26,7 @@ from lanman.faces.cli import output
 from lanman.faces.cli.credentials import credentials_from
 from lanman.faces.cli.databases import named_database
 from lanman.faces.cli.output import Format
+from lanman.faces.moments import soon_words
 from lanman.faces.text import UNKNOWN, Column, duration, escape, row, shorten, shorten_client
 from lanman.manage.policies.api import (
     PolicyStatus,
@@ -40,6 +40,7 @@ from lanman.manage.policies.promises import Promise, State
 from lanman.manage.policies.servers import Access
 from lanman.manage.policies.words import What
 from lanman.manage.selection import bare_client
+from lanman.plain import dataclass
 from lanman.shown import as_duration, rfc3339
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _what(each: PolicyPlan, meant: Meant) -> str:
     if meant.now == "end":
         return "ended now"
     told = "told now, " if meant.now == "tell" and each.policy.tell is not None else ""
-    return f"{told}ended at {_time(meant.due_at or 0.0)}"
+    return f"{told}ended {soon_words(meant.due_at or 0.0, time.time())}"
 
 
 # --- run

@@ -9,32 +9,31 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import click
-
 from lanman.errors import Win32Error
 from lanman.faces.cli.options import bad_value
+from lanman.faces.cli.parameters import Parameter
 from lanman.faces.dialect import DialectError
 from lanman.manage.selection import bare_client, canonical_client, check_filters, is_pattern, split_unc
 
 MAX_CLIENT_NAME = 255
 
 
-def client_filter(context: click.Context, parameter: click.Parameter, typed: str | None) -> str | None:
+def client_filter(parameter: Parameter, typed: str | None) -> str | None:
     """A client, with or without backslashes."""
     return _checked(parameter, "client", typed)
 
 
-def user_filter(context: click.Context, parameter: click.Parameter, typed: str | None) -> str | None:
+def user_filter(parameter: Parameter, typed: str | None) -> str | None:
     """A user, with or without a domain."""
     return _checked(parameter, "user", typed)
 
 
-def path_filter(context: click.Context, parameter: click.Parameter, typed: str | None) -> str | None:
+def path_filter(parameter: Parameter, typed: str | None) -> str | None:
     """A path or a pattern."""
     return _checked(parameter, "path", typed)
 
 
-def _checked(parameter: click.Parameter, kind: str, typed: str | None) -> str | None:
+def _checked(parameter: Parameter, kind: str, typed: str | None) -> str | None:
     try:
         check_filters(**{kind: typed})
     except Win32Error as error:

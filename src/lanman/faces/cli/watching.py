@@ -16,7 +16,6 @@ import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lanman.errors import AuthenticationError
@@ -29,6 +28,7 @@ from lanman.manage.kept import Opening
 from lanman.manage.manager import Manager
 from lanman.manage.watching.poller import ALL_KINDS, EVERY, Poller
 from lanman.manage.watching.rows import Kind
+from lanman.plain import dataclass
 
 EXIT_INCOMPLETE: Final = 4
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman.faces.cli import output
 from lanman.faces.cli.watchfilter import RowFilter
-from lanman.faces.text import escape
+from lanman.faces.text import OWNER_UNKNOWN, escape
 from lanman.manage.watching.changes import Change, Picture, Update, What
+from lanman.manage.watching.clients import owner_unknown
 from lanman.manage.watching.forms import change_form, gap_form, instant, picture_form, row_form
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow, refused_row
@@ -227,6 +228,10 @@ def change_words(change: Change) -> str | None:
 def _changed_words(change: Change) -> str | None:
     row, before, fields = change.row, change.before, set(change.fields)
     if isinstance(row, FileRow) and isinstance(before, FileRow):
+        if row.owner and not before.owner:
+            return f"file kept: {_named(row)}"
+        if row.user_name and before.user_name == "":
+            return f"file reclaimed: {_named(row)}"
         if "path" in fields:
             return f"file renamed: {_named(row)}: it was {before.path}"
         if "num_locks" in fields and row.num_locks is not None:
@@ -257,7 +262,12 @@ def _named(row: Row) -> str:
     if isinstance(row, FileRow):
         clients: Sequence[str | None] = row.candidates or [row.client_name]
         writing = ", for writing" if (row.permissions or 0) & _WRITING else ""
-        return f"{row.path or f'number {row.id}'}, {_who(row.user_name, clients)}{writing}"
+        who = _who(row.user_name, clients)
+        if row.owner:
+            who = f"{row.owner}, whose client is lost"
+        elif owner_unknown(row.user_name, row.path, row.owner):
+            who = OWNER_UNKNOWN
+        return f"{row.path or f'number {row.id}'}, {who}{writing}"
     return row.name if row.path is None else f"{row.name}, {row.path}"
 
 

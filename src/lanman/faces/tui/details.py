@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from lanman.faces.text import UNKNOWN, duration, kept_for, number
+from lanman.faces.text import MAY_BE_KEPT, UNKNOWN, duration, kept_for, number
 from lanman.faces.tui.model import WatchedServer
 from lanman.faces.tui.views import (
     EventRow,
@@ -23,6 +23,7 @@ from lanman.faces.tui.views import (
 )
 from lanman.manage.orders.costs import cost_of_file, cost_of_session
 from lanman.manage.orders.plan import Cost
+from lanman.manage.watching.clients import may_be_kept, owner_unknown
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import FileRow, SessionRow, ShareRow
 from lanman.names import fold
@@ -128,9 +129,13 @@ def files_of(server: WatchedServer, row: SessionRow) -> list[FileRow] | None:
         return None
     of_node = _files(server, row.key.node)
     of_user = [file for file in of_node if not file.owner and fold(file.user_name or "") == fold(row.user_name)]
+    if row.num_opens != 0 and any(owner_unknown(file.user_name, file.path, file.owner) for file in of_user):
+        return None  # a null session's, or kept for somebody who is away
     if any(file.session is not None for file in of_user):
         return [file for file in of_user if file.session == row.key]
     sessions = [one for one in _sessions(server, row.key.node) if fold(one.user_name or "") == fold(row.user_name)]
+    if row.num_opens == 0 and not row.user_name:
+        return []
     if not of_user and (row.num_opens or not of_node):
         return None if row.num_opens != 0 else []
     return of_user if len(sessions) == 1 else None
@@ -148,7 +153,8 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
         ("Locks", number(row.num_locks)),
         ("Oplock", row.oplock),
         ("Lease", f"{row.lease}  {row.lease_key}".strip() if row.lease else row.lease),
-        ("Kept for", kept_for(row.owner, row.expires_at, now) if row.owner else None),
+        ("Kept for", _kept_for(row, now)),
+        *([("Durable", "yes")] if row.durable and not row.owner else []),
         ("Share", row.share),
         ("File ID", number(row.id)),
         ("Client", f"{whose} ({HOWS[row.client_how]})"),
@@ -164,14 +170,21 @@ def _file(server: WatchedServer, row: FileRow, now: float) -> list[str]:
         lines += ["", "Others have it open too:"]
         lines += [f"  {file_user(file)}  {access(file.permissions)}  {client(file.client_name)}" for file in also]
     of_user = sum(file.user_name == row.user_name and not file.owner for file in _files(server, row.key.node)) - 1
-    if of_user and row.user_name is not None and not row.owner:
+    if of_user and row.user_name:
         lines += ["", f"{user(row.user_name)} has {of_user:,} more open."]
     return lines
 
 
+def _kept_for(row: FileRow, now: float) -> str | None:
+    """For whom a file is kept whose client is lost; None for one that somebody has open."""
+    if row.owner:
+        return kept_for(row.owner, row.expires_at, now)
+    return MAY_BE_KEPT if owner_unknown(row.user_name, row.path, row.owner) else None
+
+
 def _sessions_with(server: WatchedServer, row: FileRow) -> list[SessionRow]:
     """The sessions that may have a file open: none where it is kept for somebody who is away."""
-    if row.owner:
+    if may_be_kept(row.user_name, row.path, row.owner):
         return []
     if row.session is not None:
         return [one for one in _sessions(server, row.key.node) if one.key == row.session]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from fnmatch import translate
 from re import IGNORECASE, Pattern, compile
@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from lanman.faces.text import cut
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 K = TypeVar("K", bound=Hashable)

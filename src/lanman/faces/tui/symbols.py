@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TextIO
 
 from lanman.faces.tui.listing import Direction
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 _SYMBOLS: Final = "\u2212\u25b2\u25bc\u2502"

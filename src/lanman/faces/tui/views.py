@@ -10,9 +10,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
-from lanman.faces.text import UNKNOWN, duration, number, shorten, shorten_client, shorten_path
+from lanman.faces.text import OWNER_UNKNOWN, UNKNOWN, duration, number, shorten, shorten_client, shorten_path
 from lanman.faces.tui.listing import Column, client_order
 from lanman.manage.watching.changes import Change, What
+from lanman.manage.watching.clients import owner_unknown
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import FileRow, Kind, Row, SessionRow, ShareRow
 from lanman.names import fold, unc_client
@@ -66,8 +67,11 @@ def user(name: str | None) -> str:
 
 
 def file_user(row: FileRow) -> str:
-    """Who has a file open; of one that is kept for a client whose connection was lost, whose it is."""
-    return f"{row.owner} (away)" if row.owner else user(row.user_name)
+    """Who has a file open; of one that is kept for a client whose connection was lost, whose it is, where that is
+    known."""
+    if row.owner:
+        return f"{row.owner} (away)"
+    return f"({OWNER_UNKNOWN})" if owner_unknown(row.user_name, row.path, row.owner) else user(row.user_name)
 
 
 def whose(row: SessionRow | FileRow) -> str:
@@ -252,7 +256,9 @@ def event_who(row: EventRow) -> SessionRow | FileRow | None:
 def event_user(row: EventRow) -> str:
     """The user of an event."""
     who = event_who(row)
-    return "" if who is None else user(who.user_name)
+    if who is None:
+        return ""
+    return file_user(who) if isinstance(who, FileRow) else user(who.user_name)
 
 
 def event_client(row: EventRow) -> str:

@@ -27,10 +27,10 @@ import math
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from lanman.names import fold
+from lanman.plain import dataclass
 
 WINDOW: Final = 30 * 60.0
 PER_USER: Final = 2

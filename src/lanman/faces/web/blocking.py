@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lanman.faces.web.program import WebConsole, web_console
-from lanman.manage.background import Background
+from lanman.manage.background import BlockingService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
-    from typing import Self
 
     from lanman.net.credentials import Credentials
 
@@ -24,24 +22,11 @@ def blocking_web_console(
     servers: str | Sequence[str] | None = None, credentials: Credentials | None = None, **options: Any
 ) -> BlockingWebConsole:
     """The web console, to be used in `with`; the options and what is raised are those of `lanman.web_console`."""
-
-    async def make() -> WebConsole:
-        return web_console(servers, credentials, **options)
-
-    background = Background()
-    try:
-        return BlockingWebConsole(background.run(make()), background)
-    except BaseException:
-        background.stop()
-        raise
+    return BlockingWebConsole(lambda: web_console(servers, credentials, **options))
 
 
-class BlockingWebConsole:
+class BlockingWebConsole(BlockingService[WebConsole]):
     """A WebConsole that serves in a thread, from `with` to the end of it."""
-
-    def __init__(self, running: WebConsole, background: Background) -> None:
-        self._running = running
-        self._background = background
 
     @property
     def where(self) -> str:
@@ -57,24 +42,3 @@ class BlockingWebConsole:
     def link(self) -> str | None:
         """The one-time link; see `WebConsole.link`."""
         return self._running.link
-
-    def __enter__(self) -> Self:
-        try:
-            self._background.run(self._running.__aenter__())
-        except BaseException:
-            self._background.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of everybody, and end the thread. May be called twice."""
-        self._background.close(self._running.close)
-
-    def wait(self) -> None:
-        """Wait until it has ended. An interrupt (Ctrl-C) ends the waiting."""
-        self._background.run(self._running.wait())

@@ -8,7 +8,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanman.faces.web.attempts import Attempts
@@ -20,6 +20,7 @@ from lanman.faces.web.people import Access, People, Person, Refusal
 from lanman.faces.web.plans.kept import Plans
 from lanman.manage.kept import Opening
 from lanman.manage.manager import DEFAULT_TIMEOUT
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from types import TracebackType

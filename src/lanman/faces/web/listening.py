@@ -23,9 +23,8 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -35,6 +34,7 @@ from lanman.errors import AccessDenied, LanmanError, Win32Error
 from lanman.faces.web.protection import SOCKET, Rules, network, peer_address
 from lanman.faces.web.seldom import Seldom
 from lanman.net.bound import Place, names_of_this_machine
+from lanman.plain import dataclass
 from lanman.settings import place_address
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ class _Gate(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: somebody has come."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         serving, peer = self._serving, peer_address(transport.get_extra_info("peername"))
         if not serving.admit(peer):
             transport.abort()

@@ -13,13 +13,14 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from starlette.requests import Request

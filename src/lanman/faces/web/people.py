@@ -24,10 +24,11 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Literal
 
 from lanman.errors import AuthenticationError
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 if TYPE_CHECKING:

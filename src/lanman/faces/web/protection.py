@@ -23,7 +23,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from lanman.faces.web.answers import Refused, error_answer
 from lanman.faces.web.seldom import Seldom
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 log: Final = logging.getLogger("lanman.web")

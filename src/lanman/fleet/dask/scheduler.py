@@ -9,6 +9,9 @@ Rules:
     lost twice is asked one group after the other, in halves again, until it is known which server it is that ends
     workers. That one has an outcome, and takes no other with it.
   - Log-ons that a lost worker had under way may have been sent: the Guard counts them so.
+  - A worker that hangs with its heartbeats going has its chunk for as long as its targets may take and a margin, from
+    when it was seen to have begun. Then others are asked, as if it were lost, and what it still says is nothing. Where
+    every thread of the workers hangs, the sweep ends.
   - An answer has each target of its chunk once and no other, and shows no more log-ons than the chunk was given: what
     else a worker says ends the sweep, and is not kept. Chunks of an earlier run of the sweep, which workers may still
     have, are other ones.
@@ -22,11 +25,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import pickle
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from distributed import CancelledError, Client, Future, KilledWorker, Queue, Security
@@ -44,6 +48,7 @@ from lanman.fleet.values import THIS_MACHINE, FleetOutcome, Job, Question, Resul
 from lanman.fleet.visit import Chunk, ChunkAnswer, Opener, Visitor, result_of
 from lanman.manage.open import open_manager
 from lanman.net.credentials import Credentials
+from lanman.plain import dataclass
 
 CHUNK: Final = 200
 SCOUTS: Final = 16
@@ -52,6 +57,9 @@ SCOUTS: Final = 16
 MAX_LOSSES: Final = 3
 PATIENCE: Final = 60.0
 """Seconds without any worker after which a sweep is ended."""
+
+MARGIN: Final = 30.0
+"""Seconds that a chunk may take beyond the time of its targets."""
 
 _CONNECT: Final = 10.0
 _ANSWER: Final = 15.0
@@ -82,6 +90,7 @@ class _Sent:
     borrowed: int
     is_suspect: bool = False
     future: Future | None = None
+    hangs: bool = False
 
 
 def _is_about_certificates(error: BaseException | None) -> bool:
@@ -96,7 +105,7 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 
 class DaskWorkers:
     """The workers of the Dask scheduler at `address`. `task` is what they run, `patience` seconds without a worker,
-    `opener` what opens this machine's own Manager."""
+    `margin` what a chunk may take beyond its targets' time, `opener` what opens this machine's own Manager."""
 
     def __init__(
         self,
@@ -105,10 +114,13 @@ class DaskWorkers:
         task: Ask = ask,
         chunk: int = CHUNK,
         patience: float = PATIENCE,
+        margin: float = MARGIN,
         opener: Opener = open_manager,
     ) -> None:
         self.address = checked_address(address)
         self._task, self._size, self._patience, self._opener = task, chunk, patience, opener
+        self._margin = margin
+        self._hanging: set[asyncio.Task[ChunkAnswer | Unable | None]] = set()
         self._client: Client
         self._gate: GuardGate
         self._question: Question
@@ -127,6 +139,8 @@ class DaskWorkers:
         self._stopping: asyncio.Task[None] | None = None
         self._arrivals = Arrivals()
         self._is_cancelled = False
+
+    processes = 0
 
     @property
     def room(self) -> int:
@@ -324,7 +338,7 @@ class DaskWorkers:
         for task in (*self._out, *self._here):
             task.cancel()
         self._here.clear()
-        if self._out and self._stopping is None:
+        if (self._out or self._hanging) and self._stopping is None:
             self._stopping = asyncio.create_task(self._say_stop())
         self._out.clear()
 
@@ -338,7 +352,7 @@ class DaskWorkers:
             self._timer.cancel()
         if not hasattr(self, "_client"):
             return
-        tasks = [task for task in (self._watching, *self._out, *self._here) if task is not None]
+        tasks: list[asyncio.Task[Any]] = [*filter(None, [self._watching]), *self._out, *self._here, *self._hanging]
         self._stop_workers()
         for task in tasks:
             task.cancel()
@@ -408,7 +422,7 @@ class DaskWorkers:
             sent.future = self._client.submit(
                 self._task, release(), pickle.dumps(chunk), permit, key=permit, pure=False, retries=0
             )
-            answer: ChunkAnswer | Unable | None = await sent.future
+            answer = await self._in_time(sent, queue)
         except KilledWorker:
             answer = None
         except Exception as error:  # noqa: BLE001  # whatever a worker raises
@@ -417,7 +431,7 @@ class DaskWorkers:
             self._fail(self._gone() if is_gone else _failed(error))
             return
         finally:
-            if sent.future is not None:
+            if sent.future is not None and not sent.hangs:
                 sent.future.release()
             # Made and awaited, it is registered twice; to let go of it once too often does nothing.
             with contextlib.suppress(OSError, AttributeError):
@@ -445,6 +459,47 @@ class DaskWorkers:
                 )
             )
         self._send_what_may(whole=self._timer is not None)
+
+    def _longest(self, sent: _Sent) -> float:
+        """Seconds that a chunk may take once it has begun."""
+        side_by_side = min(self._size, sent.borrowed or self._size)
+        return math.ceil(len(sent.group.jobs) / side_by_side) * self._question.deadline + self._margin
+
+    async def _in_time(self, sent: _Sent, queue: Queue) -> ChunkAnswer | Unable | None:
+        """What a chunk's future gives; None where its worker hangs. It has begun when its permit is gone."""
+        assert sent.future is not None
+        answering = asyncio.create_task(_result(sent.future))
+        has_begun = False
+        try:
+            while True:
+                await asyncio.wait([answering], timeout=self._longest(sent))
+                if answering.done():
+                    return answering.result()
+                if has_begun:
+                    break
+                has_begun = not await queue.qsize()
+        except BaseException:
+            answering.cancel()
+            raise
+        sent.hangs = True
+        self._hanging.add(answering)
+        answering.add_done_callback(lambda task: self._hangs_no_more(sent, task))
+        if len(self._hanging) >= self._threads > 0:
+            self._fail(
+                LanmanError(
+                    f"all {self._threads} threads of the workers hang",
+                    code=codes.ERROR_UNEXP_NET_ERR,
+                    hint="end these workers and start new ones; --resume asks what they had",
+                )
+            )
+        return None
+
+    def _hangs_no_more(self, sent: _Sent, answering: asyncio.Task[ChunkAnswer | Unable | None]) -> None:
+        self._hanging.discard(answering)
+        if not answering.cancelled():
+            answering.exception()  # what it says is nothing now
+        if sent.future is not None:
+            sent.future.release()
 
     def _answered(self, sent: _Sent, answer: ChunkAnswer) -> None:
         name = sent.group.jobs[0].credential
@@ -480,6 +535,11 @@ class DaskWorkers:
 
     def _came(self, outcomes: Sequence[FleetOutcome]) -> None:
         self._arrivals.came(outcomes)
+
+
+async def _result(future: Future) -> ChunkAnswer | Unable | None:
+    found: ChunkAnswer | Unable | None = await future
+    return found
 
 
 def _failed(error: Exception) -> LanmanError:

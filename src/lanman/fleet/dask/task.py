@@ -17,7 +17,6 @@ import asyncio
 import pickle
 import sys
 import threading
-from dataclasses import dataclass
 from typing import Final
 
 from distributed import Worker, get_worker
@@ -29,7 +28,9 @@ from lanman.fleet.limits import raise_open_files
 from lanman.fleet.logons import GIVEN, read_fleet_logons
 from lanman.fleet.visit import Chunk, ChunkAnswer, Opener, ask_chunk_here
 from lanman.manage.open import open_manager
+from lanman.net.collector import SHORT_PAUSES
 from lanman.net.credentials import Credentials
+from lanman.plain import dataclass
 
 _ANONYMOUS: Final = Credentials(anonymous=True)
 
@@ -74,9 +75,17 @@ def ask(wanted: str, parcel: bytes, permit: str, opener: Opener = open_manager) 
             "write the same sections into the file `credentials` of the user that runs it",
             codes.ERROR_NOT_AUTHENTICATED,
         )
-    raise_open_files()
+    threads = worker.state.nthreads
+    if (room := raise_open_files()) is not None and room < chunk.in_flight * threads:
+        return Unable(
+            name,
+            f"it may have {room} connections, and {threads} threads with {chunk.in_flight} each want more",
+            "let it have more open files (`ulimit -n`), or start it with fewer --nthreads",
+            codes.ERROR_TOO_MANY_OPEN_FILES,
+        )
     try:
-        return asyncio.run(_asked(chunk, known, name, opener))
+        with SHORT_PAUSES:
+            return asyncio.run(_asked(chunk, known, name, opener))
     except asyncio.CancelledError:
         return None
 

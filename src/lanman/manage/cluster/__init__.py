@@ -13,11 +13,11 @@ These may stand beside each other with commas between them. Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lanman.manage.selection import canonical_client
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import SessionInfo
 
 

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from lanman.errors import LanmanError
@@ -21,6 +21,7 @@ from lanman.manage.answers import Absent
 from lanman.manage.cluster.members import Members
 from lanman.manage.manager import Manager
 from lanman.manage.orders.plan import Consent, Done, Missing, Outcome, Plan, Target, Verb, What
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 
 R = TypeVar("R", SessionInfo, FileInfo)

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
 from lanman.manage.doctor.builds import described
 from lanman.manage.doctor.facts import Facts, Stage
 from lanman.manage.doctor.report import Finding, Mark
+from lanman.plain import dataclass
 
 CATEGORIES: Final = MappingProxyType(
     {

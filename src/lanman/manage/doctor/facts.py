@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lanman.names import fold
 from lanman.net.credentials import Credentials
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from lanman.errors import LanmanError
     from lanman.manage.samba_local.find import Smbd
     from lanman.net.server_facts import ServerFacts
-    from lanman.records import RefusalDetails, ServerInfo
+    from lanman.records import PortionDetails, RefusalDetails, ServerInfo
 
 
 class Stage(enum.IntEnum):
@@ -102,6 +103,8 @@ class Here:
     missing_tool: str | None = None
     share_problems: dict[str, str] = field(default_factory=dict)
     refusals: list[RefusalDetails] = field(default_factory=list)
+    portions: list[PortionDetails] = field(default_factory=list)
+    event_loop: str = ""
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from lanman.manage import loopback
 from lanman.manage.doctor.check import Cause, Said, check, ok, problem, unknown, warning
 from lanman.manage.doctor.facts import Facts, Stage, Way
 from lanman.manage.doctor.report import Mark
+from lanman.records import PortionDetails
 
 # How many clients that were refused are told of by themselves.
 _MAX_REFUSALS: Final = 5
@@ -276,10 +277,11 @@ def refused(facts: Facts) -> Iterator[Said]:
             if each.count != 1
             else f"{who} was refused: {each.reason}",
             "cannot",
-            values={"reason": f"last at {at:%H:%M:%S}", "remedy": each.remedy or ""},
+            values={"reason": f"last at {at:%Y-%m-%d %H:%M:%S}", "remedy": each.remedy or ""},
             client_name=each.client_name,
             count=each.count,
             reason=each.reason,
+            last=each.last,
         )
     rest = sum(each.count for each in by_remedy[_MAX_REFUSALS:])
     others = sum(each.count for each in facts.here.refusals if not each.remedy)
@@ -303,3 +305,70 @@ def configuration(facts: Facts) -> Iterator[Said]:
     """Whether the configuration is understood."""
     if facts.here is not None and (error := facts.here.home.configuration_error) is not None:
         yield problem("server.toml cannot be used", "mistake", values={"reason": error.text})
+
+
+@check(
+    "LD088",
+    "this machine",
+    "portions",
+    stage=Stage.ASKED,
+    severity=Mark.WARNING,
+    looks_at="How much is taken of what all users of this machine's Server share (open files, locks, leases, memory), "
+    "and who was refused more since it was started.",
+    means="A user has at most four times what is free of each kind, so that some is left for others; some kinds have a "
+    "limit for each user besides. Programs that are refused seldom say why.",
+    causes=(
+        Cause("refused", "{most_taken}", "{remedy}"),
+        Cause(
+            "refused-always",
+            "{most_taken}",
+            "no setting changes it; see who that is, and what they do: lanman session, lanman file",
+        ),
+    ),
+)
+def portions(facts: Facts) -> Iterator[Said]:
+    """Who was refused more than a part, and who has most."""
+    if facts.here is None or not facts.here.portions:
+        return
+    told = facts.here.portions
+    for each in told:
+        if each.refused:
+            times = "once" if each.refused == 1 else f"{each.refused} times"
+            yield warning(
+                f"{each.name}: more than a user may have was wanted {times}, the last time by {each.refused_user}",
+                "refused" if each.remedy else "refused-always",
+                values={"most_taken": _taken(each), "remedy": each.remedy or ""},
+                portion=each.name,
+                refused=each.refused,
+                refused_user=each.refused_user,
+                taken=each.taken,
+                most=each.most,
+                user=each.user,
+                of_user=each.of_user,
+            )
+    if not any(each.refused for each in told):
+        used = [each for each in told if each.most]
+        most = max(used, key=lambda each: each.taken / each.most, default=None)
+        nobody = "nobody was refused a part of what all share"
+        taken = {each.name or "": each.taken for each in told}
+        yield ok(f"{nobody}; {most.name}: {_taken(most)}" if most is not None else nobody, taken=taken)
+
+
+def _taken(portion: PortionDetails) -> str:
+    of_all = f"{portion.taken} of {portion.most}" if portion.most else str(portion.taken)
+    return f"{of_all} taken" + (f", {portion.of_user} by {portion.user}" if portion.of_user else "")
+
+
+@check(
+    "LD089",
+    "this machine",
+    "event loop",
+    stage=Stage.ASKED,
+    severity=Mark.OK,
+    looks_at="Which event loop this machine's Server runs on: asyncio's, or uvloop's.",
+    means="[server] loop chooses it. uvloop is the extra `speed`, and needs some more memory for each connection.",
+)
+def event_loop(facts: Facts) -> Iterator[Said]:
+    """Which it is."""
+    if facts.here is not None and (loop := facts.here.event_loop):
+        yield ok(f"the Server runs on {loop}", loop=loop)

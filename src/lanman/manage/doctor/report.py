@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from lanman.plain import dataclass
 from lanman.shown import rfc3339
 
 FIELDS: Final = ("id", "category", "check", "mark", "says", "cause", "needs", "why", "fix", "evidence")

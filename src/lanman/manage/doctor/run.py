@@ -185,6 +185,8 @@ async def _ask(facts: Facts, manager: Manager, deadline: float) -> None:
     await examine_manager(facts, manager, deadline)
     facts.here.share_problems = await manager.share_problems()
     facts.here.refusals = await manager.refusals()
+    facts.here.portions = await manager.portions()
+    facts.here.event_loop = await manager.event_loop()
 
 
 def _findings(facts: Facts, selected: Sequence[Check]) -> Iterator[Finding]:

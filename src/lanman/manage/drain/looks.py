@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lanman import codes
@@ -19,8 +18,10 @@ from lanman.manage.kept import KeptManager, Opening
 from lanman.manage.manager import Manager
 from lanman.manage.orders import Outcome, Plan, Reason, Target, What, plan_files, plan_sessions, run
 from lanman.manage.selection import is_below
+from lanman.manage.watching.clients import may_be_kept
 from lanman.manage.watching.keys import SessionKey
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 
 
@@ -114,6 +115,14 @@ class Looker(KeptManager):
             return [file for file in await manager.files() if not is_pipe(file)]
         except Win32Error:
             return []
+
+    async def kept(self) -> list[Holder]:
+        """What may be open for clients that are away, beside the sessions that there are: it counts when none is left.
+        Raises LanmanError."""
+        manager = await self.manager()
+        files = await self._without_session(manager)
+        files = [file for file in files if may_be_kept(file.user_name, file.path, _owner(file))]
+        return self._counted(files, await plan_files(manager, files))[0] if files else []
 
     async def _planned(self, manager: Manager) -> tuple[Sequence[SessionInfo | FileInfo], Plan]:
         if self._scope.whole:
@@ -221,7 +230,7 @@ def _places(plan: Plan, number: int) -> list[int | None]:
 def _unplanned(record: SessionInfo | FileInfo) -> Holder:
     """One who was listed, and had gone when it was planned."""
     if isinstance(record, FileInfo):
-        return Holder(None, record.user_name, id=record.id, path=record.path or "")
+        return Holder(None, record.user_name, id=record.id, path=record.path or "", owner=_owner(record))
     return Holder(record.client_name, record.user_name, record.num_opens)
 
 
@@ -229,11 +238,24 @@ def _holder(target: Target) -> Holder:
     record = target.record
     if isinstance(record, FileInfo):
         return Holder(
-            None, record.user_name, None, None, target.cost, target.why, target.is_own, record.id, record.path or ""
+            None,
+            record.user_name,
+            cost=target.cost,
+            why=target.why,
+            is_own=target.is_own,
+            id=record.id,
+            path=record.path or "",
+            owner=_owner(record),
         )
     assert isinstance(record, SessionInfo)
     begun = target.key.begun_at if isinstance(target.key, SessionKey) else None
     return Holder(record.client_name, record.user_name, record.num_opens, begun, target.cost, target.why, target.is_own)
+
+
+def _owner(file: FileInfo) -> str | None:
+    """For whom a file is kept, where the server tells it."""
+    owner: str | None = getattr(file, "owner", None)
+    return owner
 
 
 def is_pipe(file: FileInfo) -> bool:

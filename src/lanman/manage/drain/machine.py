@@ -28,13 +28,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final
 
 from lanman.manage.orders.plan import Cost, is_grave
 from lanman.manage.selection import canonical_client
 from lanman.names import fold
+from lanman.plain import dataclass
 
 EVERY: Final = 2.0
 """Seconds from one look to the next, at least."""
@@ -94,9 +95,11 @@ class Rules:
     include_mine: bool = False
     every: float = EVERY
 
-    def is_grave(self, holders: Sequence[Holder]) -> bool:
-        """Whether a person is to type the server's name before these are drained. Only `End.ALL` takes what may be
-        unsaved away from anybody."""
+    def is_grave(self, holders: Sequence[Holder], kept: Sequence[Holder] = ()) -> bool:
+        """Whether a person is to type the server's name before these are drained, and what is `kept` for clients that
+        are away. Only `End.ALL` takes what may be unsaved away from anybody."""
+        if self.end is End.ALL:
+            holders = (*holders, *kept)
         costs = [holder.cost for holder in holders if not holder.is_own] if self.end is End.ALL else []
         return is_grave(len(holders), costs)
 
@@ -104,7 +107,8 @@ class Rules:
 @dataclass(frozen=True, slots=True)
 class Holder:
     """One whom the drain counts. `begun` is in seconds since 1970, None where it is not told or for a file; `files` are
-    paths, as far as they are known; `is_own`: it may be this program's own user's."""
+    paths, as far as they are known; `is_own`: it may be this program's own user's. `owner`: for whom a file is kept
+    that nobody has open, "" for nobody, None where that is not told."""
 
     client_name: str | None
     user_name: str | None
@@ -116,6 +120,7 @@ class Holder:
     id: int | None = None
     path: str | None = None
     files: tuple[str, ...] = ()
+    owner: str | None = None
 
     @property
     def nothing_open(self) -> bool:

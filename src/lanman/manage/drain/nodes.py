@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from lanman.errors import LanmanError
 from lanman.manage.cluster.gate import NotTried
 from lanman.manage.drain.looks import Scope
-from lanman.manage.drain.machine import Holder, Verdict
-from lanman.manage.drain.shell import Drain, DrainResult, look, uninterrupted
+from lanman.manage.drain.machine import Verdict
+from lanman.manage.drain.shell import Drain, DrainResult, Seen, look, uninterrupted
 from lanman.manage.kept import Opening
 from lanman.manage.manager import Manager
-from lanman.manage.orders import Plan
 
 
 async def all_there(cluster: Manager) -> dict[str, str]:
@@ -41,9 +40,7 @@ async def all_there(cluster: Manager) -> dict[str, str]:
     return doubles
 
 
-async def look_at(
-    nodes: Mapping[str, Opening], scope: Scope, *, include_mine: bool = False
-) -> dict[str, tuple[Plan, tuple[Holder, ...]]]:
+async def look_at(nodes: Mapping[str, Opening], scope: Scope, *, include_mine: bool = False) -> dict[str, Seen]:
     """Who is at each node. Raises LanmanError where one does not tell: a part is not drained for the whole."""
     work = (look(opening, scope, include_mine=include_mine) for opening in nodes.values())
     found = await asyncio.gather(*work, return_exceptions=True)

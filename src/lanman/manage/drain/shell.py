@@ -26,9 +26,9 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost, LanmanError, Win32Error
@@ -54,6 +54,7 @@ from lanman.manage.orders import Outcome, Plan, What
 from lanman.names import fold
 from lanman.net.drains import KeptDrain
 from lanman.net.tell.people import Message, Person, Telling, Told
+from lanman.plain import dataclass
 from lanman.records import ServiceState
 from lanman.shown import escape
 
@@ -509,11 +510,20 @@ def configured_teller(warn: Callable[[str], None] = warnings.warn) -> Teller:
     return teller
 
 
-async def look(
-    opening: Opening, scope: Scope, *, include_mine: bool = False, aside: Aside | None = None
-) -> tuple[Plan, tuple[Holder, ...]]:
-    """Whom a drain would count now, and the plan for them; `aside` as for `Looker`. Raises LanmanError."""
+class Seen(NamedTuple):
+    """Whom a drain would count now, and the plan for them; and what is open for clients that are away, which counts in
+    the drain of a whole server once no session is left."""
+
+    plan: Plan
+    holders: tuple[Holder, ...]
+    kept: tuple[Holder, ...] = ()
+
+
+async def look(opening: Opening, scope: Scope, *, include_mine: bool = False, aside: Aside | None = None) -> Seen:
+    """Look once; `aside` as for `Looker`. Raises LanmanError."""
     async with Looker(opening, scope, SystemClock(), include_mine=include_mine, aside=aside) as looker:
         sight = await looker.look()
+        sessions = scope.whole and any(holder.path is None for holder in sight.look.holders)
+        kept = await looker.kept() if sessions else []
     wanted = {id(sight.plan.targets[place]) for place in sight.places if place is not None}
-    return sight.plan.only(lambda target: id(target) in wanted), sight.look.holders
+    return Seen(sight.plan.only(lambda target: id(target) in wanted), sight.look.holders, tuple(kept))

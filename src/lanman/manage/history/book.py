@@ -7,8 +7,9 @@ Pure: the times of an update are arguments. The rules:
   - A stay counts from when the recorder can know of it: from its begin, but not from before the last look that an
     earlier recorder has had (what there was then has its own stays), or before the first look of all.
   - Stays are cut at midnight UTC (`schema`). A change that comes after midnight finds them cut.
-  - A file that is from fewer clients than was thought is the same stay. A session that is another user's, and a file
-    that was renamed, are new ones.
+  - A file that is from fewer clients than was thought is the same stay, and so is one while it is kept for its user,
+    whose client is lost, and after it was reclaimed. A session that is another user's, and a file that was renamed, are
+    new ones.
   - A gap begins with the last look that succeeded and ends with the next one. It is noted when a server does not
     answer, when it refuses to tell of sessions or files, when events were lost, when the next look came later than it
     had to, and when the clock was set.
@@ -23,6 +24,7 @@ from lanman.manage.history.pending import GOES_ON, GapRow, PathName, Pending, Pe
 from lanman.manage.history.records import UNKNOWN_END, GapWhy
 from lanman.manage.history.schema import DAY, HOWS, KINDS, storable
 from lanman.manage.watching.changes import Change, Picture, Update, What
+from lanman.manage.watching.clients import owner_unknown
 from lanman.manage.watching.keys import SLACK, FileKey, How, SessionKey
 from lanman.manage.watching.rows import FileRow, Kind, SessionRow, ShareRow
 from lanman.names import fold
@@ -155,8 +157,9 @@ class Book:
             person = known.person  # it is kept for its user, whose connection is lost
         moved = path != known.path and path is not None and path.path is not None
         told = How.TOLD in (known.person.client_how, person.client_how)
-        other = _differs(known.person.user_name, person.user_name) or (
-            told and _differs(known.person.client_name, person.client_name)
+        other = not _is_reclaimed(row, change) and (
+            _differs(known.person.user_name, person.user_name)
+            or (told and _differs(known.person.client_name, person.client_name))
         )
         if moved or other:
             self._end(row.key, change, RENAMED if moved else ANOTHER_USER)
@@ -389,6 +392,15 @@ def _person(row: SessionRow | FileRow) -> Person:
         return Person(user, client, row.client_how, tuple(map(storable, row.candidates)))
     how = How.UNKNOWN if client is None else How.TOLD
     return Person(user, client, how, (), _kept(row.address))
+
+
+def _is_reclaimed(row: SessionRow | FileRow, change: Change) -> bool:
+    """Whether a file was kept for a lost client until now, of which nobody knew whose it was: it is its user's all
+    along, since nobody else can reclaim it (MS-SMB2 3.3.5.9.7)."""
+    before = change.before
+    if not isinstance(row, FileRow) or not isinstance(before, FileRow) or not row.user_name:
+        return False
+    return owner_unknown(before.user_name, before.path, before.owner)
 
 
 def _kept(text: str | None) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
 from lanman.manage.history.records import GapWhy
 from lanman.manage.watching.keys import How
+from lanman.plain import dataclass
 
 GOES_ON: Final = ""
 """`why` of a row that was cut at midnight."""

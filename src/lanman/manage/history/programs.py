@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lanman.manage.background import Background
+from lanman.manage.background import Background, Closing
 from lanman.manage.history.opening import open_store
 from lanman.manage.history.recorder import KEEP, BlockingRecorder, Recorder
 from lanman.manage.history.records import Answer, Count, Deed, GapRecord, Stats, Stay, Watched
@@ -25,9 +25,6 @@ from lanman.manage.watching.poller import Poller
 from lanman.names import fold
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from lanman.manage.manager import Manager
     from lanman.net.credentials import Credentials
 
@@ -119,7 +116,7 @@ def blocking_history(
     return BlockingHistory(open_history(url, home=home, make=make))
 
 
-class BlockingHistory:
+class BlockingHistory(Closing):
     """A store of history whose methods block; see `lanman.manage.history.store.Store` for what each answers."""
 
     def __init__(self, store: Store) -> None:
@@ -130,14 +127,6 @@ class BlockingHistory:
         except BaseException:
             self._background.stop()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the database, and end the thread. May be called twice."""

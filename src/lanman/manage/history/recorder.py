@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from lanman.manage.background import Background
+from lanman.manage.background import Background, Closing
 from lanman.manage.history.book import Book, Times
 from lanman.manage.history.database import to_its_end
 from lanman.manage.history.pending import Pending
@@ -233,7 +233,7 @@ def _name_of(poller: Poller) -> str:
     return poller.picture.server or socket.gethostname()
 
 
-class BlockingRecorder:
+class BlockingRecorder(Closing):
     """A Recorder for programs without asyncio: a context manager, and an iterator of updates. It works in a thread of
     its own as long as it is open, and opens the store for itself."""
 
@@ -252,11 +252,6 @@ class BlockingRecorder:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write what is pending, let go of the store, and end the thread. May be called twice."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from lanman.manage.history.records import UNKNOWN_END, Stay
 from lanman.manage.history.schema import DAY, HOW_OF, KIND_OF
+from lanman.plain import dataclass
 
 # LEFT JOIN, so that SQLite begins with the rows that are meant.
 SELECT: Final = (

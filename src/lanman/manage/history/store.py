@@ -24,7 +24,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +38,7 @@ from lanman.manage.history.schema import CUT, DAY, KINDS, SHORT, storable
 from lanman.manage.selection import bare_client, check_filters, chosen_paths, chosen_users, split_unc
 from lanman.manage.watching.rows import Kind
 from lanman.names import fold
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from types import TracebackType

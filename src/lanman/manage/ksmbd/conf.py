@@ -10,11 +10,12 @@ Rules, of ksmbd.conf(5) and what ksmbd-tools does:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman.errors import MalformedMessage
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import ShareInfo
 
 MAX_FILE: Final = 16 << 20

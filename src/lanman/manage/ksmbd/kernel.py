@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from lanman import codes
 from lanman.errors import AccessDenied, LanmanError, MalformedMessage, Win32Error
 from lanman.manage.ksmbd import conf, text
+from lanman.plain import dataclass
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, NoReturn, TypeVar
 
@@ -32,6 +32,7 @@ from lanman.manage.selection import check_filters, select_files
 from lanman.names import fold
 from lanman.net.dial import Within
 from lanman.net.resolve import in_daemon_thread
+from lanman.plain import dataclass
 from lanman.records import (
     ConnectionInfo,
     FileInfo,

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final
 
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
 
 MAX_FILE: Final = 64 << 20
 """Bytes of one file, at most."""

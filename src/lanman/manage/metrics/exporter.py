@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from lanman.manage.metrics.watched import Sample
     from lanman.manage.watching.changes import Update
     from lanman.net.credentials import Credentials
-    from lanman.records import Statistics
+    from lanman.records import PortionDetails, Statistics
 
 log: Final = logging.getLogger("lanman.metrics")
 
@@ -333,8 +333,9 @@ class _Asked:
         """Ask for the limit and the counters. What fails is not told; that the server is away, the poller finds."""
         info = await self._answer("limit", manager.server_info)
         statistics: Statistics | None = await self._answer("statistics", manager.statistics)
+        portions: list[PortionDetails] | None = await self._answer("portions", manager.portions)
         limit = None if info is None else info.users
-        self.watched.answers = Answers(None if limit in (0, UNLIMITED) else limit, statistics)
+        self.watched.answers = Answers(None if limit in (0, UNLIMITED) else limit, statistics, portions or ())
 
     async def _answer(self, name: str, question: Callable[[], Any]) -> Any:
         if name in self._refused:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from lanman.manage.metrics.table import BOUNDS, MAX_LABEL, MAX_SHARES, OTHERS
 from lanman.manage.orders.costs import WRITES
 from lanman.manage.selection import canonical_client
+from lanman.manage.watching.clients import owner_unknown
 from lanman.manage.watching.keys import How
 from lanman.manage.watching.rows import Kind
 from lanman.names import fold
@@ -33,6 +34,8 @@ STEP: Final = 2000
 
 NULL_SESSION: Final = "(null session)"
 """The user of those that have none."""
+OWNER_UNKNOWN: Final = "(owner unknown)"
+"""The user of files that may be kept for a lost client, where the server does not say whose they are."""
 
 # How many clients' names are remembered in the form in which they are compared.
 _REMEMBERED: Final = 65536
@@ -48,7 +51,8 @@ class Top(NamedTuple):
 class Figures(NamedTuple):
     """What there is on a server, in numbers; None for what it does not tell.
 
-    `idle` and `age` are how many sessions are within each of `BOUNDS`, and all of which it is told.
+    `idle` and `age` are how many sessions are within each of `BOUNDS`, and all of which it is told. `connections` are
+    those of all sessions, and `kept` the files that are open for a client whose connection was lost.
     """
 
     sessions: int | None = None
@@ -59,6 +63,8 @@ class Figures(NamedTuple):
     read: int | None = None
     write: int | None = None
     locks: int | None = None
+    connections: int | None = None
+    kept: int | None = None
     shares: Top | None = None
     user_sessions: Top | None = None
     user_files: Top | None = None
@@ -77,6 +83,8 @@ def counted(picture: Picture, top: int = 0) -> Generator[None, None, Figures]:
         figures = yield from _sessions(figures, sessions, at, top, empty_is_told=picture.level != 0)
     if _is_told(picture, Kind.FILE):
         figures = yield from _files(figures, files, top)
+    if picture.streamed:
+        figures = yield from _own(figures, sessions, files)
     return figures
 
 
@@ -145,10 +153,35 @@ class _Buckets:
         return (*self._within, self.total)
 
 
+# --- what lanman's own Server tells
+
+
+def _own(figures: Figures, sessions: Sequence[SessionRow], files: Sequence[FileRow]) -> Generator[None, None, Figures]:
+    """Of what the figures so far are of: sessions, files, both."""
+    connections = kept = 0
+    for begin in range(0, len(sessions), STEP):
+        connections += sum(len(row.channels or ("",)) for row in sessions[begin : begin + STEP])
+        yield
+    for begin in range(0, len(files), STEP):
+        kept += sum(row.expires_at is not None for row in files[begin : begin + STEP])
+        yield
+    return figures._replace(
+        connections=None if figures.sessions is None else connections,
+        kept=None if figures.read is None else kept,
+    )
+
+
 # --- files
 
 _ACCESS: Final = attrgetter("permissions")
 _LOCKS: Final = attrgetter("num_locks")
+
+
+def _whose(row: FileRow) -> str | None:
+    """Whose a file is: what is kept for a lost client has no user, and counts as its owner's, where that is known."""
+    if row.user_name:
+        return row.user_name
+    return OWNER_UNKNOWN if owner_unknown(row.user_name, row.path, row.owner) else row.owner or row.user_name
 
 
 def _files(figures: Figures, rows: Sequence[FileRow], top: int) -> Generator[None, None, Figures]:
@@ -160,7 +193,7 @@ def _files(figures: Figures, rows: Sequence[FileRow], top: int) -> Generator[Non
         accesses.update(map(_ACCESS, step))
         locks.update(map(_LOCKS, step))
         if top:
-            users.update(map(_USER, step))
+            users.update(map(_whose, step))
         yield
     by_user = yield from _merged(users, _user)
     tells_access = None not in accesses

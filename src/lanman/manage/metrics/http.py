@@ -19,7 +19,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 MAX_HEAD: Final = 8192
 MAX_SCRAPERS: Final = 16
@@ -111,8 +111,7 @@ class _Scraper(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: somebody has come."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         self._within(HEAD_TIMEOUT)
         if not self._server.has_room(self):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once")

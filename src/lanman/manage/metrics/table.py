@@ -12,15 +12,16 @@ series are made from this table. The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from lanman.plain import dataclass
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_SERIES: Final = 350
+MAX_SERIES: Final = 380
 """As many series as one server may have."""
 
 MAX_SHARES: Final = 200
@@ -35,6 +36,9 @@ MAX_TOP: Final = 30
 
 MAX_LABEL: Final = 128
 """As many characters as a label's value has that a peer made up; a longer one is cut."""
+
+MAX_PORTIONS: Final = 16
+"""As many kinds of things that users share as have series; lanman's own Server has ten."""
 
 MAX_POLICIES: Final = 50
 """As many policies as have series."""
@@ -119,6 +123,8 @@ _STATISTICS: Final = "NetrServerStatisticsGet"
 _NO_SESSIONS: Final = "the server does not list sessions"
 _NO_FILES: Final = "the server does not list open files"
 _NO_STATISTICS: Final = "the server has no such counters (Samba), or does not tell them"
+_OWN: Final = "lanman's own Server, on its machine"
+_NOT_OWN: Final = "any other server, and lanman's over the network: MS-SRVS does not tell it"
 _STREAM: Final = "lanman's own Server as it happens; otherwise what two looks differ in"
 
 UP: Final = Metric(
@@ -180,6 +186,20 @@ FILE_LOCKS: Final = Metric(
     "Byte-range locks on open files.",
     _FILES,
     f"{_NO_FILES}, or not their locks",
+)
+CONNECTIONS: Final = Metric(
+    "lanman_session_connections",
+    Kind.GAUGE,
+    "Connections of all sessions: as many as sessions where none has several (multichannel).",
+    _OWN,
+    _NOT_OWN,
+)
+KEPT_FILES: Final = Metric(
+    "lanman_kept_files",
+    Kind.GAUGE,
+    "Files that are kept open for clients whose connection was lost; they are among the open ones.",
+    _OWN,
+    _NOT_OWN,
 )
 SHARE_USERS: Final = Metric(
     "lanman_share_users",
@@ -299,6 +319,24 @@ TIMEOUTS: Final = Metric(
     _STATISTICS,
     _NO_STATISTICS,
 )
+PORTION_TAKEN: Final = Metric(
+    "lanman_server_portion_taken",
+    Kind.GAUGE,
+    "How much is taken of what all users share: open files, locks, leases, bytes of answers.",
+    _OWN,
+    _NOT_OWN,
+    ("server", "portion"),
+    most=MAX_PORTIONS,
+)
+PORTION_REFUSED: Final = Metric(
+    "lanman_server_portion_refused_total",
+    Kind.COUNTER,
+    "How often a user wanted more of that than one may have, since the server was started.",
+    _OWN,
+    _NOT_OWN,
+    ("server", "portion"),
+    most=MAX_PORTIONS,
+)
 POLICY_ENDED: Final = Metric(
     "lanman_policy_ended_total",
     Kind.COUNTER,
@@ -323,6 +361,8 @@ TABLE: Final = (
     CLIENTS,
     OPEN_FILES,
     FILE_LOCKS,
+    CONNECTIONS,
+    KEPT_FILES,
     SHARE_USERS,
     SESSION_IDLE,
     SESSION_AGE,
@@ -336,6 +376,8 @@ TABLE: Final = (
     PASSWORD_ERRORS,
     PERMISSION_ERRORS,
     TIMEOUTS,
+    PORTION_TAKEN,
+    PORTION_REFUSED,
     POLICY_ENDED,
     BUILD,
 )

@@ -11,18 +11,18 @@ Pure: updates, answers and the time are arguments. The rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanman.manage.metrics import table
-from lanman.manage.metrics.figures import Figures, Top, counted
+from lanman.manage.metrics.figures import Figures, Top, counted, label
 from lanman.manage.metrics.table import BOUNDS, MAX_TOP, Metric, Why
 from lanman.manage.watching.changes import RESTARTED, VANISHED, What
 from lanman.manage.watching.rows import Kind, SessionRow
 
 if TYPE_CHECKING:
     from lanman.manage.watching.changes import Picture, Update
-    from lanman.records import Statistics
+    from lanman.records import PortionDetails, Statistics
 
 KEPT: Final = 300.0
 """How long the figures of a server that does not answer are kept, in seconds: Prometheus' own look-back."""
@@ -36,11 +36,12 @@ Sample = tuple[Metric, tuple[str, ...], float]
 class Answers(NamedTuple):
     """What a server is asked for beyond its lists; None for what it does not tell.
 
-    `limit` is how many sessions it admits.
+    `limit` is how many sessions it admits, `portions` what its users share.
     """
 
     limit: int | None = None
     statistics: Statistics | None = None
+    portions: Sequence[PortionDetails] = ()
 
 
 class Watched:
@@ -112,7 +113,7 @@ class Watched:
 
     def _last(self) -> Iterator[Sample]:
         """What the last look has told."""
-        picture, figures, (limit, statistics) = self.picture, self._figures, self.answers
+        picture, figures, (limit, statistics, portions) = self.picture, self._figures, self.answers
         single = {
             table.POLL_DURATION: None if picture.streamed else picture.duration,
             table.LEVEL: None if figures.sessions is None else picture.level,
@@ -121,6 +122,8 @@ class Watched:
             table.USERS: figures.users,
             table.CLIENTS: figures.clients,
             table.FILE_LOCKS: figures.locks,
+            table.CONNECTIONS: figures.connections,
+            table.KEPT_FILES: figures.kept,
         }
         for metric, value in single.items():
             if value is not None:
@@ -134,6 +137,9 @@ class Watched:
         yield from self._bounded(figures)
         if statistics is not None:
             yield from self._statistics(statistics)
+        for metric, told in ((table.PORTION_TAKEN, "taken"), (table.PORTION_REFUSED, "refused")):
+            for each in portions[: table.MAX_PORTIONS]:
+                yield metric, (self.name, label(each.name or "")), getattr(each, told)
 
     def _bounded(self, figures: Figures) -> Iterator[Sample]:
         tops: tuple[Top | None, ...] = (

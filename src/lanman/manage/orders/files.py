@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
@@ -20,6 +19,7 @@ from lanman.manage.answers import no_such_file, only_file
 from lanman.manage.orders import pauses
 from lanman.manage.orders.plan import Done, Missing, Outcome, Plan, Reason, Target, Verb, What
 from lanman.manage.watching.keys import file_key, same_file
+from lanman.plain import dataclass
 from lanman.records import FileInfo
 
 # So many files are asked for one by one, where that can be done; of more the list is read.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -23,6 +23,7 @@ from lanman.errors import Win32Error
 from lanman.manage.orders.plan import Consent
 from lanman.manage.selection import bare_client, canonical_client
 from lanman.names import fold, unc_client
+from lanman.plain import dataclass
 from lanman.records import SessionInfo
 from lanman.shown import escape
 

@@ -14,11 +14,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from lanman.manage.watching.keys import FileKey, Key, SessionKey, ShareKey
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 from lanman.shown import rfc3339
 

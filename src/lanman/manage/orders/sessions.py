@@ -18,12 +18,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
-from lanman.manage.answers import Sessions, no_such_session
+from lanman.manage.answers import NO_MATCH, Sessions, no_such_session
 from lanman.manage.orders import pauses
 from lanman.manage.orders.listed import Grouping, Order, agreed, described, left_alone
 from lanman.manage.orders.plan import Consent, Done, Missing, Outcome, Plan, Reason, Target, Verb, What
@@ -31,10 +30,9 @@ from lanman.manage.own_session import OwnSession
 from lanman.manage.watching.keys import SessionKey, same_session, session_key
 from lanman.names import unc_client
 from lanman.net.dial import Within
+from lanman.plain import dataclass
 from lanman.records import SessionInfo
 from lanman.shown import escape
-
-NO_MATCH: Final = frozenset({codes.NERR_ClientNameNotFound, codes.NERR_UserNotFound})
 
 OWN_NOTE: Final = "it was the session of this program itself, which has logged off"
 

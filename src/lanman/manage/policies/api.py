@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from lanman.manage.policies.promises import Promise, Spare
 from lanman.manage.policies.runner import Runner, Source, SystemClock
 from lanman.manage.policies.servers import Access, find_servers, only_servers
 from lanman.manage.selection import canonical_client
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from lanman.manage.history.records import Holder

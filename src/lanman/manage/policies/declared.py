@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from lanman.manage.cluster import check as check_servers
 from lanman.manage.orders.plan import MANY, Cost
 from lanman.manage.policies.hours import Hours, parse_hours
 from lanman.manage.selection import bare_client, empty_filter
+from lanman.plain import dataclass
 from lanman.settings import TEXT, Kind, Setting, declared, number, one_of, setting, settings_of
 from lanman.shown import rfc3339, seconds_of
 

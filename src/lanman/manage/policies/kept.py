@@ -10,12 +10,13 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Protocol
 
 from lanman.errors import MalformedMessage
 from lanman.manage.history.records import Deed
 from lanman.manage.policies.promises import LATELY, Promise, Spare, State, promise_of, spare_of
+from lanman.plain import dataclass
 from lanman.shown import rfc3339
 
 if TYPE_CHECKING:

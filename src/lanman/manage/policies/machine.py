@@ -18,12 +18,13 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman.manage.policies.declared import Policy
 from lanman.manage.policies.promises import LATELY, Promise, Spare, State, covers, paired
 from lanman.manage.policies.selecting import Choice, Match, View
+from lanman.plain import dataclass
 from lanman.shown import escape, rfc3339
 
 GONE: Final = "it has left by itself"

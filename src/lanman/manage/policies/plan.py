@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lanman.errors import LanmanError
@@ -16,6 +16,7 @@ from lanman.manage.policies.machine import Decision, consider
 from lanman.manage.policies.promises import Promise, Spare, State, paired
 from lanman.manage.policies.selecting import Choice, Match, View, choose
 from lanman.manage.policies.servers import Served, Servers
+from lanman.plain import dataclass
 from lanman.shown import rfc3339
 
 

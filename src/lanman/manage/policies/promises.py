@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote
@@ -29,6 +29,7 @@ from lanman.errors import MalformedMessage
 from lanman.manage.selection import Pattern, canonical_client, is_pattern
 from lanman.manage.watching.keys import SessionKey, same_session
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.shown import rfc3339
 from lanman.versions import check_version
 

@@ -21,7 +21,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,6 +38,7 @@ from lanman.manage.watching.poller import LOAD, MAX_PAUSE
 from lanman.net.client_configuration import FILE as CLIENT_FILE
 from lanman.net.client_configuration import read_client_configuration
 from lanman.net.tell.teller import Teller
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from lanman.client_settings import ClientConfiguration

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman.manage.openers import Openers
@@ -41,6 +41,7 @@ from lanman.manage.selection import (
 )
 from lanman.manage.watching.keys import SessionKey
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 from lanman.shown import as_duration, escape
 
@@ -302,13 +303,14 @@ class _Files:
                     opener = openers.of(file)
                     known = opener.session if file.path is not None else None
                     (maybe if known is None else certain).update(map(id, opener.sessions))
+                    maybe.update(map(id, openers.may_have(file)))
 
     def answer(self, key: str, entry: SessionInfo) -> Answer:
         """Whether a session has, or certainly has not, something open there."""
         if id(entry) in self._certain[key]:
             return not key.startswith("not_")
         if id(entry) in self._maybe[key]:
-            return "which of several sessions has a file open is not known"
+            return "whether it has a file open is not known"
         return key.startswith("not_")
 
 

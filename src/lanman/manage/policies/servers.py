@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from lanman.manage.cluster import configured_credentials, single_servers
 from lanman.manage.cluster.gate import LogonGates
 from lanman.manage.manager import DEFAULT_TIMEOUT
 from lanman.manage.selection import canonical_client
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from lanman.client_settings import ClientConfiguration

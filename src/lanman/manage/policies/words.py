@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum
 
@@ -12,6 +11,7 @@ from lanman.manage.policies.promises import Promise
 from lanman.manage.selection import bare_client
 from lanman.names import fold
 from lanman.net.tell.people import Message, Person
+from lanman.plain import dataclass
 from lanman.records import FileInfo
 
 

@@ -18,7 +18,6 @@ import stat
 import struct
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,7 @@ from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.manage.samba_local import processes
 from lanman.manage.samba_local.tools import SambaTools
+from lanman.plain import dataclass
 
 # struct flock of a 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid.
 _FLOCK: Final = struct.Struct("@hhqqi4x")

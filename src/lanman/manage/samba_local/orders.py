@@ -25,7 +25,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from time import monotonic
 from typing import Final
 
@@ -41,6 +41,7 @@ from lanman.manage.samba_local.status import DISCONNECTED, NO_NODE, ServerId, St
 from lanman.manage.samba_local.tools import SambaTools, Table
 from lanman.names import fold, unc_client
 from lanman.net.dial import Within
+from lanman.plain import dataclass
 from lanman.records import SessionInfo
 from lanman.shown import escape
 

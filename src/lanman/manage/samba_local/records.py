@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lanman.manage.samba_local.status import DISCONNECTED, ServerId, Status, StatusOpen, StatusSession
+from lanman.plain import dataclass
 from lanman.records import FileInfo, SessionInfo
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
+
+from lanman.plain import dataclass
 
 # A node of a Samba that is no cluster.
 NO_NODE: Final = 0xFFFFFFFF

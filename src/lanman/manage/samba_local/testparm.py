@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman.errors import MalformedMessage
+from lanman.plain import dataclass
 from lanman.records import ShareInfo
 
 MAX_OUTPUT: Final = 16 << 20

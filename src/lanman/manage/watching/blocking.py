@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from lanman.manage.background import Background
+from lanman.manage.background import Background, Closing
 from lanman.manage.cluster import is_cluster
 from lanman.manage.watching.poller import Poller, watch
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from lanman.manage.watching.changes import Picture, Update
@@ -32,7 +31,7 @@ def blocking_watch(server: str | None = None, credentials: Credentials | None = 
     return BlockingPoller(watch(server, credentials, **options))
 
 
-class BlockingPoller:
+class BlockingPoller(Closing):
     """A Poller whose updates are iterated without `await`. The server is asked in a thread of its own.
 
     Iterating raises AuthenticationError, and ends once it is closed. An interrupt (Ctrl-C) while an update is waited
@@ -47,14 +46,6 @@ class BlockingPoller:
     def picture(self) -> Picture:
         """What there is; see `Update.picture`. It is brought up to date while an update is waited for."""
         return self._poller.picture
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect and end the thread. May be called twice."""

@@ -30,6 +30,11 @@ def may_be_kept(user_name: str | None, path: str | None, owner: str | None) -> b
     return user_name == "" and not (path or "").replace("/", "\\").casefold().startswith(_PIPE)
 
 
+def owner_unknown(user_name: str | None, path: str | None, owner: str | None) -> bool:
+    """Whether it may be kept, and the server has not said for whom, nor whether it is. Arguments as `may_be_kept`."""
+    return not owner and may_be_kept(user_name, path, owner)
+
+
 class ClientsOfUsers:
     """The clients from which users have sessions, at the last look and at the one before, by folded user name."""
 

@@ -6,6 +6,10 @@ Pure: the looks are arguments, with the times at which they were. The rules:
     where one of several has gone, it is the one with the highest number.
   - A row stays as it is while its session does nothing: `used_at` and `begun_at` are taken anew where they have moved
     by more than the slack. So an idle session has no changes.
+  - An open file whose user goes, while its id and path stay, is kept for that user, whose connection was lost: `owner`.
+    MS-SMB2 3.3.4.20 gives an open without a session no user. When that user is told again, it was reclaimed; where it
+    had no user from the first, whoever is told then. Not of Samba, which lists nothing that is kept (4.17.12), and
+    whose ids can be several files'.
   - What closed comes first, then what changed, then what opened. Files close before sessions, and open after them.
   - A kind that was not told this time has no rows. Where users or a kind of rows are told that were not told before, or
     no longer, nothing can be compared: the picture is a first one again.
@@ -47,7 +51,8 @@ class Look(NamedTuple):
     """What a server answered, None for what it was not asked or did not tell; and when, by both clocks.
 
     `at` is when the sessions were asked for (files are asked for just before), and `duration` how many seconds the
-    answer took. `odd_ages`: an age of 0 may be any, as Samba's of a session that is not a second old.
+    answer took. `odd_ages`: an age of 0 may be any, as Samba's of a session that is not a second old. `kept_ids`: a
+    file that is kept for a lost client is listed under the id that it had, without a user.
     """
 
     at: Begun
@@ -56,6 +61,7 @@ class Look(NamedTuple):
     files: Sequence[FileInfo] | None
     shares: Sequence[ShareInfo] | None
     odd_ages: bool = False
+    kept_ids: bool = True
 
     @property
     def told(self) -> tuple[bool, ...]:
@@ -77,6 +83,8 @@ class Differ:
         self._begun: dict[SessionKey, Begun | None] = {}
         self._clients = ClientsOfUsers()
         self._last: Look | None = None
+        # The keys of files that are listed with another user than at first, by what they are listed as.
+        self._known_as: dict[FileKey, FileKey] = {}
 
     def take(self, look: Look) -> list[Change] | None:
         """The changes since the look before; None where the picture compares with none before."""
@@ -171,23 +179,58 @@ class Differ:
     def _files(self, made: _Changes) -> Generator[None, None, dict[FileKey, FileRow]]:
         before, rows = self._picture.files, dict[FileKey, FileRow]()
         counts: defaultdict[tuple[int | None, str | None, str | None], int] = defaultdict(int)
+        known_as, others = dict[FileKey, FileKey](), frozenset(self._known_as.values())
+        new: list[tuple[FileKey, FileInfo]] = []
         for step in _steps(made.look.files or ()):
             for entry in step:
                 base = entry.id, entry.path, entry.user_name
-                key = FileKey(*base, counts[base])
+                listed = FileKey(*base, counts[base])
                 counts[base] += 1
-                if (row := before.get(key)) is None:
-                    rows[key] = row = self._new_file(key, entry, made)
-                    made.opened(row, row.opened_at)
+                key = self._known_as.get(listed)
+                if key is not None:
+                    known_as[listed] = key
+                row = before.get(listed if key is None else key)
+                if row is None or (key is None and listed in others):
+                    new.append((listed, entry))
                 else:
                     rows[row.key] = made.kept(row, self._renewed_file(row, entry))
             yield
-        for listed in _steps(before.items()):
-            for key, row in listed:
+        gone: dict[tuple[int | None, str | None], FileRow] = {}
+        for listing in _steps(before.items()):
+            for key, row in listing:
+                if key not in rows:
+                    gone[row.id, row.path] = row
+            yield
+        for opening in _steps(new):
+            for listed, entry in opening:
+                known = gone.get((entry.id, entry.path))
+                if known is not None and made.look.kept_ids and _goes_on(known, entry):
+                    del gone[entry.id, entry.path]
+                    rows[known.key] = made.kept(known, self._renewed_file(self._passed_on(known, entry), entry))
+                    if known.key != listed:
+                        known_as[listed] = known.key
+                    continue
+                key = listed
+                while key in rows or key in before:
+                    key = key._replace(number=key.number + 1)
+                if key != listed:
+                    known_as[listed] = key
+                rows[key] = row = self._new_file(key, entry, made)
+                made.opened(row, row.opened_at)
+            yield
+        for listing in _steps(before.items()):
+            for key, row in listing:
                 if key not in rows:
                     made.closed(row)
             yield
+        self._known_as = known_as
         return rows
+
+    def _passed_on(self, row: FileRow, entry: FileInfo) -> FileRow:
+        """The row of a file that is kept now, or was reclaimed (`_goes_on`)."""
+        owner = None if entry.user_name else getattr(entry, "owner", None) or row.user_name
+        row = row._replace(user_name=entry.user_name, owner=owner, client_name=None, candidates=())
+        return self._clients.infer(row)
 
     def _new_file(self, key: FileKey, entry: FileInfo, made: _Changes) -> FileRow:
         row = FileRow(key, entry.id, entry.path, entry.user_name, entry.permissions, entry.num_locks)
@@ -235,6 +278,19 @@ class Differ:
             if key not in rows:
                 made.closed(row)
         return rows
+
+
+def _goes_on(row: FileRow, entry: FileInfo) -> bool:
+    """Whether what is listed with the id and the path of a row is the same open file, which is now kept for its user,
+    or was reclaimed by its user."""
+    if entry.id is None or row.user_name is None or entry.user_name is None:
+        return False
+    told: str | None = getattr(entry, "owner", None)
+    if row.user_name and not entry.user_name:
+        return may_be_kept(entry.user_name, entry.path, told) and fold(told or row.user_name) == fold(row.user_name)
+    if entry.user_name and may_be_kept(row.user_name, row.path, row.owner):
+        return fold(row.owner or entry.user_name) == fold(entry.user_name)
+    return False
 
 
 # Rows of before, and what is listed now, of one client, user and id.

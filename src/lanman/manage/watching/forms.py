@@ -47,8 +47,11 @@ def change_form(change: Change) -> dict[str, Any]:
 
 
 def names_form(row: Row) -> dict[str, Any]:
-    """What names a row that has gone, beside its key."""
-    return {name: field_form(name, getattr(row, name)) for name in _NAMES if hasattr(row, name)}
+    """What names a row that has gone, beside its key; of a file without a user, `owner` too, where the server tells
+    for whom it was kept ("" for nobody)."""
+    form = {name: field_form(name, getattr(row, name)) for name in _NAMES if hasattr(row, name)}
+    owner: str | None = getattr(row, "owner", None)
+    return form if owner is None or form.get("user_name") else form | {"owner": owner}
 
 
 def picture_form(picture: Picture) -> dict[str, Any]:

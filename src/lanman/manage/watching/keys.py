@@ -5,7 +5,8 @@ MS-SRVS gives a session no id, and the id of a file may be given again after it 
   - A session is its client, its user and when it began: the time of the look less `active_time`, which two looks may
     see `SLACK` seconds apart. Where a server tells an id of its own (lanman's Server, this machine's Samba), that is
     compared as well.
-  - A file is its id, its path and its user.
+  - A file is its id, its path and its user. For watching, one that loses its user, or has it again, is the same
+    (`lanman.manage.watching.differ`); orders stay strict.
   - What was not told is None and differs from nothing: with no ages, a session is its client and its user; at level 0
     it is its client.
   - In a cluster it is of a `node`, and nothing of one node is the same as something of another.

@@ -188,7 +188,9 @@ class Poller:
         if len(refused) == len(self.picture.kinds):
             raise refused.get(Kind.SESSION) or next(iter(refused.values()))
         self._answers_as(manager)
-        changes = await self._compared(Look(asked, took, sessions, files, shares, manager.is_samba))
+        changes = await self._compared(
+            Look(asked, took, sessions, files, shares, manager.is_samba, not manager.is_samba)
+        )
         self.picture.refused, self.picture.streamed = refused, False
         self.picture.asked_at, self.picture.duration = at, self._loop_time() - began
         self._due = began + max(self.every, LOAD * self.picture.duration)

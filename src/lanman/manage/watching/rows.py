@@ -84,8 +84,10 @@ class FileRow(NamedTuple):
     `lease_key` by it and by this machine's Samba.
 
     `durable`: its client may reclaim it after a lost connection. While it is kept for that, nobody has it open, and it
-    has no user; `owner` is whose it is, and `expires_at` when it is closed. Told by lanman's own Server, it is the same
-    row before, meanwhile and afterwards. Elsewhere a file without a user may be one that is kept (MS-SMB2 3.3.4.20).
+    has no user; `owner` is whose it is, and `expires_at` when it is closed. It is the same row before, meanwhile and
+    afterwards. lanman's own Server tells all of that. Of a server that is asked again and again, `owner` is the user
+    whom the same id and path had at an earlier look; one that never had a user there may be kept, for whom is not known
+    (MS-SMB2 3.3.4.20), and `owner` is None.
     """
 
     key: FileKey

@@ -8,29 +8,36 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from lanman import codes
-from lanman.domain import Connection, Open, ServerService, Session
+from lanman.domain import Connection, Open, Portion, ServerService, Session, user_named
 from lanman.errors import LanmanError
 from lanman.net.audit import quoted
 from lanman.net.logs import Journal
-from lanman.records import FileDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.net.loop import loop_name
+from lanman.records import FileDetails, PortionDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.control import (
     GetFileDetails,
+    GetPortions,
     GetRefusals,
     GetSessionDetails,
     GetShareDetails,
     GetShareProblems,
+    PortionsResponse,
     Reload,
     Stop,
 )
 from lanman.rpc.control_events import TakeSnapshot, WaitForEvents
 from lanman.rpc.ndr import Call
+from lanman.server.effects import Work
 from lanman.server.feed import Feed
 from lanman.server.following import Following
 from lanman.server.rights import Caller
 from lanman.server.scheduler import Scheduler
 from lanman.server.srvsvc.endpoint import ServerServiceEndpoint
+from lanman.server.srvsvc.paging import Described
 
 log: Final = logging.getLogger("lanman.control")
+
+_MOST_U32: Final = 0xFFFFFFFF
 
 
 class ControlledServer(Protocol):
@@ -100,8 +107,8 @@ class ControlEndpoint:
             return self._following.call(request)
         if isinstance(request, GetSessionDetails) and request.level in (0, 1):
             service = self._server.service
-            details = [_details(session, service.channels_of(session)) for session in service.sessions()]
-            return request.response(request.level, details, 0)
+            sessions = Described(service.sessions(), lambda each: _details(each, service.channels_of(each)))
+            return request.response(request.level, sessions, 0)
         if request.level != 0:
             return request.failed(codes.ERROR_INVALID_LEVEL)
         if isinstance(request, GetShareProblems):
@@ -109,11 +116,21 @@ class ControlEndpoint:
             return request.response(0, [ShareProblem(each.name, each.problem) for each in shares if each.problem], 0)
         if isinstance(request, GetRefusals):
             return request.response(0, self._server.refusals, 0)
+        if isinstance(request, GetPortions):
+            return self._portions(request)
         if isinstance(request, GetFileDetails):
-            return request.response(0, [_file_details(opened) for opened in self._server.service.opens()], 0)
+            return request.response(0, Described(self._server.service.opens(), _file_details), 0)
         assert isinstance(request, GetShareDetails)
         shares = self._server.service.shares()
         return request.response(0, [ShareDetails(share.name, share.guest) for share in shares], 0)
+
+    def _portions(self, request: GetPortions) -> Work[PortionsResponse]:
+        told: list[PortionDetails] = []
+        for portion in self._server.service.portions:
+            if told:
+                yield None
+            told.append(_portion_details(portion, (yield from portion.largest())))
+        return PortionsResponse(loop_name(asyncio.get_running_loop()), 0, told, 0)
 
     def _reload(self) -> int:
         try:
@@ -124,10 +141,25 @@ class ControlEndpoint:
         return codes.ERROR_SUCCESS
 
 
+def _portion_details(portion: Portion[str], largest: tuple[str, int] | None) -> PortionDetails:
+    user, of_user = largest or (None, 0)
+    last = portion.refused_last
+    return PortionDetails(
+        portion.name,
+        min(portion.taken, _MOST_U32),
+        max(0, min(portion.most or 0, _MOST_U32)),
+        "" if user is None else user_named(user),
+        min(of_user, _MOST_U32),
+        min(portion.refused, _MOST_U32),
+        "" if last is None else user_named(last),
+        portion.remedy,
+    )
+
+
 def _file_details(opened: Open) -> FileDetails:
     session_id = 0 if opened.preserved else opened.session.global_id
     share = opened.tree_connect.share.name
-    caches = opened.oplock or None, opened.lease or None, opened.lease_key or None
+    caches = opened.oplock or None, opened.lease or None, opened.lease_key.hex() or None
     kept = (opened.owner[0], int(opened.expires_at)) if opened.preserved else (None, 0)
     return FileDetails(opened.global_id, session_id, int(opened.opened_at), share, *caches, opened.reclaimable, *kept)
 

@@ -14,12 +14,13 @@ from lanman.errors import AccessDenied, ConnectionLost, LanmanError, RemoteProto
 from lanman.net.control.peer import peer_of, user_name_of
 from lanman.net.exchange import next_event, response_of
 from lanman.net.home import connect_unix
-from lanman.records import FileDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
+from lanman.records import FileDetails, PortionDetails, RefusalDetails, SessionDetails, ShareDetails, ShareProblem
 from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.control import (
     LANMAN,
     GetFileDetails,
+    GetPortions,
     GetRefusals,
     GetSessionDetails,
     GetShareDetails,
@@ -215,6 +216,13 @@ class ControlClient:
         answer = await self.call(GetRefusals())
         _check(answer.status)
         return answer.entries or []
+
+    async def portions(self) -> tuple[str, list[PortionDetails]]:
+        """The event loop that the Server runs on, and what its users share. Raises AccessDenied, and Win32Error where a
+        Server of an older version does not know the call."""
+        answer = await self.call(GetPortions())
+        _check(answer.status)
+        return answer.loop or "", answer.entries or []
 
 
 def _check(status: int) -> None:

@@ -12,14 +12,14 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from lanman.errors import LanmanError, RemoteProtocolError
 from lanman.net.audit import quoted
 from lanman.net.control.calls import ControlEndpoint, ControlledServer
 from lanman.net.control.peer import peer_of, user_name_of
 from lanman.net.home import bind_unix
-from lanman.net.listener import Listener
+from lanman.net.listener import Listener, Protocols
 from lanman.rpc.control import LANMAN
 from lanman.rpc.ndr import Response
 from lanman.rpc.srvsvc import SRVSVC
@@ -47,6 +47,7 @@ class ControlServer:
         self._path = path
         self._server = server
         self._listening: Listener | None = None
+        self._protocols: Protocols | None = None
         self._connections: set[ControlProtocol] = set()
 
     async def start(self) -> None:
@@ -54,9 +55,10 @@ class ControlServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             bind_unix(listener, self._path)
+            self._protocols = Protocols(lambda scarce: ControlProtocol(self._server, self))
             self._listening = Listener(
                 listener,
-                lambda scarce: ControlProtocol(self._server, self),
+                self._protocols,
                 backlog=BACKLOG,
                 has_room=self._has_room,
                 paused=self._paused,
@@ -76,7 +78,7 @@ class ControlServer:
             connection.close()
 
     def _has_room(self) -> bool:
-        coming = self._listening.coming if self._listening is not None else 0
+        coming = self._protocols.coming if self._protocols is not None else 0
         return len(self._connections) + coming < MAX_CONNECTIONS
 
     def _paused(self, why: str) -> None:
@@ -109,8 +111,7 @@ class ControlProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: ask the kernel who it is, and give them an association with the interfaces."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         self._owner.opened(self)
         uid = peer_of(transport.get_extra_info("socket"))
         caller = Caller(user_name_of(uid), local_admin=uid in (0, os.geteuid()))

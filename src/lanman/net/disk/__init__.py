@@ -10,11 +10,15 @@
 
 The rules:
 
-* Effects are performed in threads, each share in a lane of its own, log-ons in another. One kind may be performed at
-  once, on the event loop: a read of what is in memory already (RWF_NOWAIT), where the way to a thread and back would
-  take longer than the copy.
+* Effects are performed in threads, each share in a lane of its own, log-ons in another. What waits for no disk is
+  done on the event loop where it is asked for (`at_once`), because the way to a thread and back would take longer: a
+  read of what is in memory already (RWF_NOWAIT); a look at what is open, and the end of what was only read, on file
+  systems of which it is known that these wait for nothing (`Files.try_query`, `Files.try_close`), if nothing else is
+  under way on that handle; and a look at accounts whose file has not changed and lies on this machine
+  (`accounts_at_once`).
 * Results come back on the event loop, in the order in which effects ended, and never from within `perform`: the
-  caller has returned by then. Of many results some are delivered in the next turn of the loop (`DELIVER_FOR`).
+  caller has returned by then. Of many results some are delivered in the next turn of the loop (`DELIVER_FOR`,
+  `DELIVER_BYTES`).
 * Every effect has exactly one of three ends: `completed`, `failed`, or `ended` because it was cancelled. A handle that
   was opened and not taken is closed here. A CloseFile is always performed, at the end of the Server as well.
 * What waits is bounded: a source with too much under way is asked to pause (`pressure`), and a lane that is full
@@ -26,23 +30,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from lanman import codes
+from lanman.auth.accounts import Accounts
 from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
 from lanman.net.descriptors import raise_limit
 from lanman.net.disk.files import Files
 from lanman.net.disk.guard import Guard
 from lanman.net.disk.pool import Job, Pool
-from lanman.net.disk.system import DiskRefused, check_platform, status_of
+from lanman.net.disk.system import DiskRefused, check_platform, is_at_hand, status_of
+from lanman.plain import dataclass
 from lanman.server import disk_effects
-from lanman.server.disk_effects import CloseFile, Opened, OpenFile, ReadFile, WriteFile
-from lanman.server.effects import Effect, ReadAccounts, StepLogon
+from lanman.server.disk_effects import CloseFile, CopyFileRange, Opened, OpenFile, QueryFile, ReadFile, WriteFile
+from lanman.server.effects import LATER, Effect, ReadAccounts, StepLogon
 
 __all__ = ["ACCOUNTS", "Disk", "status_of"]
 
@@ -61,8 +67,10 @@ SOURCE_BYTES: Final = 32 * 1024 * 1024
 # Jobs that may wait in one lane; a lane fuller than this belongs to a disk that hangs.
 LANE_EFFECTS: Final = 8192
 
-# For how many seconds results are delivered before the event loop does something else.
-DELIVER_FOR: Final = 0.005
+# For how many seconds results are delivered before the event loop does something else; and how many bytes these may
+# have, since what has been read is encrypted or signed when it is delivered. One result is always delivered.
+DELIVER_FOR: Final = 0.002
+DELIVER_BYTES: Final = 1024 * 1024
 
 # How many descriptors this process asks for, and how many of those it gets are not for the files of shares: sockets,
 # accounts, the interpreter.
@@ -70,6 +78,8 @@ MAX_DESCRIPTORS: Final = 1 << 20
 _RESERVED: Final = 256
 
 _FEW: Final = 64
+
+_OF_ACCOUNTS: Final = (ReadAccounts, StepLogon)  # a union would be made at each look
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +90,7 @@ class _Ticket:
     effect: Effect[Any]
     source: Hashable
     byte_count: int
+    handles: tuple[int, ...] = ()  # what it is done with
     job: Job | None = None
     abandoned: bool = False
 
@@ -117,6 +128,7 @@ class Disk:
     ) -> None:
         check_platform()
         self._accounts = accounts
+        self._at_hand = False  # whether the file of the accounts was at hand when it was last looked at in a thread
         self._completed = completed
         self._failed = failed
         self._ended = ended
@@ -128,6 +140,7 @@ class Disk:
         self._loads: dict[Hashable, _Load] = {}
         self._finished: deque[tuple[_Ticket, Any, Exception | None]] = deque()
         self._waking = False
+        self._bell = _Bell(self._loop, self._deliver)
         self._drained: asyncio.Future[None] | None = None
         # A handle takes up to two descriptors, its own and that of its directory.
         self.files = files = Files(max(_FEW, (raise_limit(MAX_DESCRIPTORS) - _RESERVED) // 2), Guard(private))
@@ -139,9 +152,9 @@ class Disk:
             disk_effects.LookUp: files.look_up,
             ReadFile: files.read,
             WriteFile: files.write,
-            disk_effects.CopyFileRange: files.copy,
+            CopyFileRange: files.copy,
             disk_effects.FlushFile: files.flush,
-            disk_effects.QueryFile: files.query,
+            QueryFile: files.query,
             disk_effects.SetFile: files.set,
             disk_effects.RenameFile: files.rename,
             disk_effects.CheckDeletable: files.check_deletable,
@@ -152,21 +165,23 @@ class Disk:
             **(others or {}),
         }
         self._others = frozenset(others or ())
+        # What may be done without a thread. Each gives LATER for what it may not.
+        self._at_once: dict[type[Effect[Any]], Callable[[Any], Any]] = {
+            ReadFile: self._read_at_once,
+            QueryFile: self._query_at_once,
+            CloseFile: self._close_at_once,
+        }
+        self._under_way: dict[int, int] = {}  # the effects that a thread has or is to have on each handle
 
     # --- what the shell asks ---
 
-    def perform(self, number: int, effect: Effect[Any], source: Hashable = None) -> None:
+    def perform(self, number: int, effect: Effect[Any], source: Hashable = None, party: Hashable = None) -> None:
         """Have an effect performed. `number` is its ticket; `source` is asked to pause when too much of it is under way
-        (see `pressure`)."""
-        ticket = _Ticket(number, effect, source, _byte_count(effect))
+        (see `pressure`). Parties take turns in a lane, and so do the sources of each."""
+        ticket = _Ticket(number, effect, source, _byte_count(effect), _handles(effect))
         self._tickets[number] = ticket
         self._count(ticket)
         try:
-            if isinstance(effect, ReadFile) and effect.length <= AT_ONCE:
-                data = self.files.try_read(effect)
-                if data is not None:
-                    self._finish_now(ticket, data, None)
-                    return
             lane = self._lane(effect)
             is_close = isinstance(effect, CloseFile)
             if self._pool.waiting(lane) >= LANE_EFFECTS and not is_close:
@@ -174,8 +189,38 @@ class Disk:
         except DiskRefused as error:
             self._finish_now(ticket, None, error)
             return
-        ticket.job = Job(lane, lambda: self._do(ticket), due=is_close, source=source)
+        for handle in ticket.handles:
+            self._under_way[handle] = self._under_way.get(handle, 0) + 1
+        ticket.job = Job(lane, lambda: self._do(ticket), due=is_close, source=source, party=party)
         self._pool.submit(ticket.job)
+
+    def tries(self, effect: Effect[Any]) -> bool:
+        """Whether `at_once` may perform it."""
+        return type(effect) in self._at_once and not self._closed
+
+    def at_once(self, effect: Effect[Any]) -> Any:
+        """Perform an effect that waits for nothing, and give its result. LATER: it might have to wait, or there is
+        something the matter with it; have it performed."""
+        if not self.tries(effect):
+            return LATER
+        try:
+            return self._at_once[type(effect)](effect)
+        except (DiskRefused, OSError):
+            return LATER
+
+    def _read_at_once(self, effect: ReadFile) -> Any:
+        return self.files.try_read(effect) if effect.length <= AT_ONCE else LATER
+
+    def _query_at_once(self, effect: QueryFile) -> Any:
+        return self.files.try_query(effect) if effect.handle not in self._under_way else LATER
+
+    def _close_at_once(self, effect: CloseFile) -> Any:
+        return self.files.try_close(effect) if effect.handle not in self._under_way else LATER
+
+    def accounts_at_once(self) -> Accounts | None:
+        """The accounts as their file has them now, if that takes no thread: they have been read before, one stat(2)
+        shows that the file has not changed, and it lies on a disk of this machine. None: perform ReadAccounts."""
+        return self._accounts.unchanged() if self._at_hand and not self._closed else None
 
     def cancel(self, number: int) -> None:
         """Cancel an effect: it is not performed if it has not begun, and if it has, its result is released. A CloseFile
@@ -200,6 +245,7 @@ class Disk:
         without being reported. All handles are closed. May be called twice."""
         self._closed = True
         self._pool.close()
+        self._bell.close()
         closing = {ticket.effect.handle for ticket in self._tickets.values() if isinstance(ticket.effect, CloseFile)}
         self.files.close_all(but=closing)
 
@@ -224,9 +270,7 @@ class Disk:
         """Have _deliver called, once for all results that come in meanwhile."""
         if not self._waking:
             self._waking = True
-            # RuntimeError: the loop has ended without closing the disk.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._deliver)
+            self._bell.ring()
 
     # --- on the loop ---
 
@@ -238,13 +282,17 @@ class Disk:
             self._loop.call_soon(self._deliver)
 
     def _deliver(self) -> None:
-        """Deliver results for up to DELIVER_FOR seconds; the rest, and those that come meanwhile, in another turn."""
+        """Deliver results, DELIVER_BYTES and for DELIVER_FOR seconds at most; the rest, and those that come meanwhile,
+        in another turn."""
         self._waking = False
         until = time.monotonic() + DELIVER_FOR
+        left = DELIVER_BYTES
         try:
             for _ in range(len(self._finished)):
-                self._deliver_one(*self._finished.popleft())
-                if time.monotonic() > until:
+                ticket, result, error = self._finished.popleft()
+                self._deliver_one(ticket, result, error)
+                left -= ticket.byte_count
+                if left <= 0 or time.monotonic() > until:
                     break
         finally:
             if self._finished:
@@ -284,13 +332,13 @@ class Disk:
 
     def _lane(self, effect: Effect[Any]) -> Hashable:
         """Where an effect is performed. Raises DiskRefused if it is about a handle that is not there."""
-        if isinstance(effect, ReadAccounts | StepLogon):
+        if isinstance(effect, _OF_ACCOUNTS):
             return ACCOUNTS
         if type(effect) in self._others:
             return OTHERS
         root = getattr(effect, "root", None)
         if root is None:
-            number = effect.target if isinstance(effect, disk_effects.CopyFileRange) else getattr(effect, "handle", 0)
+            number = effect.target if isinstance(effect, CopyFileRange) else getattr(effect, "handle", 0)
             root = self.files.root_of(number)
         if root is None:
             raise DiskRefused(codes.STATUS_FILE_CLOSED)
@@ -309,7 +357,12 @@ class Disk:
 
     def _discount(self, ticket: _Ticket) -> None:
         self._tickets.pop(ticket.number, None)
-        ticket.job = None  # which holds the ticket
+        if ticket.job is not None:
+            ticket.job = None  # which holds the ticket
+            for handle in ticket.handles:
+                self._under_way[handle] -= 1
+                if not self._under_way[handle]:
+                    del self._under_way[handle]
         load = self._loads[ticket.source]
         load.effects -= 1
         load.byte_count -= ticket.byte_count
@@ -322,8 +375,55 @@ class Disk:
         if not self._tickets and self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
-    def _read_accounts(self, effect: ReadAccounts) -> Any:
-        return self._accounts.read()
+    def _read_accounts(self, effect: ReadAccounts) -> Accounts:
+        accounts = self._accounts.read()
+        self._at_hand = is_at_hand(self._accounts.path)
+        return accounts
+
+
+class _Bell:
+    """What a thread has the event loop call something by. An eventfd(2), where there is one: that the loop reads it is
+    all there is to it, where `call_soon_threadsafe` takes a handle, a socket, and two calls to empty it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, called: Callable[[], None]) -> None:
+        self._loop = loop
+        self._called = called
+        self._lock = threading.Lock()  # held while it is rung, so that no descriptor is rung that is another's by then
+        self._descriptor = -1
+        if hasattr(os, "eventfd"):
+            self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            loop.add_reader(self._descriptor, self._answer)
+
+    def ring(self) -> None:
+        """In any thread: have it called in the next turn of the loop. After `close` nothing is called."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.eventfd_write(self._descriptor, 1)
+            elif not hasattr(os, "eventfd"):
+                # RuntimeError: the loop has ended without closing the disk.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._called)
+
+    def _answer(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._descriptor)
+        self._called()
+
+    def close(self) -> None:
+        """May be called twice."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+
+def _handles(effect: Effect[Any]) -> tuple[int, ...]:
+    """What an effect is done with."""
+    if isinstance(effect, CopyFileRange):
+        return effect.source, effect.target
+    number = getattr(effect, "handle", None)
+    return (number,) if number is not None else ()
 
 
 def _byte_count(effect: Effect[Any]) -> int:

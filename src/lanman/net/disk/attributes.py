@@ -40,7 +40,14 @@ from lanman.fscc.attributes import (
     FILE_ATTRIBUTE_NORMAL,
     FILE_ATTRIBUTE_READONLY,
 )
-from lanman.net.disk.system import DiskRefused, Statx, can_reopen, proc_fd_path
+from lanman.net.disk.system import (
+    DiskRefused,
+    Statx,
+    attribute_at,
+    can_get_attribute_at,
+    can_reopen,
+    proc_fd_path,
+)
 from lanman.server.disk_effects import SETTABLE_ATTRIBUTES, FileStat
 from lanman.versions import NewerVersion, check_version
 
@@ -48,6 +55,7 @@ _log: Final = logging.getLogger("lanman.server")
 
 PREFIX: Final = "user.lanman."
 _KEY: Final = PREFIX + "dos"
+_KEY_AT: Final = _KEY.encode()
 _KEPT: Final = struct.Struct("<BBHIQ")
 _FIRST: Final = struct.Struct("<B3xIQ")
 _VERSION: Final = 2
@@ -148,6 +156,8 @@ def _read_raw(descriptor: int, name: bytes = b"") -> bytes:
         return b""
     try:
         if name:
+            if can_get_attribute_at() and (raw := attribute_at(descriptor, name, _KEY_AT)) is not None:
+                return raw
             if not can_reopen():
                 return b""
             return os.getxattr(b"/proc/self/fd/%d/%b" % (descriptor, name), _KEY, follow_symlinks=False)
@@ -216,35 +226,36 @@ def _is_unwritable(statx: Statx) -> bool:
 
 def file_stat(statx: Statx, kept: Kept | None, name: bytes) -> FileStat:
     """What a client is told. `name` is the last one of the path, b"" of a share's folder itself."""
-    directory = stat.S_ISDIR(statx.mode)
-    sized = stat.S_ISREG(statx.mode)
+    device, inode, mode, links, user_id, group_id, size, blocks, accessed, born, changed, written = statx
+    kind = stat.S_IFMT(mode)
+    directory, sized = kind == stat.S_IFDIR, kind == stat.S_IFREG
     kept = kept or _NOTHING_KEPT
-    decided = kept.set_on(name)
+    decided = kept.set_on(name) if kept.attributes is not None else 0
     attributes = decided if kept.attributes is not None else _default(statx)
     if directory:
         attributes |= FILE_ATTRIBUTE_DIRECTORY
-    elif _is_unwritable(statx):
+    elif sized and not mode & _WRITERS:
         attributes |= FILE_ATTRIBUTE_READONLY
-    if kept.is_hidden_by(name):
+    if _is_dotted(name) and kept.is_hidden_by(name):
         attributes |= FILE_ATTRIBUTE_HIDDEN
-    born = statx.born if statx.born is not None else min(statx.written, statx.changed)
+    # In the order in which they are declared: a listing makes one of these for each name.
     return FileStat(
-        volume=statx.device,
-        file_id=statx.inode,
-        directory=directory,
-        size=statx.size if sized else 0,
+        device,
+        inode,
+        directory,
+        size if sized else 0,
         # Some file systems (ext4) count the block that extended attributes lie in, which holds nothing of the file.
-        allocation=statx.blocks * 512 if sized and statx.size else 0,
-        creation_time=kept.creation_time or filetime(born),
-        last_access_time=filetime(statx.accessed),
-        last_write_time=filetime(statx.written),
-        change_time=filetime(statx.changed),
-        attributes=attributes or FILE_ATTRIBUTE_NORMAL,
-        links=statx.links,
-        mode=statx.mode,
-        user_id=statx.user_id,
-        group_id=statx.group_id,
-        set_attributes=decided,
+        blocks * 512 if sized and size else 0,
+        kept.creation_time or filetime(born if born is not None else min(written, changed)),
+        filetime(accessed),
+        filetime(written),
+        filetime(changed),
+        attributes or FILE_ATTRIBUTE_NORMAL,
+        links,
+        mode,
+        user_id,
+        group_id,
+        decided,
     )
 
 
@@ -262,6 +273,12 @@ def set_attributes(descriptor: int, statx: Statx, name: bytes, attributes: int) 
     else:
         kept = wanted
     _keep(descriptor, statx, before, Kept(kept, before.creation_time, by_name), bool(wanted & FILE_ATTRIBUTE_READONLY))
+
+
+def has_created_attributes(statx: Statx, attributes: int) -> bool:
+    """Whether what has just been created is as its client wants it without anything being kept."""
+    default = _default(statx)
+    return attributes & SETTABLE_ATTRIBUTES | default == default and not _is_unwritable(statx)
 
 
 def set_created_attributes(descriptor: int, statx: Statx, name: bytes, attributes: int) -> None:

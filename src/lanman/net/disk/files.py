@@ -8,13 +8,19 @@ no more.
 **Names.** A handle remembers the directory and the name by which it was found (its `_Place`), the directory as a handle
 too: a delete or rename means that name in that directory, wherever both have gone meanwhile, and only if it is still
 the same file. All handles found by one name share one place, so that a rename moves them all; all places in one
-directory share one handle of it. Places and directories count their users, and go with the last.
+directory share one handle of it. Places and directories count their users, and go with the last. What was created for
+somebody who does not get it is taken back, unless its place is or was another's too, or it has been written to.
 
 **Who may call what.** Several threads at once, on one handle as well. The table of handles, places and directories is
 changed under `_lock`, under which nothing is done that a disk could hold up. Names are looked for and then taken under
 `Folder.changing`, since only so no other request of this Server takes them in between; other programs can, and every
 such step says what then happens. A handle is used between `take` and `put_back` (`_using`): one that is closed
 meanwhile keeps its descriptor until the last user has put it back, so no number is ever reused under an effect.
+
+**At once.** `try_read`, `try_query` and `try_close` are called on the event loop, and do what waits for nothing: they
+give LATER for all else. What is kept beside a file may lie on the disk; it is not read again as long as the file's time
+of change is the one that it had when it was read (`Handle.kept_at`). What a client has open to write is for threads to
+close: the next close of a file that was cut, whoever's it is, has some file systems put on the disk what it holds now.
 
 **Times.** POSIX changes a file's times with every read and write. Where a client has asked for them to stay
 (`keeps_accessed`, `keeps_written`), they are put back afterwards, by one handle of a file at a time.
@@ -29,10 +35,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import field
 from itertools import count
-from typing import Final
+from typing import Final, Literal
 
 from lanman import codes
 from lanman.dtyp import filetime
@@ -42,6 +48,7 @@ from lanman.net.disk.find import share_problem
 from lanman.net.disk.folders import Folder, Found, closing
 from lanman.net.disk.guard import Guard, Identity
 from lanman.net.disk.system import (
+    CLOCK_TICK,
     NAMING,
     O_PATH,
     OPENING,
@@ -53,10 +60,13 @@ from lanman.net.disk.system import (
     proc_fd_path,
     rename_noreplace,
     statx,
+    tells_at_once,
 )
-from lanman.net.disk.translation import compared_name, disk_path, wire_name, wire_path
+from lanman.net.disk.translation import compared_name, disk_name, disk_path, wire_name, wire_path
+from lanman.plain import dataclass
 from lanman.server import disk_effects as effects
 from lanman.server.disk_effects import Access, Entry, FileStat, Kind, Listing, Opened, Path, VolumeStat
+from lanman.server.effects import LATER, Later
 from lanman.smb2.constants import FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF, FILE_SUPERSEDE
 from lanman.wire import Data
 
@@ -73,6 +83,14 @@ LISTING_BUDGET: Final = 0.05
 _NAMES_BETWEEN: Final = 64
 
 _COPY_PIECE: Final = 1024 * 1024
+
+# A name is not listed that is gone since, that no file can have here, or whose directory may be read and not entered.
+_NOT_LISTED: Final = frozenset({errno.ENOENT, errno.EACCES, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+
+# For how many seconds it is believed of a device that it tells at once, and of how many.
+_TELLING_FOR: Final = 1.0
+_TELLING_KEPT: Final = 100
+
 
 _CREATING: Final = frozenset({FILE_SUPERSEDE, FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE_IF})
 _OVERWRITING: Final = frozenset({FILE_SUPERSEDE, FILE_OVERWRITE, FILE_OVERWRITE_IF})
@@ -105,6 +123,7 @@ class _Place:
     path: tuple[bytes, ...]
     name_is: Identity
     users: int = 0
+    shared: bool = False  # whether more than one handle has been found by it
 
     @property
     def name(self) -> bytes:
@@ -132,6 +151,10 @@ class Handle:
     keeps_accessed: bool = False  # times that stay as they are whatever this handle does
     keeps_written: bool = False
     can_try: bool = True  # whether its file system can say that a read would have to wait
+    near: bool = False  # whether its file system tells at once (`tells_at_once`)
+    kept: attributes.Kept | None = None  # what was kept beside it
+    kept_at: int | None = None  # the time of change that it had then, in nanoseconds; None: it is to be read again
+    identity: Identity = (0, 0)
     users: int = 0
     closed: bool = False
     scan: _Scan | None = None
@@ -141,6 +164,14 @@ class Handle:
     def name(self) -> bytes:
         """The name that a delete or rename means; b"" for a share's own folder."""
         return self.place.name if self.place is not None else b""
+
+
+class _Going(Exception):
+    """What was found is just being taken back, until that is `over`."""
+
+    def __init__(self, over: threading.Event) -> None:
+        super().__init__()
+        self.over = over
 
 
 class _Scan:
@@ -156,10 +187,13 @@ class _Scan:
 
 
 class Files:
-    """The handles, and what is done with them."""
+    """The handles, and what is done with them. `limit` is how many descriptors they may have.
+
+    A handle has one, and so have each directory that something is open in and each listing under way.
+    """
 
     def __init__(self, limit: int, guard: Guard | None = None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._guard = guard or Guard()
         # Folders of shares that are refused once a link leads to them, with the number of their shares.
         self.confined: Counter[str] = Counter()
@@ -168,12 +202,26 @@ class Files:
         self._folders: dict[str, Folder] = {}
         self._directories: dict[Identity, _Directory] = {}
         self._places: dict[tuple[Identity, bytes, Identity], _Place] = {}
+        self._going: dict[tuple[Identity, bytes, Identity], threading.Event] = {}  # names that are being taken back
+        self._taken_back = 0  # how many were, or are being
+        self._scans = 0
+        self._writers: Counter[Identity] = Counter()  # handles that can write, by their files
+        self._telling: dict[int, tuple[bool, float]] = {}  # whether a device tells at once, and until when that counts
         self._lock = threading.Lock()
 
     # --- handles ---
 
     def __len__(self) -> int:
         return len(self._handles)
+
+    def directories(self) -> int:
+        """How many directories are open because something is open in them."""
+        return len(self._directories)
+
+    def _check_room(self) -> None:
+        """Raises DiskRefused where there are no descriptors left."""
+        if len(self._handles) + len(self._directories) + self._scans >= self.limit:
+            raise DiskRefused(codes.STATUS_TOO_MANY_OPENED_FILES)
 
     def root_of(self, number: int) -> str | None:
         """The folder that a handle is of; None if there is no such handle."""
@@ -235,26 +283,52 @@ class Files:
             self._close(handle)
 
     def _close(self, handle: Handle) -> None:
-        if handle.scan is not None:
-            handle.scan.close()
+        self._end_scan(handle)
         os.close(handle.descriptor)
+        if handle.access & Access.WRITE:
+            with self._lock:
+                self._writers[handle.identity] -= 1
+                if not self._writers[handle.identity]:
+                    del self._writers[handle.identity]
         if handle.place is not None:
             self._release_place(handle.place)
 
     # --- places ---
 
-    def _place(self, found: Found) -> _Place:
-        """The place of what was found; the directory's handle is taken over."""
+    def _place(self, found: Found, *, created: bool) -> _Place:
+        """The place of what was found; the directory's handle is taken over. Raises _Going."""
         assert found.name_is is not None
-        identity = statx(found.parent).identity  # not under the lock, which a disk that hangs must not hold
+        assert found.parent_is is not None
         with self._lock:
-            directory = self._acquire_directory(found.take_parent(), identity)
+            key = found.parent_is.identity, found.path[-1], found.name_is.identity
+            if not created and (over := self._going.get(key)) is not None:
+                raise _Going(over)
+            directory = self._acquire_directory(found.take_parent(), found.parent_is.identity)
             place = _Place(directory, found.path, found.name_is.identity)
             known = self._places.setdefault(place.key, place)
             if known is not place:
                 self._release_directory(directory)
+                known.shared = True
             known.users += 1
             return known
+
+    @contextmanager
+    def _taking_back(self, key: tuple[Identity, bytes, Identity], own: _Place | None) -> Iterator[bool]:
+        """A name that was created, by whoever has the place `own` (None: no handle has been made), may be removed: give
+        whether nobody else has had it open since. Nobody opens it before the end then: it is looked for again."""
+        over = threading.Event()
+        with self._lock:
+            alone = self._places.get(key) is own and not (own is not None and own.shared)
+            if alone:
+                self._going[key] = over
+                self._taken_back += 1
+        try:
+            yield alone
+        finally:
+            if alone:
+                with self._lock:
+                    del self._going[key]
+                over.set()
 
     def _release_place(self, place: _Place) -> None:
         with self._lock:
@@ -264,9 +338,8 @@ class Files:
                     del self._places[place.key]
                 self._release_directory(place.directory)
 
-    def _move(self, place: _Place, parent: int, path: tuple[bytes, ...]) -> None:
+    def _move(self, place: _Place, parent: int, identity: Identity, path: tuple[bytes, ...]) -> None:
         """What has that place has been renamed; the directory's handle is taken over."""
-        identity = statx(parent).identity
         with self._lock:
             if self._places.get(place.key) is place:
                 del self._places[place.key]
@@ -294,20 +367,27 @@ class Files:
 
     def open(self, effect: effects.OpenFile) -> Opened:
         """Perform OpenFile. Raises DiskRefused and OSError; then nothing is open, and nothing was created."""
-        if len(self._handles) >= self._limit:
-            raise DiskRefused(codes.STATUS_TOO_MANY_OPENED_FILES)
+        self._check_room()
         folder = self._folder(effect.root)
         path = disk_path(effect.path)
         for _ in range(_TRIES):
+            since = self._taken_back
             found = folder.find(path)
             try:
                 if found.descriptor >= 0:
-                    return self._open_existing(folder, found, effect)
+                    opened = self._open_existing(folder, found, effect)
+                    if since != self._taken_back and self._is_gone(opened.handle):
+                        self.release(opened.handle)
+                        continue
+                    opened.deletable = effect.to_delete and self._is_deletable(opened.handle)
+                    return opened
                 if effect.disposition not in _CREATING:
                     raise DiskRefused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
                 return self._create(folder, found, path[-1], effect)
             except FileExistsError:
                 continue  # another program or request has just created it
+            except _Going as going:
+                going.over.wait()
             finally:
                 found.close()
         raise DiskRefused(codes.STATUS_SHARING_VIOLATION)
@@ -331,10 +411,18 @@ class Files:
         access, descriptor = _reopen(found, effect.access, effect.maximum_allowed, directory)
         return self._register(folder, found, descriptor, access, effect, created=False)
 
+    def _is_gone(self, number: int) -> bool:
+        """Whether what a handle is of has no name any more: it was taken back between its being found and opened."""
+        with self._using(number) as handle:
+            try:
+                return statx(handle.descriptor).links == 0
+            except OSError:
+                return True
+
     def _create(self, folder: Folder, found: Found, name: bytes, effect: effects.OpenFile) -> Opened:
         """Create what was not found; raises FileExistsError if it is there now."""
         with folder.changing:
-            if folder.match(found.parent, name) is not None:
+            if folder.taken(found.parent, name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             found.path = (*found.path[:-1], name)
             if effect.kind is Kind.DIRECTORY:
@@ -352,35 +440,65 @@ class Files:
         found.descriptor = descriptor
         try:
             found.there = found.name_is = statx(descriptor)
-            if effect.attributes:
+            if effect.attributes and not attributes.has_created_attributes(found.there, effect.attributes):
                 attributes.set_created_attributes(descriptor, found.there, name, effect.attributes)
+                found.there = found.name_is = statx(descriptor)
+            else:
+                found.keeps_nothing = True
             if effect.allocation and effect.kind is not Kind.DIRECTORY:
                 check_room(descriptor, effect.allocation)
             found.take_descriptor()
             return self._register(folder, found, descriptor, access, effect, created=True)
-        except OSError:
+        except (OSError, DiskRefused):
             # A file that lacks what was asked for is not left behind.
             with suppress(OSError):
-                self._unlink(folder, found.parent, name, directory=effect.kind is Kind.DIRECTORY)
+                self._uncreate(folder, found, name)
             raise
+
+    def _uncreate(self, folder: Folder, found: Found, name: bytes) -> None:
+        """Remove what was created, under `Folder.changing`, unless another has it open already or has written to it."""
+        there = statx(found.parent, name)
+        assert found.parent_is is not None
+        with self._taking_back((found.parent_is.identity, name, there.identity), None) as alone:
+            if alone and not _has_contents(statx(found.parent, name)):
+                self._unlink(folder, found.parent, name, directory=stat.S_ISDIR(there.mode))
 
     def _register(
         self, folder: Folder, found: Found, descriptor: int, access: Access, effect: effects.OpenFile, *, created: bool
     ) -> Opened:
         """A handle for what was opened; its descriptor is taken over, and closed if that fails."""
         try:
-            mode = (found.there or statx(descriptor)).mode
-            directory, node = stat.S_ISDIR(mode), not is_shareable(mode)
+            there = found.there or statx(descriptor)
+            directory, node = stat.S_ISDIR(there.mode), not is_shareable(there.mode)
             maximal = _maximal(descriptor, directory) if effect.maximal and not node else Access.NONE
             by_link = found.there is not None and found.there is not found.name_is
-            result = self._stat(descriptor, found.path[-1] if found.path else b"")
-            place = self._place(found) if found.path else None
+            near = not created and not access & Access.WRITE and self._tells_at_once(descriptor, there.device)
+            # Whatever changes it from now on gives it another time of change than one that is past.
+            kept_at = there.changed if near and there.changed < time.time_ns() - CLOCK_TICK else None
+            kept = None if node or found.keeps_nothing else attributes.read_kept(descriptor)
+            result = attributes.file_stat(there, kept, found.path[-1] if found.path else b"")
+            place = self._place(found, created=created) if found.path else None
         except BaseException:
             os.close(descriptor)
             raise
         handle = Handle(next(self._numbers), folder, descriptor, access, directory, node, place, named=created)
+        handle.near, handle.kept, handle.kept_at = near, kept, kept_at
+        handle.identity = place.name_is if place is not None and not by_link else there.identity
+        if access & Access.WRITE:
+            with self._lock:
+                self._writers[handle.identity] += 1
         self._handles[handle.number] = handle
         return Opened(handle.number, result, wire_path(found.path), created, access, maximal, by_link)
+
+    def _tells_at_once(self, descriptor: int, device: int) -> bool:
+        now = time.monotonic()
+        tells, until = self._telling.get(device, (False, now))
+        if until <= now:
+            tells = tells_at_once(descriptor)
+            if len(self._telling) >= _TELLING_KEPT:
+                self._telling = {}
+            self._telling[device] = tells, now + _TELLING_FOR
+        return tells
 
     @staticmethod
     def _stat(descriptor: int, name: bytes) -> FileStat:
@@ -411,25 +529,25 @@ class Files:
 
     # --- contents ---
 
-    def try_read(self, effect: effects.ReadFile) -> Data | None:
-        """What a ReadFile gives if it is in memory; None if it would have to wait for the disk, or might."""
+    def try_read(self, effect: effects.ReadFile) -> Data | Literal[Later.LATER]:
+        """What a ReadFile gives if it is in memory; LATER if it would have to wait for the disk, or might."""
         if not hasattr(os, "RWF_NOWAIT"):
-            return None
+            return LATER
         handle = self.take(effect.handle)
         try:
             if not handle.can_try or handle.directory or handle.keeps_accessed:
-                return None
+                return LATER
             data = bytearray(effect.length)
             got = os.preadv(handle.descriptor, [data], effect.offset, os.RWF_NOWAIT)
             if got < effect.length and effect.offset + got < os.fstat(handle.descriptor).st_size:
-                return None
+                return LATER
             return memoryview(data)[:got]
         except BlockingIOError:
-            return None
+            return LATER
         except (OSError, OverflowError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
                 handle.can_try = False
-            return None  # the thread will find out and tell
+            return LATER  # the thread will find out and tell
         finally:
             self.put_back(handle)
 
@@ -482,6 +600,25 @@ class Files:
         """Perform QueryFile."""
         with self._using(effect.handle) as handle:
             return self._stat(handle.descriptor, handle.name)
+
+    def try_query(self, effect: effects.QueryFile) -> FileStat | Literal[Later.LATER]:
+        """What a QueryFile gives if nothing has to be asked of a disk for it."""
+        handle = self.take(effect.handle)
+        try:
+            return self._told_at_once(handle)
+        except OSError:
+            return LATER  # the thread will find out and tell
+        finally:
+            self.put_back(handle)
+
+    @staticmethod
+    def _told_at_once(handle: Handle) -> FileStat | Literal[Later.LATER]:
+        if handle.kept_at is None:
+            return LATER
+        now = statx(handle.descriptor)
+        if now.changed != handle.kept_at:
+            return LATER
+        return attributes.file_stat(now, handle.kept, handle.name)
 
     def set(self, effect: effects.SetFile) -> FileStat:
         """Perform SetFile. Raises DiskRefused with ACCESS_DENIED for a node, of which nothing can be changed."""
@@ -537,10 +674,12 @@ class Files:
         with self._using(effect.handle) as handle:
             place = _require_place(handle)
             target = disk_path(effect.target)
-            with self._target(handle, target) as (parent, real):
+            with self._target(handle, target) as (parent, real, parent_is):
                 source = place.directory.descriptor
                 old = place.name
                 self._guard.check_removal(_require_name(place))
+                if parent_is.identity not in self._directories:
+                    self._check_room()
                 existing = handle.folder.match(parent, target[-1])
                 if existing is None:
                     rename_noreplace(source, old, parent, target[-1])
@@ -549,12 +688,10 @@ class Files:
                     _rename_over(source, old, parent, existing, target[-1])
                 elif target[-1] != old:
                     os.rename(old, target[-1], src_dir_fd=source, dst_dir_fd=parent)  # its case alone changes
-                handle.folder.names.removed(source, old)
-                if existing is not None:
-                    handle.folder.names.removed(parent, existing)
-                handle.folder.names.added(parent, target[-1])
+                same = parent_is.identity == place.directory.identity
+                handle.folder.names.renamed(source, old, source if same else parent, existing, target[-1])
                 path = (*real, target[-1])
-                self._move(place, os.dup(parent), path)
+                self._move(place, os.dup(parent), parent_is.identity, path)
             return wire_path(path)
 
     def _check_replacing(self, parent: int, name: bytes, *, replace: bool) -> None:
@@ -566,15 +703,23 @@ class Files:
         self._guard.check_removal(there)
 
     @contextmanager
-    def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...]]]:
-        """The directory that a new name is to be in, and its path. No other request takes a name meanwhile."""
+    def _target(self, handle: Handle, target: tuple[bytes, ...]) -> Iterator[tuple[int, tuple[bytes, ...], Statx]]:
+        """The directory of a new name, its path, and what it is. No other request takes a name meanwhile."""
         if not target:
             raise DiskRefused(codes.STATUS_OBJECT_NAME_INVALID)
         folder = handle.folder
         with folder.opened() as root:
-            parent, real = folder.walk(root, target[:-1])
+            parent, real, parent_is = folder.walk(root, target[:-1])
         with closing(parent), folder.changing:
-            yield parent, real
+            yield parent, real, parent_is
+
+    def _is_deletable(self, number: int) -> bool:
+        """Whether what a handle is of could be deleted now, as far as can be told."""
+        try:
+            self.check_deletable(effects.CheckDeletable(number))
+        except (DiskRefused, OSError):
+            return False
+        return True
 
     def check_deletable(self, effect: effects.CheckDeletable) -> None:
         """Perform CheckDeletable: what unlink(2) or rmdir(2) would say now, without doing it."""
@@ -596,20 +741,42 @@ class Files:
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=parent, effective_ids=True):
                 raise DiskRefused(codes.STATUS_ACCESS_DENIED)
 
-    def close(self, effect: effects.CloseFile) -> FileStat:
+    def close(self, effect: effects.CloseFile) -> FileStat | None:
         """Perform CloseFile. The handle is gone even if the delete fails, which raises DiskRefused or OSError."""
         handle = self._remove(effect.handle)
         try:
             if effect.delete:
-                place = _require_place(handle)
                 with handle.folder.changing:
-                    now = _require_name(place)
-                    self._guard.check_removal(now)
-                    directory = stat.S_ISDIR(now.mode)
-                    self._unlink(handle.folder, place.directory.descriptor, place.name, directory=directory)
-            return self._stat(handle.descriptor, handle.name)
+                    self._delete(handle, _require_place(handle), unless_shared=effect.unless_shared)
+            return self._stat(handle.descriptor, handle.name) if effect.tells else None
         finally:
             self._discard(handle)
+
+    def _delete(self, handle: Handle, place: _Place, *, unless_shared: bool) -> None:
+        taking_back = self._taking_back(place.key, place) if unless_shared else nullcontext(True)
+        with taking_back as deletes:
+            now = _require_name(place)
+            if not deletes or (unless_shared and _has_contents(now)):
+                return
+            self._guard.check_removal(now)
+            self._unlink(handle.folder, place.directory.descriptor, place.name, directory=stat.S_ISDIR(now.mode))
+
+    def try_close(self, effect: effects.CloseFile) -> FileStat | Literal[Later.LATER] | None:
+        """Perform a CloseFile of what was only read, if nothing has to be asked of a disk for it. The last handle of
+        what has no name any more is for a thread: all that it takes on the disk is freed when it is closed."""
+        handle = self.take(effect.handle)
+        told: FileStat | Literal[Later.LATER] | None = LATER
+        try:
+            is_read = handle.near and not effect.delete and handle.users == 1 and handle.identity not in self._writers
+            if is_read and _has_name(handle):
+                told = self._told_at_once(handle) if effect.tells else None
+        except OSError:
+            pass  # the thread will find out and tell
+        finally:
+            self.put_back(handle)
+        if told is not LATER:
+            self._discard(self._remove(effect.handle))
+        return told
 
     @staticmethod
     def _unlink(folder: Folder, parent: int, name: bytes, *, directory: bool) -> None:
@@ -626,13 +793,24 @@ class Files:
         with self._using(effect.handle) as handle:
             if not handle.directory:
                 raise DiskRefused(codes.STATUS_INVALID_PARAMETER)
+            if effect.name is not None:
+                return self._only(handle, effect.name, details=effect.details)
             with handle.scanning:
-                if effect.restart and handle.scan is not None:
-                    handle.scan.close()
-                    handle.scan = None
+                if effect.restart:
+                    self._end_scan(handle)
                 if handle.scan is None:
+                    self._check_room()
                     handle.scan = _Scan(handle.descriptor)
+                    with self._lock:
+                        self._scans += 1
                 return self._list(handle, handle.scan, effect)
+
+    def _end_scan(self, handle: Handle) -> None:
+        if handle.scan is not None:
+            handle.scan.close()
+            handle.scan = None
+            with self._lock:
+                self._scans -= 1
 
     def _list(self, handle: Handle, scan: _Scan, effect: effects.ListDirectory) -> Listing:
         entries: list[Entry] = []
@@ -648,7 +826,7 @@ class Files:
             name = wire_name(raw)
             if effect.wanted is not None and not effect.wanted(name):
                 continue
-            entry = self._entry(handle, found, raw, name, details=effect.details)
+            entry = self._entry(handle, raw, name, is_link=found.is_symlink(), details=effect.details)
             if entry is not None:
                 entries.append(entry)
                 size += _ENTRY_SIZE + 2 * len(name)
@@ -656,11 +834,30 @@ class Files:
                     break
         return Listing(tuple(entries), last=False)
 
-    @staticmethod
-    def _entry(handle: Handle, found: os.DirEntry[str], raw: bytes, name: str, *, details: bool) -> Entry | None:
-        """What is listed of a name; None if nothing is."""
+    def _only(self, handle: Handle, name: str, *, details: bool) -> Listing:
+        """The one name that is wanted, if it is there."""
+        found = None
         try:
-            if found.is_symlink():
+            found = handle.folder.look(handle.descriptor, disk_name(name))
+        except DiskRefused:  # no file can have that name
+            pass
+        except OSError as error:
+            if error.errno not in _NOT_LISTED:
+                raise
+        entry = None
+        if found is not None:
+            raw, there = found
+            is_link = stat.S_ISLNK(there.mode)
+            entry = self._entry(handle, raw, wire_name(raw), is_link=is_link, details=details, there=there)
+        return Listing((entry,) if entry is not None else (), last=True)
+
+    @staticmethod
+    def _entry(
+        handle: Handle, raw: bytes, name: str, *, is_link: bool, details: bool, there: Statx | None = None
+    ) -> Entry | None:
+        """What is listed of a name; None if nothing is. `there` is what it is, if that is known."""
+        try:
+            if is_link:
                 path = (*(handle.place.path if handle.place is not None else ()), raw)
                 if not details:
                     return Entry(name, None)
@@ -669,7 +866,7 @@ class Files:
                     return Entry(name, attributes.file_stat(inside, None, raw))
             elif not details:
                 return Entry(name, None)
-            there = statx(handle.descriptor, raw)
+            there = there or statx(handle.descriptor, raw)
             if not is_shareable(there.mode):
                 return Entry(name, attributes.file_stat(there, None, raw))
             return Entry(name, attributes.file_stat(there, attributes.read_kept(handle.descriptor, raw), raw))
@@ -759,12 +956,23 @@ def _require_place(handle: Handle) -> _Place:
     return handle.place
 
 
+def _has_name(handle: Handle) -> bool:
+    """Whether what is open, and the directory that it was found in, still have names."""
+    place = handle.place
+    return bool(statx(handle.descriptor).links and (place is None or statx(place.directory.descriptor).links))
+
+
 def _require_name(place: _Place) -> Statx:
     """Whether a place still holds what was found there: another program may have replaced it."""
     now = statx(place.directory.descriptor, place.name)
     if now.identity != place.name_is:
         raise DiskRefused(codes.STATUS_OBJECT_NAME_NOT_FOUND)
     return now
+
+
+def _has_contents(there: Statx) -> bool:
+    """Whether a file has been written to. A directory with anything in it cannot be removed anyway."""
+    return stat.S_ISREG(there.mode) and there.size > 0
 
 
 def _is_place(place: _Place, parent: int, name: bytes) -> bool:
@@ -823,14 +1031,26 @@ def _keeping_times(handle: Handle) -> Iterator[None]:
                     os.utime(proc_fd_path(handle.descriptor), ns=wanted)
 
 
-def _read(descriptor: int, length: int, offset: int) -> bytes:
-    data = os.pread(descriptor, length, offset)
-    while 0 < len(data) < length:
-        more = os.pread(descriptor, length - len(data), offset + len(data))
+def _read(descriptor: int, length: int, offset: int) -> Data:
+    """Up to `length` bytes, in a buffer of no more than there are: the core encrypts them where they are."""
+    size = min(length, os.fstat(descriptor).st_size - offset)
+    if size <= 0 or offset < 0 or not hasattr(os, "preadv"):
+        return os.pread(descriptor, length, offset)  # a file may hold more than it says
+    data = bytearray(size)
+    got = os.preadv(descriptor, [data], offset)
+    if got < size:
+        _read_on(descriptor, data, got, offset)
+    return memoryview(data)
+
+
+def _read_on(descriptor: int, data: bytearray, got: int, offset: int) -> None:
+    """Fill a buffer that has the first `got` bytes of those at `offset`, and cut it where the file ends by now."""
+    while got < len(data):
+        with memoryview(data) as view:
+            more = os.preadv(descriptor, [view[got:]], offset + got)
         if not more:
-            break
-        data += more
-    return data
+            del data[got:]
+        got += more
 
 
 def _resize(handle: Handle, now: Statx, effect: effects.SetFile) -> None:

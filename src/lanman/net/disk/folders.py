@@ -18,6 +18,10 @@ that is not there is looked for without regard to case among those that are. The
 are kept until the directory changes. What this Server itself adds is added to them, or each file put into a folder of a
 hundred thousand would mean reading them all again; what others add in the same instant is then seen a moment later
 (`TRUSTED_FOR`), if it is spelt otherwise than it was asked for.
+
+A directory that the guard has just let pass (`JUDGED_FOR`) is not looked at again with all that is above it, or each
+small file would cost as much as its folder is deep. Where it lies can have changed meanwhile, by somebody on this
+machine; what is in it was open to clients before that.
 """
 
 from __future__ import annotations
@@ -28,9 +32,9 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman import codes
@@ -50,6 +54,7 @@ from lanman.net.disk.system import (
     statx,
 )
 from lanman.net.disk.translation import compared_name
+from lanman.plain import dataclass
 
 # The kernel takes paths of up to 4095 bytes at once; what is longer is walked in pieces.
 _PIECE: Final = 4000
@@ -59,6 +64,10 @@ TRUSTED_FOR: Final = 2.0
 
 _NAMES_KEPT: Final = 500_000
 _DIRECTORIES_KEPT: Final = 1000
+
+# How many seconds the guard's word on a directory counts, and of how many directories of a share it is kept.
+JUDGED_FOR: Final = 1.0
+_JUDGED_KEPT: Final = 1000
 
 
 @contextmanager
@@ -87,53 +96,73 @@ class NameCache:
         self._count = 0
         self._lock = threading.Lock()
 
-    def match(self, directory: int, name: bytes) -> bytes | None:
-        """The name in that directory that differs from this one in case alone; None if there is none."""
-        now = statx(directory)
+    def match(self, directory: int, name: bytes, now: Statx | None = None) -> bytes | None:
+        """The name in that directory that differs from this one in case alone; None if there is none. `now` is what
+        was known of the directory before the name was found missing."""
         folded = compared_name(name)
-        with self._lock:
-            known = self._known.get(now.identity)
-            if known is not None and self._is_current(known, now):
-                self._known.move_to_end(now.identity)
-                return known.names.get(folded)
+        known = self._current(now) if now is not None else None
+        if known is None:  # or another thread has added a name since
+            now = statx(directory)
+            known = self._current(now) or self._read(directory, now)
+        return known.names.get(folded)
+
+    def _read(self, directory: int, now: Statx) -> _Known:
         known = _read_names(directory, now.written)
         with self._lock:
             self._keep(now.identity, known)
-        return known.names.get(folded)
+        return known
 
     def added(self, directory: int, name: bytes) -> None:
         """This Server has put that name there."""
-        self._changed(directory, name, name)
+        self._changed(directory, [(name, name)])
 
     def removed(self, directory: int, name: bytes) -> None:
         """This Server has taken that name away."""
-        self._changed(directory, name, None)
+        self._changed(directory, [(name, None)])
+
+    def renamed(self, source: int, old: bytes, target: int, replaced: bytes | None, new: bytes) -> None:
+        """This Server has renamed that, in the place of what had the name `replaced`."""
+        gone = [(replaced, None)] if replaced is not None else []
+        if source == target:
+            self._changed(source, [(old, None), *gone, (new, new)])
+        else:
+            self._changed(source, [(old, None)])
+            self._changed(target, [*gone, (new, new)])
 
     def forget(self, directory: int) -> None:
         """The names were found to be wrong."""
         with self._lock:
             self._drop(statx(directory).identity)
 
-    def _changed(self, directory: int, name: bytes, now_there: bytes | None) -> None:
-        folded = compared_name(name)
+    def _changed(self, directory: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Names, and what is by now in their places."""
+        if not self._known:  # names that are read from now on are those that are there now
+            return
         with suppress(OSError), self._lock:
             now = statx(directory)
             if (known := self._known.get(now.identity)) is None:
                 return
-            if now_there is not None:
-                self._count += folded not in known.names
-                known.names[folded] = now_there
-            elif known.names.get(folded) == name and known.names.pop(folded, None) is not None:
-                self._count -= 1
+            for name, now_there in changes:
+                folded = compared_name(name)
+                if now_there is not None:
+                    self._count += folded not in known.names
+                    known.names[folded] = now_there
+                elif known.names.get(folded) == name and known.names.pop(folded, None) is not None:
+                    self._count -= 1
             known.written = now.written
             if known.doubtful_since is None:
                 known.doubtful_since = time.monotonic()
 
-    @staticmethod
-    def _is_current(known: _Known, now: Statx) -> bool:
-        if known.written != now.written:
-            return False
-        return known.doubtful_since is None or time.monotonic() - known.doubtful_since < TRUSTED_FOR
+    def _current(self, now: Statx) -> _Known | None:
+        """The names that were read, if they are still those that are there."""
+        with self._lock:
+            known = self._known.get(now.identity)
+            if known is None or known.written != now.written:
+                return None
+            if known.doubtful_since is not None and time.monotonic() - known.doubtful_since >= TRUSTED_FOR:
+                return None
+            self._known.move_to_end(now.identity)
+            return known
 
     def _keep(self, identity: Identity, known: _Known) -> None:
         self._drop(identity)
@@ -160,13 +189,16 @@ def _read_names(directory: int, written: int) -> _Known:
 @dataclass(slots=True)
 class Found:
     """Where a path leads. `parent` is a handle of the last name's directory (-1 for the folder itself), `descriptor`
-    names what is there (-1 if nothing is). Both are the caller's to close, by `close`."""
+    names what is there (-1 if nothing is). Both are the caller's to close, by `close`. `parent_is` is what was known of
+    the directory before the last name was looked for."""
 
     parent: int
     path: tuple[bytes, ...]
+    parent_is: Statx | None = None
     descriptor: int = -1
     there: Statx | None = None  # what is there
     name_is: Statx | None = None  # the same, or the link by which it was found
+    keeps_nothing: bool = False  # it has just been created, and nothing is kept beside it
 
     def take_parent(self) -> int:
         """The directory's handle, which the caller is to close from now on."""
@@ -194,6 +226,9 @@ class Folder:
     confined: Mapping[str, int] = field(default_factory=dict)  # the folders that no link may lead to
     names: NameCache = field(default_factory=NameCache)
     changing: threading.Lock = field(default_factory=threading.Lock)  # held while a name is looked for and then taken
+    clock: Callable[[], float] = time.monotonic
+    # Until when the guard's word counts, by identity and birth: a new directory may have the inode of one that is gone.
+    _judged: OrderedDict[tuple[Identity, int | None], float] = field(default_factory=OrderedDict)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -216,9 +251,9 @@ class Folder:
         """Where a path leads. Raises DiskRefused with OBJECT_PATH_NOT_FOUND or ACCESS_DENIED, or OSError."""
         with self.opened() as root:
             if not path:
-                return self._examine(root, Found(-1, (), os.open(".", NAMING | os.O_DIRECTORY, dir_fd=root)))
-            parent, real = self.walk(root, path[:-1])
-            found = Found(parent, (*real, path[-1]))
+                return self._examine(root, Found(-1, (), descriptor=os.open(".", NAMING | os.O_DIRECTORY, dir_fd=root)))
+            parent, real, parent_is = self.walk(root, path[:-1])
+            found = Found(parent, (*real, path[-1]), parent_is)
             try:
                 self._find_last(root, found)
             except BaseException:
@@ -233,11 +268,29 @@ class Folder:
                 os.close(found.take_descriptor())
                 found.descriptor, found.there = followed
             else:
-                self.guard.check(found.descriptor, found.there, root)
+                self._judge(found.descriptor, found.there, root, found.parent_is)
         except BaseException:
             found.close()
             raise
         return found
+
+    def _judge(self, descriptor: int, there: Statx, root: int, parent: Statx | None = None) -> None:
+        """Raises DiskRefused for what the guard does not let pass. A file beside others of its directory's device lies
+        on the file system that the directory lies on, which has been judged."""
+        if not stat.S_ISDIR(there.mode):
+            if parent is not None and parent.device == there.device:
+                self.guard.check_identity(there.identity)
+            else:
+                self.guard.check(descriptor, there, root)
+            return
+        now, key = self.clock(), (there.identity, there.born)
+        if self._judged.get(key, now) > now:
+            return
+        self.guard.check(descriptor, there, root)
+        self._judged[key] = now + JUDGED_FOR
+        while len(self._judged) > _JUDGED_KEPT:
+            with suppress(KeyError):  # another thread has been faster
+                self._judged.popitem(last=False)
 
     def _followed(self, root: int, path: tuple[bytes, ...]) -> tuple[int, Statx] | None:
         """A handle of what a link leads to, and what that is; None if the link is all that there is for a client."""
@@ -266,7 +319,7 @@ class Folder:
         try:
             found.descriptor = self._name(found.parent, name)
         except FileNotFoundError:
-            match = self.match(found.parent, name)
+            match = self._match_folded(found.parent, name, found.parent_is)
             if match is None:
                 return
             found.path = (*found.path[:-1], match)
@@ -288,23 +341,41 @@ class Folder:
         try:
             statx(directory, name)
         except FileNotFoundError:
-            try:
-                return self.names.match(directory, name)
-            except PermissionError:  # a directory that may be passed through and not be read
-                return None
+            return self._match_folded(directory, name)
         return name
+
+    def look(self, directory: int, name: bytes) -> tuple[bytes, Statx] | None:
+        """The same, and what it is. Raises OSError if that cannot be said."""
+        try:
+            return name, statx(directory, name)
+        except FileNotFoundError:
+            other = self._match_folded(directory, name)
+        return (other, statx(directory, other)) if other is not None else None
+
+    def taken(self, directory: int, name: bytes) -> bool:
+        """Whether there is a name that is to be created, as far as is known: who creates it finds out whether it is
+        there spelt in the same way."""
+        return self._match_folded(directory, name) is not None
+
+    def _match_folded(self, directory: int, name: bytes, now: Statx | None = None) -> bytes | None:
+        """The name that is there and differs in case alone."""
+        try:
+            return self.names.match(directory, name, now)
+        except PermissionError:  # a directory that may be passed through and not be read
+            return None
 
     # --- directories ---
 
-    def walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...]]:
-        """A handle of a directory, for the caller to close, and its path as the disk has it."""
+    def walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...], Statx]:
+        """A handle of a directory, for the caller to close, its path as the disk has it, and what is known of it."""
         directory, real = self._walk(root, path)
         try:
-            self.guard.check(directory, statx(directory), root)
+            now = statx(directory)
+            self._judge(directory, now, root)
         except BaseException:
             os.close(directory)
             raise
-        return directory, real
+        return directory, real, now
 
     def _walk(self, root: int, path: tuple[bytes, ...]) -> tuple[int, tuple[bytes, ...]]:
         if can_resolve_beneath():

@@ -22,11 +22,11 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from lanman import codes
 from lanman.net.disk.system import CLOCK_TICK, MAX_LINKS, O_PATH, DiskRefused, Statx, file_system_type, statx
+from lanman.plain import dataclass
 
 Identity = tuple[int, int]
 

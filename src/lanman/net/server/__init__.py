@@ -11,6 +11,7 @@ Its files, each of which may import those below it:
     smb_server   its life: the home, the start in an order that leaves nothing behind, the stop
     driver       the event loop's side of dispatch: one timer, all sockets, the disk
     protocol     one connection's socket
+    outgoing     what it has to send, in pieces
     sockets      the addresses that it listens on
     apply        what a configuration means, and how one takes the place of another
 """

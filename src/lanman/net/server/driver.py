@@ -7,9 +7,10 @@ The rules:
   alone sends, ends connections, starts effects and sets the timer. `flush()` may be called at any time, also from
   within what it has called, and does each thing once.
 * `tick()` comes before dispatch is told anything, so that dispatch knows what time it is.
-* Dispatch does a bounded amount of work at a time. While some is left (`busy`), it is continued in the next turn of
-  the loop and not in this one; `_continues` says that such a turn has been asked for.
-* A connection is in `protocols` from the moment it is admitted until its transport is gone.
+* Dispatch does a bounded amount of work at a time. While some is left, it is continued in the next turn of the loop and
+  not in this one; `_continues` says that such a turn has been asked for. An event that leads to little needs none.
+* A connection is in `protocols` from the moment it is admitted until its socket is closed and dispatch knows it. Those
+  whose sockets are closed are in `_closed` until then, which is the end of the `flush` under way, or of the next one.
 """
 
 from __future__ import annotations
@@ -21,30 +22,40 @@ import socket
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
+from lanman.domain import Portion, user_named
 from lanman.errors import LanmanError
 from lanman.net.accounts import AccountFile
 from lanman.net.audit import quoted
 from lanman.net.disk import Disk
 from lanman.net.listener import RETRY, Listener
 from lanman.net.logs import Journal
-from lanman.net.server.protocol import DRAIN_TIMEOUT, SmbProtocol
+from lanman.net.server.protocol import DRAIN_TIMEOUT, Arrivals, Hold, SmbProtocol
 from lanman.server.dispatch import ConnectionDispatch, ServerDispatch
-from lanman.server.effects import Effect
+from lanman.server.effects import LATER, Effect
 from lanman.server.throttle import network_of
 
 log: Final = logging.getLogger("lanman.server")
 
-BACKLOG: Final = 512
+# How many may have connected and not been accepted yet; the system may have less (net.core.somaxconn, 4096 on Linux).
+# Beyond it Linux answers with cookies, and resets those whose cookie it does not take: in a flood that is anybody.
+BACKLOG: Final = 16384
 
-# While requests wait for room: after how many seconds the kernel's share of the answers is looked at again.
-RECHECK_AFTER: Final = 0.05
+# How many seconds after the last connection, or most of a crowd, the Server is idle. One client that comes and goes
+# makes it so once.
+IDLE_AFTER: Final = 1.0
+
+# From how many connections on they are a crowd; it has gone when a quarter of them are left.
+CROWD: Final = 64
+
+# For so many seconds nobody looks again when the domain has something to do: that is known to the second.
+LOOK_EVERY: Final = 0.25
 
 
 class Driver:
     """Drives one ServerDispatch until `stop()`.
 
-    `accounts`, `performers` and `private` are for the disk (`net.disk.Disk`); `idle` is called on the event loop after
-    the last connection has ended.
+    `accounts`, `performers` and `private` are for the disk (`net.disk.Disk`); `idle` is called on the event loop when
+    the last connection has ended, or a crowd has gone, and it is still so IDLE_AFTER seconds later.
     """
 
     def __init__(
@@ -61,22 +72,37 @@ class Driver:
         self.protocols: dict[int, SmbProtocol] = {}
         self.listeners: list[Listener] = []
         self.running = True
+        self.arrivals = Arrivals()
         self.disk = Disk(accounts, self._completed, self._failed, self._press, performers, private, self._ended)
+        dispatch.accounts_at_once = self.disk.accounts_at_once
+        dispatch.scheduler.at_once = self._at_once
+        dispatch.files.handles.limit = self.disk.files.limit
+        dispatch.files.handles.further = self.disk.files.directories
+        dispatch.service.portions.on_refused = self._say_refused
         self._journal = journal
         self._idle = idle
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._recheck: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+        self._quiet: asyncio.TimerHandle | None = None
+        self._most = 0  # connections at one time, since the Server was idle
+        self._all_gone: asyncio.Future[None] | None = None
         self._continues = False
+        self._closed: list[SmbProtocol] = []
+        self._forgetting = False
+        self._look_at = 0.0  # when to look again whom the domain ends, or what it forgets
         self._exhausted_until = 0.0
 
     # --- life ---
 
     def listen(self, sock: socket.socket, scarce_from: int) -> Listener:
         """Accept connections on a bound socket, which is the listener's from now on."""
+        # Every connection has these from the socket that it was accepted on, without calls of its own.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener = Listener(
             sock,
-            lambda scarce: SmbProtocol(self, scarce=scarce),
+            self._take,
             backlog=BACKLOG,
             has_room=self._has_room,
             paused=self._paused,
@@ -84,6 +110,10 @@ class Driver:
         )
         self.listeners.append(listener)
         return listener
+
+    def _take(self, sock: socket.socket, peer: Any, scarce: bool) -> None:
+        SmbProtocol(self, sock, peer, scarce=scarce)  # it is among `protocols` if it is admitted
+        self.flush()  # now that it can be ended like any other
 
     async def stop(self) -> None:
         """Admit no more connections, send what there is, and end every connection.
@@ -93,20 +123,26 @@ class Driver:
         between."""
         self.running = False
         self.flush()
-        for timer in (self._timer, self._recheck):
+        for timer in (self._timer, self._quiet):
             if timer is not None:
                 timer.cancel()
         for protocol in list(self.protocols.values()):
             protocol.close()
+        self._forget_ended()
         await self.disk.drain(DRAIN_TIMEOUT)
 
     async def wait_gone(self) -> None:
         """Until every connection's transport is gone; those that take longer than DRAIN_TIMEOUT are aborted."""
-        if protocols := list(self.protocols.values()):
-            await asyncio.wait([protocol.gone for protocol in protocols], timeout=DRAIN_TIMEOUT)
-            for protocol in protocols:
-                protocol.abort()
-            await asyncio.wait([protocol.gone for protocol in protocols], timeout=DRAIN_TIMEOUT)
+        await self._until_gone()
+        for protocol in list(self.protocols.values()):
+            protocol.abort()
+        self._forget_ended()
+        await self._until_gone()
+
+    async def _until_gone(self) -> None:
+        if self.protocols:
+            self._all_gone = self._loop.create_future()
+            await asyncio.wait([self._all_gone], timeout=DRAIN_TIMEOUT)
 
     # --- the door ---
 
@@ -133,24 +169,62 @@ class Driver:
             why = reached("unauthenticated_per_address") + ", or " + reached("unauthenticated")
             self.say_of(address, "connection waits", "connection from %s waits: %s", address, why)
         self.protocols[connection.connection_id] = protocol
-        self.flush()
         return connection
 
+    def ended(self, protocol: SmbProtocol) -> None:
+        """A connection's socket is closed."""
+        self._closed.append(protocol)
+
+    def _forget_ended(self) -> None:
+        """Tell dispatch of the connections whose sockets are closed. What that leads to is done here too, by the one
+        that is at it already: thousands may end at once."""
+        if self._forgetting:
+            return
+        if self.dispatch.scheduler.within_step:
+            self._loop.call_soon(self.flush)  # somebody has called `flush` from what a step has led to
+            return
+        self._forgetting = True
+        try:
+            while self._closed:
+                self._closed.pop().lost()
+        finally:
+            self._forgetting = False
+
     def gone(self, connection: ConnectionDispatch) -> None:
-        """A connection's transport is gone."""
+        """A connection's socket is gone."""
         self.protocols.pop(connection.connection_id, None)
+        if not self.protocols and self._all_gone is not None and not self._all_gone.done():
+            self._all_gone.set_result(None)
         connection.connection_lost(self._loop.time())
         self._exhausted_until = 0.0
         self.flush()
-        if not self.protocols:
-            self._loop.call_soon(self._idle)
+        self._most = max(self._most, len(self.protocols) + 1)
+        if self._is_idle and self._quiet is None and self.running:
+            self._quiet = self._loop.call_later(IDLE_AFTER, self._is_quiet)
         if self.dispatch.admission.has_room():
             for listener in self.listeners:
                 listener.resume()
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nobody is connected any more, or few of a crowd are."""
+        return not self.protocols or (self._most >= CROWD and len(self.protocols) <= self._most // 4)
+
+    def _is_quiet(self) -> None:
+        self._quiet = None
+        if self._is_idle:
+            self._most = len(self.protocols)
+            self._idle()
+
     def say_of(self, address: str, kind: str, message: str, *values: object) -> None:
         """Log what a peer has caused; of one kind and network, once in a while."""
         self._journal.say(log, logging.WARNING, kind, network_of(address), message, *values)
+
+    def _say_refused(self, portion: Portion[str], user: str) -> None:
+        """Log that somebody wanted more than a user may have; of each thing and user, once in a while."""
+        name = user_named(user)
+        kind = f"{portion.name}: a user has too many"
+        self._journal.say(log, logging.WARNING, kind, name, "%s wanted more: %s", quoted(name), portion.reached(user))
 
     # --- the event loop and dispatch ---
 
@@ -162,21 +236,47 @@ class Driver:
     def flush(self) -> None:
         """Send, end, perform and set the timer: everything that the last event has led to. Work that is left when the
         loop has been held for long enough is done in its next turn."""
-        if not self._continues:
+        dispatch = self.dispatch
+        scheduler = dispatch.scheduler
+        if dispatch.to_look_at:
+            for connection in dispatch.ready():
+                if (protocol := self.protocols.get(connection.connection_id)) is not None:
+                    try:
+                        protocol.flush()
+                    except Exception as error:  # noqa: BLE001 # a mistake of ours: it costs this connection, no other
+                        connection_failed(connection, error)
+                        protocol.abort()
+        if scheduler.unperformed:
+            self._perform()
+        if scheduler.unwanted:
+            for ticket in scheduler.abandoned():
+                self.disk.cancel(ticket)
+        if scheduler.needs_turn and not self._continues:
             self._continues = True
             self._loop.call_soon(self._continue)
-        dispatch = self.dispatch
-        if self._recheck is None and dispatch.room.lacks:
-            self._recheck = self._loop.call_later(RECHECK_AFTER, self._recheck_sent)
-        for connection in dispatch.ready():
-            if (protocol := self.protocols.get(connection.connection_id)) is not None:
-                protocol.flush()
-        scheduler = dispatch.scheduler
+        if self._closed:
+            self._forget_ended()
+        # Looking for the next deadline after every event took a hundred steps each.
+        rings_at = self._rings_at
+        is_due = scheduler.now >= self._look_at or self._look_at < rings_at
+        if is_due or scheduler.timers.soonest < rings_at or self._timer is None:
+            self._arm()
+
+    def _perform(self) -> None:
+        """Give the disk what is to be performed."""
+        scheduler = self.dispatch.scheduler
         for ticket, effect in scheduler.effects():
-            self.disk.perform(ticket, effect, scheduler.source_of(ticket))
-        for ticket in scheduler.abandoned():
-            self.disk.cancel(ticket)
-        self._arm()
+            source = scheduler.source_of(ticket)
+            self.disk.perform(ticket, effect, source, self.dispatch.party_of(source))
+
+    def _at_once(self, effect: Effect[Any]) -> Any:
+        """As `Disk.at_once`, within a step. What was asked for before is given to the disk first, and so not overtaken:
+        a file might be closed before it is read."""
+        if not self.disk.tries(effect):
+            return LATER
+        if self.dispatch.scheduler.unperformed:
+            self._perform()
+        return self.disk.at_once(effect)
 
     def _continue(self) -> None:
         """Another turn of the loop has begun: go on with what is left."""
@@ -185,14 +285,6 @@ class Driver:
         if self.dispatch.scheduler.busy:
             self.dispatch.scheduler.run(self.tick())
             self.flush()
-
-    def _recheck_sent(self) -> None:
-        """See how much the kernel has taken of every connection's answers: asyncio does not report it, and requests
-        wait for that room."""
-        self._recheck = None
-        for protocol in list(self.protocols.values()):
-            protocol.report_sent()
-        self.flush()
 
     def _completed(self, ticket: int, result: Any) -> bool:
         taken = self.dispatch.scheduler.completed(ticket, result, self._loop.time())
@@ -211,19 +303,29 @@ class Driver:
 
     def _press(self, source: Hashable, more: bool) -> None:
         """A connection has brought more than the disks keep up with, or they have caught up with it."""
-        for protocol in self.protocols.values():
-            if protocol.is_of(source):
-                (protocol.hold if more else protocol.release)("disk")
+        if isinstance(source, int) and (protocol := self.protocols.get(source)) is not None:
+            (protocol.hold if more else protocol.release)(Hold.DISK)
 
     def _arm(self) -> None:
         """One timer, for the earliest of all deadlines. One that rings too early does no harm."""
-        deadline = self.dispatch.next_deadline() if self.running else None
+        if not self.running:
+            return
+        # The timer looks for what events have led to meanwhile.
+        deadline, now = self.dispatch.scheduler.timers.next(), self.dispatch.scheduler.now
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            later = self.dispatch.service.next_deadline()
+        else:
+            later = self._look_at
+        if later is not None and (deadline is None or later < deadline):
+            deadline = later
         if deadline is None:
             return
         if self._timer is not None:
-            if not self._timer.cancelled() and self._timer.when() <= deadline:
+            if not self._timer.cancelled() and self._rings_at <= deadline:
                 return
             self._timer.cancel()
+        self._rings_at = deadline
         self._timer = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:

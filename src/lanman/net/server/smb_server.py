@@ -51,6 +51,7 @@ from lanman.net.disk.system import check_platform
 from lanman.net.home import Home
 from lanman.net.interfaces import local_addresses, reachable
 from lanman.net.logs import Journal
+from lanman.net.loop import loop_name, serve_in
 from lanman.net.overlay import SettingsFile
 from lanman.net.privileges import become, user_to_become
 from lanman.net.server.apply import AppliedConfiguration, fitted
@@ -78,7 +79,8 @@ class SmbServer:
     the configuration as it is now, for reload(); without it that is the home's server.toml. What was changed while an
     earlier Server ran lies over the configuration, but for the settings and shares whose names are in `said_now`.
     `private` are files that no client gets into, beside the home and the keytab: a configuration file elsewhere.
-    `idle` is called on the event loop after the last connection has ended.
+    `idle` is called on the event loop when the last connection has ended and no other has come for a moment, and so
+    when most of a crowd has.
     """
 
     def __init__(
@@ -171,6 +173,7 @@ class SmbServer:
         """Take the home, bind, listen. Raises LanmanError with a sentence that names what is in the way."""
         check_platform()
         self._loop = asyncio.get_running_loop()
+        serve_in(self._loop)
         self._loop_time = self._loop.time
         user = user_to_become(self.configuration.user, self.home)
         self._exit.enter_context(self.home.locked())
@@ -209,7 +212,8 @@ class SmbServer:
                 self._driver.running = False
             self._exit.close()
             raise
-        log.info("listening on %s", ", ".join(f"{host} port {port}" for host, port in self.addresses))
+        where = ", ".join(f"{host} port {port}" for host, port in self.addresses)
+        log.info("listening on %s; event loop: %s", where, loop_name(self._loop))
 
     def _wall_clock(self, now: float) -> float:
         """The time of day, in seconds since 1970, at a time of the event loop."""

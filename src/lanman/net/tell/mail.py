@@ -86,10 +86,13 @@ class _Delivery:
         """Connect, log on if need be, and hand it over. Raises SMTPException, OSError, ValueError."""
         settings = self._settings
         host = settings.server.strip("[]")
+        # The deadline is judged outside, and `abort` ends each wait. smtplib's own limit is for what cannot be
+        # aborted, a connection that is being made; were it the same, either might come first, and say it differently.
+        longest = 2 * settings.deadline
         if settings.tls == "tls":
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(timeout=settings.deadline, context=self._context)
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(timeout=longest, context=self._context)
         else:
-            smtp = smtplib.SMTP(timeout=settings.deadline)
+            smtp = smtplib.SMTP(timeout=longest)
         # Connecting later lets `abort` reach the socket; the name is what the certificate is compared with.
         self._smtp = smtp
         smtp._host = host  # type: ignore[attr-defined]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
 from lanman.client_settings import Mail, is_address, makes_address
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 MAX_FILES: Final = 20

@@ -6,6 +6,7 @@
     rename      what a rename waits for, and who follows it
     table       Files, FileState: what is open on all shares, by file; share modes and oplocks meet there
     locks       byte ranges
+    handles     which user has how many of the disk's handles
     caching     who may cache what, and what takes that back: values and tables, without sessions or time
     oplocks     what one open may cache
     leases      what all opens of a client's key may cache, and how the client is told

@@ -21,11 +21,13 @@ oplock or a lease tells its client, and watches the clock.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cache
 from itertools import islice
 from typing import ClassVar, Final, NamedTuple
 
+from lanman.few import NOTHING, with_one, without
 from lanman.smb2.constants import SMB2_LEASE_HANDLE_CACHING, SMB2_LEASE_READ_CACHING, SMB2_LEASE_WRITE_CACHING
 
 NONE: Final = 0
@@ -40,6 +42,7 @@ RWH: Final = R | W | H
 HOLDABLE: Final = (NONE, R, RH, RW, RWH)
 
 
+@cache
 def rights_name(rights: int) -> str:
     """As people write them: "RWH", "RH", "RW", "R" or ""."""
     return "".join(letter for letter, right in (("R", R), ("W", W), ("H", H)) if rights & right)
@@ -123,13 +126,23 @@ class Caching(NamedTuple):
         return _ask(rights, left, self.demanded, self.holds_up)
 
 
+@cache
+def steady(rights: int) -> Caching:
+    """These rights, none of which is being taken back: one for all who have them."""
+    return Caching(rights)
+
+
+# What most opens have.
+_UNCACHED: Final = steady(NONE)
+
+
 def _ask(rights: int, left: int, demanded: int, holds_up: bool) -> tuple[Caching, Notice | None]:
     """Have a client come down from these rights to those that are left."""
     kept = rights & left
     if kept == rights:
-        return Caching(rights), None
+        return steady(rights), None
     if rights == R:
-        return Caching(kept), Notice(rights, kept, acknowledged=False)
+        return steady(kept), Notice(rights, kept, acknowledged=False)
     return Caching(rights, kept, demanded, holds_up), Notice(rights, kept, acknowledged=True)
 
 
@@ -141,7 +154,7 @@ class Holder(ABC):
     is_lease: ClassVar[bool]
 
     def __init__(self) -> None:
-        self.caching = Caching()
+        self.caching = _UNCACHED
 
     @abstractmethod
     def take(self, left: int, now: float) -> None:
@@ -182,20 +195,18 @@ class FileCaching:
     __slots__ = ("_kinds",)
 
     def __init__(self) -> None:
-        self._kinds: dict[_Kind, dict[Holder, None]] = {}
+        self._kinds: Mapping[_Kind, Mapping[Holder, None]] = NOTHING
 
     def put(self, holder: Holder, caching: Caching) -> None:
         """A holder may cache something else from now on."""
         before = _kind_of(holder)
         if before is not None:
-            others = self._kinds[before]
-            del others[holder]
-            if not others:
-                del self._kinds[before]
+            others = without(self._kinds[before], holder)
+            self._kinds = with_one(self._kinds, before, others) if others else without(self._kinds, before)
         holder.caching = caching
         after = _kind_of(holder)
         if after is not None:
-            self._kinds.setdefault(after, {})[holder] = None
+            self._kinds = with_one(self._kinds, after, with_one(self._kinds.get(after, NOTHING), holder, None))
 
     def take(self, event: Event, by: Holder | None, now: float) -> None:
         """Something happens, by an open of the holder `by` if it has one: take from the others what must not stay."""
@@ -210,6 +221,11 @@ class FileCaching:
     def keeps_waiting(self, event: Event, by: Holder | None) -> bool:
         """Whether who causes an event waits for the acknowledgement of others."""
         return any(kind.is_waited_for(event) for kind in self._kinds_of_others(by))
+
+    @property
+    def keeps_handles(self) -> bool:
+        """Whether any client may keep it open for no program."""
+        return any(kind.rights & H for kind in self._kinds)
 
     def awaited(self) -> list[Holder]:
         """Who has yet to give handles back: nobody, one, or two of those that have."""
@@ -242,4 +258,8 @@ class FileCaching:
 def _kind_of(holder: Holder) -> _Kind | None:
     """What it is looked at together with; None: it holds nothing."""
     rights, offered, demanded, holds_up = holder.caching
-    return _Kind(holder.is_lease, rights, offered is not None, demanded, holds_up) if rights else None
+    return _kind(holder.is_lease, rights, offered is not None, demanded, holds_up) if rights else None
+
+
+# There are few of them, and thousands of files with the same.
+_kind = cache(_Kind)

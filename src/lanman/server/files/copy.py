@@ -31,6 +31,7 @@ class CopiedFile(Protocol):
 
     open: Open
     handle: int
+    handle_of: str
     directory: bool
     access: int
     state: FileState
@@ -84,15 +85,24 @@ def copy_request(
     ):
         return Reply(codes.STATUS_ACCESS_DENIED)
     target.state.changed(target.holder, context.now)
-    return (yield from _copy(source, target, message, chunks))
+    return (yield from _copy(source, target, message, chunks, lambda: find(bytes(key[:16])) is source))
 
 
-def _copy(source: CopiedFile, target: CopiedFile, message: IoctlRequest, chunks: Iterable[CopyChunk]) -> Work[Reply]:
-    """Chunk by chunk, until one fails. The answer says how many were copied, and how much."""
+def _copy(
+    source: CopiedFile,
+    target: CopiedFile,
+    message: IoctlRequest,
+    chunks: Iterable[CopyChunk],
+    is_open: Callable[[], bool],
+) -> Work[Reply]:
+    """Chunk by chunk, until one fails or the session has the source open no more (`is_open`). The answer says how many
+    were copied, and how much."""
     status, written, total = codes.STATUS_SUCCESS, 0, 0
     for chunk in chunks:
         source_offset, target_offset, length = chunk.source_offset, chunk.target_offset, chunk.length
-        if source.state.locks.prevents_reading(source, source_offset, length) or target.state.locks.prevents_writing(
+        if not is_open():
+            status = codes.STATUS_FILE_CLOSED
+        elif source.state.locks.prevents_reading(source, source_offset, length) or target.state.locks.prevents_writing(
             target, target_offset, length
         ):
             status = codes.STATUS_FILE_LOCK_CONFLICT

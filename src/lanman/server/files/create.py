@@ -8,14 +8,16 @@ The rules:
   deleted are looked at, and until those who have it open agree, the request waits.
 * Until it is registered (for the domain, for its session, for the others) the handle belongs to the request, and goes
   back to the disk whatever happens: a refusal, a cancelled request, a lost connection. Then it belongs to the open.
+  What was created for it goes with it, unless somebody else has found it by then: that would be their work.
 * All that can change while it waits is looked at once more when it is registered.
-* Nobody opens a file to change it while the disk is busy with a change that was begun for somebody who is gone.
+* Nobody opens a file to change it while the disk is busy with a change that was begun for somebody who is gone, nor a
+  name while the disk is busy with a rename from or to it, nor anything below a directory that is being renamed
+  (`moving`). Where such a rename came meanwhile, what was opened is an open if it still has the name.
 * What gives way may be a file that goes with its last open. Then it is opened once more: there may be another one.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from lanman import codes
@@ -36,6 +38,7 @@ from lanman.server.disk_effects import (
     CloseFile,
     FileStat,
     Kind,
+    LookUp,
     Opened,
     OpenFile,
     OverwriteFile,
@@ -94,6 +97,10 @@ from lanman.smb2.messages import (
     QueryOnDiskIdResponse,
 )
 
+# How often a name is looked at again because it has been renamed, or what is above it, or may have been removed. Who
+# does so without end holds nobody up for ever: the request fails as if the file were in use, or were there.
+_MOST_DISTURBED: Final = 16
+
 _OVERWRITING: Final = (FILE_SUPERSEDE, FILE_OVERWRITE, FILE_OVERWRITE_IF)
 
 # Options that do not exist, and those that Windows does not support either (smb2.create.gentest):
@@ -120,13 +127,17 @@ class Creating:
         self.wanted = 0
         self.granted = 0
         self.allocation = 0
+        self.disturbed = 0  # by renames and removals of what it is about to open
+        self.has_waited = False  # for others, so that what the disk has said may be no longer so
         self.lease: LeaseRequest | None = None
         self.durable: DurableRequest | None = None
+        self.handle_of = context.checked_session.session.shares_as  # who the handle counts for, to the end of the open
 
     @property
     def tree_access(self) -> int:
         """What its session may do on the share (TreeConnect.MaximalAccess) now: it may be less than when it asked."""
-        return self.context.checked_tree.maximal_access
+        context = self.context
+        return context.server.judging.access(context.checked_session, context.checked_tree)
 
     def run(self) -> Work[Reply]:
         """From the request to its answer. Raises StatusError."""
@@ -149,6 +160,8 @@ class Creating:
         opened, file_open = made
         try:
             stat = yield from self._prepare(opened, file_open)
+            if file_open.is_released:
+                raise StatusError(codes.STATUS_FILE_CLOSED)  # by management, while the disk was asked
         except BaseException as error:
             # It was open already, and is not what was asked for; or its connection is lost, and nobody learns its
             # FileId, though its session may go on over another.
@@ -163,30 +176,104 @@ class Creating:
 
     def _attempt(self, path: Path) -> Work[tuple[Opened, DiskOpen] | None]:
         """Have it opened, and make it an open. None: the file that it was is gone."""
-        opened = yield from self._open(path)
+        root, moving, may_change = self.share.path, self.files.moving, self._may_change
+        yield from moving.wait(root, path, itself=may_change)
+        since, removed = moving.ended, self.files.removed
+        opened = yield from self._take_handle(path)
         state: FileState | None = None
         try:
             self._judge(opened)
-            state = self.files.state(opened.stat.identity)
-            if (yield from self._contend(state)):
-                return opened, self._register(opened, state)
+            while opened.created or self.files.removed == removed or (yield from self._is_still_there(path, opened)):
+                removed = self.files.removed
+                state = self.files.state(opened.stat.identity)
+                if not (yield from self._contend(state, opened)):
+                    break
+                if not moving.disturbs(since, root, path, itself=may_change):
+                    return opened, self._register(opened, state)
+                state.tidy()
+                self.has_waited = True
+                self.disturbed += 1
+                if self.disturbed > _MOST_DISTURBED:
+                    raise StatusError(codes.STATUS_SHARING_VIOLATION)
+                yield from moving.wait(root, path, itself=may_change)
+                since = moving.ended
+                if not (yield from self._keeps_name(path, opened)):
+                    break
         except BaseException:
             self._let_go(opened, state)
             raise
         self._let_go(opened, state)
         return None
 
+    def _take_handle(self, path: Path) -> Work[Opened]:
+        """Have it opened, and count the handle for the user that the request is of."""
+        handles, user = self.files.handles, self.handle_of
+        handles.take(user)
+        try:
+            opened = yield from self._open(path)
+        except BaseException:
+            handles.give_back(user)
+            raise
+        if opened.stat.directory:
+            try:
+                handles.take(user)
+            except StatusError:
+                handles.give_back(user)
+                self._close(opened)
+                raise
+        return opened
+
+    @property
+    def _may_change(self) -> bool:
+        """Whether it creates the file, or may be an open to change it."""
+        return (
+            self.message.create_disposition != FILE_OPEN or changes(self.wanted) or bool(self.wanted & MAXIMUM_ALLOWED)
+        )
+
+    def _keeps_name(self, path: Path, opened: Opened) -> Work[bool]:
+        """Whether the name is still that of what was opened, after a rename that concerns it."""
+        try:
+            stat: FileStat = yield LookUp(self.share.path, self.spelling.to_disk(path))
+        except StatusError as error:
+            if error.status not in (codes.STATUS_OBJECT_NAME_NOT_FOUND, codes.STATUS_OBJECT_PATH_NOT_FOUND):
+                raise
+            return False
+        return stat.identity == opened.stat.identity
+
+    def _is_still_there(self, path: Path, opened: Opened) -> Work[bool]:
+        """Whether what was opened was not taken away by a close that has come to its end since the disk was asked, and
+        of which nothing is known any more: what is written to such a file is lost."""
+        while True:
+            known = self.files.find(opened.stat.identity)
+            if not (yield from self._keeps_name(path, opened)):
+                return False
+            if self.files.find(opened.stat.identity) is known:
+                return True
+
     def _let_go(self, opened: Opened, state: FileState | None) -> None:
         """It does not become an open."""
         if state is not None:
             state.tidy()
-        self.files.scheduler.perform_detached(CloseFile(opened.handle, delete=opened.created))
+        self.files.handles.give_back(self.handle_of, 1 + opened.stat.directory)
+        self._close(opened)
+
+    def _close(self, opened: Opened) -> None:
+        """Give the handle back, and take back what was created, unless others have it open by now or have had it: the
+        disk can say which of its handles came by that name."""
+        others = self.files.find(opened.stat.identity)
+        other = next(iter(others.opens), None) if others is not None else None
+        takes_back = opened.created and other is None
+        if opened.created and other is not None:  # it has opened what was there, and so has told nobody of it
+            what = names_change(opened.stat.directory)
+            self.files.changed(other, other.path, FILE_ACTION_ADDED, what, self.files.scheduler.now)
+        effect = CloseFile(opened.handle, delete=takes_back, tells=False, unless_shared=takes_back)
+        self.files.scheduler.perform_detached(effect)
 
     # --- what was open before
 
     def _create_once(self, create_guid: bytes) -> Work[Reply]:
         """3.3.5.9 and 3.3.5.9.10: the client may have sent it before."""
-        key = self.negotiated.client_guid, create_guid
+        key = self.client_guid, create_guid
         if key in self.files.creating:
             raise StatusError(codes.STATUS_FILE_NOT_AVAILABLE)
         found = self.files.create_guids.find(*key)
@@ -267,7 +354,9 @@ class Creating:
             name = lease_name(self.share.path, split_path(self.message.name))
         except StatusError:
             name = None
-        by = Reclaim(asked, self.negotiated.client_guid, self.lease, name, self._user, self.context.checked_tree)
+        if not self.tree_access:
+            raise StatusError(codes.STATUS_ACCESS_DENIED)
+        by = Reclaim(asked, self.client_guid, self.lease, name, self._user, self.context.checked_tree)
         if status := refusal_of_reclaim(found, by):
             raise StatusError(status)
         return found
@@ -320,6 +409,11 @@ class Creating:
                 raise StatusError(codes.STATUS_OBJECT_NAME_NOT_FOUND)  # there are no snapshots
 
     @property
+    def client_guid(self) -> bytes:
+        """Connection.ClientGuid of its connection."""
+        return self.context.connection.core.client_guid
+
+    @property
     def negotiated(self) -> Negotiated:
         """What has been negotiated on its connection."""
         negotiated = self.context.connection.core.negotiated
@@ -329,7 +423,7 @@ class Creating:
     def _read_lease(self, data: bytes) -> None:
         """3.3.5.9. Without it, or with another level, there is no lease."""
         try:
-            self.lease = read_request(data, self.negotiated.client_guid, self.negotiated.dialect)
+            self.lease = read_request(data, self.client_guid, self.negotiated.dialect)
         except ValueError:
             raise StatusError(codes.STATUS_INVALID_PARAMETER) from None
 
@@ -379,15 +473,22 @@ class Creating:
             self.allocation,
             maximum_allowed=bool(self.wanted & MAXIMUM_ALLOWED),
             maximal=SMB2_CREATE_QUERY_MAXIMAL_ACCESS_REQUEST in self.contexts,
+            to_delete=self.delete_on_close,
         )
-        try:
-            opened: Opened = yield effect
-        except StatusError as error:
-            collides = error.status == codes.STATUS_OBJECT_NAME_COLLISION
-            if collides and self.files.is_going(self.share.path, split_path(message.name)):
-                raise StatusError(codes.STATUS_DELETE_PENDING) from None
-            raise
-        return replace(opened, path=self.spelling.from_disk(opened.path))
+        while True:
+            before = self.files.removed
+            try:
+                opened: Opened = yield effect
+                break
+            except StatusError as error:
+                if error.status != codes.STATUS_OBJECT_NAME_COLLISION:
+                    raise
+                if self.files.is_going(self.share.path, split_path(message.name)):
+                    raise StatusError(codes.STATUS_DELETE_PENDING) from None
+                if not (yield from self._goes_away(path, before)):
+                    raise
+        opened.path = self.spelling.from_disk(opened.path)
+        return opened
 
     def _judge(self, opened: Opened) -> None:
         """Check the request against the file itself, apart from its other opens. Raises StatusError."""
@@ -420,9 +521,12 @@ class Creating:
 
     # --- those who have it open too
 
-    def _contend(self, state: FileState) -> Work[bool]:
+    def _contend(self, state: FileState, opened: Opened) -> Work[bool]:
         """Wait until those who have it open agree: at once, or after oplock and lease breaks. Whether it is still the
         file that was opened. Raises StatusError."""
+        if opened.created:
+            # A close that has taken a file away is not heard of yet, and the disk has given its identity to this one.
+            yield from state.gone()
 
         def mine() -> Lease | None:
             lease = self._known_lease()
@@ -433,17 +537,36 @@ class Creating:
         while True:
             status = state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)
             if status is None:
+                self.has_waited = True
                 yield from state.changes(mine, for_handles=state.violates(self.granted, share_access))
             elif status == codes.STATUS_SUCCESS and changes_it and state.late:
+                self.has_waited = True
                 yield from state.changes(mine)  # what is acknowledged from now on must not be overwritten by that
             else:
                 break
         if status == codes.STATUS_FILE_DELETED:
-            while state.removing:
-                yield from state.changes(mine)
+            yield from state.gone()
             return False
         if status:
             raise StatusError(status)
+        return True
+
+    def _goes_away(self, path: Path, before: int) -> Work[bool]:
+        """Whether what was in the way of a new file goes with its last open, and has gone by now. `before`: how many
+        files had gone before it was met."""
+        if not self.files.removing and self.files.removed == before:
+            return False
+        before = self.files.removed
+        try:
+            stat: FileStat = yield LookUp(self.share.path, self.spelling.to_disk(path))
+        except StatusError as error:
+            return error.status == codes.STATUS_OBJECT_NAME_NOT_FOUND
+        state = self.files.find(stat.identity)
+        if state is None or not state.removing:
+            self.disturbed += 1  # some file has gone since the disk was asked: it may be this one
+            return self.files.removed != before and self.disturbed <= _MOST_DISTURBED
+        yield from state.gone()
+        state.tidy()
         return True
 
     # --- it is an open
@@ -464,8 +587,8 @@ class Creating:
             # What it was asked on has ended meanwhile.
             raise StatusError(codes.STATUS_NETWORK_NAME_DELETED) from None
         session, tree = context.checked_session, context.checked_tree
-        file_open = DiskOpen(registered, session, tree, self.files, state, opened, self.message)
-        file_open.client_guid = self.negotiated.client_guid
+        file_open = DiskOpen(registered, session, tree, self.files, state, opened, self.message, self.handle_of)
+        file_open.client_guid = self.client_guid
         if self.lease is not None:
             file_open.parent_key = self.lease.parent_key
             self._limit_lease(opened.stat)
@@ -519,7 +642,7 @@ class Creating:
                 file_open.state.changed(file_open.holder, now)
                 self.files.leases.listing_changed(file_open.root, file_open.path[:-1], file_open, now)
             return stat
-        if self.delete_on_close:
+        if self.delete_on_close and (self.has_waited or not opened.deletable):
             yield CheckDeletable(opened.handle)
         return opened.stat
 

@@ -9,6 +9,7 @@ r"""QUERY_DIRECTORY (MS-SMB2 3.3.5.18): list the names in an open directory that
   the event loop. A client that asks for single entries gets each as it is then, not as it was read ahead.
 - No name fits: STATUS_NO_SUCH_FILE for the first request, STATUS_NO_MORE_FILES afterwards. The buffer is too small for
   one entry: STATUS_INFO_LENGTH_MISMATCH, and the entry stays for the next request.
+- A pattern without wildcards is a name, which is looked up: clients ask so for each file of a folder that they delete.
 - Names as clients have them differ from those of the disk's effects where a share allows the names of devices
   (`files.paths.Spelling`); patterns match what clients see, in time that grows
     with the length of the pattern alone (`matches`).
@@ -104,9 +105,14 @@ def matcher(pattern: str) -> Callable[[str], bool] | None:
     if pattern in ("*", "*.*", "", '<"*'):
         return None
     folded = fold(pattern)
-    if not any(character in folded for character in '*?<>"'):
+    if is_name(pattern):
         return lambda name: fold(name) == folded
     return lambda name: matches(folded, fold(name))
+
+
+def is_name(pattern: str) -> bool:
+    """Whether a pattern has no wildcards, and so means one name."""
+    return bool(pattern) and not any(character in pattern for character in '*?<>"')
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -156,6 +162,7 @@ class Scan:
         self._spelling = spelling
         self._scheduler = scheduler
         self._wanted: Callable[[str], bool] | None = None
+        self._name: str | None = None  # the one name that is wanted, as the disk's effects have it
         self._entries: deque[tuple[str, FileStat | None]] = deque()
         self._begun = False
         self._told = False  # whether anything was found since it began
@@ -212,11 +219,13 @@ class Scan:
         if not self._begun or message.flags & (SMB2_REOPEN | SMB2_RESTART_SCANS):
             if message.name:
                 self._wanted = matcher(message.name)
+                self._name = self._spelling.to_disk((message.name,))[0] if is_name(message.name) else None
             self._begun = self._restart = True
             self._told = self._last = False
             self._entries.clear()
-            stat = yield QueryFile(self._handle)
-            self._entries.extend((name, stat) for name in (".", "..") if self._wanted is None or self._wanted(name))
+            if dots := [name for name in (".", "..") if self._wanted is None or self._wanted(name)]:
+                stat = yield QueryFile(self._handle)
+                self._entries.extend((name, stat) for name in dots)
             if not (single and self._entries):
                 yield from self._read(message)
         while not (self._entries or self._last):
@@ -234,6 +243,7 @@ class Scan:
             restart,
             self._wanted_on_disk(),
             details=message.file_information_class != FILE_NAMES_INFORMATION,
+            name=self._name,
         )
         name = self._spelling.name
         self._entries.extend((name(entry.name), entry.stat) for entry in listing.entries)

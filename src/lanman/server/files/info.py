@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from lanman.dtyp import FILETIME_MAX
@@ -83,6 +82,7 @@ from lanman.fscc.volumes import (
     FileFsSizeInformation,
     FileFsVolumeInformation,
 )
+from lanman.plain import dataclass
 from lanman.server.disk_effects import NAME_MAX, SETTABLE_ATTRIBUTES, FileStat, SetFile, VolumeStat
 from lanman.wire import Structure
 

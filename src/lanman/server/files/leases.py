@@ -16,7 +16,8 @@ The rules:
 * Orphans are closed when their lease loses H: they could not be reclaimed, and would only be in the way of others.
 * An acknowledgement is taken in when it comes. What it releases, and what is to be told next, has its turn after that.
 * The version of its first request is that of the lease, and of all answers about it.
-* There are only so many leases. Who has no room for one opens the file without.
+* There are only so many leases, and a part of them for each user: for the one whose open has begun it. Who has no room
+  for one opens the file without.
 * A directory has leases where its client has negotiated that, of R and H: R is to cache its listing. What changes a
   name in it, or what its listing tells of one, takes that from all but the client and key that the change is made for
   (ParentLeaseKey), and waits for nobody. What is written to a file counts when it is closed. Directories are found by
@@ -25,15 +26,18 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from lanman import codes
-from lanman.domain import Open
+from lanman.domain import Open, Portions
+from lanman.few import NOTHING, with_one, without
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.server.disk_effects import Path
-from lanman.server.files.caching import HOLDABLE, NONE, Caching, Event, FileCaching, Holder, Notice
+from lanman.server.files.caching import HOLDABLE, NONE, Caching, Event, FileCaching, Holder, Notice, steady
 from lanman.server.files.oplocks import BREAK_TIMEOUT
 from lanman.server.resources import ResourceLimits
 from lanman.server.scheduler import Scheduler
@@ -60,13 +64,24 @@ _NO_KEY: Final = bytes(16)
 
 def lease_name(root: str, path: Path) -> tuple[str, Path]:
     """By what the file of a lease is known (Lease.Filename): the folder of its share, and its path below that."""
-    return root, tuple(map(fold, path))
+    return root, folded(path)
 
 
-def _place(name: tuple[str, Path]) -> str:
-    """Where that is, whichever share it is reached by."""
-    root, path = name
+@lru_cache(maxsize=16)
+def folded(path: Path) -> Path:
+    """A path in one case. What asks for the same one more than once, for an open, keeps one object."""
+    return tuple(map(fold, path))
+
+
+def place_of(root: str, path: Path) -> str:
+    """Where the name `path` below a share's folder is, whichever share it is reached by."""
     return fold("/".join([root.rstrip("/"), *path]))
+
+
+def path_below(folder: str, root: str, path: Path) -> Path | None:
+    """The path below `folder` of the name `path` below `root`; None: it is not below that."""
+    above, name = folder.rstrip("/") + "/", "/".join([root.rstrip("/"), *path])
+    return tuple(name.removeprefix(above).split("/")) if name.startswith(above) else None
 
 
 class LeaseRequest(NamedTuple):
@@ -164,6 +179,7 @@ class Lease(Holder):
         "epoch",
         "key",
         "name",
+        "of",
         "opens",
         "parent_key",
         "state",
@@ -174,7 +190,7 @@ class Lease(Holder):
     is_lease = True
 
     def __init__(
-        self, leases: Leases, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path], directory: bool
+        self, leases: Leases, request: LeaseRequest, state: LeasedFile, name: tuple[str, Path], of: str, directory: bool
     ) -> None:
         super().__init__()
         self._leases = leases
@@ -186,7 +202,8 @@ class Lease(Holder):
         self.epoch = request.epoch
         self.state = state
         self.name = name
-        self.opens: dict[LeasedOpen, None] = {}
+        self.of = of  # the user of whose part of all leases it is
+        self.opens: Mapping[LeasedOpen, None] = NOTHING
         self.with_contents = 0  # opens that do more than ask for attributes
         self._answered = False  # whether any CREATE has been told of it
         self._owed: Notice | None = None  # what its client is still to be told
@@ -203,20 +220,20 @@ class Lease(Holder):
 
     def join(self, opened: LeasedOpen) -> None:
         """One more open has it."""
-        self.opens[opened] = None
+        self.opens = with_one(self.opens, opened, None)
         self.with_contents += opened.more_than_stat
         opened.lease = self
         self._report(opened)
 
     def part(self, opened: LeasedOpen) -> None:
         """An open is gone. With the last one it ends; that acknowledges whatever was asked of it."""
-        del self.opens[opened]
+        self.opens = without(self.opens, opened)
         self.with_contents -= opened.more_than_stat
         opened.lease = None
         if not self.opens:
             self._settle(Caching())
             self._leases.forget(self)
-        elif self.caching.breaking and self._connection() is None:
+        elif self.caching.breaking and all(each.session is None for each in self.opens):
             self._settle(Caching())  # who was to acknowledge is gone, and the others are orphans
 
     def ask(self, wanted: int, *, others_open: bool, ranges_locked: bool) -> None:
@@ -230,7 +247,7 @@ class Lease(Holder):
             if not held or granted == wanted:
                 gets = granted
         if gets != held:
-            self._become(Caching(gets))
+            self._become(steady(gets))
         if first or gets != held:
             self._count_epoch()
 
@@ -355,8 +372,8 @@ class Lease(Holder):
 class _Client:
     """What one ClientGuid has: its leases by their keys, and the connections by which it has asked for any."""
 
-    leases: dict[bytes, Lease] = field(default_factory=dict)
-    connections: dict[HandlerConnection, None] = field(default_factory=dict)
+    leases: Mapping[bytes, Lease] = field(default_factory=lambda: NOTHING)
+    connections: Mapping[HandlerConnection, None] = field(default_factory=lambda: NOTHING)
 
     @property
     def is_empty(self) -> bool:
@@ -367,17 +384,17 @@ class _Client:
 class Leases:
     """All leases (GlobalLeaseTableList), by client and key."""
 
-    def __init__(self, scheduler: Scheduler, limits: ResourceLimits) -> None:
+    def __init__(self, scheduler: Scheduler, limits: ResourceLimits, portions: Portions) -> None:
         self.scheduler = scheduler
-        self._limits = limits
+        self.limits = limits
         self._clients: dict[bytes, _Client] = {}
         self._told: dict[HandlerConnection, dict[Lease, None]] = {}
         self._directories: dict[str, dict[Lease, None]] = {}
-        self._count = 0
+        self._portion = portions.new("leases", lambda: self.limits.leases)
 
     def __len__(self) -> int:
         """How many there are."""
-        return self._count
+        return self._portion.taken
 
     def __iter__(self) -> Iterator[Lease]:
         for client in self._clients.values():
@@ -394,17 +411,18 @@ class Leases:
         state: LeasedFile,
         name: tuple[str, Path],
         connection: HandlerConnection,
+        of: str,
         *,
         directory: bool = False,
     ) -> Lease | None:
-        """A lease of a client that has none of that key, with no right yet; it has asked by that connection. None:
-        there is no room for it."""
+        """A lease of a client that has none of that key, with no right yet; it has asked by that connection, as the
+        user `of`. None: there is no room for it."""
         client = self._clients.setdefault(request.client, _Client())
-        client.connections[connection] = None
-        if self._count >= self._limits.leases or len(client.leases) >= self._limits.leases_per_client:
+        client.connections = with_one(client.connections, connection, None)
+        if len(client.leases) >= self.limits.leases_per_client or not self._portion.take(of):
             return None
-        lease = client.leases[request.key] = Lease(self, request, state, name, directory)
-        self._count += 1
+        lease = Lease(self, request, state, name, of, directory)
+        client.leases = with_one(client.leases, request.key, lease)
         self._enter_place(lease)
         return lease
 
@@ -416,11 +434,11 @@ class Leases:
 
     def _enter_place(self, lease: Lease) -> None:
         if lease.directory:
-            self._directories.setdefault(_place(lease.name), {})[lease] = None
+            self._directories.setdefault(place_of(*lease.name), {})[lease] = None
 
     def _leave_place(self, lease: Lease) -> None:
         if lease.directory:
-            place = _place(lease.name)
+            place = place_of(*lease.name)
             del self._directories[place][lease]
             if not self._directories[place]:
                 del self._directories[place]
@@ -430,15 +448,15 @@ class Leases:
         if not self._directories:
             return
         spared = self.find(by.client_guid, by.parent_key) if by.parent_key is not None else None
-        for state in {each.state: None for each in self._directories.get(_place(lease_name(root, path)), ())}:
+        for state in {each.state: None for each in self._directories.get(place_of(root, path), ())}:
             state.caching.take(Event.CHANGE, spared, now)
 
     def forget(self, lease: Lease) -> None:
         """Its last open is gone."""
         self._leave_place(lease)
         client = self._clients[lease.client]
-        del client.leases[lease.key]
-        self._count -= 1
+        client.leases = without(client.leases, lease.key)
+        self._portion.give_back(lease.of)
         if client.is_empty:
             del self._clients[lease.client]
 
@@ -448,7 +466,8 @@ class Leases:
 
     def heard(self, lease: Lease, connection: HandlerConnection) -> None:
         """The client of a lease has asked for it on that connection, by which it can be told."""
-        self._clients[lease.client].connections[connection] = None
+        client = self._clients[lease.client]
+        client.connections = with_one(client.connections, connection, None)
 
     def acknowledge(self, client: bytes, key: bytes, rights: int, session: ServerSession, now: float) -> int:
         """3.3.5.22.2; the status. Who has not got the file open knows of no lease of it."""
@@ -473,10 +492,10 @@ class Leases:
 
     def connection_lost(self, connection: HandlerConnection, now: float) -> None:
         """What was told by it and not answered is told once more, by another one."""
-        guid = connection.core.negotiated.client_guid if connection.core.negotiated is not None else b""
+        guid = connection.core.client_guid
         client = self._clients.get(guid)
         if client is not None:
-            client.connections.pop(connection, None)
+            client.connections = without(client.connections, connection)
             if client.is_empty:
                 del self._clients[guid]
         for lease in self._told.pop(connection, {}):

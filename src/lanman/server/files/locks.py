@@ -14,16 +14,20 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
-from typing import Final
+from typing import Any, Final, Protocol
+
+from lanman.domain import Portion
+from lanman.plain import dataclass
 
 END: Final = 1 << 64
 
 # Locks that may be held by one open and on one file. A database of Access takes 9,500 for itself.
 MAX_LOCKS_OF_OPEN: Final = 16384
 MAX_LOCKS_OF_FILE: Final = 65536
-# Locks that may be held on all files together: what keeps clients with many files open from taking all memory.
+# Locks that may be held on all files together, of which each user has a part: what keeps clients with many files open
+# from taking all memory.
 MAX_LOCKS: Final = 524288
 
 # How many of one range are held is one number, so that there is no object for each: those that are not exclusive count
@@ -34,11 +38,22 @@ _EXCLUSIVE: Final = 1 << 32
 MAX_WAITING: Final = 512
 
 
+def most() -> int:
+    """How many locks there may be on all files together."""
+    return MAX_LOCKS
+
+
+class Owner(Protocol):
+    """An open that locks ranges. `handle_of` is the user of whose part of all locks they are."""
+
+    handle_of: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lock:
-    """A range that `owner` (an open) has locked."""
+    """A range that `owner` has locked."""
 
-    owner: object
+    owner: Owner
     offset: int
     length: int
     exclusive: bool
@@ -100,54 +115,67 @@ class _Held:
         return self.exclusive if exclusive else self.shared
 
 
-@dataclass(slots=True)
-class Tally:
-    """How many locks there are on all files."""
-
-    count: int = 0
+# What is held where nothing is. Nobody writes to it.
+_NOTHING: Final = _Held()
+_OF_NOBODY: Final[dict[Any, Any]] = {}
 
 
 class Locks:
-    """The locks on one file."""
+    """The locks on one file; `portion` counts those on all files. Most files have none, and take next to no memory for
+    them."""
 
-    def __init__(self, tally: Tally | None = None) -> None:
-        self._all = _Held()
-        self._tally = tally or Tally()
-        self._held: dict[object, _Held] = {}
+    __slots__ = ("_all", "_exact", "_held", "_portion")
+
+    def __init__(self, portion: Portion[str]) -> None:
+        self._all = _NOTHING
+        self._portion = portion
+        self._held: dict[Owner, _Held] = _OF_NOBODY
         # How many of each range an open has. They cannot be told apart.
-        self._exact: dict[object, dict[tuple[int, int], int]] = {}
+        self._exact: dict[Owner, dict[tuple[int, int], int]] = _OF_NOBODY
 
     def __bool__(self) -> bool:
         return self._all.count > 0
 
-    def count(self, owner: object) -> int:
+    def count(self, owner: Owner) -> int:
         """How many of them this open has."""
         held = self._held.get(owner)
         return held.count if held is not None else 0
 
-    def is_full(self, owner: object) -> bool:
-        """Whether this open, the file, or all files have as many as may be."""
-        if self._tally.count >= MAX_LOCKS:
+    def is_full(self, owner: Owner, more: int = 1) -> bool:
+        """Whether this open, the file, its user, or all users would have more than may be with so many more. It is
+        asked for somebody who is refused then."""
+        if self._all.count + more > MAX_LOCKS_OF_FILE or self.count(owner) + more > MAX_LOCKS_OF_OPEN:
             return True
-        return self._all.count >= MAX_LOCKS_OF_FILE or self.count(owner) >= MAX_LOCKS_OF_OPEN
+        if self._portion.fits(owner.handle_of, more):
+            return False
+        self._portion.refuse(owner.handle_of)
+        return True
 
-    def lock(self, owner: object, offset: int, length: int, exclusive: bool) -> Lock | None:
+    def is_free(self, owner: Owner, offset: int, length: int, exclusive: bool) -> bool:
+        """Whether no other lock is in the way of that one."""
+        if not self._all.count:
+            return True
+        if exclusive and self._meeting(offset, length):
+            return False
+        return not self._exclusive_of_others(owner, offset, length)
+
+    def lock(self, owner: Owner, offset: int, length: int, exclusive: bool) -> Lock | None:
         """Lock a range; None: it is in the way of another lock."""
-        if self._all.count and (
-            (exclusive and self._meeting(offset, length)) or self._exclusive_of_others(owner, offset, length)
-        ):
+        if not self.is_free(owner, offset, length, exclusive):
             return None
+        if self._all is _NOTHING:
+            self._all, self._held, self._exact = _Held(), {}, {}
         granted = Lock(owner, offset, length, exclusive)
         held = self._held.setdefault(owner, _Held())
         for each in (self._all, held):
             each.count += 1
             each.of_kind(exclusive).add(offset, length)
-        self._tally.count += 1
+        self._portion.count(owner.handle_of, 1)
         exact = self._exact.setdefault(owner, {})
         exact[offset, length] = exact.get((offset, length), 0) + (_EXCLUSIVE if exclusive else 1)
         return granted
 
-    def unlock(self, owner: object, offset: int, length: int) -> bool:
+    def unlock(self, owner: Owner, offset: int, length: int) -> bool:
         """Take back a lock of exactly this range, an exclusive one first. False: there is none."""
         counts = self._exact.get(owner, {}).get((offset, length))
         if counts is None:
@@ -165,21 +193,21 @@ class Locks:
         exact[key] -= _EXCLUSIVE if lock.exclusive else 1
         if not exact[key]:
             del exact[key]
-        self._tally.count -= 1
+        self._portion.give_back(owner.handle_of)
         for each in (self._all, held):
             each.count -= 1
             each.of_kind(lock.exclusive).remove(lock.offset, lock.length)
         if not held.count:
             del self._held[owner], self._exact[owner]
 
-    def release(self, owner: object) -> bool:
+    def release(self, owner: Owner) -> bool:
         """Take back all locks of an open. Whether there were any."""
         held = self._held.pop(owner, None)
         exact = self._exact.pop(owner, None)
         if held is None or exact is None:
             return False
         self._all.count -= held.count
-        self._tally.count -= held.count
+        self._portion.give_back(owner.handle_of, held.count)
         if 16 * held.count < self._all.count:
             for (offset, length), counts in exact.items():
                 for exclusive, number in ((False, counts % _EXCLUSIVE), (True, counts // _EXCLUSIVE)):
@@ -191,13 +219,13 @@ class Locks:
             self._all.shared = _Ranges.union(each.shared for each in left)
         return True
 
-    def prevents_reading(self, owner: object, offset: int, length: int) -> bool:
+    def prevents_reading(self, owner: Owner, offset: int, length: int) -> bool:
         """Whether a lock keeps this open from reading that range (MS-FSA 2.1.4.10)."""
         if not self._all.count or not length:
             return False
         return self._exclusive_of_others(owner, offset, length)
 
-    def prevents_writing(self, owner: object, offset: int, length: int) -> bool:
+    def prevents_writing(self, owner: Owner, offset: int, length: int) -> bool:
         """Whether a lock, be it its own, keeps this open from writing that range (MS-FSA 2.1.4.10)."""
         if not self._all.count or not length:
             return False
@@ -206,7 +234,7 @@ class Locks:
     def _meeting(self, offset: int, length: int) -> bool:
         return self._all.exclusive.meeting(offset, length) > 0 or self._all.shared.meeting(offset, length) > 0
 
-    def _exclusive_of_others(self, owner: object, offset: int, length: int) -> bool:
+    def _exclusive_of_others(self, owner: Owner, offset: int, length: int) -> bool:
         found = self._all.exclusive.meeting(offset, length)
         if found and (held := self._held.get(owner)) is not None:
             found -= held.exclusive.meeting(offset, length)

@@ -1,18 +1,22 @@
 """CHANGE_NOTIFY (MS-SMB2 3.3.5.19, MS-FSCC 2.7.1): tell clients of changes in directories that they watch.
 
-Only changes that clients make through the Server are seen; those by other programs on the disk are not. Between two
-requests changes are kept, up to MAX_KEPT for each open and MAX_KEPT_IN_ALL for the Server; beyond that the client is
-told to list the directory (STATUS_NOTIFY_ENUM_DIR).
+Only changes that clients make through the Server are seen, through whichever share; those by other programs on the disk
+are not. A place on the disk is known by its names from the root down, caseless as everywhere; the folder of a share is
+one with this spelling alone, so that nobody hears of another folder that differs by case. Between two
+requests changes are kept, up to MAX_KEPT for each open and MAX_KEPT_IN_ALL for the Server, a part of it for each user;
+beyond that the client is told to list the directory (STATUS_NOTIFY_ENUM_DIR).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from lanman import codes
+from lanman.domain import Portions
 from lanman.fscc.notify import CHANGE_ALIGNMENT, FILE_ACTION_RENAMED_OLD_NAME, FileNotifyInformation
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.server.disk_effects import Path
 from lanman.server.effects import Reply, Wait, Waiter, Work
 from lanman.smb2.constants import FILE_NOTIFY_CHANGE_DIR_NAME, FILE_NOTIFY_CHANGE_FILE_NAME
@@ -36,11 +40,14 @@ def names_change(directory: bool) -> int:
 
 
 class Watch:
-    """The watch of one open directory. Its first request sets the filter; changes are kept between requests."""
+    """The watch of one open directory, of the user `of`. Its first request sets the filter; changes are kept between
+    requests."""
 
-    def __init__(self, root: str, path: Path, message: ChangeNotifyRequest, tree: bool) -> None:
+    def __init__(self, root: str, path: Path, message: ChangeNotifyRequest, tree: bool, of: str) -> None:
+        self.of = of
         self.root = root
-        self.path = tuple(map(fold, path))
+        self.path = path
+        self._share = _names(root, ())
         self.filter = message.completion_filter
         self.tree = tree
         self._size = message.output_buffer_length  # the first request's, as on Windows (notify.valid-req)
@@ -49,6 +56,10 @@ class Watch:
         self._kept = 0
         self._overflow = False
         self._waiting: dict[Waiter[Reply], int] = {}  # in their order; how many bytes of changes each takes
+
+    def sees(self, root: str, names: list[str]) -> bool:
+        """Whether the folder of its share has the place `names`, of a change through a share of the folder `root`."""
+        return self.root == root or names[: len(self._share)] == self._share
 
     def request(self, length: int) -> Work[Reply]:
         """Answer a CHANGE_NOTIFY with up to `length` bytes of changes, at once or when there are any."""
@@ -78,10 +89,8 @@ class Watch:
 
     def _keep(self, size: int) -> bool:
         """Count `size` bytes as kept, if there is room for them."""
-        if self.watches is not None:
-            if self.watches.kept + size > MAX_KEPT_IN_ALL:
-                return False
-            self.watches.kept += size
+        if self.watches is not None and not self.watches.portion.take(self.of, size):
+            return False
         self._kept += size
         return True
 
@@ -89,7 +98,7 @@ class Watch:
         """Drop all changes that are kept."""
         self._changes = []
         if self.watches is not None:
-            self.watches.kept -= self._kept
+            self.watches.portion.give_back(self.of, self._kept)
         self._kept = 0
 
     def end(self, status: int, now: float) -> None:
@@ -120,9 +129,14 @@ class _Folder:
 class Watches:
     """All watches of the Server, in a tree of directories: a change visits only those on its own path."""
 
-    def __init__(self) -> None:
-        self.kept = 0
-        self._roots: dict[str, _Folder] = {}
+    def __init__(self, portions: Portions) -> None:
+        self.portion = portions.new("bytes of changes in directories", lambda: MAX_KEPT_IN_ALL)
+        self._top = _Folder()
+
+    @property
+    def kept(self) -> int:
+        """Bytes of changes that are kept."""
+        return self.portion.taken
 
     def add(self, watch: Watch) -> None:
         """Watch a directory from now on."""
@@ -132,7 +146,7 @@ class Watches:
     def moved(self, watch: Watch, path: Path) -> None:
         """Follow a directory to its new path."""
         self._take(watch)
-        watch.path = tuple(map(fold, path))
+        watch.path = path
         self._put(watch)
 
     def remove(self, watch: Watch) -> None:
@@ -142,32 +156,39 @@ class Watches:
         self._take(watch)
 
     def _put(self, watch: Watch) -> None:
-        folder = self._roots.setdefault(watch.root, _Folder())
-        for name in watch.path:
-            folder = folder.below.setdefault(name, _Folder())
+        folder = self._top
+        for name in _names(watch.root, watch.path):
+            folder = folder.below.setdefault(fold(name), _Folder())
         folder.watches[watch] = None
 
     def _take(self, watch: Watch) -> None:
-        way = [self._roots[watch.root]]
-        for name in watch.path:
+        way = [self._top]
+        names = [fold(name) for name in _names(watch.root, watch.path)]
+        for name in names:
             way.append(way[-1].below[name])
         del way[-1].watches[watch]
         # Remove folders without watches, from the lowest up.
-        for name in reversed(watch.path):
+        for name in reversed(names):
             folder = way.pop()
             if folder.watches or folder.below:
                 return
             del way[-1].below[name]
-        if not (way[0].watches or way[0].below):
-            del self._roots[watch.root]
 
     def changed(self, root: str, path: Path, action: int, what: int, now: float) -> None:
         """Tell the watches that `path` below `root` has changed; `what` has the bits of the completion filter."""
-        folder = self._roots.get(root)
-        for depth, name in enumerate(path):
+        folder: _Folder | None = self._top
+        if not self._top.below and not self._top.watches:
+            return
+        names = _names(root, path)
+        for depth, name in enumerate(names):
             if folder is None:
                 return
             for watch in list(folder.watches):
-                if watch.filter & what and (watch.tree or depth == len(path) - 1):
-                    watch.add(action, "\\".join(path[depth:]), now)
+                if watch.filter & what and (watch.tree or depth == len(names) - 1) and watch.sees(root, names):
+                    watch.add(action, "\\".join(names[depth:]), now)
             folder = folder.below.get(fold(name))
+
+
+def _names(root: str, path: Path) -> list[str]:
+    """The names from the root of the disk to `path` below the folder of a share."""
+    return [*filter(None, root.split("/")), *path]

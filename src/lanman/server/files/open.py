@@ -17,13 +17,14 @@ The rules:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from lanman import codes
 from lanman.domain import Open
 from lanman.dtyp import DELETE, READ_CONTROL, SACL_SECURITY_INFORMATION
 from lanman.errors import CutShort, MalformedMessage, StatusError
+from lanman.few import NOTHING, with_one, without
 from lanman.fscc.controls import (
     FSCTL_CREATE_OR_GET_OBJECT_ID,
     FSCTL_GET_COMPRESSION,
@@ -142,6 +143,9 @@ _LARGEST_FILE: Final = 0xFFFFFFF0000
 # The create options that FileModeInformation tells of (MS-FSCC 2.4).
 _MODE: Final = FILE_WRITE_THROUGH | FILE_SEQUENTIAL_ONLY | FILE_NO_INTERMEDIATE_BUFFERING | 0x30
 
+# What a WRITE changes.
+_WRITTEN: Final = FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE
+
 # Byte ranges that are locked or unlocked in one turn of the event loop.
 _SLICE: Final = 256
 
@@ -155,6 +159,41 @@ _LOCK_FLAGS: Final = frozenset(
 class DiskOpen(ServerOpen):
     """An open on a share's disk. It owns its handle, and gives it back once, in `released`."""
 
+    __slots__ = (
+        "_closed",
+        "_lock_sequences",
+        "_oplock",
+        "_released",
+        "_scan",
+        "_through",
+        "_waiting_locks",
+        "_watch",
+        "_written",
+        "access",
+        "by_link",
+        "client_guid",
+        "create_action",
+        "create_guid",
+        "delete_on_close",
+        "directory",
+        "files",
+        "handle",
+        "handle_of",
+        "hard_linked",
+        "lease",
+        "link_going",
+        "maximal",
+        "mode",
+        "more_than_stat",
+        "parent_key",
+        "path",
+        "position",
+        "root",
+        "share_access",
+        "spelling",
+        "state",
+    )
+
     def __init__(
         self,
         open_: Open,
@@ -164,11 +203,13 @@ class DiskOpen(ServerOpen):
         state: FileState,
         disk: Opened,
         message: CreateRequest,
+        handle_of: str,
     ) -> None:
         super().__init__(open_, session, tree)
         self.files = files
         self.state = state
         self.handle = disk.handle
+        self.handle_of = handle_of
         self.root = tree.tree_connect.share.path
         self.spelling = LIBERAL if tree.tree_connect.share.device_names else STRICT
         self.path = disk.path
@@ -181,7 +222,7 @@ class DiskOpen(ServerOpen):
         self.by_link = disk.by_link
         self.hard_linked = disk.stat.links > 1 and not disk.stat.directory
         self.link_going = False
-        self.oplock = Oplock(self)
+        self._oplock: Oplock | None = None  # when somebody has asked for it: most have leases or nothing
         self.lease: Lease | None = None
         self.client_guid = self.create_guid = b""
         self.create_action = FILE_OPENED
@@ -192,9 +233,9 @@ class DiskOpen(ServerOpen):
         self._through = bool(message.create_options & FILE_WRITE_THROUGH)
         self._scan: Scan | None = None
         self._watch: notify.Watch | None = None
-        self._waiting_locks: dict[WaitingLock, None] = {}
+        self._waiting_locks: Mapping[WaitingLock, None] = NOTHING
         self._lock_sequences = LockSequences()
-        self._closed: Waiter[FileStat | None] = Waiter()  # what the disk says of it when it has closed it
+        self._closed: Waiter[FileStat | None] | None = None
         self._released = False
         self._written = False
 
@@ -202,6 +243,18 @@ class DiskOpen(ServerOpen):
     def holder(self) -> Holder:
         """By what its client may cache the file."""
         return self.oplock if self.lease is None else self.lease
+
+    @property
+    def oplock(self) -> Oplock:
+        """Its oplock, which may be none."""
+        if self._oplock is None:
+            self._oplock = Oplock(self)
+        return self._oplock
+
+    def release_oplock(self) -> None:
+        """It is gone, and so is its oplock."""
+        if self._oplock is not None:
+            self._oplock.release()
 
     # --- reading and writing
 
@@ -326,14 +379,16 @@ class DiskOpen(ServerOpen):
 
     def _take(self, elements: list[LockElement], taken: list[Lock]) -> Work[Reply]:
         """Take the ranges, a slice of them in one turn of the event loop; `taken` are those that there are so far."""
-        locks = self.state.locks
+        locks = self.state.own_locks()
+        if locks.is_full(self, len(elements)):
+            return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         for number, each in enumerate(elements):
             if number and number % _SLICE == 0:
                 self.count_locks()
                 yield None
                 if self._released:
                     return Reply(codes.STATUS_FILE_CLOSED)
-            if locks.is_full(self):
+            if number % _SLICE == 0 and locks.is_full(self, min(_SLICE, len(elements) - number)):
                 return (yield from self._give_back(taken, codes.STATUS_INSUFFICIENT_RESOURCES))
             exclusive = bool(each.flags & SMB2_LOCKFLAG_EXCLUSIVE_LOCK)
             lock = locks.lock(self, each.offset, each.length, exclusive)
@@ -365,7 +420,8 @@ class DiskOpen(ServerOpen):
         if len(self.state.waiting_locks) >= MAX_WAITING:
             return Reply(codes.STATUS_INSUFFICIENT_RESOURCES)
         waiting = WaitingLock(self, element.offset, element.length, exclusive)
-        self.state.waiting_locks[waiting] = self._waiting_locks[waiting] = None
+        self.state.waiting_locks = with_one(self.state.waiting_locks, waiting, None)
+        self._waiting_locks = with_one(self._waiting_locks, waiting, None)
         try:
             status = yield Wait(waiting.waiter)
         except GeneratorExit:
@@ -376,8 +432,8 @@ class DiskOpen(ServerOpen):
                 self.state.retry_locks(self.files.scheduler.now)
             raise
         finally:
-            self.state.waiting_locks.pop(waiting, None)
-            del self._waiting_locks[waiting]
+            self.state.waiting_locks = without(self.state.waiting_locks, waiting)
+            self._waiting_locks = without(self._waiting_locks, waiting)
         return Reply(status, None if status else LockResponse())
 
     def _unlock(self, elements: list[LockElement]) -> Work[Reply]:
@@ -424,18 +480,21 @@ class DiskOpen(ServerOpen):
         if self.state.delete_pending:
             return Reply(codes.STATUS_DELETE_PENDING)
         if self._watch is None:
-            self._watch = notify.Watch(self.root, self.path, message, bool(message.flags & SMB2_WATCH_TREE))
+            tree = bool(message.flags & SMB2_WATCH_TREE)
+            self._watch = notify.Watch(self.root, self.path, message, tree, self.handle_of)
             self.files.watches.add(self._watch)
         return self._watch.request(message.output_buffer_length)
 
     def tell_written(self) -> None:
         """Tell those who watch it that it has been written to. Who has its directory's listing is told when it is
         closed, as on Windows (smb2.lease.v2_request)."""
-        what = FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE
+        files = self.files
+        files.catch_up(self)
         self._written = True
-        self.files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, what, self.files.scheduler.now)
+        files.watches.changed(self.root, self.path, FILE_ACTION_MODIFIED, _WRITTEN, files.scheduler.now)
 
     def _report_change(self, what: int, now: float) -> None:
+        self.files.catch_up(self)
         self.files.changed(self, self.path, FILE_ACTION_MODIFIED, what, now)
 
     # --- asking
@@ -588,12 +647,14 @@ class DiskOpen(ServerOpen):
 
     def _set_delete_pending(self) -> Work[Reply]:
         """Have it go with its last open, if it can be deleted, once no other client keeps it open for no program."""
-        while not self.by_link and not self.state.take_handles_back(self.holder, self.files.scheduler.now):
-            yield from self.state.changes(lambda: self.holder, for_handles=True)
+        if not self.by_link:
+            yield from self.state.clear_handles(lambda: self.holder)
         stat = yield QueryFile(self.handle)
         if stat.is_protected and not self.by_link:
             return Reply(codes.STATUS_CANNOT_DELETE)
         yield CheckDeletable(self.handle)
+        if self._released:
+            return Reply(codes.STATUS_FILE_CLOSED)
         if self.by_link:
             self.link_going = True
         else:
@@ -626,8 +687,8 @@ class DiskOpen(ServerOpen):
     def moved(self, path: tuple[str, ...], by: Open) -> None:
         """What is open has another path now: it was renamed through the open `by`."""
         self.files.moved(self, path)
-        if self.lease is not None:
-            self.files.leases.moved(self.lease, lease_name(self.root, path))
+        if self.lease is not None and self.lease.name != (name := lease_name(self.root, path)):
+            self.files.leases.moved(self.lease, name)
         self.files.service.rename_open(self.open, "/".join([self.root.rstrip("/"), *path]), by)
         if self._watch is not None:
             self.files.watches.moved(self._watch, path)
@@ -676,19 +737,28 @@ class DiskOpen(ServerOpen):
 
     def channel_lost(self, connection: HandlerConnection) -> None:
         """Its session goes on without this connection. A lease's client is told again by `leases`."""
-        self.oplock.tell_again(connection)
+        if self._oplock is not None:
+            self._oplock.tell_again(connection)
 
     # --- the end
 
+    @property
+    def _when_closed(self) -> Waiter[FileStat | None]:
+        """What is given what the disk says of it when it has closed it."""
+        if self._closed is None:
+            self._closed = Waiter()
+        return self._closed
+
     def close(self, context: Context, message: CloseRequest) -> Work[Reply]:
         """3.3.5.10. The answer comes when the disk has closed it, and with it the name if that was to go."""
-        stat = yield Wait(self._closed, cancellable=False)
+        closed = self._when_closed
+        stat = closed.value if closed.woken else (yield Wait(closed, cancellable=False))
         return Reply(message=_close_response(stat if message.flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB else None))
 
     def ended(self, now: float) -> None:
         """3.3.4.17: answer the requests that wait for locks and for changes."""
         for waiting in list(self._waiting_locks):
-            self.state.waiting_locks.pop(waiting, None)
+            self.state.waiting_locks = without(self.state.waiting_locks, waiting)
             waiting.waiter.wake(codes.STATUS_RANGE_NOT_LOCKED)
         self.end_watch(codes.STATUS_NOTIFY_CLEANUP, now)
 
@@ -697,9 +767,16 @@ class DiskOpen(ServerOpen):
         if self._watch is not None:
             self._watch.end(status, now)
 
+    @property
+    def is_released(self) -> bool:
+        """Whether it has been closed."""
+        return self._released
+
     def released(self) -> None:
         """Take it out of what is open, and give its handle back."""
         self._released = True
+        self.files.catch_up(self)
+        self.files.handles.give_back(self.handle_of, 1 + self.directory)
         now = self.files.scheduler.now
         if self._watch is not None:
             self.files.watches.remove(self._watch)
@@ -713,26 +790,30 @@ class DiskOpen(ServerOpen):
     def _give_handle_back(self, deletes: bool) -> Work[None]:
         """Close it on the disk. What could not be deleted is closed all the same."""
         stat: FileStat | None = None
+        is_done = False
         try:
-            stat = yield CloseFile(self.handle, delete=deletes)
+            stat = yield CloseFile(self.handle, delete=deletes, tells=self.tells_when_closed)
+            is_done = True
         except StatusError:
             pass
         now = self.files.scheduler.now
         if deletes:
-            if stat is not None:
+            if is_done:
                 what = notify.names_change(self.directory)
                 self.files.changed(self, self.path, FILE_ACTION_REMOVED, what, now)
             if not self.by_link:
-                self.state.removed(now)
+                self.state.removed()
         elif self._written:
             self.files.leases.listing_changed(self.root, self.path[:-1], self, now)
-        self._closed.wake(stat)
+        self._when_closed.wake(stat)
 
 
 def _file(context: Context, file_id: bytes) -> DiskOpen | None:
     """The file of that FileId that the session has open, on any of its tree connects."""
     found = context.checked_session.opens.get(unpack_file_id(file_id)[1])
-    return found if isinstance(found, DiskOpen) and found.file_id == file_id else None
+    if not isinstance(found, DiskOpen) or found.file_id != file_id:
+        return None
+    return found if context.may_have(found) else None
 
 
 def _bounded(data: bytes, length: int) -> Reply:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from lanman import codes
 from lanman.domain import Open
-from lanman.server.files.caching import NONE, RW, RWH, Caching, FileCaching, Holder, R
+from lanman.server.files.caching import NONE, RW, RWH, Caching, FileCaching, Holder, R, steady
 from lanman.server.state import HandlerConnection, ServerSession
 from lanman.server.timers import Timer, Timers
 from lanman.smb2.constants import (
@@ -113,7 +113,7 @@ class Oplock(Holder):
 
     def grant(self, rights: int) -> None:
         """Its open has this oplock from now on."""
-        self._become(Caching(rights))
+        self._become(steady(rights))
 
     def _become(self, caching: Caching) -> None:
         before, holder = self.caching, self._holder
@@ -162,7 +162,7 @@ class Oplock(Holder):
         self._settle(NONE)
 
     def _settle(self, rights: int) -> None:
-        self._become(Caching(rights))
+        self._become(steady(rights))
         self._told_by = None
         if self._timer is not None:
             self._timer.cancel()

@@ -20,21 +20,28 @@ The rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from functools import cache
+from itertools import chain
+from operator import attrgetter
 from typing import Final, Protocol
 
 from lanman import codes
 from lanman.domain import Open, Reason, ServerService
 from lanman.dtyp import DELETE
-from lanman.names import fold
+from lanman.few import NOTHING, with_one, without
+from lanman.plain import dataclass
 from lanman.server.disk_effects import FileStat, Path
 from lanman.server.effects import Wait, Waiter, Work
+from lanman.server.files import locks
 from lanman.server.files.access import READING, WRITING, is_stat_for_leases, is_stat_only
 from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder, rights_name
 from lanman.server.files.durable import CreateGuids
-from lanman.server.files.leases import Lease, LeasedOpen, LeaseRequest, Leases, lease_name
-from lanman.server.files.locks import Locks, Tally
+from lanman.server.files.handles import Handles
+from lanman.server.files.leases import Lease, LeasedOpen, LeaseRequest, Leases, folded, lease_name, path_below, place_of
+from lanman.server.files.locks import Locks
+from lanman.server.files.moving import Moving
 from lanman.server.files.notify import Watches
 from lanman.server.files.oplocks import Oplock, rights_of
 from lanman.server.resources import ResourceLimits
@@ -48,8 +55,15 @@ from lanman.smb2.constants import (
 )
 from lanman.smb2.messages import CreateContext
 
+# The folder of a share, and a folded path below that.
+Name = tuple[str, Path]
+
+# Python makes an empty set anew for each who asks.
+_NO_NAMES: Final[frozenset[Name]] = frozenset()
 _SHARED: Final = ((READING, FILE_SHARE_READ), (WRITING, FILE_SHARE_WRITE), (DELETE, FILE_SHARE_DELETE))
 _COUNTS: Final = READING | WRITING | DELETE
+_SHARES: Final = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
+_COUNT: Final = (1 << 32) - 1
 # In one turn of the event loop.
 _NAMES_LOOKED_AT: Final = 2048
 
@@ -68,7 +82,8 @@ class FileOpen(Protocol):
     """An open file or directory, as far as others that have the same file open must know of it.
 
     `root` is the folder of its share and `path` its path below that. `by_link`: its name is that of a link, which a
-    delete means, and `link_going` says that it is to go. `hard_linked`: the file has more than one name.
+    delete means, and `link_going` says that it is to go. `hard_linked`: the file has more than one name. `handle_of` is
+    the user whose part of what is shared out it takes.
     """
 
     open: Open
@@ -77,10 +92,10 @@ class FileOpen(Protocol):
     access: int
     share_access: int
     delete_on_close: bool
+    handle_of: str
     by_link: bool
     link_going: bool
     hard_linked: bool
-    oplock: Oplock
     lease: Lease | None
     session: ServerSession | None
     client_guid: bytes
@@ -96,6 +111,13 @@ class FileOpen(Protocol):
     @property
     def holder(self) -> Holder:
         """By what it may cache: its lease or its oplock."""
+
+    @property
+    def oplock(self) -> Oplock:
+        """Its oplock, which may be none."""
+
+    def release_oplock(self) -> None:
+        """It is gone, and so is its oplock."""
 
     @property
     def state(self) -> FileState:
@@ -122,27 +144,23 @@ class WaitingLock:
     waiter: Waiter[int] = field(default_factory=Waiter)
 
 
-@dataclass(slots=True)
-class _Modes:
-    """What the opens of one file have been granted and what they share, in numbers: how many have each of the three
-    rights, and how many withhold each from the others. Opens that only ask for attributes do not count."""
+@cache
+def _counted(access: int, share: int) -> tuple[int, int]:
+    """What an open adds to the counts of its file, and what of these keeps it out if it is not zero. `access` is of
+    _COUNTS alone and `share` of what can be shared, so that there are few of them.
 
-    having: list[int] = field(default_factory=lambda: [0] * len(_SHARED))
-    withholding: list[int] = field(default_factory=lambda: [0] * len(_SHARED))
-
-    def count(self, access: int, share: int, difference: int) -> None:
-        """Count an open (1), or count it no more (-1)."""
-        if access & _COUNTS:
-            for number, (rights, allowed) in enumerate(_SHARED):
-                self.having[number] += difference * bool(access & rights)
-                self.withholding[number] += difference * (not share & allowed)
-
-    def conflict(self, access: int, share: int) -> bool:
-        """Whether one of them cannot be at once with this open: `shares_conflict` of all of them."""
-        return bool(access & _COUNTS) and any(
-            (access & rights and self.withholding[number]) or (not share & allowed and self.having[number])
-            for number, (rights, allowed) in enumerate(_SHARED)
-        )
+    The counts are one number: how many opens have each of the three rights, and how many withhold each from the
+    others, 32 bits for each. Opens that only ask for attributes do not count."""
+    adds = kept_out_by = 0
+    for number, (rights, allowed) in enumerate(_SHARED if access else ()):
+        having, withholding = 64 * number, 64 * number + 32
+        if access & rights:
+            adds += 1 << having
+            kept_out_by |= _COUNT << withholding
+        if not share & allowed:
+            adds += 1 << withholding
+            kept_out_by |= _COUNT << having
+    return adds, kept_out_by
 
 
 class FileState:
@@ -152,23 +170,45 @@ class FileState:
     however many there are.
     """
 
+    __slots__ = (
+        "_modes",
+        "_more_than_stat",
+        "_retrying",
+        "_waiting",
+        "_waiting_for_handles",
+        "_with_contents",
+        "allocation",
+        "caching",
+        "files",
+        "following",
+        "going",
+        "identity",
+        "late",
+        "locks",
+        "opens",
+        "removing",
+        "waiting_locks",
+    )
+
     def __init__(self, files: Files, identity: tuple[int, int]) -> None:
         self.files = files
         self.identity = identity
-        self.opens: dict[FileOpen, None] = {}
-        self.going: set[tuple[str, Path]] = set()  # the names of it that are to be deleted
+        self.opens: Mapping[FileOpen, None] = NOTHING
+        self.going = _NO_NAMES  # the names of it that are to be deleted: mostly none
+        # Names that it has no more and by which some of its opens are still known, each with the one of now.
+        self.following: Mapping[Name, Name] = NOTHING
         self.removing = 0  # closes under way that take the name away
         self.late = 0  # changes of it under way that nobody waits for any more (`ServerOpen.changes_late`)
         # Room that was asked for and not taken (MS-FSCC 2.4.4): told to clients as long as the file is open.
         self.allocation = 0
-        self.locks = Locks(files.locks)
+        self.locks = files.no_locks
         self._retrying = False
-        self.waiting_locks: dict[WaitingLock, None] = {}
-        self._modes = _Modes()
+        self.waiting_locks: Mapping[WaitingLock, None] = NOTHING
+        self._modes = 0  # what its opens have been granted and what they share: see `_counted`
         self._with_contents = 0  # opens that are not for attributes alone
         self._more_than_stat = 0  # opens that are not for attributes and the security descriptor alone
         self.caching = FileCaching()
-        self._waiting: dict[Waiter[None], Callable[[], Holder | None]] = {}
+        self._waiting: Mapping[Waiter[None], Callable[[], Holder | None]] = NOTHING
         self._waiting_for_handles = 0  # how many of those are in the way of handles
 
     # --- opening and closing ---
@@ -177,9 +217,11 @@ class FileState:
         """Whether one more open fits: a status, or None if it is to ask again when something `changes`. `by` is the
         lease that it will have, if its client has that by now. STATUS_FILE_DELETED: what was in the way has been
         closed, and the file goes with it (`removing`)."""
-        if self.delete_pending or self.removing:
+        if self.delete_pending:
             return codes.STATUS_DELETE_PENDING
-        violation = self._modes.conflict(access, share)
+        if self.removing:
+            return codes.STATUS_FILE_DELETED
+        violation = self.violates(access, share)
         if is_stat_only(access) and not overwrites:
             return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
         if violation:
@@ -195,18 +237,25 @@ class FileState:
             return codes.STATUS_FILE_DELETED
         if self.delete_pending:
             return codes.STATUS_DELETE_PENDING  # what was in the way has been closed, and was to go
-        violation = self._modes.conflict(access, share)
+        violation = self.violates(access, share)
         return codes.STATUS_SHARING_VIOLATION if violation else codes.STATUS_SUCCESS
 
     def violates(self, access: int, share: int) -> bool:
         """Whether one more open of that kind is kept out by the share modes of those there are."""
-        return self._modes.conflict(access, share)
+        return self._modes & _counted(access & _COUNTS, share & _SHARES)[1] != 0
 
     def take_handles_back(self, by: Holder | None, now: float) -> bool:
         """Have the clients, but for that of `by`, give handles back that they may keep open for no program. Whether
         none is left; if not, something `changes` when they are given back."""
         self.caching.take(Event.HANDLE, by, now)
         return not self.caching.keeps_waiting(Event.HANDLE, by)
+
+    def clear_handles(self, mine: Callable[[], Holder | None]) -> Work[None]:
+        """Wait until no client but that of `mine` keeps it open for no program. The open that asks may be gone by then,
+        and this may be the last that is wanted of the file."""
+        while not self.take_handles_back(mine(), self.files.scheduler.now):
+            yield from self.changes(mine, for_handles=True)
+            self.tidy()
 
     @property
     def timers(self) -> Timers:
@@ -224,27 +273,35 @@ class FileState:
     def report_lease(self, opened: LeasedOpen, lease: Lease) -> None:
         """Tell the domain what an open's lease lets its client do now. One that nobody could reclaim is closed."""
         rights, breaking = rights_name(lease.caching.rights), lease.caching.breaking
-        self.files.service.set_lease(opened.open, rights, lease.key.hex(), breaking=breaking)
+        self.files.service.set_lease(opened.open, rights, lease.key, breaking=breaking)
         if opened.open.preserved and not opened.open.reclaimable:
             self.close(opened.open)
 
-    def changes(self, mine: Callable[[], Holder | None], *, for_handles: bool = False) -> Work[None]:
+    def changes(
+        self, mine: Callable[[], Holder | None], *, for_handles: bool = False, for_disk: bool = False
+    ) -> Work[None]:
         """Wait until an oplock or a lease has been given back or an open is gone. `mine` is what the caller itself
-        holds, which is not in its way; `for_handles`: others' handles are, and nobody gets new ones meanwhile. Then
-        the state is the caller's to `tidy`."""
+        holds, which is not in its way; `for_handles`: others' handles are, and nobody gets new ones meanwhile;
+        `for_disk`: it is a matter of moments. Then the state is the caller's to `tidy`."""
         waiter: Waiter[None] = Waiter()
-        self._waiting[waiter] = mine
+        self._waiting = with_one(self._waiting, waiter, mine)
         self._waiting_for_handles += for_handles
         try:
-            yield Wait(waiter)
+            yield Wait(waiter, deferred=for_disk)
         except BaseException:
             self._waits_no_more(waiter, for_handles)
             self.tidy()
             raise
         self._waits_no_more(waiter, for_handles)
 
+    def gone(self) -> Work[None]:
+        """Wait until the closes that take the file away have come to their end. Then the state is the caller's to
+        `tidy`."""
+        while self.removing:
+            yield from self.changes(lambda: None, for_disk=True)
+
     def _waits_no_more(self, waiter: Waiter[None], for_handles: bool) -> None:
-        del self._waiting[waiter]
+        self._waiting = without(self._waiting, waiter)
         self._waiting_for_handles -= for_handles
 
     def wake(self, now: float) -> None:
@@ -262,8 +319,8 @@ class FileState:
 
     def enter(self, file_open: FileOpen) -> None:
         """It is open."""
-        self.opens[file_open] = None
-        self._modes.count(file_open.access, file_open.share_access, 1)
+        self.opens = with_one(self.opens, file_open, None)
+        self._modes += _counted(file_open.access & _COUNTS, file_open.share_access & _SHARES)[0]
         self._with_contents += not is_stat_only(file_open.access)
         self._more_than_stat += file_open.more_than_stat
         self.files.create_guids.put(file_open)
@@ -288,7 +345,8 @@ class FileState:
         lease = leases.find(request.client, request.key)
         if lease is None:
             name = lease_name(file_open.root, file_open.path)
-            lease = leases.begin(request, self, name, connection, directory=file_open.directory)
+            of, directory = file_open.handle_of, file_open.directory
+            lease = leases.begin(request, self, name, connection, of, directory=directory)
         if lease is not None and lease.state is self:
             lease.join(file_open)
 
@@ -307,13 +365,13 @@ class FileState:
 
     def leave(self, file_open: FileOpen, now: float) -> bool:
         """It is closed. Whether the file is to go now: it was the last one, and the file is to be deleted."""
-        del self.opens[file_open]
-        self._modes.count(file_open.access, file_open.share_access, -1)
+        self.opens = without(self.opens, file_open)
+        self._modes -= _counted(file_open.access & _COUNTS, file_open.share_access & _SHARES)[0]
         self._with_contents -= not is_stat_only(file_open.access)
         self._more_than_stat -= file_open.more_than_stat
         self.files.create_guids.drop(file_open)
         self.files.left(file_open)
-        file_open.oplock.release()
+        file_open.release_oplock()
         lease = file_open.lease
         if lease is not None:
             lease.part(file_open)
@@ -322,17 +380,18 @@ class FileState:
             # Nobody waits here: who keeps the file open for no program would have it stay.
             self.caching.take(Event.HANDLE, lease, now)
         for each in [each for each in self.waiting_locks if each.owner is file_open]:
-            del self.waiting_locks[each]
+            self.waiting_locks = without(self.waiting_locks, each)
         if self.locks.release(file_open):
             self.retry_locks(now)
         if file_open.by_link:
             return file_open.delete_on_close or file_open.link_going
         # A file may have several names, and each goes with its own last open. Who came by a symbolic link has another.
-        name = _name_of(file_open) if self.going else None
-        deletes = name in self.going and not any(_name_of(each) == name for each in self.opens if not each.by_link)
+        name = self._name_of(file_open) if self.going else None
+        deletes = name in self.going and not any(self._name_of(each) == name for each in self.opens if not each.by_link)
         if deletes and name is not None:
-            self.going.discard(name)
+            self.going -= {name}
         self.removing += deletes
+        self.files.removing += deletes
         return deletes
 
     @property
@@ -347,28 +406,45 @@ class FileState:
 
     def clear_delete_pending(self, file_open: FileOpen) -> None:
         """The name that is open by this is not to go after all."""
-        self.going.discard(_name_of(file_open))
+        self.going -= {self._name_of(file_open)}
 
-    def renamed(self, root: str, old: Path, new: Path) -> None:
-        """One of its names is another."""
-        before = root, _folded(old)
-        if before in self.going:
-            self.going.discard(before)
-            self.going.add((root, _folded(new)))
+    def follow(self, names: dict[Name, Name]) -> None:
+        """Names of it are others now; not all of its opens are known by these yet."""
+        self.following = {**self.following, **names}
+        if self.going:
+            self.going = frozenset(names.get(each, each) for each in self.going)
+
+    def follow_no_more(self, names: dict[Name, Name]) -> None:
+        """They are, as far as they are still open."""
+        for each in names:
+            self.following = without(self.following, each)
+
+    def _name_of(self, file_open: FileOpen) -> Name:
+        """What tells one name of the file from another. One of a single name may be open by several paths all the
+        same."""
+        if not file_open.hard_linked:
+            return "", ()
+        name = file_open.root, folded(file_open.path)
+        return self.following.get(name, name)
 
     def set_delete_pending(self, file_open: FileOpen, now: float) -> None:
         """The name that is open by this goes with its last open; whoever watches it hears no more (MS-FSA 2.1.5.15.3).
         Every way into delete-pending leads through here: a client that waits for the end of its watch before it closes
         would keep the directory for ever."""
         before = self.delete_pending
-        self.going.add(_name_of(file_open))
+        self.going |= {self._name_of(file_open)}
         for each in [] if before else list(self.opens):
             each.end_watch(codes.STATUS_DELETE_PENDING, now)
 
-    def removed(self, now: float) -> None:
-        """A close that was to delete the file has come to its end."""
+    def removed(self) -> None:
+        """A close that was to delete the file has come to its end: who waited for that waits for no handles of others,
+        which may have it open by another name."""
         self.removing -= 1
-        self.wake(now)
+        self.files.removing -= 1
+        self.files.removed += 1
+        for waiter in list(self._waiting):
+            waiter.wake(None)
+        self.tidy()
 
     def tidy(self) -> None:
         """Forget it if nothing of it is open, no CREATE waits to open it, and nothing is under way for those before."""
@@ -389,6 +465,12 @@ class FileState:
         be spared."""
         self.caching.take(Event.CHANGE, by if by.is_lease else None, now)
 
+    def own_locks(self) -> Locks:
+        """The same, for somebody who is about to lock a range: most files have none, and no object for them."""
+        if self.locks is self.files.no_locks:
+            self.locks = Locks(self.files.locks)
+        return self.locks
+
     def retry_locks(self, now: float) -> None:
         """A range is free again: whoever waits for it has it in the next turn of the event loop, first come first
         served. All who wait are looked at, so once for all that becomes free in one turn."""
@@ -401,13 +483,16 @@ class FileState:
         for each in list(self.waiting_locks):
             if each not in self.waiting_locks:
                 continue  # what the grant of another has led to
-            if self.locks.is_full(each.owner):
+            if not self.locks.is_free(each.owner, each.offset, each.length, each.exclusive):
                 continue
-            granted = self.locks.lock(each.owner, each.offset, each.length, each.exclusive)
-            if granted is not None:
-                del self.waiting_locks[each]
-                each.owner.count_locks()
-                each.waiter.wake(codes.STATUS_SUCCESS)
+            self.waiting_locks = without(self.waiting_locks, each)
+            if self.locks.is_full(each.owner):
+                # Nobody could say when there will be room.
+                each.waiter.wake(codes.STATUS_INSUFFICIENT_RESOURCES)
+                continue
+            self.own_locks().lock(each.owner, each.offset, each.length, each.exclusive)
+            each.owner.count_locks()
+            each.waiter.wake(codes.STATUS_SUCCESS)
 
 
 class Files:
@@ -416,11 +501,18 @@ class Files:
     def __init__(self, scheduler: Scheduler, service: ServerService, limits: ResourceLimits) -> None:
         self.scheduler = scheduler
         self.service = service
-        self.watches = Watches()
-        self.leases = Leases(scheduler, limits)
-        self.locks = Tally()
+        self.watches = Watches(service.portions)
+        self.leases = Leases(scheduler, limits, service.portions)
+        self.locks = service.portions.new("byte-range locks", locks.most)
+        self.no_locks = Locks(self.locks)  # those of all files that have none
+        self.handles = Handles(service.settings, service.portions)
+        self.moving = Moving()
         self.create_guids = CreateGuids[FileOpen]()
         self.creating: set[tuple[bytes, bytes]] = set()  # the GUIDs of clients and CREATEs that are under way
+        self.removing = 0  # closes under way that take a name away, of all files
+        self.removed = 0  # those that have come to their end
+        # Files that have been renamed and whose opens have not all followed: what has one of these do so.
+        self.followers: dict[FileState, list[Callable[[FileOpen], None]]] = {}
         self._states: dict[tuple[int, int], FileState] = {}
         self._names: dict[str, _Name] = {}
 
@@ -449,14 +541,19 @@ class Files:
 
     def entered(self, file_open: FileOpen) -> None:
         """Something is open by its path."""
-        self._names.setdefault(file_open.root, _Name()).put(_folded(file_open.path), file_open)
+        self._names.setdefault(file_open.root, _Name()).put(folded(file_open.path), file_open)
 
     def left(self, file_open: FileOpen) -> None:
         """It is so no more."""
         top = self._names[file_open.root]
-        top.take(_folded(file_open.path), file_open)
+        top.take(folded(file_open.path), file_open)
         if not top.count:
             del self._names[file_open.root]
+
+    def catch_up(self, file_open: FileOpen) -> None:
+        """Something is about to be told of it by its path: if that is of before a rename, it follows now."""
+        for follow in self.followers.get(file_open.state, ()) if self.followers else ():
+            follow(file_open)
 
     def moved(self, file_open: FileOpen, path: Path) -> None:
         """It has been renamed."""
@@ -465,40 +562,70 @@ class Files:
         self.entered(file_open)
 
     def has_open_below(self, root: str, path: Path) -> bool:
-        """Whether anything is open in the directory `path` of the folder `root`, at any depth."""
-        found = self._find_name(root, path)
-        return found is not None and found.count > len(found.opens)
+        """Whether anything is open in the directory `path` of the folder `root`, at any depth and through any share."""
+        if any(found.count > len(found.opens) for found in self._names_at(root, path)):
+            return True
+        return any(True for _ in self._folders_below(root, path))
 
-    def cached_below(self, root: str, path: Path) -> list[FileOpen]:
-        """Opens in the directory `path`, at any depth, that their clients may keep for no program (batch oplocks and
+    def cached_below(self, root: str, path: Path) -> list[FileState]:
+        """Files in the directory `path`, at any depth, that clients may keep open for no program (batch oplocks and
         leases with H). Of very many names the first are looked at."""
-        found = self._find_name(root, path)
-        names = deque(found.below.values() if found is not None else ())
-        cached: list[FileOpen] = []
+        names = deque(name for found in self._names_at(root, path) for name in found.below.values())
+        names.extend(self._folders_below(root, path))
+        states: dict[FileState, None] = {}
         for _ in range(_NAMES_LOOKED_AT):
             if not names:
                 break
             name = names.popleft()
             names.extend(name.below.values())
-            cached += [each for each in name.opens if each.holder.caching.rights & H]
-        return cached
+            states.update(dict.fromkeys(map(attrgetter("state"), name.opens)))
+        return [each for each in states if each.caching.keeps_handles]
 
     def at(self, root: str, path: Path) -> list[FileOpen]:
-        """What is open by exactly that path."""
-        found = self._find_name(root, path)
-        return list(found.opens) if found is not None else []
+        """What is open by exactly that path, or by that of another share to the same place."""
+        return list(chain.from_iterable(found.opens for found in self._names_at(root, path)))
 
-    def _find_name(self, root: str, path: Path) -> _Name | None:
-        found = self._names.get(root)
-        for name in path:
-            if found is None:
-                return None
-            found = found.below.get(fold(name))
-        return found
+    def names_at(self, root: str, old: Path, new: Path) -> dict[Name, Name]:
+        """The names of that place, by the folders of all shares that have something open, each with what it is after
+        a rename, as far as that is still in the same folder."""
+        names: dict[Name, Name] = {}
+        for folder in self._names:
+            before, after = path_below(folder, root, old), path_below(folder, root, new)
+            if before is not None and after is not None:
+                names[folder, folded(before)] = folder, folded(after)
+        return names
+
+    def _names_at(self, root: str, path: Path) -> Iterator[_Name]:
+        """The name `path` of the folder `root`, and the same place below the folders of other shares."""
+        if (found := _descend(self._names.get(root), folded(path))) is not None:
+            yield found
+        for other, place in self._other_folders(root, path):
+            above = place_of(other, ())
+            if place == above:
+                yield self._names[other]
+            elif place.startswith(f"{above}/"):
+                parts = place.removeprefix(f"{above}/").split("/")
+                if (found := _descend(self._names[other], parts)) is not None:
+                    yield found
+
+    def _folders_below(self, root: str, path: Path) -> Iterator[_Name]:
+        """The folders of other shares in the directory `path` of the folder `root` that have something open."""
+        for other, place in self._other_folders(root, path):
+            if place_of(other, ()).startswith(f"{place}/"):
+                yield self._names[other]
+
+    def _other_folders(self, root: str, path: Path) -> Iterator[tuple[str, str]]:
+        """The folders of other shares that have something open, each with the place of that name."""
+        if self._names.keys() - {root}:
+            place = place_of(root, path)
+            for other in self._names:
+                if other != root:
+                    yield other, place
 
     def is_going(self, root: str, path: Path) -> bool:
         """Whether a file of that name is to be deleted."""
-        return any(each.state.delete_pending or each.state.removing for each in self.at(root, path))
+        states = set(map(attrgetter("state"), self.at(root, path)))
+        return any(each.delete_pending or each.removing for each in states)
 
 
 @dataclass(slots=True)
@@ -508,8 +635,8 @@ class _Name:
     `count` is how many opens there are here and below.
     """
 
-    opens: dict[FileOpen, None] = field(default_factory=dict)
-    below: dict[str, _Name] = field(default_factory=dict)
+    opens: Mapping[FileOpen, None] = field(default_factory=lambda: NOTHING)
+    below: Mapping[str, _Name] = field(default_factory=lambda: NOTHING)
     count: int = 0
 
     def put(self, path: Path, file_open: FileOpen) -> None:
@@ -517,9 +644,13 @@ class _Name:
         name = self
         name.count += 1
         for part in path:
-            name = name.below.setdefault(part, _Name())
+            following = name.below.get(part)
+            if following is None:
+                following = _Name()
+                name.below = with_one(name.below, part, following)
+            name = following
             name.count += 1
-        name.opens[file_open] = None
+        name.opens = with_one(name.opens, file_open, None)
 
     def take(self, path: Path, file_open: FileOpen) -> None:
         """It is open by that path no more."""
@@ -529,16 +660,16 @@ class _Name:
             following = name.below[part]
             following.count -= 1
             if not following.count:
-                del name.below[part]  # and all that is below it, which is this path alone
+                name.below = without(name.below, part)  # and all that is below it, which is this path alone
                 return
             name = following
-        del name.opens[file_open]
+        name.opens = without(name.opens, file_open)
 
 
-def _folded(path: Path) -> Path:
-    return tuple(map(fold, path))
-
-
-def _name_of(file_open: FileOpen) -> tuple[str, Path]:
-    """What tells one name of a file from another. A file of one name may be open by several paths all the same."""
-    return (file_open.root, _folded(file_open.path)) if file_open.hard_linked else ("", ())
+def _descend(top: _Name | None, path: Sequence[str]) -> _Name | None:
+    """The name that a folded path leads to below another."""
+    for part in path:
+        if top is None:
+            return None
+        top = top.below.get(part)
+    return top

@@ -27,15 +27,15 @@ rights to it: those of operators, unless `declines` says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from lanman import codes
 from lanman.domain import ServerService
+from lanman.plain import dataclass
 from lanman.rpc.levels import Levels
 from lanman.rpc.ndr import Call
 from lanman.server.rights import Caller, Rights
-from lanman.server.srvsvc.paging import PIECE, page, sizer
+from lanman.server.srvsvc.paging import page, sizer
 from lanman.settings import Configuration, RunningSettings
 
 Item = TypeVar("Item")
@@ -156,14 +156,15 @@ def listing(
     request: Any,
     levels: Levels[Record],
     items: Sequence[Item],
-    describe: Callable[[Item], Record | None],
+    describe: Callable[[Item], Record],
+    wanted: Callable[[Item], bool] | None = None,
     *,
     none_fits: int = codes.ERROR_MORE_DATA,
 ) -> Generator[None, None, Any]:
     """The answer to an enumeration: the page that its ResumeHandle and PreferedMaximumLength ask for, in pieces.
 
-    `describe` gives an item's record, or None for one that was not asked for. `none_fits` is the status when not even
-    one record fits into the length.
+    `describe` gives an item's record, `wanted` says whether it was asked for; None: each was. `none_fits` is the status
+    when not even one record fits into the length.
     """
     found = yield from page(
         items,
@@ -171,10 +172,9 @@ def listing(
         sizer(levels, request.level),
         resume_handle=request.resume_handle or 0,
         length=request.prefered_maximum_length,
+        wanted=wanted,
         none_fits=none_fits,
     )
-    if len(found.entries) > PIECE:
-        yield  # to pack them is work for a turn of its own
     # ResumeHandle is optional: where none came, none goes back.
     handle = None if request.resume_handle is None else found.resume_handle
     return request.response(request.level, found.entries, found.total, handle, found.status)

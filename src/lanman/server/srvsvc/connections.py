@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from lanman import codes
-from lanman.domain import TreeConnect, matches
-from lanman.names import fold
+from lanman.domain import TreeConnect
 from lanman.records import ConnectionInfo
 from lanman.rpc.srvsvc.connections import CONNECTION_INFO, NetrConnectionEnum, NetrConnectionEnumResponse
 from lanman.server.rights import ALL_OPERATORS, Rights
@@ -39,14 +38,21 @@ def connection_enum(
     r"""NetrConnectionEnum (MS-SRVS 3.1.4.1): the tree connects of a `\\client`, each with the name of its share; or
     those to a share, each with the name of its client."""
     qualifier = request.qualifier or ""
-    of_client = qualifier.startswith("\\\\")
-
-    def info(tree: TreeConnect) -> ConnectionInfo | None:
-        if of_client:
-            wanted = matches(tree.session, qualifier, None)
-        else:
-            wanted = fold(tree.share.name) == fold(qualifier)
-        net_name = tree.share.name if of_client else tree.session.client_name
-        return connection_info(tree, context.now, net_name=net_name) if wanted else None
-
-    return listing(request, CONNECTION_INFO, context.service.tree_connects(), info)
+    now = context.now
+    if qualifier.startswith("\\\\"):
+        meant = set(context.service.select_sessions(qualifier))
+        return listing(
+            request,
+            CONNECTION_INFO,
+            context.service.tree_connects(),
+            lambda tree: connection_info(tree, now, net_name=tree.share.name),
+            lambda tree: tree.session in meant,
+        )
+    share = context.service.share_by_name(qualifier)
+    return listing(
+        request,
+        CONNECTION_INFO,
+        context.service.tree_connects(),
+        lambda tree: connection_info(tree, now, net_name=tree.session.client_name),
+        lambda tree: tree.share is share,
+    )

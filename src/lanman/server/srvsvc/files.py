@@ -19,6 +19,7 @@ from lanman.rpc.srvsvc.files import (
 from lanman.rpc.srvsvc.paths import drive_path, local_path
 from lanman.server.rights import OPERATORS, Rights
 from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing, require_lengths
+from lanman.server.srvsvc.paging import PIECE
 
 
 def file_info(opened: Open) -> FileInfo:
@@ -39,14 +40,14 @@ def file_enum(context: CallContext, request: NetrFileEnum) -> Generator[None, No
     if user and user.startswith("\\\\"):
         client, user = user, None
     path = local_path(request.base_path or "")
-    chosen = set(context.service.select_opens(path=path, client=client, user=user))
-    return listing(
-        request,
-        FILE_INFO,
-        context.service.opens(),
-        lambda opened: file_info(opened) if opened in chosen else None,
-        none_fits=codes.NERR_BufTooSmall,
+    service, opens, wanted = context.service, context.service.opens(), None
+    if path or client or user:
+        meant = set((yield from service.select_opens(path=path, client=client, user=user, size=PIECE)))
+        wanted = meant.__contains__
+    answer: NetrFileEnumResponse = yield from listing(
+        request, FILE_INFO, opens, file_info, wanted, none_fits=codes.NERR_BufTooSmall
     )
+    return answer
 
 
 @answers(NetrFileGetInfo, rights=Rights(OPERATORS))

@@ -26,12 +26,13 @@ _USERS: Final = (*OPERATORS, AUTHENTICATED_USERS)
 
 def session_info(session: Session, now: float) -> SessionInfo:
     """Every member of every level (MS-SMB2 3.3.4.18). SMB 2 and 3 do not carry a client type: it is empty."""
+    active, idle = session.times(now)
     return SessionInfo(
         session.client_name,
         session.user_name,
-        session.num_opens,
-        session.active_seconds(now),
-        session.idle_seconds(now),
+        len(session.opens),
+        active,
+        idle,
         SESS_GUEST if session.guest else 0,
         "",
         session.transport,
@@ -52,17 +53,16 @@ def _check_filters(request: NetrSessionEnum) -> None:
 def session_enum(context: CallContext, request: NetrSessionEnum) -> Generator[None, None, NetrSessionEnumResponse]:
     """NetrSessionEnum (MS-SRVS 3.1.4.5): the sessions of a client and of a user, where given."""
     service, client, user = context.service, request.client_name, request.user_name
-    meant = set(service.select_sessions(client, user))
-    if (client or user) and not meant:
-        # 3.1.4.5 allows either code. 2312 means here that this client has no session at all.
-        known = not client or service.select_sessions(client)
-        raise CallRefused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
-    return listing(
-        request,
-        SESSION_INFO,
-        service.sessions(),
-        lambda session: session_info(session, context.now) if session in meant else None,
-    )
+    wanted = None
+    if client or user:
+        meant = set(service.select_sessions(client, user))
+        if not meant:
+            # 3.1.4.5 allows either code. 2312 means here that this client has no session at all.
+            known = not client or service.select_sessions(client)
+            raise CallRefused(codes.NERR_UserNotFound if known else codes.NERR_ClientNameNotFound)
+        wanted = meant.__contains__
+    now = context.now
+    return listing(request, SESSION_INFO, service.sessions(), lambda session: session_info(session, now), wanted)
 
 
 @answers(NetrSessionDel, rights=Rights(OPERATORS))

@@ -104,7 +104,8 @@ def share_enum_sticky(
         request,
         SHARE_INFO,
         _shares_for(context),
-        lambda share: share_info(share) if not share.type & STYPE_TEMPORARY else None,
+        share_info,
+        lambda share: not share.type & STYPE_TEMPORARY,
         none_fits=codes.NERR_BufTooSmall,
     )
 

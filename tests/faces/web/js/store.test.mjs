@@ -101,6 +101,10 @@ function history(seed) {
       server.restart();
       late = [];
       store.resync();
+    } else if (what === 18 && next(6) === 0) {
+      // The stream begins, or begins anew, where the server is by now.
+      late = [];
+      store.reach(`${server.epoch}-${server.sequence}`);
     } else if (lost && asked === null) {
       store.begin("fs1", "session", () => (lost = true));
       lost = false;
@@ -160,6 +164,26 @@ test("a snapshot that is older than what went by is refused", () => {
   assert.equal(store.put("fs1", "session", [], "a-8"), false);
   assert.equal(store.isLoaded("fs1", "session"), false);
   assert.equal(store.put("fs1", "session", [], "a-9"), true);
+});
+
+test("a stream that begins behind a list says that it is lost, and one that goes on does not", () => {
+  const { store } = watched();
+  let lost = 0;
+  store.begin("fs1", "session", () => (lost += 1));
+  store.put("fs1", "session", [], "a-5");
+  store.reach("a-5");
+  store.reach("a-8", true);
+  assert.equal(lost, 0);
+  store.reach("a-8");
+  assert.equal(lost, 1);
+});
+
+test("a snapshot that was asked for before the stream began, and is older, is refused", () => {
+  const { store } = begun();
+  store.reach("a-8");
+  assert.equal(store.put("fs1", "session", [], "a-7"), false);
+  store.begin("fs1", "session");
+  assert.equal(store.put("fs1", "session", [], "a-8"), true);
 });
 
 test("what went and came again under its key within a frame is told as both", () => {

@@ -313,6 +313,14 @@ test("a page is told of each delta once, and of what it has no handler for nothi
   assert.deepEqual(heard, ["e-1", "e-2", "f-1", ["away", 7]]);
 });
 
+test("a hello says whether the stream goes on from what this page was told last", () => {
+  const heard = [];
+  const receiver = new Receiver({ onHello: ({ goesOn }) => heard.push(goesOn) });
+  const hello = (id) => ({ type: "event", name: "hello", data: "{}", id });
+  for (const message of [hello("e-1"), hello("e-1"), delta(2), hello("e-2"), delta(3), hello("e-7"), hello("f-7")]) receiver.take(message);
+  assert.deepEqual(heard, [false, true, true, false, false]);
+});
+
 test("what is remembered for a tab that comes later is bounded by the servers", () => {
   const remembered = new Remembered();
   for (let number = 0; number < 1000; number++) remembered.take({ type: "event", name: "server", data: '{"name":"fs1"}', id: `e-${number}` });

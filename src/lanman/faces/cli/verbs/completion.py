@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import click
-
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
+from lanman.faces.cli.parameters import argument
 from lanman.faces.dialect import DialectError
 
 BASH: Final = r"""# lanman's completion for bash: eval "$(lanman completion bash)"
@@ -89,7 +88,7 @@ eval "$(lanman completion zsh)"                         for zsh, behind compinit
 lanman completion fish > ~/.config/fish/completions/lanman.fish
 """,
 )
-@click.argument("shell", shell_complete=completers.one_of(*SCRIPTS))
+@argument("shell", shell_complete=completers.one_of(*SCRIPTS))
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the script for a shell. DialectError 3953: the shell is not one of SCRIPTS."""
     script = SCRIPTS.get(shell.casefold())

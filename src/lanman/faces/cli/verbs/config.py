@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import click
-
 from lanman import codes
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
@@ -18,6 +16,7 @@ from lanman.faces.cli.options import (
     yes_or_no,
 )
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.services import emit_parts, is_server_service, show_services
 from lanman.faces.configured import Configured, configuration, configuration_form, transport_form
 from lanman.faces.dialect import DialectError
@@ -55,7 +54,7 @@ lanman config server /autodisconnect:-1    never end them
 lanman config server /hidden:yes           keep out of the lists of servers
 """,
 )
-@click.argument("service", required=False, shell_complete=completers.server_service)
+@argument("service", required=False, shell_complete=completers.server_service)
 @net_option(
     "--autodisconnect",
     metavar="n",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import warn
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.services import change_service
 
 
@@ -22,7 +21,7 @@ lanman continue server                   continue this machine's Server
 lanman continue server -S fs1 -U ann     continue that of \\fs1, as ann
 """,
 )
-@click.argument("service", required=False, shell_complete=completers.server_service)
+@argument("service", required=False, shell_complete=completers.server_service)
 def continue_(invocation: Invocation, service: str | None) -> int | None:
     """Continue the Server service. Win32Error 50: the server cannot be paused, and so not continued."""
     unchanged = "The Server service was not paused."

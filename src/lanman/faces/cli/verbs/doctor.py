@@ -14,19 +14,16 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import click
-
 from lanman.errors import Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import PORT_HINT, Invocation
 from lanman.faces.cli.options import Explained, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Candidate, Context, argument, option
 from lanman.faces.dialect import DialectError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from click.shell_completion import CompletionItem
 
     from lanman.manage.doctor.report import Diagnosis
 
@@ -44,7 +41,7 @@ def _page(word: str) -> list[str] | None:
     return help_page(word)
 
 
-def chosen_words(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def chosen_words(context: Context, begun: str) -> list[Candidate]:
     """The ids and categories that begin so."""
     from lanman.manage.doctor.check import CATEGORIES
 
@@ -75,12 +72,12 @@ lanman doctor --strict --short      for a script: what is not as it should be, w
 """,
     explained=Explained(_page, _words),
 )
-@click.argument("checks", nargs=-1, shell_complete=chosen_words)
-@click.option("--list-checks", is_flag=True, help="list the checks, and make none")
-@click.option("--strict", is_flag=True, help="warnings count as problems for the exit status")
-@click.option("--short", is_flag=True, help="a line for each problem and warning, and nothing else")
-@click.option("--plain", is_flag=True, help="words in place of marks and columns, one finding a line")
-@click.option(
+@argument("checks", many=True, shell_complete=chosen_words)
+@option("--list-checks", is_flag=True, help="list the checks, and make none")
+@option("--strict", is_flag=True, help="warnings count as problems for the exit status")
+@option("--short", is_flag=True, help="a line for each problem and warning, and nothing else")
+@option("--plain", is_flag=True, help="words in place of marks and columns, one finding a line")
+@option(
     "--deadline",
     metavar="S",
     callback=seconds,

@@ -19,11 +19,10 @@ import contextlib
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-
-import click
 
 from lanman.errors import Win32Error
 from lanman.faces.cli import completers, output
@@ -31,15 +30,17 @@ from lanman.faces.cli.databases import database_option
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, duration, net_option, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, option
 from lanman.faces.cli.planning import confirm_orders
 from lanman.faces.cli.selecting import path_filter
 from lanman.faces.dialect import DialectError
 from lanman.faces.drainforms import event_form, holder_form, result_form
-from lanman.faces.text import Column, escape, row, shorten, shorten_client
+from lanman.faces.text import OWNER_UNKNOWN, Column, escape, row, shorten, shorten_client
+from lanman.manage.watching.clients import may_be_kept
 
 if TYPE_CHECKING:
     from lanman.manage.drain.machine import Event, Holder, Rules
-    from lanman.manage.drain.shell import DrainOrder, DrainResult
+    from lanman.manage.drain.shell import DrainOrder, DrainResult, Seen
     from lanman.manage.orders import Plan
 
 NOT_SO: Final = 3
@@ -63,7 +64,7 @@ FILE_COLUMNS: Final = (Column(0, 10), Column(11, 20, fitted=shorten), Column(32,
 COSTS: Final = {"none": "nothing", "reopen": "reopening", "unsaved": "UNSAVED WORK LIKELY", "unknown": "unknown"}
 
 
-def _message(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def _message(parameter: Parameter, text: str | None) -> str | None:
     if text is not None and (not text.strip() or len(text) > 2000):
         raise bad_value(parameter, "It is a text of at most 2000 characters, and not an empty one.")
     return text
@@ -99,43 +100,41 @@ lanman drain -S fs1 --warn 10m --grace 5m --end all /y       for a reboot at nig
 lanman drain --share projects --end readers --timeout 1h     for a backup of one share
 """,
 )
-@click.option("--share", metavar="SHARE", shell_complete=completers.shares, help="only what is open in this share")
-@click.option(
+@option("--share", metavar="SHARE", shell_complete=completers.shares, help="only what is open in this share")
+@option(
     "--path", metavar="GLOB", callback=path_filter, help="only what is open by these paths, as `lanman file` lists them"
 )
-@click.option(
+@option(
     "--warn",
     metavar="TIME",
     callback=duration,
     help="tell people, and leave them this much time before anybody is ended",
 )
-@click.option(
-    "--message", metavar="TEXT", callback=_message, help="what they are told, in place of a sentence with the time"
-)
-@click.option("--grace", metavar="TIME", callback=duration, help="how long those with open files have after that (0)")
-@click.option(
+@option("--message", metavar="TEXT", callback=_message, help="what they are told, in place of a sentence with the time")
+@option("--grace", metavar="TIME", callback=duration, help="how long those with open files have after that (0)")
+@option(
     "--timeout",
     "drain_timeout",
     metavar="TIME",
     callback=duration,
     help="how long it may take (30m beyond --warn and --grace)",
 )
-@click.option(
+@option(
     "--end",
     metavar="WHO",
     default="idle",
     shell_complete=completers.one_of("idle", "readers", "all"),
     help="who is ended after the grace: idle, readers or all (idle)",
 )
-@click.option("--quiet-for", metavar="TIME", callback=duration, help="for how long nobody must have been seen (30s)")
-@click.option("--no-cordon", is_flag=True, help="do not pause the server")
-@click.option("--keep-paused", is_flag=True, help="leave the server paused whatever happens")
-@click.option("--include-mine", is_flag=True, help="end sessions that may be your own too")
-@click.option("--check", is_flag=True, help="only say whether anybody is there: status 0 for nobody, 3 for somebody")
+@option("--quiet-for", metavar="TIME", callback=duration, help="for how long nobody must have been seen (30s)")
+@option("--no-cordon", is_flag=True, help="do not pause the server")
+@option("--keep-paused", is_flag=True, help="leave the server paused whatever happens")
+@option("--include-mine", is_flag=True, help="end sessions that may be your own too")
+@option("--check", is_flag=True, help="only say whether anybody is there: status 0 for nobody, 3 for somebody")
 @net_option(
     "--dry-run", "--whatif", "dry_run", is_flag=True, help="show who is there and what ending them costs, and stop"
 )
-@click.option("--deadline", metavar="S", callback=seconds, help="seconds for each question to the server (10)")
+@option("--deadline", metavar="S", callback=seconds, help="seconds for each question to the server (10)")
 @database_option()
 def drain(invocation: Invocation, **options: Any) -> int | None:
     """Look, ask, and drain."""
@@ -186,17 +185,43 @@ def _understood(invocation: Invocation, options: dict[str, Any]) -> tuple[Rules,
 async def _only_look(invocation: Invocation, rules: Rules, order: DrainOrder, *, check: bool) -> int | None:
     from lanman.manage.drain.shell import look
 
-    plan, holders = await look(lambda: invocation.manager(long_work=True), order.scope, include_mine=rules.include_mine)
+    seen = await look(lambda: invocation.manager(long_work=True), order.scope, include_mine=rules.include_mine)
     if invocation.format is Format.JSON:
-        answer: dict[str, Any] = {"empty": not holders, "left": [holder_form(holder) for holder in holders]}
-        if not check:
-            answer = {"plan": plan.as_json()}
-        output.emit_json(plan.server, **answer)
+        output.emit_json(seen.plan.server, **_seen_form(seen, check=check))
     elif check:
-        output.emit([f"{len(holders)} left: {_named(holders)}" if holders else _nobody(plan, order), ""])
+        output.emit([*_counted(seen, order), ""])
     else:
-        output.emit([*_listed(plan, holders, order), ""])
-    return NOT_SO if check and holders else None
+        output.emit([*_listed(seen, order), ""])
+    return NOT_SO if check and seen.holders else None
+
+
+def _seen_form(seen: Seen, *, check: bool) -> dict[str, Any]:
+    """What was seen, for programs."""
+    kept = {"kept": [holder_form(holder) for holder in seen.kept]}
+    if not check:
+        return {"plan": seen.plan.as_json(), **kept}
+    return {"empty": not seen.holders, "left": [holder_form(holder) for holder in seen.holders], **kept}
+
+
+def _counted(seen: Seen, order: DrainOrder) -> list[str]:
+    """How many are there, and who."""
+    holders = seen.holders
+    return [f"{len(holders)} left: {_named(holders)}" if holders else _nobody(seen.plan, order), *_kept(seen)]
+
+
+def _kept(seen: Seen) -> list[str]:
+    """What else is open, and counts when nobody is there any more."""
+    if not seen.kept:
+        return []
+    number = len(seen.kept)
+    owners = Counter(holder.owner or OWNER_UNKNOWN for holder in seen.kept).most_common()
+    named = [escape(f"{owner} {times}") for owner, times in owners[:MAX_NAMED]]
+    if len(owners) > MAX_NAMED:
+        named.append(f"{len(owners) - MAX_NAMED} more")
+    what = "file is" if number == 1 else "files are"
+    return _wrapped(
+        f"{number} {what} open for clients that are away ({', '.join(named)}), and will count when no session is left"
+    )
 
 
 def _nobody(plan: Plan, order: DrainOrder) -> str:
@@ -204,14 +229,15 @@ def _nobody(plan: Plan, order: DrainOrder) -> str:
     return f"Nobody has anything open in {where}." if not order.scope.whole else f"Nobody is on {where}."
 
 
-def _listed(plan: Plan, holders: tuple[Holder, ...], order: DrainOrder) -> list[str]:
+def _listed(seen: Seen, order: DrainOrder) -> list[str]:
     """Who is there, the worst first."""
+    holders = seen.holders
     if not holders:
-        return [_nobody(plan, order)]
+        return [_nobody(seen.plan, order)]
     lines = [output.heading(HEADER if order.scope.whole else FILE_HEADER), "-" * 79]
     worst_first = sorted(holders, key=lambda holder: -holder.cost.rank)
     for holder in worst_first[:MAX_LISTED]:
-        user = escape(holder.user_name or "")
+        user = escape(_user(holder) if holder.path is not None else holder.user_name or "")
         if order.scope.whole:
             opens = "-" if holder.num_opens is None else str(holder.num_opens)
             why = holder.why
@@ -224,7 +250,7 @@ def _listed(plan: Plan, holders: tuple[Holder, ...], order: DrainOrder) -> list[
             lines.append(row(FILE_COLUMNS, cells))
     if len(holders) > MAX_LISTED:
         lines.append(f"and {len(holders) - MAX_LISTED} more")
-    return lines
+    return [*lines, *_kept(seen)]
 
 
 # --- draining
@@ -240,10 +266,11 @@ async def _drained(invocation: Invocation, rules: Rules, order: DrainOrder, data
         return invocation.manager(long_work=True)
 
     teller = configured_teller(output.warn) if rules.warn else None
-    plan, holders = await look(opening, order.scope, include_mine=rules.include_mine)
-    if holders and invocation.answer is not True:
-        invocation.say("".join(f"{line}\n" for line in [*_listed(plan, holders, order), ""]))
-        if not confirm_orders(invocation, plan.server, QUESTION, is_grave=rules.is_grave(holders)):
+    seen = await look(opening, order.scope, include_mine=rules.include_mine)
+    plan = seen.plan
+    if seen.holders and invocation.answer is not True:
+        invocation.say("".join(f"{line}\n" for line in [*_listed(seen, order), ""]))
+        if not confirm_orders(invocation, plan.server, QUESTION, is_grave=rules.is_grave(seen.holders, seen.kept)):
             return output.EXIT_ERROR
     clock = SystemClock()
     report = _Report(invocation, plan.server, clock.now())
@@ -276,19 +303,19 @@ def _nodes(invocation: Invocation, rules: Rules, order: DrainOrder, options: dic
     doubles = asyncio.run(_all_there(invocation))
     nodes = {one.node or "": one for one in invocation.each() if one.node not in doubles}
     looked = asyncio.run(_look_at(nodes, rules, order))
-    holders = {node: found for node, (_, found) in looked.items()}
     if options["check"] or options["dry_run"]:
         return _show_nodes(invocation, looked, order, check=options["check"])
-    everybody = tuple(holder for found in holders.values() for holder in found)
+    everybody = tuple(holder for seen in looked.values() for holder in seen.holders)
+    kept = tuple(holder for seen in looked.values() for holder in seen.kept)
     if everybody and invocation.answer is not True:
         invocation.say("".join(f"{line}\n" for line in [*_listed_at(looked, order), ""]))
         server = invocation.server or ""
-        if not confirm_orders(invocation, server, QUESTION, is_grave=rules.is_grave(everybody)):
+        if not confirm_orders(invocation, server, QUESTION, is_grave=rules.is_grave(everybody, kept)):
             return output.EXIT_ERROR
     return asyncio.run(_drained_nodes(nodes, rules, order, options["database"]))
 
 
-Looked = Mapping[str, "tuple[Plan, tuple[Holder, ...]]"]
+Looked = Mapping[str, "Seen"]
 
 
 async def _all_there(invocation: Invocation) -> Collection[str]:
@@ -312,24 +339,22 @@ async def _look_at(nodes: Mapping[str, Invocation], rules: Rules, order: DrainOr
 
 
 def _listed_at(looked: Looked, order: DrainOrder) -> Iterator[str]:
-    for node, (plan, holders) in looked.items():
+    for node, seen in looked.items():
         yield f"{escape(node)}:"
-        yield from _listed(plan, holders, order)
+        yield from _listed(seen, order)
 
 
 def _show_nodes(invocation: Invocation, looked: Looked, order: DrainOrder, *, check: bool) -> int | None:
-    empty = not any(holders for _, holders in looked.values())
+    empty = not any(seen.holders for seen in looked.values())
     if invocation.format is Format.JSON:
         parts: list[dict[str, Any]] = [
-            {"node": node, "empty": not holders, "left": [holder_form(holder) for holder in holders]}
-            | ({} if check else {"plan": plan.as_json()})
-            for node, (plan, holders) in looked.items()
+            {"node": node, **_seen_form(seen, check=True)} | ({} if check else {"plan": seen.plan.as_json()})
+            for node, seen in looked.items()
         ]
         invocation.emit_json(invocation.server, empty=empty, nodes=parts)
     elif check:
-        for node, (plan, holders) in looked.items():
-            said = f"{len(holders)} left: {_named(holders)}" if holders else _nobody(plan, order)
-            output.emit([f"{escape(node)}: {said}"])
+        for node, seen in looked.items():
+            output.emit([f"{escape(node)}: {line}" for line in _counted(seen, order)])
         output.emit([""])
     else:
         output.emit([*_listed_at(looked, order), ""])
@@ -498,8 +523,15 @@ def _wrapped(line: str) -> list[str]:
     return wrap(line, columns - 1, subsequent_indent=INDENT, break_on_hyphens=False, drop_whitespace=True)
 
 
+def _user(holder: Holder) -> str:
+    """Whose it is; a file without a user is kept for somebody who is not there, or a null session's."""
+    if holder.path is not None and may_be_kept(holder.user_name, holder.path, holder.owner):
+        return f"{holder.owner} (away)" if holder.owner else OWNER_UNKNOWN
+    return holder.user_name or "nobody"
+
+
 def _who(holder: Holder) -> str:
-    parts = [holder.user_name or "nobody", holder.client_name or "", holder.path or ""]
+    parts = [_user(holder), holder.client_name or "", holder.path or ""]
     return escape(" ".join(part for part in parts if part))
 
 

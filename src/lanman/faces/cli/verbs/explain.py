@@ -16,22 +16,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-
-import click
 
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.options import duration, net_option, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Argument, Parameter, argument, option
 from lanman.faces.cli.planning import confirm_plan, dry_run_option, include_mine_option, plan_lines
 from lanman.faces.cli.selecting import client_filter, path_filter, server_of_path, user_filter
 from lanman.faces.dialect import DialectError
+from lanman.faces.text import MAY_BE_KEPT, escape, kept_for
 from lanman.faces.text import duration as shown_duration
-from lanman.faces.text import escape, kept_for
+from lanman.manage.watching.clients import owner_unknown
 from lanman.names import unc_client
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from lanman.faces.cli.invocation import Invocation
@@ -59,7 +60,7 @@ COST_WORDS: Final = {
 }
 
 
-def cost_limit(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def cost_limit(parameter: Parameter, text: str | None) -> str | None:
     """What it may cost at most. Raises DialectError 3952."""
     if text is None:
         return None
@@ -117,11 +118,11 @@ lanman explain '\\fs1\data\a.mdb' --close --if-cost reopen
 lanman explain '\\fs1\data\a.mdb' --user bob --end-session --dry-run
 """,
 )
-@click.argument("path")
-@click.option(
+@argument("path")
+@option(
     "--user", metavar="NAME", callback=user_filter, shell_complete=completers.users, help="only what this user has open"
 )
-@click.option(
+@option(
     "--client",
     metavar="NAME",
     callback=client_filter,
@@ -129,22 +130,22 @@ lanman explain '\\fs1\data\a.mdb' --user bob --end-session --dry-run
     help="only what is open from this client",
 )
 @net_option("--close", is_flag=True, help="close what is shown, after asking")
-@click.option("--end-session", is_flag=True, help="end the sessions that have it open, after asking")
-@click.option(
+@option("--end-session", is_flag=True, help="end the sessions that have it open, after asking")
+@option(
     "--if-cost",
     metavar="COST",
     callback=cost_limit,
     shell_complete=completers.one_of(*COSTS),
     help="leave alone what costs more: none, reopen or unsaved",
 )
-@click.option("--wait", metavar="TIME", callback=duration, help="wait so long for it to be free: 30s, 10m, 2h")
-@click.option("-q", "--quiet", is_flag=True, help="only the exit status: 0 nobody, 3 in use, 4 cannot be known")
-@click.option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
+@option("--wait", metavar="TIME", callback=duration, help="wait so long for it to be free: 30s, 10m, 2h")
+@option("-q", "--quiet", is_flag=True, help="only the exit status: 0 nobody, 3 in use, 4 cannot be known")
+@option("--with-others", "--withothers", is_flag=True, help="let those end too whom the server ends along")
 @include_mine_option()
 @dry_run_option()
 def explain(invocation: Invocation, path: str, **options: Any) -> int | None:
     """Explain, wait, close or end, as the words say. DialectError 3510: words that do not go together."""
-    path_filter(click.get_current_context(), click.Argument(["path"]), path)
+    path_filter(Argument("path"), path)
     wish = Wish(
         path,
         options["user"],
@@ -390,6 +391,8 @@ def _one(holder: Holder) -> Iterator[str]:
     yield f"  {at}{name}  {access}  {locks}  id {holder.file.id}"
     if holder.owner:
         yield f"    kept for {escape(kept_for(holder.owner, holder.expires_at, time.time()))}"
+    elif owner_unknown(holder.user_name, holder.file.path, holder.owner):
+        yield f"    {MAY_BE_KEPT}"
     yield f"    from {_from(holder)}"
     yield f"    idle {'unknown' if holder.idle_time is None else shown_duration(holder.idle_time)}"
     yield f"    open since: {_since(holder)}"
@@ -398,7 +401,7 @@ def _one(holder: Holder) -> Iterator[str]:
         yield f"    cached by the client: {escape(cached)}"
     yield f"    closing costs: {COST_WORDS[holder.cost.value]} ({escape(holder.why)})"
     if holder.others:
-        yield f"    the same user has {holder.others} more open"
+        yield f"    the same user has {holder.others} more {'kept or open' if holder.owner else 'open'}"
 
 
 def _from(holder: Holder) -> str:

@@ -15,20 +15,31 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import net_option, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument, option
 from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.cli.progress import Progress
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import Column, block, escape, kept_for, number, shorten, shorten_path, table, with_nodes
+from lanman.faces.text import (
+    MAY_BE_KEPT,
+    Column,
+    block,
+    escape,
+    kept_for,
+    number,
+    shorten,
+    shorten_path,
+    table,
+    with_nodes,
+)
 from lanman.manage import orders
+from lanman.manage.watching.clients import owner_unknown
 from lanman.records import FileInfo
 from lanman.shown import rfc3339
 
@@ -80,18 +91,18 @@ lanman file 12 13 /close            close two
 lanman file --user bob /close       close what bob has open, after asking
 """,
 )
-@click.argument("ids", nargs=-1, shell_complete=completers.open_files)
+@argument("ids", many=True, shell_complete=completers.open_files)
 @net_option("--close", is_flag=True, help="close it, or all that the filters choose")
 @dry_run_option()
-@click.option("--path", metavar="GLOB", callback=path_filter, help="only what has such a path")
-@click.option(
+@option("--path", metavar="GLOB", callback=path_filter, help="only what has such a path")
+@option(
     "--user",
     metavar="NAME",
     callback=user_filter,
     shell_complete=completers.users,
     help="only what this user has opened",
 )
-@click.option(
+@option(
     "--client",
     metavar="NAME",
     callback=client_filter,
@@ -226,6 +237,8 @@ def file_block(entry: FileInfo) -> Iterator[str]:
         pairs.append(("Oplock", escape(oplock)))
     if owner := getattr(entry, "owner", None):
         pairs.append(("Kept for", escape(kept_for(owner, getattr(entry, "expires_at", None), time.time()))))
+    elif owner_unknown(entry.user_name, entry.path, owner):
+        pairs.append(("Kept for", MAY_BE_KEPT))
     elif getattr(entry, "durable", None):
         pairs.append(("Durable", "yes"))
     return block(pairs, LABEL_WIDTH)

@@ -19,15 +19,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, number, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, argument, option
 from lanman.faces.dialect import DialectError
-from lanman.faces.text import fit
+from lanman.faces.text import fit, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +52,7 @@ _LONG: Final = {
 }
 
 
-def _rate(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def _rate(parameter: Parameter, text: str | None) -> float | None:
     if text is None:
         return None
     with contextlib.suppress(ValueError):
@@ -62,7 +61,7 @@ def _rate(context: click.Context, parameter: click.Parameter, text: str | None) 
     raise bad_value(parameter, "It is a number of targets a second, such as 50 or 0.5.")
 
 
-def _format(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def _format(parameter: Parameter, text: str | None) -> str | None:
     if text is not None and text.casefold() not in ("jsonl", "csv", "parquet"):
         raise bad_value(parameter, "It is jsonl, csv or parquet.")
     return None if text is None else text.casefold()
@@ -101,9 +100,9 @@ lanman fleet --resume monday --retry-failed              again, for those that g
 """,
     takes_paths=True,
 )
-@click.argument("words", nargs=-1, shell_complete=completers.one_of(*KINDS))
-@click.option("--out", metavar="DIR", shell_complete=completers.files, help="the folder (sweep-MMDD); - for rows alone")
-@click.option(
+@argument("words", many=True, shell_complete=completers.one_of(*KINDS))
+@option("--out", metavar="DIR", shell_complete=completers.files, help="the folder (sweep-MMDD); - for rows alone")
+@option(
     "--format",
     "rows_format",
     metavar="NAME",
@@ -111,39 +110,37 @@ lanman fleet --resume monday --retry-failed              again, for those that g
     shell_complete=completers.one_of("jsonl", "csv", "parquet"),
     help="of the rows: jsonl, csv or parquet (jsonl)",
 )
-@click.option("--resume", metavar="DIR", shell_complete=completers.files, help="go on with the sweep in this folder")
-@click.option("--retry-failed", is_flag=True, help="with --resume: ask again all that did not answer")
-@click.option(
-    "--exclude", metavar="FILE", shell_complete=completers.files, help="names, patterns, networks to leave out"
-)
-@click.option("--shard", metavar="I/N", help="only the I-th of N parts of the targets, the same on every machine")
-@click.option("--deadline", metavar="S", callback=seconds, help="seconds for a target in all (10)")
-@click.option("--connect", metavar="S", callback=seconds, help="seconds for its connection (1)")
-@click.option("--in-flight", metavar="N", callback=number(1, 100000, _COUNT), help="targets at a time (1000)")
-@click.option("--per-subnet", metavar="N", callback=number(1, 100000, _COUNT), help="of these in one /24 or /64 (50)")
-@click.option("--rate", metavar="N", callback=_rate, help="targets begun in a second (no bound)")
-@click.option(
+@option("--resume", metavar="DIR", shell_complete=completers.files, help="go on with the sweep in this folder")
+@option("--retry-failed", is_flag=True, help="with --resume: ask again all that did not answer")
+@option("--exclude", metavar="FILE", shell_complete=completers.files, help="names, patterns, networks to leave out")
+@option("--shard", metavar="I/N", help="only the I-th of N parts of the targets, the same on every machine")
+@option("--deadline", metavar="S", callback=seconds, help="seconds for a target in all (10)")
+@option("--connect", metavar="S", callback=seconds, help="seconds for its connection (1)")
+@option("--in-flight", metavar="N", callback=number(1, 100000, _COUNT), help="targets at a time (1000)")
+@option("--per-subnet", metavar="N", callback=number(1, 100000, _COUNT), help="of these in one /24 or /64 (50)")
+@option("--rate", metavar="N", callback=_rate, help="targets begun in a second (no bound)")
+@option(
     "--processes",
     metavar="N",
     callback=number(0, 256, "It is a number of processes; 0 asks in this one."),
     help="processes that ask (one for each processor; 0 for few targets)",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="ask by the workers of this Dask scheduler: tls://HOST:PORT")
-@click.option("--polite", is_flag=True, help="for networks that watch: few at a time, slowly, in random order")
-@click.option(
+@option("--scheduler", metavar="ADDRESS", help="ask by the workers of this Dask scheduler: tls://HOST:PORT")
+@option("--polite", is_flag=True, help="for networks that watch: few at a time, slowly, in random order")
+@option(
     "--credentials",
     "credentials_file",
     metavar="FILE",
     shell_complete=completers.files,
     help="sections of users, mode 0600 (credentials, beside lanman.toml)",
 )
-@click.option(
+@option(
     "--logon-failures",
     metavar="N",
     callback=number(1, 1000, _COUNT),
     help="wrong passwords after which a credential is not used any more (3)",
 )
-@click.option("--require-signing", is_flag=True, help="send passwords only to servers that insist on signing")
+@option("--require-signing", is_flag=True, help="send passwords only to servers that insist on signing")
 def fleet(invocation: Invocation, words: tuple[str, ...], **options: Any) -> int:
     """Ask, and say what came of it."""
     run = _Run(_made(invocation, words, options), invocation.format, options["out"] == STANDARD_OUTPUT)
@@ -257,8 +254,8 @@ class _Run:
                 showing = asyncio.create_task(self._show())
                 try:
                     async for outcome in sweep:
-                        if self._to_standard_output and outcome.lines:
-                            output.write(outcome.lines.decode())
+                        for piece in outcome.pieces() if self._to_standard_output else ():
+                            output.write(piece.decode())
                 finally:
                     showing.cancel()
                     await asyncio.gather(showing, return_exceptions=True)
@@ -277,8 +274,11 @@ class _Run:
         if self._format is Format.JSON:
             output.emit_json(None, **self._record(progress, interrupted))
         else:
-            lines = list(self._lines(progress, failed, interrupted))
-            (output.complain if self._to_standard_output else output.emit)(lines)
+            write, stream = (output.complain, sys.stderr) if self._to_standard_output else (output.emit, sys.stdout)
+            lines = self._lines(progress, failed, interrupted)
+            if (columns := output.terminal_columns(stream)) is not None:
+                lines = [part for line in lines for part in wrapped(line, columns - 1, breaks_words=True)]
+            write(lines)
         return 4 if failed else output.EXIT_SUCCESS
 
     def _record(self, progress: Progress, interrupted: bool) -> dict[str, Any]:
@@ -289,6 +289,7 @@ class _Run:
             "targets": progress.done,
             "outcomes": {name: progress.counts.get(name, 0) for name in _LONG},  # type: ignore[call-overload]
             "rows": progress.rows,
+            "in_flight": self.sweep.options.in_flight,
             "duration": round(time.monotonic() - self._begun, 3),
             "stopped_credentials": self.sweep.guard.stopped(),
         }
@@ -299,6 +300,11 @@ class _Run:
         lines = [f"{verb} {_clock(time.monotonic() - self._begun)}. {', '.join(counts) or 'No target'}."]
         for name, why in self.sweep.guard.stopped().items():
             lines.append(f"The credential {name} is not used any more: {why}.")
+        if self.sweep.is_narrowed:
+            lines.append(
+                f"No more than {self.sweep.options.in_flight:,} were asked at a time, since a process may have so few "
+                "open files here: see `ulimit -n`."
+            )
         if (folder := self.sweep.folder) is not None and self.sweep.is_kept:
             shown = _shown(folder)
             lines.append(f"{progress.rows:,} rows, and what became of each target: {shown}")
@@ -348,11 +354,7 @@ class _Line:
 
     def show(self, text: str) -> None:
         """Write it over what was there."""
-        columns = 80
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            import os
-
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        columns = output.terminal_columns(sys.stderr) or 80
         output.tell(f"\r\x1b[K{fit(text, columns - 1).rstrip()}")
         self._is_there = True
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import click
-
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.helptext import TOPICS, long_help, overview
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import Program, verb
+from lanman.faces.cli.parameters import Candidate, Context, argument
 from lanman.faces.dialect import DialectError
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
-
-def names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def names(context: Context, begun: str) -> list[Candidate]:
     """The verbs and the topics that begin so."""
-    program: Program = context.obj
+    program: Program = context.program
     verbs = [(command.name or "", command.summary) for command in program.every_verb()]
     return completers.beginning([*verbs, *((topic, about) for topic, (about, _) in TOPICS.items())], begun)
 
 
-def explained(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def explained(context: Context, begun: str) -> list[Candidate]:
     """The words of the verb before them that have a help page and begin so."""
-    program: Program = context.obj
+    program: Program = context.program
     try:
-        command = program.load(context.args[0])
+        command = program.load(context.words[0])
     except (DialectError, IndexError):
         return []
     return completers.beginning(() if command.explained is None else command.explained.words(), begun)
@@ -36,6 +30,7 @@ def explained(context: click.Context, parameter: click.Parameter, begun: str) ->
 @verb(
     "help",
     summary="explain a verb",
+    asks_program=True,
     syntax=f"lanman help [VERB [WORD] | {' | '.join(TOPICS)}]",
     about="Explains a verb, one of its words where it has such (doctor LD034), or a topic; or lists the verbs.",
     examples="""
@@ -45,9 +40,8 @@ lanman help net         how to type `net` in place of `lanman`
 lanman help doctor LD034  what one of doctor's checks looks at, and what helps
 """,
 )
-@click.argument("name", required=False, shell_complete=names)
-@click.argument("words", nargs=-1, shell_complete=explained)
-@click.pass_obj
+@argument("name", required=False, shell_complete=names)
+@argument("words", many=True, shell_complete=explained)
 def help(program: Program, invocation: Invocation, name: str | None, words: tuple[str, ...]) -> None:
     """Print the list of verbs, a topic, or what a verb does. DialectError 3503: words that nothing is known about."""
     if words and name is not None and name.casefold() not in TOPICS:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import click
-
 from lanman import codes
 from lanman.faces.cli import output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.dialect import DialectError
 
 # What to know and what to do about the codes that session and file management ends in; NET has such paragraphs for its
@@ -105,7 +104,7 @@ lanman helpmsg 2312
 lanman helpmsg 0xC0000022
 """,
 )
-@click.argument("number")
+@argument("number")
 def helpmsg(invocation: Invocation, number: str) -> int | None:
     """Print a code's text and, where there is one, its explanation. The exit status is 2 for an unknown code."""
     value = message_number(number)

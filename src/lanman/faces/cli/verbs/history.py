@@ -12,13 +12,12 @@ from __future__ import annotations
 from time import time as wall_clock
 from typing import Any, Final
 
-import click
-
 from lanman.faces.cli import completers
 from lanman.faces.cli.databases import database_option
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, number, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Argument, Parameter, argument, option
 from lanman.faces.cli.planning import dry_run_option
 from lanman.faces.cli.selecting import client_filter, path_filter, user_filter
 from lanman.faces.dialect import DialectError
@@ -72,7 +71,7 @@ _SPELT: Final = {"no_paths": "--no-paths", "how_long": "--for", "dry_run": "--dr
 KINDS: Final = ("session", "file")
 
 
-def keep_for(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+def keep_for(parameter: Parameter, text: str | None) -> int | None:
     """How many days are kept; 0 is for ever. Raises DialectError 3952."""
     import re
 
@@ -87,7 +86,7 @@ def keep_for(context: click.Context, parameter: click.Parameter, text: str | Non
     return days
 
 
-def kind_of(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def kind_of(parameter: Parameter, text: str | None) -> str | None:
     """`session` or `file`, in any case, or what they begin with. Raises DialectError 3952."""
     if text is None:
         return None
@@ -140,9 +139,9 @@ lanman history gaps --json                              when nothing was seen
 lanman history export yesterday today --parquet /srv/archive
 """,
 )
-@click.argument("what", required=False, shell_complete=lambda *a: completers.beginning(SUBVERBS.items(), a[2]))
-@click.argument("words", nargs=-1)
-@click.option(
+@argument("what", required=False, shell_complete=lambda context, begun: completers.beginning(SUBVERBS.items(), begun))
+@argument("words", many=True)
+@option(
     "-S",
     "--server",
     "servers",
@@ -151,25 +150,21 @@ lanman history export yesterday today --parquet /srv/archive
     help="the server, several times for several; without it, all that are recorded, and to record, this machine's",
 )
 @database_option()
-@click.option("--path", metavar="PATH", callback=path_filter, help="only files with this path, or like this pattern")
-@click.option("--user", metavar="NAME", callback=user_filter, shell_complete=completers.users, help="only this user")
-@click.option(
-    "--client", metavar="NAME", callback=client_filter, shell_complete=completers.clients, help="only this client"
-)
-@click.option(
+@option("--path", metavar="PATH", callback=path_filter, help="only files with this path, or like this pattern")
+@option("--user", metavar="NAME", callback=user_filter, shell_complete=completers.users, help="only this user")
+@option("--client", metavar="NAME", callback=client_filter, shell_complete=completers.clients, help="only this client")
+@option(
     "--kind", metavar="KIND", callback=kind_of, shell_complete=completers.one_of(*KINDS), help="only sessions, or files"
 )
-@click.option("--since", metavar="TIME", help="only what was there at this time or later")
-@click.option("--until", metavar="TIME", help="only what was there at this time or earlier")
-@click.option("--limit", metavar="N", callback=number(1, MAX_LIMIT, HOW_MANY), help="so many, the newest (200)")
-@click.option("--every", metavar="T", callback=seconds, help="record: how often to ask a server (5s)")
-@click.option("--keep", metavar="TIME", callback=keep_for, help="record: for how long (30d); `forever` deletes nothing")
-@click.option("--no-paths", is_flag=True, help="record: keep no names of files")
-@click.option("--for", "how_long", metavar="T", callback=seconds, help="record: stop after so long")
-@click.option(
-    "--parquet", metavar="DIR", shell_complete=completers.files, help="export: Parquet files into this folder"
-)
-@click.option("--jsonl", is_flag=True, help="export: as --json, one object a line")
+@option("--since", metavar="TIME", help="only what was there at this time or later")
+@option("--until", metavar="TIME", help="only what was there at this time or earlier")
+@option("--limit", metavar="N", callback=number(1, MAX_LIMIT, HOW_MANY), help="so many, the newest (200)")
+@option("--every", metavar="T", callback=seconds, help="record: how often to ask a server (5s)")
+@option("--keep", metavar="TIME", callback=keep_for, help="record: for how long (30d); `forever` deletes nothing")
+@option("--no-paths", is_flag=True, help="record: keep no names of files")
+@option("--for", "how_long", metavar="T", callback=seconds, help="record: stop after so long")
+@option("--parquet", metavar="DIR", shell_complete=completers.files, help="export: Parquet files into this folder")
+@option("--jsonl", is_flag=True, help="export: as --json, one object a line")
 @dry_run_option()
 def history(
     invocation: Invocation,
@@ -255,7 +250,7 @@ def _check(chosen: str, words: tuple[str, ...], options: dict[str, Any]) -> None
             raise DialectError(3510, hint=f"{spelt} does not go with `{chosen}`: it is for {goes_with}.")
     if chosen in ("who", "user", "client"):
         check = {"who": path_filter, "user": user_filter, "client": client_filter}[chosen]
-        check(click.get_current_context(), click.Argument([chosen]), words[0])
+        check(Argument(chosen), words[0])
 
 
 def servers_named(typed: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.accounts import account_file, keeping_an_administrator, name_table, naming, show_data
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import net_option, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import RULER, block, escape
 
@@ -34,8 +33,8 @@ lanman localgroup Administrators            who may manage sessions and files
 lanman localgroup Administrators ann /add   let ann
 """,
 )
-@click.argument("group", required=False, shell_complete=completers.groups)
-@click.argument("names", nargs=-1, shell_complete=completers.users)
+@argument("group", required=False, shell_complete=completers.groups)
+@argument("names", many=True, shell_complete=completers.users)
 @net_option("--add", is_flag=True, help="a new group, or new members of it")
 @net_option("--delete", is_flag=True, help="no such group any more, or no such members of it")
 @net_option("--comment", metavar='"text"', help="a comment for a new group")

@@ -10,14 +10,13 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.databases import database_url, named_database
 from lanman.faces.cli.ending import end_on_signals
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, number, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, option
 from lanman.faces.dialect import DialectError
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ EXIT_INCOMPLETE: Final = 4
 MAX_TOP: Final = 30
 
 
-def place(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def place(parameter: Parameter, text: str | None) -> str | None:
     """Where scrapers come to. Raises DialectError 3952."""
     if text is None:
         return None
@@ -58,7 +57,7 @@ lanman metrics [-S HOST]... --once [--names] [--top N] [--db DATABASE] [--json]
     about="""
 Asks servers again and again, and gives Prometheus figures of what it last saw: sessions, users, clients, open files,
 locks, shares, how long sessions have been idle, who comes and goes, and what the server itself counts. A figure that a
-server does not tell is left out; it is never 0 in its place. A server has at most 350 series.
+server does not tell is left out; it is never 0 in its place. A server has at most 380 series.
 It listens on 127.0.0.1:9745, and whoever uses this machine may ask. An address that others reach has to be named here:
 there is no password and no encryption, so put a proxy in front of it. A Unix socket is made for this user alone.
 Users and clients are in the figures only with --names. --db names the database of `lanman history`, in which policies
@@ -75,16 +74,16 @@ lanman metrics --listen unix:/run/lanman.sock --names
 lanman metrics --once                         see them
 """,
 )
-@click.option("--listen", metavar="PLACE", callback=place, help="where Prometheus comes to (127.0.0.1:9745)")
-@click.option("--every", metavar="T", callback=seconds, help="how often to ask a server (15s)")
-@click.option("--names", is_flag=True, help="name the users and clients that have the most")
-@click.option(
+@option("--listen", metavar="PLACE", callback=place, help="where Prometheus comes to (127.0.0.1:9745)")
+@option("--every", metavar="T", callback=seconds, help="how often to ask a server (15s)")
+@option("--names", is_flag=True, help="name the users and clients that have the most")
+@option(
     "--top",
     metavar="N",
     callback=number(1, MAX_TOP, f"It is a number from 1 to {MAX_TOP}."),
     help="how many of each are named (20)",
 )
-@click.option(
+@option(
     "--db",
     "database",
     metavar="DATABASE",
@@ -92,8 +91,8 @@ lanman metrics --once                         see them
     callback=database_url,
     help="the history's, for what policies have ended: sqlite:///FILE, or postgresql://USER@HOST/NAME (LANMAN_DB)",
 )
-@click.option("--once", is_flag=True, help="write the figures and end")
-@click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
+@option("--once", is_flag=True, help="write the figures and end")
+@option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
 def metrics(
     invocation: Invocation,
     listen: str | None,
@@ -136,14 +135,11 @@ def metrics(
 
 def _served(invocations: Sequence[Invocation]) -> list[Served]:
     """The servers that are meant, each once."""
-    from lanman.manage.metrics.exporter import Served, this_machine
+    from lanman.manage.metrics.exporter import Served
 
     served: dict[str, Served] = {}
     for each in invocations:
-        name = each.node or each.server or this_machine()
-        if each.node is None and each.server is not None and each.port is not None:
-            name = f"{name}:{each.port}"
-        served.setdefault(name, Served(name, each.opening))
+        served.setdefault(each.name_served, Served(each.name_served, each.opening))
     return list(served.values())
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import click
-
 from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.services import change_service
 
 
@@ -24,7 +23,7 @@ lanman pause server                   pause this machine's Server
 lanman pause server -S fs1 -U ann     pause that of \\fs1, as ann
 """,
 )
-@click.argument("service", required=False, shell_complete=completers.server_service)
+@argument("service", required=False, shell_complete=completers.server_service)
 def pause(invocation: Invocation, service: str | None) -> int | None:
     """Pause the Server service. Win32Error 50: the server cannot be paused."""
     unchanged = "The Server service was paused already."

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import click
-
 from lanman.faces.cli import completers
 from lanman.faces.cli.databases import database_option
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument, option
 from lanman.faces.dialect import DialectError
 from lanman.shown import seconds_of
 
@@ -67,9 +66,9 @@ lanman policy spare bob 2h                 leave bob alone until then
 lanman policy spare '\\pc7' 0              and \\pc7 no longer
 """,
 )
-@click.argument("what", required=False, shell_complete=lambda *a: completers.beginning(SUBVERBS.items(), a[2]))
-@click.argument("words", nargs=-1)
-@click.option(
+@argument("what", required=False, shell_complete=lambda context, begun: completers.beginning(SUBVERBS.items(), begun))
+@argument("words", many=True)
+@option(
     "-S",
     "--server",
     "servers",
@@ -77,7 +76,7 @@ lanman policy spare '\\pc7' 0              and \\pc7 no longer
     metavar="HOST[:PORT]",
     help="the server, several times for several; without it, those that the policies name, or this machine's",
 )
-@click.option(
+@option(
     "--policies",
     metavar="FILE",
     shell_complete=completers.files,

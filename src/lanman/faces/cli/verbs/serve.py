@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
@@ -25,6 +23,7 @@ from lanman.faces.cli.background import (
 )
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.services import SERVICE
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import escape
@@ -54,7 +53,7 @@ lanman serve pub=/srv/data --listen 127.0.0.1
 """,
     takes_paths=True,
 )
-@click.argument("folders", nargs=-1, shell_complete=completers.files)
+@argument("folders", many=True, shell_complete=completers.files)
 @server_options
 def serve(
     invocation: Invocation,
@@ -66,6 +65,7 @@ def serve(
 ) -> int | None:
     """Run a Server until it is stopped. The exit status is 130 after Ctrl-C. LanmanError: it cannot start."""
     from lanman.net.disk.system import check_platform
+    from lanman.net.loop import loop_factory
 
     home = own_home(invocation)
     check_platform()
@@ -79,7 +79,8 @@ def serve(
     said_now = frozenset(shares) | ({"max_sessions"} if max_sessions is not None else frozenset())
     log = _log_to(configuration, home, config_file)
     private = () if config_file is None else (config_file,)
-    return asyncio.run(_serve(configuration, home, read, said_now, log, private))
+    with asyncio.Runner(loop_factory=loop_factory(configuration.loop)) as runner:
+        return runner.run(_serve(configuration, home, read, said_now, log, private))
 
 
 def _log_to(configuration: Configuration, home: Home, config_file: str | None) -> LogFile | None:
@@ -134,21 +135,31 @@ async def _serve(
     from lanman.net.collector import keep_pauses_short
     from lanman.net.server import SmbServer
 
-    interrupted = False
+    interrupted = stands = changed = False
 
     def interrupt() -> None:
         nonlocal interrupted
         interrupted = True
         server.request_stop()
 
+    def reload() -> None:
+        nonlocal changed
+        changed = True
+        if stands:
+            _reload(server, log)
+
     server = SmbServer(configuration, home, read=read, said_now=said_now, private=private, idle=heap.give_back)
     figures = _figures(server)
     loop = asyncio.get_running_loop()
+    # Before the start: who reads in the log that the Server listens may send a signal at once.
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, server.request_stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     async with server, figures:
         _limit(server, log)
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        loop.add_signal_handler(signal.SIGTERM, server.request_stop)
-        loop.add_signal_handler(signal.SIGHUP, _reload, server, log)
+        stands = True
+        if changed:
+            _reload(server, log)
         where = [f"  {host} port {port}" for host, port in server.addresses]
         output.emit([codes.message_text(3524, SERVICE), "", "Listening on", *map(escape, where), ""])
         keep_pauses_short()

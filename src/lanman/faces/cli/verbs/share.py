@@ -16,14 +16,13 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError, Win32Error
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, net_option, number, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, argument
 from lanman.faces.cli.planning import dry_run_option, show_plan
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import Column, block, escape, fit, shorten_path, table, width, with_nodes
@@ -62,7 +61,7 @@ CACHING: Final = {
 GUESTS: Final = {"read": "May read", "write": "May read and write"}
 
 
-def remark_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def remark_text(parameter: Parameter, text: str | None) -> str | None:
     """A remark, on one line and not too long for a share. Raises DialectError 3952."""
     from lanman.settings import MAX_COMMENT
 
@@ -94,7 +93,7 @@ lanman share docs /users:5                      let five use it at once
 lanman share docs /delete                       stop sharing it
 """,
 )
-@click.argument("name", required=False, shell_complete=completers.shares)
+@argument("name", required=False, shell_complete=completers.shares)
 @net_option("--delete", is_flag=True, help="stop sharing; without /Y it asks where files are open")
 @net_option("--remark", metavar='"text"', callback=remark_text, help="what people are told of the share")
 @net_option(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from lanman.faces.cli import completers, windows_service
 from lanman.faces.cli.background import (
     LOG_NAME,
@@ -18,6 +16,7 @@ from lanman.faces.cli.background import (
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.services import must_be_server
 from lanman.faces.dialect import DialectError
 
@@ -39,7 +38,7 @@ lanman start                          which services are started
 lanman start server --port 4450       the Server service, on a port that any user may have
 """,
 )
-@click.argument("service", required=False, shell_complete=completers.server_service)
+@argument("service", required=False, shell_complete=completers.server_service)
 @server_options
 def start(
     invocation: Invocation,

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-import click
-
 from lanman import codes
 from lanman.faces.cli import completers, output
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.services import emit_parts, is_server_service, show_services
 from lanman.faces.text import block, escape
 from lanman.manage.answers import Part
@@ -35,7 +34,7 @@ lanman statistics server            this machine's Server
 lanman stats server -S fs1 -U ann   that of \\\\fs1, as ann
 """,
 )
-@click.argument("service", required=False, shell_complete=completers.server_service)
+@argument("service", required=False, shell_complete=completers.server_service)
 def statistics(invocation: Invocation, service: str | None) -> None:
     """Print the counters; without a service, list those that count."""
     if not is_server_service(service):

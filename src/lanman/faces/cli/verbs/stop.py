@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers, windows_service
@@ -23,6 +21,7 @@ from lanman.faces.cli.background import (
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.cli.progress import turning_when_slow
 from lanman.faces.cli.services import SERVICE, must_be_server
 from lanman.faces.dialect import DialectError
@@ -41,7 +40,7 @@ is stopped, from an elevated prompt, after what depends on it: that is asked fir
 """,
     examples="lanman stop server",
 )
-@click.argument("service", required=False, shell_complete=completers.server_service)
+@argument("service", required=False, shell_complete=completers.server_service)
 def stop(invocation: Invocation, service: str | None) -> int | None:
     """Stop the Server and wait for its end, `--timeout` seconds at most. LanmanError 3521: none runs."""
     if service is None:

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
@@ -19,6 +17,7 @@ from lanman.faces.cli.options import (
     yes_or_no,
 )
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import argument
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import block, yes_no
 
@@ -47,8 +46,8 @@ lanman user ann * /add                  a new account; asks for its password
 lanman localgroup Administrators ann /add
 """,
 )
-@click.argument("name", required=False, shell_complete=completers.users)
-@click.argument("password", required=False)
+@argument("name", required=False, shell_complete=completers.users)
+@argument("password", required=False)
 @net_option("--add", is_flag=True, help="a new account")
 @net_option("--delete", is_flag=True, help="no such account any more")
 @net_option("--fullname", metavar='"text"', help="the person's full name")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-import click
-
 from lanman.faces.cli import completers
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import bad_value, duration, number, seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, option
 from lanman.faces.cli.selecting import client_filter, path_filter, server_of_path, user_filter
 from lanman.faces.dialect import DialectError
 from lanman.manage.selection import split_unc
@@ -19,9 +18,9 @@ MAX_COUNT: Final = 10**9
 HOW_MANY: Final = "It is a number of events, from 1 on."
 
 
-def some_time(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def some_time(parameter: Parameter, text: str | None) -> float | None:
     """A duration that is not none. Raises DialectError 3952."""
-    value = duration(context, parameter, text)
+    value = duration(parameter, text)
     if value is not None and value <= 0:
         raise bad_value(parameter, "It is a duration, such as 0.5s, 2s or 1m.")
     return value
@@ -57,21 +56,17 @@ lanman watch --path '*.xlsx' --user bob    which spreadsheets a user opens
 lanman watch -S fs1,fs2 --json --for 1h    an hour of two servers, for programs
 """,
 )
-@click.option("--every", metavar="T", callback=some_time, help="how often to ask a server (2s)")
-@click.option("--files", is_flag=True, help="open files too")
-@click.option("--shares", is_flag=True, help="shares too")
-@click.option(
-    "--client", metavar="NAME", callback=client_filter, shell_complete=completers.clients, help="only this client"
-)
-@click.option("--user", metavar="NAME", callback=user_filter, shell_complete=completers.users, help="only this user")
-@click.option(
-    "--path", metavar="PATH", callback=path_filter, help="only open files with this path, or like this pattern"
-)
-@click.option("--plain", is_flag=True, help="a line for each event, wherever it is written to")
-@click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
-@click.option("--for", "how_long", metavar="T", callback=some_time, help="end after so long")
-@click.option("--count", metavar="N", callback=number(1, MAX_COUNT, HOW_MANY), help="end after so many events")
-@click.option("--readonly", is_flag=True, help="the screen gives no orders")
+@option("--every", metavar="T", callback=some_time, help="how often to ask a server (2s)")
+@option("--files", is_flag=True, help="open files too")
+@option("--shares", is_flag=True, help="shares too")
+@option("--client", metavar="NAME", callback=client_filter, shell_complete=completers.clients, help="only this client")
+@option("--user", metavar="NAME", callback=user_filter, shell_complete=completers.users, help="only this user")
+@option("--path", metavar="PATH", callback=path_filter, help="only open files with this path, or like this pattern")
+@option("--plain", is_flag=True, help="a line for each event, wherever it is written to")
+@option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
+@option("--for", "how_long", metavar="T", callback=some_time, help="end after so long")
+@option("--count", metavar="N", callback=number(1, MAX_COUNT, HOW_MANY), help="end after so many events")
+@option("--readonly", is_flag=True, help="the screen gives no orders")
 def watch(
     invocation: Invocation,
     every: float | None,

@@ -10,8 +10,6 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
-
 from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.cli import completers, output
@@ -20,6 +18,7 @@ from lanman.faces.cli.ending import end_on_signals
 from lanman.faces.cli.invocation import Invocation
 from lanman.faces.cli.options import seconds, verb
 from lanman.faces.cli.output import Format
+from lanman.faces.cli.parameters import Parameter, option
 from lanman.faces.dialect import DialectError
 from lanman.shown import escape
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from lanman.faces.web.program import WebConsole
 
 
-def place(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+def place(parameter: Parameter, text: str | None) -> str | None:
     """Where browsers come to, with a whole path. What is none is told when it is listened on."""
     if text is not None and text[:5].lower() == "unix:" and len(text) > 5:
         return f"unix:{os.path.abspath(text[5:])}"
@@ -69,18 +68,14 @@ lanman web -S fs1 -N --listen 0.0.0.0:8445 --tls-cert fs1.pem --tls-key fs1.key
 lanman web -S fs1 -A ~/look --readonly --listen unix:/run/lanman/web.sock --trust-proxy unix --user-header X-Remote-User
 """,
 )
-@click.option("--listen", metavar="PLACE", callback=place, help="where browsers come to (127.0.0.1:8445)")
-@click.option(
-    "--tls-cert", metavar="FILE", shell_complete=completers.files, help="serve TLS with this certificate, in PEM"
-)
-@click.option("--tls-key", metavar="FILE", shell_complete=completers.files, help="its key, where that is another file")
-@click.option(
-    "--allow-host", "hosts", metavar="NAME", multiple=True, help="a name by which browsers come: NAME, *.NAME"
-)
-@click.option("--trust-proxy", metavar="ADDRESS", help="the one proxy that is believed; `unix`: who has the socket")
-@click.option("--user-header", metavar="NAME", help="the header in which that proxy names the user, who may look")
-@click.option("--readonly", is_flag=True, help="nobody gives orders")
-@click.option(
+@option("--listen", metavar="PLACE", callback=place, help="where browsers come to (127.0.0.1:8445)")
+@option("--tls-cert", metavar="FILE", shell_complete=completers.files, help="serve TLS with this certificate, in PEM")
+@option("--tls-key", metavar="FILE", shell_complete=completers.files, help="its key, where that is another file")
+@option("--allow-host", "hosts", metavar="NAME", multiple=True, help="a name by which browsers come: NAME, *.NAME")
+@option("--trust-proxy", metavar="ADDRESS", help="the one proxy that is believed; `unix`: who has the socket")
+@option("--user-header", metavar="NAME", help="the header in which that proxy names the user, who may look")
+@option("--readonly", is_flag=True, help="nobody gives orders")
+@option(
     "--db",
     "database",
     metavar="DATABASE",
@@ -88,8 +83,8 @@ lanman web -S fs1 -A ~/look --readonly --listen unix:/run/lanman/web.sock --trus
     callback=database_url,
     help="the history's: sqlite:///FILE, or postgresql://USER@HOST/NAME (LANMAN_DB)",
 )
-@click.option("--every", metavar="T", callback=seconds, help="how often to ask a server while somebody watches (2s)")
-@click.option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
+@option("--every", metavar="T", callback=seconds, help="how often to ask a server while somebody watches (2s)")
+@option("--deadline", "--timeout", metavar="S", callback=seconds, help="seconds for each answer (10)")
 def web(
     invocation: Invocation,
     listen: str | None,
@@ -136,14 +131,11 @@ def _offered(invocations: Sequence[Invocation]) -> list[Offered]:
     """The servers that are meant, each once."""
     from lanman.faces.web.console import Offered
     from lanman.faces.web.program import examined, over_smb
-    from lanman.manage.metrics.exporter import this_machine
     from lanman.net.drains import drain_name
 
     offered: dict[str, Offered] = {}
     for each in invocations:
-        name = each.node or each.server or this_machine()
-        if each.node is None and each.server is not None and each.port is not None:
-            name = f"{name}:{each.port}"
+        name = each.name_served
         here = {"home": each.home, "service": each.service, "samba_config": each.samba_config}
         offered.setdefault(
             name,

@@ -17,7 +17,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +28,7 @@ from lanman import codes
 from lanman.errors import LanmanError
 from lanman.faces.web.answers import SCHEMA, Refused, error_answer, refused_by
 from lanman.faces.web.api.shapes import Mismatch, Shape, check, record, shown, whole
+from lanman.plain import dataclass
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -2,7 +2,8 @@
 
 The rules:
 
-  - The plan is a look: who is there now, and what their end costs. Whom the drain ends is decided by its rules and by
+  - The plan is a look: who is there now, and what their end costs; then what is open for clients that are away, which
+    counts in the drain of a whole server once no session is left. Whom the drain ends is decided by its rules and by
     what it sees from then on; and so it is with who comes meanwhile.
   - It ends by itself: `timeout` is finite, and at most `LONGEST`. It goes on when whoever ordered it logs out or goes
     away, since a server that is half empty is worth nothing; whoever is logged on at the server as the same user may
@@ -20,17 +21,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanman.faces.deeds import Doer, deed_of_event
 from lanman.faces.drainforms import event_form, holder_form, result_form
+from lanman.faces.text import OWNER_UNKNOWN
 from lanman.faces.web.plans.targets import bystander, is_of_console
 from lanman.faces.web.plans.work import Place, Tell, Work, row
 from lanman.manage.drain.looks import Looker
 from lanman.manage.drain.machine import Event, Holder, Rules
-from lanman.manage.drain.shell import Drain, DrainOrder, SystemClock, configured_teller, look, rules_of, scope_of
+from lanman.manage.drain.shell import (
+    Drain,
+    DrainOrder,
+    Seen,
+    SystemClock,
+    configured_teller,
+    look,
+    rules_of,
+    scope_of,
+)
 from lanman.manage.manager import Manager
 from lanman.net.drains import KeptDrain, drain_name
 from lanman.records import SessionInfo
 
 if TYPE_CHECKING:
-    from lanman.manage.orders.plan import Plan
     from lanman.net.tell.teller import Teller
 
 LONGEST: Final = 6 * 3600.0
@@ -48,19 +58,20 @@ class Draining(Work):
 
     can_stop = True
 
-    def __init__(
-        self, rules: Rules, order: DrainOrder, teller: Teller | None, seen: tuple[Plan, Sequence[Holder]], aside: Aside
-    ) -> None:
-        plan, holders = seen
+    def __init__(self, rules: Rules, order: DrainOrder, teller: Teller | None, seen: Seen, aside: Aside) -> None:
+        plan, holders, self._kept = seen
         self._rules, self._order, self._teller, self._aside = rules, order, teller, aside
         self._holders = tuple(holders)
         self.lasts = rules.timeout + REOPENING
-        self.rows = [_row(number, holder) for number, holder in enumerate(holders)]
+        self.rows = [_row(number, holder) for number, holder in enumerate((*holders, *self._kept))]
+        for made, holder in zip(self.rows[len(holders) :], self._kept, strict=True):
+            whose = holder.owner or OWNER_UNKNOWN
+            made["cost_why"] = ", ".join(filter(None, [f"open for a client that is away ({whose})", made["cost_why"]]))
         self.bystanders = [bystander(other) for other in plan.bystanders]
 
     def is_grave(self, *, with_others: bool) -> bool:
         """See `Work.is_grave`."""
-        return self._rules.is_grave(self._holders)
+        return self._rules.is_grave(self._holders, self._kept)
 
     async def run(self, place: Place, tell: Tell, *, with_others: bool) -> str | None:
         """See `Work.run`. The word is the verdict: drained, timed_out, failed."""
@@ -117,4 +128,4 @@ def _row(number: int, holder: Holder) -> dict[str, Any]:
     form = holder_form(holder)
     kind = "session" if holder.path is None else "file"
     made = row(number, kind, form["key"], holder.cost, holder.why)
-    return made | {name: value for name, value in form.items() if name not in ("cost_why",)}
+    return made | {name: value for name, value in form.items() if name not in ("cost_why", "owner")}

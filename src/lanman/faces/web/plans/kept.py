@@ -25,7 +25,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -37,6 +37,7 @@ from lanman.faces.web.answers import Refused
 from lanman.faces.web.plans.work import Place, Work
 from lanman.manage.history.records import Deed
 from lanman.names import fold
+from lanman.plain import dataclass
 from lanman.shown import escape
 
 if TYPE_CHECKING:

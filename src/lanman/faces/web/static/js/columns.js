@@ -31,9 +31,15 @@ export function fileClientWords(row) {
   return uncClient(row.client_name) + (row.client_how === "inferred" ? " ?" : "");
 }
 
-/** Who has a file open; of one that is kept for a client whose connection was lost, whose it is. */
+/** Whether a file has no user, and the server does not say for whom it is kept, nor whether it is. Pipes are never kept. */
+export function ownerUnknown(row) {
+  return row.user_name === "" && row.owner == null && !/^[\\/]pipe[\\/]/iu.test(row.path ?? "");
+}
+
+/** Who has a file open; of one that is kept for a client whose connection was lost, whose it is, where that is known. */
 export function fileUserWords(row) {
-  return row.owner ? `${row.owner} (away)` : userWords(row.user_name);
+  if (row.owner) return `${row.owner} (away)`;
+  return ownerUnknown(row) ? "(owner unknown)" : userWords(row.user_name);
 }
 
 function textColumn(id, title, of, more = {}) {

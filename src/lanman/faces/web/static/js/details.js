@@ -5,12 +5,12 @@
  * those of the screen of `lanman watch` (`faces/tui/details.py`).
  */
 
-import { clientWords, fileUserWords, userWords } from "./columns.js";
+import { clientWords, fileUserWords, ownerUnknown, userWords } from "./columns.js";
 import { accessWord, nodeOf, shareWord } from "./filter.js";
 import { copy, h, pairs, said } from "./parts.js";
 import { addressOf } from "./routes.js";
 import { fold, many, visible } from "./text.js";
-import { HOWS, UNKNOWN, begunWords, duration, keptWords, moment, openedWords, seconds } from "./times.js";
+import { HOWS, MAY_BE_KEPT, UNKNOWN, begunWords, duration, keptWords, moment, openedWords, seconds } from "./times.js";
 
 const MAX_LISTED = 100;
 
@@ -30,7 +30,7 @@ export function filesOf(session, sessions, files) {
 
 /** The sessions that may have a file open: none where it is kept for somebody who is away. */
 export function sessionsWith(file, sessions) {
-  if (file.owner) return [];
+  if (file.owner || ownerUnknown(file)) return [];
   if (file.session != null) return sessions.has(file.session) ? [sessions.get(file.session)] : [];
   if (file.user_name == null) return [];
   return [...sessions.values()].filter((one) => nodeOf(one) === nodeOf(file) && sameUser(one.user_name, file.user_name));
@@ -106,6 +106,7 @@ function fileParts(row, now, { sessions, files }) {
     ["Lease", row.lease && said(`${row.lease} ${row.lease_key ?? ""}`)],
     ["Durable", row.durable == null ? null : row.durable ? "yes" : "no"],
     row.owner && ["Kept for", visible(keptWords(row, now))],
+    ownerUnknown(row) && ["Kept for", MAY_BE_KEPT],
   ]);
   const also = [...files.values()].filter((file) => file.path === row.path && file.key !== row.key && nodeOf(file) === nodeOf(row));
   const words = (file) => `${fileUserWords(file)} ${accessWord(file.permissions) ?? UNKNOWN} ${clientWords(file.client_name)}`;

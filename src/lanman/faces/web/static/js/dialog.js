@@ -35,12 +35,19 @@ export function openDialog(title, body, buttons, { wide = false, form = true } =
   const closed = new Promise((resolve) => {
     element.addEventListener("close", () => {
       element.remove();
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      giveBack(before);
       resolve(element.returnValue);
     });
   });
   element.showModal();
   return { element, body: content, buttons: below, closed };
+}
+
+/** Put the focus where it was before a dialog, unless it is somewhere by now: the event `close` comes after a dialog has
+ * closed, and somebody may have gone on. */
+export function giveBack(before) {
+  const isNowhere = document.activeElement === null || document.activeElement === document.body;
+  if (isNowhere && before instanceof HTMLElement && before.isConnected) before.focus();
 }
 
 /**

@@ -1,5 +1,6 @@
 /* What opens beside a grid: which columns are shown, and which keys and filters there are. */
 
+import { giveBack } from "./dialog.js";
 import { FIELDS } from "./filter.js";
 
 /** An element with a class, attributes and children; texts go in as text. */
@@ -21,7 +22,7 @@ function openDialog(title, ...body) {
   dialog.append(form);
   dialog.addEventListener("close", () => {
     dialog.remove();
-    if (before instanceof HTMLElement && before.isConnected) before.focus();
+    giveBack(before);
   });
   document.body.append(dialog);
   dialog.showModal();

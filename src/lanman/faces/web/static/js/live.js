@@ -54,7 +54,7 @@ class Live {
   }
 
   takeHello(hello) {
-    this.store.reach(hello.id);
+    this.store.reach(hello.id, hello.goesOn);
     this.person = hello.person ?? null;
     this.readonly = Boolean(hello.readonly);
     this.servers = new Map((hello.servers ?? []).map((server) => [server.name, server]));

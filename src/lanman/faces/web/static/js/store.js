@@ -10,6 +10,8 @@
  *   - Of one delta closings come first, then openings, then changes; a change of a row that is not there is left out.
  *   - A delta of another epoch than the list's says that the list is lost: `onLost` is called, and the deltas are kept
  *     for the snapshot that follows. So it is after `resync`.
+ *   - A stream that begins at a place, and does not go on from where it was, does not tell what happened before: a list
+ *     that is older than this place is lost, and a snapshot that is older is refused.
  *
  * Rows are values: a change puts a new object in the place of the old one. Listeners are told once a frame of all that
  * has changed since the last time, by key: `{server, kind, opened: Set, changed: Set, closed: Map(key -> why), first}`.
@@ -124,11 +126,15 @@ export class Store {
     list.rows = rows;
   }
 
-  /** Take in where the stream is (the id of a hello): lists of another epoch are lost. */
-  reach(id) {
+  /** Take in where the stream begins (the id of a hello); `goesOn` where it was told up to there. */
+  reach(id, goesOn = false) {
     const place = position(id);
     if (place === null) return;
-    for (const list of this.lists.values()) if (list.at !== null && list.at.epoch !== place.epoch) this.#lose(list);
+    for (const list of this.lists.values()) {
+      const { at } = list;
+      if (list.kept !== null && !goesOn) list.floor = place;
+      if (at !== null && (at.epoch !== place.epoch || (!goesOn && at.sequence < place.sequence))) this.#lose(list);
+    }
   }
 
   /** Take in one delta of the stream, `{server, id, open, change, close}`. */

@@ -6,7 +6,9 @@
  *
  * Handlers get the parsed data of an event, with its `id`; all may be left out. `onState(state, {since, why})` gets
  * "connecting", "live", "away", "expired" or "refused", as streamcore.js has them. A delta comes at most once; after
- * `onResync({server, why})` lists have to be asked for again (of one server, or of all where none is named).
+ * `onResync({server, why})` lists have to be asked for again (of one server, or of all where none is named). A hello
+ * has `goesOn` besides: whether nothing can have happened between the last event of this page and what follows. It is
+ * false for the first one: what was listed before may be older than where the stream begins.
  *
  * How: a SharedWorker where there is one. Where there is none (Chrome on Android; Safari before 16) one tab leads, which
  * holds a Web Lock, and tells the others over a BroadcastChannel; when it goes, the next one resumes behind the last
@@ -65,6 +67,7 @@ export class Receiver {
   constructor(handlers) {
     this.handlers = handlers;
     this.lastId = "";
+    this.reached = "";
   }
 
   close() {
@@ -79,8 +82,10 @@ export class Receiver {
     const { name, data, id } = message;
     if ((name === "delta" || name === "plan") && this.#isKnown(id)) return;
     if (id && name !== "hello") this.lastId = id;
+    const more = name === "hello" ? { id, goesOn: Boolean(id) && id === this.reached } : { id };
+    if (id) this.reached = id;
     const handler = this.handlers[HANDLERS[name]];
-    if (handler) handler.call(this.handlers, { ...JSON.parse(data), id });
+    if (handler) handler.call(this.handlers, { ...JSON.parse(data), ...more });
   }
 
   #isKnown(id) {

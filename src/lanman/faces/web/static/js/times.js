@@ -120,6 +120,9 @@ export function openedWords(row, now) {
   return row.opened_how === "seen" ? `${said} at the latest: first seen then${bound}` : said;
 }
 
+/** Of a file without a user, where the server does not say more. */
+export const MAY_BE_KEPT = "owner unknown: it is kept for a client whose connection was lost, or a null session's";
+
 /** For whom a file is kept whose connection was lost, and for how much longer; "" for a file that somebody has open. */
 export function keptWords(row, now) {
   if (!row.owner) return "";

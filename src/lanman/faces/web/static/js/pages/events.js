@@ -1,4 +1,5 @@
 // Events: what happens on the servers, as it is told. It can be paused, and filtered as one types.
+import { fileUserWords } from "../columns.js";
 import { empty, field, h, number, pageHead, said, serverChoice, tag } from "../parts.js";
 import { fold, uncClient, visible } from "../text.js";
 import { clock, moment, rfc3339, serverClock } from "../times.js";
@@ -85,7 +86,7 @@ function textOf({ what, row, how }) {
   if (what === "resync") return `the stream was interrupted${row.why ? `: ${said(row.why)}` : ""}; lists were asked for anew`;
   const kind = KINDS[row.kind] ?? (row.key ?? "").split(":")[0];
   const parts = [kind];
-  if (row.user_name !== undefined) parts.push(said(row.user_name) || "(nobody)");
+  if (row.user_name !== undefined) parts.push(kind === KINDS.file ? visible(fileUserWords(row)) : said(row.user_name) || "(nobody)");
   if (row.client_name) parts.push(visible(uncClient(row.client_name)));
   if (row.path) parts.push(visible(row.path));
   if (row.name) parts.push(visible(row.name));

@@ -1,5 +1,6 @@
 // Explain: who has a file open, from where, since when, how that is known, and what it costs to take it away.
 import { get } from "../api.js";
+import { fileUserWords } from "../columns.js";
 import { askPlan } from "../dialog.js";
 import { empty, field, fill, h, number, orderButton, pageHead, said, serverChoice, table, tag, time, unknown } from "../parts.js";
 import { uncClient, visible } from "../text.js";
@@ -80,7 +81,7 @@ function summary(answer) {
 
 function columns(close, why, sameFile) {
   return [
-    { title: "User", class: "name", cell: (one) => [h("strong", {}, one.user_name ? visible(one.user_name) : "(not told)"), one.node ? h("div", { class: "muted" }, `on ${visible(one.node)}`) : null] },
+    { title: "User", class: "name", cell: (one) => [h("strong", {}, one.user_name === null ? "(not told)" : visible(fileUserWords(one))), one.node ? h("div", { class: "muted" }, `on ${visible(one.node)}`) : null] },
     { title: "From", cell: from },
     { title: "Since", cell: sinceWhen },
     { title: "How", cell: access },
