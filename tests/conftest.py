@@ -159,6 +159,19 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> None:
+    """People are not kept waiting for what is only good to know: who has the port, what a client is called, how the
+    folder of a share looks. Tests run beside others, and want it said however long it takes."""
+    from lanman.manage import clients, loopback
+
+    loopback.PATIENCE = clients._OWN_NAME_PATIENCE = 60.0  # type: ignore[misc]
+    if sys.platform != "win32":
+        from lanman.net.server import smb_server
+
+        smb_server.PATIENCE = 60.0  # type: ignore[misc]
+
+
 def _need_smbd() -> None:
     need_posix()
     if missing := missing_tools():

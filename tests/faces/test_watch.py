@@ -7,7 +7,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from lanman.net.credentials import Credentials
 from lanman.records import FileInfo, SessionInfo, ShareInfo
 from support.fake_manager import Command, FakeManager
 from support.passwords import PASSWORD
+from support.waiting import free_port
 
 ANN = SessionInfo(r"\\pc7", "ann", 1, 100, 10)
 BOB = SessionInfo(r"\\pc8", "bob", 1, 50, 5)
@@ -405,9 +405,7 @@ class Watching:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
         self.environment = environment | {"LANMAN_HOME": str(home), "LC_ALL": "C"}
         self._started: list[subprocess.Popen[str]] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.serving = self.serve()
 
     def serve(self) -> subprocess.Popen[str]:

@@ -24,6 +24,7 @@ from lanman.settings import Configuration, Limits
 from support.loopback_server import PASSWORDS, running_server
 from support.process_server import LANMAN
 from support.smbd import Samba
+from support.waiting import free_port
 
 pytestmark = [
     pytest.mark.posix,
@@ -84,9 +85,8 @@ async def crowd(count: int, samba: Samba, tmp_path: Path) -> None:
         running_server(tmp_path / "strict", CONFIGURATION, host="0.0.0.0") as strict,
         trickler() as slow,
     ):
-        with black_hole() as hole, socket.create_server(("127.0.0.1", 0)) as taken:
-            closed = taken.getsockname()[1]
-            taken.close()
+        with black_hole() as hole:
+            closed = free_port()
             ports = {0: (hole, Result.DEAD), 1: (closed, Result.REFUSED), 2: (slow, Result.TIMEOUT)}
             expected: dict[Target, Result] = {Target(samba.host, samba.port, "theirs"): Result.OK}
             for number, address in enumerate(addresses(count)):
@@ -103,8 +103,8 @@ async def crowd(count: int, samba: Samba, tmp_path: Path) -> None:
                 iter(expected),
                 credentials_file=file,
                 in_flight=200,
-                deadline=10.0 if count < 100 else 20.0,
-                connect=1.0,
+                deadline=20.0,
+                connect=5.0,
                 per_subnet=10**6,
                 logon_failures=10**6,
                 processes=2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from lanman.net.credentials import Credentials
 from lanman.settings import Configuration, Limits
 from support import fleet_script
 from support.loopback_server import PASSWORDS, running_server
+from support.waiting import free_port
 
 pytestmark = pytest.mark.posix
 
@@ -49,8 +49,7 @@ async def all_of(scheduler: Scheduler, count: int) -> list[FleetOutcome]:
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()
 
 
 async def test_a_process_asks_no_more_at_a_time_than_it_may_have_connections(tmp_path: Path) -> None:

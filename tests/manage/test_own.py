@@ -27,7 +27,7 @@ from lanman.net.server import SmbServer
 from lanman.rpc.control import GetSessionDetails
 from lanman.settings import Configuration
 from support.loopback_server import PASSWORDS, running_server
-from support.waiting import until
+from support.waiting import free_port, until
 
 
 @pytest.fixture
@@ -203,8 +203,8 @@ async def test_another_program_where_a_home_is_named(tmp_path: Path, monkeypatch
         assert raised.value.code == 2114
         return raised.value.hint or ""
 
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        port = somebody.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         said = await hint(port)
         assert f"another program serves port {port} of this machine" in said
         assert f"lanman session -S localhost:{port} -U USER" in said
@@ -228,8 +228,8 @@ async def test_another_program_on_the_port(tmp_path: Path, monkeypatch: pytest.M
         async with lanman.open_manager(port=port):
             pass
 
-    with socket.create_server(("127.0.0.1", 0)) as somebody:
-        port = somebody.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(AuthenticationError, match="another program than lanman") as unsaid:
             await open_here(port)
         # Nothing was sent that could be incorrect.

@@ -31,6 +31,7 @@ from lanman.rpc.srvsvc import NetrSessionDel, NetrSessionEnum
 from lanman.smb2.constants import Dialect
 from support.platforms import tasks_left
 from support.scripted_windows import ScriptedWindows, Windows, windows_2019, windows_2025
+from support.waiting import free_port
 
 Opener = Callable[..., AbstractAsyncContextManager[Manager]]
 
@@ -347,8 +348,8 @@ async def test_a_server_that_says_nothing_is_told_from_one_that_is_not_there() -
         async with lanman.open_manager("127.0.0.1", port=port, timeout=3):
             raise AssertionError("connected")
 
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(ConnectionLost, match=r"says nothing within 3 seconds") as raised:
             await visit(port)
         assert raised.value.code == 121

@@ -16,7 +16,7 @@ from lanman.errors import ConnectionLost
 from lanman.net import dial as dialling
 from lanman.net.dial import Within, dial
 from lanman.net.resolve import Address
-from support.waiting import until
+from support.waiting import free_port, until
 
 Connect = Callable[[socket.socket, Any], Awaitable[None]]
 
@@ -29,8 +29,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()
 
 
 def local(port: int) -> Address:

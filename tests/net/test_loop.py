@@ -26,7 +26,7 @@ from lanman.smb2.client import ClientConnection
 from lanman.smb2.messages import EchoRequest
 from support.loopback_server import PASSWORDS
 from support.process_server import LANMAN
-from support.waiting import until, wait_until
+from support.waiting import free_port, until, wait_until
 
 pytestmark = pytest.mark.posix
 
@@ -121,9 +121,7 @@ def test_nothing_is_taken_of_whoever_waits_for_a_place(tmp_path: Path, wanted: s
 
 @pytest.mark.parametrize("wanted", ["asyncio", "uvloop"])
 def test_serve_says_which_it_is_and_obeys_signals(tmp_path: Path, wanted: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home, said = tmp_path / "home", tmp_path / "said"
     home.mkdir(mode=0o700)
     (home / "server.toml").write_text(f'[server]\nloop = "{wanted}"\n')

@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import Self
 
 from support.smbd import SEARCH
+from support.waiting import free_port
 
 REALM = "LANMAN.TEST"
 HOST = "localhost"
@@ -158,8 +159,7 @@ class Realm:
         raise RuntimeError(f"krb5kdc did not start: {(self.directory / 'kdc.log').read_text()[-2000:]}")
 
     def _configure(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         for name, text in (("krb5.conf", _KRB5_CONF), ("kdc.conf", _KDC_CONF)):
             (self.directory / name).write_text(text.format(port=self.port, **self._values))
 

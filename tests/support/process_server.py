@@ -16,7 +16,6 @@ import asyncio
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from lanman.net.credentials import Credentials
 from lanman.smb2.messages import CreateRequest
 from support.passwords import PASSWORD
 from support.platforms import need_posix
+from support.waiting import free_port
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ class Stage:
         need_posix()
         self.folder = Path(tempfile.mkdtemp(prefix="l", dir="/tmp"))
         self.home = self.folder / "home"
-        self.port = _free_port()
-        self.scheduler_port = _free_port()
+        self.port = free_port()
+        self.scheduler_port = free_port()
         self.people: list[SmbClient] = []
         self._left: list[subprocess.Popen[bytes]] = []
         self._loop = asyncio.new_event_loop()
@@ -231,9 +231,3 @@ def _open(name: str) -> CreateRequest:
         create_disposition=FILE_OPEN,
         create_options=0x40,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

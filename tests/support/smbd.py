@@ -32,6 +32,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from support.waiting import free_port
+
 TOOLS = ("smbd", "smbclient", "rpcclient", "net", "pdbedit", "smbstatus")
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # smbd is not in the path of every user
 HOST = "127.0.0.1"
@@ -229,7 +231,7 @@ class Samba(Tools):
         return [self.administrator, self.operator, self.user, self.other_user]
 
     def _start(self, mapped: bool) -> None:
-        super().__init__(self.directory / "client", _free_port())
+        super().__init__(self.directory / "client", free_port())
         self._configure()
         self.net("setlocalsid", "S-1-5-21-1-2-3")
         for account in self.accounts:
@@ -248,7 +250,7 @@ class Samba(Tools):
         for _ in range(3):  # another process may take the port between our look and smbd's bind
             if self._listen():
                 return
-            self.port = _free_port()
+            self.port = free_port()
             self._configure()
         words = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
         raise RuntimeError(f"smbd did not start: {words}")
@@ -350,10 +352,3 @@ class Samba(Tools):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port

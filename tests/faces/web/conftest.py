@@ -18,6 +18,15 @@ from support.web_pages import Browsing
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _web_patience() -> None:
+    """How many sessions a server admits is waited for, however long it takes."""
+    from lanman.faces.web.api import seen
+
+    seen.PATIENCE = 60.0  # type: ignore[misc]
+
+
 FAILED = pytest.StashKey[bool]()
 
 

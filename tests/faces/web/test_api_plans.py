@@ -450,12 +450,13 @@ async def test_a_server_that_takes_too_long_is_an_error(fs1: FakeManager) -> Non
     async def never(sessions: Any) -> Any:
         await asyncio.Event().wait()
 
-    async with api({"fs1": fs1}, Settings(timeout=0.01, every=60.0)) as web:
+    async with api({"fs1": fs1}) as web:
         ann = web.log_in("ann")
         viewing = web.console.hub.attend(ann.person, ann.person.accesses["fs1"])  # type: ignore[union-attr,arg-type]
         await viewing.known.wait()
         dave = await key(ann, "sessions", user="dave")
         fs1.plan_sessions = never  # type: ignore[method-assign]
+        web.console.settings = Settings(timeout=0.01, every=60.0)
         answer = await ann.post("/servers/fs1/plans", {"verb": "end", "targets": [dave]})
         assert (answer.status, answer.json["error"]["code"]) == (504, codes.ERROR_SEM_TIMEOUT)
 

@@ -13,6 +13,7 @@ import pytest
 
 import lanman
 from lanman.errors import AccessDenied, AuthenticationError, LanmanError
+from lanman.manage import loopback
 from lanman.manage.doctor import here as looking
 from lanman.manage.doctor.facts import Answer, Facts, Here, HomeFacts, Way
 from lanman.manage.doctor.report import Diagnosis, Finding, Mark, Verdict
@@ -25,6 +26,7 @@ from lanman.net.server import SmbServer
 from lanman.records import PortionDetails, RefusalDetails
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS, running_server
+from support.waiting import free_port
 
 
 async def nothing_runs(*_: object) -> list[Smbd]:
@@ -140,8 +142,7 @@ async def test_another_program_has_the_port(tmp_path: Path) -> None:
         who = Credentials("admin", PASSWORDS["admin"])
         found = by_id(await doctor(None, who, home=tmp_path))
         assert found["LD041"].mark is found["LD034"].mark is Mark.OK
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     found = by_id(await doctor(home=tmp_path, port=port, checks=["LD083"]))
     assert found["LD083"].says == f"nothing listens at 127.0.0.1:{port}"
 
@@ -161,13 +162,16 @@ async def test_a_control_socket_that_may_not_be_opened(tmp_path: Path, monkeypat
 # --- what cannot be had here, by its facts
 
 
-async def test_the_port_of_the_configuration_while_the_server_has_another(tmp_path: Path) -> None:
+async def test_the_port_of_the_configuration_while_the_server_has_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`serve --port`: whether the port that server.toml names is its own is looked at, and not supposed."""
     async with running_server(tmp_path) as server:
         found = by_id(await doctor(home=tmp_path, port=server.port))["LD083"]
         assert (found.mark, found.says) == (Mark.OK, f"a lanman Server has port {server.port}")
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            port = other.getsockname()[1]
+        port = free_port()
+        with socket.create_server(("127.0.0.1", port)):
+            monkeypatch.setattr(loopback, "PATIENCE", 0.01)  # it will say nothing
             found = by_id(await doctor(home=tmp_path, port=port))["LD083"]
             assert (found.mark, found.cause) == (Mark.WARNING, "configured-elsewhere")
         found = by_id(await doctor(home=tmp_path, port=port))["LD083"]

@@ -15,6 +15,7 @@ from lanman.manage.doctor.report import Diagnosis, Mark, Verdict
 from lanman.manage.doctor.run import doctor
 from lanman.net import client as net_client
 from lanman.net.credentials import Credentials
+from support.waiting import free_port
 
 NULL = Credentials(anonymous=True)
 
@@ -56,14 +57,12 @@ def only(diagnosis: Diagnosis) -> tuple[str, str | None, Verdict]:
 
 
 async def test_a_closed_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
-    assert await stopped(port) == ("LD012", "closed", Verdict.NO_ANSWER)
+    assert await stopped(free_port()) == ("LD012", "closed", Verdict.NO_ANSWER)
 
 
 async def test_a_port_that_accepts_and_says_nothing() -> None:
     async with answering(None) as port:
-        assert await stopped(port, deadline=0.2) == ("LD013", "says-nothing", Verdict.NO_ANSWER)
+        assert await stopped(port, deadline=2) == ("LD013", "says-nothing", Verdict.NO_ANSWER)
 
 
 async def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +71,7 @@ async def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError
 
     monkeypatch.setattr(net_client, "dial", never)
-    assert await stopped(445, deadline=0.1) == ("LD012", "silent", Verdict.NO_ANSWER)
+    assert await stopped(445, deadline=1) == ("LD012", "silent", Verdict.NO_ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ async def test_a_name_service_that_never_answers(monkeypatch: pytest.MonkeyPatch
         raise AssertionError
 
     monkeypatch.setattr(net_client, "resolve", never)
-    assert only(await doctor("fs1", NULL, deadline=0.1)) == ("LD011", "name-service-silent", Verdict.NO_ANSWER)
+    assert only(await doctor("fs1", NULL, deadline=1)) == ("LD011", "name-service-silent", Verdict.NO_ANSWER)
 
 
 async def test_another_service_has_the_port() -> None:
