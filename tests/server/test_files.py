@@ -57,11 +57,13 @@ from lanman.smb2.messages import (
     IoctlRequest,
     LockElement,
     LockRequest,
+    LogoffRequest,
     OplockBreak,
     QueryDirectoryRequest,
     QueryInfoRequest,
     ReadRequest,
     SetInfoRequest,
+    TreeDisconnectRequest,
     WriteRequest,
 )
 from support.disk_server import ALL, READ, DiskWorld, FileClient, emptied_world
@@ -453,6 +455,46 @@ def test_a_directory_with_something_in_it_stays(world: DiskWorld) -> None:
     ann.shut(file_id)
     assert ann.set(folder, RENAME, rename("e")) == "STATUS_SUCCESS"
     assert names(ann, path="e") == [".", "..", "a"]
+
+
+@pytest.mark.parametrize("request_", [CloseRequest, TreeDisconnectRequest, LogoffRequest])
+def test_who_was_told_that_a_file_is_closed_can_delete_its_directory(
+    world: DiskWorld, request_: type[CloseRequest | TreeDisconnectRequest | LogoffRequest]
+) -> None:
+    ann, bob = world.user(), world.user("bob")
+    ann.mkdir("d")
+    file_id = ann.make("d\\a", options=FILE_DELETE_ON_CLOSE)
+    folder = bob.open("d", options=FILE_DIRECTORY_FILE)
+    world.held = lambda effect: isinstance(effect, CloseFile)
+    ended = ann.send(CloseRequest(file_id=file_id) if request_ is CloseRequest else request_())
+    assert ann.result(ended) == ""
+    assert bob.set(folder, DISPOSITION, b"\1") == "STATUS_DIRECTORY_NOT_EMPTY"
+    world.let_go()
+    assert ann.result(ended) == "STATUS_SUCCESS"
+    assert bob.set(folder, DISPOSITION, b"\1") == "STATUS_SUCCESS"
+
+
+@pytest.mark.parametrize("request_", [TreeDisconnectRequest, LogoffRequest])
+def test_nobody_waits_for_the_end_of_what_stays(
+    world: DiskWorld, request_: type[TreeDisconnectRequest | LogoffRequest]
+) -> None:
+    ann = world.user()
+    ann.make("a")
+    world.held = lambda effect: isinstance(effect, CloseFile)
+    assert ann.result(ann.send(request_())) == "STATUS_SUCCESS"
+
+
+@pytest.mark.parametrize("request_", [TreeDisconnectRequest, LogoffRequest])
+def test_who_leaves_while_names_go_is_forgotten(
+    world: DiskWorld, request_: type[TreeDisconnectRequest | LogoffRequest]
+) -> None:
+    ann = world.user()
+    ann.make("a", options=FILE_DELETE_ON_CLOSE)
+    world.held = lambda effect: isinstance(effect, CloseFile)
+    ann.send(request_())
+    world.disconnect(ann)
+    world.let_go()
+    assert not list(world.folder.iterdir())
 
 
 def test_what_is_open_is_not_replaced(world: DiskWorld) -> None:

@@ -26,7 +26,7 @@ from lanman.plain import dataclass
 from lanman.server.effects import ListInterfaces, Outcome, Reply, Work
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
-from lanman.server.state import Context, ServerOpen, ServerTree, ShareBackend
+from lanman.server.state import Context, ServerOpen, ServerTree, ShareBackend, when_gone
 from lanman.smb2.constants import (
     ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
@@ -169,8 +169,10 @@ def _tree_access(context: Context, name: str, backend: ShareBackend) -> int:
 
 def handle_tree_disconnect(context: Context, message: TreeDisconnectRequest) -> Outcome:
     """SMB2 TREE_DISCONNECT (MS-SMB2 3.3.5.8)."""
-    context.server.service.close_tree_connect(context.checked_tree.tree_connect)
-    return Reply(message=TreeDisconnectResponse())
+    tree = context.checked_tree
+    opens = [each for each in context.checked_session.opens.values() if each.tree is tree]
+    context.server.service.close_tree_connect(tree.tree_connect)
+    return when_gone(opens, Reply(message=TreeDisconnectResponse()))
 
 
 def handle_create(context: Context, message: CreateRequest) -> Outcome:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from lanman import codes
 from lanman.auth.acceptor import Acceptor
@@ -280,6 +280,12 @@ class ServerOpen(ABC):
             self._settling += (waiter,)
             yield Wait(waiter, cancellable=False, deferred=True)
 
+    @property
+    def name_going(self) -> Waiter[Any] | None:
+        """What is woken when the disk has taken away the name that goes with it, now that it is closed; None: none
+        goes, or it is gone."""
+        return None
+
     def one_less(self) -> None:
         """A request is over for which something was under way."""
         settling, self._settling = self._settling, ()
@@ -297,6 +303,19 @@ class ServerOpen(ABC):
     @abstractmethod
     def released(self) -> None:
         """It has ended, whoever ended it: let go of what stands behind it. Requests that wait were cancelled before."""
+
+
+def when_gone(opens: Sequence[ServerOpen], reply: Reply) -> Outcome:
+    """The answer to what has closed these, once the disk has taken away the names that go with them (3.3.4.17): its
+    client may delete the directory next that they were in."""
+    return _when_gone(opens, reply) if any(each.name_going is not None for each in opens) else reply
+
+
+def _when_gone(opens: Sequence[ServerOpen], reply: Reply) -> Work[Reply]:
+    for each in opens:
+        if (going := each.name_going) is not None:
+            yield Wait(going, cancellable=False)
+    return reply
 
 
 class AccountsAndRights(Protocol):

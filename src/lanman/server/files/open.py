@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from lanman import codes
 from lanman.domain import Open
@@ -755,6 +755,11 @@ class DiskOpen(ServerOpen):
         stat = closed.value if closed.woken else (yield Wait(closed, cancellable=False))
         return Reply(message=_close_response(stat if message.flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB else None))
 
+    @property
+    def name_going(self) -> Waiter[Any] | None:
+        """What is woken when its name is gone; only one waits for that, since whoever has closed it cannot again."""
+        return None if self._closed is None or self._closed.woken else self._closed
+
     def ended(self, now: float) -> None:
         """3.3.4.17: answer the requests that wait for locks and for changes."""
         for waiting in list(self._waiting_locks):
@@ -791,6 +796,8 @@ class DiskOpen(ServerOpen):
         """Close it on the disk. What could not be deleted is closed all the same."""
         stat: FileStat | None = None
         is_done = False
+        if deletes and self._closed is None:
+            self._closed = Waiter()  # for `name_going`
         try:
             stat = yield CloseFile(self.handle, delete=deletes, tells=self.tells_when_closed)
             is_done = True
