@@ -24,6 +24,7 @@ from lanman.net.credentials import Credentials
 from lanman.net.loop import loop_name
 from lanman.net.server import SmbServer
 from lanman.records import PortionDetails, RefusalDetails
+from lanman.rpc.control import LANMAN, GetPortions
 from lanman.settings import Configuration, ShareConfiguration
 from support.loopback_server import PASSWORDS, running_server
 from support.waiting import free_port
@@ -263,6 +264,29 @@ def test_who_wanted_more_than_a_part_is_a_warning_with_the_setting() -> None:
         Mark.OK,
         "nobody was refused a part of what all share; open files: 9 of 10 taken, 9 by ann",
     )
+
+
+async def test_what_an_older_server_does_not_tell_is_said_to_be_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(LANMAN.requests, GetPortions.opnum)
+    async with running_server(tmp_path / "home"):
+        diagnosis = await doctor(home=tmp_path / "home")
+    found = by_id(diagnosis)
+    assert diagnosis.verdict(strict=True) is Verdict.WELL
+    for check_id, what in (("LD088", "what users share"), ("LD089", "the event loop")):
+        assert found[check_id].mark is Mark.UNKNOWN
+        assert found[check_id].says == f"{what} is not told by this version of the Server; started again it is told"
+
+
+def test_other_servers_and_those_that_refuse_all_are_not_called_older() -> None:
+    def unknown(way: Way, answer: Answer) -> set[str]:
+        here = Here(HomeFacts(Path("/h")), portions=[], event_loop="")
+        found = judged(Facts("x", way=way, here=here, levels={502: answer, 2: Answer(0)}))
+        return {each for each in ("LD088", "LD089") if each in found and found[each].mark is Mark.UNKNOWN}
+
+    assert unknown(Way.OWN, Answer(0)) == {"LD088", "LD089"}
+    assert unknown(Way.OWN, Answer(5)) == unknown(Way.WINDOWS, Answer(0)) == set()
 
 
 # --- for programs

@@ -140,9 +140,12 @@ def test_what_was_asked_beside() -> None:
 def test_what_users_share_is_told_by_kind() -> None:
     fs1 = watched(BOB)
     assert values(fs1, table.PORTION_TAKEN) == values(fs1, table.PORTION_REFUSED) == {}
+    assert values(fs1, table.PORTION_LIMIT) == {}
     portions = [PortionDetails("open files", 7, 100, "ann", 5, 2, "bob"), PortionDetails("leases", 1)]
     fs1.answers = Answers(None, None, portions)
     assert values(fs1, table.PORTION_TAKEN) == {("open files",): 7, ("leases",): 1}
+    # Leases have no limit here: that is no limit of 0, which a panel would divide by.
+    assert values(fs1, table.PORTION_LIMIT) == {("open files",): 100}
     assert values(fs1, table.PORTION_REFUSED) == {("open files",): 2, ("leases",): 0}
 
 
@@ -151,7 +154,7 @@ def test_never_more_series_than_the_bound() -> None:
     rows += [session(f"pc{number}", f"u{number}", idle=number) for number in range(1000)]
     rows += [file(number, f"/f{number}", f"u{number}") for number in range(1000)]
     fs1 = watched(*rows, top=MAX_TOP, streamed=True)
-    portions = [PortionDetails(f"things {number}") for number in range(100)]
+    portions = [PortionDetails(f"things {number}", 1, 9) for number in range(100)]
     fs1.answers = Answers(2000, Statistics(), portions)
     found = series(fs1)
     # All but the duration of looks, which there are none of here.

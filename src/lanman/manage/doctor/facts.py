@@ -91,7 +91,8 @@ class Here:
     """What this machine has. `home` is the one that counts: whose socket answers, else denies, else the first.
 
     `holder` is who answers at 127.0.0.1 on the port of its configuration; None: nobody. `samba` are the smbd that run
-    here; `missing_tool` is a tool of Samba's that is not to be found.
+    here; `missing_tool` is a tool of Samba's that is not to be found. `portions` and `event_loop` are None where nobody
+    was asked for them, and empty where a Server does not tell them.
     """
 
     home: HomeFacts
@@ -103,8 +104,8 @@ class Here:
     missing_tool: str | None = None
     share_problems: dict[str, str] = field(default_factory=dict)
     refusals: list[RefusalDetails] = field(default_factory=list)
-    portions: list[PortionDetails] = field(default_factory=list)
-    event_loop: str = ""
+    portions: list[PortionDetails] | None = None
+    event_loop: str | None = None
 
 
 @dataclass(slots=True)
@@ -167,6 +168,15 @@ class Facts:
     def granted_level(self) -> int | None:
         """The richest level of sessions that was granted."""
         return next((level for level, answer in self.levels.items() if answer.granted), None)
+
+    @property
+    def own_tells_less(self) -> bool:
+        """Whether this is our Server of this machine, grants who asks everything, and yet told none of what only a
+        Server of this version knows how to tell. (One that refuses who asks is a matter of other checks.)"""
+        if self.way is not Way.OWN or self.here is None or self.here.portions is None:
+            return False
+        asked_first = next(iter(self.levels.values()), None)  # the level that wants most rights
+        return not (self.here.portions or self.here.event_loop) and asked_first is not None and asked_first.granted
 
     @property
     def may_be_local(self) -> bool:

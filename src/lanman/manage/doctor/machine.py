@@ -328,6 +328,8 @@ def configuration(facts: Facts) -> Iterator[Said]:
 )
 def portions(facts: Facts) -> Iterator[Said]:
     """Who was refused more than a part, and who has most."""
+    if facts.own_tells_less:
+        yield unknown("what users share is not told by this version of the Server; started again it is told")
     if facts.here is None or not facts.here.portions:
         return
     told = facts.here.portions
@@ -370,5 +372,7 @@ def _taken(portion: PortionDetails) -> str:
 )
 def event_loop(facts: Facts) -> Iterator[Said]:
     """Which it is."""
+    if facts.own_tells_less:
+        yield unknown("the event loop is not told by this version of the Server; started again it is told")
     if facts.here is not None and (loop := facts.here.event_loop):
         yield ok(f"the Server runs on {loop}", loop=loop)

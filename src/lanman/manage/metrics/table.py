@@ -21,7 +21,7 @@ from lanman.plain import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_SERIES: Final = 380
+MAX_SERIES: Final = 400
 """As many series as one server may have."""
 
 MAX_SHARES: Final = 200
@@ -328,6 +328,15 @@ PORTION_TAKEN: Final = Metric(
     ("server", "portion"),
     most=MAX_PORTIONS,
 )
+PORTION_LIMIT: Final = Metric(
+    "lanman_server_portion_limit",
+    Kind.GAUGE,
+    "How much of that there is for all users together.",
+    _OWN,
+    "any other server, lanman's over the network, and what has no limit",
+    ("server", "portion"),
+    most=MAX_PORTIONS,
+)
 PORTION_REFUSED: Final = Metric(
     "lanman_server_portion_refused_total",
     Kind.COUNTER,
@@ -377,6 +386,7 @@ TABLE: Final = (
     PERMISSION_ERRORS,
     TIMEOUTS,
     PORTION_TAKEN,
+    PORTION_LIMIT,
     PORTION_REFUSED,
     POLICY_ENDED,
     BUILD,

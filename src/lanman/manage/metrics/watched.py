@@ -137,9 +137,7 @@ class Watched:
         yield from self._bounded(figures)
         if statistics is not None:
             yield from self._statistics(statistics)
-        for metric, told in ((table.PORTION_TAKEN, "taken"), (table.PORTION_REFUSED, "refused")):
-            for each in portions[: table.MAX_PORTIONS]:
-                yield metric, (self.name, label(each.name or "")), getattr(each, told)
+        yield from self._portions(portions[: table.MAX_PORTIONS])
 
     def _bounded(self, figures: Figures) -> Iterator[Sample]:
         tops: tuple[Top | None, ...] = (
@@ -153,6 +151,17 @@ class Watched:
                 for name, number in top.entries:
                     yield metric, (self.name, name), number
                 yield table.TRUNCATED, (self.name, metric.name), top.left_out
+
+    def _portions(self, portions: Sequence[PortionDetails]) -> Iterator[Sample]:
+        for metric, told in (
+            (table.PORTION_TAKEN, "taken"),
+            (table.PORTION_LIMIT, "most"),
+            (table.PORTION_REFUSED, "refused"),
+        ):
+            for each in portions:
+                number = getattr(each, told)
+                if number or metric is not table.PORTION_LIMIT:  # 0 stands for no limit too
+                    yield metric, (self.name, label(each.name or "")), number
 
     def _statistics(self, statistics: Statistics) -> Iterator[Sample]:
         yield table.SERVER_BYTES, (self.name, "received"), statistics.bytes_received

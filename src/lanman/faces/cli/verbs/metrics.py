@@ -57,7 +57,7 @@ lanman metrics [-S HOST]... --once [--names] [--top N] [--db DATABASE] [--json]
     about="""
 Asks servers again and again, and gives Prometheus figures of what it last saw: sessions, users, clients, open files,
 locks, shares, how long sessions have been idle, who comes and goes, and what the server itself counts. A figure that a
-server does not tell is left out; it is never 0 in its place. A server has at most 380 series.
+server does not tell is left out; it is never 0 in its place. A server has at most 400 series.
 It listens on 127.0.0.1:9745, and whoever uses this machine may ask. An address that others reach has to be named here:
 there is no password and no encryption, so put a proxy in front of it. A Unix socket is made for this user alone.
 Users and clients are in the figures only with --names. --db names the database of `lanman history`, in which policies
