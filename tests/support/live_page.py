@@ -66,7 +66,10 @@ class Page:
             self.rows[row["key"]] = dict(row)
         for row in delta["change"]:
             before = self.rows[row["key"]]
-            fields = {name: value for name, value in row.items() if name not in ("key", "kind")}
+            fields = {name: value for name, value in row.items() if name not in ("key", "kind", "channels_before")}
+            if "channels" in fields:  # it has the names of its session too
+                assert row["channels_before"] == before["channels"]
+                fields = {name: value for name, value in fields.items() if before[name] != value}
             assert fields, "a change of nothing"
             assert all(before[name] != value for name, value in fields.items()), "a field that is as it was"
             before |= fields

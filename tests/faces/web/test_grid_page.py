@@ -486,6 +486,18 @@ async def test_a_phone_has_two_lines_for_each_row_and_a_box_to_sort_by(site: Sit
     assert await axe(page) == []
 
 
+async def test_details_show_at_once_that_a_connection_is_lost(site: Site) -> None:
+    site.have(session(1, channels=["192.0.2.1", "192.0.2.2"]))
+    page = await site.page()
+    await page.locator(".grid-cell[tabindex='0']").focus()
+    await page.keyboard.press("Enter")
+    shown = "document.querySelector('.details').textContent.match(/Connections(\\d: [0-9., ]+)/)?.[1]"
+    await expect(page, shown, "2: 192.0.2.1, 192.0.2.2")
+    change = {"key": "session:1", "kind": "session", "channels": ["192.0.2.1"]}
+    site.console.tell(change=[change | {"channels_before": ["192.0.2.1", "192.0.2.2"]}])
+    await expect(page, shown, "1: 192.0.2.1")
+
+
 @pytest.mark.parametrize(("variant", "kind"), [("light", "files"), ("dark", "sessions"), ("dark-phone", "shares")])
 async def test_axe_finds_nothing_on_lists_with_details(site: Site, variant: str, kind: str) -> None:
     site.have(*(session(number) for number in range(50)), *(file(number) for number in range(50)), share("data"))

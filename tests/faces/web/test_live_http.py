@@ -19,6 +19,7 @@ import lanman
 from lanman.faces.web.app import make_app
 from lanman.faces.web.console import Console, Offered, Settings
 from lanman.faces.web.live import hub
+from lanman.faces.web.logins import OneTime
 from lanman.manage.kept import Opening
 from lanman.manage.open import open_manager
 from lanman.manage.watching import poller
@@ -39,6 +40,8 @@ class Site:
     console: Console
     port: int
     server: lanman.Server
+    once: str
+    """The word of the one-time link."""
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, cookie: str = "", body: Any = None) -> Answer:
@@ -59,7 +62,14 @@ class Site:
 
     async def logged_on(self, user: str) -> str:
         """The cookie of somebody who is logged on at the server."""
-        answer = await self.ask("POST", "login", body={"server": "fs1", "user": user, "password": PASSWORD})
+        return await self._logged_in({"server": "fs1", "user": user, "password": PASSWORD})
+
+    async def by_link(self) -> str:
+        """The cookie of whoever has the one-time link, and asks with the command's own credentials."""
+        return await self._logged_in({"once": self.once})
+
+    async def _logged_in(self, who: dict[str, str]) -> str:
+        answer = await self.ask("POST", "login", body=who)
         assert answer.status == 204, await answer.rest()
         await answer.close()
         return answer.headers["set-cookie"].split(";")[0]
@@ -110,10 +120,11 @@ async def site(folder: Path, **options: Any) -> AsyncIterator[Site]:
         offered = Offered("fs1", lambda: open_manager(None, home=folder / "home"), opening_as)
         async with Console([offered], Settings(every=0.5, **options)) as console:
             listening = socket.create_server(("127.0.0.1", 0))
-            config = uvicorn.Config(make_app(console), http="h11", log_level="error", lifespan="off")
+            once = OneTime(console.clock())
+            config = uvicorn.Config(make_app(console, once), http="h11", log_level="error", lifespan="off")
             serving = uvicorn.Server(config)
             task = asyncio.create_task(serving.serve([listening]))
-            there = Site(console, listening.getsockname()[1], server)
+            there = Site(console, listening.getsockname()[1], server, once.word)
             try:
                 yield there
             finally:
@@ -160,6 +171,43 @@ def test_two_people_see_a_log_on_by_one_poll(tmp_path: Path, monkeypatch: pytest
             assert await asyncio.gather(*(seen(events) for _, events in streams)) == [True, True]
         for stream, _ in streams:
             await stream.close()
+
+    run(tmp_path, test)
+
+
+def test_a_connection_of_a_session_that_is_lost_is_told_by_the_stream(tmp_path: Path) -> None:
+    async def test(site: Site) -> None:
+        stream = await site.ask("GET", "events?servers=fs1", await site.by_link())
+        events = stream.events()
+        name, hello = await anext(events)
+        assert (name, hello["servers"][0]["state"]) == ("hello", "up")
+        deltas = (data async for name, data in events if name == "delta")
+        service = site.server._running.service
+        async with open_manager("127.0.0.1", Credentials("mallory", PASSWORD), port=site.server.port):
+            while not (opened := [row for row in (await anext(deltas))["open"] if row["user_name"] == "mallory"]):
+                pass
+            (session,) = service.sessions()
+            _, second = await asyncio.open_connection("127.0.0.1", site.server.port, local_addr=("127.0.0.9", 0))
+            site.writers.append(second)
+            first = session.connection_id
+            await until(lambda: len(service._connections.values()) == 2)
+            (other,) = {each.connection_id for each in service._connections.values()} - {first}
+            service.add_channel(session, other)
+            bound = await change_of(deltas, opened[0]["key"])
+            assert (bound["channels_before"], bound["channels"]) == (["127.0.0.1"], ["127.0.0.1", "127.0.0.9"])
+            second.transport.abort()
+            lost = await change_of(deltas, opened[0]["key"])
+            assert (lost["channels_before"], lost["channels"]) == (["127.0.0.1", "127.0.0.9"], ["127.0.0.1"])
+            assert lost["user_name"] == "mallory"
+        await stream.close()
+
+    async def change_of(deltas: AsyncIterator[dict[str, Any]], key: str) -> dict[str, Any]:
+        async for delta in deltas:
+            for change in delta["change"]:
+                if change["key"] == key and "channels" in change:
+                    found: dict[str, Any] = change
+                    return found
+        raise AssertionError("the stream has ended")
 
     run(tmp_path, test)
 

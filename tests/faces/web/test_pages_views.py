@@ -243,6 +243,29 @@ async def test_events_come_live_are_paused_and_filtered(page: Page) -> None:
     await expect(page).to_have_url(re.compile("filter=DAVE"))
 
 
+async def test_a_lost_connection_of_a_session_is_an_event(page: Page) -> None:
+    console = await opened(page, "events")
+    change = {"key": "session:1", "kind": "session", "client_name": "pc1", "user_name": "ann"}
+    two = ["192.0.2.1", "192.0.2.2"]
+    lost = change | {"channels": ["192.0.2.1"], "channels_before": two}
+    await console.say("delta", DELTA | {"seq": [1, 2], "open": [], "close": [], "change": [lost]})
+    line = page.locator(".events li").first
+    await expect(line).to_contain_text("connections")
+    await expect(line).to_contain_text("session  ann  \\\\pc1  lost 192.0.2.2, now 1 connection")
+    bound = change | {"channels": [*two, "192.0.2.2"], "channels_before": two}
+    moved = change | {"channels": ["192.0.2.3"], "channels_before": ["192.0.2.1"]}
+    samba = change | {"channels": two, "channels_before": None}
+    other = {"key": "session:1", "kind": "session", "num_opens": 3}
+    changes = [bound, moved, samba, other]
+    await console.say("delta", DELTA | {"seq": [3, 4], "open": [], "close": [], "change": changes})
+    lines = page.locator(".events li")
+    await expect(lines).to_have_count(4)
+    await expect(lines.nth(2)).to_contain_text("new 192.0.2.2, now 3 connections")
+    await expect(lines.nth(1)).to_contain_text("lost 192.0.2.1, new 192.0.2.3, now 1 connection")
+    await expect(lines.nth(0)).to_contain_text("pc1  now 2 connections")
+    assert await axe(page) == []
+
+
 # --- statistics
 
 

@@ -13,6 +13,14 @@ function chances(seed) {
   };
 }
 
+test("what a change says of itself is no part of the row", () => {
+  const store = new Store({ schedule: () => {} });
+  store.begin("fs1", "session");
+  store.put("fs1", "session", [{ key: "session:1", kind: "session", channels: ["a", "b"] }], "e-1");
+  store.apply({ server: "fs1", id: "e-2", change: [{ key: "session:1", kind: "session", channels: ["a"], channels_before: ["a", "b"] }] });
+  assert.deepEqual(store.rows("fs1", "session").get("session:1"), { key: "session:1", kind: "session", channels: ["a"] });
+});
+
 /** What a server does: rows that come, change and go, each step with its number. */
 class Model {
   constructor(next) {

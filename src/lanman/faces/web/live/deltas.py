@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 from lanman.manage.watching.changes import Change, Gap, Picture, What
 from lanman.manage.watching.forms import field_form, gap_form, instant, names_form, row_form
 from lanman.manage.watching.keys import Key
-from lanman.manage.watching.rows import Kind, Row
+from lanman.manage.watching.rows import Kind, Row, SessionRow
 
 STEP: Final = 200
 """So many rows are worked on at once, which takes a few milliseconds."""
@@ -42,11 +42,12 @@ class Closed(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """A row that is otherwise now, and the names of the fields that differ."""
+    """A row that is otherwise now, the names of the fields that differ, and the row as it was shown before."""
 
     key: str
     row: Row
     fields: tuple[str, ...]
+    before: Row
 
 
 class Delta(NamedTuple):
@@ -184,7 +185,7 @@ class Pending:
             elif before is None:
                 opened.append((word, row))
             elif fields := differing(before, row):
-                changed.append(Changed(word, row, fields))
+                changed.append(Changed(word, row, fields, before))
         self.clear()
         return Delta(opened, changed, closed)
 
@@ -216,8 +217,11 @@ def delta_text(delta: Delta, shown: Shown, gap: Gap | None = None) -> Iterator[s
 
 
 def changed_form(changed: Changed) -> dict[str, Any]:
-    """A row that is otherwise: the fields that differ."""
+    """A row that is otherwise: the fields that differ. Where a session has lost one of its connections, or has one more,
+    also which it had before, and its names: that is news by itself, and who hears of it may have no list to look in."""
     form = {"key": changed.key, "kind": changed.row.kind.value}
+    if isinstance(changed.before, SessionRow) and "channels" in changed.fields:
+        form |= names_form(changed.row) | {"channels_before": field_form("channels", changed.before.channels)}
     return form | {name: field_form(name, getattr(changed.row, name)) for name in changed.fields if name != "key"}
 
 

@@ -1,4 +1,4 @@
-// What the stream has told since this page was opened: openings, closings, servers, orders. The newest are kept.
+// What the stream has told since this page was opened: openings, closings, connections of sessions, servers, orders. The newest are kept.
 import { serverClock } from "./times.js";
 
 const MOST = 2000;
@@ -23,7 +23,8 @@ export class EventLog {
   #delta(delta) {
     const at = delta.t ?? serverClock.now();
     const one = (what) => (row) => ({ at, server: delta.server, what, row, how: delta.how });
-    this.#add(...(delta.open ?? []).map(one("open")), ...(delta.close ?? []).map(one("close")));
+    const connections = (delta.change ?? []).filter((change) => change.channels_before !== undefined);
+    this.#add(...(delta.open ?? []).map(one("open")), ...connections.map(one("connections")), ...(delta.close ?? []).map(one("close")));
   }
 
   #plan(plan) {

@@ -23,7 +23,7 @@
 const MAX_KEPT = 100_000;
 
 /* What a change says of itself, and not of the row. */
-const ABOUT_THE_CHANGE = new Set(["why", "at", "after_at", "how"]);
+const ABOUT_THE_CHANGE = new Set(["why", "at", "after_at", "how", "channels_before"]);
 
 /** `epoch-sequence` as `{epoch, sequence}`; null for what is none. */
 export function position(text) {

@@ -1,13 +1,13 @@
 // Events: what happens on the servers, as it is told. It can be paused, and filtered as one types.
 import { fileUserWords } from "../columns.js";
 import { empty, field, h, number, pageHead, said, serverChoice, tag } from "../parts.js";
-import { fold, uncClient, visible } from "../text.js";
+import { fold, many, uncClient, visible } from "../text.js";
 import { clock, moment, rfc3339, serverClock } from "../times.js";
 import { OUTCOMES, REASONS } from "../words.js";
 
 const SHOWN = 300;
 const KINDS = { session: "session", file: "file", share: "share" };
-const WHAT = { open: ["+ opened", "ok"], close: ["− gone", ""], server: ["server", "warn"], order: ["order", "warn"], resync: ["gap", "warn"] };
+const WHAT = { open: ["+ opened", "ok"], close: ["− gone", ""], connections: ["connections", ""], server: ["server", "warn"], order: ["order", "warn"], resync: ["gap", "warn"] };
 
 export function show(element, route, { live, log, replace }) {
   const names = [...live.servers.keys()];
@@ -92,7 +92,29 @@ function textOf({ what, row, how }) {
   if (row.name) parts.push(visible(row.name));
   if (parts.length === 1) parts.push(said(row.key));
   if (what === "order") parts.push(`${said(row.verb)}: ${OUTCOMES[row.outcome]?.words ?? said(row.outcome)}`, said(row.message ?? REASONS[row.reason] ?? ""));
+  if (what === "connections") parts.push(connectionWords(row));
   if (what === "close" && row.why) parts.push(`(${said(row.why)})`);
   if (how === "polled") parts.push("");
   return parts.filter(Boolean).join("  ");
+}
+
+/** Which of its connections a session has lost, and which are new. Samba names none where there is one. */
+function connectionWords({ channels_before: before, channels: now }) {
+  const words = [];
+  if (before && now) {
+    const [lost, come] = [without(before, now), without(now, before)];
+    if (lost.length) words.push(`lost ${said(lost.join(", "))}`);
+    if (come.length) words.push(`new ${said(come.join(", "))}`);
+  }
+  return [...words, `now ${many(now?.length ?? 1, "connection")}`].join(", ");
+}
+
+/** What is left of some where others are taken away, each once: a client may come from one address twice. */
+function without(some, others) {
+  const left = [...some];
+  for (const each of others) {
+    const place = left.indexOf(each);
+    if (place >= 0) left.splice(place, 1);
+  }
+  return left;
 }
