@@ -19,6 +19,8 @@ import pytest
 
 from fleet.test_sweep import MANY, check_folder, lines, outcomes_of, some
 from lanman.errors import ConnectionLost, LanmanError, Win32Error
+from lanman.faces.cli.output import Format
+from lanman.faces.cli.verbs import fleet
 from lanman.fleet.dask.address import checked_address, is_protected
 from lanman.fleet.guard import Guard, GuardGate
 from lanman.fleet.sweep import Sweep, sweep
@@ -181,17 +183,29 @@ async def test_what_workers_have_of_a_run_that_was_killed_answers_nothing_of_the
     ]
 
 
-async def test_a_chunk_whose_worker_hangs_is_given_to_another(cluster: DaskCluster, tmp_path: Path) -> None:
-    """Its heartbeats go on, and what it says in the end comes too late."""
+async def test_a_chunk_whose_worker_hangs_is_given_to_another(
+    cluster: DaskCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its heartbeats go on, and what it says in the end comes too late. Who looks at the sweep is told which it was."""
     targets = some(60, OK)
     how: dict[str, Any] = {"per_subnet": MANY, "deadline": 0.2, "logon_failures": MANY}
     with hanging_ask(tmp_path / "hangs", 1) as task:
         scheduler = DaskWorkers(cluster.address, task=task, chunk=20, margin=1)
         asked = sweep("sessions", targets, scheduler=scheduler, credentials_file=cluster.credentials, **how)
+        assert asked.hanging == {}
         found = await outcomes_of(asked)
     assert Counter(each.target for each in found) == Counter(targets)
     assert {each.result for each in found} == {Result.OK}
     assert Counter(each.attempt for each in found) == {1: 40, 2: 20}
+    names = {each.worker for each in found}
+    ((worker, threads),) = asked.hanging.items()
+    assert threads == 1
+    assert {worker.partition(" (")[0]} == names
+    fleet._Run(asked, Format.JSON, False).summary()
+    assert json.loads(capsys.readouterr().out)["hanging_workers"] == {worker: 1}
+    fleet._Run(asked, Format.TABLE, False).summary()
+    said = capsys.readouterr().out
+    assert f"The worker {worker} has 1 thread that hangs and asks nobody: end that worker, and start it again." in said
 
 
 async def test_a_chunk_that_hangs_has_spent_its_log_ons(cluster: DaskCluster, tmp_path: Path) -> None:

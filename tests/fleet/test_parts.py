@@ -6,9 +6,12 @@ import asyncio
 import ipaddress
 import json
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -249,3 +252,111 @@ def test_a_newer_state_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
     (folder / "state.sqlite").write_bytes(b"nonsense" * 1000)
     with pytest.raises(LanmanError, match="is not the state of a sweep"):
         Store.resumed(folder)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lanman.errors import LanmanError
+from lanman.fleet import parts, store
+from lanman.fleet.store import Store
+from lanman.fleet.values import Kind
+
+folder, format, again = Path(sys.argv[1]), *sys.argv[2:]
+FILES = store.__file__, parts.__file__
+
+def killed(step):
+    # A process that begins a sweep in the folder, and is killed before the line of that number.
+    if (child := os.fork()) == 0:
+        left = step
+        def trace(frame, event, _):
+            nonlocal left
+            if frame.f_code.co_filename not in FILES:
+                return None
+            left -= event == "line"
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+        sys.settrace(trace)
+        Store.created(folder, kind=Kind.SESSIONS, format=format, meta={"texts": ["fs1"]})
+        os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+step, seen = 1, set()
+while killed(step):
+    try:
+        resumed = Store.resumed(folder)
+    except LanmanError as error:
+        seen.add(error.text.split(": ")[1])
+        Store.created(folder, kind=Kind.FILES, format=again, meta={"texts": ["fs2"]}).close()
+        resumed = Store.resumed(folder)
+        assert (resumed.kind, resumed.meta("texts")) == (Kind.FILES, ["fs2"])
+        names = {path.name for path in folder.iterdir() if path.name.startswith("rows.")} - {"rows.spool"}
+        assert names == {f"rows.{again}"}, names
+    else:
+        seen.add("goes on")
+        assert (resumed.kind, resumed.meta("texts")) == (Kind.SESSIONS, ["fs1"])
+    resumed.discard()
+    if folder.exists():
+        folder.rmdir()
+    step += 1
+print(sorted(seen))
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(("format", "again"), [("csv", "csv"), ("parquet", "jsonl")])
+def test_wherever_the_beginning_is_killed_it_goes_on_or_can_be_begun_again(
+    tmp_path: Path, format: str, again: str
+) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow.parquet")
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path / "s"), format, again], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(
+        ["goes on", "the sweep in it was ended before it began", "there is no sweep in it"]
+    )
+
+
+def test_what_is_somebodys_is_never_taken_for_the_rest_of_a_sweep(tmp_path: Path) -> None:
+    def refused(name: str, *, has_begun: bool = False) -> None:
+        before = {path.name: path.is_file() and path.read_bytes() for path in tmp_path.iterdir()}
+        for begin in (
+            lambda: Store.created(tmp_path, kind=Kind.FILES, format="csv", meta={}),
+            *([] if has_begun else [lambda: Store.resumed(tmp_path)]),
+        ):
+            with pytest.raises(LanmanError, match=r"is not empty|there is no sweep|is not the state"):
+                begin()
+        assert {path.name: path.is_file() and path.read_bytes() for path in tmp_path.iterdir()} == before, name
+
+    for name, holds in [
+        ("notes.txt", b""),
+        ("rows.csv", b'"server"\n"fs1"\n'),
+        ("rows.csv", b"x"),
+        ("rows.jsonl", b"{}\n"),
+        ("outcomes.jsonl", b"{}\n"),
+        ("targets.jsonl", b""),
+        ("rows.parquet/part-000000.parquet", b""),
+        ("rows.jsonl.bak", b""),
+    ]:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(holds)
+        refused(name)
+        path.unlink()
+        if path.parent != tmp_path:
+            path.parent.rmdir()
+    Store.created(tmp_path, kind=Kind.SESSIONS, format="jsonl", meta={}).close()
+    refused("a sweep", has_begun=True)
+
+
+def test_a_sweep_that_begins_has_its_folder_to_itself(tmp_path: Path) -> None:
+    """It has begun nothing yet, so that its folder looks like what another has left."""
+    store = Store.created(tmp_path, kind=Kind.SESSIONS, format="jsonl", meta={})
+    for begin in (Store.resumed, partial(Store.created, kind=Kind.FILES, format="csv", meta={})):
+        with pytest.raises(LanmanError, match="another lanman works in it"):
+            begin(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("rows*")) == ["rows.jsonl"]
+    store.close()

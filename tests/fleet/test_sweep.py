@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -136,6 +136,23 @@ async def test_targets_that_come_once_are_kept(tmp_path: Path) -> None:
     assert caught.value.hint == "give the stream again, beside --resume"
     await outcomes_of(scripted(iter(targets), resume=folder))
     check_folder(folder, targets)
+
+
+async def test_a_stream_of_which_nothing_had_been_read_is_asked_for_too(tmp_path: Path) -> None:
+    """So it is where a sweep is killed right after it has begun. It is not at its end then, with no target asked."""
+    folder = tmp_path / "s"
+
+    def unread() -> Iterator[Target]:
+        raise OSError("the command is killed here")
+        yield Target("fs1")
+
+    with pytest.raises(OSError, match="killed here"):
+        await outcomes_of(scripted(unread(), out=folder))
+    assert not (folder / "targets.jsonl").exists()
+    with pytest.raises(LanmanError, match="not all targets of the stream"):
+        await outcomes_of(scripted([], resume=folder))
+    await outcomes_of(scripted(iter(some(3, OK)), resume=folder))
+    check_folder(folder, some(3, OK))
 
 
 async def test_a_line_that_is_none_ends_the_reading_and_nothing_else(tmp_path: Path) -> None:

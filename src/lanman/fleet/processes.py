@@ -21,6 +21,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from lanman import codes
@@ -163,6 +164,7 @@ class Processes:
     """So many processes of this machine. `command` starts one, where it is not the usual one."""
 
     room = None
+    hanging: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, count: int, *, command: Sequence[str] | None = None) -> None:
         self.processes = max(1, count)

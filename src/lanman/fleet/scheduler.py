@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from lanman import codes
@@ -36,6 +37,11 @@ class Scheduler(Protocol):
     def room(self) -> int | None:
         """How many targets in flight keep it busy, known when it was started; None where it is the same to it."""
 
+    @property
+    def hanging(self) -> Mapping[str, int]:
+        """How many threads of which workers hang, so that they ask nobody until that worker is started again; after
+        `close` those that hung when it was closed."""
+
     async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
         """Get ready. Raises LanmanError where that is not possible."""
 
@@ -58,6 +64,7 @@ class InProcess:
 
     processes = 1
     room = None
+    hanging: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, *, opener: Opener = open_manager) -> None:
         self._opener = opener

@@ -12,7 +12,9 @@ Rules:
     belongs to its target exactly once, wherever the program was killed.
   - A sweep goes on by the set of what is marked, and never by a position.
   - outcomes.jsonl can be made anew from the state, and is where targets are to be asked again.
-  - One process works in a folder at a time: SQLite's own lock holds it.
+  - One process works in a folder at a time: SQLite's own lock holds it, and is taken before any other file is touched.
+  - A sweep has begun when its state has tables. What a program leaves that was killed before that is empty files of
+    ours, and as good as an empty folder.
   - The state has a version; a newer one is refused.
 """
 
@@ -38,6 +40,7 @@ STATE: Final = "state.sqlite"
 OUTCOMES: Final = "outcomes.jsonl"
 TARGETS: Final = "targets.jsonl"
 _ROWS: Final = "rows."
+_STATE_FILES: Final = frozenset({STATE, f"{STATE}-wal", f"{STATE}-shm", f"{STATE}-journal"})
 FORMATS: Final = ("jsonl", "csv", "parquet")
 
 _SCHEMA: Final = """
@@ -76,7 +79,7 @@ class LineRows:
         self._columns = list(COLUMNS[kind]) if csv else None
         self._file = _opened(path)
         if csv and self._file.tell() == 0:
-            self._file.write(f"{','.join(_quoted(name) for name in COLUMNS[kind])}\n".encode())
+            self._file.write(_header(kind))
             self._file.flush()
 
     def write(self, outcomes: Sequence[FleetOutcome]) -> None:
@@ -101,6 +104,10 @@ class LineRows:
     def close(self) -> None:
         """See `Rows.close`."""
         self._file.close()
+
+
+def _header(kind: Kind) -> bytes:
+    return f"{','.join(_quoted(name) for name in COLUMNS[kind])}\n".encode()
 
 
 def csv_lines(pieces: Iterable[bytes], columns: Sequence[str]) -> Iterator[bytes]:
@@ -129,25 +136,28 @@ class Store:
         self.folder = folder
         self.kind, self.format = kind, format
         self._is_ours = False
-        self._outcomes = _opened(folder / OUTCOMES)
-        self._rows = _rows(folder, kind, format)
         self._database = _connected(folder / STATE)
         self._spool: IO[bytes] | None = None
-        if meta is not None:
-            self._create(meta)
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._database.close)
+            if meta is not None:
+                self._clear_leavings()
+            self._outcomes = undone.enter_context(_opened(folder / OUTCOMES))
+            self._rows = _rows(folder, kind, format)
+            undone.callback(self._rows.close)
+            if meta is not None:
+                self._create(meta)
+            undone.pop_all()
 
     @classmethod
     def created(cls, folder: Path, *, kind: Kind, format: str, meta: dict[str, Any]) -> Store:
-        """A new sweep in a folder that is empty, or is made now. Raises LanmanError 80 for one that is not empty."""
+        """A new sweep in a folder that is made now, is empty, or has what one left that never began. Raises LanmanError
+        80 for one that is not empty."""
         is_there = folder.exists()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise LanmanError(
-                    f"{folder}: is not empty",
-                    code=codes.ERROR_FILE_EXISTS,
-                    hint="name another folder with --out, or go on with what is in it: --resume",
-                )
+            if not _never_began(folder):
+                raise _not_empty(folder)
         except OSError as error:
             raise _failed(folder, error) from None
         store = cls(folder, kind=kind, format=format, meta={**meta, "kind": kind.value, "format": format})
@@ -158,6 +168,15 @@ class Store:
     def resumed(cls, folder: Path) -> Store:
         """The sweep in a folder, as it was left. Raises LanmanError 2 where there is none, NewerVersion."""
         path = folder / STATE
+        try:
+            if folder.is_dir() and any(folder.iterdir()) and _never_began(folder) and not _has_begun_in(path):
+                raise LanmanError(
+                    f"{folder}: the sweep in it was ended before it began: nobody was asked",
+                    code=codes.ERROR_FILE_NOT_FOUND,
+                    hint="begin it again, with --out and this folder",
+                )
+        except OSError as error:
+            raise _failed(folder, error) from None
         if not path.is_file():
             raise LanmanError(
                 f"{folder}: there is no sweep in it",
@@ -309,6 +328,13 @@ class Store:
 
     # --- how
 
+    def _clear_leavings(self) -> None:
+        """Let go of the rows of one that never began, which may be of another format. Nobody else is in the folder."""
+        if _has_begun(self._database) or not _never_began(self.folder):
+            raise _not_empty(self.folder)
+        for path in self.folder.glob(f"{_ROWS}*"):
+            path.rmdir() if path.is_dir() else path.unlink()
+
     def _create(self, meta: dict[str, Any]) -> None:
         with self._changing():
             for statement in _SCHEMA.strip().split(";\n"):
@@ -413,6 +439,46 @@ def _connected(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise _failed(path.parent, error) from None
     return database
+
+
+def _not_empty(folder: Path) -> LanmanError:
+    return LanmanError(
+        f"{folder}: is not empty",
+        code=codes.ERROR_FILE_EXISTS,
+        hint="name another folder with --out, or go on with what is in it: --resume",
+    )
+
+
+def _never_began(folder: Path) -> bool:
+    """Whether a folder has nothing but what a sweep makes before its state has tables. The state is not looked into."""
+    return all(path.name in _STATE_FILES or (not path.is_symlink() and _is_blank(path)) for path in folder.iterdir())
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether it is a file of ours, or a folder, without a row in it."""
+    if path.name == f"{_ROWS}parquet":
+        return path.is_dir() and not any(path.iterdir())
+    if path.name not in (OUTCOMES, f"{_ROWS}jsonl", f"{_ROWS}csv", f"{_ROWS}spool") or not path.is_file():
+        return False
+    if path.name != f"{_ROWS}csv":
+        return not path.stat().st_size
+    headers = [_header(kind) for kind in Kind]
+    if path.stat().st_size > max(map(len, headers)):
+        return False
+    said = path.read_bytes()
+    return any(header.startswith(said) for header in headers)
+
+
+def _has_begun(database: sqlite3.Connection) -> bool:
+    return bool(database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _has_begun_in(path: Path) -> bool:
+    """Whether a state has tables. Raises LanmanError where it cannot be looked into."""
+    if not path.is_file():
+        return False
+    with contextlib.closing(_connected(path)) as database:
+        return _has_begun(database)
 
 
 def _private(path: str, flags: int) -> int:

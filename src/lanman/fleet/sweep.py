@@ -303,6 +303,11 @@ class Sweep:
         return found
 
     @property
+    def hanging(self) -> Mapping[str, int]:
+        """How many threads of which workers of a cluster hang, or hung at the end: they asked nobody any more."""
+        return {} if self._scheduler is None else self._scheduler.hanging
+
+    @property
     def is_kept(self) -> bool:
         """Whether its folder has what `resume` goes on from: not where there is none, nor where it never began."""
         return self.folder is not None and (self.folder / STATE).is_file()
@@ -479,14 +484,14 @@ class Sweep:
         self._progress.counts.update(store.counts())
         self._progress.rows = store.rows()
         self._progress.total = self._sources.checked()
+        if not self._streams and not store.meta("whole"):
+            self._bad_target = LanmanError(
+                "not all targets of the stream had been read when the sweep ended",
+                code=codes.ERROR_MORE_DATA,
+                hint="give the stream again, beside --resume",
+            )
         if (path := store.spooled()) is not None:
             self._progress.total = None
-            if not self._streams and not store.meta("whole"):
-                self._bad_target = LanmanError(
-                    "not all targets of the stream had been read when the sweep ended",
-                    code=codes.ERROR_MORE_DATA,
-                    hint="give the stream again, beside --resume",
-                )
             self._streams.insert(0, lambda port: reading.file_targets(path, port))
 
     def _go_on_as(self, kept: Mapping[str, Any]) -> None:

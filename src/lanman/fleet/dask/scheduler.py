@@ -10,8 +10,9 @@ Rules:
     workers. That one has an outcome, and takes no other with it.
   - Log-ons that a lost worker had under way may have been sent: the Guard counts them so.
   - A worker that hangs with its heartbeats going has its chunk for as long as its targets may take and a margin, from
-    when it was seen to have begun. Then others are asked, as if it were lost, and what it still says is nothing. Where
-    every thread of the workers hangs, the sweep ends.
+    when it was seen to have begun. Then others are asked, as if it were lost, and what it still says is nothing. Its
+    thread asks nobody any more, and who looks at the sweep is told so. Where every thread of the workers hangs, the
+    sweep ends.
   - An answer has each target of its chunk once and no other, and shows no more log-ons than the chunk was given: what
     else a worker says ends the sweep, and is not kept. Chunks of an earlier run of the sweep, which workers may still
     have, are other ones.
@@ -69,6 +70,7 @@ _GATHER: Final = 0.05
 # Seconds for the end: Ctrl-C has two in all.
 _GOODBYE: Final = 0.4
 
+_UNKNOWN: Final = "of an unknown name"
 _CERTIFICATES: Final = "set distributed.comm.tls (ca-file, client.cert, client.key) in Dask's configuration"
 
 Ask = Callable[[str, bytes, str], ChunkAnswer | Unable | None]
@@ -120,7 +122,10 @@ class DaskWorkers:
         self.address = checked_address(address)
         self._task, self._size, self._patience, self._opener = task, chunk, patience, opener
         self._margin = margin
-        self._hanging: set[asyncio.Task[ChunkAnswer | Unable | None]] = set()
+        # What hangs, and the worker that has it.
+        self._hanging: dict[asyncio.Task[ChunkAnswer | Unable | None], str] = {}
+        self._hung: Mapping[str, int] | None = None
+        self._names: dict[str, str] = {}  # of workers, by their addresses
         self._client: Client
         self._gate: GuardGate
         self._question: Question
@@ -147,6 +152,11 @@ class DaskWorkers:
         """How many targets keep the workers busy that were there at the start: a chunk for each thread, and one more
         for each worker."""
         return self._size * max(1, self._threads + self._workers)
+
+    @property
+    def hanging(self) -> Mapping[str, int]:
+        """See `Scheduler.hanging`. Workers are named as outcomes name them, and by address where that is another."""
+        return Counter(self._hanging.values()) if self._hung is None else self._hung
 
     async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
         """See `Scheduler.start`. Raises ConnectionLost where there is no scheduler, LanmanError for workers that have
@@ -257,6 +267,7 @@ class DaskWorkers:
         for address in workers:
             if not is_protected(address):
                 self._raise_unable(Unable(address, "it is reached without TLS", "start it with tls://"))
+        self._names = {address: str(each.get("name", address)) for address, each in workers.items()}
         self._workers = len(workers)
         self._threads = sum(each["nthreads"] for each in workers.values())
 
@@ -352,6 +363,7 @@ class DaskWorkers:
             self._timer.cancel()
         if not hasattr(self, "_client"):
             return
+        self._hung = self.hanging
         tasks: list[asyncio.Task[Any]] = [*filter(None, [self._watching]), *self._out, *self._here, *self._hanging]
         self._stop_workers()
         for task in tasks:
@@ -422,7 +434,7 @@ class DaskWorkers:
             sent.future = self._client.submit(
                 self._task, release(), pickle.dumps(chunk), permit, key=permit, pure=False, retries=0
             )
-            answer = await self._in_time(sent, queue)
+            answer = await self._in_time(sent, queue, permit)
         except KilledWorker:
             answer = None
         except Exception as error:  # noqa: BLE001  # whatever a worker raises
@@ -465,7 +477,7 @@ class DaskWorkers:
         side_by_side = min(self._size, sent.borrowed or self._size)
         return math.ceil(len(sent.group.jobs) / side_by_side) * self._question.deadline + self._margin
 
-    async def _in_time(self, sent: _Sent, queue: Queue) -> ChunkAnswer | Unable | None:
+    async def _in_time(self, sent: _Sent, queue: Queue, key: str) -> ChunkAnswer | Unable | None:
         """What a chunk's future gives; None where its worker hangs. It has begun when its permit is gone."""
         assert sent.future is not None
         answering = asyncio.create_task(_result(sent.future))
@@ -482,8 +494,11 @@ class DaskWorkers:
             answering.cancel()
             raise
         sent.hangs = True
-        self._hanging.add(answering)
+        self._hanging[answering] = _UNKNOWN
         answering.add_done_callback(lambda task: self._hangs_no_more(sent, task))
+        worker = await self._worker_with(key)
+        if answering in self._hanging:
+            self._hanging[answering] = worker
         if len(self._hanging) >= self._threads > 0:
             self._fail(
                 LanmanError(
@@ -494,8 +509,21 @@ class DaskWorkers:
             )
         return None
 
+    async def _worker_with(self, key: str) -> str:
+        """The worker that a task runs on, in words."""
+        try:
+            async with asyncio.timeout(_ANSWER):
+                running: Mapping[str, Sequence[str]] = await self._client.processing()
+        except (OSError, TimeoutError, AttributeError):
+            running = {}  # what is the matter with the scheduler, the watch finds
+        for address, keys in running.items():
+            if key in keys:
+                name = self._names.get(address, address)
+                return name if name == address else f"{name} ({address})"
+        return _UNKNOWN
+
     def _hangs_no_more(self, sent: _Sent, answering: asyncio.Task[ChunkAnswer | Unable | None]) -> None:
-        self._hanging.discard(answering)
+        self._hanging.pop(answering, None)
         if not answering.cancelled():
             answering.exception()  # what it says is nothing now
         if sent.future is not None:

@@ -27,6 +27,7 @@ from lanman.faces.cli.output import Format
 from lanman.faces.cli.parameters import Parameter, argument, option
 from lanman.faces.dialect import DialectError
 from lanman.faces.text import fit, wrapped
+from lanman.shown import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -292,6 +293,7 @@ class _Run:
             "in_flight": self.sweep.options.in_flight,
             "duration": round(time.monotonic() - self._begun, 3),
             "stopped_credentials": self.sweep.guard.stopped(),
+            "hanging_workers": dict(self.sweep.hanging),
         }
 
     def _lines(self, progress: Progress, failed: int, interrupted: bool) -> list[str]:
@@ -300,6 +302,9 @@ class _Run:
         lines = [f"{verb} {_clock(time.monotonic() - self._begun)}. {', '.join(counts) or 'No target'}."]
         for name, why in self.sweep.guard.stopped().items():
             lines.append(f"The credential {name} is not used any more: {why}.")
+        for worker, count in self.sweep.hanging.items():
+            threads = "1 thread that hangs and asks" if count == 1 else f"{count} threads that hang and ask"
+            lines.append(f"The worker {escape(worker)} has {threads} nobody: end that worker, and start it again.")
         if self.sweep.is_narrowed:
             lines.append(
                 f"No more than {self.sweep.options.in_flight:,} were asked at a time, since a process may have so few "

@@ -217,8 +217,8 @@ def delta_text(delta: Delta, shown: Shown, gap: Gap | None = None) -> Iterator[s
 
 
 def changed_form(changed: Changed) -> dict[str, Any]:
-    """A row that is otherwise: the fields that differ. Where a session has lost one of its connections, or has one more,
-    also which it had before, and its names: that is news by itself, and who hears of it may have no list to look in."""
+    """A row that is otherwise: the fields that differ. Of a session with other connections also those that it had
+    before, and its names: that is news by itself, and who hears of it may have no list to look in."""
     form = {"key": changed.key, "kind": changed.row.kind.value}
     if isinstance(changed.before, SessionRow) and "channels" in changed.fields:
         form |= names_form(changed.row) | {"channels_before": field_form("channels", changed.before.channels)}
