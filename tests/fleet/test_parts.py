@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -323,12 +323,10 @@ def test_wherever_the_beginning_is_killed_it_goes_on_or_can_be_begun_again(
 def test_what_is_somebodys_is_never_taken_for_the_rest_of_a_sweep(tmp_path: Path) -> None:
     def refused(name: str, *, has_begun: bool = False) -> None:
         before = {path.name: path.is_file() and path.read_bytes() for path in tmp_path.iterdir()}
-        for begin in (
-            lambda: Store.created(tmp_path, kind=Kind.FILES, format="csv", meta={}),
-            *([] if has_begun else [lambda: Store.resumed(tmp_path)]),
-        ):
+        begins: list[Callable[[Path], Store]] = [partial(Store.created, kind=Kind.FILES, format="csv", meta={})]
+        for begin in begins if has_begun else [*begins, Store.resumed]:
             with pytest.raises(LanmanError, match=r"is not empty|there is no sweep|is not the state"):
-                begin()
+                begin(tmp_path)
         assert {path.name: path.is_file() and path.read_bytes() for path in tmp_path.iterdir()} == before, name
 
     for name, holds in [
