@@ -12,7 +12,8 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-JOBS   ?= 2
+# Tests wait for other processes half of their time: twice as many as there are cores keep two of them busy.
+JOBS   ?= 4
 ARGS   ?=
 
 python  := $(VENV)/bin/python
@@ -32,7 +33,7 @@ demo: $(runtime)
 	@$(python) demo/demo.py $(ARGS)
 
 test: $(dev) $(tickets) $(pages)
-	$(python) -m pytest -n $(JOBS) $(ARGS)
+	$(python) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 long: $(dev) $(tickets) $(pages)
 	$(python) -m pytest -m long $(ARGS)

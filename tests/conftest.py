@@ -112,9 +112,12 @@ def _keep_away() -> None:
 
 def pytest_configure() -> None:
     _keep_away()
-    # A shell has what it runs in the background ignore Ctrl-C, and every process under that too; tests send it.
+    # A shell has what it runs in the background ignore Ctrl-C, nohup has it ignore the end of its terminal, and every
+    # process under that too; tests send both.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

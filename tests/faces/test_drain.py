@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -417,7 +418,7 @@ def test_help_manual_and_completion(command: Command) -> None:
 
 def test_killed_or_told_to_end(tmp_path: Path) -> None:
     """What Ctrl-C, SIGTERM, SIGHUP and SIGKILL leave behind on a real Server."""
-    with Stage() as stage:
+    with Stage() as stage, ExitStack() as begun:
         stage.start()
         stage.connect("bob", 21, "plan.txt")
         environment = stage._environment
@@ -430,6 +431,8 @@ def test_killed_or_told_to_end(tmp_path: Path) -> None:
                 env=environment,
                 start_new_session=True,
             )
+            begun.enter_context(running)
+            begun.callback(running.kill)  # nothing stays where an assertion fails
             assert running.stdout is not None
             for line in running.stdout:
                 if json.loads(line)["outcome"] == "left":

@@ -46,7 +46,7 @@ from support.dask_cluster import (
     wrong_ask,
 )
 
-pytestmark = [pytest.mark.posix, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.posix
 
 
 @pytest.fixture(scope="module")

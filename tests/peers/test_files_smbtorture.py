@@ -17,7 +17,7 @@ from support.waiting import until
 # Several, for what is run side by side.
 SHARES = ["share", *(f"share{number}" for number in range(2, 9))]
 
-pytestmark = [pytest.mark.samba("smbtorture"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.samba("smbtorture"), pytest.mark.timeout(480)]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_what_passed_beside_others_goes_on_passing(server: SmbServer, tmp_
     server.settings.current = replace(server.settings.current, directory_leases=True)
     login = f"ann%{PASSWORDS['ann']}"
     outcome = await asyncio.to_thread(
-        run_beside, suite, "127.0.0.1", server.port, login, SHARES, timeout=180, directory=tmp_path
+        run_beside, suite, "127.0.0.1", server.port, login, SHARES, timeout=400, directory=tmp_path
     )
     missing = expected_passes()[suite] - outcome.passed
     assert not missing, {case: outcome.failed.get(case, "skipped or not run") for case in missing}
@@ -63,7 +63,7 @@ async def test_what_passed_goes_on_passing(server: SmbServer, tmp_path: Path, su
             server.port,
             login,
             "share",
-            timeout=180,
+            timeout=400,
             directory=tmp_path,
             offer=offer,
         )

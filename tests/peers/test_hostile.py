@@ -286,6 +286,7 @@ async def test_with_few_descriptors_it_says_so_once_and_waits_without_work(
         await asyncio.to_thread(tools.smbclient, ANN, "ls", SHARE)
         # One user leaves a fifth to others, and strangers give way: it takes null sessions to have no place left.
         with Crowd(served.port, {"idle": 150, "null session": 150}, 16) as crowd:
+            await asyncio.to_thread(wait_until, lambda: "accepting pauses" in served.log.read_text())
             served.check_bounds()
             before = processor_time(served.process)
             await asyncio.sleep(1)  # what it does meanwhile is what is asked for

@@ -20,7 +20,7 @@ from support.loopback_server import PASSWORDS
 from support.smbd import Account, Tools
 from support.waiting import until
 
-DATA = os.urandom(1_500_001)
+DATA = os.urandom(400_001)
 NAME = "written.bin"
 
 Put = Callable[[bytes], None]
@@ -117,7 +117,7 @@ def put_by_smbprotocol(port: int) -> Put:
 
 async def cut_and_come_again(server: SmbServer, cutter: Cutter, folder: Path, put: Put) -> None:
     """Twice cut, at other places; each time followed by the same, whole."""
-    for after in (300_000, 900_000):
+    for after in (80_000, 240_000):
         cutter.after = after
         with pytest.raises(Exception):  # noqa: B017 - each program has errors of its own
             await asyncio.to_thread(put, DATA)

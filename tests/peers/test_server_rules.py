@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from lanman.records import ServerInfo
 from lanman.rpc.srvsvc import NetrServerSetInfo
 from lanman.settings import CHANGEABLE, Configuration, NullSessions, ShareConfiguration, value_of
 from support.loopback_server import PASSWORDS, running_server
-from support.smbd import Account, Tools
+from support.smbd import Account, HeldClient, Tools
 from support.waiting import until
 
 pytestmark = pytest.mark.samba("smbclient", "rpcclient")
@@ -62,6 +63,16 @@ async def rpc(tools: Tools, user: str, *commands: str) -> str:
     return await asyncio.to_thread(tools.rpcclient, ACCOUNTS.get(user, NOBODY), *commands)
 
 
+@asynccontextmanager
+async def held(tools: Tools, account: Account, share: str = "public") -> AsyncIterator[HeldClient]:
+    """An smbclient that stays. The loop goes on while it leaves: the Server that answers its good-bye is in it."""
+    client = await asyncio.to_thread(tools.hold, account, share)
+    try:
+        yield client
+    finally:
+        await asyncio.to_thread(client.close)
+
+
 def manager(server: SmbServer, user: str) -> Any:
     return lanman.open_manager("127.0.0.1", Credentials(user, PASSWORDS[user]), port=server.port)
 
@@ -77,26 +88,25 @@ def let_time_pass(server: SmbServer, seconds: float) -> None:
 
 async def test_the_limit(server: SmbServer, tools: Tools) -> None:
     server.settings.change(max_sessions=2)
-    with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "public"):
-        async with manager(server, "bob"):
-            assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "ann", "ls")
-            with pytest.raises(LanmanError) as caught:
-                async with manager(server, "bob"):
-                    pass
-            assert caught.value.code == codes.ERROR_REQ_NOT_ACCEP == 71
-            assert "as many sessions as it allows" in (caught.value.hint or "")
-            # One administrator gets in beyond it, and can mend it; a second one does not.
-            async with manager(server, "admin") as admin:
-                assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "admin", "ls")
-                assert len((await admin.sessions()).entries) == 3
-                ended = await admin.close_sessions((await admin.sessions(user="ann")).entries)
-                assert [one.error for one in ended] == [None]
-            assert "a.txt" in await smb(tools, "ann", "ls")
+    async with held(tools, ACCOUNTS["ann"], "public"), manager(server, "bob"):
+        assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "ann", "ls")
+        with pytest.raises(LanmanError) as caught:
+            async with manager(server, "bob"):
+                pass
+        assert caught.value.code == codes.ERROR_REQ_NOT_ACCEP == 71
+        assert "as many sessions as it allows" in (caught.value.hint or "")
+        # One administrator gets in beyond it, and can mend it; a second one does not.
+        async with manager(server, "admin") as admin:
+            assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "admin", "ls")
+            assert len((await admin.sessions()).entries) == 3
+            ended = await admin.close_sessions((await admin.sessions(user="ann")).entries)
+            assert [one.error for one in ended] == [None]
+        assert "a.txt" in await smb(tools, "ann", "ls")
 
 
 async def test_the_idle_make_room(server: SmbServer, tools: Tools) -> None:
     server.settings.change(max_sessions=1, autodisconnect=1)
-    with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "public"):
+    async with held(tools, ACCOUNTS["ann"], "public"):
         (ann,) = server.service.sessions()
         assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "bob", "ls")
         ann.idle_time -= 61
@@ -106,7 +116,7 @@ async def test_the_idle_make_room(server: SmbServer, tools: Tools) -> None:
 
 async def test_limits_of_opens_and_tree_connects(server: SmbServer, tools: Tools) -> None:
     server.settings.change(opens_per_session=1)
-    with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "public") as ann:
+    async with held(tools, ACCOUNTS["ann"], "public") as ann:
         assert "open file" in await asyncio.to_thread(ann.command, "open a.txt")
         assert "NT_STATUS_TOO_MANY_OPENED_FILES" in await asyncio.to_thread(ann.command, "open a.txt")
         server.settings.change(opens_per_session=16384, tree_connects_per_session=1)
@@ -119,9 +129,9 @@ async def test_limits_of_opens_and_tree_connects(server: SmbServer, tools: Tools
 async def test_an_idle_session_ends_and_its_connection_with_it(server: SmbServer, tools: Tools) -> None:
     closed: list[Reason] = []
     server.service.subscribe(lambda event: closed.append(event.reason) if isinstance(event, SessionClosed) else None)
-    with (
-        await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "public") as ann,
-        await asyncio.to_thread(tools.hold, ACCOUNTS["bob"], "public") as bob,
+    async with (
+        held(tools, ACCOUNTS["ann"], "public") as ann,
+        held(tools, ACCOUNTS["bob"], "public") as bob,
     ):
         assert "open file" in await asyncio.to_thread(bob.command, "open a.txt")
         async with manager(server, "admin") as admin:
@@ -222,14 +232,13 @@ async def test_a_null_session(server: SmbServer, tools: Tools) -> None:
     assert "a.txt" in await smb(tools, "", "ls")
     assert "NT_STATUS_ACCESS_DENIED" in await smb(tools, "", "ls", "private")
     assert "NT_STATUS_ACCESS_DENIED" in await rpc(tools, "", "lsaquery")
-    with await asyncio.to_thread(tools.hold, NOBODY, "IPC$"):
-        async with manager(server, "admin") as admin:
-            (null,) = [entry for entry in (await admin.sessions()).entries if not entry.user_name]
-            assert (null.user_name, null.user_flags) == ("", 0)
-            let_time_pass(server, 29)
-            assert len((await admin.sessions()).entries) == 2
-            let_time_pass(server, 31)
-            assert [entry.user_name for entry in (await admin.sessions()).entries] == ["admin"]
+    async with held(tools, NOBODY, "IPC$"), manager(server, "admin") as admin:
+        (null,) = [entry for entry in (await admin.sessions()).entries if not entry.user_name]
+        assert (null.user_name, null.user_flags) == ("", 0)
+        let_time_pass(server, 29)
+        assert len((await admin.sessions()).entries) == 2
+        let_time_pass(server, 31)
+        assert [entry.user_name for entry in (await admin.sessions()).entries] == ["admin"]
 
 
 async def test_guests(server: SmbServer, tools: Tools) -> None:
@@ -247,10 +256,9 @@ async def test_guests(server: SmbServer, tools: Tools) -> None:
     public.guest = "write"
     await asyncio.to_thread(tools.smbclient, stranger, "mkdir new", "public")
     assert "new" in await asyncio.to_thread(tools.smbclient, stranger, "ls", "public")
-    with await asyncio.to_thread(tools.hold, Account("no-one", "x"), "public"):
-        async with manager(server, "admin") as admin:
-            (guest,) = [entry for entry in (await admin.sessions()).entries if entry.user_name != "admin"]
-            assert (guest.user_name, guest.user_flags) == ("Guest", 1)
+    async with held(tools, Account("no-one", "x"), "public"), manager(server, "admin") as admin:
+        (guest,) = [entry for entry in (await admin.sessions()).entries if entry.user_name != "admin"]
+        assert (guest.user_name, guest.user_flags) == ("Guest", 1)
     # A wrong password does not make a guest of somebody.
     assert "NT_STATUS_LOGON_FAILURE" in await asyncio.to_thread(tools.smbclient, Account("ann", "x"), "ls", "public")
 
@@ -279,7 +287,7 @@ async def test_shares_by_rpcclient(server: SmbServer, tools: Tools, tmp_path: Pa
 async def test_a_full_share_and_its_end(server: SmbServer, tools: Tools) -> None:
     async with manager(server, "admin") as admin:
         await admin.set_share("private", max_users=1)
-        with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "private") as ann:
+        async with held(tools, ACCOUNTS["ann"], "private") as ann:
             assert "open file" in await asyncio.to_thread(ann.command, "open a.txt")
             assert "NT_STATUS_REQUEST_NOT_ACCEPTED" in await smb(tools, "bob", "ls", "private")
             assert [file.user_name for file in await admin.files(path="*a.txt")] == ["ann"]
@@ -342,7 +350,7 @@ async def test_statistics(server: SmbServer, tools: Tools) -> None:
         for password in ("wrong", "worse"):
             await asyncio.to_thread(tools.smbclient, Account("ann", password), "ls", "public")
         assert "NT_STATUS_ACCESS_DENIED" in await smb(tools, "", "ls", "private")
-        with await asyncio.to_thread(tools.hold, ACCOUNTS["ann"], "public") as ann:
+        async with held(tools, ACCOUNTS["ann"], "public") as ann:
             await asyncio.to_thread(ann.command, "open a.txt")
             await asyncio.to_thread(ann.command, f"put {__file__} copy")
             now = await admin.statistics()

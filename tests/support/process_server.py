@@ -151,7 +151,7 @@ class Stage:
             text=True,
             cwd=self.folder,
             env=self._environment | names,
-            timeout=60,
+            timeout=240,
         )
         return Typed(done.returncode, self._taken_off(done.stdout), self._taken_off(done.stderr))
 
