@@ -103,7 +103,7 @@ class Figures:
 def start_lanman(stack: ExitStack, scratch: Path, options: argparse.Namespace) -> Peer:
     home, port = scratch / "home", free_port()
     home.mkdir(mode=0o700)
-    folders(scratch / "share", options.sessions // EACH)
+    folders(scratch / "share", connections_of(options.sessions))
     loop = f'loop = "{options.loop}"\n' if options.loop else ""
     (home / "server.toml").write_text(f"[server]\n{loop}")
     python = [sys.executable, "-m", "lanman", "--home", str(home)]
@@ -121,9 +121,14 @@ def start_lanman(stack: ExitStack, scratch: Path, options: argparse.Namespace) -
 
 def start_smbd(stack: ExitStack, options: argparse.Namespace) -> Peer:
     samba = stack.enter_context(Samba())
-    folders(samba.share, options.smbd_sessions // EACH)
+    folders(samba.share, connections_of(options.smbd_sessions))
     known = ("sessions, level 1", "sessions, level 0", "open files, level 3")
     return Peer("smbd", samba, samba.administrator, samba.user, str(samba.directory), known, options.smbd_sessions)
+
+
+def connections_of(sessions: int) -> int:
+    """On how many connections so many sessions are: fewer than fill one are on one."""
+    return max(1, sessions // EACH)
 
 
 def folders(share: Path, connections: int) -> None:
@@ -233,7 +238,7 @@ def measure(peer: Peer, options: argparse.Namespace) -> dict[str, dict[str, Figu
             peer.tools.port,
             account,
             sessions=peer.sessions,
-            connections=peer.sessions // EACH,
+            connections=connections_of(peer.sessions),
             files=peer.sessions // 2,
             share="share",
         )
