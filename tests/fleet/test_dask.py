@@ -223,8 +223,11 @@ async def test_a_sweep_ends_where_all_workers_hang(cluster: DaskCluster, tmp_pat
     with hanging_ask(tmp_path / "hangs", 9) as task:
         scheduler = DaskWorkers(cluster.address, task=task, chunk=20, margin=1)
         asked = sweep("sessions", some(60, OK), scheduler=scheduler, credentials_file=cluster.credentials, **how)
-        with pytest.raises(LanmanError, match="all 2 threads of the workers hang"):
+        with pytest.raises(LanmanError, match="all 2 threads of the workers hang") as caught:
             await outcomes_of(asked)
+    (worker,) = asked.hanging
+    assert asked.hanging == {worker: 2}
+    assert f"end these workers and start new ones: {worker}; --resume" in (caught.value.hint or "")
 
 
 async def test_this_machine_is_asked_here_and_not_on_a_worker(cluster: DaskCluster) -> None:

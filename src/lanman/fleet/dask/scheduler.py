@@ -70,6 +70,8 @@ _GATHER: Final = 0.05
 # Seconds for the end: Ctrl-C has two in all.
 _GOODBYE: Final = 0.4
 
+# So many workers are named in one sentence.
+_NAMED: Final = 5
 _UNKNOWN: Final = "of an unknown name"
 _CERTIFICATES: Final = "set distributed.comm.tls (ca-file, client.cert, client.key) in Dask's configuration"
 
@@ -500,11 +502,13 @@ class DaskWorkers:
         if answering in self._hanging:
             self._hanging[answering] = worker
         if len(self._hanging) >= self._threads > 0:
+            names = sorted(self.hanging)
+            shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
             self._fail(
                 LanmanError(
                     f"all {self._threads} threads of the workers hang",
                     code=codes.ERROR_UNEXP_NET_ERR,
-                    hint="end these workers and start new ones; --resume asks what they had",
+                    hint=f"end these workers and start new ones: {shown}; --resume asks what they had",
                 )
             )
         return None
