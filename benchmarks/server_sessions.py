@@ -1,7 +1,7 @@
 """What sessions cost a server: memory for each that is idle, and processor time for each log-on.
 
     .venv/bin/python benchmarks/server_sessions.py [--sessions 1000] [--logons 60] [--rounds 5] [--json]
-        [--revision COMMIT]...
+        [--revision COMMIT]... [--floor]
 
 impacket's client logs on to `lanman serve`, to impacket's smbserver and to smbd, by NTLMv2, and only the servers'
 processes are looked at. A log-on is one connection: negotiate, log on, log off, hang up; the servers take turns, and
@@ -12,7 +12,8 @@ extra `speed`) where that is installed.
 
 Idle sessions are one a connection, so the connection counts too; memory is what is anonymous and resident (`Anonymous`
 in /proc/PID/smaps_rollup), sockets are the kernel's. lanman's sessions are measured in two halves: the first half still
-fills what Python keeps in reserve. With `--revision` lanman as it was at that commit takes its turns, too. Linux only;
+fills what Python keeps in reserve. With `--revision` lanman as it was at that commit takes its turns, too, and
+with `--floor` the least that a server in Python takes (`bare_server.py`), which has no sessions to measure. Linux only;
 smbd takes root, and is left out without it. To reach: 5 times impacket's log-ons for each second of processor time, 8
 times smbd's; 5 KiB for an idle session.
 """
@@ -34,6 +35,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bare_server import record
 from figures import Figure, add_json, for_people, report
 from impacket.smbconnection import SMBConnection
 from revisions import environment, unpack
@@ -62,6 +64,7 @@ LOOPS = {
     "lanman, uvloop": "import asyncio, uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())\n",
 }
 MAIN = "from lanman.__main__ import main; main()"
+FLOOR = "bare loop"
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -165,7 +168,7 @@ class Smbd(Server):
 
 
 @contextmanager
-def servers(revisions: list[str]) -> Iterator[dict[str, Server]]:
+def servers(revisions: list[str], *, floor: bool) -> Iterator[dict[str, Server]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         scratch = Path(folder)
         started: dict[str, Server] = {}
@@ -188,6 +191,13 @@ def servers(revisions: list[str]) -> Iterator[dict[str, Server]]:
             stack.callback(server.stop)
         for server in started.values():
             server.wait_until_it_listens()
+        if floor:
+            answers, script = scratch / "answers", Path(__file__).with_name("bare_server.py")
+            answers.write_text(record(started["lanman"].port, started["lanman"].login))
+            command, port = [sys.executable, str(script)], free_port()
+            started[FLOOR] = Server([*command, str(port), str(answers)], port, scratch, dict(os.environ))
+            stack.callback(started[FLOOR].stop)
+            started[FLOOR].wait_until_it_listens()
         yield started
 
 
@@ -240,14 +250,17 @@ def main() -> None:
     parser.add_argument("--logons", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--revision", action="append", default=[], metavar="COMMIT", help="lanman at that commit, too")
+    parser.add_argument("--floor", action="store_true", help="also the system calls and the cryptography alone")
     add_json(parser)
     arguments = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft != resource.RLIM_INFINITY else soft, hard))
-    with servers(arguments.revision) as started:
-        agreed = {name: server.agreed() for name, server in started.items()}
+    with servers(arguments.revision, floor=arguments.floor) as started:
+        agreed = {name: server.agreed() for name, server in started.items() if name != FLOOR}
         taken = measure_logons(started, arguments.logons, arguments.rounds)
-        measured = [name for name in started if arguments.sessions and name != "smbd"]  # a process for each
+        measured = [
+            name for name in started if arguments.sessions and name not in ("smbd", FLOOR)
+        ]  # smbd: a process for each
         memory = {name: measure_memory(started[name], arguments.sessions) for name in measured}
     with for_people(arguments.json):
         show(agreed, taken, memory, arguments.sessions)
@@ -262,7 +275,7 @@ def show(agreed: dict[str, str], taken: dict[str, list[float]], memory: dict[str
     for name, values in taken.items():
         median, least = statistics.median(values), min(values)
         rate = f"{1000 / least:.0f} | {least / ours:.1f} x"
-        print(f"| {name} | {agreed[name]} | {median:.2f} ms | {least:.2f} ms | {rate} |")
+        print(f"| {name} | {agreed.get(name, 'as lanman')} | {median:.2f} ms | {least:.2f} ms | {rate} |")
     if not memory:
         return
     print(f"\n| Server | an idle session, first {sessions // 2} | next {sessions // 2} |")
