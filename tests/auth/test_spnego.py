@@ -141,3 +141,44 @@ def test_what_is_compared_is_read_as_what_is_not(monkeypatch: pytest.MonkeyPatch
     assert found == [_outcome(token) for token in tokens]
     assert sum(each is not None for each in compared) > 50
     assert all(each in (None, value) for each, value in zip(compared, found, strict=True))
+
+
+def _element(tag: int, *content: bytes) -> bytes:
+    return spnego._pack(tag, b"".join(content))
+
+
+def _init(*fields: bytes) -> bytes:
+    return _element(0x60, _element(0x06, spnego.SPNEGO_OID), _element(0xA0, _element(0x30, *fields)))
+
+
+def test_the_first_token_is_read_as_what_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands before a client's first NTLM message is known from its last log-on. The same value, or the same
+    refusal, also where what follows is no message of NTLM, or belongs to something else."""
+    random = Random(23)
+    tokens = []
+    for size in (8, 32, 40, 100, 119, 300):
+        for _ in range(6):
+            inner = SIGNATURE + random.choice([random.randbytes(size - 8), b"\0" * (size - 8)])
+            for mechs in ([NTLMSSP_OID], [KERBEROS_OID, NTLMSSP_OID], []):
+                list_field = _element(0xA0, pack_mech_types(mechs))
+                blank = _element(0xA2, _element(0x04, bytes(size)))
+                tokens += [
+                    pack_init(NegTokenInit(mechs, inner)),
+                    pack_init(NegTokenInit(mechs, inner), hint=True),
+                    pack_init(NegTokenInit(mechs, inner, random.randbytes(16))),
+                    # What looks like the message is an unknown field, or a mechanism, behind a token of its length.
+                    _init(list_field, blank, _element(0xA1, inner)),
+                    _init(blank, _element(0xA0, _element(0x30, _element(0x06, inner)))),
+                    _init(blank, list_field, _element(0xA3, _element(0x04, inner))),
+                ]
+    for token in [*tokens] * 4:
+        damaged = bytearray(token)
+        damaged[random.randrange(60) % len(token)] = random.choice([0, 1, 4, 16, 0x80, 0x81, 0xA2, 0xA3])
+        tokens += [bytes(damaged), token[: random.randrange(len(token))], token + b"\0"]
+    found = [_outcome(token) for token in tokens]
+    known = [spnego._usual_init(token) for token in tokens]
+    assert spnego._init_before.cache_info().hits > 50
+    monkeypatch.setattr(spnego, "_usual_init", lambda data: None)
+    assert found == [_outcome(token) for token in tokens]
+    assert sum(each is not None for each in known) > 50
+    assert all(each in (None, value) for each, value in zip(known, found, strict=True))

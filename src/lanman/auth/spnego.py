@@ -180,8 +180,10 @@ def _around(
 
 def unpack(data: bytes) -> NegTokenInit | NegTokenResp:
     """Read a token of either kind. Raises MalformedMessage."""
-    if (usual := _usual_response(data)) is not None:
-        return usual
+    return _usual_response(data) or _usual_init(data) or _read(data)
+
+
+def _read(data: bytes) -> NegTokenInit | NegTokenResp:
     tag, start, end = _element(data, 0, len(data))
     if end != len(data):
         raise MalformedMessage("SPNEGO token followed by other bytes")
@@ -230,6 +232,42 @@ def _usual_response(data: bytes) -> NegTokenResp | None:
             token = data[at:end]
             return NegTokenResp(state, mech, token, None if mic == token else mic)
     return None
+
+
+# A client says the same before its first NTLM message each time: which mechanisms it has.
+_LONGEST_HEAD: Final = 128
+
+
+def _usual_init(data: bytes) -> NegTokenInit | None:
+    """A NegTokenInit that ends with an NTLM message, as `_read` reads it; None for any other token. What stands before
+    the message, which has the lengths of all, is read once."""
+    if not data.startswith(_INIT):
+        return None
+    at = data.find(SIGNATURE, 0, _LONGEST_HEAD + len(SIGNATURE))
+    if at < 0 or (head := _init_before(data[:at], len(data) - at)) is None:
+        return None
+    mech_types, mech_type_list = head
+    return NegTokenInit([*mech_types], data[at:], None, mech_type_list)
+
+
+_INIT: Final = bytes((_APPLICATION_0,))
+
+
+@lru_cache(256)
+def _init_before(head: bytes, size: int) -> tuple[list[bytes], bytes] | None:
+    """The mechanisms of a NegTokenInit that consists of `head` and the `size` bytes of its token; None if it does not.
+    Nothing looks into a token, so any bytes do; only two kinds of them show that they are the token, and nothing else.
+    """
+    mechanisms = None
+    for filling in (b"\x00" * size, b"\xff" * size):
+        try:
+            token = _read(head + filling)
+        except MalformedMessage:
+            return None
+        if not isinstance(token, NegTokenInit) or token.mech_token != filling or token.mech_list_mic is not None:
+            return None
+        mechanisms = list(token.mech_types), token.mech_type_list
+    return mechanisms
 
 
 def _unpack_init(data: bytes, at: int, limit: int) -> NegTokenInit:
