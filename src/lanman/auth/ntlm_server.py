@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from lanman import codes
@@ -153,24 +154,13 @@ class NtlmAcceptor:
         elif not flags & NTLMSSP_NEGOTIATE_OEM:
             raise MalformedMessage("NTLM NEGOTIATE that offers no character set")
         flags |= NTLMSSP_NEGOTIATE_NTLM | NTLMSSP_NEGOTIATE_TARGET_INFO | NTLMSSP_TARGET_TYPE_SERVER
-        computer = self._server_name.encode("utf-16-le")
-        dns = self._dns_name.encode("utf-16-le")
+        before, between, after = _around_challenge(
+            flags, self._server_name, self._dns_name, self._domain_name, self._version
+        )
         self._server_challenge = self._random(8)
         self._flags = flags
         self._negotiate = token
-        self._challenge = ChallengeMessage(
-            flags,
-            self._server_challenge,
-            self._server_name,
-            {
-                MsvAvNbDomainName: self._domain_name.encode("utf-16-le"),
-                MsvAvNbComputerName: computer,
-                MsvAvDnsDomainName: dns,
-                MsvAvDnsComputerName: dns,
-                MsvAvTimestamp: packed_filetime(now),
-            },
-            self._version,
-        ).pack()
+        self._challenge = b"".join((before, self._server_challenge, between, packed_filetime(now), after))
         return self._challenge
 
     def _answer_authenticate(self, token: bytes) -> Accepted | Refused:
@@ -263,6 +253,28 @@ class NtlmAcceptor:
         end = at + MIC_LENGTH
         blanked = token[:at] + bytes(MIC_LENGTH) + token[end:]
         return hmac.compare_digest(hmac_md5(session_key, self._negotiate + self._challenge + blanked), token[at:end])
+
+
+@lru_cache(64)
+def _around_challenge(
+    flags: int, server_name: str, dns_name: str, domain_name: str, version: bytes
+) -> tuple[bytes, bytes, bytes]:
+    """A CHALLENGE but for the challenge itself and its time, in three pieces. Clients ask for few different flags."""
+    dns = dns_name.encode("utf-16-le")
+    packed = ChallengeMessage(
+        flags,
+        bytes(8),
+        server_name,
+        {
+            MsvAvNbDomainName: domain_name.encode("utf-16-le"),
+            MsvAvNbComputerName: server_name.encode("utf-16-le"),
+            MsvAvDnsDomainName: dns,
+            MsvAvDnsComputerName: dns,
+            MsvAvTimestamp: bytes(8),
+        },
+        version,
+    ).pack()
+    return packed[:24], packed[32:-12], packed[-4:]  # 2.2.1.2; the time is the last before MsvAvEOL
 
 
 def _upper_cases(name: str) -> set[str]:
