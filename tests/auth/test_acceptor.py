@@ -245,6 +245,21 @@ def test_challenge_as_impacket_reads_it(accounts: Accounts) -> None:
     assert struct.unpack("<Q", pairs[peer.NTLMSSP_AV_TIME][1])[0] == 133_444_736_000_000_000  # NOW as a FILETIME
 
 
+def test_every_challenge_is_new_and_of_its_time(accounts: Accounts) -> None:
+    """What stands around the two is kept from one log-on to the next, for each name and what a client asks for."""
+    fewer = ntlm.OFFER & ~ntlm.NTLMSSP_NEGOTIATE_128
+    given: list[bytes] = []
+    seen = []
+    for number, (name, flags) in enumerate([("A", ntlm.OFFER), ("A", ntlm.OFFER), ("B", ntlm.OFFER), ("A", fewer)]):
+        given.append(bytes([number] * 8))
+        server = Acceptor(accounts, server_name=name, dns_name=f"{name}.example", random=lambda size: given[-1])
+        token = server.step(ntlm.pack_negotiate(flags), NOW + number).token
+        message = ChallengeMessage.unpack(token)
+        assert (message.server_challenge, message.time, message.pack()) == (given[-1], NOW + number, token)
+        seen.append((message.target_name, message.flags & ntlm.NTLMSSP_NEGOTIATE_128 != 0))
+    assert seen == [("A", True), ("A", True), ("B", True), ("A", False)]
+
+
 # --- a client of our own, that can lie
 
 
