@@ -81,6 +81,8 @@ def unc_client(name: str) -> str:
 
 def upper_each(name: str) -> str:
     """Each character in upper case where that is one character: what some clients, and lanman until 0.1, do instead."""
+    if name.isascii():
+        return name.upper()
     return "".join(upper if len(upper := character.upper()) == 1 else character for character in name)
 
 

@@ -381,6 +381,11 @@ class Requests(ABC):
         self._unsent = left
         self.recount()
 
+    def all_sent(self) -> None:
+        """All that was given out to be sent has left the transport, at once. As `sent` with nothing left."""
+        self._unsent = 0
+        self.recount()
+
     def recount(self) -> None:
         """Count what its answers take, and use what room has come free."""
         output = 0 if self._lost else self._reserved + self.core.unsent + self._unsent

@@ -204,13 +204,15 @@ class SmbProtocol:
         elif not outgoing.size:
             return
         left = outgoing.size
+        if not left:
+            connection.all_sent()  # as mostly; when that was, nobody asks
+            return
         connection.sent(left, self._server.tick())
-        if left:
-            if not self._writing:
-                self._writing = True
-                self._loop.add_writer(self.socket.fileno(), self._writable)
-            if left > WRITE_BUFFER:
-                self.hold(Hold.ANSWERS)
+        if not self._writing:
+            self._writing = True
+            self._loop.add_writer(self.socket.fileno(), self._writable)
+        if left > WRITE_BUFFER:
+            self.hold(Hold.ANSWERS)
 
     def close(self) -> None:
         """End it once all is sent, or when that takes too long."""
