@@ -109,6 +109,27 @@ def test_a_small_file_costs_few_calls_of_the_system(world: World, what: Callable
     assert 0 < found.total() <= most, found
 
 
+def test_what_is_kept_is_asked_of_the_open_file_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = world.open("small", "a", access=Access.READ, disposition=FILE_CREATE, kind=Kind.FILE, attributes=0x22)
+    world.files.close(do.CloseFile(opened.handle, tells=False))
+    asked: list[object] = []
+    really = os.getxattr
+
+    def getxattr(of: int | str, key: str) -> bytes:
+        asked.append(of)
+        return really(of, key)
+
+    monkeypatch.setattr("os.getxattr", getxattr)
+    for access in (Access.READ, Access.WRITE):
+        opened = world.open("small", "a", access=access)
+        assert world.files.query(do.QueryFile(opened.handle)).attributes == opened.stat.attributes == 0x22
+    assert len(asked) == 4
+    assert all(isinstance(each, int) for each in asked), "not by way of /proc, which takes three times as long"
+    assert (
+        world.open("small", "a").stat.attributes == 0x22
+    )  # nothing is asked of the file itself where it is only named
+
+
 def test_a_folder_that_lies_deep_costs_no_more(world: World) -> None:
     deep = World(world.folder / "of" / "another" / "share" / "and" / "more")
     totals = []

@@ -475,7 +475,7 @@ class Files:
             near = not created and not access & Access.WRITE and self._tells_at_once(descriptor, there.device)
             # Whatever changes it from now on gives it another time of change than one that is past.
             kept_at = there.changed if near and there.changed < time.time_ns() - CLOCK_TICK else None
-            kept = None if node or found.keeps_nothing else attributes.read_kept(descriptor)
+            kept = None if node or found.keeps_nothing else attributes.read_kept(descriptor, opened=bool(access))
             result = attributes.file_stat(there, kept, found.path[-1] if found.path else b"")
             place = self._place(found, created=created) if found.path else None
         except BaseException:
@@ -501,9 +501,10 @@ class Files:
         return tells
 
     @staticmethod
-    def _stat(descriptor: int, name: bytes) -> FileStat:
+    def _stat(descriptor: int, name: bytes, *, opened: bool = False) -> FileStat:
         now = statx(descriptor)
-        return attributes.file_stat(now, attributes.read_kept(descriptor) if is_shareable(now.mode) else None, name)
+        kept = attributes.read_kept(descriptor, opened=opened) if is_shareable(now.mode) else None
+        return attributes.file_stat(now, kept, name)
 
     def look_up(self, effect: effects.LookUp) -> FileStat:
         """Perform LookUp. Raises DiskRefused with OBJECT_NAME_NOT_FOUND where only the last name is missing."""
@@ -525,7 +526,7 @@ class Files:
                 check_room(handle.descriptor, effect.allocation)
             now = statx(handle.descriptor)
             attributes.set_created_attributes(handle.descriptor, now, handle.name, effect.attributes)
-            return self._stat(handle.descriptor, handle.name)
+            return self._stat(handle.descriptor, handle.name, opened=bool(handle.access))
 
     # --- contents ---
 
@@ -599,7 +600,7 @@ class Files:
     def query(self, effect: effects.QueryFile) -> FileStat:
         """Perform QueryFile."""
         with self._using(effect.handle) as handle:
-            return self._stat(handle.descriptor, handle.name)
+            return self._stat(handle.descriptor, handle.name, opened=bool(handle.access))
 
     def try_query(self, effect: effects.QueryFile) -> FileStat | Literal[Later.LATER]:
         """What a QueryFile gives if nothing has to be asked of a disk for it."""
@@ -626,7 +627,7 @@ class Files:
             if handle.node:
                 if not _changes_nothing(effect):
                     raise DiskRefused(codes.STATUS_ACCESS_DENIED)
-                return self._stat(handle.descriptor, handle.name)
+                return self._stat(handle.descriptor, handle.name, opened=bool(handle.access))
             now = statx(handle.descriptor)
             if effect.allocation is not None or effect.end_of_file is not None:
                 _require_file(handle)
@@ -647,7 +648,7 @@ class Files:
                 handle.keeps_accessed = effect.keeps_access_time
             if effect.keeps_write_time is not None:
                 handle.keeps_written = effect.keeps_write_time
-            return self._stat(handle.descriptor, handle.name)
+            return self._stat(handle.descriptor, handle.name, opened=bool(handle.access))
 
     @staticmethod
     def _set_attributes(handle: Handle, effect: effects.SetFile) -> None:
@@ -748,7 +749,7 @@ class Files:
             if effect.delete:
                 with handle.folder.changing:
                     self._delete(handle, _require_place(handle), unless_shared=effect.unless_shared)
-            return self._stat(handle.descriptor, handle.name) if effect.tells else None
+            return self._stat(handle.descriptor, handle.name, opened=bool(handle.access)) if effect.tells else None
         finally:
             self._discard(handle)
 
