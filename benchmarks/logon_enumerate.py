@@ -1,7 +1,7 @@
 """What it costs a client to connect, log on, list the sessions and leave: processor time per server visited.
 
     .venv/bin/python benchmarks/logon_enumerate.py [--rounds 30] [--visits 1] [--server HOST:PORT --login USER%PASSWORD]
-                                                   [--json]
+                                                   [--floor] [--json]
 
 lanman, impacket and smbprotocol visit the same smbd in turns within one run, so that what else the machine does falls
 on all of them; with --visits each makes so many visits a turn, as a sweep of many servers does, and does not begin
@@ -9,7 +9,8 @@ every one of them with the processor's caches full of the others' code. Each has
 behind it. smbprotocol has no srvsvc: it is handed the two
 DCE/RPC requests ready made and its answer is not decoded, which favours it. Samba's bindings run in the system's
 Python, if that has them. Without --server an smbd is started from a scratch folder, which takes root. Beside a table by
-the median there are figures by the least of all rounds, which is what other load falsifies least.
+the median there are figures by the least of all rounds, which is what other load falsifies least. With --floor one more takes its turns: the
+least that a visit can cost in Python, which sends and checks the same and understands nothing (visit_floor.py).
 """
 
 from __future__ import annotations
@@ -198,6 +199,7 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=1, help="visits a turn")
     parser.add_argument("--server", metavar="HOST:PORT")
     parser.add_argument("--login", metavar="USER%PASSWORD")
+    parser.add_argument("--floor", action="store_true", help="measure the least that a visit can cost in Python, too")
     add_json(parser)
     arguments = parser.parse_args()
     with for_people(arguments.json), server(arguments.server, arguments.login) as (host, port, user, password):
@@ -206,6 +208,10 @@ def main() -> None:
             "impacket": impacket_visitor(host, port, user, password),
             "smbprotocol": smbprotocol_visitor(host, port, user, password),
         }
+        if arguments.floor:
+            from visit_floor import floor_visitor
+
+            visitors["floor"] = floor_visitor(host, port, user, password)
         times = measure(visitors, arguments.rounds, arguments.visits)
         if native := bindings(host, port, user, password, arguments.rounds):
             times["Samba's bindings"] = native
