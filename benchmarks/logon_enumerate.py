@@ -9,8 +9,9 @@ every one of them with the processor's caches full of the others' code. Each has
 behind it. smbprotocol has no srvsvc: it is handed the two
 DCE/RPC requests ready made and its answer is not decoded, which favours it. Samba's bindings run in the system's
 Python, if that has them. Without --server an smbd is started from a scratch folder, which takes root. Beside a table by
-the median there are figures by the least of all rounds, which is what other load falsifies least. With --floor one more takes its turns: the
-least that a visit can cost in Python, which sends and checks the same and understands nothing (visit_floor.py).
+the median there are figures by the least of all rounds, which is what other load falsifies least. With --floor two more
+take turns: the least that a visit can cost in Python, which sends and checks the same and understands nothing
+(visit_floor.py), over a socket that blocks and by asyncio.
 """
 
 from __future__ import annotations
@@ -209,9 +210,10 @@ def main() -> None:
             "smbprotocol": smbprotocol_visitor(host, port, user, password),
         }
         if arguments.floor:
-            from visit_floor import floor_visitor
+            from visit_floor import blocking_visitor, looping_visitor
 
-            visitors["floor"] = floor_visitor(host, port, user, password)
+            visitors["floor, blocking"] = blocking_visitor(host, port, user, password)
+            visitors["floor, asyncio"] = looping_visitor(host, port, user, password)
         times = measure(visitors, arguments.rounds, arguments.visits)
         if native := bindings(host, port, user, password, arguments.rounds):
             times["Samba's bindings"] = native
