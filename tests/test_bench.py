@@ -196,7 +196,7 @@ def test_a_script_that_reports_is_understood(tmp_path: Path) -> None:
 def test_every_benchmark_is_run_or_left_out_by_name() -> None:
     """A script in benchmarks/ belongs to `make bench`, is one of those that run by hand, or is a module of others."""
     by_hand = {"history", "plots"}
-    modules = {"figures", "run", "revisions", "bare_server", "census", "chart", "bystander", "crowd"}
+    modules = {"figures", "run", "revisions", "bare_server", "census", "chart", "bystander", "crowd", "visit_floor"}
     scripts = {file.stem for file in (ROOT / "benchmarks").glob("*.py")}
     assert scripts == {*run.BENCHMARKS, *by_hand, *modules}
     kept = figures.read_kept(ROOT / "benchmarks" / "figures.json")

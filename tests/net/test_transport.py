@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -154,3 +156,18 @@ async def test_more_pieces_than_the_system_takes_in_one_call_are_no_end_of_it(
     found = await asyncio.get_running_loop().run_in_executor(None, received, pair[1], 6000)
     assert found == b"".join(pieces)
     await until(lambda: heard.ends == [None])
+
+
+async def test_what_is_over_leaves_nothing_for_the_collector(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A connection and its protocol know each other, and a client that asks many servers has many of them."""
+    protocol = Heard()
+    await start(pair[0], protocol)
+    left = weakref.ref(protocol), weakref.ref(protocol.transport)
+    gc.disable()
+    try:
+        protocol.transport.abort()
+        assert protocol.ends == [None]
+        del protocol
+        assert [each() for each in left] == [None, None]
+    finally:
+        gc.enable()

@@ -212,6 +212,15 @@ def test_an_answer_is_read_in_pieces_none_of_which_is_long(name: str | None, ndr
     assert len(stub) - 128 < pieces[0].entries.size < len(stub)
 
 
+@pytest.mark.parametrize(("count", "turns"), [(0, 0), (1, 0), (PIECE, 0), (PIECE + 1, 2)])
+@pytest.mark.parametrize("level", [502, 10])
+def test_a_list_that_is_one_piece_gives_nobody_a_turn(level: int, count: int, turns: int) -> None:
+    """A turn is a system call and some 400 steps, and most lists are short."""
+    entries = [SessionInfo("c", "u", 1, 2, 3, 4, "", "t") for _ in range(count)]
+    stub = NetrSessionEnumResponse(level, entries, count, 0, 0).pack()
+    assert sum(1 for _ in NetrSessionEnumResponse.unpack_in_pieces(stub)) == turns
+
+
 def test_more_entries_than_any_server_has_are_refused() -> None:
     """15 MiB of null pointers were four million entries, and half a gigabyte."""
     count = MAX_ENTRIES + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,10 @@ def test_a_session_without_a_cipher_has_no_keys_that_encrypt() -> None:
 def test_a_signer_signs_as_sign_does(algorithm: int) -> None:
     key = bytes(range(16))
     signer = crypto.signer(algorithm, key)
-    for number in range(3):
-        nonce = crypto.signing_nonce(number, response=False, cancel=False)
-        whole = bytes([number]) * (64 + 37 * number)
-        assert signer(whole, nonce) == crypto.sign(algorithm, key, (whole[:64], whole[64:]), nonce)
+    for number, response in product((0, 1, (1 << 64) - 2), (False, True)):
+        nonce = crypto.signing_nonce(number, response=response, cancel=False)
+        whole = bytes([number & 0xFF]) * (64 + number % 37)
+        assert signer(whole, number, response) == crypto.sign(algorithm, key, (whole[:64], whole[64:]), nonce)
 
 
 def test_before_3_0_the_session_key_signs() -> None:

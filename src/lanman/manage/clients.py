@@ -54,6 +54,8 @@ class Clients:
         Each filter looks at all that is listed, and not at what the other one has left.
         """
         listed = list(entries)
+        if client is None and user is None:
+            return listed
         users = None if user is None else chosen_users((entry.user_name for entry in listed), user)
         clients = None if client is None else await self.meant(client, listed)
         return [

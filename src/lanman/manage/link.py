@@ -26,6 +26,8 @@ R = TypeVar("R", bound=Response)
 
 _NETBIOS_NAME: Final = re.compile(rb"[!-@\[-~]{1,15}\0+")
 
+_NOT_IN_A_NAME: Final = frozenset("\\/ \0")
+
 # How many pipes one Manager keeps open at a time.
 MAX_PIPES: Final = 4
 
@@ -242,7 +244,7 @@ def split_server(server: str, port: int) -> tuple[str, int]:
     if not 1 <= port <= 65535:
         raise Win32Error(codes.ERROR_INVALID_PARAMETER, f"{port} is not a port: 1 to 65535")
     bare = bare.removeprefix("[").removesuffix("]")
-    if not bare or any(character in bare for character in "\\/ \0"):
+    if not bare or not _NOT_IN_A_NAME.isdisjoint(bare):
         raise Win32Error(
             codes.NERR_InvalidComputer,
             f"{server!r}: {codes.win32_text(codes.NERR_InvalidComputer)}",

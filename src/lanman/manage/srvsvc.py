@@ -179,8 +179,10 @@ class SrvsvcManager(Manager):
         """Set to None what the server reports without knowing it."""
         for entry in entries:
             # 0xFFFFFFFF seconds are 136 years: a server that sends them does not know.
-            entry.idle_time = None if entry.idle_time == UNKNOWN_TIME else entry.idle_time
-            entry.active_time = None if entry.active_time == UNKNOWN_TIME else entry.active_time
+            if entry.idle_time == UNKNOWN_TIME:
+                entry.idle_time = None
+            if entry.active_time == UNKNOWN_TIME:
+                entry.active_time = None
 
     async def own_names(self, listed: Sequence[SessionInfo]) -> frozenset[str]:
         """See `Manager.own_names`."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 from importlib.util import find_spec
+from operator import attrgetter
 from typing import Final
 
 from lanman.net.credentials import Credentials
@@ -16,7 +17,7 @@ _ON_WINDOWS: Final = sys.platform == "win32"
 # What the kernel and the Kerberos library go by besides what they are told.
 _KERBEROS_VARIABLES: Final = ("KRB5CCNAME", "KRB5_CLIENT_KTNAME", "KRB5_CONFIG", "KRB5_KTNAME")
 _SALT: Final = os.urandom(16)
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Credentials) if field.init)
+_fields: Final = attrgetter(*(field.name for field in dataclasses.fields(Credentials) if field.init))
 
 
 def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
@@ -26,7 +27,7 @@ def identity_of(credentials: Credentials | None, *, look: bool = True) -> bytes:
     That is all of the credentials, this process's user and, where a ticket cache says who, the principal that it has
     tickets of. For that the cache is read, unless `look` is false.
     """
-    parts: list[object] = [credentials and tuple([getattr(credentials, name) for name in _FIELDS])]
+    parts: list[object] = [credentials and _fields(credentials)]
     if hasattr(os, "getuid"):
         parts += [os.getuid(), os.geteuid()]
     if credentials is not None and credentials.kerberos:

@@ -28,6 +28,8 @@ _READ_SIZE: Final = 256 * 1024
 _SENDS_PIECES: Final = hasattr(socket.socket, "sendmsg")
 # How many pieces the system takes in one call (IOV_MAX of Linux, macOS and the BSDs); more are an error (EMSGSIZE).
 _PIECES_AT_ONCE: Final = 1024
+# In place of the protocol of a connection that is over.
+_OVER: Final = asyncio.Protocol()
 
 
 async def connect(connection: socket.socket, where: Any) -> None:
@@ -147,11 +149,12 @@ class SocketTransport(asyncio.Transport):
         if not data:
             self.close()
             return
+        protocol = self._protocol
         try:
-            self._protocol.data_received(data)
+            protocol.data_received(data)
         except Exception as error:  # noqa: BLE001 # a mistake in the protocol: said, and the end of its connection
             self._loop.call_exception_handler(
-                {"message": "a protocol failed", "exception": error, "transport": self, "protocol": self._protocol}
+                {"message": "a protocol failed", "exception": error, "transport": self, "protocol": protocol}
             )
             self._lose(error)
 
@@ -180,4 +183,5 @@ class SocketTransport(asyncio.Transport):
             self._unsent.clear()
             self._loop.remove_writer(self._descriptor)
         self._socket.close()
-        self._protocol.connection_lost(error)
+        protocol, self._protocol = self._protocol, _OVER  # the two would be a cycle, for the collector to find
+        protocol.connection_lost(error)

@@ -385,7 +385,14 @@ class Codec(Generic[Record]):
             elif kind.truth:
                 lines.append(f"            {name} = f_{name} != 0")
         return "\n".join(
-            [*lines, f"            add({self._constructor()})", "        yield", "    return entries, at", ""]
+            [
+                *lines,
+                f"            add({self._constructor()})",
+                f"        if count > {PIECE}:",  # most lists are one piece, and take nobody's turn
+                "            yield",
+                "    return entries, at",
+                "",
+            ]
         )
 
     def _read_fast(self) -> str:
@@ -423,7 +430,8 @@ class Codec(Generic[Record]):
             [
                 *lines,
                 f"                add({self._constructor()})",
-                "            yield",
+                f"            if count > {PIECE}:",
+                "                yield",
                 "    except (IndexError, MalformedMessage):",  # an IndexError: a string ends behind the text
                 "        return (yield from read(stub, at, count))",
                 "    return entries, end + 2 * stop",

@@ -318,11 +318,11 @@ class ClientConnection(Connection):
             ]
         flags |= SMB2_FLAGS_SIGNED
         head = pack_request(message.command, message_id, session_id, tree_id, flags, wanted, charge, following)
-        nonce = crypto.signing_nonce(message_id, response=False, cancel=False)
         if following or sum(map(len, body)) <= crypto.SMALL:
             whole = b"".join((head, *body))
-            return [head[:SIGNATURE_AT], channel.signer(whole, nonce), whole[HEADER_SIZE:]]
+            return [head[:SIGNATURE_AT], channel.signer(whole, message_id, False), whole[HEADER_SIZE:]]
         assert self.negotiated is not None
+        nonce = crypto.signing_nonce(message_id, response=False, cancel=False)
         signature = crypto.sign(self.negotiated.signing_algorithm, channel.signing_key, (head, *body), nonce)
         return [head[:SIGNATURE_AT] + signature, *body]
 
@@ -521,8 +521,8 @@ class ClientConnection(Connection):
 
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
         encrypted_for: Channel | None = None
-        if (protocol := bytes(frame[:4])) != SMB2_PROTOCOL_ID:
-            if protocol == SMB1_PROTOCOL_ID:
+        if frame[0] != SMB2_PROTOCOL_ID[0]:  # with that, whatever is no header of SMB 2 is refused below
+            if frame[:4] == SMB1_PROTOCOL_ID:
                 raise MalformedMessage("the server speaks SMB 1")
             frame, encrypted_for = self._open(frame)
         header = Header.unpack(frame)
@@ -591,7 +591,7 @@ class ClientConnection(Connection):
             raise Unprotected(f"the answer to {command_name(header.command)} is not signed")
         if channel.signer is not None and len(pdu) <= crypto.SMALL:
             bare = b"".join((pdu[:SIGNATURE_AT], NO_SIGNATURE, pdu[HEADER_SIZE:]))
-            expected = channel.signer(bare, crypto.signing_nonce(header.message_id, response=True, cancel=False))
+            expected = channel.signer(bare, header.message_id, True)
             is_signed = compare_digest(expected, header.signature)
         else:
             is_signed = self._verify(channel.signing_key, header.message_id, pdu)

@@ -129,13 +129,13 @@ def sign(algorithm: int, key: bytes, parts: Sequence[Data], nonce: bytes) -> byt
     raise ValueError(f"no signing algorithm {algorithm}")
 
 
-def signer(algorithm: int, key: bytes) -> Callable[[Data, bytes], bytes]:
-    """`sign` of whole messages, by a message and its nonce, for a key that is used again and again: with AES-GMAC its
-    cipher is made once."""
+def signer(algorithm: int, key: bytes) -> Callable[[Data, int, bool], bytes]:
+    """`sign` of whole messages that are no CANCEL, by a message, its id and whether it is a response, for a key that is
+    used again and again: with AES-GMAC its cipher is made once."""
     if algorithm != AES_GMAC:
-        return lambda whole, nonce: sign(algorithm, key, (whole,), nonce)
-    encrypt = AESGCM(key).encrypt
-    return lambda whole, nonce: encrypt(nonce, b"", whole)
+        return lambda whole, message_id, response: sign(algorithm, key, (whole,), b"")
+    encrypt, nonce = AESGCM(key).encrypt, _NONCE.pack
+    return lambda whole, message_id, response: encrypt(nonce(message_id, response), b"", whole)
 
 
 def verify(algorithm: int, key: bytes, pdu: memoryview, nonce: bytes) -> bool:

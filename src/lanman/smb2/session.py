@@ -164,5 +164,5 @@ class Channel:
     def __init__(self, keys: SessionKeys, signing_key: bytes) -> None:
         self.keys = keys
         self.large_frames = False
-        self.signer: Callable[[Data, bytes], bytes] | None = None
+        self.signer: Callable[[Data, int, bool], bytes] | None = None
         self.signing_key = signing_key
