@@ -522,7 +522,7 @@ class ClientConnection(Connection):
     def _receive_frame(self, frame: memoryview, events: list[Event]) -> None:
         encrypted_for: Channel | None = None
         if frame[0] != SMB2_PROTOCOL_ID[0]:  # with that, whatever is no header of SMB 2 is refused below
-            if frame[:4] == SMB1_PROTOCOL_ID:
+            if bytes(frame[:4]) == SMB1_PROTOCOL_ID:
                 raise MalformedMessage("the server speaks SMB 1")
             frame, encrypted_for = self._open(frame)
         header = Header.unpack(frame)
