@@ -68,6 +68,12 @@ class Recording:
     def session_closed(self, session: Session, reason: Reason) -> None:
         self._record("session", session, reason)
 
+    def tree_ending(self, tree: TreeConnect, reason: Reason) -> None:
+        self._record("tree ending", tree, reason)
+
+    def session_ending(self, session: Session, reason: Reason) -> None:
+        self._record("session ending", session, reason)
+
     def session_identified(self, session: Session) -> None:
         self._record("identified", session)
 

@@ -701,6 +701,7 @@ def test_many_orphans_are_closed_in_slices(tmp_path: Path, number: int) -> None:
         for each in range(number):
             durable(ann, f"file{each}", dh2q((each + 1).to_bytes(16, "little")))
         world.disconnect(ann)
+        world.pump()
         assert sum(opened.preserved for opened in world.service.opens()) == number
         world.now += 60
         left = []

@@ -47,6 +47,7 @@ def world(tmp_path: Path) -> Iterator[DiskWorld]:
     yield world
     for client in list(world.clients.values()):
         world.disconnect(client)
+    world.pump()
     for opened in world.service.durable.preserved:
         world.service.close_open(opened, Reason.DELETED)
     assert len(world.dispatch.files.handles) == 0

@@ -140,4 +140,5 @@ def test_who_takes_without_end_leaves_some_to_another_user(world: DiskWorld, kin
     for member in members:
         world.disconnect(member)  # type: ignore[arg-type]
     world.disconnect(ann)
+    world.pump()
     assert portion.taken == 0

@@ -4,6 +4,7 @@
     nouns.py           what is in them
     policy.py          limits and times that are set
     portions.py        what users share, and who has how much of it
+    ending.py          what has so much that it is ended in portions
     idle.py            who falls due when
     selection.py       whom a management call means
     counters.py        what is counted
@@ -17,6 +18,7 @@ The events themselves are words of every floor: `lanman.events`. Their names are
 from __future__ import annotations
 
 from lanman.domain.counters import Counters
+from lanman.domain.ending import AT_ONCE
 from lanman.domain.news import Transport
 from lanman.domain.nouns import (
     DIRECT_TCP,
@@ -60,6 +62,7 @@ from lanman.events import (
 from lanman.names import fold
 
 __all__ = [
+    "AT_ONCE",
     "DIRECT_TCP",
     "STYPE_DEVICE",
     "STYPE_DISKTREE",

@@ -25,8 +25,15 @@ class Transport(Protocol):
     def open_preserved(self, opened: Open) -> None:
         """Take an open out of its session, which is about to end, and keep it."""
 
+    def tree_ending(self, tree: TreeConnect, reason: Reason) -> None:
+        """A tree connect has ended, and so many opens with it that they are closed in portions: they are not to be
+        found from now on."""
+
     def tree_disconnected(self, tree: TreeConnect) -> None:
         """Forget a tree connect; its opens were closed before."""
+
+    def session_ending(self, session: Session, reason: Reason) -> None:
+        """A session has ended, with many opens; as `tree_ending`."""
 
     def session_closed(self, session: Session, reason: Reason) -> None:
         """Forget a session (MS-SMB2 3.3.4.12); all that it had was told of before. Its connections stay up."""
@@ -75,6 +82,11 @@ class News(EventStream):
             self.react(self.transport.session_identified, session)
         self.post(events.SessionReauthenticated, self.session_record, session)
 
+    def session_ending(self, session: Session, reason: Reason) -> None:
+        """It has ended; the event comes when all that it had is closed."""
+        if self.transport is not None:
+            self.react(self.transport.session_ending, session, reason)
+
     def session_closed(self, session: Session, reason: Reason) -> None:
         """It has ended."""
         if self.transport is not None:
@@ -84,6 +96,11 @@ class News(EventStream):
     def tree(self, kind: type[events.Event], tree: TreeConnect) -> None:
         """Queue an event about a tree connect."""
         self.post(kind, values.tree_record, tree)
+
+    def tree_ending(self, tree: TreeConnect, reason: Reason) -> None:
+        """As `session_ending`."""
+        if self.transport is not None:
+            self.react(self.transport.tree_ending, tree, reason)
 
     def tree_disconnected(self, tree: TreeConnect, reason: Reason) -> None:
         """It has ended."""

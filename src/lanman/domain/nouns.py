@@ -183,6 +183,12 @@ class TreeConnect:
     connected_at: float = 0.0
     open_count: int = 0
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether neither it nor its session has ended, though opens of it may still have to be closed."""
+        session = self.session
+        return session.state is not State.CLOSED and session.tree_connects.get(self.tree_id) is self
+
     def active_seconds(self, now: float) -> int:
         """Whole seconds since it was made (coni1_time)."""
         return max(0, int(now - self.creation_time))

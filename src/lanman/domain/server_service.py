@@ -7,7 +7,7 @@ The rules, first:
 * A session without opens is idle from its last request on. Autodisconnect takes it after its period, a null session
   goes after its own shorter one. A session with opens is never idle.
 * Closing a session closes all it has, changes nothing else, and may be done twice. Its connections stay for their other
-  sessions.
+  sessions. Where it has very many opens, they are closed in portions (`ending.py`), as are those of a tree connect.
 * Durable opens outlive a session that ends with its connection, by a log-off, or because its client has come again
   (MS-SMB2 3.3.7.1, 3.3.5.6, 3.3.5.5.3), if they can be reclaimed then. Preserved, they are listed without a user and in
   no session, until they are reclaimed or closed. They are closed when their time is over, with their share, and when
@@ -34,6 +34,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from lanman import events
 from lanman.domain.counters import Counters
 from lanman.domain.durable import DurableOpens
+from lanman.domain.ending import AT_ONCE, Endings
 from lanman.domain.idle import Expirations, IdleOrder
 from lanman.domain.news import News, Transport
 from lanman.domain.nouns import (
@@ -67,6 +68,9 @@ _PRESERVING: Final = frozenset({Reason.DISCONNECTED, Reason.LOGOFF, Reason.REPLA
 # Sessions and tree connects of all together: so many, or this times the connections there may be.
 SESSIONS: Final = 65536
 TREE_CONNECTS: Final = 131072
+
+# Opens that are passed over because they are of other tree connects, at the cost of closing one.
+_LOOKED_AT: Final = 64
 
 # How many preserved opens whose time is over are closed at once.
 UNCLAIMED_AT_ONCE: Final = 64
@@ -122,6 +126,9 @@ class ServerService:
         self._by_connection = _Groups[int]()
         self._by_names = _Groups[str]()
         self._tree_connects: dict[int, TreeConnect] = {}
+        self.endings = Endings()
+        self._ending = 0  # sessions that are, and still in `_sessions`
+        self._with_ending_trees: dict[Session, int] = {}  # how many of its tree connects are, while it goes on
         self._opens: dict[int, Open] = {}
         self._shares: dict[str, Share] = {}
         self._last_session = self._last_tree_connect = self._last_open = 0
@@ -159,17 +166,27 @@ class ServerService:
     def close_connection(self, connection_id: int, reason: Reason = Reason.DISCONNECTED, detail: str = "") -> None:
         """A connection is lost (MS-SMB2 3.3.7.1): sessions end for which it was the last channel. `detail` is why the
         Server has ended it, in words for people; "" if the client has."""
+        left = AT_ONCE
         with self._news.whole():
             for session in self.connection_sessions(connection_id):
                 if len(session.connection_ids) == 1:
-                    self.close_session(session, reason)
+                    number = len(session.opens)
+                    self.close_session(session, reason, left)
+                    left -= number if number <= left else 0
                 else:
                     session.connection_ids = tuple(other for other in session.connection_ids if other != connection_id)
                     self._leave(session, connection_id)
                     self._show_first_channel(session)
                     self._news.session(events.SessionChanged, session)
-            if (connection := self._connections.pop(connection_id, None)) is not None:
+            if self.endings.under_way:
+                self.endings.begin(self._end_connection(connection_id, detail))
+            elif (connection := self._connections.pop(connection_id, None)) is not None:
                 self._news.connection(events.ConnectionClosed, connection, detail)
+
+    def _end_connection(self, connection_id: int, detail: str) -> Iterator[None]:
+        yield
+        if (connection := self._connections.pop(connection_id, None)) is not None:
+            self._news.connection(events.ConnectionClosed, connection, detail)
 
     def _show_first_channel(self, session: Session) -> None:
         """A session is listed with the client name of Session.Connection, its oldest channel (MS-SMB2 3.3.4.18)."""
@@ -259,9 +276,9 @@ class ServerService:
         elif maximum := self.settings.current.max_sessions:
             # KB 122920: dropping those that autodisconnect would take frees their places. One administrator gets in
             # beyond the limit, so that somebody can end the others.
-            if len(self._sessions) >= maximum:
+            if len(self._sessions) - self._ending >= maximum:
                 self.expire(now)
-            if len(self._sessions) >= maximum + session.administrator:
+            if len(self._sessions) - self._ending >= maximum + session.administrator:
                 limit = Limit.SESSIONS
         if limit is None and not (session.administrator or self._sessions_shared.fits(session.shares_as)):
             self._sessions_shared.refuse(session.shares_as)
@@ -367,48 +384,109 @@ class ServerService:
         self._news.session_renewed(session)
         self._news.deliver()
 
-    def close_session(self, session: Session, reason: Reason) -> None:
+    def close_session(self, session: Session, reason: Reason, most: int = AT_ONCE) -> None:
         """Server Application Requests Closing a Session (MS-SMB2 3.3.4.12): its opens, its tree connects, then itself.
 
         Its connections stay up. Closing it again does nothing. Its durable opens are preserved if that is a reason to.
+        With more opens than `most` it ends in portions.
         """
         if session.state is State.CLOSED:
             return
         session.state = State.CLOSED
         self._sessions_shared.give_back(session.shares_as)
         self._order_of(session).discard(session)
-        del self._sessions[session.global_id]
         del self._by_session_id[session.session_id]
-        self._by_names.drop(_names(session.client_name, session.user_name), session)
         for connection_id in session.connection_ids:
             self._leave(session, connection_id)
         self.counters.sopens -= 1
         if reason is Reason.IDLE:
             self.counters.stimedout += 1
-        opens, session.opens = list(session.opens.values()), NOTHING
-        trees, session.tree_connects = list(session.tree_connects.values()), NOTHING
-        for opened in opens:
-            if opened.outlives and reason in _PRESERVING:
-                self._preserve(opened)
-            else:
-                self._forget_open(opened)
-        for tree in trees:
-            self._forget_tree_connect(tree)
-        for opened in opens:
-            if opened.preserved:
-                self._news.file_preserved(opened)
-            else:
-                self._news.file_closed(opened, reason)
-        for tree in trees:
-            self._news.tree_disconnected(tree, reason)
+        if session.opens or session.tree_connects or self._with_ending_trees:
+            if len(session.opens) > most or session in self._with_ending_trees:
+                self._begin_to_end(session, reason)
+                return
+            self._close_all_of(session, reason)
+        del self._sessions[session.global_id]
+        self._by_names.drop(_names(session.client_name, session.user_name), session)
         self._news.session_closed(session, reason)
         self._news.deliver()
 
+    def _close_all_of(self, session: Session, reason: Reason) -> None:
+        """Its opens and its tree connects, at once."""
+        opens, session.opens = list(session.opens.values()), NOTHING
+        trees, session.tree_connects = list(session.tree_connects.values()), NOTHING
+        for opened in opens:
+            self._leave_for_good(opened, reason)
+        for tree in trees:
+            self._give_back(tree)
+            del self._tree_connects[tree.global_id]
+        for opened in opens:
+            self._say_ended(opened, reason)
+        for tree in trees:
+            self._news.tree_disconnected(tree, reason)
+
+    def _begin_to_end(self, session: Session, reason: Reason) -> None:
+        """It has ended; what it has is closed in portions."""
+        self._ending += 1
+        for tree in session.tree_connects.values():
+            self._give_back(tree)
+        self._news.session_ending(session, reason)
+        self.endings.begin(self._end_session(session, reason))
+        self._news.deliver()
+
+    def _end_session(self, session: Session, reason: Reason) -> Iterator[None]:
+        """Nobody opens anything in it any more, but others may close what is still open."""
+        for opened in list(session.opens.values()):
+            yield
+            self._end_open(session, opened, reason)
+        for tree in list(session.tree_connects.values()):
+            yield
+            session.tree_connects = without(session.tree_connects, tree.tree_id)
+            del self._tree_connects[tree.global_id]
+            self._news.tree_disconnected(tree, reason)
+        self._ending -= 1
+        del self._sessions[session.global_id]
+        self._by_names.drop(_names(session.client_name, session.user_name), session)
+        self._news.session_closed(session, reason)
+
+    def _end_open(self, session: Session, opened: Open, reason: Reason) -> None:
+        """One of what ends, unless it is gone by now."""
+        if session.opens.get(opened.file_id) is not opened:
+            return
+        session.opens = without(session.opens, opened.file_id)
+        self._leave_for_good(opened, reason)
+        self._say_ended(opened, reason)
+
+    def _leave_for_good(self, opened: Open, reason: Reason) -> None:
+        """It is in its session no more, which ends for that reason."""
+        if opened.outlives and reason in _PRESERVING:
+            self._preserve(opened)
+        else:
+            self._forget_open(opened)
+
+    def _say_ended(self, opened: Open, reason: Reason) -> None:
+        if opened.preserved:
+            self._news.file_preserved(opened)
+        else:
+            self._news.file_closed(opened, reason)
+
+    def is_ending(self, session: Session) -> bool:
+        """Whether it has ended, and not all that it had has been closed."""
+        return session.state is State.CLOSED and self._sessions.get(session.global_id) is session
+
     def close_sessions(self, sessions: Iterable[Session], reason: Reason) -> None:
         """Close each of these sessions, for one reason."""
+        left = AT_ONCE
         with self._news.whole():
             for session in list(sessions):
-                self.close_session(session, reason)
+                number = len(session.opens)
+                self.close_session(session, reason, left)
+                left -= number if number <= left else 0
+
+    def end_some(self, most: int) -> None:
+        """Go on with what is being ended: close so many opens."""
+        with self._news.whole():
+            self.endings.go_on(most)
 
     # --- tree connects ---
 
@@ -439,21 +517,55 @@ class ServerService:
 
     def close_tree_connect(self, tree: TreeConnect, reason: Reason = Reason.CLOSED) -> None:
         """End it with the opens made through it (MS-SMB2 3.3.5.8). Closing it again does nothing."""
+        self._disconnect(tree, reason, AT_ONCE)
+
+    def _disconnect(self, tree: TreeConnect, reason: Reason, most: int) -> int:
+        """End it, and at once if it has no more opens than `most`; how many more could have been closed."""
         session = tree.session
-        if session.tree_connects.get(tree.tree_id) is not tree:
-            return
+        if not tree.is_connected:
+            return most
         session.tree_connects = without(session.tree_connects, tree.tree_id)
-        opens = [opened for opened in session.opens.values() if opened.tree_connect is tree]
+        self._give_back(tree)
+        number = tree.open_count
+        if number > most:
+            self._with_ending_trees[session] = self._with_ending_trees.get(session, 0) + 1
+            self._news.tree_ending(tree, reason)
+            self.endings.begin(self._end_tree(tree, reason))
+            self._news.deliver()
+            return most
+        opens = [opened for opened in session.opens.values() if opened.tree_connect is tree] if number else []
         for opened in opens:
             self._remove_open(opened)
-        self._forget_tree_connect(tree)
+        del self._tree_connects[tree.global_id]
         for opened in opens:
             self._news.file_closed(opened, reason)
         self._news.tree_disconnected(tree, reason)
         self._news.deliver()
+        return most - number
 
-    def _forget_tree_connect(self, tree: TreeConnect) -> None:
+    def _end_tree(self, tree: TreeConnect, reason: Reason) -> Iterator[None]:
+        """As `_end_session`."""
+        session = tree.session
+        for number, opened in enumerate(list(session.opens.values())):
+            if not tree.open_count:
+                break
+            if opened.tree_connect is not tree:
+                if number % _LOOKED_AT == 0:
+                    yield
+                continue
+            yield
+            if session.opens.get(opened.file_id) is opened:
+                self._remove_open(opened)
+                self._news.file_closed(opened, reason)
+        yield
+        self._with_ending_trees[session] -= 1
+        if not self._with_ending_trees[session]:
+            del self._with_ending_trees[session]
         del self._tree_connects[tree.global_id]
+        self._news.tree_disconnected(tree, reason)
+
+    def _give_back(self, tree: TreeConnect) -> None:
+        """It counts for nobody any more."""
         self._trees_shared.give_back(tree.session.shares_as)
         tree.share.current_uses -= 1
 
@@ -536,7 +648,7 @@ class ServerService:
         session = opened.session
         session.opens = without(session.opens, opened.file_id)
         self._forget_open(opened)
-        if not session.opens:
+        if not session.opens and session.state is not State.CLOSED:
             self._order_of(session).put(session)
 
     def _forget_open(self, opened: Open) -> None:
@@ -597,11 +709,20 @@ class ServerService:
         self._news.file(events.FileReclaimed, opened)
         self._news.deliver()
 
-    def _close_preserved(self, reason: Reason, share: Share | None = None) -> None:
-        """Close the preserved opens of a share, or all."""
-        for opened in self.durable.preserved:
-            if share is None or opened.tree_connect.share is share:
-                self.close_open(opened, reason)
+    def _close_preserved(self, reason: Reason, share: Share | None = None) -> int:
+        """Close the preserved opens of a share, or all; how many more could have been closed at once."""
+        opens = [each for each in self.durable.preserved if share is None or each.tree_connect.share is share]
+        if len(opens) > AT_ONCE:
+            self.endings.begin(self._end_preserved(opens, reason))
+            return 0
+        for opened in opens:
+            self.close_open(opened, reason)
+        return AT_ONCE - len(opens)
+
+    def _end_preserved(self, opens: list[Open], reason: Reason) -> Iterator[None]:
+        for opened in opens:
+            yield
+            self.close_open(opened, reason)
 
     # --- shares ---
 
@@ -676,23 +797,34 @@ class ServerService:
         del self._shares[fold(share.name)]
         with self._news.whole():
             self._close_tree_connects(share, Reason.SHARE_DELETED)
-            self._news.share_removed(share)
+            if self.endings.under_way:
+                self.endings.begin(self._end_share(share))
+            else:
+                self._news.share_removed(share)
+
+    def _end_share(self, share: Share) -> Iterator[None]:
+        yield
+        self._news.share_removed(share)
 
     def _close_tree_connects(self, share: Share, reason: Reason) -> None:
-        self._close_preserved(reason, share)
+        left = self._close_preserved(reason, share)
         if share.current_uses:
             for tree in [tree for tree in self._tree_connects.values() if tree.share is share]:
-                self.close_tree_connect(tree, reason)
+                left = self._disconnect(tree, reason, left)
 
     # --- looking ---
 
     def sessions(self) -> list[Session]:
         """All sessions, oldest first: the SessionList of MS-SRVS 3.1.1.1."""
-        return list(self._sessions.values())
+        if not self._ending:
+            return list(self._sessions.values())
+        return [each for each in self._sessions.values() if each.state is not State.CLOSED]
 
     def tree_connects(self) -> list[TreeConnect]:
         """All tree connects, oldest first (MS-SRVS 3.1.1.1: ConnectionList)."""
-        return list(self._tree_connects.values())
+        if not self.endings.under_way:
+            return list(self._tree_connects.values())
+        return [each for each in self._tree_connects.values() if each.is_connected]
 
     def opens(self) -> list[Open]:
         """All opens, oldest first (MS-SRVS 3.1.1.1: FileList)."""
@@ -733,10 +865,14 @@ class ServerService:
 
         Where both are named, the time depends on how many are meant, and not on how many there are.
         """
-        return prefer_exact_user(self._sessions_of(client, user), user, lambda session: session)
+        found = self._sessions_of(client, user)
+        if self._ending:
+            found = [each for each in found if each.state is not State.CLOSED]
+        return prefer_exact_user(found, user, lambda session: session)
 
     def _sessions_of(self, client: str | None, user: str | None) -> list[Session]:
-        """As `select_sessions`, but for users whose names differ in case: those are all meant."""
+        """As `select_sessions`, but for users whose names differ in case: those are all meant. So are sessions that
+        are being ended, as long as they have files open."""
         if client and user:
             return list(self._by_names.get(_names(client, user)))
         if not (client or user):
@@ -832,6 +968,7 @@ class ServerService:
         with self._news.whole():
             self.close_sessions(self._sessions.values(), Reason.STOPPED)
             self._close_preserved(Reason.STOPPED)
+            self.endings.finish()
             if was_running:
                 self._news.post_plain(events.ServerStopped)
 

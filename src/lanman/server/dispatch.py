@@ -38,6 +38,7 @@ from lanman.few import NOTHING, with_one, without
 from lanman.names import fold, unc_client
 from lanman.server.admission import POLL, Admission, Place, Standing
 from lanman.server.effects import Outcome, Reply
+from lanman.server.ending import Ends
 from lanman.server.files.backend import DiskShare
 from lanman.server.files.leases import Leases
 from lanman.server.files.table import Files
@@ -659,6 +660,11 @@ class ServerDispatch:
     def leases(self) -> Leases:
         """All leases."""
         return self.files.leases
+
+    @property
+    def ends(self) -> Ends:
+        """What is ended in portions."""
+        return self.files.ends
 
     def session_of(self, session: Session) -> ServerSession | None:
         """Its session of a domain's session; None if that has ended."""

@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from lanman import codes
-from lanman.domain import Limit, LimitReached, Reason, State
+from lanman.domain import AT_ONCE, Limit, LimitReached, Reason, State
 from lanman.errors import MalformedMessage
 from lanman.few import with_one
 from lanman.fscc.controls import PipeWait
@@ -26,7 +26,7 @@ from lanman.plain import dataclass
 from lanman.server.effects import ListInterfaces, Outcome, Reply, Work
 from lanman.server.logon import handle_logoff, handle_session_setup
 from lanman.server.pipes import canonical_pipe_name, ioctl_response
-from lanman.server.state import Context, ServerOpen, ServerTree, ShareBackend, when_gone
+from lanman.server.state import Context, ServerOpen, ServerTree, ShareBackend, when_gone, when_many_gone
 from lanman.smb2.constants import (
     ANY_FILE_ID,
     FSCTL_DFS_GET_REFERRALS,
@@ -169,10 +169,12 @@ def _tree_access(context: Context, name: str, backend: ShareBackend) -> int:
 
 def handle_tree_disconnect(context: Context, message: TreeDisconnectRequest) -> Outcome:
     """SMB2 TREE_DISCONNECT (MS-SMB2 3.3.5.8)."""
-    tree = context.checked_tree
-    opens = [each for each in context.checked_session.opens.values() if each.tree is tree]
-    context.server.service.close_tree_connect(tree.tree_connect)
-    return when_gone(opens, Reply(message=TreeDisconnectResponse()))
+    tree, opens = context.checked_tree, context.checked_session.opens.values()
+    many, server = tree.tree_connect.open_count > AT_ONCE, context.server
+    closed = list(opens) if many else [each for each in opens if each.tree is tree]
+    server.service.close_tree_connect(tree.tree_connect)
+    reply = Reply(message=TreeDisconnectResponse())
+    return when_many_gone(server.ends, closed, reply, tree) if many else when_gone(closed, reply)
 
 
 def handle_create(context: Context, message: CreateRequest) -> Outcome:

@@ -26,7 +26,7 @@ from lanman.names import fold
 from lanman.server.binding import session_to_bind
 from lanman.server.effects import Outcome, Reply, StepLogon, Until, Work
 from lanman.server.refusals import CHOICES
-from lanman.server.state import Context, Logon, ServerSession, when_gone
+from lanman.server.state import Context, Logon, ServerSession, when_gone, when_many_gone
 from lanman.server.throttle import Attempt
 from lanman.smb2.constants import (
     SMB2_SESSION_FLAG_BINDING,
@@ -361,7 +361,11 @@ def _replace_previous(context: Context, message: SessionSetupRequest, who: Accep
 
 def handle_logoff(context: Context, message: LogoffRequest) -> Outcome:
     """SMB2 LOGOFF (MS-SMB2 3.3.5.6): on all channels. What is durable stays open."""
-    session = context.checked_session
+    server, session = context.server, context.checked_session
     opens = list(session.opens.values())
-    context.server.service.close_session(session.session, Reason.LOGOFF)
-    return when_gone(opens, Reply(message=LogoffResponse()))
+    server.service.close_session(session.session, Reason.LOGOFF)
+    reply = Reply(message=LogoffResponse())
+    if server.service.endings.under_way and server.service.is_ending(session.session):
+        context.session = None  # with which it would be cancelled
+        return when_many_gone(server.ends, opens, reply)
+    return when_gone(opens, reply)

@@ -305,7 +305,7 @@ class PipeOpen(ServerOpen):
 
     def _do_piece(self, piece: Callable[[], None]) -> None:
         """A piece of an answer that has a turn of its own. One that ends its own session is the last."""
-        if self._released or self.closing:
+        if self._released or self.closing or not self.open.tree_connect.is_connected:
             return
         self._session.speaking = self
         try:

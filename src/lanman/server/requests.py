@@ -52,6 +52,10 @@ _QUERIES: Final = (QueryInfoRequest, QueryDirectoryRequest)  # a union would be 
 _COSTS_ONE: Final = 65536
 
 
+def _may_wait_for_ever(context: Context) -> bool:
+    return context.request.command in (SMB2_CHANGE_NOTIFY, SMB2_LOCK)
+
+
 def _answer_size(message: Message | None, core: ServerConnection) -> int:
     """How many bytes the answer to a request may hold, beside its fixed part. What is asked of a directory that may
     wait for ever takes none: what is kept for it is bounded where it is kept."""
@@ -522,7 +526,7 @@ class Requests(ABC):
         except StatusError as refused:
             refused.__traceback__ = None  # as in `raise_in`
             return Reply(refused.status)
-        if isinstance(what, Wait) and context.request.command in (SMB2_CHANGE_NOTIFY, SMB2_LOCK) and not chain.is_last:
+        if isinstance(what, Wait) and what.cancellable and _may_wait_for_ever(context) and not chain.is_last:
             # 3.3.5.2.7 with note: what may wait for ever must be the last of its compound (smb2.compound.interim2).
             work.close()
             return Reply(codes.STATUS_INTERNAL_ERROR)
@@ -672,6 +676,11 @@ class Requests(ABC):
         self._release(waiting, withdraw=True)
         self._add(Continuation(waiting.chain, waiting.context, Reply(codes.STATUS_CANCELLED)))
         self._scheduler.run(now)
+
+    def awaited_opens(self, session: ServerSession) -> list[ServerOpen]:
+        """The opens that requests of a session wait on."""
+        found = (waiting.context.opened for waiting in (self._waiting_on or {}).get(session, ()))
+        return list({each: None for each in found if each is not None})
 
     def cancel_all(
         self,

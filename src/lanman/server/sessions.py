@@ -16,6 +16,8 @@ Rules:
 * Whatever ends is first ended in the domain, which then calls `open_closed`, `tree_disconnected`, `session_closed` or
   `open_preserved` here. Only what has no domain object any more is ended here: a session that waits for its last answer
   to be read (`ServerSession.closing`).
+* What ends in portions is found no more from its first moment on (`session_ending`, `tree_ending`), and none of its
+  requests waits any longer. `open_closed` and the others come when its opens are closed.
 """
 
 from __future__ import annotations
@@ -165,7 +167,7 @@ class SessionTable:
         if server_open is None or server_open.open is not closed:
             return
         session, now = server_open.session, self._scheduler.now
-        if session is not None and session.speaking is server_open:
+        if session is not None and (session.speaking is server_open or server_open.closing):
             server_open.closing = True
             return
         if session is not None:
@@ -188,6 +190,26 @@ class SessionTable:
         for connection in session.channels:
             connection.cancel_all(server_open, self._scheduler.now)
 
+    def tree_ending(self, tree: TreeConnect, reason: Reason) -> None:
+        """A tree connect has ended, and its opens are to be closed in portions."""
+        session = self.find(tree.session)
+        found = session.trees.get(tree.tree_id) if session is not None else None
+        if session is None or found is None or found.tree_connect is not tree:
+            return
+        session.trees = without(session.trees, tree.tree_id)
+        self._end_waiting(session, found, cancellable_only=reason is Reason.CLOSED)
+
+    def _end_waiting(
+        self, session: ServerSession, tree: ServerTree | None = None, *, cancellable_only: bool = False
+    ) -> None:
+        """Answer or cancel the requests that wait on opens of a session, or of one of its tree connects."""
+        now = self._scheduler.now
+        for connection in session.channels:
+            for server_open in connection.awaited_opens(session):
+                if server_open is not session.speaking and (tree is None or server_open.tree is tree):
+                    server_open.ended(now)
+                    connection.cancel_all(server_open, now, cancellable_only=cancellable_only)
+
     def tree_disconnected(self, tree: TreeConnect) -> None:
         """A tree connect has ended; its opens have been closed before."""
         session = self.find(tree.session)
@@ -195,10 +217,22 @@ class SessionTable:
         if session is not None and found is not None and found.tree_connect is tree:
             session.trees = without(session.trees, tree.tree_id)
 
+    def session_ending(self, session: Session, reason: Reason) -> None:
+        """A session has ended, and its opens are to be closed in portions: it is as if they had been."""
+        found = self.find(session)
+        if found is None:
+            return
+        self._end_waiting(found)
+        speaking, found.opens = found.speaking, NOTHING
+        if speaking is not None:
+            speaking.closing = True
+            found.opens = with_one(found.opens, speaking.volatile_id, speaking)
+        self.session_closed(session, reason)
+
     def session_closed(self, session: Session, reason: Reason) -> None:
         """A session has ended (3.3.4.12), on all its channels. Its opens and tree connects have ended before."""
         found = self.find(session)
-        if found is None:
+        if found is None or found.closing:
             return
         now = self._scheduler.now
         for connection in found.channels:

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from lanman import codes
 from lanman.auth.acceptor import Acceptor
 from lanman.auth.accounts import Accounts
-from lanman.domain import Open, Reason, ServerService, Session, Share, TreeConnect
+from lanman.domain import Open, Reason, ServerService, Session, Share, State, TreeConnect
 from lanman.errors import StatusError
 from lanman.few import NOTHING
 from lanman.plain import dataclass
@@ -55,6 +55,9 @@ CHAINED_FILE_ID: Final = b"\xff" * 16
 _CHANGING: Final = (SMB2_WRITE, SMB2_SET_INFO, SMB2_IOCTL)
 # What may have a file changed by the disk when nobody waits for it any more: an OVERWRITE too.
 _CHANGING_LATE: Final = (*_CHANGING, SMB2_CREATE)
+
+# Opens that have been closed and are looked at in one turn of the event loop.
+_LOOKED_AT: Final = 1024
 
 _FILE_ID: Final = struct.Struct("<QQ")
 
@@ -103,6 +106,11 @@ class ServerSession:
     def is_of_user_of(self, other: ServerSession) -> bool:
         """Whether the same user has logged on in the other session; who has no keys is nobody but that session's."""
         return self is other or (self.first_user is not None and self.first_user == other.first_user)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has; some of its opens may still have to be closed."""
+        return self.session.state is State.CLOSED
 
     @property
     def encrypt(self) -> bool:
@@ -318,6 +326,20 @@ def _when_gone(opens: Sequence[ServerOpen], reply: Reply) -> Work[Reply]:
     return reply
 
 
+def when_many_gone(
+    ends: EndTable, opens: Sequence[ServerOpen], reply: Reply, tree: ServerTree | None = None
+) -> Work[Reply]:
+    """As `when_gone`, where these are closed in portions; of the opens those alone that are on that tree connect."""
+    yield from ends.passed()
+    for number, each in enumerate(opens, 1):
+        if number % _LOOKED_AT == 0:
+            yield None
+        going = each.name_going if tree is None or each.tree is tree else None
+        if going is not None:
+            yield Wait(going, cancellable=False)
+    return reply
+
+
 class AccountsAndRights(Protocol):
     """What handlers ask of `watch`, which follows what changes between requests."""
 
@@ -385,6 +407,13 @@ class Sessions(Protocol):
         """Release an open whose last answer has been read."""
 
 
+class EndTable(Protocol):
+    """What handlers ask of `ending`."""
+
+    def passed(self) -> Work[bool]:
+        """Wait until all is closed that is to be closed now. Whether there was anything."""
+
+
 class LeaseTable(Protocol):
     """What handlers ask of the leases."""
 
@@ -416,6 +445,10 @@ class HandlerServer(Protocol):
     @property
     def leases(self) -> LeaseTable:
         """All leases."""
+
+    @property
+    def ends(self) -> EndTable:
+        """What is ended in portions."""
 
     @property
     def watch(self) -> AccountsAndRights:
@@ -513,6 +546,9 @@ class HandlerConnection(Protocol):
 
     def identified(self, session: Session) -> None:
         """One of its sessions has a user, or another one."""
+
+    def awaited_opens(self, session: ServerSession) -> list[ServerOpen]:
+        """The opens that requests of a session wait on."""
 
     def cancel_all(
         self,

@@ -46,6 +46,7 @@ from lanman.server.disk_effects import (
     QueryFile,
 )
 from lanman.server.effects import Reply, Work
+from lanman.server.ending import MOST_TRIES
 from lanman.server.files.access import WRITING, changes, contents_of, maximal, specific
 from lanman.server.files.caching import RH
 from lanman.server.files.durable import (
@@ -128,6 +129,7 @@ class Creating:
         self.granted = 0
         self.allocation = 0
         self.disturbed = 0  # by renames and removals of what it is about to open
+        self.tries = 0  # that failed because of what was just being closed
         self.has_waited = False  # for others, so that what the disk has said may be no longer so
         self.lease: LeaseRequest | None = None
         self.durable: DurableRequest | None = None
@@ -141,13 +143,25 @@ class Creating:
 
     def run(self) -> Work[Reply]:
         """From the request to its answer. Raises StatusError."""
-        asked = self._read_durable()
-        if isinstance(asked, Reconnect):
-            return (yield from self._reclaim(asked))
-        self.durable = asked
-        if asked is not None and asked.create_guid:
-            return (yield from self._create_once(asked.create_guid))
-        return (yield from self._create())
+        since = self.files.ends.finished
+        try:
+            asked = self._read_durable()
+            if isinstance(asked, Reconnect):
+                return (yield from self._reclaim(asked))
+            self.durable = asked
+            if asked is not None and asked.create_guid:
+                return (yield from self._create_once(asked.create_guid))
+            return (yield from self._create())
+        except StatusError as error:
+            if self.tries == MOST_TRIES or not self.files.ends.explain(error.status, since):
+                raise
+        return (yield from self._run_again())
+
+    def _run_again(self) -> Work[Reply]:
+        """It may have been refused because of what is just being closed."""
+        yield from self.files.ends.passed()
+        self.tries += 1
+        return (yield from self.run())
 
     def _create(self) -> Work[Reply]:
         path = split_path(self.message.name)
@@ -320,6 +334,7 @@ class Creating:
         the open is not made its session's before the answer is known."""
         if SMB2_CREATE_REQUEST_LEASE in self.contexts:
             self._read_lease(self.contexts[SMB2_CREATE_REQUEST_LEASE])
+        yield from self.files.ends.passed()  # it may not be preserved yet, or is just being closed with its share
         kept = self._to_reclaim(asked)
         yield from kept.settled()
         try:

@@ -319,7 +319,7 @@ class Lease(Holder):
 
     def _connection(self) -> HandlerConnection | None:
         """By what its client is told: None if no session has its file open."""
-        sessions = {each.session: None for each in self.opens if each.session is not None}
+        sessions = {each.session: None for each in self.opens if each.session and not each.session.has_ended}
         if not sessions:
             return None
         users = {each.first_user for each in sessions} - {None}
@@ -335,8 +335,9 @@ class Lease(Holder):
         return any(each.session is not None and each.session.is_of_user_of(session) for each in self.opens)
 
     def _give_up(self) -> None:
-        """Nobody can be told: all of its opens are orphaned. None of them could be reclaimed by a lease that holds
-        nothing, so they are closed, as Windows does where W alone is taken too (smb2.durable-open.lease)."""
+        """Nobody can be told: all of its opens are orphaned, or are about to be closed. None of them could
+        be reclaimed by a lease that holds nothing, so they are closed, as Windows does where W alone is taken too
+        (smb2.durable-open.lease)."""
         self._settle(Caching())
 
     def _settle(self, caching: Caching) -> None:

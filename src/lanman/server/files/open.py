@@ -7,7 +7,7 @@ The rules:
   management, a lost connection.
 * `released` may come while its handlers wait. Those that wait for I/O go on with a handle that is still good, if the
   client itself closed the file (CloseFile waits for them); all others are cancelled before. A handler that changes what
-  is in `state` after a yield asks `_released` first.
+  is in `state` after a yield asks `is_released` first.
 * What other opens of the same file must know is in `state` (`table.FileState`): share modes, byte ranges, oplocks,
   delete-pending. What is about names is in `files` (`table.Files`). Nothing of that is kept here.
 * What takes long is done in slices: up to `_SLICE` byte ranges in one turn of the event loop.
@@ -149,6 +149,9 @@ _WRITTEN: Final = FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_LAST_WRITE
 # Byte ranges that are locked or unlocked in one turn of the event loop.
 _SLICE: Final = 256
 
+# How a LOCK ends that ranges of others are in the way of.
+_NOT_LOCKED: Final = (codes.STATUS_LOCK_NOT_GRANTED, codes.STATUS_INSUFFICIENT_RESOURCES)
+
 _LOCK_FLAGS: Final = frozenset(
     kind | wait
     for kind in (SMB2_LOCKFLAG_SHARED_LOCK, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)
@@ -267,8 +270,9 @@ class DiskOpen(ServerOpen):
         offset, length = message.offset, message.length
         if offset > _LARGEST or offset + length > _LARGEST:
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        if self.state.locks.prevents_reading(self, offset, length):
-            return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
+        while self.state.locks.prevents_reading(self, offset, length):
+            if not (yield from self.files.ends.passed()):
+                return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
         data = yield ReadFile(self.handle, offset, length)
         if (not data and length) or len(data) < message.minimum_count:
             return Reply(codes.STATUS_END_OF_FILE)
@@ -285,8 +289,9 @@ class DiskOpen(ServerOpen):
         size = len(message.data)
         if message.offset > _LARGEST or (size and message.offset + size > _LARGEST_FILE):
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        if self.state.locks.prevents_writing(self, message.offset, size):
-            return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
+        while self.state.locks.prevents_writing(self, message.offset, size):
+            if not (yield from self.files.ends.passed()):
+                return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
         if not size:
             return Reply(message=WriteResponse(count=0))
         self.state.changed(self.holder, context.now)
@@ -371,9 +376,12 @@ class DiskOpen(ServerOpen):
         goes on over another."""
         taken = list[Lock]()
         try:
-            return (yield from self._take(elements, taken))
+            while True:
+                reply = yield from self._take(elements, taken)
+                if reply.status not in _NOT_LOCKED or self.is_released or not (yield from self.files.ends.passed()):
+                    return reply
         except GeneratorExit:
-            if taken and not self._released:
+            if taken and not self.is_released:
                 self.files.scheduler.start(self._give_back(taken, codes.STATUS_CANCELLED))
             raise
 
@@ -386,7 +394,7 @@ class DiskOpen(ServerOpen):
             if number and number % _SLICE == 0:
                 self.count_locks()
                 yield None
-                if self._released:
+                if self.is_released:
                     return Reply(codes.STATUS_FILE_CLOSED)
             if number % _SLICE == 0 and locks.is_full(self, min(_SLICE, len(elements) - number)):
                 return (yield from self._give_back(taken, codes.STATUS_INSUFFICIENT_RESOURCES))
@@ -410,7 +418,7 @@ class DiskOpen(ServerOpen):
             if not taken:
                 break
             yield None
-            if self._released:
+            if self.is_released:
                 return Reply(status)
         self.state.retry_locks(self.files.scheduler.now)
         return Reply(status)
@@ -425,7 +433,7 @@ class DiskOpen(ServerOpen):
         try:
             status = yield Wait(waiting.waiter)
         except GeneratorExit:
-            if waiting.waiter.value == codes.STATUS_SUCCESS and not self._released:
+            if waiting.waiter.value == codes.STATUS_SUCCESS and not self.is_released:
                 # Nobody learns any more that it has been granted.
                 self.state.locks.unlock(self, element.offset, element.length)
                 self.count_locks()
@@ -443,7 +451,7 @@ class DiskOpen(ServerOpen):
             if number and number % _SLICE == 0:
                 self.count_locks()
                 yield None
-                if self._released:
+                if self.is_released:
                     return Reply(codes.STATUS_FILE_CLOSED)
             if each.flags != SMB2_LOCKFLAG_UNLOCK:
                 status = codes.STATUS_INVALID_PARAMETER
@@ -653,7 +661,7 @@ class DiskOpen(ServerOpen):
         if stat.is_protected and not self.by_link:
             return Reply(codes.STATUS_CANNOT_DELETE)
         yield CheckDeletable(self.handle)
-        if self._released:
+        if self.is_released:
             return Reply(codes.STATUS_FILE_CLOSED)
         if self.by_link:
             self.link_going = True
@@ -774,8 +782,8 @@ class DiskOpen(ServerOpen):
 
     @property
     def is_released(self) -> bool:
-        """Whether it has been closed."""
-        return self._released
+        """Whether it has been closed, or is just being closed with its session or its tree connect."""
+        return self._released or not (self.open.preserved or self.open.tree_connect.is_connected)
 
     def released(self) -> None:
         """Take it out of what is open, and give its handle back."""
@@ -820,7 +828,7 @@ def _file(context: Context, file_id: bytes) -> DiskOpen | None:
     found = context.checked_session.opens.get(unpack_file_id(file_id)[1])
     if not isinstance(found, DiskOpen) or found.file_id != file_id:
         return None
-    return found if context.may_have(found) else None
+    return found if not found.is_released and context.may_have(found) else None
 
 
 def _bounded(data: bytes, length: int) -> Reply:

@@ -127,7 +127,7 @@ class Oplock(Holder):
         holder = self._holder
         if notice is None:
             self._become(caching)
-        elif holder.session is None:
+        elif holder.session is None or holder.session.has_ended:
             # No connection is left to notify. The open ends for which others would have to wait.
             if notice.acknowledged:
                 holder.state.close(holder.open)

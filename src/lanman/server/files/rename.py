@@ -10,6 +10,7 @@ The rules:
 * What has the new name already is replaced if the request says so and it is neither open nor READONLY. It is looked for
   once more after every wait; the disk judges a last time (RenameFile fails on a directory). Where it is just being
   taken away, its last open is closed, and the request waits until it has gone.
+* What is in its way and is just being closed with its session is waited for (`server.ending`).
 * While the disk is busy with it, whoever would open either name to change it, open anything below, or give the new name
   to something else, waits until it is done (`moving`), whether or not its client is still there. So do renames of what
   is above and below.
@@ -37,6 +38,7 @@ from lanman.fscc.notify import (
 from lanman.names import fold
 from lanman.server.disk_effects import FileStat, LookUp, Path, RenameFile
 from lanman.server.effects import Detached, Work
+from lanman.server.ending import MOST_TRIES
 from lanman.server.files.leases import path_below
 from lanman.server.files.moving import Move
 from lanman.server.files.notify import names_change
@@ -61,6 +63,22 @@ class NamedOpen(FileOpen, Protocol):
 def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
     """Rename what is open to the path `target` of its share, over what has that name if `replace` says so. Raises
     StatusError."""
+    ends = named.files.ends
+    for _ in range(MOST_TRIES):
+        since = ends.finished
+        try:
+            yield from _rename(named, target, replace)
+            return
+        except StatusError as error:
+            if not ends.explain(error.status, since):
+                raise
+        yield from ends.passed()
+        if named not in named.state.opens:
+            raise StatusError(codes.STATUS_FILE_CLOSED)
+    yield from _rename(named, target, replace)
+
+
+def _rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
     files = named.files
     yield from _clear_handles(named)
     ends = files.scheduler.now + 2 * BREAK_TIMEOUT

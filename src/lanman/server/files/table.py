@@ -34,6 +34,7 @@ from lanman.few import NOTHING, with_one, without
 from lanman.plain import dataclass
 from lanman.server.disk_effects import FileStat, Path
 from lanman.server.effects import Wait, Waiter, Work
+from lanman.server.ending import Ends
 from lanman.server.files import locks
 from lanman.server.files.access import READING, WRITING, is_stat_for_leases, is_stat_only
 from lanman.server.files.caching import NONE, Event, FileCaching, H, Holder, rights_name
@@ -501,6 +502,7 @@ class Files:
     def __init__(self, scheduler: Scheduler, service: ServerService, limits: ResourceLimits) -> None:
         self.scheduler = scheduler
         self.service = service
+        self.ends = Ends(service, scheduler)
         self.watches = Watches(service.portions)
         self.leases = Leases(scheduler, limits, service.portions)
         self.locks = service.portions.new("byte-range locks", locks.most)

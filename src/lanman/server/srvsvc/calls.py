@@ -152,6 +152,14 @@ def require_lengths(*names: str | None) -> None:
         raise CallRefused(codes.ERROR_INVALID_PARAMETER)
 
 
+def all_ended(service: ServerService) -> Generator[None, None, None]:
+    """Wait until all is closed that is to be closed now."""
+    endings = service.endings
+    begun = endings.begun
+    while endings.finished < begun:
+        yield
+
+
 def listing(
     request: Any,
     levels: Levels[Record],

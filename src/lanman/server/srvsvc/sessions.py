@@ -17,7 +17,7 @@ from lanman.rpc.srvsvc.sessions import (
     NetrSessionEnumResponse,
 )
 from lanman.server.rights import OPERATORS, Rights
-from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing, require_lengths
+from lanman.server.srvsvc.calls import CallContext, CallRefused, all_ended, answers, listing, require_lengths
 
 SESS_GUEST: Final = 0x1  # 2.2.2.3
 
@@ -66,8 +66,9 @@ def session_enum(context: CallContext, request: NetrSessionEnum) -> Generator[No
 
 
 @answers(NetrSessionDel, rights=Rights(OPERATORS))
-def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDelResponse:
-    """NetrSessionDel (MS-SRVS 3.1.4.6): end every session of that client and that user.
+def session_del(context: CallContext, request: NetrSessionDel) -> Generator[None, None, NetrSessionDelResponse]:
+    """NetrSessionDel (MS-SRVS 3.1.4.6): end every session of that client and that user. It is answered when all that
+    they had open is closed.
 
     A caller may end its own session too: the answer to a request that was received is still sent.
     """
@@ -80,7 +81,8 @@ def session_del(context: CallContext, request: NetrSessionDel) -> NetrSessionDel
     found = context.service.select_sessions(client, user) if wellformed else []
     if not found:
         raise CallRefused(codes.NERR_ClientNameNotFound)
-    # The caller's own goes last: the events of the others come first.
-    found.sort(key=lambda session: session is context.caller.session)
+    # The caller's own goes last: the events of the others come first, and its end would end this.
+    context.service.close_sessions((each for each in found if each is not context.caller.session), Reason.DELETED)
+    yield from all_ended(context.service)
     context.service.close_sessions(found, Reason.DELETED)
     return NetrSessionDelResponse(codes.NERR_Success)

@@ -40,7 +40,7 @@ from lanman.rpc.srvsvc.shares import (
 from lanman.server.changes import KEEPING_FAILED, FindFolder, KeepShare
 from lanman.server.effects import Work
 from lanman.server.rights import ALL_OPERATORS, ANYBODY, MANAGERS, Rights
-from lanman.server.srvsvc.calls import CallContext, CallRefused, answers, listing
+from lanman.server.srvsvc.calls import CallContext, CallRefused, all_ended, answers, listing
 from lanman.settings import RESERVED_SHARE_NAMES, UNLIMITED, check_comment, printable, share_name_problem
 
 SHI1005_FLAGS_ENCRYPT_DATA: Final = 0x8000  # 2.2.4.29
@@ -188,6 +188,7 @@ def share_del(context: CallContext, request: NetrShareDel) -> Work[None]:
     if not share.type & STYPE_TEMPORARY:
         yield from _keep(share.name, None)
     context.service.remove_share(share)
+    yield from all_ended(context.service)
 
 
 @answers(NetrShareDelSticky, rights=Rights(MANAGERS), exclusive=True)
