@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lanman import codes
+from lanman.auth.accounts import Accounts
 from lanman.domain import Reason, Share
 from lanman.events import TreeDisconnected
 from lanman.server.disk_effects import CopyFileRange, QueryFile, ReadFile
@@ -108,6 +109,50 @@ def test_a_session_is_judged_before_its_turn_if_it_asks_for_something(world: Dis
     assert len(ended) == SESSIONS + (taken == "all")
     assert {event.reason for event in ended} == {Reason.RIGHTS}
     assert not world.dispatch.judging.waiting
+
+
+@pytest.mark.parametrize("taken", ["account", "all", "to write", "nothing"])
+def test_a_session_is_compared_with_the_accounts_before_its_turn_if_it_asks_for_something(
+    world: DiskWorld, taken: str
+) -> None:
+    """The oldest sessions have their turn last."""
+    world.accounts.add_group("team")
+    world.accounts.add_member("team", "ann")
+    ann = world.user("ann")
+    share_of(world).writers = frozenset({"team"})
+    share_of(world).readers = None if taken == "to write" else frozenset({"team", "bob"})
+    written, reading = ann.make("letter", b"dear bob"), ann.open("letter", access=READ)
+    crowd(world)
+    world.held = lambda effect: isinstance(effect, ReadFile)
+    under_way = ann.send(ReadRequest(length=9, file_id=written))
+    accounts = Accounts.parse(world.accounts.dump())
+    if taken == "account":
+        accounts.delete("ann")
+    elif taken != "nothing":
+        accounts.remove_member("team", "ann")
+    going = turns(world, lambda: world.dispatch.scheduler.start(world.dispatch.watch.use_accounts(accounts)))
+    next(going)
+    assert "ann" not in {each.session.user_name for each in world.dispatch.judging.waiting}
+    world.dispatch.scheduler.refill()
+    ((ticket, effect),) = world._waiting
+    world._waiting.clear()
+    world.held = lambda effect: False
+    world._done(ticket, effect)()
+    write = sent(world, ann, WriteRequest(b"late", file_id=written))
+    read = sent(world, ann, ReadRequest(length=9, file_id=reading))
+    create = sent(world, ann, ann.create("other", disposition=FILE_CREATE))
+    for _ in going:
+        pass
+    kept = "STATUS_SUCCESS"
+    gone = "STATUS_USER_SESSION_DELETED" if taken == "account" else "STATUS_NETWORK_NAME_DELETED"
+    ended = taken in ("account", "all")
+    closed = "STATUS_FILE_CLOSED" if taken == "to write" else kept
+    assert ann.result(under_way) == (kept if taken == "nothing" else "STATUS_CANCELLED")
+    assert ann.result(write) == (gone if ended else closed)
+    assert ann.result(read) == (gone if ended else kept)
+    assert ann.result(create) == (gone if ended else "STATUS_ACCESS_DENIED" if taken == "to write" else kept)
+    assert (world.folder / "letter").read_bytes() == (b"late bob" if taken == "nothing" else b"dear bob")
+    assert not world.dispatch.judging.alert
 
 
 def test_what_the_disk_is_about_to_open_is_judged_too(world: DiskWorld) -> None:

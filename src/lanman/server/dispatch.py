@@ -289,10 +289,12 @@ class ConnectionDispatch(Requests):
                 self.lacks(Reason.UNENCRYPTED_SHARE, session.session.user_name)
                 return Reply(codes.STATUS_ACCESS_DENIED)  # 3.3.5.2.11
         judging = self.server.judging
-        if judging.waiting and session is not None and not judging.may_use(session, context.tree):
+        if judging.alert and session is not None and not judging.may_use(session, context.tree):
             # What comes next, when its turn has come: its tree connect is to end, or the session with all that it has.
             return Reply(
-                codes.STATUS_USER_SESSION_DELETED if context.tree is None else codes.STATUS_NETWORK_NAME_DELETED
+                codes.STATUS_USER_SESSION_DELETED
+                if context.tree is None or session.has_ended
+                else codes.STATUS_NETWORK_NAME_DELETED
             )
         return command.handler(context, request.message)
 

@@ -9,6 +9,8 @@ The rules:
   of its requests has the tree connect and the opens that it names judged first (`may_use`, `may_have`), which takes the
   same however many others there are. One that has waited, for the disk or for others, has its open judged again before
   it goes on. So has what a CREATE under way is about to open or to reclaim (`access`).
+* While accounts that have changed are compared with very many sessions, whoever comes before their turn is compared
+  first (`comparing`).
 * A session is looked at once more from its beginning if rights change again while it is its turn.
 """
 
@@ -50,9 +52,10 @@ class JudgedServer(Protocol):
 
 
 class Judging:
-    """Of one Server. `waiting` are the sessions whose rights have still to be looked at."""
+    """Of one Server. `waiting` are the sessions whose rights have still to be looked at; `alert`: there are some, or
+    accounts are being compared."""
 
-    __slots__ = ("_at_work", "_changes", "_server", "_then", "waiting")
+    __slots__ = ("_at_work", "_changes", "_comparing", "_server", "_then", "alert", "waiting")
 
     def __init__(self, server: JudgedServer) -> None:
         self._server = server
@@ -60,11 +63,14 @@ class Judging:
         self._changes = 0  # how often rights have changed
         self._at_work = False
         self._then: list[Callable[[], Work[None]]] = []
+        self._comparing: Callable[[Session], None] | None = None
+        self.alert = False
 
     def again(self, sessions: Iterable[ServerSession], then: Callable[[], Work[None]] | None = None) -> None:
         """The rights of these sessions have changed. `then` comes when all have been looked at."""
         self._changes += 1
         self.waiting.update(dict.fromkeys(sessions))
+        self.alert = bool(self.waiting) or self._comparing is not None
         if then is not None and then not in self._then:
             self._then.append(then)
         if not self._at_work:
@@ -88,6 +94,7 @@ class Judging:
                     yield from self._then.pop()()
         finally:
             self._at_work = False
+            self.comparing(self._comparing)
 
     def _look_at(self, server_session: ServerSession) -> Iterator[int]:
         """End what a session may not go on with; what each step of that has cost."""
@@ -114,11 +121,20 @@ class Judging:
         """Whether it is that of a guest without an account, who may not be here any more."""
         return session.stranger and not self._server.configuration.guest
 
+    def comparing(self, compare: Callable[[Session], None] | None) -> None:
+        """From now on `compare` is called with the session of whoever asks for something; None: no more."""
+        self._comparing = compare
+        self.alert = bool(self.waiting) or compare is not None
+
     # --- what requests ask ---
 
     def may_use(self, session: ServerSession, tree: ServerTree | None) -> bool:
         """Whether a session may have a request done now, on that tree connect if it names one. What it may do there is
         as things are now."""
+        if self._comparing is not None:
+            self._comparing(session.session)
+            if session.has_ended or (tree is not None and not tree.tree_connect.is_connected):
+                return session.closing
         if session not in self.waiting:
             return True
         if self._is_stranger(session):
@@ -129,6 +145,8 @@ class Judging:
 
     def access(self, session: ServerSession, tree: ServerTree) -> int:
         """The most that a session may do on a tree connect of its own now."""
+        if self._comparing is not None:
+            self._comparing(session.session)
         if session in self.waiting:
             tree.maximal_access = 0 if self._is_stranger(session) else self.allowed(session.session, tree)
         return tree.maximal_access
@@ -136,6 +154,10 @@ class Judging:
     def may_have(self, session: ServerSession, server_open: ServerOpen) -> bool:
         """Whether a session may go on with an open that a request is about. If not, it is closed; one that has ended
         already is nobody's to take."""
+        if self._comparing is not None and session.opens.get(server_open.volatile_id) is server_open:
+            self._comparing(session.session)
+            if session.opens.get(server_open.volatile_id) is not server_open:
+                return False
         if session not in self.waiting or session.opens.get(server_open.volatile_id) is not server_open:
             return True
         self.access(session, server_open.tree)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Final, Protocol
@@ -360,9 +359,9 @@ class AccountsAndRights(Protocol):
 
 
 class Judge(Protocol):
-    """What is asked of `judging`. `waiting` are the sessions of whose rights more than usual is to be asked."""
+    """What is asked of `judging`. `alert`: of the rights of some sessions more than usual is to be asked."""
 
-    waiting: OrderedDict[ServerSession, None]
+    alert: bool
 
     def access(self, session: ServerSession, tree: ServerTree) -> int:
         """The most that a session may do on a tree connect of its own now."""
@@ -641,7 +640,7 @@ class Context:
     def may_have(self, server_open: ServerOpen) -> bool:
         """Whether its session may go on with that open as things are now. If not, it is closed."""
         judging = self.server.judging
-        return not judging.waiting or judging.may_have(self.checked_session, server_open)
+        return not judging.alert or judging.may_have(self.checked_session, server_open)
 
     def made(self, server_open: ServerOpen) -> None:
         """A CREATE has opened or reclaimed this: it is what those behind it in its compound may mean."""

@@ -13,7 +13,8 @@ The rules:
   is ended, and an open that has been granted more than it would be now is closed.
 * What is kept for a client whose connection was lost follows its owner's account and its share's lists likewise.
 * Where the configuration begins to end sessions of removed accounts, the next look takes those removed before, too.
-* Accounts that have changed are compared with all sessions, AT_ONCE in one turn of the event loop. Whoever comes with
+* Accounts that have changed are compared with all sessions, AT_ONCE in one turn of the event loop. A request of one
+  whose turn has not come has it compared first. Whoever comes with
   accounts meanwhile waits for its turn, so that every session is compared with one state after the other.
 """
 
@@ -23,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
+from functools import partial
 from typing import Final, Protocol
 
 from lanman import codes
@@ -235,7 +237,12 @@ class Watch:
             if number and number % AT_ONCE == 0:
                 self.reassess(changed)
                 changed = []
-                yield None
+                left = range(compared + 1, session.global_id + 1)
+                self._server.judging.comparing(partial(self._compare_first, left, accounts, before))
+                try:
+                    yield None
+                finally:
+                    self._server.judging.comparing(None)
             self._newest = max(self._newest, session.global_id)
             if self._compare(session, accounts, before):
                 changed.append(session)
@@ -243,6 +250,11 @@ class Watch:
             self.reassess(changed)
         if anew:
             yield from self._compare_preserved(accounts)
+
+    def _compare_first(self, left: range, accounts: Accounts, before: Accounts | None, session: Session) -> None:
+        """One that asks for something is compared before its turn; `left` are the ids of those whose turn comes."""
+        if session.global_id in left and self._compare(session, accounts, before):
+            self.reassess([session])
 
     def _compare_preserved(self, accounts: Accounts) -> Work[None]:
         """Close what is kept for users who are deleted or disabled, or may not have it open any more."""
