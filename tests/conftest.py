@@ -120,6 +120,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for minutes begins first: in the end it would be waited for by one worker, with the others idle."""
+    items.sort(key=lambda item: item.path.name != "test_files_smbtorture.py")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """`@pytest.mark.samba` wants smbd and its clients; `@pytest.mark.samba("smbtorture")` wants just those named."""
     for name in ("posix", "samba", "kerberos", "root"):
