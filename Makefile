@@ -12,8 +12,8 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-# Tests wait for other processes half of their time: twice as many as there are cores keep two of them busy.
-JOBS   ?= 4
+# Tests wait for other processes nearly half of their time: three keep two cores busy.
+JOBS   ?= 3
 ARGS   ?=
 
 python  := $(VENV)/bin/python
