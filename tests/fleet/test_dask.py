@@ -87,7 +87,7 @@ def test_only_a_scheduler_that_is_protected_is_used() -> None:
 
 async def test_each_target_has_one_outcome_and_no_secret_leaves_the_client(cluster: DaskCluster) -> None:
     targets = some(180, *EXPECTED)
-    asked = by(cluster, targets, deadline=3)
+    asked = by(cluster, targets, deadline=1.5)
     found = await outcomes_of(asked)
     assert Counter(each.target for each in found) == Counter(targets)
     assert all(each.result is EXPECTED[each.port] for each in found)
