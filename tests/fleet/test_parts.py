@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -348,6 +349,49 @@ def test_what_is_somebodys_is_never_taken_for_the_rest_of_a_sweep(tmp_path: Path
             path.parent.rmdir()
     Store.created(tmp_path, kind=Kind.SESSIONS, format="jsonl", meta={}).close()
     refused("a sweep", has_begun=True)
+
+
+@pytest.mark.posix
+def test_what_others_have_put_into_a_folder_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is empty, and looks like what a sweep leaves that never began. They could read what is written into it, or
+    have it written into another file."""
+
+    def refused() -> None:
+        with pytest.raises(LanmanError, match="is not empty"):
+            Store.created(folder, kind=Kind.FILES, format="csv", meta={})
+        assert not there.read_bytes()
+
+    (folder := tmp_path / "s").mkdir()
+    (there := tmp_path / "there").touch()
+    for name in ("state.sqlite", "state.sqlite-wal", "outcomes.jsonl", "rows.jsonl"):
+        for link in (os.symlink, os.link):
+            link(there, folder / name)
+            refused()
+            (folder / name).unlink()
+        (folder / name).touch()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "geteuid", lambda: 12345)
+            refused()
+        (folder / name).unlink()
+    (folder / "state.sqlite").mkdir()  # a sweep of this name cannot be begun, and there is none to go on with
+    refused()
+    with pytest.raises(LanmanError, match="there is no sweep in it"):
+        Store.resumed(folder)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+def test_nobody_else_may_read_what_is_kept(tmp_path: Path, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow.parquet")
+    before = os.umask(0)
+    try:
+        store = Store.created(tmp_path / "s", kind=Kind.SESSIONS, format=format, meta={})
+        store.spool(["fs1"])
+        store.close()
+    finally:
+        os.umask(before)
+    assert {path.name for path in (tmp_path / "s").rglob("*") if path.stat().st_mode & 0o077} == set()
 
 
 def test_a_sweep_that_begins_has_its_folder_to_itself(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class PartRows:
         self._columns = {name: _HOLDS[what] for name, what in COLUMNS[kind].items()}
         self._folder = folder / FOLDER
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._spool: IO[bytes] = open(folder / SPOOL, "a+b")  # noqa: SIM115  # closed by `close`
+        self._spool: IO[bytes] = open(folder / SPOOL, "a+b", opener=_private)  # noqa: SIM115  # closed by `close`
         self._parts = 0
         self._gathered = 0
         self._counted = 0
@@ -102,3 +102,8 @@ class PartRows:
             table.add(map(json.loads, islice(self._spool, self._counted)))
         self._parts += 1
         self._gathered = self._counted = 0
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: it tells who is where."""
+    return os.open(path, flags, 0o600)

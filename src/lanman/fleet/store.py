@@ -14,7 +14,7 @@ Rules:
   - outcomes.jsonl can be made anew from the state, and is where targets are to be asked again.
   - One process works in a folder at a time: SQLite's own lock holds it, and is taken before any other file is touched.
   - A sweep has begun when its state has tables. What a program leaves that was killed before that is empty files of
-    ours, and as good as an empty folder.
+    ours, and as good as an empty folder. What another user has put there is not: they could read what is written.
   - The state has a version; a newer one is refused.
 """
 
@@ -25,6 +25,7 @@ import errno
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -330,10 +331,13 @@ class Store:
 
     def _clear_leavings(self) -> None:
         """Let go of the rows of one that never began, which may be of another format. Nobody else is in the folder."""
-        if _has_begun(self._database) or not _never_began(self.folder):
-            raise _not_empty(self.folder)
-        for path in self.folder.glob(f"{_ROWS}*"):
-            path.rmdir() if path.is_dir() else path.unlink()
+        try:
+            if _has_begun(self._database) or not _never_began(self.folder):
+                raise _not_empty(self.folder)
+            for path in self.folder.glob(f"{_ROWS}*"):
+                path.rmdir() if path.is_dir() else path.unlink()
+        except OSError as error:
+            raise _failed(self.folder, error) from None
 
     def _create(self, meta: dict[str, Any]) -> None:
         with self._changing():
@@ -451,14 +455,23 @@ def _not_empty(folder: Path) -> LanmanError:
 
 def _never_began(folder: Path) -> bool:
     """Whether a folder has nothing but what a sweep makes before its state has tables. The state is not looked into."""
-    return all(path.name in _STATE_FILES or (not path.is_symlink() and _is_blank(path)) for path in folder.iterdir())
+    return all(_is_own(path) and (path.name in _STATE_FILES or _is_blank(path)) for path in folder.iterdir())
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a file or folder of this user alone. Whoever owns one, or has another name for it or a link there,
+    would have what is written into it."""
+    found = path.lstat()
+    if not (stat.S_ISDIR(found.st_mode) if path.name == f"{_ROWS}parquet" else stat.S_ISREG(found.st_mode)):
+        return False
+    return os.name != "posix" or (found.st_uid == os.geteuid() and (found.st_nlink == 1 or path.is_dir()))
 
 
 def _is_blank(path: Path) -> bool:
     """Whether it is a file of ours, or a folder, without a row in it."""
     if path.name == f"{_ROWS}parquet":
-        return path.is_dir() and not any(path.iterdir())
-    if path.name not in (OUTCOMES, f"{_ROWS}jsonl", f"{_ROWS}csv", f"{_ROWS}spool") or not path.is_file():
+        return not any(path.iterdir())
+    if path.name not in (OUTCOMES, f"{_ROWS}jsonl", f"{_ROWS}csv", f"{_ROWS}spool"):
         return False
     if path.name != f"{_ROWS}csv":
         return not path.stat().st_size
