@@ -67,7 +67,7 @@ class Page:
         for row in delta["change"]:
             before = self.rows[row["key"]]
             fields = {name: value for name, value in row.items() if name not in ("key", "kind", "channels_before")}
-            if "channels" in fields:  # it has the names of its session too
+            if "channels_before" in row:  # it has the names of its session too
                 assert row["channels_before"] == before["channels"]
                 fields = {name: value for name, value in fields.items() if before[name] != value}
             assert fields, "a change of nothing"

@@ -228,6 +228,31 @@ def test_a_change_has_the_fields_that_differ_alone() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "is_told"),
+    [
+        (("a", "b"), ("a",), True),
+        (("a",), ("b",), True),
+        (None, ("a", "b"), True),  # Samba's tools name none where there is one
+        (("a", "b"), None, True),
+        (None, ("a",), False),  # unknown where the details of a session could not be asked for
+        (("a",), None, False),
+    ],
+)
+def test_other_connections_of_a_session_are_told_as_news(
+    before: tuple[str, ...] | None, now: tuple[str, ...] | None, is_told: bool
+) -> None:
+    was = session(1)._replace(channels=before)
+    picture = Picture("fs1")
+    picture.sessions[was.key] = was
+    shown, pending = begun(picture), Pending()
+    pending.take([Change(What.CHANGED, was._replace(channels=now), NOW, How.TOLD)])
+    (told,) = read(merged(pending, shown), shown)["change"]
+    assert told["channels"] == (None if now is None else list(now))
+    news = {"client_name": r"\\pc1", "user_name": "bob", "channels_before": None if before is None else list(before)}
+    assert {name: told[name] for name in news if name in told} == (news if is_told else {})
+
+
 def test_what_came_and_went_in_between_is_not_told() -> None:
     server = Server()
     shown, pending = begun(server.picture), Pending()

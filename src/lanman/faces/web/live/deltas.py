@@ -220,9 +220,19 @@ def changed_form(changed: Changed) -> dict[str, Any]:
     """A row that is otherwise: the fields that differ. Of a session with other connections also those that it had
     before, and its names: that is news by itself, and who hears of it may have no list to look in."""
     form = {"key": changed.key, "kind": changed.row.kind.value}
-    if isinstance(changed.before, SessionRow) and "channels" in changed.fields:
-        form |= names_form(changed.row) | {"channels_before": field_form("channels", changed.before.channels)}
+    if _is_otherwise_connected(changed):
+        before: SessionRow = changed.before  # type: ignore[assignment]
+        form |= names_form(changed.row) | {"channels_before": field_form("channels", before.channels)}
     return form | {name: field_form(name, getattr(changed.row, name)) for name in changed.fields if name != "key"}
+
+
+def _is_otherwise_connected(changed: Changed) -> bool:
+    """Whether a session has lost connections or has new ones. None stands for one (Samba), or is told where a session
+    ended while details were asked for: that one is known now, or is not any more, is no news."""
+    before, now = changed.before, changed.row
+    if not isinstance(before, SessionRow) or not isinstance(now, SessionRow) or before.channels == now.channels:
+        return False
+    return None not in (before.channels, now.channels) or len(before.channels or now.channels or ()) > 1
 
 
 def closed_form(closed: Closed) -> dict[str, Any]:
