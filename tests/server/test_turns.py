@@ -15,6 +15,7 @@ from lanman.domain import Portions, Reason
 from lanman.rpc.client import RpcClient
 from lanman.rpc.pdu import PFC_FIRST_FRAG, REQUEST, build
 from lanman.rpc.srvsvc import NetrSessionEnum, NetrShareAdd
+from lanman.server.disk_effects import ReadFile
 from lanman.server.resources import ResourceLimits
 from lanman.server.room import UNREAD_FOR, Room
 from lanman.server.scheduler import BUDGET, TURN, Scheduler
@@ -493,6 +494,25 @@ def test_answers_that_nobody_reads_are_bounded_for_all(world: Silent) -> None:
     assert all("does not read" in client.finished for client in ended)
 
 
+def test_who_has_read_all_is_not_ended_while_an_answer_is_made(world: Silent) -> None:
+    """A client that had nothing to ask for a while has not been sent anything either, and the disk may be slow."""
+    honest = world.user("bob")
+    file_id = honest.make("b", bytes(48 * KILO))
+    silent = silent_readers(world, 20)
+    world.advance(UNREAD_FOR * 0.99)
+    world.held = lambda effect: isinstance(effect, ReadFile)
+    number = honest.send(ReadRequest(length=48 * KILO, file_id=file_id))
+    world.pump()
+    assert honest.connection.output > world.dispatch.room.limits.output_always
+    world.advance(UNREAD_FOR * 0.02)
+    assert any(client.finished for client in silent)
+    assert honest.finished == ""
+    world.advance(UNREAD_FOR * 3)
+    assert honest.finished == ""
+    world.let_go()
+    assert honest.answers[number].status == 0
+
+
 def test_one_user_leaves_room_for_the_answers_of_others(world: Silent) -> None:
     """However many connections that user has, and whatever waits on them."""
     silent_readers(world, 20)
@@ -623,7 +643,9 @@ class Asks:
     party: str
     lacking: int = 0
     output: int = 0
-    unsent_since: float = 0.0
+
+    def unread_for(self, now: float) -> float:
+        return 0.0
 
     def use_room(self) -> bool:
         return False

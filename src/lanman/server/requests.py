@@ -390,6 +390,11 @@ class Requests(ABC):
         self._unsent = 0
         self.recount()
 
+    def unread_for(self, now: float) -> float:
+        """For how many seconds the transport has been rid of nothing of what it has; 0 where it has nothing. What is
+        still being answered nobody could have read."""
+        return now - self.unsent_since if self._unsent else 0.0
+
     def recount(self) -> None:
         """Count what its answers take, and use what room has come free."""
         output = 0 if self._lost else self._reserved + self.core.unsent + self._unsent

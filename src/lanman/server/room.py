@@ -31,7 +31,9 @@ class Holder(Protocol):
 
     party: str
     output: int
-    unsent_since: float
+
+    def unread_for(self, now: float) -> float:
+        """For how many seconds its peer has read nothing of what there is to read; 0 where it has read all."""
 
     @property
     def lacking(self) -> int:
@@ -148,6 +150,6 @@ class Room:
             return
         least = self.limits.output_always
         for each in list(self._holders()):
-            if each.output > least and each.unsent_since <= now - UNREAD_FOR:
+            if each.output > least and each.unread_for(now) >= UNREAD_FOR:
                 each.finish("its peer does not read the answers, and others wait for the memory", at_once=True)
         self._eviction = self._scheduler.timers.at(now + UNREAD_FOR, self._evict)
