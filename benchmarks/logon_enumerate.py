@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/logon_enumerate.py [--rounds 30] [--visits 1] [--server HOST:PORT --login USER%PASSWORD]
                                                    [--floor] [--json]
 
-lanman, impacket and smbprotocol visit the same smbd in turns within one run, so that what else the machine does falls
-on all of them; with --visits each makes so many visits a turn, as a sweep of many servers does, and does not begin
-every one of them with the processor's caches full of the others' code. Each has all its modules loaded and one visit
-behind it. smbprotocol has no srvsvc: it is handed the two
+lanman, impacket, smbprotocol and Samba's C bindings visit the same smbd in turns within one run, so that what else the
+machine does falls on all of them; with --visits each makes so many visits a turn, as a sweep of many servers does, and
+does not begin every one of them with the processor's caches full of the others' code. Each has all its modules loaded
+and one visit behind it. smbprotocol has no srvsvc: it is handed the two
 DCE/RPC requests ready made and its answer is not decoded, which favours it. Samba's bindings run in the system's
 Python, if that has them. Without --server an smbd is started from a scratch folder, which takes root. Beside a table by
 the median there are figures by the least of all rounds, which is what other load falsifies least. With --floor two more
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,7 @@ BINDINGS = """
 import sys, time
 from samba import credentials, param
 from samba.dcerpc import srvsvc
-host, port, user, password, rounds = sys.argv[1:]
+host, port, user, password = sys.argv[1:]
 loadparm = param.LoadParm()
 loadparm.load_default()
 loadparm.set("smb ports", port)
@@ -59,10 +60,12 @@ def visit():
     info.ctr = srvsvc.NetSessCtr1()
     pipe.NetSessEnum(None, None, None, info, 0xFFFFFFFF, 0)
 visit()
-for _ in range(int(rounds)):
+print("ready", flush=True)
+for visits in sys.stdin:
     begin = time.process_time()
-    visit()
-    print(time.process_time() - begin)
+    for _ in range(int(visits)):
+        visit()
+    print(time.process_time() - begin, flush=True)
 """
 
 
@@ -153,30 +156,53 @@ def smbprotocol_visitor(host: str, port: int, user: str, password: str) -> Calla
     return visit
 
 
-def measure(visitors: dict[str, Callable[[], int]], rounds: int, visits: int) -> dict[str, list[float]]:
-    """Milliseconds of processor time (all threads) of a visit, the visitors taking turns of `visits`."""
-    for visit in visitors.values():
-        if visit() < 1:
-            raise SystemExit("a visit listed nothing")
-    times: dict[str, list[float]] = {name: [] for name in visitors}
+def here(visit: Callable[[], int]) -> Callable[[int], float]:
+    """Makes so many visits in this process; the seconds of processor time (all threads) that they take."""
+
+    def turn(visits: int) -> float:
+        begin = time.process_time()
+        for _ in range(visits):
+            visit()
+        return time.process_time() - begin
+
+    if visit() < 1:
+        raise SystemExit("a visit listed nothing")
+    return turn
+
+
+def measure(turns: dict[str, Callable[[int], float]], rounds: int, visits: int) -> dict[str, list[float]]:
+    """Milliseconds of processor time of a visit, the clients taking turns of `visits`."""
+    times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(rounds):
-        for name, visit in visitors.items():
-            begin = time.process_time()
-            for _ in range(visits):
-                visit()
-            times[name].append((time.process_time() - begin) * 1000 / visits)
+        for name, turn in turns.items():
+            times[name].append(turn(visits) * 1000 / visits)
     return times
 
 
-def bindings(host: str, port: int, user: str, password: str, rounds: int) -> list[float]:
-    """The same by Samba's C bindings, in a process of the system's Python; empty where there are none."""
-    command = ["/usr/bin/python3", "-c", BINDINGS, host, str(port), user, password, str(rounds)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"(no Samba bindings: {getattr(error, 'stderr', '') or error})", file=sys.stderr)
-        return []
-    return [float(line) * 1000 for line in done.stdout.split()]
+@contextmanager
+def bindings(host: str, port: int, user: str, password: str) -> Iterator[Callable[[int], float] | None]:
+    """As `here` by Samba's C bindings, in a process of the system's Python; None where there are none."""
+    command = [shutil.which("python3", path="/usr/bin") or sys.executable, "-c", BINDINGS]
+    with subprocess.Popen(
+        [*command, host, str(port), user, password],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asks, told = process.stdin, process.stdout
+
+        def turn(visits: int) -> float:
+            print(visits, file=asks, flush=True)
+            return float(told.readline())
+
+        if told.readline() != "ready\n":
+            print(f"(no Samba bindings: {process.communicate()[1].strip()})", file=sys.stderr)
+            yield None
+            return
+        yield turn
 
 
 @contextmanager
@@ -203,7 +229,11 @@ def main() -> None:
     parser.add_argument("--floor", action="store_true", help="measure the least that a visit can cost in Python, too")
     add_json(parser)
     arguments = parser.parse_args()
-    with for_people(arguments.json), server(arguments.server, arguments.login) as (host, port, user, password):
+    with (
+        for_people(arguments.json),
+        server(arguments.server, arguments.login) as (host, port, user, password),
+        bindings(host, port, user, password) as native,
+    ):
         visitors = {
             "lanman": lanman_visitor(host, port, user, password),
             "impacket": impacket_visitor(host, port, user, password),
@@ -214,9 +244,10 @@ def main() -> None:
 
             visitors["floor, blocking"] = blocking_visitor(host, port, user, password)
             visitors["floor, asyncio"] = looping_visitor(host, port, user, password)
-        times = measure(visitors, arguments.rounds, arguments.visits)
-        if native := bindings(host, port, user, password, arguments.rounds):
-            times["Samba's bindings"] = native
+        turns = {name: here(visit) for name, visit in visitors.items()}
+        if native is not None:
+            turns["Samba's bindings"] = native
+        times = measure(turns, arguments.rounds, arguments.visits)
         ours = statistics.median(times["lanman"])
         print("| client | median ms | least ms | times lanman's |")
         print("|---|---|---|---|")

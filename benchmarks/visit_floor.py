@@ -39,6 +39,13 @@ _Visit = Generator[Buffer, bytes, Buffer]
 _MECHANISMS = pack_mech_types([NTLMSSP_OID])
 
 
+def _arrived(connection: socket.socket) -> bytes:
+    """What has come."""
+    if data := connection.recv(_AT_ONCE):
+        return data
+    raise SystemExit("the server has hung up")
+
+
 def _number(data: Buffer | memoryview, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
@@ -221,9 +228,9 @@ def blocking_visitor(host: str, port: int, user: str, password: str) -> Callable
                 while True:
                     if sent:
                         connection.sendall(sent)
-                    answer = connection.recv(_AT_ONCE)
+                    answer = _arrived(connection)
                     while len(answer) < 4 or len(answer) < 4 + int.from_bytes(answer[:4], "big"):
-                        answer += connection.recv(_AT_ONCE)
+                        answer += _arrived(connection)
                     sent = _next(visiting, answer)
             except StopIteration as end:
                 connection.sendall(end.value)
@@ -244,7 +251,7 @@ def looping_visitor(host: str, port: int, user: str, password: str) -> Callable[
 
         def read() -> None:
             nonlocal arrived
-            arrived += connection.recv(_AT_ONCE)
+            arrived += _arrived(connection)
             if len(arrived) < 4 or len(arrived) < 4 + int.from_bytes(arrived[:4], "big"):
                 return
             answer, arrived = arrived, b""
