@@ -6,14 +6,20 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from lanman import codes
 from lanman.errors import ConnectionLost, LanmanError, RemoteProtocolError, Win32Error
 from lanman.net.client import SmbClient
+from lanman.net.compounds import KNOWN
 from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
+from lanman.smb2.constants import FSCTL_VALIDATE_NEGOTIATE_INFO, SMB2_FLAGS_SERVER_TO_REDIR, Dialect
+from lanman.smb2.header import Header
+from lanman.smb2.messages import ErrorResponse
+from support.loopback_server import PASSWORDS, running_server
 from support.platforms import tasks_left
 
 ANN = Credentials("ann", "secret")
@@ -159,3 +165,49 @@ async def test_nothing_is_left_after_a_cancellation() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         await gone.wait()
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("status", [codes.STATUS_USER_SESSION_DELETED, codes.STATUS_NETWORK_SESSION_EXPIRED])
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_downgrade_that_is_confirmed_by_nobody(tmp_path: Path, status: int, together: bool) -> None:
+    """Whoever is on the way takes 3.x out of the NEGOTIATE, and answers in place of the server when that is asked what
+    was negotiated: with a status that a client takes unsigned, since a server may have lost the session's keys."""
+
+    def weakened(message: bytes) -> bytes:
+        changed = bytearray(message)
+        if message[12:14] == b"\0\0":  # NEGOTIATE (MS-SMB2 2.2.3): 2.1 in place of every dialect of 3.x
+            for at in range(100, 100 + 2 * message[66], 2):
+                changed[at : at + 2] = min(message[at : at + 2], b"\x10\x02", key=lambda it: it[::-1])
+        return bytes(changed)
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(framed(await request(reader)))
+
+    async with running_server(tmp_path) as server:
+
+        async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            theirs, ours = await asyncio.open_connection("127.0.0.1", server.port)
+            task = asyncio.create_task(answers(theirs, writer))
+            try:
+                while True:
+                    message = await request(reader)
+                    if message[68:72] == FSCTL_VALIDATE_NEGOTIATE_INFO.to_bytes(4, "little"):
+                        header = Header.unpack(memoryview(message))
+                        header.flags, header.status, header.credits = SMB2_FLAGS_SERVER_TO_REDIR, status, 1
+                        writer.write(framed(header.pack() + ErrorResponse().pack()))
+                    else:
+                        ours.write(framed(weakened(message)))
+            finally:
+                task.cancel()
+                ours.close()
+
+        async with scripted(between) as port:
+            if not together:
+                KNOWN.refused("127.0.0.1", port, asyncio.get_running_loop().time())
+            credentials = Credentials("ann", PASSWORDS["ann"])
+            async with SmbClient("127.0.0.1", port, credentials, dialects=(0x0202, 0x0210, 0x0302)) as client:
+                assert client.negotiated.dialect == Dialect.SMB_2_1
+                with pytest.raises(ConnectionLost):
+                    await client.open_pipe()

@@ -58,7 +58,7 @@ from lanman.rpc.client import BindAccepted, RpcClient
 from lanman.rpc.client import Event as RpcEvent
 from lanman.rpc.ndr import Interface, Response
 from lanman.rpc.srvsvc.interface import SRVSVC
-from lanman.smb2.client import ClientConnection, NoCredits, OplockBreakReceived, ResponseReceived
+from lanman.smb2.client import KEYLESS, ClientConnection, NoCredits, OplockBreakReceived, ResponseReceived
 from lanman.smb2.constants import (
     ALL_DIALECTS,
     ANY_FILE_ID,
@@ -752,6 +752,8 @@ class SmbClient:
                 hint="someone between here and the server weakens connections",
                 server=self.server,
             )
+        elif response.status in KEYLESS:
+            raise self._refused(response.status, "the proof of the NEGOTIATE")  # anybody may have said so
         # Any other refusal is a server that does not know the request (FILE_CLOSED of a Samba held to 2.0.2, for one);
         # its signature proves that it is the server's.
         self._negotiate_unverified = False

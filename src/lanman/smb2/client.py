@@ -105,8 +105,8 @@ from lanman.smb2.session import Channel, SessionKeys
 from lanman.wire import Data
 
 CREDITS_WANTED: Final = 128
-# What a server that no longer has a session's keys may answer unsigned. Forging it only ends the session.
-_KEYLESS: Final = frozenset({STATUS_USER_SESSION_DELETED, STATUS_NETWORK_SESSION_EXPIRED})
+# What a server that no longer has a session's keys may answer unsigned: it proves nothing, and ends the session.
+KEYLESS: Final = frozenset({STATUS_USER_SESSION_DELETED, STATUS_NETWORK_SESSION_EXPIRED})
 # 3.2.5.2: a server that negotiates less than this is refused.
 _LEAST_SIZE: Final = 4096
 # Of the hash that protects NEGOTIATE; as Windows has it.
@@ -502,8 +502,9 @@ class ClientConnection(Connection):
     def check_validate_negotiate(self, response: IoctlResponse) -> None:
         """Raise RemoteProtocolError if this is not what the server's NEGOTIATE response said (3.2.5.14.12).
 
-        An error status from a server that does not know the request proves as much, because the answer is signed. Only
-        STATUS_ACCESS_DENIED means that the NEGOTIATE was modified; the caller checks for it.
+        An error status from a server that does not know the request proves as much, because the answer is signed.
+        STATUS_ACCESS_DENIED means that the NEGOTIATE was modified, and one of KEYLESS proves nothing; the caller checks
+        for these.
         """
         if self.negotiated is None:
             raise LocalProtocolError("nothing has been negotiated yet")
@@ -585,7 +586,7 @@ class ClientConnection(Connection):
 
     def _check_signature(self, channel: Channel, header: Header, pdu: memoryview, pending: _Pending) -> None:
         """3.2.5.1.3, for an answer that was not encrypted."""
-        if header.status in _KEYLESS:
+        if header.status in KEYLESS:
             return  # unsigned, or it repeats the flag of its request, with a signature of no key
         if not header.flags & SMB2_FLAGS_SIGNED:
             raise Unprotected(f"the answer to {command_name(header.command)} is not signed")
