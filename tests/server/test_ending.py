@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from lanman import codes
+from lanman.auth.accounts import Accounts
 from lanman.domain import AT_ONCE, Reason
 from lanman.events import ConnectionClosed, FileClosed, SessionClosed, ShareRemoved, TreeDisconnected
 from lanman.server.disk_effects import QueryFile, ReadFile
+from lanman.server.ending import MOST_TRIES
 from lanman.smb2 import client as smb2_client
 from lanman.smb2.constants import (
     FILE_CREATE,
     FILE_DELETE_ON_CLOSE,
     FILE_DIRECTORY_FILE,
     FILE_OPEN_IF,
+    FSCTL_SRV_COPYCHUNK,
     SMB2_CREATE_DURABLE_HANDLE_RECONNECT,
     SMB2_CREATE_DURABLE_HANDLE_REQUEST,
     SMB2_CREATE_REQUEST_LEASE,
@@ -27,10 +31,14 @@ from lanman.smb2.constants import (
 )
 from lanman.smb2.messages import (
     ChangeNotifyRequest,
+    CloseRequest,
+    CopyChunk,
+    CopyChunkCopy,
     CreateContext,
     CreateDurableHandleReconnect,
     CreateLease,
     EchoRequest,
+    IoctlRequest,
     LockElement,
     LockRequest,
     LogoffRequest,
@@ -389,3 +397,141 @@ def test_a_place_in_a_full_share_is_free_at_once(world: DiskWorld) -> None:
     for _ in going:
         pass
     assert share.current_uses == 1
+
+
+NOW = SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY
+
+
+def behind_a_lock(world: DiskWorld) -> tuple[FileClient, list[bytes], Iterator[int]]:
+    """Somebody who has a file open twice that is still locked by what is being ended."""
+    ann, bob = world.user("ann"), world.user("bob", guid=b"\x33" * 16)
+    for number in range(MANY):
+        ann.make(f"{number}")
+    ann.want(LockRequest(ann.make("a", b"hers"), [LockElement(0, 9, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    his = [bob.open("a"), bob.open("a")]
+    going = begin(world, ann, log_off)
+    next(going)
+    return bob, his, going
+
+
+@pytest.mark.parametrize("asked", ["lock", "read", "write"])
+def test_what_is_closed_while_it_waits_for_an_end_does_nothing(world: DiskWorld, asked: str) -> None:
+    """A range that it locked then would be locked for ever."""
+    bob, (his, other), going = behind_a_lock(world)
+    messages: dict[str, Message] = {
+        "lock": LockRequest(his, [LockElement(0, 1, NOW)]),
+        "read": ReadRequest(length=4, file_id=his),
+        "write": WriteRequest(b"his.", file_id=his),
+    }
+    answer = is_waiting(world, bob, messages[asked])
+    close = sent(world, bob, CloseRequest(file_id=his))
+    for _ in going:
+        pass
+    assert [answer(), bob.result(close)] == ["STATUS_FILE_CLOSED", "STATUS_SUCCESS"]
+    assert bob.ask(LockRequest(other, [LockElement(0, 1, NOW)])).status == codes.STATUS_SUCCESS
+    assert (world.folder / "a").read_bytes() == b"hers"
+
+
+def test_a_copy_is_not_refused_because_of_ranges_that_are_still_locked(world: DiskWorld) -> None:
+    bob, (his, other), going = behind_a_lock(world)
+    chunks = CopyChunkCopy(his + bytes(8), 1).pack() + CopyChunk(0, 4, 4).pack()
+    answer = is_waiting(world, bob, IoctlRequest(FSCTL_SRV_COPYCHUNK, other, chunks, max_output_response=12))
+    for _ in going:
+        pass
+    assert answer() == "STATUS_SUCCESS"
+    assert (world.folder / "a").read_bytes() == b"hershers"
+
+
+@pytest.mark.parametrize("asked", ["read", "write", "lock"])
+def test_whoever_ends_very_much_without_pause_holds_nobody_up_for_ever(world: DiskWorld, asked: str) -> None:
+    """Here a range is locked by somebody who stays."""
+    ann, bob, eve = world.user("ann"), world.user("bob", guid=b"\x33" * 16), world.user("admin", guid=b"\x44" * 16)
+    ann.want(LockRequest(ann.make("a", b"hers"), [LockElement(0, 9, SMB2_LOCKFLAG_EXCLUSIVE_LOCK)]))
+    his = bob.open("a")
+    for number in range(MANY):
+        eve.make(f"{number}")
+    going = begin(world, eve, log_off)
+    next(going)
+    world.service.endings.begin(without_end(world))
+    messages: dict[str, Message] = {
+        "read": ReadRequest(length=4, file_id=his),
+        "write": WriteRequest(b"his.", file_id=his),
+        "lock": LockRequest(his, [LockElement(0, 1, NOW)]),
+    }
+    answer = is_waiting(world, bob, messages[asked])
+    for _ in going:
+        result(bob, 0)
+        if answer() or world.service.endings.finished > 3 * MOST_TRIES:
+            break
+    world.service.stop()
+    assert answer() == ("STATUS_LOCK_NOT_GRANTED" if asked == "lock" else "STATUS_FILE_LOCK_CONFLICT")
+
+
+def without_end(world: DiskWorld) -> Iterator[None]:
+    """An end of a turn, after which there is another."""
+    yield from [None] * AT_ONCE
+    if not world.service.stopped:
+        world.service.endings.begin(without_end(world))
+
+
+def kept_for_lost(world: DiskWorld) -> Iterator[int]:
+    """The turns in which very much of a lost connection comes to be kept."""
+    asked = [CreateContext(SMB2_CREATE_DURABLE_HANDLE_REQUEST, bytes(16))]
+    ann = world.user("ann")
+    for number in range(MANY):
+        ann.make(f"{number}", contexts=asked, oplock=SMB2_OPLOCK_LEVEL_BATCH)
+    going = begin(world, ann, lose)
+    next(going)
+    return going
+
+
+def stop(world: DiskWorld) -> None:
+    world.service.stop()
+    assert not world.service.opens()
+
+
+def unshare_what_is_kept(world: DiskWorld) -> None:
+    share = world.service.share_by_name("share")
+    assert share is not None
+    world.service.remove_share(share)
+
+
+def leave_bounds(world: DiskWorld) -> None:
+    share = world.service.share_by_name("share")
+    assert share is not None
+    share.confined = True
+    world.service.mark_share(share, "it leads elsewhere")
+
+
+def delete_account(world: DiskWorld) -> None:
+    world.set(end_sessions_of_removed_accounts=True)
+    accounts = Accounts.parse(world.accounts.dump())
+    accounts.delete("ann")
+    world.dispatch.scheduler.start(world.dispatch.watch.use_accounts(accounts))
+
+
+GOING: list[tuple[Callable[[DiskWorld], None], Reason]] = [
+    (stop, Reason.STOPPED),
+    (unshare_what_is_kept, Reason.SHARE_DELETED),
+    (leave_bounds, Reason.SHARE_UNAVAILABLE),
+    (delete_account, Reason.ACCOUNT),
+]
+
+
+@pytest.mark.parametrize(("what", "reason"), GOING)
+def test_what_is_still_to_be_kept_for_a_lost_connection_goes_too(
+    world: DiskWorld, what: Callable[[DiskWorld], None], reason: Reason
+) -> None:
+    """As that does which is kept already, with its share, with its account or with the Server."""
+    going = kept_for_lost(world)
+    what(world)
+    for _ in going:
+        pass
+    left = len(world.service.opens())
+    for opened in world.service.durable.preserved:
+        world.service.close_open(opened)
+    world.pump()
+    assert not left
+    assert {event.reason for event in world.events if isinstance(event, FileClosed)} == {reason}
+    if what is unshare_what_is_kept:
+        assert isinstance(world.events[-1], ShareRemoved)

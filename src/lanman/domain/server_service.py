@@ -711,13 +711,16 @@ class ServerService:
 
     def _close_preserved(self, reason: Reason, share: Share | None = None) -> int:
         """Close the preserved opens of a share, or all; how many more could have been closed at once."""
-        opens = [each for each in self.durable.preserved if share is None or each.tree_connect.share is share]
+        opens = self._preserved_of(share)
         if len(opens) > AT_ONCE:
             self.endings.begin(self._end_preserved(opens, reason))
             return 0
         for opened in opens:
             self.close_open(opened, reason)
         return AT_ONCE - len(opens)
+
+    def _preserved_of(self, share: Share | None) -> list[Open]:
+        return [each for each in self.durable.preserved if share is None or each.tree_connect.share is share]
 
     def _end_preserved(self, opens: list[Open], reason: Reason) -> Iterator[None]:
         for opened in opens:
@@ -811,6 +814,13 @@ class ServerService:
         if share.current_uses:
             for tree in [tree for tree in self._tree_connects.values() if tree.share is share]:
                 left = self._disconnect(tree, reason, left)
+        if self.endings.under_way:
+            self.endings.begin(self._end_preserved_since(share, reason))
+
+    def _end_preserved_since(self, share: Share, reason: Reason) -> Iterator[None]:
+        """Sessions that were being ended already have left more of it."""
+        yield
+        yield from self._end_preserved(self._preserved_of(share), reason)
 
     # --- looking ---
 
@@ -967,6 +977,7 @@ class ServerService:
         was_running, self._running = self._running, False
         with self._news.whole():
             self.close_sessions(self._sessions.values(), Reason.STOPPED)
+            self.endings.finish()  # what is lost just now is preserved by that
             self._close_preserved(Reason.STOPPED)
             self.endings.finish()
             if was_running:

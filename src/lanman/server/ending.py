@@ -12,6 +12,7 @@ The rules:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from lanman import codes
@@ -82,6 +83,13 @@ class Ends:
         self._waiting.append((self._endings.begun, waiter))
         yield Wait(waiter, cancellable=False, deferred=True)
         return True
+
+    def until(self, is_free: Callable[[], bool]) -> Work[bool]:
+        """Wait for what is to be closed as long as something is not free. Whether it is."""
+        for _ in range(MOST_TRIES):
+            if is_free() or not (yield from self.passed()):
+                break
+        return is_free()
 
     def explain(self, status: int, since: int) -> bool:
         """Whether a request may have been refused with that status because of what is to be closed now, or was when

@@ -35,7 +35,7 @@ from lanman.server.disk_effects import CheckShare
 from lanman.server.effects import ReadAccounts, Wait, Waiter, Work
 from lanman.server.judging import Judging
 from lanman.server.scheduler import Scheduler
-from lanman.server.state import ServerSession, ShareBackend
+from lanman.server.state import EndTable, ServerSession, ShareBackend
 from lanman.settings import Configuration
 
 SHARES_EVERY: Final = 30.0
@@ -66,6 +66,10 @@ class WatchedServer(Protocol):
     @property
     def sessions(self) -> Iterable[ServerSession]:
         """Its sessions."""
+
+    @property
+    def ends(self) -> EndTable:
+        """What is ended in portions."""
 
     def accounts_at_once(self) -> Accounts | None:
         """The accounts as they are now, where that takes no ReadAccounts."""
@@ -258,6 +262,7 @@ class Watch:
 
     def _compare_preserved(self, accounts: Accounts) -> Work[None]:
         """Close what is kept for users who are deleted or disabled, or may not have it open any more."""
+        yield from self._server.ends.passed()  # which may leave more of it
         configuration = self._server.configuration
         for number, opened in enumerate(self._server.service.durable.preserved):
             if number and number % AT_ONCE == 0:

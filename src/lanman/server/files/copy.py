@@ -88,6 +88,17 @@ def copy_request(
     return (yield from _copy(source, target, message, chunks, lambda: find(bytes(key[:16])) is source))
 
 
+def _unlocked(source: CopiedFile, target: CopiedFile, chunk: CopyChunk) -> Callable[[], bool]:
+    """What says whether no range is in the way of a chunk."""
+    length = chunk.length
+    return lambda: (
+        not (
+            source.state.locks.prevents_reading(source, chunk.source_offset, length)
+            or target.state.locks.prevents_writing(target, chunk.target_offset, length)
+        )
+    )
+
+
 def _copy(
     source: CopiedFile,
     target: CopiedFile,
@@ -100,11 +111,10 @@ def _copy(
     status, written, total = codes.STATUS_SUCCESS, 0, 0
     for chunk in chunks:
         source_offset, target_offset, length = chunk.source_offset, chunk.target_offset, chunk.length
+        locked = is_open() and not (yield from target.state.files.ends.until(_unlocked(source, target, chunk)))
         if not is_open():
             status = codes.STATUS_FILE_CLOSED
-        elif source.state.locks.prevents_reading(source, source_offset, length) or target.state.locks.prevents_writing(
-            target, target_offset, length
-        ):
+        elif locked:
             status = codes.STATUS_FILE_LOCK_CONFLICT
         elif max(source_offset, target_offset) + length >= 1 << 63:
             status = codes.STATUS_INVALID_PARAMETER

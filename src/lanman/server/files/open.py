@@ -66,6 +66,7 @@ from lanman.server.disk_effects import (
     WriteFile,
 )
 from lanman.server.effects import Outcome, Reply, Wait, Waiter, Work
+from lanman.server.ending import MOST_TRIES
 from lanman.server.files import info, notify
 from lanman.server.files.access import READING, WRITING, is_stat_for_leases
 from lanman.server.files.caching import Holder
@@ -270,9 +271,8 @@ class DiskOpen(ServerOpen):
         offset, length = message.offset, message.length
         if offset > _LARGEST or offset + length > _LARGEST:
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        while self.state.locks.prevents_reading(self, offset, length):
-            if not (yield from self.files.ends.passed()):
-                return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
+        if self.state.locks.prevents_reading(self, offset, length):
+            yield from self._unlocked(lambda: not self.state.locks.prevents_reading(self, offset, length))
         data = yield ReadFile(self.handle, offset, length)
         if (not data and length) or len(data) < message.minimum_count:
             return Reply(codes.STATUS_END_OF_FILE)
@@ -289,9 +289,8 @@ class DiskOpen(ServerOpen):
         size = len(message.data)
         if message.offset > _LARGEST or (size and message.offset + size > _LARGEST_FILE):
             return Reply(codes.STATUS_INVALID_PARAMETER)
-        while self.state.locks.prevents_writing(self, message.offset, size):
-            if not (yield from self.files.ends.passed()):
-                return Reply(codes.STATUS_FILE_LOCK_CONFLICT)
+        if self.state.locks.prevents_writing(self, message.offset, size):
+            yield from self._unlocked(lambda: not self.state.locks.prevents_writing(self, message.offset, size))
         if not size:
             return Reply(message=WriteResponse(count=0))
         self.state.changed(self.holder, context.now)
@@ -306,6 +305,14 @@ class DiskOpen(ServerOpen):
         self.open.bytes_written += written
         self.tell_written()
         return Reply(message=WriteResponse(count=written))
+
+    def _unlocked(self, is_free: Callable[[], bool]) -> Work[None]:
+        """Wait for what is just being closed, as long as a range of it is locked. Raises StatusError."""
+        is_unlocked = yield from self.files.ends.until(is_free)
+        if self.is_released:
+            raise StatusError(codes.STATUS_FILE_CLOSED)
+        if not is_unlocked:
+            raise StatusError(codes.STATUS_FILE_LOCK_CONFLICT)
 
     def _changed(self) -> None:
         """The disk has changed its contents: who came in meanwhile may cache what was there before."""
@@ -376,10 +383,13 @@ class DiskOpen(ServerOpen):
         goes on over another."""
         taken = list[Lock]()
         try:
-            while True:
+            for _ in range(MOST_TRIES):
                 reply = yield from self._take(elements, taken)
                 if reply.status not in _NOT_LOCKED or self.is_released or not (yield from self.files.ends.passed()):
                     return reply
+                if self.is_released:
+                    return Reply(codes.STATUS_FILE_CLOSED)  # by its client: what it locks now nobody would unlock
+            return (yield from self._take(elements, taken))
         except GeneratorExit:
             if taken and not self.is_released:
                 self.files.scheduler.start(self._give_back(taken, codes.STATUS_CANCELLED))

@@ -73,7 +73,7 @@ def rename(named: NamedOpen, target: Path, replace: bool) -> Work[None]:
             if not ends.explain(error.status, since):
                 raise
         yield from ends.passed()
-        if named not in named.state.opens:
+        if named not in named.state.opens or not named.open.tree_connect.is_connected:
             raise StatusError(codes.STATUS_FILE_CLOSED)
     yield from _rename(named, target, replace)
 
