@@ -1000,6 +1000,16 @@ async def test_a_listed_name_is_found_by_what_it_resolves_to(monkeypatch: pytest
     assert entry.client_name == r"\\PC7"
 
 
+async def test_a_resolver_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(address: str) -> frozenset[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(clients, "names_of", never)
+    monkeypatch.setattr(clients, "_OWN_NAME_PATIENCE", 0.01)
+    assert await clients.Clients().own_names("10.0.0.9", [ann("pc9")]) == {"10.0.0.9"}
+
+
 async def test_our_own_session_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, pc9="10.0.0.9")
     script = Script(samba=True)

@@ -32,12 +32,13 @@ from lanman.net.disk import AT_ONCE
 from lanman.net.disk.system import DiskRefused
 from lanman.net.home import Home, HomeError
 from lanman.net.loop import loop_name
-from lanman.net.server import SmbServer
+from lanman.net.server import SmbServer, smb_server
 from lanman.net.server.protocol import Hold, SmbProtocol, peer_address
 from lanman.rpc.srvsvc import NetrSessionEnum
 from lanman.server.disk_effects import Access, CloseFile, OpenFile, ReadFile
 from lanman.server.dispatch import ConnectionDispatch
 from lanman.server.effects import Effect, Work
+from lanman.server.watch import Watch
 from lanman.settings import Configuration, Limits, ShareConfiguration
 from lanman.smb2.client import ClientConnection
 from lanman.smb2.messages import CreateRequest, EchoRequest
@@ -62,6 +63,15 @@ async def server(tmp_path: Path) -> AsyncIterator[SmbServer]:
 
 def logged_on(server: SmbServer, user: str, *, host: str = "127.0.0.1") -> SmbClient:
     return SmbClient(host, server.port, Credentials(user, "secret"))
+
+
+async def test_it_starts_beside_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the folders of its shares look is good to know, and waited for no longer than a while."""
+    looks: list[object] = []
+    monkeypatch.setattr(smb_server, "PATIENCE", 0.01)
+    monkeypatch.setattr(Watch, "look_at_shares", lambda *look: looks.append(look))
+    async with SmbServer(LOOPBACK, Home(tmp_path / "home")) as server:
+        assert (server.port > 0, len(looks)) == (True, 1)
 
 
 async def test_users_share_the_handles_that_its_disk_has(server: SmbServer) -> None:

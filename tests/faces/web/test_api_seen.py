@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from lanman import codes
 from lanman.errors import AccessDenied, ConnectionLost
+from lanman.faces.web.api import seen
 from lanman.records import FileInfo, ServerInfo, SessionInfo, ShareInfo
 from support.fake_manager import FakeManager
 from support.web_api import Asker, Web, api
@@ -45,6 +47,21 @@ async def web() -> AsyncIterator[Web]:
 @pytest.fixture
 def ann(web: Web) -> Asker:
     return web.log_in("ann", "fs1")
+
+
+async def test_how_many_sessions_a_server_admits_is_left_out_where_it_does_not_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(level: int | None = None) -> ServerInfo:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(seen, "PATIENCE", 0.01)
+    silent = fs1()
+    silent.server_info = never  # type: ignore[method-assign]
+    async with api({"fs1": silent}) as web:
+        (one,) = (await web.log_in("ann", "fs1").get("/servers")).json["servers"]
+    assert (one["state"], one["sessions"], one["session_limit"]) == ("up", 4, None)
 
 
 async def test_servers_up_and_those_where_one_has_to_log_on(web: Web, ann: Asker) -> None:
