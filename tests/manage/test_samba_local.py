@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import os
 import re
 import stat
@@ -22,6 +22,7 @@ from lanman.manage.samba_local.tools import SambaTools, Table
 from lanman.net.credentials import Credentials
 from lanman.records import SessionInfo
 from support.smbd import Account, HeldClient, Samba
+from support.waiting import until
 
 DATA = Path(__file__).parent.parent / "data" / "smbstatus"
 
@@ -258,14 +259,25 @@ async def test_an_ordinary_user_is_told_the_two_ways_out(tmp_path: Path, tools: 
 
 
 async def test_a_tool_that_hangs_is_ended(tmp_path: Path, tools: SambaTools) -> None:
-    fake(tmp_path, "smbstatus", f'echo $$ > "{tmp_path}/pid"; exec /bin/sleep 1000')
+    """And so is what it has started, which has `held` open for as long as it runs."""
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    fake(tmp_path, "smbstatus", f'exec 9<>"{held}"; /bin/sleep 1000 & wait')
+
+    def is_held() -> bool:
+        try:
+            os.close(os.open(held, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return False
+            raise
+        return True
+
+    asking = asyncio.create_task(SambaLocalManager(tools, timeout=2).sessions())
+    await until(lambda: is_held() or asking.done())
     with pytest.raises(TimedOut, match="Samba's tools gave no answer"):
-        await SambaLocalManager(tools, timeout=0.5).sessions()
-    # Ended before it had begun, the tool left no number behind.
-    with contextlib.suppress(FileNotFoundError):
-        if pid := (tmp_path / "pid").read_text():
-            with pytest.raises(ProcessLookupError):
-                os.kill(int(pid), 0)
+        await asking
+    await until(lambda: not is_held())
 
 
 async def test_a_configuration_that_smbstatus_cannot_load(tmp_path: Path, tools: SambaTools) -> None:

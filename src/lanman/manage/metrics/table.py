@@ -333,7 +333,7 @@ PORTION_LIMIT: Final = Metric(
     Kind.GAUGE,
     "How much of that there is for all users together.",
     _OWN,
-    "any other server, lanman's over the network, and what has no limit",
+    "any other server, lanman's over the network, and what has no limit, or a limit of 0",
     ("server", "portion"),
     most=MAX_PORTIONS,
 )
