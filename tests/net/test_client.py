@@ -18,7 +18,7 @@ from lanman.net.credentials import Credentials
 from lanman.net.dial import Within
 from lanman.smb2.constants import FSCTL_VALIDATE_NEGOTIATE_INFO, SMB2_FLAGS_SERVER_TO_REDIR, Dialect
 from lanman.smb2.header import Header
-from lanman.smb2.messages import ErrorResponse
+from lanman.smb2.messages import EchoRequest, ErrorResponse
 from support.loopback_server import PASSWORDS, running_server
 from support.platforms import tasks_left
 
@@ -211,3 +211,33 @@ async def test_a_downgrade_that_is_confirmed_by_nobody(tmp_path: Path, status: i
                 assert client.negotiated.dialect == Dialect.SMB_2_1
                 with pytest.raises(ConnectionLost):
                     await client.open_pipe()
+
+
+@pytest.mark.posix
+async def test_a_pipe_whose_connection_ends_while_it_is_opened(tmp_path: Path) -> None:
+    """Two answers come in one read. Who has the first of them gives the connection up; the second is the CREATE's."""
+    async with running_server(tmp_path) as server:
+        KNOWN.refused("127.0.0.1", server.port, asyncio.get_running_loop().time())
+        async with SmbClient("127.0.0.1", server.port, Credentials("ann", PASSWORDS["ann"])) as client:
+            await client.tree_connect()
+            protocol = client._protocol
+            assert protocol is not None
+            arrived: list[bytes] = []
+            receive = protocol.data_received
+
+            def both(data: bytes) -> None:
+                arrived.append(data)
+                if b"".join(arrived).count(b"\xfeSMB") == 2:
+                    receive(b"".join(arrived))
+
+            protocol.data_received = both  # type: ignore[method-assign]
+
+            async def give_up() -> None:
+                await client.request(EchoRequest())
+                await client.abort()
+
+            left = asyncio.create_task(give_up())
+            await asyncio.sleep(0)
+            with pytest.raises(ConnectionLost, match="closed here"):
+                await client.open_pipe()
+            await left

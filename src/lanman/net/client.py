@@ -701,7 +701,7 @@ class SmbClient:
             connected = responses.pop(0)
             if connected.status not in (codes.STATUS_SUCCESS, codes.STATUS_BAD_NETWORK_NAME):
                 return True
-            self._connected_to(_PIPES, connected)
+            tree_id = self._connected_to(_PIPES, connected)
             encrypts = _encrypts(connected)
         created, bound, *proofs = responses
         for answer in proofs:
@@ -710,7 +710,7 @@ class SmbClient:
             return await self._open_together(pipe)  # what was on its way was not encrypted yet
         if created.status not in (codes.STATUS_SUCCESS, codes.STATUS_OBJECT_NAME_NOT_FOUND):
             return True
-        self._created(pipe, created)
+        self._created(pipe, created, tree_id)
         if bound.status not in _ANSWERED:
             return True
         KNOWN.taken(self.address, self.port)
@@ -727,10 +727,10 @@ class SmbClient:
         response, *proofs = await self._ask_all(requests, tree_id)
         for proof in proofs:
             self._check_negotiate(proof)
-        self._created(pipe, response)
+        self._created(pipe, response, tree_id)
 
-    def _created(self, pipe: Pipe, response: ResponseReceived) -> None:
-        """What the answer to the CREATE of a pipe says."""
+    def _created(self, pipe: Pipe, response: ResponseReceived, tree_id: int) -> None:
+        """What the answer to the CREATE of a pipe says. The connection may have been given up meanwhile."""
         if response.status == codes.STATUS_OBJECT_NAME_NOT_FOUND:
             raise Win32Error(
                 codes.NERR_ServerNotStarted,
@@ -740,7 +740,7 @@ class SmbClient:
             )
         if response.status != codes.STATUS_SUCCESS:
             raise self._refused(response.status, f"\\PIPE\\{pipe.name}")
-        pipe.opened(self._trees[_PIPES], _body(response, CreateResponse).file_id)
+        pipe.opened(tree_id, _body(response, CreateResponse).file_id)
 
     def _check_negotiate(self, response: ResponseReceived) -> None:
         """Have the NEGOTIATE confirmed by a signed answer (MS-SMB2 3.2.5.14.12)."""
