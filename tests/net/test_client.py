@@ -214,12 +214,18 @@ async def test_a_downgrade_that_is_confirmed_by_nobody(tmp_path: Path, status: i
 
 
 @pytest.mark.posix
-async def test_a_pipe_whose_connection_ends_while_it_is_opened(tmp_path: Path) -> None:
-    """Two answers come in one read. Who has the first of them gives the connection up; the second is the CREATE's."""
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_pipe_whose_connection_ends_while_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: bool
+) -> None:
+    """Two answers come in one read. Who has the first of them gives the connection up; the second is the CREATE's, or
+    the TREE_CONNECT's, whose share wants encryption."""
+    monkeypatch.setattr("lanman.net.client._encrypts", lambda response: not connected)
     async with running_server(tmp_path) as server:
         KNOWN.refused("127.0.0.1", server.port, asyncio.get_running_loop().time())
         async with SmbClient("127.0.0.1", server.port, Credentials("ann", PASSWORDS["ann"])) as client:
-            await client.tree_connect()
+            if connected:
+                await client.tree_connect()
             protocol = client._protocol
             assert protocol is not None
             arrived: list[bytes] = []

@@ -644,7 +644,7 @@ class SmbClient:
             raise self._refused(response.status, share)
         tree_id = response.header.tree_id
         if _encrypts(response):
-            self._core.encrypt_session(self.session_id)
+            self._core.encrypt_session(response.header.session_id)  # ours may have been given up meanwhile
         self._trees[share] = tree_id
         return tree_id
 
