@@ -43,6 +43,8 @@ DATA = ROOT / "docs" / "images" / "what-it-costs.json"
 PAGE = ROOT / "docs" / "background" / "what-it-costs.md"
 
 LANMAN = [sys.executable, "-c", "import sys; from lanman.__main__ import main; sys.exit(main())"]
+# As many as together have nearly all connections: one user alone has four fifths of them at most.
+PEOPLE = ("ann", *(f"user{number}" for number in range(19)))
 SIZES = (100, 300, 1000, 3000, 9000, 10_000)
 OPENS = (100, 300, 1000, 3000, 9000, 16_384)
 
@@ -109,7 +111,7 @@ def served(folder: Path) -> Iterator[tuple[int, int, dict[str, str]]]:
     (data / "report.txt").write_text("a report\n")
     (home / "server.toml").write_text(CONFIGURATION.format(folder=data))
     accounts = AccountFile(home / "accounts")
-    for name in ("ann", "admin"):
+    for name in (*PEOPLE, "admin"):
         accounts.update(lambda accounts, name=name: accounts.add(name, PASSWORD))  # type: ignore[misc]
     accounts.update(lambda accounts: accounts.add_member("Administrators", "admin"))
     variables = {name: value for name, value in os.environ.items() if not name.startswith("LANMAN_")}
@@ -176,7 +178,8 @@ async def log_on(people: list[SmbClient], size: int, port: int) -> None:
     """As many more as make so many, some at the same time."""
 
     async def one(number: int) -> None:
-        client = SmbClient("127.0.0.1", port, Credentials("ann", PASSWORD), local_address=f"127.0.1.{1 + number % 250}")
+        who = Credentials(PEOPLE[number % len(PEOPLE)], PASSWORD)
+        client = SmbClient("127.0.0.1", port, who, local_address=f"127.0.1.{1 + number % 250}")
         await client.connect()
         await client.log_on()
         people.append(client)
