@@ -36,6 +36,10 @@ async def server(tmp_path: Path) -> AsyncIterator[SmbServer]:
         yield server
 
 
+# Without accounts here: what these may do is not looked up, so that their sessions change by what a test does alone.
+STRANGERS = ("stranger", "visitor")
+
+
 def described(service: ServerService) -> ServerState:
     work = service.describe(1 << 30)
     try:
@@ -46,7 +50,7 @@ def described(service: ServerService) -> ServerState:
     raise AssertionError("it is too large")
 
 
-def log_on(server: SmbServer, number: int, user: str = "ann") -> None:
+def log_on(server: SmbServer, number: int, user: str = STRANGERS[0]) -> None:
     now = asyncio.get_running_loop().time()
     server.service.register_session(number, number, f"PC{number}", user, now=now)
     server.flush()
@@ -86,7 +90,7 @@ async def happen(server: SmbServer, choose: random.Random, numbers: range) -> No
         what = choose.random()
         if what < 0.3 or not sessions:
             try:
-                service.register_session(choose.randint(1, 4), number, "PC", choose.choice(["ann", "bob"]), now=now)
+                service.register_session(choose.randint(1, 4), number, "PC", choose.choice(STRANGERS), now=now)
             except LimitReached:
                 pass
         elif what < 0.6:
@@ -96,7 +100,7 @@ async def happen(server: SmbServer, choose: random.Random, numbers: range) -> No
         elif what < 0.7:
             service.close_session(choose.choice(sessions), Reason.DELETED)
         elif what < 0.75:
-            service.reauthenticate(choose.choice(sessions), "carol")
+            service.reauthenticate(choose.choice(sessions), "late stranger")
         elif what < 0.8:
             service.add_share(Share(f"share{number}", path="/srv"))
         elif opens and what < 0.9:
@@ -189,7 +193,7 @@ async def test_a_large_snapshot_comes_in_parts(server: SmbServer, monkeypatch: p
 async def test_a_part_of_a_snapshot_is_bounded_in_bytes(server: SmbServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """600 paths of 30,000 characters are more than one answer may have."""
     service, now = server.service, asyncio.get_running_loop().time()
-    session = service.register_session(1, 1, "PC", "ann", now=now)
+    session = service.register_session(1, 1, "PC", STRANGERS[0], now=now)
     tree = service.register_tree_connect(session, 1, service.shares()[0], now)
     for number in range(1, 601):
         service.register_open(session, tree, number, f"/srv/{number}/" + "x" * 30_000, 1, now)

@@ -341,7 +341,8 @@ class Poller:
         pause = self._due - self._loop_time()
         if pause > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._now.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._now.wait()
         self._now.clear()
 
     def _loop_time(self) -> float:

@@ -365,7 +365,8 @@ class Hub:
                 pause = RECHECK if answered else min(2.0**tries, MAX_PAUSE)
             viewing.wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(viewing.wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await viewing.wake.wait()
 
     def _runs_like(self, viewing: Viewing) -> bool:
         """Whether the poll that is shared runs with this person's own opening: it is the look by itself."""
