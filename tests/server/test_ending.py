@@ -37,6 +37,7 @@ from lanman.smb2.messages import (
     CreateContext,
     CreateDurableHandleReconnect,
     CreateLease,
+    CreateResponse,
     EchoRequest,
     IoctlRequest,
     LockElement,
@@ -285,6 +286,54 @@ def test_a_file_that_goes_with_what_is_still_to_be_closed_can_be_made_anew(world
         pass
     assert answer() == "STATUS_SUCCESS"
     assert (world.folder / "doomed").read_bytes() == b""
+
+
+@each_end
+def test_what_is_written_to_a_file_that_goes_with_what_is_still_to_be_closed_is_not_lost(
+    world: DiskWorld, end: End
+) -> None:
+    ann, bob = world.user("ann"), world.user("bob", guid=b"\x33" * 16)
+    if end is unshare:
+        world.share("again", world.folder)
+        bob.tree_connect(r"\\server\again")
+    for number in range(MANY):
+        ann.make(f"{number}")
+    ann.make("doomed", b"hers", options=FILE_DELETE_ON_CLOSE)
+    going = begin(world, ann, end)
+    next(going)
+    answer = is_waiting(world, bob, bob.create("doomed", disposition=FILE_OPEN_IF))
+    number = max(bob.core._pending)
+    for _ in going:
+        pass
+    assert answer() == "STATUS_SUCCESS"
+    response = bob.answers[number].message
+    assert isinstance(response, CreateResponse)
+    bob.want(WriteRequest(b"his", file_id=response.file_id))
+    bob.shut(response.file_id)
+    assert (world.folder / "doomed").read_bytes() == b"his"
+
+
+@each_end
+def test_a_lease_is_no_smaller_because_of_what_is_still_to_be_closed(world: DiskWorld, end: End) -> None:
+    ann, bob = world.user("ann"), world.user("bob", guid=b"\x33" * 16)
+    if end is unshare:
+        world.share("again", world.folder)
+        bob.tree_connect(r"\\server\again")
+    ann.shut(ann.make("a"))
+    for _ in range(MANY):
+        ann.open("a")
+    lease = [CreateContext(SMB2_CREATE_REQUEST_LEASE, CreateLease(b"k" * 16, 7).pack())]
+    going = begin(world, ann, end)
+    next(going)
+    answer = is_waiting(world, bob, bob.create("a", oplock=SMB2_OPLOCK_LEVEL_LEASE, contexts=lease))
+    number = max(bob.core._pending)
+    for _ in going:
+        pass
+    assert answer() == "STATUS_SUCCESS"
+    response = bob.answers[number].message
+    assert isinstance(response, CreateResponse)
+    (granted,) = [CreateLease.unpack(each.data) for each in response.contexts]
+    assert granted.lease_state == 7
 
 
 @pytest.mark.parametrize("end", [log_off, disconnect_tree, lose, delete])

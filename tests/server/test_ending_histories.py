@@ -200,6 +200,7 @@ def one_by_one() -> Iterator[None]:
 @given(STEPS)
 @example([("own", 0, 0), ("open", 0, 1), ("log off", 0, 0), ("own", 1, 0)])
 @example([("open", 0, 1), ("doom", 0, 0), ("lose", 0, 0), ("make", 1, 0)])
+@example([("doom", 0, 0), ("log off", 0, 0), ("open", 1, 0)])
 @example([("open", 0, 1), ("open", 0, 0), ("open", 1, 0), ("lock", 0, 1), ("order", 0, 0), ("lock", 1, 1)])
 @example([("open", 0, 1), ("open", 0, 0), ("open", 1, 2), ("disconnect", 0, 0), ("rename", 1, 0)])
 @settings(max_examples=25, deadline=None)

@@ -238,6 +238,11 @@ class Open:
         return self.durable and (self.oplock == "batch" or "H" in self.lease)
 
     @property
+    def ending(self) -> bool:
+        """Whether it is about to be closed, or preserved, because its session or its tree connect has ended."""
+        return not (self.preserved or self.tree_connect.is_connected)
+
+    @property
     def outlives(self) -> bool:
         """Whether it is kept when its session ends with its connection (MS-SMB2 3.3.7.1)."""
         return self.reclaimable and not self.breaking

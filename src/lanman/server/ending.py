@@ -71,6 +71,11 @@ class Ends:
             self._at_work = False
 
     @property
+    def under_way(self) -> bool:
+        """Whether anything is still to be closed."""
+        return self._endings.under_way
+
+    @property
     def finished(self) -> int:
         """How many ends have come to theirs."""
         return self._endings.finished

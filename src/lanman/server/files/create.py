@@ -102,6 +102,9 @@ from lanman.smb2.messages import (
 # does so without end holds nobody up for ever: the request fails as if the file were in use, or were there.
 _MOST_DISTURBED: Final = 16
 
+# Opens of a file that are looked at in one turn of the event loop.
+_LOOKED_AT: Final = 1024
+
 _OVERWRITING: Final = (FILE_SUPERSEDE, FILE_OVERWRITE, FILE_OVERWRITE_IF)
 
 # Options that do not exist, and those that Windows does not support either (smb2.create.gentest):
@@ -129,7 +132,7 @@ class Creating:
         self.granted = 0
         self.allocation = 0
         self.disturbed = 0  # by renames and removals of what it is about to open
-        self.tries = 0  # that failed because of what was just being closed
+        self.tries = 0  # that came to nothing because of what was just being closed
         self.has_waited = False  # for others, so that what the disk has said may be no longer so
         self.lease: LeaseRequest | None = None
         self.durable: DurableRequest | None = None
@@ -550,6 +553,8 @@ class Creating:
         share_access = self.message.share_access
         changes_it = self.overwrites or bool(self.granted & WRITING)
         while True:
+            if self.files.ends.under_way and not opened.created and (yield from self._awaits_end(state)):
+                return False
             status = state.admit(self.granted, share_access, self.overwrites, mine(), self.context.now)
             if status is None:
                 self.has_waited = True
@@ -564,6 +569,24 @@ class Creating:
             return False
         if status:
             raise StatusError(status)
+        return True
+
+    def _awaits_end(self, state: FileState) -> Work[bool]:
+        """Wait until opens of it have been closed that are about to be: it may go with them, or be cached by them.
+        Whether there was any."""
+        if self.tries == MOST_TRIES:
+            return False
+        for number, each in enumerate(list(state.opens), 1):
+            if each.open.ending:
+                break
+            if number % _LOOKED_AT == 0:
+                yield None
+                if self.files.find(state.identity) is not state:
+                    return True
+        else:
+            return False
+        self.tries += 1
+        yield from self.files.ends.passed()
         return True
 
     def _goes_away(self, path: Path, before: int) -> Work[bool]:

@@ -793,7 +793,7 @@ class DiskOpen(ServerOpen):
     @property
     def is_released(self) -> bool:
         """Whether it has been closed, or is just being closed with its session or its tree connect."""
-        return self._released or not (self.open.preserved or self.open.tree_connect.is_connected)
+        return self._released or self.open.ending
 
     def released(self) -> None:
         """Take it out of what is open, and give its handle back."""
