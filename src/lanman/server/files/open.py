@@ -272,7 +272,7 @@ class DiskOpen(ServerOpen):
         if offset > _LARGEST or offset + length > _LARGEST:
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if self.state.locks.prevents_reading(self, offset, length):
-            yield from self._unlocked(lambda: not self.state.locks.prevents_reading(self, offset, length))
+            yield from self._unlocked(self.state.locks.prevents_reading, offset, length)
         data = yield ReadFile(self.handle, offset, length)
         if (not data and length) or len(data) < message.minimum_count:
             return Reply(codes.STATUS_END_OF_FILE)
@@ -290,7 +290,7 @@ class DiskOpen(ServerOpen):
         if message.offset > _LARGEST or (size and message.offset + size > _LARGEST_FILE):
             return Reply(codes.STATUS_INVALID_PARAMETER)
         if self.state.locks.prevents_writing(self, message.offset, size):
-            yield from self._unlocked(lambda: not self.state.locks.prevents_writing(self, message.offset, size))
+            yield from self._unlocked(self.state.locks.prevents_writing, message.offset, size)
         if not size:
             return Reply(message=WriteResponse(count=0))
         self.state.changed(self.holder, context.now)
@@ -306,9 +306,9 @@ class DiskOpen(ServerOpen):
         self.tell_written()
         return Reply(message=WriteResponse(count=written))
 
-    def _unlocked(self, is_free: Callable[[], bool]) -> Work[None]:
+    def _unlocked(self, prevents: Callable[[DiskOpen, int, int], bool], offset: int, length: int) -> Work[None]:
         """Wait for what is just being closed, as long as a range of it is locked. Raises StatusError."""
-        is_unlocked = yield from self.files.ends.until(is_free)
+        is_unlocked = yield from self.files.ends.until(lambda: not prevents(self, offset, length))
         if self.is_released:
             raise StatusError(codes.STATUS_FILE_CLOSED)
         if not is_unlocked:
