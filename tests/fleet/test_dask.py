@@ -45,6 +45,7 @@ from support.dask_cluster import (
     scripted_ask,
     wrong_ask,
 )
+from support.waiting import until
 
 pytestmark = pytest.mark.posix
 
@@ -228,6 +229,33 @@ async def test_a_sweep_ends_where_all_workers_hang(cluster: DaskCluster, tmp_pat
     (worker,) = asked.hanging
     assert asked.hanging == {worker: 2}
     assert f"end these workers and start new ones: {worker}; --resume" in (caught.value.hint or "")
+
+
+async def test_all_workers_that_hang_are_named_where_they_were_found_at_once(
+    cluster: DaskCluster, tmp_path: Path
+) -> None:
+    class Late(DaskWorkers):
+        """Who asked second for the name of a worker has it later."""
+
+        begun = ended = 0
+
+        async def _worker_with(self, key: str) -> str:
+            self.begun += 1
+            is_second = self.begun == 2
+            name = await super()._worker_with(key)
+            await until(lambda: self.begun == 2 and self.ended == is_second)
+            for _ in range(10 * is_second):
+                await asyncio.sleep(0)
+            self.ended += 1
+            return name
+
+    how: dict[str, Any] = {"per_subnet": MANY, "deadline": 0.2, "logon_failures": MANY}
+    with hanging_ask(tmp_path / "hangs", 9) as task:
+        scheduler = Late(cluster.address, task=task, chunk=20, margin=1)
+        asked = sweep("sessions", some(60, OK), scheduler=scheduler, credentials_file=cluster.credentials, **how)
+        with pytest.raises(LanmanError, match="all 2 threads of the workers hang") as caught:
+            await outcomes_of(asked)
+    assert "unknown" not in f"{caught.value.hint} {asked.hanging}"
 
 
 async def test_this_machine_is_asked_here_and_not_on_a_worker(cluster: DaskCluster) -> None:

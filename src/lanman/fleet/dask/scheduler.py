@@ -124,8 +124,8 @@ class DaskWorkers:
         self.address = checked_address(address)
         self._task, self._size, self._patience, self._opener = task, chunk, patience, opener
         self._margin = margin
-        # What hangs, and the worker that has it.
-        self._hanging: dict[asyncio.Task[ChunkAnswer | Unable | None], str] = {}
+        # What hangs, and the worker that has it; None where that is being asked for.
+        self._hanging: dict[asyncio.Task[ChunkAnswer | Unable | None], str | None] = {}
         self._hung: Mapping[str, int] | None = None
         self._names: dict[str, str] = {}  # of workers, by their addresses
         self._client: Client
@@ -158,7 +158,7 @@ class DaskWorkers:
     @property
     def hanging(self) -> Mapping[str, int]:
         """See `Scheduler.hanging`. Workers are named as outcomes name them, and by address where that is another."""
-        return Counter(self._hanging.values()) if self._hung is None else self._hung
+        return Counter(name or _UNKNOWN for name in self._hanging.values()) if self._hung is None else self._hung
 
     async def start(self, question: Question, credentials: Mapping[str, Credentials], gate: GuardGate) -> None:
         """See `Scheduler.start`. Raises ConnectionLost where there is no scheduler, LanmanError for workers that have
@@ -496,12 +496,13 @@ class DaskWorkers:
             answering.cancel()
             raise
         sent.hangs = True
-        self._hanging[answering] = _UNKNOWN
+        self._hanging[answering] = None
         answering.add_done_callback(lambda task: self._hangs_no_more(sent, task))
         worker = await self._worker_with(key)
         if answering in self._hanging:
             self._hanging[answering] = worker
-        if len(self._hanging) >= self._threads > 0:
+        # Where others are still being asked for, the last of them sees to this, and names all.
+        if len(self._hanging) >= self._threads > 0 and None not in self._hanging.values():
             names = sorted(self.hanging)
             shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
             self._fail(
