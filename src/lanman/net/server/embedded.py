@@ -175,7 +175,8 @@ class Server:
 
     def end_sessions(self, *, client: str | None = None, user: str | None = None) -> int:
         r"""End the sessions of a client (`\\192.0.2.7`) or a user, as NetrSessionDel does; without either, all. Gives
-        how many there were. Their connections stay, and their open files are closed."""
+        how many there were. Their connections stay, and their open files are closed: 64 at once, and the others in the
+        turns of the event loop that follow, when they are nobody's any more."""
         sessions = self._running.service.select_sessions(client, user)
         self._running.tick()
         self._running.service.close_sessions(sessions, Reason.DELETED)
