@@ -318,9 +318,12 @@ def when_gone(opens: Sequence[ServerOpen], reply: Reply) -> Outcome:
     return _when_gone(opens, reply) if any(each.name_going is not None for each in opens) else reply
 
 
-def _when_gone(opens: Sequence[ServerOpen], reply: Reply) -> Work[Reply]:
-    for each in opens:
-        if (going := each.name_going) is not None:
+def _when_gone(opens: Sequence[ServerOpen], reply: Reply, tree: ServerTree | None = None) -> Work[Reply]:
+    for number, each in enumerate(opens, 1):
+        if number % _LOOKED_AT == 0:
+            yield None
+        going = each.name_going if tree is None or each.tree is tree else None
+        if going is not None:
             yield Wait(going, cancellable=False)
     return reply
 
@@ -330,13 +333,7 @@ def when_many_gone(
 ) -> Work[Reply]:
     """As `when_gone`, where these are closed in portions; of the opens those alone that are on that tree connect."""
     yield from ends.passed()
-    for number, each in enumerate(opens, 1):
-        if number % _LOOKED_AT == 0:
-            yield None
-        going = each.name_going if tree is None or each.tree is tree else None
-        if going is not None:
-            yield Wait(going, cancellable=False)
-    return reply
+    return (yield from _when_gone(opens, reply, tree))
 
 
 class AccountsAndRights(Protocol):
